@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT
+
+//! ioctl numbers and their arguments. Shared with the kernel module.
+//!
+//! All multi-byte fields have the byte order of the machine, as always between a process and its
+//! kernel. Fields named `reserved` must be 0 on the way in and are 0 on the way out.
+
+use core::mem::size_of;
+use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Type byte of all ioctls of this driver.
+pub const TYPE: u32 = 0xba;
+
+/// Asks what the device is and what its limits are: fills in an [`Info`].
+pub const INFO: u32 = read::<Info>(0);
+/// Takes a queue: a [`CreateQueue`].
+pub const CREATE_QUEUE: u32 = read_write::<CreateQueue>(1);
+/// Makes a DMA buffer and a window on it: a [`CreateBuffer`].
+pub const CREATE_BUFFER: u32 = read_write::<CreateBuffer>(2);
+/// Takes a range of device memory and a window on it: a [`CreateDeviceMemory`].
+pub const CREATE_DEVICE_MEMORY: u32 = read_write::<CreateDeviceMemory>(3);
+/// Hands descriptors in the mapped ring to the device: a [`Submit`].
+pub const SUBMIT: u32 = write::<Submit>(4);
+/// Waits for completions: a [`Wait`].
+pub const WAIT: u32 = read_write::<Wait>(5);
+
+/// Answer to [`INFO`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Info {
+    /// Major version of the device's interface.
+    pub version_major: u16,
+    /// Minor version of the device's interface.
+    pub version_minor: u16,
+    /// Interrupt vectors that the driver got.
+    pub vectors: u32,
+    /// Operations the device knows: bit n stands for opcode n.
+    pub opcodes: u64,
+    /// Size of the device memory in bytes.
+    pub device_memory_size: u64,
+    /// Queues the device has.
+    pub queues: u32,
+    /// Most entries of a ring.
+    pub max_entries: u32,
+    /// Largest length of a descriptor in bytes.
+    pub max_length: u32,
+    /// Largest buffer in bytes.
+    pub max_buffer: u32,
+}
+const _: () = assert!(size_of::<Info>() == 40);
+
+/// Argument of [`CREATE_QUEUE`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct CreateQueue {
+    /// In: entries of the submission ring and of the completion ring, a power of two.
+    pub entries: u32,
+    /// Out: number of the queue.
+    pub queue: u32,
+    /// Out: where to map the submission ring.
+    pub submission_ring: u64,
+    /// Out: where to map the completion ring, read-only.
+    pub completion_ring: u64,
+}
+const _: () = assert!(size_of::<CreateQueue>() == 24);
+
+/// Argument of [`CREATE_BUFFER`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct CreateBuffer {
+    /// In: bytes wanted. Out: bytes got, whole pages.
+    pub size: u64,
+    /// Out: where to map the buffer.
+    pub offset: u64,
+    /// In: what descriptors may do, [`RIGHT_READ`], [`RIGHT_WRITE`] or both.
+    pub rights: u32,
+    /// Out: number of the window that shows the buffer to descriptors.
+    pub window: u32,
+}
+const _: () = assert!(size_of::<CreateBuffer>() == 24);
+
+/// Argument of [`CREATE_DEVICE_MEMORY`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct CreateDeviceMemory {
+    /// In: bytes wanted. Out: bytes got, whole pages.
+    pub size: u64,
+    /// Out: where to map the range.
+    pub offset: u64,
+    /// In: what descriptors may do, [`RIGHT_READ`], [`RIGHT_WRITE`] or both.
+    pub rights: u32,
+    /// In: [`PART_WRITE_COMBINING`] or [`PART_UNCACHED`].
+    pub part: u32,
+    /// Out: number of the window that shows the range to descriptors.
+    pub window: u32,
+    /// 0.
+    pub reserved: u32,
+}
+const _: () = assert!(size_of::<CreateDeviceMemory>() == 32);
+
+/// Argument of [`SUBMIT`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Submit {
+    /// Number of the queue.
+    pub queue: u32,
+    /// Descriptors ever written to the submission ring, modulo 2^32.
+    pub submission_tail: u32,
+    /// Completions ever taken from the completion ring, modulo 2^32.
+    pub completion_head: u32,
+    /// 0.
+    pub reserved: u32,
+}
+const _: () = assert!(size_of::<Submit>() == 16);
+
+/// Argument of [`WAIT`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Wait {
+    /// Number of the queue.
+    pub queue: u32,
+    /// In: wait until this many completions were ever posted. Out: how many were. Modulo 2^32.
+    pub completion_tail: u32,
+    /// In: longest wait in milliseconds.
+    pub timeout_ms: u32,
+    /// 0.
+    pub reserved: u32,
+}
+const _: () = assert!(size_of::<Wait>() == 16);
+
+/// Descriptors may read the window.
+pub const RIGHT_READ: u32 = 1 << 0;
+/// Descriptors may write the window.
+pub const RIGHT_WRITE: u32 = 1 << 1;
+
+/// The part of the device memory that is mapped write-combining.
+pub const PART_WRITE_COMBINING: u32 = 0;
+/// The part of the device memory that is mapped uncached.
+pub const PART_UNCACHED: u32 = 1;
+
+const fn read<T>(number: u32) -> u32 {
+    encode(2, number, size_of::<T>())
+}
+
+const fn write<T>(number: u32) -> u32 {
+    encode(1, number, size_of::<T>())
+}
+
+const fn read_write<T>(number: u32) -> u32 {
+    encode(3, number, size_of::<T>())
+}
+
+/// The generic encoding (Linux `include/uapi/asm-generic/ioctl.h`): direction in bits 31 and 30,
+/// size in 29 to 16, type in 15 to 8, number in 7 to 0.
+const fn encode(direction: u32, number: u32, size: usize) -> u32 {
+    direction << 30 | (size as u32) << 16 | TYPE << 8 | number
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT
+
+//! mmap offsets: which region, which one of its kind, where in it. Shared with the kernel module.
+//!
+//! Bits 62 to 56 of the offset are the kind, 55 to 40 the index, 39 to 0 the byte offset in the
+//! region. A process does not put them together itself, but for [`PUBLIC_REGISTERS`]: calls that
+//! make something answer with the offset to map it at, and it may add whole pages to that.
+
+/// Kind: the public registers. Index 0.
+pub const KIND_PUBLIC_REGISTERS: u8 = 1;
+/// Kind: a submission ring. Index: the queue.
+pub const KIND_SUBMISSION_RING: u8 = 2;
+/// Kind: a completion ring. Index: the queue.
+pub const KIND_COMPLETION_RING: u8 = 3;
+/// Kind: a DMA buffer. Index: its window.
+pub const KIND_BUFFER: u8 = 4;
+/// Kind: a range of device memory. Index: its window.
+pub const KIND_DEVICE_MEMORY: u8 = 5;
+
+/// Where to map the public registers. Needs `CAP_SYS_RAWIO`.
+pub const PUBLIC_REGISTERS: u64 = encode(KIND_PUBLIC_REGISTERS, 0);
+
+/// A decoded mmap offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// One of the `KIND_` constants, or a number without meaning.
+    pub kind: u8,
+    /// Which one of its kind.
+    pub index: u16,
+    /// Offset in the region, in bytes.
+    pub offset: u64,
+}
+
+/// The mmap offset of the start of a region.
+pub const fn encode(kind: u8, index: u16) -> u64 {
+    (kind as u64) << 56 | (index as u64) << 40
+}
+
+/// Takes an mmap offset apart.
+pub const fn decode(offset: u64) -> Region {
+    Region {
+        kind: (offset >> 56) as u8,
+        index: (offset >> 40) as u16,
+        offset: offset & ((1 << 40) - 1),
+    }
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the model needs from the process it lives in.
+
+/// A DMA address, as the guest's driver gave it.
+pub type DmaAddress = u64;
+
+/// The process around the model: memory of both kinds, and the words that are shared with the
+/// driver side.
+///
+/// Nothing here hands out references to memory, because the other side may change it at any time:
+/// everything is copied. An implementation must not block on the guest.
+pub trait Host {
+    /// Whether all `length` bytes at `address` can be reached, for writing too if `write` is set.
+    fn reachable(&self, address: DmaAddress, length: u64, write: bool) -> bool;
+
+    /// Copies bytes out of one place of memory. Fails without effect if one cannot be reached.
+    fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable>;
+
+    /// Copies bytes to one place of memory. Fails without effect if one cannot be reached.
+    fn write(&self, to: Place, data: &[u8]) -> Result<(), Unreachable>;
+
+    /// Copies `length` bytes from one place to another, as `memmove` does. Fails without effect if
+    /// one cannot be reached.
+    fn copy(&self, from: Place, to: Place, length: usize) -> Result<(), Unreachable>;
+
+    /// Loads a shared word of BAR 0 that the driver side writes; `offset` counts from the BAR's
+    /// start. Everything that the driver side wrote before the word is seen by later reads.
+    fn load(&self, offset: usize) -> u32;
+
+    /// Stores a shared word of BAR 0 that the device side writes. Everything written before it is
+    /// seen by whoever sees the word.
+    fn store(&self, offset: usize, value: u32);
+}
+
+/// Where bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Memory of the guest.
+    Guest(DmaAddress),
+    /// The device memory, by offset. The model has checked that it lies inside.
+    DeviceMemory(u64),
+}
+
+/// Memory that a DMA address stands for cannot be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreachable;

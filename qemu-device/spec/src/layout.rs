@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! BARs, the pages of BAR 0, the parts of the device memory. Shared with the kernel module.
+
+/// Size of a page of BAR 0, in bytes. Pages are the unit in which BAR 0 is mapped and protected.
+pub const PAGE_SIZE: usize = 4096;
+/// Most queues that the layout has pages for.
+pub const MAX_QUEUES: usize = 64;
+
+/// Number of the BAR with registers, kick, doorbell and status pages: 32-bit, not prefetchable.
+pub const REGISTER_BAR: u32 = 0;
+/// Size of [`REGISTER_BAR`] in bytes.
+pub const REGISTER_BAR_SIZE: usize = 0x10_0000;
+/// Number of the BAR with the device memory: 64-bit, prefetchable, so it takes BARs 2 and 3.
+pub const DEVICE_MEMORY_BAR: u32 = 2;
+/// Default size of the device memory in bytes.
+pub const DEVICE_MEMORY_SIZE: usize = 16 << 20;
+/// Smallest device memory in bytes: each part has at least a page.
+pub const DEVICE_MEMORY_MIN: usize = 4 * PAGE_SIZE;
+/// Largest device memory in bytes.
+pub const DEVICE_MEMORY_MAX: usize = 1 << 30;
+/// Number of the BAR with MSI-X table and pending bit array.
+pub const MSIX_BAR: u32 = 4;
+/// Size of [`MSIX_BAR`] in bytes.
+pub const MSIX_BAR_SIZE: usize = PAGE_SIZE;
+/// Offset of the MSI-X table in [`MSIX_BAR`].
+pub const MSIX_TABLE_OFFSET: usize = 0;
+/// Offset of the MSI-X pending bit array in [`MSIX_BAR`].
+pub const MSIX_PBA_OFFSET: usize = 0x800;
+
+/// Page with the public registers. Trapped; a process may map it with `CAP_SYS_RAWIO`.
+pub const PUBLIC_PAGE: usize = 0x0_0000;
+/// Page with the admin registers. Trapped; the driver's alone.
+pub const ADMIN_PAGE: usize = 0x0_1000;
+/// First kick page, one a queue. Trapped.
+pub const KICK_PAGES: usize = 0x4_0000;
+/// First doorbell page, one a queue. Shared memory, written by the driver side.
+pub const DOORBELL_PAGES: usize = 0x8_0000;
+/// First status page, one a queue. Shared memory, written by the device side.
+pub const STATUS_PAGES: usize = 0xc_0000;
+
+/// A part of the device memory. Each has a cache policy of its own when it is mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemoryPart {
+    /// First half: mapped write-combining.
+    WriteCombining,
+    /// Third quarter: mapped uncached.
+    Uncached,
+    /// Last quarter: mapped page by page, when it is touched.
+    Lazy,
+}
+
+/// Offset and length in bytes of `part` in a device memory of `size` bytes.
+///
+/// `size` is a power of two from [`DEVICE_MEMORY_MIN`] to [`DEVICE_MEMORY_MAX`], so both are whole
+/// pages.
+pub const fn memory_part(size: usize, part: MemoryPart) -> (usize, usize) {
+    match part {
+        MemoryPart::WriteCombining => (0, size / 2),
+        MemoryPart::Uncached => (size / 2, size / 4),
+        MemoryPart::Lazy => (size / 2 + size / 4, size / 4),
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The hardware interface of the ringbar device, written once.
+//!
+//! The device model, the server, the tests and the kernel module all build from these files. The
+//! module compiles [`ids`], [`layout`], [`regs`], [`ring`], [`setup`], [`error`] and [`pattern`]
+//! by path with the kernel's own `register!`; here [`register`] is its host twin. The prose that
+//! goes with the tables is the data sheet, `qemu-device/README.md`.
+//!
+//! This crate holds layouts, names and index arithmetic. It does no I/O and has no device state.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod error;
+pub mod ids;
+pub mod layout;
+pub mod pattern;
+mod register;
+#[expect(
+    non_camel_case_types,
+    reason = "registers are named as in the data sheet"
+)]
+pub mod regs;
+pub mod ring;
+pub mod setup;
+
+pub(crate) use register::register;
+pub use register::{Field, RegisterInfo};

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Registers of BAR 0, in the grammar of the kernel's `register!`. Shared with the kernel module.
+//!
+//! All are little-endian. Offsets count from the start of BAR 0; arrays have one register a queue.
+//! `access.rs` says who may read and write which one.
+
+use super::register;
+
+register! {
+    // Public page.
+
+    /// Identity of the device: `ids::IDENT`.
+    pub IDENT(u32) @ 0x0000 {
+        31:0 magic;
+    }
+
+    /// Version of this interface.
+    pub VERSION(u32) @ 0x0004 {
+        31:16 major;
+        15:0 minor;
+    }
+
+    /// Operations that the device knows.
+    pub FEATURES(u64) @ 0x0008 {
+        /// Bit n stands for opcode n.
+        63:0 opcodes;
+    }
+
+    /// State of the device.
+    pub STATUS(u32) @ 0x0010 {
+        /// Queues that run.
+        15:8 running_queues;
+        /// The error log holds an error.
+        2:2 error => bool;
+        /// Bus mastering is on.
+        1:1 bus_master => bool;
+        /// The device takes commands.
+        0:0 ready => bool;
+    }
+
+    /// What happened since the bits were last cleared; the bits of [`IRQ_MASK`] stand for the same.
+    pub IRQ_CAUSE(u32) @ 0x0014 {
+        /// An error went into the error log.
+        1:1 error => bool;
+        /// A queue completed a descriptor.
+        0:0 completion => bool;
+    }
+
+    /// Keeps what is written. Has no effect.
+    pub SCRATCH(u64) @ 0x0018 {
+        63:0 value;
+    }
+
+    /// Nanoseconds since power-on or the last reset.
+    pub COUNTER(u64) @ 0x0020 {
+        63:0 nanoseconds;
+    }
+
+    /// Steps by one with every reset, of whatever kind. Starts at 0 with power-on.
+    pub RESET_GENERATION(u32) @ 0x0028 {
+        31:0 count;
+    }
+
+    /// Errors since the log was last cleared. Stays at its largest value.
+    pub ERROR_COUNT(u32) @ 0x002c {
+        31:0 count;
+    }
+
+    /// Newest error.
+    pub ERROR_LAST(u32) @ 0x0030 {
+        /// Queue concerned, all ones if none.
+        31:16 queue;
+        /// An `error::ErrorCode`.
+        15:0 code;
+    }
+
+    /// Value that caused the newest error; the data sheet says which for each code.
+    pub ERROR_VALUE(u64) @ 0x0038 {
+        63:0 value;
+    }
+
+    /// Limits of the queues.
+    pub QUEUE_LIMITS(u32) @ 0x0040 {
+        /// Most entries of a ring.
+        31:16 entries;
+        /// Queues that the device has.
+        15:0 queues;
+    }
+
+    /// Limits of the windows.
+    pub WINDOW_LIMITS(u32) @ 0x0044 {
+        /// Most segments of a window.
+        31:16 segments;
+        /// Windows that the device has.
+        15:0 windows;
+    }
+
+    /// Largest length of a descriptor, in bytes.
+    pub LENGTH_LIMIT(u32) @ 0x0048 {
+        31:0 bytes;
+    }
+
+    // Admin page.
+
+    /// Writing `RESET_KEY` resets the device.
+    pub RESET(u32) @ 0x1000 {
+        31:0 key;
+    }
+
+    /// Causes that raise no interrupt. A bit that falls while its cause is set raises it then.
+    pub IRQ_MASK(u32) @ 0x1004 {
+        /// No interrupt for errors.
+        1:1 error => bool;
+        /// No interrupt for completions.
+        0:0 completion => bool;
+    }
+
+    /// Outcome of the last admin command: an `error::ErrorCode`, 0 if it was carried out.
+    pub ADMIN_STATUS(u32) @ 0x1008 {
+        15:0 code;
+    }
+
+    /// Empties the error log, whatever is written.
+    pub ERROR_CLEAR(u32) @ 0x100c {
+        31:0 any;
+    }
+
+    /// Admin command: starts the queue that the `setup::QueueSetup` at this DMA address describes.
+    pub QUEUE_START(u64) @ 0x1010 {
+        63:0 address;
+    }
+
+    /// Admin command: opens the window that the `setup::WindowSetup` at this DMA address describes.
+    pub WINDOW_OPEN(u64) @ 0x1018 {
+        63:0 address;
+    }
+
+    /// Admin command: stops a queue. Answered when none of its descriptors is being carried out.
+    pub QUEUE_STOP(u32) @ 0x1020 {
+        31:0 queue;
+    }
+
+    /// Admin command: closes a window. Answered when no copy uses it.
+    pub WINDOW_CLOSE(u32) @ 0x1024 {
+        31:0 window;
+    }
+
+    // One page a queue from here on.
+
+    /// Writing anything makes the device look at the doorbell. Reads answer `KICK_ANSWER`.
+    pub KICK(u32)[64, stride = 4096] @ 0x40000 {
+        31:0 any;
+    }
+
+    /// Descriptors ever submitted, modulo 2^32. Written by the driver side. Shared memory.
+    pub SUBMISSION_TAIL(u32)[64, stride = 4096] @ 0x80000 {
+        31:0 index;
+    }
+
+    /// Completions ever taken, modulo 2^32. Written by the driver side. Shared memory.
+    pub COMPLETION_HEAD(u32)[64, stride = 4096] @ 0x80040 {
+        31:0 index;
+    }
+
+    /// Completions ever posted, modulo 2^32. Written by the device side. Shared memory.
+    pub COMPLETION_TAIL(u32)[64, stride = 4096] @ 0xc0000 {
+        31:0 index;
+    }
+}
+
+/// The value that [`RESET`] obeys: the bytes `RST!`.
+pub const RESET_KEY: u32 = u32::from_le_bytes(*b"RST!");
+/// What [`KICK`] answers; all ones means that nobody serves the device any more.
+pub const KICK_ANSWER: u32 = u32::from_le_bytes(*b"kick");
+/// Queue number in [`ERROR_LAST`] of an error that concerns no queue.
+pub const NO_QUEUE: u16 = u16::MAX;
