@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The time for which driver and device are bound, as files see it.
+
+use crate::{
+    device::Device,
+    file::OpenFile,
+    shared::Shared, //
+};
+use kernel::sync::Arc;
+
+/// Keeps the gate open. Dropping it takes everything back that files have of the device.
+pub(crate) struct Binding<'bound> {
+    shared: Arc<Shared>,
+    device: &'bound Device<'bound>,
+}
+
+impl<'bound> Binding<'bound> {
+    /// Opens the gate of `shared` to `device`.
+    ///
+    /// # Safety
+    ///
+    /// The value must be dropped, not leaked, before `device` is. `shared` must be new.
+    pub(crate) unsafe fn new(shared: Arc<Shared>, device: &'bound Device<'bound>) -> Self {
+        // SAFETY: The caller promised that the gate was never open, and that this is dropped, which
+        // closes it, before the device is.
+        unsafe { shared.gate.open(device) };
+        Self { shared, device }
+    }
+}
+
+impl Drop for Binding<'_> {
+    /// From here on calls give ENODEV, waiters wake, and touching a mapping gives SIGBUS. Memory is
+    /// freed last, when neither a process nor the device can reach it.
+    fn drop(&mut self) {
+        self.shared.gate.close();
+        self.shared.wake_all();
+        let files = self.shared.files.lock();
+        files.iter().for_each(|file| file.mappings.revoke());
+        self.device.quiesce();
+        files.iter().map(|file| OpenFile::take_objects(file)).for_each(drop);
+    }
+}

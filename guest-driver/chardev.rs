@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The node in `/dev` and its file operations.
+//!
+//! Linux 7.3's `MiscDevice` takes fixed names only and knows nothing of bound devices, so the
+//! table of file operations is our own.
+
+use crate::{
+    file::OpenFile,
+    mmap,
+    shared::Shared,
+    LocalModule, //
+};
+use kernel::{
+    bindings,
+    container_of,
+    device::{
+        self,
+        Bound, //
+    },
+    error::to_result,
+    fs::File,
+    mm::virt::VmaNew,
+    module::this_module,
+    prelude::*,
+    str::CString,
+    sync::{
+        atomic::{
+            Atomic,
+            Full,
+            Relaxed, //
+        },
+        Arc,
+        ArcBorrow, //
+    },
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    },
+};
+
+/// The node of a device. While it is there, files can be opened.
+///
+/// # Invariants
+///
+/// `misc` is registered, under `name`.
+#[pin_data(PinnedDrop)]
+pub(crate) struct Node {
+    #[pin]
+    misc: Opaque<bindings::miscdevice>,
+    name: CString,
+    number: Number,
+    shared: Arc<Shared>,
+}
+
+// SAFETY: The kernel locks `misc`; the other fields are `Send`.
+unsafe impl Send for Node {}
+// SAFETY: As above; the other fields are `Sync`.
+unsafe impl Sync for Node {}
+
+impl Node {
+    /// Registers `/dev/ringbarN` with the first N that is free.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` if all numbers are taken; what registering a misc device gives.
+    pub(crate) fn register(
+        parent: &device::Device<Bound>,
+        shared: Arc<Shared>,
+    ) -> Result<impl PinInit<Self, Error> + use<'_>> {
+        let number = Number::take()?;
+        let name = CString::try_from_fmt(fmt!("ringbar{}", number.0))?;
+        let misc = bindings::miscdevice {
+            minor: bindings::MISC_DYNAMIC_MINOR as c_int,
+            name: name.as_char_ptr(),
+            fops: &raw const OPERATIONS.0,
+            // CAST: `device::Device` is a transparent wrapper of `struct device`.
+            parent: core::ptr::from_ref(parent).cast_mut().cast(),
+            ..pin_init::zeroed()
+        };
+        Ok(try_pin_init!(Self {
+            name,
+            number,
+            shared,
+            misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
+                // SAFETY: The slot is there to be written.
+                unsafe { slot.write(misc) };
+                // SAFETY: It was just filled in. It is pinned, its name and operations outlive it,
+                // and it is deregistered when the node is dropped. Files opened from here on
+                // find the other fields, which are there already.
+                to_result(unsafe { bindings::misc_register(slot) })
+            }),
+        }))
+    }
+
+    /// Name of the node in `/dev`.
+    pub(crate) fn name(&self) -> &CStr {
+        &self.name
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Node {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: By the type invariants it is registered. No open is under way after this.
+        unsafe { bindings::misc_deregister(self.misc.get()) };
+        self.number.give_back();
+    }
+}
+
+/// Number of a node.
+struct Number(u32);
+
+/// Bit n: number n is taken.
+static NUMBERS: Atomic<u64> = Atomic::new(0);
+
+impl Number {
+    fn take() -> Result<Self> {
+        loop {
+            let taken = NUMBERS.load(Relaxed);
+            let free = (!taken).trailing_zeros();
+            if free == u64::BITS {
+                return Err(ENOSPC);
+            }
+            if NUMBERS.cmpxchg(taken, taken | 1 << free, Full).is_ok() {
+                return Ok(Self(free));
+            }
+        }
+    }
+
+    fn give_back(&self) {
+        loop {
+            let taken = NUMBERS.load(Relaxed);
+            if NUMBERS.cmpxchg(taken, taken & !(1 << self.0), Full).is_ok() {
+                return;
+            }
+        }
+    }
+}
+
+struct Operations(bindings::file_operations);
+
+// SAFETY: The kernel only reads it.
+unsafe impl Sync for Operations {}
+
+static OPERATIONS: Operations = Operations(bindings::file_operations {
+    owner: this_module::<LocalModule>().as_ptr(),
+    open: Some(open),
+    release: Some(release),
+    mmap: Some(mmap_hook),
+    unlocked_ioctl: Some(ioctl),
+    compat_ioctl: bindings::compat_ptr_ioctl,
+    ..pin_init::zeroed()
+});
+
+/// # Safety
+///
+/// The misc core calls it, for a file that is being opened.
+unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    // SAFETY: Both are valid for the call.
+    let result = to_result(unsafe { bindings::nonseekable_open(inode, file) });
+    // SAFETY: The misc core has put its own pointer there, and keeps the node registered meanwhile.
+    let misc = unsafe { (*file).private_data }.cast::<Opaque<bindings::miscdevice>>();
+    // SAFETY: Every misc device with these operations is the `misc` of a `Node`.
+    let node = unsafe { &*container_of!(misc, Node, misc) };
+    // SAFETY: The file is valid for the call, and nobody holds its position lock.
+    let opened = result.and_then(|()| open_file(node, unsafe { File::from_raw_file(file) }));
+    match opened {
+        Ok(opened) => {
+            // SAFETY: A file that is being opened may be given private data.
+            unsafe { (*file).private_data = opened.into_foreign() };
+            0
+        }
+        Err(error) => error.to_errno(),
+    }
+}
+
+fn open_file(node: &Node, file: &File) -> Result<Arc<OpenFile>> {
+    // SAFETY: `release` takes the file out of the list of those whose mappings are used.
+    let opened = unsafe { OpenFile::new(node.shared.clone(), file) }?;
+    node.shared.files.lock().push(opened.clone(), GFP_KERNEL)?;
+    Ok(opened)
+}
+
+/// # Safety
+///
+/// The VFS calls it, for a file that [`open`] opened and that nobody uses any more.
+unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
+    // SAFETY: `open` put it there, and this is the last use.
+    let opened = unsafe { <Arc<OpenFile> as ForeignOwnable>::from_foreign((*file).private_data) };
+    opened.release();
+    opened.shared().files.lock().retain(|other| !Arc::ptr_eq(other, &opened));
+    0
+}
+
+/// # Safety
+///
+/// The VFS calls it, for a file that [`open`] opened and a VMA that is being made.
+unsafe extern "C" fn mmap_hook(
+    file: *mut bindings::file,
+    vma: *mut bindings::vm_area_struct,
+) -> c_int {
+    // SAFETY: The file is open.
+    let opened = unsafe { borrow(file) };
+    // SAFETY: The VMA is being made, for the duration of this call.
+    match mmap::map(&opened, unsafe { VmaNew::from_raw(vma) }) {
+        Ok(()) => 0,
+        Err(error) => error.to_errno(),
+    }
+}
+
+/// # Safety
+///
+/// The VFS calls it, for a file that [`open`] opened.
+unsafe extern "C" fn ioctl(file: *mut bindings::file, number: c_uint, argument: c_ulong) -> c_long {
+    // SAFETY: The file is open.
+    let opened = unsafe { borrow(file) };
+    match opened.ioctl(number, argument) {
+        Ok(value) => value as c_long,
+        Err(error) => error.to_errno() as c_long,
+    }
+}
+
+/// # Safety
+///
+/// [`open`] has opened the file, and it is not released while the result lives.
+unsafe fn borrow<'a>(file: *mut bindings::file) -> ArcBorrow<'a, OpenFile> {
+    // SAFETY: `open` put it there, and it is taken out in `release` only.
+    unsafe { <Arc<OpenFile> as ForeignOwnable>::borrow((*file).private_data) }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The PCI driver: which devices it takes, and what it keeps while it has one.
+
+use crate::{
+    binding::Binding,
+    chardev::Node,
+    device::Device,
+    interface::ids,
+    interrupt::{
+        self,
+        Handlers, //
+    },
+    shared::Shared,
+};
+use kernel::{
+    device::{
+        Bound,
+        Core, //
+    },
+    dma::{
+        self,
+        DmaMask, //
+    },
+    pci,
+    prelude::*, //
+};
+
+/// The driver as the PCI core sees it.
+pub(crate) struct RingbarDriver;
+
+/// All that belongs to a bound device. Dropped in this order: first nobody new comes in, then who
+/// is in is sent out and DMA ends, then interrupts go, then the device itself.
+#[pin_data]
+pub(crate) struct DriverData<'bound> {
+    #[pin]
+    node: Node,
+    binding: Binding<'bound>,
+    handlers: Handlers<'bound>,
+    vectors: pci::IrqVectorRegistration<'bound>,
+    #[pin]
+    device: Device<'bound>,
+}
+
+kernel::pci_device_table!(
+    PCI_TABLE,
+    <RingbarDriver as pci::Driver>::IdInfo,
+    [(pci::DeviceId::from_id(pci::Vendor::REDHAT, ids::DEVICE_ID as u32), ())]
+);
+
+impl pci::Driver for RingbarDriver {
+    type IdInfo = ();
+    type Data<'bound> = DriverData<'bound>;
+
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = &PCI_TABLE;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
+        pin_init::pin_init_scope(move || {
+            pdev.enable_device_mem()?;
+            // SAFETY: Nothing allocates or maps DMA memory for this device yet.
+            unsafe { dma::Device::dma_set_mask_and_coherent(pdev, DmaMask::new::<64>())? };
+            pdev.set_master();
+
+            let pdev: &'bound pci::Device<Bound> = pdev;
+            let shared = Shared::new()?;
+            let vectors = interrupt::allocate(pdev)?;
+            let device = Device::new(pdev, vectors.len() as u32)?;
+            let node = Node::register(pdev.as_ref(), shared.clone())?;
+            Ok(try_pin_init!(DriverData {
+                device <- device,
+                vectors,
+                // SAFETY: `vectors` is in place, pinned, and is dropped after `handlers`, which
+                // nobody leaks.
+                handlers: unsafe {
+                    interrupt::attach(&*core::ptr::from_ref(vectors), &shared)?
+                },
+                // SAFETY: `device` is in place, pinned, and is dropped after `binding`, which
+                // nobody leaks; `shared` is new.
+                binding: unsafe {
+                    Binding::new(shared, &*core::ptr::from_ref(&*device))
+                },
+                node <- node,
+            })
+            .pin_chain(|data| {
+                let device = &data.device;
+                let (major, minor) = device.limits().version;
+                dev_info!(
+                    device.pdev(),
+                    "{}: interface {}.{}, {} vectors ({})\n",
+                    data.node.name(),
+                    major,
+                    minor,
+                    data.vectors.len(),
+                    match data.vectors.irq_type() {
+                        pci::IrqType::MsiX => "MSI-X",
+                        pci::IrqType::Msi => "MSI",
+                        pci::IrqType::Intx => "INTx",
+                    }
+                );
+                Ok(())
+            }))
+        })
+    }
+}

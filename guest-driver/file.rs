@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What an open file owns, and its ioctls.
+
+use crate::{
+    buffer::{
+        Buffer,
+        DeviceMemory,
+        MAX_BUFFER, //
+    },
+    device::Device,
+    interface::{
+        ioctl,
+        layout::MemoryPart,
+        mmap,
+        ring, //
+    },
+    mappings::Mappings,
+    queue::Queue,
+    shared::Shared,
+};
+use kernel::{
+    fs::File,
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc,
+        CondVarTimeoutResult,
+        Mutex, //
+    },
+    time::msecs_to_jiffies,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
+};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// An open file of the device's node.
+#[pin_data]
+pub(crate) struct OpenFile {
+    shared: Arc<Shared>,
+    domain: u32,
+    /// Taken inside `mmap_lock`, so never held across a copy from or to the process.
+    #[pin]
+    objects: Mutex<Objects>,
+    /// Its mappings, for the day the device goes.
+    #[pin]
+    pub(crate) mappings: Mappings,
+}
+
+/// What a file owns in the device. Empty once the device is gone.
+#[derive(Default)]
+pub(crate) struct Objects {
+    pub(crate) queues: KVec<Queue>,
+    pub(crate) buffers: KVec<Buffer>,
+    pub(crate) ranges: KVec<DeviceMemory>,
+}
+
+/// Protection domains are numbered through and come round again after 2^32 opens.
+static NEXT_DOMAIN: Atomic<u32> = Atomic::new(1);
+
+impl OpenFile {
+    /// A file that owns nothing yet.
+    ///
+    /// # Safety
+    ///
+    /// [`OpenFile::mappings`] must not be used after `file` was released.
+    pub(crate) unsafe fn new(shared: Arc<Shared>, file: &File) -> Result<Arc<Self>> {
+        // SAFETY: The caller ends the use of the mappings with the file.
+        let mappings = unsafe { Mappings::new(file) };
+        Arc::pin_init(
+            try_pin_init!(Self {
+                shared,
+                domain: NEXT_DOMAIN.fetch_add(1, Relaxed),
+                objects <- new_mutex!(Objects::default()),
+                mappings <- mappings,
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// What it shares with the other files of its device.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Calls `f` with the bound device and the file's objects.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if the device is gone; else what `f` gives.
+    pub(crate) fn with_objects<R>(
+        &self,
+        f: impl FnOnce(&Device<'_>, &mut Objects) -> Result<R>,
+    ) -> Result<R> {
+        self.shared.gate.with(|device| f(device, &mut self.objects.lock()))
+    }
+
+    /// Takes what the file owns out of it.
+    pub(crate) fn take_objects(&self) -> Objects {
+        core::mem::take(&mut *self.objects.lock())
+    }
+
+    /// Ends the use of the device: stops queues, closes windows, frees memory.
+    pub(crate) fn release(&self) {
+        let released = self.shared.gate.with(|device| {
+            self.take_objects().release(device);
+            Ok(())
+        });
+        if released.is_err() {
+            // The device went first and took everything with it.
+            debug_assert!(self.take_objects().queues.is_empty());
+        }
+    }
+
+    /// Carries out an ioctl.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY` for a number that has no meaning, `EFAULT` if the argument cannot be read or
+    /// written, `ENODEV` if the device is gone; else what the call gives (README.md has the table).
+    pub(crate) fn ioctl(&self, number: u32, argument: usize) -> Result<isize> {
+        let argument = UserPtr::from_addr(argument);
+        match number {
+            ioctl::INFO => put(argument, &self.info()?)?,
+            ioctl::CREATE_QUEUE => {
+                let mut create: ioctl::CreateQueue = get(argument)?;
+                self.create_queue(&mut create)?;
+                put(argument, &create)?;
+            }
+            ioctl::CREATE_BUFFER => {
+                let mut create: ioctl::CreateBuffer = get(argument)?;
+                self.create_buffer(&mut create)?;
+                put(argument, &create)?;
+            }
+            ioctl::CREATE_DEVICE_MEMORY => {
+                let mut create: ioctl::CreateDeviceMemory = get(argument)?;
+                self.create_device_memory(&mut create)?;
+                put(argument, &create)?;
+            }
+            ioctl::SUBMIT => self.submit(&get(argument)?)?,
+            ioctl::WAIT => {
+                let mut wait: ioctl::Wait = get(argument)?;
+                let outcome = self.wait(&mut wait);
+                // How far it is, the process learns in any case.
+                put(argument, &wait)?;
+                outcome?;
+            }
+            _ => return Err(ENOTTY),
+        }
+        Ok(0)
+    }
+
+    fn info(&self) -> Result<ioctl::Info> {
+        self.shared.gate.with(|device| {
+            let limits = device.limits();
+            Ok(ioctl::Info {
+                version_major: limits.version.0,
+                version_minor: limits.version.1,
+                vectors: device.vectors(),
+                opcodes: limits.opcodes,
+                device_memory_size: device.memory_size()? as u64,
+                queues: limits.queues,
+                max_entries: limits.entries,
+                max_length: limits.length,
+                max_buffer: MAX_BUFFER as u32,
+            })
+        })
+    }
+
+    fn create_queue(&self, create: &mut ioctl::CreateQueue) -> Result {
+        self.with_objects(|device, objects| {
+            objects.queues.reserve(1, GFP_KERNEL)?;
+            let queue = Queue::start(device, self.domain, create.entries)?;
+            create.queue = queue.number();
+            let index = queue.number() as u16;
+            create.submission_ring = mmap::encode(mmap::KIND_SUBMISSION_RING, index);
+            create.completion_ring = mmap::encode(mmap::KIND_COMPLETION_RING, index);
+            objects.queues.push_within_capacity(queue).map_err(|_| ENOMEM)
+        })
+    }
+
+    fn create_buffer(&self, create: &mut ioctl::CreateBuffer) -> Result {
+        self.with_objects(|device, objects| {
+            objects.buffers.reserve(1, GFP_KERNEL)?;
+            let buffer = Buffer::new(device, self.domain, create.size, create.rights)?;
+            create.window = buffer.window().into();
+            create.size = buffer.memory().size() as u64;
+            create.offset = mmap::encode(mmap::KIND_BUFFER, buffer.window());
+            objects.buffers.push_within_capacity(buffer).map_err(|_| ENOMEM)
+        })
+    }
+
+    fn create_device_memory(&self, create: &mut ioctl::CreateDeviceMemory) -> Result {
+        let part = match create.part {
+            ioctl::PART_WRITE_COMBINING => MemoryPart::WriteCombining,
+            ioctl::PART_UNCACHED => MemoryPart::Uncached,
+            _ => return Err(EINVAL),
+        };
+        if create.reserved != 0 {
+            return Err(EINVAL);
+        }
+        self.with_objects(|device, objects| {
+            objects.ranges.reserve(1, GFP_KERNEL)?;
+            let memory =
+                DeviceMemory::new(device, self.domain, part, create.size, create.rights)?;
+            create.window = memory.window().into();
+            create.size = memory.range().length as u64;
+            create.offset = mmap::encode(mmap::KIND_DEVICE_MEMORY, memory.window());
+            objects.ranges.push_within_capacity(memory).map_err(|_| ENOMEM)
+        })
+    }
+
+    fn submit(&self, submit: &ioctl::Submit) -> Result {
+        if submit.reserved != 0 {
+            return Err(EINVAL);
+        }
+        self.with_objects(|device, objects| {
+            objects.queue(submit.queue)?.submit(
+                device,
+                submit.submission_tail,
+                submit.completion_head,
+            )
+        })
+    }
+
+    /// Waits until the queue has posted as many completions as asked for.
+    ///
+    /// Stays outside the gate while it sleeps, so that the device can go.
+    fn wait(&self, wait: &mut ioctl::Wait) -> Result {
+        if wait.reserved != 0 {
+            return Err(EINVAL);
+        }
+        let wanted = wait.completion_tail;
+        let mut left = msecs_to_jiffies(wait.timeout_ms);
+        let mut sleepers = self.shared.sleepers.lock();
+        loop {
+            let tail = self.with_objects(|device, objects| {
+                device.completion_tail(objects.queue(wait.queue)?.number())
+            })?;
+            wait.completion_tail = tail;
+            // A distance below half the number range means that `tail` has come to it.
+            if ring::distance(wanted, tail) < 1 << 31 {
+                return Ok(());
+            }
+            match self.shared.wake.wait_interruptible_timeout(&mut sleepers, left) {
+                CondVarTimeoutResult::Woken { jiffies } => left = jiffies,
+                CondVarTimeoutResult::Signal { .. } => return Err(ERESTARTSYS),
+                CondVarTimeoutResult::Timeout => break,
+            }
+        }
+        drop(sleepers);
+        let answers = self.shared.gate.with(|device| Ok(device.answers()))?;
+        Err(if answers { ETIMEDOUT } else { EIO })
+    }
+}
+
+impl Objects {
+    /// The file's queue with this number.
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` if the file has no such queue.
+    pub(crate) fn queue(&self, number: u32) -> Result<&Queue> {
+        self.queues.iter().find(|queue| queue.number() == number).ok_or(ENXIO)
+    }
+
+    /// Gives everything back to a device that is there. Queues go first: they use the windows.
+    pub(crate) fn release(mut self, device: &Device<'_>) {
+        self.queues.drain_all().for_each(|queue| queue.stop(device));
+        self.buffers.drain_all().for_each(|buffer| buffer.close(device));
+        self.ranges.drain_all().for_each(|range| range.close(device));
+    }
+}
+
+fn get<T: FromBytes + IntoBytes + Default>(argument: UserPtr) -> Result<T> {
+    let mut value = T::default();
+    let bytes = value.as_mut_bytes();
+    UserSlice::new(argument, bytes.len()).reader().read_slice(bytes)?;
+    Ok(value)
+}
+
+fn put<T: IntoBytes + Immutable>(argument: UserPtr, value: &T) -> Result {
+    let bytes = value.as_bytes();
+    UserSlice::new(argument, bytes.len()).writer().write_slice(bytes)
+}

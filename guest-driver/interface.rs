@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The shared interface files, compiled into the module by path.
+//!
+//! The hardware interface belongs to `../qemu-device/spec`, the user interface to `uapi`. This file
+//! holds what glues them to the kernel, and nothing else.
+
+#![allow(dead_code, unreachable_pub, reason = "the module does not use all of the interface")]
+
+/// What `regs.rs` finds as `super::register`.
+pub(crate) use kernel::io::register;
+
+#[path = "../qemu-device/spec/src/error.rs"]
+pub(crate) mod error;
+#[path = "../qemu-device/spec/src/ids.rs"]
+pub(crate) mod ids;
+#[path = "../qemu-device/spec/src/layout.rs"]
+pub(crate) mod layout;
+#[path = "../qemu-device/spec/src/regs.rs"]
+pub(crate) mod regs;
+#[path = "../qemu-device/spec/src/ring.rs"]
+pub(crate) mod ring;
+#[path = "../qemu-device/spec/src/setup.rs"]
+pub(crate) mod setup;
+
+#[path = "uapi/src/ioctl.rs"]
+pub(crate) mod ioctl;
+#[path = "uapi/src/mmap.rs"]
+pub(crate) mod mmap;
+
+/// Where the driver puts what it hands to admin commands.
+#[derive(
+    zerocopy_derive::FromBytes,
+    zerocopy_derive::IntoBytes,
+    zerocopy_derive::Immutable,
+    zerocopy_derive::KnownLayout,
+)]
+#[repr(C)]
+pub(crate) struct SetupBlock {
+    pub(crate) queue: setup::QueueSetup,
+    pub(crate) window: setup::WindowSetup,
+    /// Follows the window set-up, as the device expects it.
+    pub(crate) segment: setup::Segment,
+    padding: [u64; 6],
+}
+const _: () = assert!(core::mem::size_of::<SetupBlock>() as u64 == 3 * setup::ALIGNMENT);
+
+// SAFETY: `zerocopy::IntoBytes` is derived: no byte is uninitialised.
+unsafe impl kernel::transmute::AsBytes for SetupBlock {}
+// SAFETY: `zerocopy::FromBytes` is derived: any bytes are a valid value.
+unsafe impl kernel::transmute::FromBytes for SetupBlock {}
+
+/// Holds the shared numbers to the kernel's own encoding.
+mod agreement {
+    use super::ioctl;
+    use kernel::ioctl::{_IOR, _IOW, _IOWR};
+
+    const _: () = {
+        assert!(ioctl::INFO == _IOR::<ioctl::Info>(ioctl::TYPE, 0));
+        assert!(ioctl::CREATE_QUEUE == _IOWR::<ioctl::CreateQueue>(ioctl::TYPE, 1));
+        assert!(ioctl::CREATE_BUFFER == _IOWR::<ioctl::CreateBuffer>(ioctl::TYPE, 2));
+        assert!(ioctl::CREATE_DEVICE_MEMORY == _IOWR::<ioctl::CreateDeviceMemory>(ioctl::TYPE, 3));
+        assert!(ioctl::SUBMIT == _IOW::<ioctl::Submit>(ioctl::TYPE, 4));
+        assert!(ioctl::WAIT == _IOWR::<ioctl::Wait>(ioctl::TYPE, 5));
+        assert!(super::layout::PAGE_SIZE == kernel::page::PAGE_SIZE);
+        assert!(ioctl::RIGHT_READ == super::setup::RIGHT_READ);
+        assert!(ioctl::RIGHT_WRITE == super::setup::RIGHT_WRITE);
+    };
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Interrupt vectors and their handlers.
+//!
+//! The driver takes what it gets, MSI-X or MSI, one vector or many. All of them do the same: wake
+//! who waits. Who was woken looks at its ring; nobody reads a register, which would trap.
+
+use crate::{interface::layout, shared::Shared};
+use kernel::{
+    device::Bound,
+    irq::{
+        Flags,
+        IrqReturn,
+        ThreadedHandler,
+        ThreadedRegistration, //
+    },
+    pci,
+    prelude::*,
+    sync::Arc, //
+};
+
+/// Wakes who waits for completions.
+pub(crate) struct Announcer {
+    shared: Arc<Shared>,
+}
+
+impl ThreadedHandler for Announcer {
+    fn handle_threaded(&self) -> IrqReturn {
+        self.shared.wake_all();
+        IrqReturn::Handled
+    }
+}
+
+/// The handlers of a device's vectors.
+pub(crate) type Handlers<'a> = KVec<Pin<KBox<ThreadedRegistration<'a, Announcer>>>>;
+
+/// Takes as many vectors as the device can use, but is content with one.
+pub(crate) fn allocate(pdev: &pci::Device<Bound>) -> Result<pci::IrqVectorRegistration<'_>> {
+    let types = pci::IrqTypes::default().with(pci::IrqType::MsiX).with(pci::IrqType::Msi);
+    // One for errors, one a queue.
+    pdev.alloc_irq_vectors(1, layout::MAX_QUEUES as u32 + 1, types)
+}
+
+/// Puts a handler on each vector.
+///
+/// # Safety
+///
+/// The handlers must be dropped, not leaked.
+pub(crate) unsafe fn attach<'a>(
+    vectors: &'a pci::IrqVectorRegistration<'a>,
+    shared: &Arc<Shared>,
+) -> Result<Handlers<'a>> {
+    let mut handlers = KVec::with_capacity(vectors.len(), GFP_KERNEL)?;
+    for index in 0..vectors.len() {
+        // SAFETY: The caller promises to drop the handlers.
+        let handler = unsafe {
+            ThreadedRegistration::new(
+                vectors.index(index)?.into(),
+                Flags::TRIGGER_NONE,
+                c"ringbar",
+                Ok(Announcer { shared: shared.clone() }),
+            )
+        };
+        handlers.push(KBox::pin_init(handler, GFP_KERNEL)?, GFP_KERNEL)?;
+    }
+    Ok(handlers)
+}

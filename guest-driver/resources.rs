@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! PCI resources that the `pci` abstractions of Linux 7.3 do not offer.
+
+use kernel::{
+    bindings,
+    device::Bound,
+    error::to_result,
+    pci,
+    prelude::*, //
+};
+
+/// A range of a BAR in physical address space.
+///
+/// # Invariants
+///
+/// The range is whole pages and lies in a BAR that the driver has requested. What uses it must be
+/// gone before the driver gives the BAR back.
+#[derive(Clone, Copy)]
+pub(crate) struct IoRange {
+    start: u64,
+    length: usize,
+}
+
+impl IoRange {
+    /// The `length` bytes at `offset` of `bar`, which the caller has requested.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if that leaves the BAR or is not whole pages.
+    pub(crate) fn new(
+        pdev: &pci::Device<Bound>,
+        bar: u32,
+        offset: usize,
+        length: usize,
+    ) -> Result<Self> {
+        let end = offset.checked_add(length).ok_or(EINVAL)?;
+        let aligned = (offset | length) % kernel::page::PAGE_SIZE == 0;
+        if !aligned || end as u64 > pdev.resource_len(bar)? {
+            return Err(EINVAL);
+        }
+        // INVARIANT: Checked just now.
+        Ok(Self { start: pdev.resource_start(bar)? + offset as u64, length })
+    }
+
+    /// A part of the range.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if that leaves the range or is not whole pages.
+    pub(crate) fn part(&self, offset: usize, length: usize) -> Result<Self> {
+        let end = offset.checked_add(length).ok_or(EINVAL)?;
+        if (offset | length) % kernel::page::PAGE_SIZE != 0 || end > self.length {
+            return Err(EINVAL);
+        }
+        // INVARIANT: Checked just now.
+        Ok(Self { start: self.start + offset as u64, length })
+    }
+
+    /// Physical address of the first byte.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Length in bytes.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+}
+
+/// A BAR that is requested, so that nobody else uses it, but not mapped into the kernel.
+///
+/// A mapping of the kernel would fix the cache policy for all others (x86 memory types).
+pub(crate) struct RequestedBar<'bound> {
+    pdev: &'bound pci::Device<Bound>,
+    bar: u32,
+}
+
+impl<'bound> RequestedBar<'bound> {
+    /// Requests `bar`.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if somebody has it already.
+    pub(crate) fn new(pdev: &'bound pci::Device<Bound>, bar: u32) -> Result<Self> {
+        let name = c"ringbar";
+        // SAFETY: The device is valid and bound, the name lives as long as the module.
+        to_result(unsafe {
+            bindings::pci_request_region(as_raw(pdev), bar as i32, name.as_char_ptr())
+        })?;
+        Ok(Self { pdev, bar })
+    }
+
+    /// Size in bytes.
+    pub(crate) fn size(&self) -> Result<usize> {
+        Ok(usize::try_from(self.pdev.resource_len(self.bar)?)?)
+    }
+
+    /// All of the BAR.
+    pub(crate) fn range(&self) -> Result<IoRange> {
+        IoRange::new(self.pdev, self.bar, 0, self.size()?)
+    }
+}
+
+impl Drop for RequestedBar<'_> {
+    fn drop(&mut self) {
+        // SAFETY: `new` requested the region, and the device is still bound.
+        unsafe { bindings::pci_release_region(as_raw(self.pdev), self.bar as i32) };
+    }
+}
+
+/// Turns bus mastering off: the device can reach no memory and raise no interrupt any more.
+pub(crate) fn clear_master(pdev: &pci::Device<Bound>) {
+    // SAFETY: The device is valid and bound.
+    unsafe { bindings::pci_clear_master(as_raw(pdev)) };
+}
+
+fn as_raw(pdev: &pci::Device<Bound>) -> *mut bindings::pci_dev {
+    // CAST: `pci::Device` is a transparent wrapper of `struct pci_dev`.
+    core::ptr::from_ref(pdev).cast_mut().cast()
+}

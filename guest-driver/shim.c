@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "shim.h"
+
+int ringbar_io_remap_pfn_range(struct vm_area_struct *vma, unsigned long address,
+			       unsigned long pfn, unsigned long size, pgprot_t prot)
+{
+	return io_remap_pfn_range(vma, address, pfn, size, prot);
+}
+
+pgprot_t ringbar_pgprot_noncached(pgprot_t prot)
+{
+	return pgprot_noncached(prot);
+}
+
+pgprot_t ringbar_pgprot_writecombine(pgprot_t prot)
+{
+	return pgprot_writecombine(prot);
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What Rust cannot reach: inline functions and macros, one line each. */
+#ifndef RINGBAR_SHIM_H
+#define RINGBAR_SHIM_H
+
+#include <linux/mm.h>
+
+int ringbar_io_remap_pfn_range(struct vm_area_struct *vma, unsigned long address,
+			       unsigned long pfn, unsigned long size, pgprot_t prot);
+pgprot_t ringbar_pgprot_noncached(pgprot_t prot);
+pgprot_t ringbar_pgprot_writecombine(pgprot_t prot);
+
+#endif
