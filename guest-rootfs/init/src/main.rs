@@ -1,5 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! First process of the guest.
+//! First process of the guest: loads the driver, runs the test programs, powers off.
+//!
+//! The kernel console is the first serial port; results go to the second one as KTAP. The kernel
+//! command line says what to do: `ringbar.tests=all`, `ringbar.tests=NAME,NAME` or `ringbar.shell`.
 
-fn main() {}
+mod command_line;
+mod driver;
+mod programs;
+mod results;
+mod system;
+
+use command_line::Task;
+use results::Results;
+use std::process::Command;
+
+fn main() {
+    if let Err(error) = work() {
+        // The results port may be what is missing, so this goes to the console as well.
+        eprintln!("ringbar-init: {error}");
+    }
+    let error = system::power_off();
+    eprintln!("ringbar-init: cannot power off: {error}");
+}
+
+fn work() -> Result<(), String> {
+    system::mount_all()?;
+    match Task::from_kernel()? {
+        Task::Tests(selection) => {
+            let mut results = Results::open()?;
+            run_tests(&mut results, &selection).inspect_err(|error| results.bail_out(error))
+        }
+        Task::Shell => {
+            match driver::load() {
+                Ok(facts) => facts
+                    .iter()
+                    .for_each(|(name, value)| println!("{name}: {value}")),
+                Err(error) => println!("{error}"),
+            }
+            println!(
+                "The test programs are in {}. `exit` powers the guest off.",
+                programs::FOLDER
+            );
+            let shell = Command::new("/bin/sh").args(["-i"]).status();
+            shell
+                .map(drop)
+                .map_err(|error| format!("cannot run the shell: {error}"))
+        }
+    }
+}
+
+fn run_tests(results: &mut Results, selection: &programs::Selection) -> Result<(), String> {
+    results.line("KTAP version 1");
+    results.line(&format!("# kernel: {}", system::kernel_release()));
+    let loaded = driver::load();
+    for (name, value) in loaded.as_ref().into_iter().flatten() {
+        results.line(&format!("# {name}: {value}"));
+    }
+    loaded?;
+    let chosen = programs::choose(selection)?;
+    results.line(&format!("1..{}", chosen.len()));
+    for (number, program) in (1..).zip(&chosen) {
+        programs::run(results, number, program);
+    }
+    Ok(())
+}

@@ -1,3 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Test programs that run in the guest.
+//! What the test programs have in common.
+//!
+//! Each program in `src/bin` proves one behaviour of device and driver in the guest. It prints its
+//! cases as KTAP and ends with 0 only if all of them passed. A case is a function that panics
+//! when something is wrong.
+
+mod pci;
+mod suite;
+
+pub use pci::PciFunction;
+pub use suite::{run, Case};
+
+use ringbar_client::{Device, Queue};
+use ringbar_spec::ring::{Completion, Descriptor, Status};
+use std::time::Duration;
+
+/// Node of the device under test.
+pub const NODE: &str = "/dev/ringbar0";
+
+/// Longest time that any operation of a test may take.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A time in which nothing is to happen.
+pub const SHORT: Duration = Duration::from_millis(200);
+
+/// Opens the device under test.
+pub fn open() -> Device {
+    Device::open(NODE).expect("the device under test can be opened")
+}
+
+/// Carries out one descriptor and gives its completion.
+pub fn carry_out(queue: &mut Queue, descriptor: Descriptor) -> Completion {
+    queue.push(descriptor).expect("the ring has room");
+    queue.run(PATIENCE).expect("the descriptor completes")
+}
+
+/// Carries out one descriptor that must succeed.
+#[track_caller]
+pub fn succeed(queue: &mut Queue, descriptor: Descriptor) {
+    let completion = carry_out(queue, descriptor);
+    assert_eq!(Status(completion.status), Status::OK, "{descriptor:?}");
+    assert_eq!(completion.tag, descriptor.tag);
+}
+
+/// A number that is different in each run of the guest, for seeds.
+pub fn seed() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(1, |time| time.as_nanos() as u64)
+}

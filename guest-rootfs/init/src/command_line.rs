@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the kernel command line asks for.
+
+use crate::programs::Selection;
+use std::fs;
+
+/// What the guest is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Run test programs.
+    Tests(Selection),
+    /// Give a person a shell.
+    Shell,
+}
+
+impl Task {
+    /// The task that this kernel was started with.
+    pub(crate) fn from_kernel() -> Result<Self, String> {
+        let line = fs::read_to_string("/proc/cmdline")
+            .map_err(|error| format!("cannot read the kernel command line: {error}"))?;
+        Ok(Self::parse(&line))
+    }
+
+    fn parse(line: &str) -> Self {
+        let mut task = Self::Tests(Selection::All);
+        for word in line.split_whitespace() {
+            if word == "ringbar.shell" {
+                task = Self::Shell;
+            } else if let Some(names) = word.strip_prefix("ringbar.tests=") {
+                task = Self::Tests(Selection::parse(names));
+            }
+        }
+        task
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_word_of_ours_all_tests_run() {
+        assert_eq!(
+            Task::parse("console=ttyS0 panic=-1\n"),
+            Task::Tests(Selection::All)
+        );
+    }
+
+    #[test]
+    fn names_are_taken_apart() {
+        let names = Selection::Named(vec!["dma".into(), "queue".into()]);
+        assert_eq!(
+            Task::parse("quiet ringbar.tests=dma,queue"),
+            Task::Tests(names)
+        );
+    }
+
+    #[test]
+    fn shell_is_understood() {
+        assert_eq!(Task::parse("ringbar.shell console=ttyS0"), Task::Shell);
+    }
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Finds test programs, runs them and passes their KTAP on.
+
+use crate::results::Results;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
+
+/// Where the test programs are.
+pub(crate) const FOLDER: &str = "/tests";
+
+/// Which programs to run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// All there are.
+    All,
+    /// Those with these names, in this order.
+    Named(Vec<String>),
+}
+
+impl Selection {
+    /// Understands `all` or names with commas between them.
+    pub(crate) fn parse(names: &str) -> Self {
+        match names {
+            "" | "all" => Self::All,
+            names => Self::Named(names.split(',').map(str::to_owned).collect()),
+        }
+    }
+}
+
+/// Names of the programs to run.
+pub(crate) fn choose(selection: &Selection) -> Result<Vec<String>, String> {
+    let entries = fs::read_dir(FOLDER).map_err(|error| format!("cannot read {FOLDER}: {error}"))?;
+    let mut present: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    present.sort();
+    match selection {
+        Selection::All => Ok(present),
+        Selection::Named(names) => match names.iter().find(|name| !present.contains(name)) {
+            None => Ok(names.clone()),
+            Some(name) => Err(format!(
+                "there is no test program `{name}`; there are: {}",
+                present.join(", ")
+            )),
+        },
+    }
+}
+
+/// Runs a program; its cases and its own result go to `results`.
+pub(crate) fn run(results: &mut Results, number: usize, name: &str) {
+    results.line(&format!("# Subtest: {name}"));
+    let verdict = match spawn_and_follow(results, name) {
+        Ok(status) if status.success() => "ok",
+        Ok(status) => {
+            results.line(&format!("    # {name}: {}", ending(status)));
+            "not ok"
+        }
+        Err(error) => {
+            results.line(&format!("    # {name}: {error}"));
+            "not ok"
+        }
+    };
+    results.line(&format!("{verdict} {number} {name}"));
+}
+
+fn spawn_and_follow(results: &mut Results, name: &str) -> std::io::Result<ExitStatus> {
+    let mut child = Command::new(format!("{FOLDER}/{name}"))
+        .stdout(Stdio::piped())
+        .spawn()?;
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).split(b'\n') {
+            results.line(&format!("    {}", String::from_utf8_lossy(&line?)));
+        }
+    }
+    child.wait()
+}
+
+fn ending(status: ExitStatus) -> String {
+    match status.signal() {
+        Some(signal) => format!("killed by signal {signal}"),
+        None => format!("ended with {}", status.code().unwrap_or(-1)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_means_all() {
+        assert_eq!(Selection::parse("all"), Selection::All);
+        assert_eq!(Selection::parse(""), Selection::All);
+    }
+
+    #[test]
+    fn ending_by_a_signal_names_it() {
+        assert_eq!(ending(ExitStatus::from_raw(7)), "killed by signal 7");
+    }
+
+    #[test]
+    fn ending_with_a_code_names_it() {
+        assert_eq!(ending(ExitStatus::from_raw(1 << 8)), "ended with 1");
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The port that results go to.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+
+const PORT: &str = "/dev/ttyS1";
+
+/// The second serial port. Each line is sent as a whole.
+pub(crate) struct Results {
+    port: File,
+}
+
+impl Results {
+    /// Opens the port.
+    pub(crate) fn open() -> Result<Self, String> {
+        let port = OpenOptions::new().write(true).open(PORT);
+        port.map(|port| Self { port })
+            .map_err(|error| format!("cannot open {PORT}: {error}"))
+    }
+
+    /// Sends a line.
+    pub(crate) fn line(&mut self, line: &str) {
+        if let Err(error) = self.port.write_all(format!("{line}\n").as_bytes()) {
+            eprintln!("ringbar-init: cannot write to {PORT}: {error}");
+        }
+    }
+
+    /// Says that the tests cannot go on.
+    pub(crate) fn bail_out(&mut self, reason: &str) {
+        self.line(&format!("Bail out! {reason}"));
+    }
+}

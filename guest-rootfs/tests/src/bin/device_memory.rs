@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Device memory from both sides: what the process writes the device reads, and the other way.
+
+use ringbar_client::{Part, Rights};
+use ringbar_spec::pattern;
+use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_tests::{open, run, seed, succeed};
+use std::process::ExitCode;
+
+const PAGE: usize = 4096;
+
+fn main() -> ExitCode {
+    run(&[
+        (
+            "mapping_keeps_what_the_process_writes_in_every_width",
+            keeps_every_width,
+        ),
+        ("device_reads_what_the_process_wrote_uncached", || {
+            device_reads(Part::Uncached)
+        }),
+        ("device_reads_what_the_process_wrote_combining", || {
+            device_reads(Part::WriteCombining)
+        }),
+        ("process_sees_what_the_device_wrote_uncached", || {
+            process_sees(Part::Uncached)
+        }),
+        ("process_sees_what_the_device_wrote_combining", || {
+            process_sees(Part::WriteCombining)
+        }),
+        ("two_ranges_do_not_overlap", two_ranges_do_not_overlap),
+        (
+            "range_larger_than_its_part_is_refused",
+            range_larger_than_its_part_is_refused,
+        ),
+    ])
+}
+
+fn keeps_every_width() {
+    let device = open();
+    let memory = device
+        .create_device_memory(Part::Uncached, PAGE, Rights::ReadWrite)
+        .unwrap();
+    let mapping = memory.mapping();
+    mapping.write(0, 0x0123_4567_89ab_cdefu64);
+    mapping.write(8, 0x1234_5678u32);
+    mapping.write(12, 0x9abcu16);
+    mapping.write(14, 0xdeu8);
+    assert_eq!(mapping.read::<u64>(0), 0x0123_4567_89ab_cdef);
+    assert_eq!(mapping.read::<u64>(8), 0x00de_9abc_1234_5678);
+}
+
+fn device_reads(part: Part) {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let memory = device
+        .create_device_memory(part, PAGE, Rights::Read)
+        .unwrap();
+    let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
+    let bytes: Vec<u8> = (0..PAGE as u64)
+        .map(|offset| pattern::byte(seed(), offset))
+        .collect();
+    memory.mapping().write_bytes(0, &bytes);
+
+    succeed(
+        &mut queue,
+        Descriptor {
+            opcode: Opcode::COPY.0,
+            length: PAGE as u32,
+            source_window: memory.window(),
+            destination_window: buffer.window(),
+            ..Default::default()
+        },
+    );
+
+    assert_eq!(buffer.mapping().read_bytes(0, PAGE), bytes);
+}
+
+fn process_sees(part: Part) {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let memory = device
+        .create_device_memory(part, PAGE, Rights::Write)
+        .unwrap();
+    memory.mapping().write_bytes(0, &[0xee; PAGE]);
+    let seed = seed();
+
+    succeed(
+        &mut queue,
+        Descriptor {
+            opcode: Opcode::PATTERN.0,
+            length: 1001,
+            destination_window: memory.window(),
+            destination_offset: 17,
+            operand: seed,
+            ..Default::default()
+        },
+    );
+
+    let seen = memory.mapping().read_bytes(0, PAGE);
+    let written: Vec<u8> = (0..1001)
+        .map(|offset| pattern::byte(seed, offset))
+        .collect();
+    assert_eq!(seen[..17], [0xee; 17]);
+    assert_eq!(seen[17..1018], written);
+    assert_eq!(seen[1018..], [0xee; PAGE - 1018]);
+}
+
+fn two_ranges_do_not_overlap() {
+    let device = open();
+    let first = device
+        .create_device_memory(Part::Uncached, PAGE, Rights::Read)
+        .unwrap();
+    let second = device
+        .create_device_memory(Part::Uncached, PAGE, Rights::Read)
+        .unwrap();
+    first.mapping().write_bytes(0, &[1; PAGE]);
+    second.mapping().write_bytes(0, &[2; PAGE]);
+    assert_eq!(first.mapping().read_bytes(0, PAGE), [1; PAGE]);
+    assert_eq!(second.mapping().read_bytes(0, PAGE), [2; PAGE]);
+}
+
+fn range_larger_than_its_part_is_refused() {
+    let device = open();
+    let size = device.info().unwrap().device_memory_size as usize;
+    let refused = device.create_device_memory(Part::WriteCombining, size, Rights::Read);
+    assert_eq!(refused.unwrap_err().errno(), Some(rustix::io::Errno::NOSPC));
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The heart of it: the device writes by DMA, and the process sees just those bytes in its own
+//! mapping of the coherent buffer, without a copy and without a call.
+
+use ringbar_client::{Buffer, Rights};
+use ringbar_spec::pattern;
+use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_tests::{open, run, seed, succeed, PciFunction, PATIENCE, SHORT};
+use std::process::ExitCode;
+
+const SIZE: usize = 64 * 1024;
+/// What stands in a buffer before the device writes.
+const UNTOUCHED: u8 = 0xa5;
+
+fn main() -> ExitCode {
+    run(&[
+        (
+            "device_pattern_is_seen_in_the_mapping",
+            device_pattern_is_seen,
+        ),
+        (
+            "bytes_around_the_pattern_are_untouched",
+            bytes_around_are_untouched,
+        ),
+        (
+            "pattern_with_another_seed_is_another",
+            another_seed_is_another,
+        ),
+        ("fill_repeats_its_operand", fill_repeats_its_operand),
+        ("copy_moves_bytes_between_buffers", copy_moves_bytes),
+        (
+            "overlapping_copy_acts_as_memmove",
+            overlapping_copy_acts_as_memmove,
+        ),
+        (
+            "two_mappings_of_a_buffer_show_the_same",
+            two_mappings_show_the_same,
+        ),
+        ("new_buffer_is_zeroed", new_buffer_is_zeroed),
+        (
+            "nothing_is_written_while_bus_mastering_is_off",
+            nothing_without_bus_master,
+        ),
+    ])
+}
+
+fn marked_buffer(device: &ringbar_client::Device) -> Buffer {
+    let buffer = device.create_buffer(SIZE, Rights::ReadWrite).unwrap();
+    buffer.mapping().write_bytes(0, &[UNTOUCHED; SIZE]);
+    buffer
+}
+
+fn pattern_descriptor(buffer: &Buffer, offset: u64, length: u32, seed: u64) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::PATTERN.0,
+        tag: 0x5eed,
+        length,
+        destination_window: buffer.window(),
+        destination_offset: offset,
+        operand: seed,
+        ..Default::default()
+    }
+}
+
+fn pattern_bytes(seed: u64, length: u64) -> Vec<u8> {
+    (0..length)
+        .map(|offset| pattern::byte(seed, offset))
+        .collect()
+}
+
+fn device_pattern_is_seen() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let buffer = marked_buffer(&device);
+    let seed = seed();
+    println!("# seed {seed:#x}");
+
+    succeed(
+        &mut queue,
+        pattern_descriptor(&buffer, 0, SIZE as u32, seed),
+    );
+
+    assert_eq!(
+        buffer.mapping().read_bytes(0, SIZE),
+        pattern_bytes(seed, SIZE as u64)
+    );
+}
+
+fn bytes_around_are_untouched() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let buffer = marked_buffer(&device);
+    let seed = seed();
+
+    succeed(&mut queue, pattern_descriptor(&buffer, 4093, 8195, seed));
+
+    let seen = buffer.mapping().read_bytes(0, SIZE);
+    let (before, rest) = seen.split_at(4093);
+    let (written, after) = rest.split_at(8195);
+    assert!(before.iter().all(|byte| *byte == UNTOUCHED));
+    assert_eq!(written, pattern_bytes(seed, 8195));
+    assert!(after.iter().all(|byte| *byte == UNTOUCHED));
+}
+
+fn another_seed_is_another() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let buffer = marked_buffer(&device);
+    succeed(&mut queue, pattern_descriptor(&buffer, 0, 64, 1));
+    let first = buffer.mapping().read_bytes(0, 64);
+    succeed(&mut queue, pattern_descriptor(&buffer, 0, 64, 2));
+    assert_ne!(buffer.mapping().read_bytes(0, 64), first);
+}
+
+fn fill_repeats_its_operand() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let buffer = marked_buffer(&device);
+
+    succeed(
+        &mut queue,
+        Descriptor {
+            opcode: Opcode::FILL.0,
+            length: 19,
+            destination_window: buffer.window(),
+            destination_offset: 3,
+            operand: u64::from_le_bytes(*b"RINGBAR!"),
+            ..Default::default()
+        },
+    );
+
+    assert_eq!(buffer.mapping().read_bytes(3, 19), b"RINGBAR!RINGBAR!RIN");
+    assert_eq!(buffer.mapping().read::<u8>(22), UNTOUCHED);
+}
+
+fn copy_moves_bytes() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let source = device.create_buffer(SIZE, Rights::Read).unwrap();
+    let destination = marked_buffer(&device);
+    let bytes = pattern_bytes(seed(), SIZE as u64);
+    source.mapping().write_bytes(0, &bytes);
+
+    succeed(
+        &mut queue,
+        Descriptor {
+            opcode: Opcode::COPY.0,
+            length: 5000,
+            source_window: source.window(),
+            source_offset: 11,
+            destination_window: destination.window(),
+            destination_offset: 70,
+            ..Default::default()
+        },
+    );
+
+    let seen = destination.mapping().read_bytes(0, SIZE);
+    assert_eq!(seen[70..5070], bytes[11..5011]);
+    assert!(seen[..70]
+        .iter()
+        .chain(&seen[5070..])
+        .all(|byte| *byte == UNTOUCHED));
+    assert_eq!(source.mapping().read_bytes(0, SIZE), bytes);
+}
+
+fn overlapping_copy_acts_as_memmove() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let buffer = device.create_buffer(SIZE, Rights::ReadWrite).unwrap();
+    let mut expected = pattern_bytes(seed(), SIZE as u64);
+    buffer.mapping().write_bytes(0, &expected);
+
+    succeed(
+        &mut queue,
+        Descriptor {
+            opcode: Opcode::COPY.0,
+            length: 40_000,
+            source_window: buffer.window(),
+            source_offset: 5,
+            destination_window: buffer.window(),
+            destination_offset: 1000,
+            ..Default::default()
+        },
+    );
+
+    expected.copy_within(5..40_005, 1000);
+    assert_eq!(buffer.mapping().read_bytes(0, SIZE), expected);
+}
+
+fn two_mappings_show_the_same() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let buffer = marked_buffer(&device);
+    let page = 4096;
+    let second =
+        ringbar_client::Mapping::new(device.file().clone(), buffer.offset() + page, 4096, false);
+    let second = second.expect("a part of a buffer can be mapped at its page offset");
+
+    succeed(&mut queue, pattern_descriptor(&buffer, page, 4096, 9));
+
+    assert_eq!(second.read_bytes(0, 4096), pattern_bytes(9, 4096));
+}
+
+fn new_buffer_is_zeroed() {
+    let device = open();
+    drop(marked_buffer(&device));
+    drop(device);
+    let device = open();
+    let buffer = device.create_buffer(SIZE, Rights::Read).unwrap();
+    assert!(buffer
+        .mapping()
+        .read_bytes(0, SIZE)
+        .iter()
+        .all(|byte| *byte == 0));
+}
+
+fn nothing_without_bus_master() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let buffer = marked_buffer(&device);
+    let function = PciFunction::under_test();
+
+    function.set_bus_master(false);
+    queue
+        .push(pattern_descriptor(&buffer, 0, SIZE as u32, 3))
+        .unwrap();
+    queue.submit().unwrap();
+    let waited = queue.wait(1, SHORT);
+    let seen = buffer.mapping().read_bytes(0, SIZE);
+    function.set_bus_master(true);
+    let resumed = queue.wait(1, PATIENCE);
+
+    assert_eq!(
+        waited.unwrap_err().errno(),
+        Some(rustix::io::Errno::TIMEDOUT)
+    );
+    assert!(seen.iter().all(|byte| *byte == UNTOUCHED));
+    resumed.expect("the descriptor completes once bus mastering is on again");
+    assert_eq!(
+        buffer.mapping().read_bytes(0, SIZE),
+        pattern_bytes(3, SIZE as u64)
+    );
+}
