@@ -38,6 +38,9 @@ impl Drop for Binding<'_> {
         let files = self.shared.files.lock();
         files.iter().for_each(|file| file.mappings.revoke());
         self.device.quiesce();
-        files.iter().map(|file| OpenFile::take_objects(file)).for_each(drop);
+        files
+            .iter()
+            .map(|file| OpenFile::take_objects(file))
+            .for_each(drop);
     }
 }

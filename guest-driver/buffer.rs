@@ -40,7 +40,10 @@ impl Buffer {
         check_rights(rights)?;
         let memory = allocate(device, size)?;
         let target = WindowTarget::Memory(memory.dma_address(), memory.size());
-        Ok(Self { window: device.open_window(domain, rights, target)?, memory })
+        Ok(Self {
+            window: device.open_window(domain, rights, target)?,
+            memory,
+        })
     }
 
     /// Number of the window.
@@ -57,7 +60,11 @@ impl Buffer {
     pub(crate) fn close(self, device: &Device<'_>) {
         if device.close_window(self.window).is_err() {
             // The device may still write it: better lost than overwritten.
-            dev_warn!(device.pdev(), "window {}: its memory is kept for good\n", self.window);
+            dev_warn!(
+                device.pdev(),
+                "window {}: its memory is kept for good\n",
+                self.window
+            );
             core::mem::forget(self);
         }
     }
@@ -88,7 +95,11 @@ impl DeviceMemory {
         check_rights(rights)?;
         let range = device.take_memory(part, size)?;
         match device.open_window(domain, rights, WindowTarget::DeviceMemory(range)) {
-            Ok(window) => Ok(Self { window, part, range }),
+            Ok(window) => Ok(Self {
+                window,
+                part,
+                range,
+            }),
             Err(error) => {
                 device.give_back_memory(part, range);
                 Err(error)
@@ -114,7 +125,11 @@ impl DeviceMemory {
     /// Closes the window and gives the range back.
     pub(crate) fn close(self, device: &Device<'_>) {
         if device.close_window(self.window).is_err() {
-            dev_warn!(device.pdev(), "window {}: its memory is kept for good\n", self.window);
+            dev_warn!(
+                device.pdev(),
+                "window {}: its memory is kept for good\n",
+                self.window
+            );
         } else {
             device.give_back_memory(self.part, self.range);
         }

@@ -12,8 +12,7 @@ use crate::{
     LocalModule, //
 };
 use kernel::{
-    bindings,
-    container_of,
+    bindings, container_of,
     device::{
         self,
         Bound, //
@@ -189,7 +188,11 @@ unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::
     // SAFETY: `open` put it there, and this is the last use.
     let opened = unsafe { <Arc<OpenFile> as ForeignOwnable>::from_foreign((*file).private_data) };
     opened.release();
-    opened.shared().files.lock().retain(|other| !Arc::ptr_eq(other, &opened));
+    opened
+        .shared()
+        .files
+        .lock()
+        .retain(|other| !Arc::ptr_eq(other, &opened));
     0
 }
 

@@ -5,11 +5,9 @@
 use crate::{
     interface::{
         error::ErrorCode,
-        ids,
-        layout,
+        ids, layout,
         layout::MemoryPart,
-        regs,
-        ring,
+        regs, ring,
         setup::{
             QueueSetup,
             Segment,
@@ -110,7 +108,10 @@ impl<'bound> Device<'bound> {
             return Err(ENODEV);
         }
         let version = bar.read(regs::VERSION);
-        let version = (u32::from(version.major()) as u16, u32::from(version.minor()) as u16);
+        let version = (
+            u32::from(version.major()) as u16,
+            u32::from(version.minor()) as u16,
+        );
         if version.0 != ids::VERSION_MAJOR {
             dev_err!(
                 pdev,
@@ -179,7 +180,12 @@ impl<'bound> Device<'bound> {
 
     /// The page of the public registers.
     pub(crate) fn public_page(&self) -> Result<IoRange> {
-        IoRange::new(self.pdev, layout::REGISTER_BAR, layout::PUBLIC_PAGE, layout::PAGE_SIZE)
+        IoRange::new(
+            self.pdev,
+            layout::REGISTER_BAR,
+            layout::PUBLIC_PAGE,
+            layout::PAGE_SIZE,
+        )
     }
 
     /// Where a range of the device memory is.
@@ -205,8 +211,14 @@ impl<'bound> Device<'bound> {
             return Err(EBUSY);
         }
         let place = queue as usize;
-        self.bar.write(regs::SUBMISSION_TAIL::try_at(place).ok_or(EINVAL)?, 0.into());
-        self.bar.write(regs::COMPLETION_HEAD::try_at(place).ok_or(EINVAL)?, 0.into());
+        self.bar.write(
+            regs::SUBMISSION_TAIL::try_at(place).ok_or(EINVAL)?,
+            0.into(),
+        );
+        self.bar.write(
+            regs::COMPLETION_HEAD::try_at(place).ok_or(EINVAL)?,
+            0.into(),
+        );
         io_project!(admin.block, .queue).copy_write(QueueSetup {
             queue,
             domain,
@@ -257,12 +269,19 @@ impl<'bound> Device<'bound> {
         let window = admin.free_window(self.limits.windows)?;
         let (kind, length, offset, segments, segment) = match target {
             WindowTarget::Memory(address, length) => {
-                let segment = Segment { address, length: length as u64 };
+                let segment = Segment {
+                    address,
+                    length: length as u64,
+                };
                 (WindowKind::SEGMENTS, length, 0, 1, segment)
             }
-            WindowTarget::DeviceMemory(range) => {
-                (WindowKind::DEVICE_MEMORY, range.length, range.start, 0, Segment::default())
-            }
+            WindowTarget::DeviceMemory(range) => (
+                WindowKind::DEVICE_MEMORY,
+                range.length,
+                range.start,
+                0,
+                Segment::default(),
+            ),
         };
         io_project!(admin.block, .window).copy_write(WindowSetup {
             window: window.into(),
@@ -289,7 +308,8 @@ impl<'bound> Device<'bound> {
     /// `EIO` if the device does not say that it closed it: it may still use the memory.
     pub(crate) fn close_window(&self, window: u16) -> Result {
         let mut admin = self.admin.lock();
-        self.bar.write_reg(regs::WINDOW_CLOSE::from(u32::from(window)));
+        self.bar
+            .write_reg(regs::WINDOW_CLOSE::from(u32::from(window)));
         self.outcome("WINDOW_CLOSE")?;
         admin.windows[usize::from(window) / 64] &= !(1 << (window % 64));
         Ok(())
@@ -318,7 +338,8 @@ impl<'bound> Device<'bound> {
         self.bar.write(head, completion_head.into());
         let tail = regs::SUBMISSION_TAIL::try_at(place).ok_or(EINVAL)?;
         self.bar.write(tail, submission_tail.into());
-        self.bar.write(regs::KICK::try_at(place).ok_or(EINVAL)?, 1.into());
+        self.bar
+            .write(regs::KICK::try_at(place).ok_or(EINVAL)?, 1.into());
         Ok(())
     }
 
@@ -355,7 +376,12 @@ impl<'bound> Device<'bound> {
         if code.0 == u16::MAX {
             dev_err!(self.pdev, "{}: the device does not answer\n", command);
         } else {
-            dev_err!(self.pdev, "{}: refused with error code {}\n", command, code.0);
+            dev_err!(
+                self.pdev,
+                "{}: refused with error code {}\n",
+                command,
+                code.0
+            );
         }
         EIO
     }

@@ -45,7 +45,10 @@ pub(crate) struct DriverData<'bound> {
 kernel::pci_device_table!(
     PCI_TABLE,
     <RingbarDriver as pci::Driver>::IdInfo,
-    [(pci::DeviceId::from_id(pci::Vendor::REDHAT_QUMRANET, ids::DEVICE_ID as u32), ())]
+    [(
+        pci::DeviceId::from_id(pci::Vendor::REDHAT_QUMRANET, ids::DEVICE_ID as u32),
+        ()
+    )]
 );
 
 const _: () = assert!(pci::Vendor::REDHAT_QUMRANET.as_raw() == ids::VENDOR_ID);

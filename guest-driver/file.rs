@@ -98,7 +98,9 @@ impl OpenFile {
         &self,
         f: impl FnOnce(&Device<'_>, &mut Objects) -> Result<R>,
     ) -> Result<R> {
-        self.shared.gate.with(|device| f(device, &mut self.objects.lock()))
+        self.shared
+            .gate
+            .with(|device| f(device, &mut self.objects.lock()))
     }
 
     /// Takes what the file owns out of it.
@@ -181,7 +183,10 @@ impl OpenFile {
             let index = queue.number() as u16;
             create.submission_ring = mmap::encode(mmap::KIND_SUBMISSION_RING, index);
             create.completion_ring = mmap::encode(mmap::KIND_COMPLETION_RING, index);
-            objects.queues.push_within_capacity(queue).map_err(|_| ENOMEM)
+            objects
+                .queues
+                .push_within_capacity(queue)
+                .map_err(|_| ENOMEM)
         })
     }
 
@@ -192,7 +197,10 @@ impl OpenFile {
             create.window = buffer.window().into();
             create.size = buffer.memory().size() as u64;
             create.offset = mmap::encode(mmap::KIND_BUFFER, buffer.window());
-            objects.buffers.push_within_capacity(buffer).map_err(|_| ENOMEM)
+            objects
+                .buffers
+                .push_within_capacity(buffer)
+                .map_err(|_| ENOMEM)
         })
     }
 
@@ -207,12 +215,14 @@ impl OpenFile {
         }
         self.with_objects(|device, objects| {
             objects.ranges.reserve(1, GFP_KERNEL)?;
-            let memory =
-                DeviceMemory::new(device, self.domain, part, create.size, create.rights)?;
+            let memory = DeviceMemory::new(device, self.domain, part, create.size, create.rights)?;
             create.window = memory.window().into();
             create.size = memory.range().length as u64;
             create.offset = mmap::encode(mmap::KIND_DEVICE_MEMORY, memory.window());
-            objects.ranges.push_within_capacity(memory).map_err(|_| ENOMEM)
+            objects
+                .ranges
+                .push_within_capacity(memory)
+                .map_err(|_| ENOMEM)
         })
     }
 
@@ -248,7 +258,11 @@ impl OpenFile {
             if ring::distance(wanted, tail) < 1 << 31 {
                 return Ok(());
             }
-            match self.shared.wake.wait_interruptible_timeout(&mut sleepers, left) {
+            match self
+                .shared
+                .wake
+                .wait_interruptible_timeout(&mut sleepers, left)
+            {
                 CondVarTimeoutResult::Woken { jiffies } => left = jiffies,
                 CondVarTimeoutResult::Signal { .. } => return Err(ERESTARTSYS),
                 CondVarTimeoutResult::Timeout => break,
@@ -267,25 +281,36 @@ impl Objects {
     ///
     /// `ENXIO` if the file has no such queue.
     pub(crate) fn queue(&self, number: u32) -> Result<&Queue> {
-        self.queues.iter().find(|queue| queue.number() == number).ok_or(ENXIO)
+        self.queues
+            .iter()
+            .find(|queue| queue.number() == number)
+            .ok_or(ENXIO)
     }
 
     /// Gives everything back to a device that is there. Queues go first: they use the windows.
     pub(crate) fn release(mut self, device: &Device<'_>) {
         self.queues.drain_all().for_each(|queue| queue.stop(device));
-        self.buffers.drain_all().for_each(|buffer| buffer.close(device));
-        self.ranges.drain_all().for_each(|range| range.close(device));
+        self.buffers
+            .drain_all()
+            .for_each(|buffer| buffer.close(device));
+        self.ranges
+            .drain_all()
+            .for_each(|range| range.close(device));
     }
 }
 
 fn get<T: FromBytes + IntoBytes + Default>(argument: UserPtr) -> Result<T> {
     let mut value = T::default();
     let bytes = value.as_mut_bytes();
-    UserSlice::new(argument, bytes.len()).reader().read_slice(bytes)?;
+    UserSlice::new(argument, bytes.len())
+        .reader()
+        .read_slice(bytes)?;
     Ok(value)
 }
 
 fn put<T: IntoBytes + Immutable>(argument: UserPtr, value: &T) -> Result {
     let bytes = value.as_bytes();
-    UserSlice::new(argument, bytes.len()).writer().write_slice(bytes)
+    UserSlice::new(argument, bytes.len())
+        .writer()
+        .write_slice(bytes)
 }

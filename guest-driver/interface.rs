@@ -5,7 +5,11 @@
 //! The hardware interface belongs to `../qemu-device/spec`, the user interface to `uapi`. This file
 //! holds what glues them to the kernel, and nothing else.
 
-#![allow(dead_code, unreachable_pub, reason = "the module does not use all of the interface")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the module does not use all of the interface"
+)]
 
 /// What `regs.rs` finds as `super::register`.
 pub(crate) use kernel::io::register;

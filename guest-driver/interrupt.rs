@@ -36,7 +36,9 @@ pub(crate) type Handlers<'a> = KVec<Pin<KBox<ThreadedRegistration<'a, Announcer>
 
 /// Takes as many vectors as the device can use, but is content with one.
 pub(crate) fn allocate(pdev: &pci::Device<Bound>) -> Result<pci::IrqVectorRegistration<'_>> {
-    let types = pci::IrqTypes::default().with(pci::IrqType::MsiX).with(pci::IrqType::Msi);
+    let types = pci::IrqTypes::default()
+        .with(pci::IrqType::MsiX)
+        .with(pci::IrqType::Msi);
     // One for errors, one a queue.
     pdev.alloc_irq_vectors(1, layout::MAX_QUEUES as u32 + 1, types)
 }
@@ -58,7 +60,9 @@ pub(crate) unsafe fn attach<'a>(
                 vectors.index(index)?.into(),
                 Flags::TRIGGER_NONE,
                 c"ringbar",
-                Ok(Announcer { shared: shared.clone() }),
+                Ok(Announcer {
+                    shared: shared.clone(),
+                }),
             )
         };
         handlers.push(KBox::pin_init(handler, GFP_KERNEL)?, GFP_KERNEL)?;

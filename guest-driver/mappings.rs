@@ -60,7 +60,10 @@ impl Mappings {
     /// `ENOMEM`.
     pub(crate) fn remember(&self, space: &MmWithUser) -> Result {
         let mut spaces = self.spaces.lock();
-        if !spaces.iter().any(|known| core::ptr::eq(known.as_raw(), space.as_raw())) {
+        if !spaces
+            .iter()
+            .any(|known| core::ptr::eq(known.as_raw(), space.as_raw()))
+        {
             let space: &Mm = space;
             spaces.push(space.into(), GFP_KERNEL)?;
         }

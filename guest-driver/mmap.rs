@@ -61,7 +61,10 @@ pub(crate) fn map(file: &OpenFile, vma: &VmaNew) -> Result {
                 vma::map_io(vma, page, CachePolicy::Uncached)
             }
             mmap::KIND_DEVICE_MEMORY => {
-                let owned = objects.ranges.iter().find(|range| range.window() == region.index);
+                let owned = objects
+                    .ranges
+                    .iter()
+                    .find(|range| range.window() == region.index);
                 let owned = owned.ok_or(ENXIO)?;
                 let policy = match owned.part() {
                     MemoryPart::WriteCombining => CachePolicy::WriteCombining,
@@ -87,7 +90,10 @@ pub(crate) fn map(file: &OpenFile, vma: &VmaNew) -> Result {
                 vma::map_coherent(vma, device.pdev().as_ref(), ring, offset)
             }
             mmap::KIND_BUFFER => {
-                let owned = objects.buffers.iter().find(|owned| owned.window() == region.index);
+                let owned = objects
+                    .buffers
+                    .iter()
+                    .find(|owned| owned.window() == region.index);
                 let memory = owned.ok_or(ENXIO)?.memory();
                 let offset = within(vma, region.offset, memory.size())?;
                 prepare(vma, Fork::Inherited);

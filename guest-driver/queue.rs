@@ -47,7 +47,12 @@ impl Queue {
             submission.dma_address(),
             completion.dma_address(),
         )?;
-        Ok(Self { number, entries, submission, completion })
+        Ok(Self {
+            number,
+            entries,
+            submission,
+            completion,
+        })
     }
 
     /// Number of the queue.
@@ -91,7 +96,11 @@ impl Queue {
     pub(crate) fn stop(self, device: &Device<'_>) {
         if device.stop_queue(self.number).is_err() {
             // The device may still write them: better lost than overwritten.
-            dev_warn!(device.pdev(), "queue {}: its rings are kept for good\n", self.number);
+            dev_warn!(
+                device.pdev(),
+                "queue {}: its rings are kept for good\n",
+                self.number
+            );
             core::mem::forget(self);
         }
     }

@@ -32,7 +32,10 @@ pub(crate) struct Ranges {
 impl Ranges {
     /// All of `whole` is free.
     pub(crate) fn new(whole: Range) -> Self {
-        Self { whole, used: KVec::new() }
+        Self {
+            whole,
+            used: KVec::new(),
+        }
     }
 
     /// Takes the first free range of `length` bytes.
@@ -55,7 +58,9 @@ impl Ranges {
         }
         let range = Range { start, length };
         self.used.reserve(1, GFP_KERNEL)?;
-        self.used.insert_within_capacity(index, range).map_err(|_| ENOMEM)?;
+        self.used
+            .insert_within_capacity(index, range)
+            .map_err(|_| ENOMEM)?;
         Ok(range)
     }
 

@@ -40,7 +40,10 @@ impl IoRange {
             return Err(EINVAL);
         }
         // INVARIANT: Checked just now.
-        Ok(Self { start: pdev.resource_start(bar)? + offset as u64, length })
+        Ok(Self {
+            start: pdev.resource_start(bar)? + offset as u64,
+            length,
+        })
     }
 
     /// A part of the range.
@@ -54,7 +57,10 @@ impl IoRange {
             return Err(EINVAL);
         }
         // INVARIANT: Checked just now.
-        Ok(Self { start: self.start + offset as u64, length })
+        Ok(Self {
+            start: self.start + offset as u64,
+            length,
+        })
     }
 
     /// Physical address of the first byte.

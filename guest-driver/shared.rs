@@ -4,8 +4,7 @@
 
 use crate::{file::OpenFile, gate::Gate};
 use kernel::{
-    new_condvar,
-    new_mutex,
+    new_condvar, new_mutex,
     prelude::*,
     sync::{
         Arc,

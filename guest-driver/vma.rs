@@ -20,7 +20,10 @@ use kernel::{
 };
 
 // `shim.c`: inline functions and macros of the kernel.
-#[expect(improper_ctypes, reason = "the kernel's structs are opaque to us, and only pointed to")]
+#[expect(
+    improper_ctypes,
+    reason = "the kernel's structs are opaque to us, and only pointed to"
+)]
 extern "C" {
     fn ringbar_io_remap_pfn_range(
         vma: *mut bindings::vm_area_struct,

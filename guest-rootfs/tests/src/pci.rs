@@ -2,7 +2,7 @@
 
 //! The PCI function under test, as sysfs shows it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
@@ -20,8 +20,9 @@ pub struct PciFunction {
 impl PciFunction {
     /// The function behind the first node of the driver.
     pub fn under_test() -> Self {
+        let folder = fs::canonicalize("/sys/class/misc/ringbar0/device");
         Self {
-            folder: PathBuf::from("/sys/class/misc/ringbar0/device"),
+            folder: folder.expect("the driver is bound to a device"),
         }
     }
 
@@ -43,11 +44,35 @@ impl PciFunction {
             .expect("the command register can be written");
     }
 
+    /// Takes the driver off the device, until the value that this gives is dropped.
+    pub fn unbind(&self) -> Unbound<'_> {
+        self.tell_driver("unbind");
+        Unbound { function: self }
+    }
+
+    fn tell_driver(&self, what: &str) {
+        let name = self.folder.file_name().expect("a function has a name");
+        let file = format!("/sys/bus/pci/drivers/ringbar/{what}");
+        fs::write(file, name.as_encoded_bytes()).expect("the driver obeys");
+    }
+
     fn config(&self) -> File {
         OpenOptions::new()
             .read(true)
             .write(true)
             .open(self.folder.join("config"))
             .expect("configuration space can be opened")
+    }
+}
+
+/// A function without its driver. Bound again when dropped.
+#[derive(Debug)]
+pub struct Unbound<'a> {
+    function: &'a PciFunction,
+}
+
+impl Drop for Unbound<'_> {
+    fn drop(&mut self) {
+        self.function.tell_driver("bind");
     }
 }

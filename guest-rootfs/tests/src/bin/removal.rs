@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The driver is taken off the device while a process uses it.
+
+use ringbar_client::{Device, Part, Rights};
+use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_tests::{open, run, succeed, PciFunction, NODE, PATIENCE};
+use ringbar_uapi::ioctl::Wait;
+use rustix::io::Errno;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+const PAGE: usize = 4096;
+/// Signal number on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
+const SIGBUS: i32 = 7;
+
+fn main() -> ExitCode {
+    if let Some(kind) = std::env::args().nth(1) {
+        touch_when_told(&kind);
+        return ExitCode::SUCCESS;
+    }
+    run(&[
+        ("register_mapping_gives_sigbus_after_unbind", || {
+            touch_after_unbind("registers")
+        }),
+        ("buffer_mapping_gives_sigbus_after_unbind", || {
+            touch_after_unbind("buffer")
+        }),
+        ("device_memory_mapping_gives_sigbus_after_unbind", || {
+            touch_after_unbind("memory")
+        }),
+        ("mapping_works_without_unbind", mapping_works_without_unbind),
+        ("calls_give_enodev_after_unbind", calls_give_enodev),
+        ("mmap_gives_enodev_after_unbind", mmap_gives_enodev),
+        ("sleeper_wakes_with_enodev_at_unbind", sleeper_wakes),
+        (
+            "node_goes_with_unbind_and_comes_back_with_bind",
+            node_goes_and_comes_back,
+        ),
+        ("device_works_again_after_bind", device_works_again),
+        (
+            "module_in_use_cannot_be_removed",
+            module_in_use_cannot_be_removed,
+        ),
+    ])
+}
+
+/// In a process of its own: maps something, says so, waits to be told, touches it.
+fn touch_when_told(kind: &str) {
+    let device = open();
+    let touch: Box<dyn Fn() -> u8> = match kind {
+        "registers" => {
+            let registers = device.map_public_registers().unwrap();
+            Box::new(move || registers.read(0))
+        }
+        "buffer" => {
+            let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
+            Box::new(move || buffer.mapping().read(0))
+        }
+        _ => {
+            let memory = device
+                .create_device_memory(Part::Uncached, PAGE, Rights::Read)
+                .unwrap();
+            Box::new(move || memory.mapping().read(0))
+        }
+    };
+    touch();
+    println!("mapped");
+    std::io::stdin().read_exact(&mut [0]).unwrap();
+    touch();
+}
+
+/// A process that has mapped something and waits to be told to touch it.
+fn toucher(kind: &str) -> Child {
+    let mut child = Command::new("/proc/self/exe")
+        .arg(kind)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program can start itself");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(line, "mapped\n");
+    child
+}
+
+fn touch_after_unbind(kind: &str) {
+    let function = PciFunction::under_test();
+    let mut child = toucher(kind);
+    let unbound = function.unbind();
+    child.stdin.take().unwrap().write_all(b"!").unwrap();
+    let status = child.wait().unwrap();
+    drop(unbound);
+    assert_eq!(status.signal(), Some(SIGBUS), "{status}");
+}
+
+fn mapping_works_without_unbind() {
+    let mut child = toucher("buffer");
+    child.stdin.take().unwrap().write_all(b"!").unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+fn calls_give_enodev() {
+    let function = PciFunction::under_test();
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let unbound = function.unbind();
+    let info = device.info();
+    let submit = queue.submit();
+    let create = device.create_buffer(PAGE, Rights::Read);
+    drop(unbound);
+    assert_eq!(info.unwrap_err().errno(), Some(Errno::NODEV));
+    assert_eq!(submit.unwrap_err().errno(), Some(Errno::NODEV));
+    assert_eq!(create.unwrap_err().errno(), Some(Errno::NODEV));
+    // Bound again, the old file stays without a device.
+    assert_eq!(device.info().unwrap_err().errno(), Some(Errno::NODEV));
+}
+
+fn mmap_gives_enodev() {
+    let function = PciFunction::under_test();
+    let device = open();
+    let unbound = function.unbind();
+    let mapped = device.map_public_registers();
+    drop(unbound);
+    assert_eq!(mapped.unwrap_err().errno(), Some(Errno::NODEV));
+}
+
+fn sleeper_wakes() {
+    let function = PciFunction::under_test();
+    let device = open();
+    let queue = device.create_queue(4).unwrap();
+    let mut wait = Wait {
+        queue: queue.number(),
+        completion_tail: 1,
+        timeout_ms: 10 * PATIENCE.as_millis() as u32,
+        reserved: 0,
+    };
+    let sleeper = std::thread::spawn(move || device.wait(&mut wait));
+    std::thread::sleep(Duration::from_millis(50));
+    let unbound = function.unbind();
+    let woken = sleeper.join().unwrap();
+    drop(unbound);
+    assert_eq!(woken.unwrap_err().errno(), Some(Errno::NODEV));
+}
+
+fn node_goes_and_comes_back() {
+    let function = PciFunction::under_test();
+    let unbound = function.unbind();
+    let gone = !Path::new(NODE).exists();
+    drop(unbound);
+    assert!(gone);
+    assert!(Path::new(NODE).exists());
+}
+
+fn device_works_again() {
+    let function = PciFunction::under_test();
+    let before = open();
+    let queue_before = before.create_queue(4).unwrap();
+    drop(function.unbind());
+
+    let device = Device::open(NODE).unwrap();
+    let mut queue = device.create_queue(4).unwrap();
+    let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
+    succeed(
+        &mut queue,
+        Descriptor {
+            opcode: Opcode::FILL.0,
+            length: PAGE as u32,
+            destination_window: buffer.window(),
+            operand: u64::MAX,
+            ..Default::default()
+        },
+    );
+    assert_eq!(buffer.mapping().read_bytes(0, PAGE), [0xff; PAGE]);
+    // The old file's queue went with the binding; closing it must not hurt the new one.
+    drop((queue_before, before));
+    queue
+        .push(Descriptor {
+            tag: 5,
+            ..Default::default()
+        })
+        .unwrap();
+    let completion = queue.run(PATIENCE).unwrap();
+    assert_eq!((completion.tag, Status(completion.status)), (5, Status::OK));
+}
+
+fn module_in_use_cannot_be_removed() {
+    let device = open();
+    let nonblocking = 0o4000;
+    let removed = rustix::system::delete_module(c"ringbar", nonblocking);
+    assert_eq!(removed, Err(Errno::WOULDBLOCK));
+    drop(device);
+}
