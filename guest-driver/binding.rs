@@ -4,7 +4,6 @@
 
 use crate::{
     device::Device,
-    file::OpenFile,
     shared::Shared, //
 };
 use kernel::sync::Arc;
@@ -37,10 +36,12 @@ impl Drop for Binding<'_> {
         self.shared.wake_all();
         let files = self.shared.files.lock();
         files.iter().for_each(|file| file.mappings.revoke());
-        self.device.quiesce();
-        files
-            .iter()
-            .map(|file| OpenFile::take_objects(file))
-            .for_each(drop);
+        let quiet = self.device.quiesce();
+        for objects in files.iter().map(|file| file.take_objects()) {
+            match quiet {
+                Ok(()) => drop(objects),
+                Err(_) => objects.keep_for_good(self.device),
+            }
+        }
     }
 }

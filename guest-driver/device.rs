@@ -355,9 +355,18 @@ impl<'bound> Device<'bound> {
     }
 
     /// Ends all DMA: the device stops its queues and may not master the bus any more.
-    pub(crate) fn quiesce(&self) {
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the device does not answer: it may still write memory that it was given.
+    pub(crate) fn quiesce(&self) -> Result {
         self.bar.write_reg(regs::RESET::from(regs::RESET_KEY));
         clear_master(self.pdev);
+        if self.answers() {
+            Ok(())
+        } else {
+            Err(EIO)
+        }
     }
 
     fn outcome_code(&self) -> ErrorCode {

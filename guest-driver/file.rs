@@ -297,6 +297,20 @@ impl Objects {
             .drain_all()
             .for_each(|range| range.close(device));
     }
+
+    /// Keeps the memory of a device that does not answer and may still write it.
+    pub(crate) fn keep_for_good(self, device: &Device<'_>) {
+        let (queues, buffers) = (self.queues.len(), self.buffers.len());
+        if queues + buffers > 0 {
+            dev_warn!(
+                device.pdev(),
+                "the device does not answer: the memory of {} queues and {} buffers is kept for good\n",
+                queues,
+                buffers
+            );
+        }
+        core::mem::forget(self);
+    }
 }
 
 fn get<T: FromBytes + IntoBytes + Default>(argument: UserPtr) -> Result<T> {
