@@ -1,3 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! Behaviour of the ringbar device, without I/O, threads or clock.
+//!
+//! [`Device`] takes what the guest does to the device: register accesses, bus mastering, resets.
+//! It answers with [`Effects`]: interrupts to raise, and whether there is work to do. The work is
+//! done by [`Device::step`], a bounded piece at a time, on memory that it reaches through
+//! [`Host`]. The interface is that of `ringbar_spec`, the prose is the data sheet,
+//! `qemu-device/README.md`.
+//!
+//! This crate knows nothing of sockets, of QEMU, or of how memory is mapped, and it never blocks.
+
+#![forbid(unsafe_code)]
+
+mod access;
+mod admin;
+mod device;
+mod effects;
+mod error;
+#[cfg(feature = "test-utils")]
+pub mod fake;
+mod host;
+mod operation;
+mod queue;
+mod registers;
+mod schedule;
+mod scratch;
+#[cfg(feature = "test-utils")]
+pub mod test_driver;
+mod window;
+
+pub use device::{Config, Device};
+pub use effects::{Effects, Vectors, MAX_VECTORS};
+pub use error::ConfigError;
+pub use host::{DmaAddress, Host, Place, Unreachable};
+
+// Descriptors and blocks are little-endian in memory, and are copied from there as they are.
+const _: () = assert!(cfg!(target_endian = "little"));

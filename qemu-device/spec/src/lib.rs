@@ -4,7 +4,7 @@
 //!
 //! The device model, the server, the tests and the kernel module all build from these files. The
 //! module compiles [`ids`], [`layout`], [`regs`], [`ring`], [`setup`], [`error`] and [`pattern`]
-//! by path with the kernel's own `register!`; here [`register`] is its host twin. The prose that
+//! by path with the kernel's own `register!`; here `register` is its host twin. The prose that
 //! goes with the tables is the data sheet, `qemu-device/README.md`.
 //!
 //! This crate holds layouts, names and index arithmetic. It does no I/O and has no device state.

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Which registers an access of BAR 0 reaches, and whether it may.
+
+use ringbar_spec::access::Access;
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::regs::Register;
+
+/// Whether the access reads or writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// What a valid access reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A command register as a whole, by index in its array.
+    Command(Register, usize),
+    /// Parts of one plain register, or of two neighbours. Registers have at least four bytes and
+    /// accesses at most eight, so there is no third.
+    Plain(Span, Option<Span>),
+}
+
+/// The bytes of a register that an access covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) register: Register,
+    index: usize,
+    /// First byte in the register.
+    byte: usize,
+    /// First byte in the access.
+    position: usize,
+    /// How many bytes.
+    length: usize,
+}
+
+impl Span {
+    /// The bits of the register that are covered.
+    pub(crate) fn mask(&self) -> u64 {
+        (u64::MAX >> (64 - 8 * self.length)) << (8 * self.byte)
+    }
+
+    /// Takes what goes to the register out of the value of a whole access.
+    pub(crate) fn to_register(self, access: u64) -> u64 {
+        access >> (8 * self.position) << (8 * self.byte) & self.mask()
+    }
+
+    /// Puts what comes from the register in its place in the value of a whole access.
+    pub(crate) fn to_access(self, register: u64) -> u64 {
+        (register & self.mask()) >> (8 * self.byte) << (8 * self.position)
+    }
+
+    /// The span of the register at `offset`, for an access that goes on for `left` bytes.
+    fn at(offset: usize, position: usize, left: usize) -> Option<Self> {
+        Register::ALL.iter().find_map(|&register| {
+            let info = register.info();
+            let (index, byte) = info.locate(offset)?;
+            Some(Self {
+                register,
+                index,
+                byte,
+                position,
+                length: left.min(info.width - byte),
+            })
+        })
+    }
+
+    fn is_command(&self) -> bool {
+        matches!(self.register.access(), Access::WriteOnly | Access::Command)
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.register.access() == Access::ReadOnly
+    }
+
+    /// Whether this is a register that a trapped access may reach, in a device of `queues` queues.
+    fn is_there(&self, queues: u16) -> bool {
+        match self.register.access() {
+            Access::DriverShared | Access::DeviceShared => false,
+            Access::Command => self.index < usize::from(queues),
+            Access::ReadOnly | Access::ReadWrite | Access::WriteOneToClear | Access::WriteOnly => {
+                true
+            }
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.length == self.register.info().width
+    }
+}
+
+/// Finds what the `width` bytes at `offset` are in a device of `queues` queues.
+pub(crate) fn decode(
+    offset: u64,
+    width: usize,
+    direction: Direction,
+    queues: u16,
+) -> Result<Target, ErrorCode> {
+    if !matches!(width, 1 | 2 | 4 | 8) {
+        return Err(ErrorCode::BAD_WIDTH);
+    }
+    if !offset.is_multiple_of(width as u64) {
+        return Err(ErrorCode::BAD_ALIGNMENT);
+    }
+    let offset = usize::try_from(offset).map_err(|_| ErrorCode::RESERVED_REGISTER)?;
+    let find = |position: usize| {
+        offset
+            .checked_add(position)
+            .and_then(|offset| Span::at(offset, position, width - position))
+            .filter(|span| span.is_there(queues))
+            .ok_or(ErrorCode::RESERVED_REGISTER)
+    };
+    let first = find(0)?;
+    let second = if first.length < width {
+        Some(find(first.length)?)
+    } else {
+        None
+    };
+
+    let both = || [Some(first), second].into_iter().flatten();
+    if both().any(|span| span.is_command()) {
+        if second.is_some() || !first.is_whole() {
+            return Err(ErrorCode::BAD_WIDTH);
+        }
+        if direction == Direction::Read && first.register.access() == Access::WriteOnly {
+            return Err(ErrorCode::WRITE_ONLY);
+        }
+        return Ok(Target::Command(first.register, first.index));
+    }
+    if direction == Direction::Write && both().any(|span| span.is_read_only()) {
+        return Err(ErrorCode::READ_ONLY);
+    }
+    Ok(Target::Plain(first, second))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No two neighbours can be written today, so no test of the device reaches this.
+    #[test]
+    fn second_of_two_neighbours_gets_its_part_of_the_value() {
+        let target = decode(0, 8, Direction::Read, 1);
+
+        let Ok(Target::Plain(first, Some(second))) = target else {
+            panic!("{target:?}");
+        };
+        let parts = [first, second].map(|span| span.to_register(0x8877_6655_4433_2211));
+        assert_eq!(parts, [0x4433_2211, 0x8877_6655]);
+    }
+}

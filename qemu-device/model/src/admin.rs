@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Admin commands: start and stop queues, open and close windows.
+
+use crate::queue::{word, Queue};
+use crate::registers::Entry;
+use crate::window::{Backing, Extent, Window};
+use crate::{Device, DmaAddress, Host, Place};
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::regs::{COMPLETION_TAIL, NO_QUEUE};
+use ringbar_spec::ring::{entries_valid, Completion, Descriptor};
+use ringbar_spec::setup::{
+    QueueSetup, Segment, WindowKind, WindowSetup, ALIGNMENT, MAX_SEGMENTS, RIGHT_READ, RIGHT_WRITE,
+};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// How a command ends: carried out, or refused with what goes to the log.
+pub(crate) type Outcome = Result<(), Entry>;
+
+impl Device {
+    /// Starts the queue that the block at `address` describes.
+    pub(crate) fn queue_start(&mut self, address: DmaAddress, host: &dyn Host) -> Outcome {
+        let setup: QueueSetup = self.read_setup(address, host)?;
+        check_reserved(&setup.reserved)?;
+        let number = setup.queue;
+        let refuse = |code, value: u64| -> Entry {
+            Entry {
+                code,
+                queue: u16::try_from(number).unwrap_or(NO_QUEUE),
+                value,
+            }
+        };
+        let (place, slot) = self.queue_slot(number)?;
+        if slot.is_some() {
+            return Err(refuse(ErrorCode::QUEUE_RUNS, number.into()));
+        }
+        check_ring::<Descriptor>(setup.submission_ring, setup.submission_entries)
+            .and_then(|()| {
+                check_ring::<Completion>(setup.completion_ring, setup.completion_entries)
+            })
+            .map_err(|(code, value)| refuse(code, value))?;
+        let vector = u16::try_from(setup.vector)
+            .ok()
+            .filter(|&vector| vector < self.config.vectors)
+            .ok_or(refuse(ErrorCode::BAD_VECTOR, setup.vector.into()))?;
+
+        host.store(word(&COMPLETION_TAIL::INFO, place), 0);
+        let (_, slot) = self.queue_slot(number)?;
+        *slot = Some(Queue::new(place, vector, setup));
+        self.count_queues();
+        Ok(())
+    }
+
+    /// Stops a queue. As no step runs now, none of its descriptors is being carried out after it.
+    pub(crate) fn queue_stop(&mut self, number: u32) -> Outcome {
+        let (place, slot) = self.queue_slot(number)?;
+        slot.take().ok_or(Entry {
+            code: ErrorCode::QUEUE_STOPPED,
+            queue: place,
+            value: number.into(),
+        })?;
+        self.schedule.remove(place.into());
+        self.count_queues();
+        Ok(())
+    }
+
+    /// Opens the window that the block at `address` describes.
+    pub(crate) fn window_open(&mut self, address: DmaAddress, host: &dyn Host) -> Outcome {
+        let setup: WindowSetup = self.read_setup(address, host)?;
+        check_reserved(&setup.reserved)?;
+        let number = setup.window;
+        if self.window_slot(number)?.is_some() {
+            return Err(refusal(ErrorCode::WINDOW_IS_OPEN, number.into()));
+        }
+        let kind = WindowKind(setup.kind);
+        if !matches!(kind, WindowKind::SEGMENTS | WindowKind::DEVICE_MEMORY) {
+            return Err(refusal(ErrorCode::BAD_KIND, setup.kind.into()));
+        }
+        if setup.rights == 0 || setup.rights & !(RIGHT_READ | RIGHT_WRITE) != 0 {
+            return Err(refusal(ErrorCode::BAD_RIGHTS, setup.rights.into()));
+        }
+        let backing = if kind == WindowKind::SEGMENTS {
+            read_extents(&setup, address, host)?
+        } else {
+            check_range(&setup, self.config.device_memory_size)?
+        };
+
+        *self.window_slot(number)? = Some(Window {
+            domain: setup.domain,
+            readable: setup.rights & RIGHT_READ != 0,
+            writable: setup.rights & RIGHT_WRITE != 0,
+            length: setup.length,
+            backing,
+        });
+        Ok(())
+    }
+
+    /// Closes a window, and breaks off what uses it.
+    pub(crate) fn window_close(&mut self, number: u32) -> Outcome {
+        self.window_slot(number)?
+            .take()
+            .ok_or(refusal(ErrorCode::WINDOW_IS_CLOSED, number.into()))?;
+        for queue in self.queues.iter_mut().flatten() {
+            queue.abort_users(number as u16);
+        }
+        Ok(())
+    }
+
+    /// Copies a block out of guest memory, once.
+    fn read_setup<T: FromBytes + IntoBytes>(
+        &self,
+        address: DmaAddress,
+        host: &dyn Host,
+    ) -> Result<T, Entry> {
+        if !self.registers.status.bus_master() {
+            return Err(refusal(ErrorCode::BUS_MASTER_OFF, address));
+        }
+        if !address.is_multiple_of(ALIGNMENT) {
+            return Err(refusal(ErrorCode::MISALIGNED, address));
+        }
+        let mut setup = T::new_zeroed();
+        host.read(Place::Guest(address), setup.as_mut_bytes())
+            .map_err(|_| refusal(ErrorCode::SETUP_UNREACHABLE, address))?;
+        Ok(setup)
+    }
+
+    /// The number of a queue that the device has, and where the queue is kept while it runs.
+    fn queue_slot(&mut self, number: u32) -> Result<(u16, &mut Option<Queue>), Entry> {
+        u16::try_from(number)
+            .ok()
+            .and_then(|place| Some((place, self.queues.get_mut(usize::from(place))?)))
+            .ok_or(refusal(ErrorCode::BAD_QUEUE, number.into()))
+    }
+
+    /// Where a window that the device has is kept while it is open.
+    fn window_slot(&mut self, number: u32) -> Result<&mut Option<Window>, Entry> {
+        u16::try_from(number)
+            .ok()
+            .and_then(|number| self.windows.slot(number))
+            .ok_or(refusal(ErrorCode::BAD_WINDOW, number.into()))
+    }
+}
+
+/// An error that concerns no queue.
+fn refusal(code: ErrorCode, value: u64) -> Entry {
+    Entry {
+        code,
+        queue: NO_QUEUE,
+        value,
+    }
+}
+
+fn check_reserved(fields: &[u32]) -> Outcome {
+    match fields.iter().find(|&&field| field != 0) {
+        Some(&field) => Err(refusal(ErrorCode::RESERVED_FIELD, field.into())),
+        None => Ok(()),
+    }
+}
+
+/// Checks the place and size of a ring of `T`.
+fn check_ring<T>(address: DmaAddress, entries: u32) -> Result<(), (ErrorCode, u64)> {
+    if !address.is_multiple_of(ALIGNMENT) {
+        return Err((ErrorCode::MISALIGNED, address));
+    }
+    let fits = || {
+        let last = u64::from(entries) * size_of::<T>() as u64 - 1;
+        address.checked_add(last).is_some()
+    };
+    if !entries_valid(entries) || !fits() {
+        return Err((ErrorCode::BAD_ENTRIES, entries.into()));
+    }
+    Ok(())
+}
+
+/// Copies and checks the segments that follow a window's block.
+fn read_extents(
+    setup: &WindowSetup,
+    address: DmaAddress,
+    host: &dyn Host,
+) -> Result<Backing, Entry> {
+    if setup.offset != 0 {
+        return Err(refusal(ErrorCode::RESERVED_FIELD, setup.offset));
+    }
+    if setup.segments == 0 || setup.segments > MAX_SEGMENTS {
+        return Err(refusal(ErrorCode::BAD_SEGMENTS, setup.segments.into()));
+    }
+    let mut segments = vec![Segment::default(); setup.segments as usize];
+    address
+        .checked_add(size_of::<WindowSetup>() as u64)
+        .and_then(|list| {
+            host.read(Place::Guest(list), segments.as_mut_slice().as_mut_bytes())
+                .ok()
+        })
+        .ok_or(refusal(ErrorCode::SETUP_UNREACHABLE, address))?;
+
+    let mut total = 0u64;
+    let mut extents = Vec::with_capacity(segments.len());
+    for segment in segments {
+        let bad = refusal(ErrorCode::BAD_LENGTH, segment.length);
+        let last = segment.length.checked_sub(1).ok_or(bad)?;
+        segment.address.checked_add(last).ok_or(bad)?;
+        extents.push(Extent {
+            start: total,
+            address: segment.address,
+        });
+        total = total.checked_add(segment.length).ok_or(bad)?;
+    }
+    if total != setup.length {
+        return Err(refusal(ErrorCode::BAD_LENGTH, setup.length));
+    }
+    Ok(Backing::Guest(extents.into()))
+}
+
+/// Checks a window's range of device memory.
+fn check_range(setup: &WindowSetup, size: u64) -> Result<Backing, Entry> {
+    if setup.segments != 0 {
+        return Err(refusal(ErrorCode::RESERVED_FIELD, setup.segments.into()));
+    }
+    if setup.length == 0 {
+        return Err(refusal(ErrorCode::BAD_LENGTH, setup.length));
+    }
+    setup
+        .offset
+        .checked_add(setup.length)
+        .filter(|&end| end <= size)
+        .ok_or(refusal(ErrorCode::OUT_OF_BOUNDS, setup.offset))?;
+    Ok(Backing::DeviceMemory(setup.offset))
+}

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The device: what the guest does to it, and what it does in its own time.
+
+use crate::access::{decode, Direction, Target};
+use crate::admin::Outcome;
+use crate::operation::Bench;
+use crate::queue::{word, Queue, Turn};
+use crate::registers::{Entry, RegisterFile};
+use crate::schedule::Schedule;
+use crate::scratch::Scratch;
+use crate::window::Windows;
+use crate::{ConfigError, Effects, Host, MAX_VECTORS};
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
+use ringbar_spec::regs::{
+    Register, COMPLETION_HEAD, COMPLETION_TAIL, NO_QUEUE, RESET_KEY, SUBMISSION_TAIL,
+};
+
+/// What differs from device to device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Queues, from 1 to [`MAX_QUEUES`].
+    pub queues: u16,
+    /// Interrupt vectors, from 1 to [`MAX_VECTORS`].
+    pub vectors: u16,
+    /// Bytes of device memory: a power of two from [`DEVICE_MEMORY_MIN`] to
+    /// [`DEVICE_MEMORY_MAX`].
+    pub device_memory_size: u64,
+}
+
+/// The device.
+///
+/// Time is given as nanoseconds of any monotonic clock. The first access is taken for power-on.
+pub struct Device {
+    pub(crate) config: Config,
+    pub(crate) registers: RegisterFile,
+    /// One place a queue; empty while it is stopped.
+    pub(crate) queues: Vec<Option<Queue>>,
+    pub(crate) windows: Windows,
+    pub(crate) schedule: Schedule,
+    scratch: Scratch,
+}
+
+impl Device {
+    /// A device at power-on, with bus mastering off. The shared words and the device memory are
+    /// the caller's, who has set them to 0.
+    pub fn new(config: Config) -> Result<Self, ConfigError> {
+        let memory = DEVICE_MEMORY_MIN as u64..=DEVICE_MEMORY_MAX as u64;
+        if !(1..=MAX_QUEUES).contains(&usize::from(config.queues)) {
+            return Err(ConfigError::Queues(config.queues));
+        }
+        if !(1..=MAX_VECTORS).contains(&config.vectors) {
+            return Err(ConfigError::Vectors(config.vectors));
+        }
+        if !config.device_memory_size.is_power_of_two()
+            || !memory.contains(&config.device_memory_size)
+        {
+            return Err(ConfigError::DeviceMemory(config.device_memory_size));
+        }
+        let mut queues = Vec::new();
+        queues.resize_with(config.queues.into(), || None);
+        Ok(Self {
+            config,
+            registers: RegisterFile::new(config.queues),
+            queues,
+            windows: Windows::new(),
+            schedule: Schedule::default(),
+            scratch: Scratch::new(),
+        })
+    }
+
+    /// A trapped read of BAR 0. Fills `data` in every case, with 0 where nothing answers.
+    pub fn read(&mut self, offset: u64, data: &mut [u8], now: u64) -> Effects {
+        self.registers.see_time(now);
+        let mut effects = Effects::default();
+        let value = match decode(offset, data.len(), Direction::Read, self.config.queues) {
+            Ok(Target::Command(register, _)) => self.registers.value(register, now),
+            Ok(Target::Plain(first, second)) => [Some(first), second]
+                .into_iter()
+                .flatten()
+                .map(|span| span.to_access(self.registers.value(span.register, now)))
+                .fold(0, |all, part| all | part),
+            Err(code) => {
+                self.refuse_access(code, offset, &mut effects);
+                0
+            }
+        };
+        data.fill(0);
+        for (to, from) in data.iter_mut().zip(value.to_le_bytes()) {
+            *to = from;
+        }
+        self.with_work(effects)
+    }
+
+    /// A trapped write of BAR 0.
+    pub fn write(&mut self, offset: u64, data: &[u8], now: u64, host: &dyn Host) -> Effects {
+        self.registers.see_time(now);
+        let mut effects = Effects::default();
+        let mut bytes = [0; 8];
+        for (to, from) in bytes.iter_mut().zip(data) {
+            *to = *from;
+        }
+        let value = u64::from_le_bytes(bytes);
+        match decode(offset, data.len(), Direction::Write, self.config.queues) {
+            Ok(Target::Command(register, index)) => {
+                effects |= self.command(register, index, value, now, host);
+            }
+            Ok(Target::Plain(first, second)) => {
+                for span in [Some(first), second].into_iter().flatten() {
+                    effects |=
+                        self.registers
+                            .write(span.register, span.to_register(value), span.mask());
+                }
+            }
+            Err(code) => self.refuse_access(code, offset, &mut effects),
+        }
+        self.with_work(effects)
+    }
+
+    /// Bit 2 of the PCI command register changed. While it is off, guest memory is neither read
+    /// nor written.
+    pub fn set_bus_master(&mut self, on: bool) -> Effects {
+        self.registers.status = self.registers.status.with_bus_master(on);
+        self.with_work(Effects::default())
+    }
+
+    /// A reset, of whatever kind. Leaves bus mastering and the device memory to the caller.
+    pub fn reset(&mut self, now: u64, host: &dyn Host) -> Effects {
+        self.registers.reset(now);
+        self.queues.fill_with(|| None);
+        self.windows.close_all();
+        self.schedule = Schedule::default();
+        for queue in 0..MAX_QUEUES as u16 {
+            for info in [
+                &SUBMISSION_TAIL::INFO,
+                &COMPLETION_HEAD::INFO,
+                &COMPLETION_TAIL::INFO,
+            ] {
+                host.store(word(info, queue), 0);
+            }
+        }
+        Effects::default()
+    }
+
+    /// Works for one queue that has something to do: at most 64 KiB or 64 descriptors.
+    pub fn step(&mut self, host: &dyn Host) -> Effects {
+        let mut effects = Effects::default();
+        if self.registers.status.bus_master()
+            && let Some(number) = self.schedule.pick()
+        {
+            let turn = match self.queues.get_mut(number) {
+                Some(Some(queue)) => queue.turn(
+                    &mut Bench {
+                        host,
+                        windows: &self.windows,
+                        scratch: &mut self.scratch,
+                    },
+                    &mut self.registers,
+                    &mut effects,
+                ),
+                _ => Turn::Waits,
+            };
+            if turn != Turn::Unfinished {
+                self.schedule.remove(number);
+            }
+            if turn == Turn::Failed
+                && let Some(slot) = self.queues.get_mut(number)
+            {
+                *slot = None;
+                self.count_queues();
+            }
+        }
+        self.with_work(effects)
+    }
+
+    /// Carries out a write of a command register.
+    fn command(
+        &mut self,
+        register: Register,
+        index: usize,
+        value: u64,
+        now: u64,
+        host: &dyn Host,
+    ) -> Effects {
+        let outcome = match register {
+            Register::RESET if value == u64::from(RESET_KEY) => return self.reset(now, host),
+            Register::RESET => {
+                let mut effects = Effects::default();
+                self.refuse_access(ErrorCode::BAD_VALUE, value, &mut effects);
+                return effects;
+            }
+            Register::ERROR_CLEAR => {
+                self.registers.clear_errors();
+                return Effects::default();
+            }
+            Register::KICK => {
+                self.kick(index);
+                return Effects::default();
+            }
+            Register::QUEUE_START => self.queue_start(value, host),
+            Register::WINDOW_OPEN => self.window_open(value, host),
+            Register::QUEUE_STOP => self.queue_stop(value as u32),
+            Register::WINDOW_CLOSE => self.window_close(value as u32),
+            _ => return Effects::default(),
+        };
+        self.answer_admin(outcome)
+    }
+
+    /// Remembers that a queue has something to do. A kick of a stopped queue says nothing.
+    fn kick(&mut self, index: usize) {
+        if let Some(Some(_)) = self.queues.get(index) {
+            self.schedule.add(index);
+        }
+    }
+
+    fn answer_admin(&mut self, outcome: Outcome) -> Effects {
+        let mut effects = Effects::default();
+        self.registers.admin_status = match outcome {
+            Ok(()) => ErrorCode::NONE,
+            Err(entry) => {
+                self.registers.log(entry, &mut effects);
+                entry.code
+            }
+        };
+        effects
+    }
+
+    fn refuse_access(&mut self, code: ErrorCode, value: u64, effects: &mut Effects) {
+        let entry = Entry {
+            code,
+            queue: NO_QUEUE,
+            value,
+        };
+        self.registers.log(entry, effects);
+    }
+
+    /// Brings the number of running queues in the status register up to date.
+    pub(crate) fn count_queues(&mut self) {
+        let running = self.queues.iter().flatten().count() as u32;
+        self.registers.status = self.registers.status.with_running_queues(running);
+    }
+
+    fn with_work(&self, mut effects: Effects) -> Effects {
+        effects.work = self.registers.status.bus_master() && !self.schedule.is_empty();
+        effects
+    }
+}

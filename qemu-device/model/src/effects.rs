@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the model asks the process around it to do.
+
+use ringbar_spec::layout::MAX_QUEUES;
+use std::fmt;
+use std::ops::BitOrAssign;
+
+/// Most interrupt vectors: one a queue, and vector 0 for errors.
+pub const MAX_VECTORS: u16 = MAX_QUEUES as u16 + 1;
+
+/// What is to be done after a call of the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Effects {
+    /// Interrupt vectors to raise, once each.
+    pub interrupts: Vectors,
+    /// There is work to do: call [`Device::step`](crate::Device::step) (again).
+    pub work: bool,
+}
+
+impl BitOrAssign for Effects {
+    /// Adds the effects of a later call.
+    fn bitor_assign(&mut self, later: Self) {
+        self.interrupts |= later.interrupts;
+        self.work = later.work;
+    }
+}
+
+/// A set of interrupt vectors below [`MAX_VECTORS`].
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Vectors(u128);
+
+impl Vectors {
+    /// The set without vectors.
+    pub const NONE: Self = Self(0);
+
+    /// Whether the set has no vectors.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether `vector` is in the set.
+    pub const fn contains(self, vector: u16) -> bool {
+        vector < MAX_VECTORS && self.0 >> vector & 1 != 0
+    }
+
+    /// The vectors, lowest first.
+    pub fn iter(self) -> impl Iterator<Item = u16> {
+        (0..MAX_VECTORS).filter(move |&vector| self.contains(vector))
+    }
+
+    /// Adds a vector; one that cannot exist is left out.
+    pub(crate) const fn insert(&mut self, vector: u16) {
+        if vector < MAX_VECTORS {
+            self.0 |= 1 << vector;
+        }
+    }
+}
+
+impl BitOrAssign for Vectors {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+impl fmt::Debug for Vectors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Why a device cannot be made. What the guest does wrong is no error here but goes to the
+//! device's error log.
+
+use crate::MAX_VECTORS;
+use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
+
+/// A [`Config`](crate::Config) that no device can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// No queues, or more than there are pages for.
+    #[error("the device cannot have {0} queues: give 1 to {MAX_QUEUES}")]
+    Queues(u16),
+    /// No interrupt vector, or more than one a queue and one for errors.
+    #[error("the device cannot have {0} interrupt vectors: give 1 to {MAX_VECTORS}")]
+    Vectors(u16),
+    /// Device memory of a size that cannot be a BAR with three parts.
+    #[error(
+        "the device memory cannot have {0} bytes: give a power of two from {DEVICE_MEMORY_MIN} \
+         to {DEVICE_MEMORY_MAX}"
+    )]
+    DeviceMemory(u64),
+}

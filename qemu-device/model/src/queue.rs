@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! A running queue: takes descriptors from one ring, posts completions to the other.
+
+use crate::operation::{Bench, Budget, Operation};
+use crate::registers::{Entry, RegisterFile};
+use crate::{Effects, Host, Place};
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::regs::{COMPLETION_HEAD, COMPLETION_TAIL, SUBMISSION_TAIL};
+use ringbar_spec::ring::{distance, slot, Completion, Descriptor, Status};
+use ringbar_spec::setup::QueueSetup;
+use ringbar_spec::RegisterInfo;
+use zerocopy::IntoBytes;
+
+/// Most descriptors that are fetched at once.
+const BATCH: usize = 16;
+
+/// What a queue does after its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Goes on with its next turn.
+    Unfinished,
+    /// Waits for a kick.
+    Waits,
+    /// Cannot go on. The error is logged.
+    Failed,
+}
+
+/// Why a queue has to stop.
+struct Fault {
+    code: ErrorCode,
+    value: u64,
+}
+
+/// A queue that runs.
+pub(crate) struct Queue {
+    number: u16,
+    setup: QueueSetup,
+    vector: u16,
+    /// Descriptors carried out, modulo 2^32. Each has one completion, in order, so this is both
+    /// the head of the submission ring and the tail of the completion ring.
+    done: u32,
+    /// Submission tail, as last loaded.
+    submitted: u32,
+    /// Completion head, as last loaded.
+    taken: u32,
+    operation: Option<Operation>,
+}
+
+impl Queue {
+    /// A queue with empty rings. The setup was checked.
+    pub(crate) fn new(number: u16, vector: u16, setup: QueueSetup) -> Self {
+        Self {
+            number,
+            setup,
+            vector,
+            done: 0,
+            submitted: 0,
+            taken: 0,
+            operation: None,
+        }
+    }
+
+    /// Breaks off what uses a window.
+    pub(crate) fn abort_users(&mut self, window: u16) {
+        if let Some(operation) = self.operation.as_mut().filter(|it| it.uses(window)) {
+            operation.abort();
+        }
+    }
+
+    /// Works until the budget of a step is spent or there is nothing to do.
+    pub(crate) fn turn(
+        &mut self,
+        bench: &mut Bench<'_>,
+        registers: &mut RegisterFile,
+        effects: &mut Effects,
+    ) -> Turn {
+        let before = self.done;
+        let end = self.work(bench, registers, effects);
+        if self.done != before {
+            bench
+                .host
+                .store(word(&COMPLETION_TAIL::INFO, self.number), self.done);
+            registers.announce(self.vector, effects);
+        }
+        end.unwrap_or_else(|fault| {
+            registers.log(self.entry(fault.code, fault.value), effects);
+            Turn::Failed
+        })
+    }
+
+    fn work(
+        &mut self,
+        bench: &mut Bench<'_>,
+        registers: &mut RegisterFile,
+        effects: &mut Effects,
+    ) -> Result<Turn, Fault> {
+        let mut budget = Budget::STEP;
+        let mut batch = Batch::new();
+        if self.operation.is_none() {
+            // A kick says that there is something new.
+            self.look_at_doorbell(bench.host)?;
+        }
+        while !budget.is_spent() {
+            let (tag, ended) = match self.operation.take() {
+                Some(operation) => self.carry_out(operation, bench, &mut budget),
+                None => {
+                    if !self.may_go_on(bench.host)? {
+                        return Ok(Turn::Waits);
+                    }
+                    let descriptor = match batch.next() {
+                        Some(descriptor) => descriptor,
+                        None => batch.fetch(self, budget.units(), bench.host)?,
+                    };
+                    self.begin(&descriptor, bench, &mut budget)
+                }
+            };
+            let Some(status) = ended else {
+                return Ok(Turn::Unfinished);
+            };
+            if status != Status::OK && status != Status::ABORTED {
+                let value = u64::from(status.0) << 32 | u64::from(tag);
+                registers.log(self.entry(ErrorCode::DESCRIPTOR_REFUSED, value), effects);
+            }
+            self.post(tag, status, bench.host)?;
+        }
+        Ok(Turn::Unfinished)
+    }
+
+    /// Whether there is a descriptor, and room for its completion.
+    fn may_go_on(&mut self, host: &dyn Host) -> Result<bool, Fault> {
+        let stuck = |queue: &Self| {
+            queue.done == queue.submitted
+                || distance(queue.taken, queue.done) >= queue.setup.completion_entries
+        };
+        if stuck(self) {
+            self.look_at_doorbell(host)?;
+        }
+        Ok(!stuck(self))
+    }
+
+    /// Checks a descriptor and carries out what the budget reaches for. Answers its tag, and how it
+    /// ended, if it did.
+    fn begin(
+        &mut self,
+        descriptor: &Descriptor,
+        bench: &mut Bench<'_>,
+        budget: &mut Budget,
+    ) -> (u32, Option<Status>) {
+        let status = match Operation::new(descriptor, self.setup.domain, bench.windows) {
+            Ok(Some(operation)) => return self.carry_out(operation, bench, budget),
+            Ok(None) => Status::OK,
+            Err(status) => status,
+        };
+        budget.spend_unit();
+        (descriptor.tag, Some(status))
+    }
+
+    /// Goes on with an operation, and keeps it if it does not end.
+    fn carry_out(
+        &mut self,
+        mut operation: Operation,
+        bench: &mut Bench<'_>,
+        budget: &mut Budget,
+    ) -> (u32, Option<Status>) {
+        let ended = operation.advance(bench, budget);
+        if ended.is_none() {
+            self.operation = Some(operation);
+        }
+        (operation.tag, ended)
+    }
+
+    /// Loads what the driver side wrote to the doorbell page, and checks it.
+    fn look_at_doorbell(&mut self, host: &dyn Host) -> Result<(), Fault> {
+        let tail = host.load(word(&SUBMISSION_TAIL::INFO, self.number));
+        if distance(self.done, tail) > self.setup.submission_entries {
+            return Err(Fault {
+                code: ErrorCode::BAD_TAIL,
+                value: tail.into(),
+            });
+        }
+        let head = host.load(word(&COMPLETION_HEAD::INFO, self.number));
+        if distance(self.taken, head) > distance(self.taken, self.done) {
+            return Err(Fault {
+                code: ErrorCode::BAD_HEAD,
+                value: head.into(),
+            });
+        }
+        self.submitted = tail;
+        self.taken = head;
+        Ok(())
+    }
+
+    /// Posts the completion of the oldest descriptor. The tail is stored at the end of the turn.
+    fn post(&mut self, tag: u32, status: Status, host: &dyn Host) -> Result<(), Fault> {
+        let completion = Completion {
+            tag,
+            status: status.0,
+            reserved: 0,
+            result: 0,
+        };
+        let address = entry_address::<Completion>(
+            self.setup.completion_ring,
+            self.done,
+            self.setup.completion_entries,
+        );
+        host.write(Place::Guest(address), completion.as_bytes())
+            .map_err(|_| Fault {
+                code: ErrorCode::COMPLETION_FAULT,
+                value: address,
+            })?;
+        self.done = self.done.wrapping_add(1);
+        Ok(())
+    }
+
+    fn entry(&self, code: ErrorCode, value: u64) -> Entry {
+        Entry {
+            code,
+            queue: self.number,
+            value,
+        }
+    }
+}
+
+/// Descriptors that were copied out of the ring and not looked at yet.
+struct Batch {
+    descriptors: [Descriptor; BATCH],
+    next: usize,
+    end: usize,
+}
+
+impl Batch {
+    fn new() -> Self {
+        Self {
+            descriptors: [Descriptor::default(); BATCH],
+            next: 0,
+            end: 0,
+        }
+    }
+
+    fn next(&mut self) -> Option<Descriptor> {
+        if self.next == self.end {
+            return None;
+        }
+        let descriptor = self.descriptors.get(self.next).copied();
+        self.next += 1;
+        descriptor
+    }
+
+    /// Copies the queue's next descriptors, `limit` at most, and takes the first.
+    fn fetch(&mut self, queue: &Queue, limit: u32, host: &dyn Host) -> Result<Descriptor, Fault> {
+        let entries = queue.setup.submission_entries;
+        let address = entry_address::<Descriptor>(queue.setup.submission_ring, queue.done, entries);
+        let to_ring_end = entries.saturating_sub(slot(queue.done, entries));
+        let wanted = distance(queue.done, queue.submitted)
+            .min(to_ring_end)
+            .min(limit);
+        let wanted = (wanted as usize).clamp(1, BATCH);
+        // Where the whole batch cannot be read, the first one perhaps can.
+        for count in [wanted, 1] {
+            let Some(room) = self.descriptors.get_mut(..count) else {
+                continue;
+            };
+            if host
+                .read(Place::Guest(address), room.as_mut_bytes())
+                .is_ok()
+            {
+                self.next = 0;
+                self.end = count;
+                break;
+            }
+        }
+        self.next().ok_or(Fault {
+            code: ErrorCode::SUBMISSION_FAULT,
+            value: address,
+        })
+    }
+}
+
+/// Address of entry `index` of a ring of `T`. The ring was checked not to pass 2^64.
+fn entry_address<T>(ring: u64, index: u32, entries: u32) -> u64 {
+    ring.wrapping_add(u64::from(slot(index, entries)) * size_of::<T>() as u64)
+}
+
+/// Offset of a queue's shared word in BAR 0.
+pub(crate) fn word(info: &RegisterInfo, queue: u16) -> usize {
+    info.offset + usize::from(queue) * info.stride
+}

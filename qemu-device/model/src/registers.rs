@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the registers hold, and what raises interrupts.
+
+use crate::{Effects, Vectors};
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::regs::{
+    Register, ERROR_LAST, IRQ_CAUSE, IRQ_MASK, NO_QUEUE, QUEUE_LIMITS, STATUS, WINDOW_LIMITS,
+};
+use ringbar_spec::{ring, setup};
+
+/// Interrupt vector of errors.
+const ERROR_VECTOR: u16 = 0;
+
+/// An error for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) code: ErrorCode,
+    /// Queue concerned, or [`NO_QUEUE`].
+    pub(crate) queue: u16,
+    pub(crate) value: u64,
+}
+
+/// The registers that are more than a command.
+pub(crate) struct RegisterFile {
+    queues: u16,
+    generation: u32,
+    /// Time that [`Register::COUNTER`] counts from: the last reset, or the first access.
+    origin: Option<u64>,
+    pub(crate) status: STATUS,
+    irq_cause: IRQ_CAUSE,
+    irq_mask: IRQ_MASK,
+    /// Vectors of the completions that were masked.
+    owed: Vectors,
+    scratch: u64,
+    error_count: u32,
+    error_last: ERROR_LAST,
+    error_value: u64,
+    pub(crate) admin_status: ErrorCode,
+}
+
+impl RegisterFile {
+    /// The registers at power-on of a device with this many queues.
+    pub(crate) fn new(queues: u16) -> Self {
+        Self {
+            queues,
+            generation: 0,
+            origin: None,
+            status: STATUS::zeroed().with_ready(true),
+            irq_cause: IRQ_CAUSE::zeroed(),
+            irq_mask: IRQ_MASK::zeroed(),
+            owed: Vectors::NONE,
+            scratch: 0,
+            error_count: 0,
+            error_last: no_error(),
+            error_value: 0,
+            admin_status: ErrorCode::NONE,
+        }
+    }
+
+    /// The registers after a reset at time `now`. Bus mastering belongs to configuration space.
+    pub(crate) fn reset(&mut self, now: u64) {
+        let bus_master = self.status.bus_master();
+        let generation = self.generation.wrapping_add(1);
+        *self = Self::new(self.queues);
+        self.status = self.status.with_bus_master(bus_master);
+        self.generation = generation;
+        self.origin = Some(now);
+    }
+
+    /// Takes the time of the first access as that of power-on.
+    pub(crate) fn see_time(&mut self, now: u64) {
+        self.origin.get_or_insert(now);
+    }
+
+    /// What a register answers at time `now`.
+    pub(crate) fn value(&self, register: Register, now: u64) -> u64 {
+        match register {
+            Register::STATUS => self.status.into_raw().into(),
+            Register::IRQ_CAUSE => self.irq_cause.into_raw().into(),
+            Register::SCRATCH => self.scratch,
+            Register::COUNTER => now.saturating_sub(self.origin.unwrap_or(now)),
+            Register::RESET_GENERATION => self.generation.into(),
+            Register::ERROR_COUNT => self.error_count.into(),
+            Register::ERROR_LAST => self.error_last.into_raw().into(),
+            Register::ERROR_VALUE => self.error_value,
+            Register::QUEUE_LIMITS => QUEUE_LIMITS::zeroed()
+                .with_entries(ring::MAX_ENTRIES)
+                .with_queues(self.queues.into())
+                .into_raw()
+                .into(),
+            Register::WINDOW_LIMITS => WINDOW_LIMITS::zeroed()
+                .with_segments(setup::MAX_SEGMENTS)
+                .with_windows(setup::MAX_WINDOWS.into())
+                .into_raw()
+                .into(),
+            Register::LENGTH_LIMIT => ring::MAX_LENGTH.into(),
+            Register::IRQ_MASK => self.irq_mask.into_raw().into(),
+            Register::ADMIN_STATUS => self.admin_status.0.into(),
+            // Constant, or without a value of their own.
+            Register::IDENT
+            | Register::VERSION
+            | Register::FEATURES
+            | Register::RESET
+            | Register::ERROR_CLEAR
+            | Register::QUEUE_START
+            | Register::WINDOW_OPEN
+            | Register::QUEUE_STOP
+            | Register::WINDOW_CLOSE
+            | Register::KICK
+            | Register::SUBMISSION_TAIL
+            | Register::COMPLETION_HEAD
+            | Register::COMPLETION_TAIL => register.reset_value().unwrap_or(0),
+        }
+    }
+
+    /// Writes the bits `mask` of a plain register; others than the writable ones are not changed.
+    pub(crate) fn write(&mut self, register: Register, value: u64, mask: u64) -> Effects {
+        match register {
+            Register::SCRATCH => self.scratch = self.scratch & !mask | value & mask,
+            Register::IRQ_CAUSE => self.clear_causes(value & mask),
+            Register::IRQ_MASK => {
+                let old = u64::from(self.irq_mask.into_raw());
+                return self.set_mask(old & !mask | value & mask);
+            }
+            _ => {}
+        }
+        Effects::default()
+    }
+
+    /// Logs an error.
+    pub(crate) fn log(&mut self, entry: Entry, effects: &mut Effects) {
+        self.error_count = self.error_count.saturating_add(1);
+        self.error_last = ERROR_LAST::zeroed()
+            .with_queue(entry.queue.into())
+            .with_code(entry.code.0.into());
+        self.error_value = entry.value;
+        self.status = self.status.with_error(true);
+        self.irq_cause = self.irq_cause.with_error(true);
+        if !self.irq_mask.error() {
+            effects.interrupts.insert(ERROR_VECTOR);
+        }
+    }
+
+    /// Empties the error log.
+    pub(crate) fn clear_errors(&mut self) {
+        self.error_count = 0;
+        self.error_last = no_error();
+        self.error_value = 0;
+        self.status = self.status.with_error(false);
+    }
+
+    /// Announces completions of a queue that has this vector.
+    pub(crate) fn announce(&mut self, vector: u16, effects: &mut Effects) {
+        self.irq_cause = self.irq_cause.with_completion(true);
+        if self.irq_mask.completion() {
+            self.owed.insert(vector);
+        } else {
+            effects.interrupts.insert(vector);
+        }
+    }
+
+    fn clear_causes(&mut self, bits: u64) {
+        let cleared = IRQ_CAUSE::from_raw(bits as u32);
+        self.irq_cause = IRQ_CAUSE::from_raw(self.irq_cause.into_raw() & !cleared.into_raw());
+        if cleared.completion() {
+            self.owed = Vectors::NONE;
+        }
+    }
+
+    fn set_mask(&mut self, value: u64) -> Effects {
+        let mut effects = Effects::default();
+        let old = self.irq_mask;
+        self.irq_mask = IRQ_MASK::from_raw((value & IRQ_MASK::INFO.field_mask()) as u32);
+        if old.error() && !self.irq_mask.error() && self.irq_cause.error() {
+            effects.interrupts.insert(ERROR_VECTOR);
+        }
+        if !self.irq_mask.completion() {
+            effects.interrupts |= std::mem::take(&mut self.owed);
+        }
+        effects
+    }
+}
+
+/// What [`ERROR_LAST`] holds while the log is empty.
+fn no_error() -> ERROR_LAST {
+    ERROR_LAST::zeroed().with_queue(NO_QUEUE.into())
+}

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! A small driver for the device on a [`FakeHost`].
+//!
+//! For tests and benchmarks. It does what a driver does, by way of registers, set-up blocks and
+//! rings, and hides nothing: device and host stay within reach.
+
+use crate::fake::FakeHost;
+use crate::{Config, Device, DmaAddress, Effects, Place, Vectors};
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::regs::{
+    Register, COMPLETION_HEAD, COMPLETION_TAIL, ERROR_LAST, KICK, SUBMISSION_TAIL,
+};
+use ringbar_spec::ring::{slot, Completion, Descriptor, Opcode};
+use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Guest memory starts here, so that small numbers are no addresses.
+const FIRST_ADDRESS: DmaAddress = 0x1_0000_0000;
+/// Unmapped bytes between two allocations.
+const GAP: u64 = 1 << 20;
+
+/// A device, its memory, and what became of it so far.
+pub struct TestDriver {
+    /// The device.
+    pub device: Device,
+    /// The memory around it.
+    pub host: FakeHost,
+    /// The time.
+    pub now: u64,
+    /// Interrupts since they were last taken.
+    interrupts: Vectors,
+    work: bool,
+    free: DmaAddress,
+}
+
+impl TestDriver {
+    /// A device at power-on, with bus mastering on.
+    pub fn new(config: Config) -> Self {
+        let mut driver = Self {
+            device: Device::new(config).expect("a valid configuration"),
+            host: FakeHost::new(config.device_memory_size as usize),
+            now: 1_000_000,
+            interrupts: Vectors::NONE,
+            work: false,
+            free: FIRST_ADDRESS,
+        };
+        driver.set_bus_master(true);
+        driver
+    }
+
+    /// Reads `width` bytes at an offset of BAR 0.
+    pub fn read(&mut self, offset: u64, width: usize) -> u64 {
+        let mut data = [0xaa; 8];
+        let effects = self.device.read(offset, &mut data[..width], self.now);
+        self.note(effects);
+        let mut value = [0; 8];
+        value[..width].copy_from_slice(&data[..width]);
+        u64::from_le_bytes(value)
+    }
+
+    /// Writes `width` bytes at an offset of BAR 0.
+    pub fn write(&mut self, offset: u64, width: usize, value: u64) {
+        let data = value.to_le_bytes();
+        let effects = self
+            .device
+            .write(offset, &data[..width], self.now, &self.host);
+        self.note(effects);
+    }
+
+    /// Reads a register as a whole.
+    pub fn get(&mut self, register: Register) -> u64 {
+        let info = register.info();
+        self.read(info.offset as u64, info.width)
+    }
+
+    /// Writes a register as a whole.
+    pub fn set(&mut self, register: Register, value: u64) {
+        let info = register.info();
+        self.write(info.offset as u64, info.width, value);
+    }
+
+    /// Switches bus mastering.
+    pub fn set_bus_master(&mut self, on: bool) {
+        let effects = self.device.set_bus_master(on);
+        self.note(effects);
+    }
+
+    /// Resets the function, as configuration space does.
+    pub fn reset(&mut self) {
+        let effects = self.device.reset(self.now, &self.host);
+        self.note(effects);
+    }
+
+    /// One step of the device. Answers whether it has more to do.
+    pub fn step(&mut self) -> bool {
+        let effects = self.device.step(&self.host);
+        self.note(effects);
+        self.work
+    }
+
+    /// Steps until the device has nothing to do. Answers how many steps it took.
+    pub fn run(&mut self) -> usize {
+        let mut steps = 0;
+        while self.work {
+            self.step();
+            steps += 1;
+        }
+        steps
+    }
+
+    /// Whether the device asked for a step.
+    pub fn has_work(&self) -> bool {
+        self.work
+    }
+
+    /// Interrupt vectors raised since the last call.
+    pub fn take_interrupts(&mut self) -> Vec<u16> {
+        std::mem::take(&mut self.interrupts).iter().collect()
+    }
+
+    /// Maps zeroed guest memory with unmapped memory around it.
+    pub fn allocate(&mut self, length: usize) -> DmaAddress {
+        let address = self.free;
+        self.host.map(address, vec![0; length], true);
+        self.free = (address + length as u64 + GAP).next_multiple_of(4096);
+        address
+    }
+
+    /// Gives an admin command. Answers how it ended.
+    pub fn admin(&mut self, command: Register, value: u64) -> ErrorCode {
+        self.set(command, value);
+        ErrorCode(self.get(Register::ADMIN_STATUS) as u16)
+    }
+
+    /// The newest error: its code, the queue concerned, the value that caused it.
+    pub fn last_error(&mut self) -> (ErrorCode, u16, u64) {
+        let last = ERROR_LAST::from_raw(self.get(Register::ERROR_LAST) as u32);
+        let value = self.get(Register::ERROR_VALUE);
+        (ErrorCode(last.code() as u16), last.queue() as u16, value)
+    }
+
+    /// Writes a block and has the queue started.
+    pub fn queue_start(&mut self, setup: &QueueSetup) -> ErrorCode {
+        let block = self.allocate(size_of::<QueueSetup>());
+        self.host.poke(Place::Guest(block), setup.as_bytes());
+        self.admin(Register::QUEUE_START, block)
+    }
+
+    /// Writes a block with segments and has the window opened.
+    pub fn window_open(&mut self, setup: &WindowSetup, segments: &[Segment]) -> ErrorCode {
+        let bytes = [setup.as_bytes(), segments.as_bytes()].concat();
+        let block = self.allocate(bytes.len());
+        self.host.poke(Place::Guest(block), &bytes);
+        self.admin(Register::WINDOW_OPEN, block)
+    }
+
+    /// Opens a window on segments, which must work.
+    pub fn open_segments(&mut self, window: u16, domain: u32, rights: u32, segments: &[Segment]) {
+        let setup = WindowSetup {
+            window: window.into(),
+            domain,
+            kind: WindowKind::SEGMENTS.0,
+            rights,
+            length: segments.iter().map(|segment| segment.length).sum(),
+            segments: segments.len() as u32,
+            ..WindowSetup::default()
+        };
+        assert_eq!(self.window_open(&setup, segments), ErrorCode::NONE);
+    }
+
+    /// Opens a window on a range of device memory, which must work.
+    pub fn open_device_memory(
+        &mut self,
+        window: u16,
+        domain: u32,
+        rights: u32,
+        offset: u64,
+        length: u64,
+    ) {
+        let setup = WindowSetup {
+            window: window.into(),
+            domain,
+            kind: WindowKind::DEVICE_MEMORY.0,
+            rights,
+            length,
+            offset,
+            ..WindowSetup::default()
+        };
+        assert_eq!(self.window_open(&setup, &[]), ErrorCode::NONE);
+    }
+
+    /// Starts a queue with rings of `entries`, which must work.
+    pub fn start_ring(&mut self, queue: u16, domain: u32, entries: u32, vector: u16) -> Ring {
+        let setup = QueueSetup {
+            queue: queue.into(),
+            domain,
+            submission_ring: self.allocate(entries as usize * size_of::<Descriptor>()),
+            completion_ring: self.allocate(entries as usize * size_of::<Completion>()),
+            submission_entries: entries,
+            completion_entries: entries,
+            vector: vector.into(),
+            ..QueueSetup::default()
+        };
+        assert_eq!(self.queue_start(&setup), ErrorCode::NONE);
+        Ring {
+            queue,
+            setup,
+            submitted: 0,
+            taken: 0,
+        }
+    }
+
+    fn note(&mut self, effects: Effects) {
+        self.interrupts |= effects.interrupts;
+        self.work = effects.work;
+    }
+}
+
+/// The driver's side of a queue.
+pub struct Ring {
+    /// Number of the queue.
+    pub queue: u16,
+    /// What the queue was started with.
+    pub setup: QueueSetup,
+    /// Descriptors submitted.
+    pub submitted: u32,
+    /// Completions taken.
+    pub taken: u32,
+}
+
+impl Ring {
+    /// Writes a descriptor to the ring, and nothing to the doorbell.
+    pub fn push(&mut self, driver: &TestDriver, descriptor: &Descriptor) {
+        let place = slot(self.submitted, self.setup.submission_entries);
+        let offset = u64::from(place) * size_of::<Descriptor>() as u64;
+        let at = Place::Guest(self.setup.submission_ring + offset);
+        driver.host.poke(at, descriptor.as_bytes());
+        self.submitted = self.submitted.wrapping_add(1);
+    }
+
+    /// Rings the doorbell and kicks.
+    pub fn kick(&self, driver: &mut TestDriver) {
+        self.ring(driver);
+        driver.write(self.offset(&KICK::INFO) as u64, 4, 0);
+    }
+
+    /// Rings the doorbell: tells the submission tail and the completion head.
+    pub fn ring(&self, driver: &TestDriver) {
+        let tail = self.offset(&SUBMISSION_TAIL::INFO);
+        driver.host.set_word(tail, self.submitted);
+        let head = self.offset(&COMPLETION_HEAD::INFO);
+        driver.host.set_word(head, self.taken);
+    }
+
+    /// The completion tail that the device told.
+    pub fn completion_tail(&self, driver: &TestDriver) -> u32 {
+        driver.host.word(self.offset(&COMPLETION_TAIL::INFO))
+    }
+
+    /// Takes a completion, if there is one.
+    pub fn take(&mut self, driver: &TestDriver) -> Option<Completion> {
+        if self.taken == self.completion_tail(driver) {
+            return None;
+        }
+        let place = slot(self.taken, self.setup.completion_entries);
+        let offset = u64::from(place) * size_of::<Completion>() as u64;
+        let at = Place::Guest(self.setup.completion_ring + offset);
+        let bytes = driver.host.peek(at, size_of::<Completion>());
+        self.taken = self.taken.wrapping_add(1);
+        Some(Completion::read_from_bytes(&bytes).expect("the size of a completion"))
+    }
+
+    /// Takes all completions.
+    pub fn take_all(&mut self, driver: &TestDriver) -> Vec<Completion> {
+        std::iter::from_fn(|| self.take(driver)).collect()
+    }
+
+    /// Submits one descriptor, runs the device and takes the completion.
+    pub fn carry_out(&mut self, driver: &mut TestDriver, descriptor: &Descriptor) -> Completion {
+        self.push(driver, descriptor);
+        self.kick(driver);
+        driver.run();
+        self.take(driver).expect("a completion")
+    }
+
+    fn offset(&self, info: &ringbar_spec::RegisterInfo) -> usize {
+        info.offset_of(self.queue.into())
+            .expect("a queue that the layout has")
+    }
+}
+
+/// A descriptor that does nothing.
+pub fn nop(tag: u32) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::NOP.0,
+        tag,
+        ..Descriptor::default()
+    }
+}
+
+/// A descriptor that copies `length` bytes, from and to window and offset.
+pub fn copy(tag: u32, from: (u16, u64), to: (u16, u64), length: u32) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::COPY.0,
+        tag,
+        length,
+        source_window: from.0,
+        source_offset: from.1,
+        destination_window: to.0,
+        destination_offset: to.1,
+        ..Descriptor::default()
+    }
+}
+
+/// A descriptor that fills with the bytes of a word.
+pub fn fill(tag: u32, word: u64, to: (u16, u64), length: u32) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::FILL.0,
+        tag,
+        length,
+        destination_window: to.0,
+        destination_offset: to.1,
+        operand: word,
+        ..Descriptor::default()
+    }
+}
+
+/// A descriptor that makes a pattern.
+pub fn pattern(tag: u32, seed: u64, to: (u16, u64), length: u32) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::PATTERN.0,
+        ..fill(tag, seed, to, length)
+    }
+}

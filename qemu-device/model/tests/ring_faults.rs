@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the driver side can do wrong with a ring, and what becomes of the queue.
+
+use ringbar_model::test_driver::{nop, Ring, TestDriver};
+use ringbar_model::{Config, Place};
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::regs::Register;
+
+const DOMAIN: u32 = 1;
+const SUBMISSION_TAIL: usize = 0x80000;
+const COMPLETION_HEAD: usize = 0x80040;
+const KICK: u64 = 0x40000;
+/// STATUS: ready, bus mastering on, an error, no queue.
+const STOPPED_BY_ERROR: u64 = 7;
+
+fn driver() -> TestDriver {
+    TestDriver::new(Config {
+        queues: 3,
+        vectors: 4,
+        device_memory_size: 1 << 20,
+    })
+}
+
+fn tags(ring: &mut Ring, driver: &TestDriver) -> Vec<u32> {
+    let completions = ring.take_all(driver);
+    completions.iter().map(|it| it.tag).collect()
+}
+
+#[test]
+fn tail_too_far_ahead_stops_the_queue() {
+    let mut driver = driver();
+    driver.start_ring(0, DOMAIN, 4, 1);
+    driver.host.set_word(SUBMISSION_TAIL, 5);
+
+    driver.write(KICK, 4, 0);
+    driver.run();
+
+    assert_eq!(driver.last_error(), (ErrorCode::BAD_TAIL, 0, 5));
+    assert_eq!(driver.get(Register::STATUS), STOPPED_BY_ERROR);
+}
+
+#[test]
+fn tail_that_goes_back_stops_the_queue() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    ring.carry_out(&mut driver, &nop(0));
+    driver.host.set_word(SUBMISSION_TAIL, 0);
+
+    driver.write(KICK, 4, 0);
+    driver.run();
+
+    assert_eq!(driver.last_error(), (ErrorCode::BAD_TAIL, 0, 0));
+}
+
+#[test]
+fn tail_as_far_ahead_as_the_ring_is_long_is_fine() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    (0..4).for_each(|tag| ring.push(&driver, &nop(tag)));
+
+    ring.kick(&mut driver);
+    driver.run();
+
+    assert_eq!(ring.completion_tail(&driver), 4);
+}
+
+#[test]
+fn head_ahead_of_the_completions_stops_the_queue() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    ring.carry_out(&mut driver, &nop(0));
+    driver.host.set_word(COMPLETION_HEAD, 2);
+
+    driver.write(KICK, 4, 0);
+    driver.run();
+
+    assert_eq!(driver.last_error(), (ErrorCode::BAD_HEAD, 0, 2));
+    assert_eq!(driver.get(Register::STATUS), STOPPED_BY_ERROR);
+}
+
+#[test]
+fn head_that_goes_back_stops_the_queue() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    ring.carry_out(&mut driver, &nop(0));
+    ring.carry_out(&mut driver, &nop(1));
+    driver.host.set_word(COMPLETION_HEAD, 0);
+
+    driver.write(KICK, 4, 0);
+    driver.run();
+
+    assert_eq!(driver.last_error(), (ErrorCode::BAD_HEAD, 0, 0));
+}
+
+#[test]
+fn queue_that_was_stopped_by_an_error_ignores_kicks() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    driver.host.set_word(SUBMISSION_TAIL, 5);
+    driver.write(KICK, 4, 0);
+    driver.run();
+
+    ring.push(&driver, &nop(0));
+    ring.kick(&mut driver);
+
+    assert!(!driver.has_work());
+}
+
+#[test]
+fn queue_that_was_stopped_by_an_error_can_be_started_again() {
+    let mut driver = driver();
+    driver.start_ring(0, DOMAIN, 4, 1);
+    driver.host.set_word(SUBMISSION_TAIL, 5);
+    driver.write(KICK, 4, 0);
+    driver.run();
+    driver.host.set_word(SUBMISSION_TAIL, 0);
+
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    let completion = ring.carry_out(&mut driver, &nop(9));
+
+    assert_eq!(completion.tag, 9);
+}
+
+#[test]
+fn submission_ring_that_cannot_be_read_stops_the_queue() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    ring.push(&driver, &nop(0));
+    driver.host.unmap(ring.setup.submission_ring);
+
+    ring.kick(&mut driver);
+    driver.run();
+
+    let address = ring.setup.submission_ring;
+    assert_eq!(
+        driver.last_error(),
+        (ErrorCode::SUBMISSION_FAULT, 0, address)
+    );
+}
+
+#[test]
+fn entries_before_the_one_that_cannot_be_read_are_carried_out() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    (0..3).for_each(|tag| ring.push(&driver, &nop(tag)));
+    let address = ring.setup.submission_ring;
+    let first_two = driver.host.peek(Place::Guest(address), 128);
+    driver.host.map(address, first_two, true);
+
+    ring.kick(&mut driver);
+    driver.run();
+
+    assert_eq!(tags(&mut ring, &driver), [0, 1]);
+    assert_eq!(
+        driver.last_error(),
+        (ErrorCode::SUBMISSION_FAULT, 0, address + 128)
+    );
+}
+
+#[test]
+fn completion_ring_that_cannot_be_written_stops_the_queue() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    ring.carry_out(&mut driver, &nop(0));
+    ring.push(&driver, &nop(1));
+    let address = ring.setup.completion_ring;
+    driver.host.map(address, vec![0; 64], false);
+
+    ring.kick(&mut driver);
+    driver.run();
+
+    assert_eq!(
+        driver.last_error(),
+        (ErrorCode::COMPLETION_FAULT, 0, address + 16)
+    );
+    assert_eq!(ring.completion_tail(&driver), 1);
+    assert_eq!(driver.get(Register::STATUS), STOPPED_BY_ERROR);
+}
+
+#[test]
+fn fault_of_one_queue_leaves_others_running() {
+    let mut driver = driver();
+    driver.start_ring(0, DOMAIN, 4, 1);
+    let mut other = driver.start_ring(1, DOMAIN, 4, 2);
+    driver.host.set_word(SUBMISSION_TAIL, 5);
+    driver.write(KICK, 4, 0);
+
+    let completion = other.carry_out(&mut driver, &nop(3));
+
+    assert_eq!(completion.tag, 3);
+}

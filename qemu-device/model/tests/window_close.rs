@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Closing windows: no operation uses one that is closed.
+
+use ringbar_model::test_driver::{copy, fill, pattern, TestDriver};
+use ringbar_model::{Config, Place};
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::regs::Register;
+use ringbar_spec::ring::Status;
+use ringbar_spec::setup::{Segment, WindowKind, WindowSetup, MAX_WINDOWS, RIGHT_READ, RIGHT_WRITE};
+use zerocopy::IntoBytes;
+
+const BOTH: u32 = RIGHT_READ | RIGHT_WRITE;
+const MEMORY: u64 = 1 << 20;
+
+fn driver() -> TestDriver {
+    TestDriver::new(Config {
+        queues: 4,
+        vectors: 3,
+        device_memory_size: MEMORY,
+    })
+}
+
+fn segments(driver: &mut TestDriver) -> (WindowSetup, Vec<Segment>) {
+    let list = [100, 1, 4096].map(|length| Segment {
+        address: driver.allocate(length),
+        length: length as u64,
+    });
+    let setup = WindowSetup {
+        window: 5,
+        domain: 7,
+        kind: WindowKind::SEGMENTS.0,
+        rights: BOTH,
+        length: 4197,
+        segments: 3,
+        ..WindowSetup::default()
+    };
+    (setup, list.to_vec())
+}
+
+fn device_memory() -> WindowSetup {
+    WindowSetup {
+        window: 6,
+        domain: 7,
+        kind: WindowKind::DEVICE_MEMORY.0,
+        rights: RIGHT_WRITE,
+        length: 4096,
+        offset: MEMORY - 4096,
+        ..WindowSetup::default()
+    }
+}
+
+#[test]
+fn window_close_closes() {
+    let mut driver = driver();
+    driver.window_open(&device_memory(), &[]);
+    let mut ring = driver.start_ring(0, 7, 4, 0);
+
+    let status = driver.admin(Register::WINDOW_CLOSE, 6);
+    let completion = ring.carry_out(&mut driver, &fill(0, 1, (6, 0), 8));
+
+    assert_eq!(status, ErrorCode::NONE);
+    assert_eq!(completion.status, Status::BAD_WINDOW.0);
+}
+
+#[test]
+fn window_close_works_without_bus_mastering() {
+    let mut driver = driver();
+    driver.window_open(&device_memory(), &[]);
+    driver.set_bus_master(false);
+
+    let status = driver.admin(Register::WINDOW_CLOSE, 6);
+
+    assert_eq!(status, ErrorCode::NONE);
+}
+
+#[test]
+fn window_close_refuses_a_closed_window() {
+    let mut driver = driver();
+
+    let status = driver.admin(Register::WINDOW_CLOSE, 6);
+
+    assert_eq!(status, ErrorCode::WINDOW_IS_CLOSED);
+}
+
+#[test]
+fn window_close_refuses_numbers_that_do_not_exist() {
+    let mut driver = driver();
+
+    let closed = [0, u64::from(MAX_WINDOWS) + 1, 0x1_0001]
+        .map(|window| driver.admin(Register::WINDOW_CLOSE, window));
+
+    assert_eq!(closed, [ErrorCode::BAD_WINDOW; 3]);
+}
+
+#[test]
+fn blocks_are_copied_when_the_command_is_given() {
+    let mut driver = driver();
+    let memory = driver.allocate(64);
+    let mut ring = driver.start_ring(0, 7, 4, 0);
+    let setup = WindowSetup {
+        length: 64,
+        segments: 1,
+        ..segments(&mut driver).0
+    };
+    let segment = Segment {
+        address: memory,
+        length: 64,
+    };
+    let block = driver.allocate(80);
+    driver.host.poke(
+        Place::Guest(block),
+        &[setup.as_bytes(), segment.as_bytes()].concat(),
+    );
+    driver.admin(Register::WINDOW_OPEN, block);
+
+    driver.host.poke(Place::Guest(block), &[0xff; 80]);
+    let completion = ring.carry_out(&mut driver, &pattern(0, 1, (5, 0), 64));
+
+    assert_eq!(completion.status, Status::OK.0);
+}
+
+#[test]
+fn closing_a_window_aborts_the_operation_that_uses_it() {
+    let mut driver = driver();
+    let memory = driver.allocate(1 << 20);
+    let list = [Segment {
+        address: memory,
+        length: 1 << 20,
+    }];
+    driver.open_segments(1, 7, BOTH, &list);
+    let mut ring = driver.start_ring(0, 7, 4, 0);
+    ring.push(&driver, &fill(3, u64::MAX, (1, 0), 1 << 20));
+    ring.kick(&mut driver);
+    driver.step();
+
+    driver.admin(Register::WINDOW_CLOSE, 1);
+    let written = driver.host.snapshot();
+    driver.run();
+
+    let completions = ring.take_all(&driver);
+    assert_eq!(completions.len(), 1);
+    assert_eq!(completions[0].tag, 3);
+    assert_eq!(completions[0].status, Status::ABORTED.0);
+    let untouched = |(at, _): &(u64, Vec<u8>)| *at == memory;
+    assert_eq!(
+        driver.host.snapshot().into_iter().find(untouched),
+        written.into_iter().find(untouched)
+    );
+    assert_eq!(driver.get(Register::ERROR_COUNT), 0);
+}
+
+#[test]
+fn closing_the_source_window_aborts_too() {
+    let mut driver = driver();
+    let memory = driver.allocate(1 << 20);
+    let list = [Segment {
+        address: memory,
+        length: 1 << 20,
+    }];
+    driver.open_segments(1, 7, RIGHT_READ, &list);
+    driver.open_device_memory(2, 7, RIGHT_WRITE, 0, MEMORY);
+    let mut ring = driver.start_ring(0, 7, 4, 0);
+    ring.push(&driver, &copy(3, (1, 0), (2, 0), 1 << 20));
+    ring.kick(&mut driver);
+    driver.step();
+
+    driver.admin(Register::WINDOW_CLOSE, 1);
+    driver.run();
+
+    assert_eq!(ring.take(&driver).unwrap().status, Status::ABORTED.0);
+}
+
+#[test]
+fn window_opened_again_is_not_used_by_the_operation_that_was_aborted() {
+    let mut driver = driver();
+    driver.open_device_memory(1, 7, RIGHT_WRITE, 0, MEMORY);
+    let mut ring = driver.start_ring(0, 7, 4, 0);
+    ring.push(&driver, &fill(3, u64::MAX, (1, 0), 1 << 20));
+    ring.kick(&mut driver);
+    driver.step();
+
+    driver.admin(Register::WINDOW_CLOSE, 1);
+    driver.open_device_memory(1, 7, RIGHT_WRITE, 0, MEMORY);
+    driver.run();
+
+    assert_eq!(ring.take(&driver).unwrap().status, Status::ABORTED.0);
+    assert_eq!(driver.host.peek(Place::DeviceMemory(64 << 10), 8), [0; 8]);
+}
+
+#[test]
+fn closing_another_window_leaves_an_operation_alone() {
+    let mut driver = driver();
+    driver.open_device_memory(1, 7, RIGHT_WRITE, 0, MEMORY);
+    driver.open_device_memory(2, 7, RIGHT_WRITE, 0, MEMORY);
+    let mut ring = driver.start_ring(0, 7, 4, 0);
+    ring.push(&driver, &fill(3, u64::MAX, (1, 0), 1 << 20));
+    ring.kick(&mut driver);
+    driver.step();
+
+    driver.admin(Register::WINDOW_CLOSE, 2);
+    driver.run();
+
+    assert_eq!(ring.take(&driver).unwrap().status, Status::OK.0);
+}

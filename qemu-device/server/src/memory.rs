@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Memory that server and guest share: the doorbell and status pages, the device memory.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{fence, AtomicU32, Ordering};
+
+use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
+use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
+
+use crate::error::Error;
+
+/// A file in memory that is mapped here and that the client may map too.
+///
+/// Its size is sealed: a file that shrinks would kill whoever touches the mapping.
+#[derive(Debug)]
+pub struct SharedMemory {
+    file: File,
+    mapping: MmapRegion,
+}
+
+impl SharedMemory {
+    /// Makes `size` bytes, all 0. The name shows up in `/proc`.
+    pub fn new(name: &'static str, size: usize) -> Result<Self, Error> {
+        let make = || -> io::Result<Self> {
+            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+            let file = File::from(memfd_create(name, flags)?);
+            ftruncate(&file, u64::try_from(size).map_err(io::Error::other)?)?;
+            fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+            let mapping = MmapRegion::from_file(FileOffset::new(file.try_clone()?, 0), size)
+                .map_err(io::Error::other)?;
+            Ok(Self { file, mapping })
+        };
+        make().map_err(|source| Error::Memory { name, size, source })
+    }
+
+    /// The file, for the client to map.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> usize {
+        self.mapping.size()
+    }
+
+    /// The bytes from `offset` on; `None` if they leave the memory.
+    pub fn slice(&self, offset: u64, length: usize) -> Option<VolatileSlice<'_>> {
+        self.mapping
+            .get_slice(usize::try_from(offset).ok()?, length)
+            .ok()
+    }
+
+    /// Loads the word at `offset`, and with it all that was written before it.
+    ///
+    /// `None` if the word is outside or not aligned.
+    pub fn load(&self, offset: usize) -> Option<u32> {
+        // Orders the load after earlier stores: announcing "I sleep" and then looking once more
+        // must not be turned round.
+        fence(Ordering::SeqCst);
+        Some(self.word(offset)?.load(Ordering::Acquire))
+    }
+
+    /// Stores the word at `offset` so that all written before is seen with it.
+    ///
+    /// `None` if the word is outside or not aligned.
+    pub fn store(&self, offset: usize, value: u32) -> Option<()> {
+        self.word(offset)?.store(value, Ordering::Release);
+        fence(Ordering::SeqCst);
+        Some(())
+    }
+
+    fn word(&self, offset: usize) -> Option<&AtomicU32> {
+        self.mapping.get_atomic_ref::<AtomicU32>(offset).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::fcntl_get_seals;
+    use std::os::unix::fs::FileExt;
+
+    #[test]
+    fn new_memory_is_zero_and_sealed() {
+        let memory = SharedMemory::new("test", 4096).unwrap();
+        let mut bytes = [1; 4096];
+
+        memory.file().read_exact_at(&mut bytes, 0).unwrap();
+
+        assert_eq!(bytes, [0; 4096]);
+        assert!(fcntl_get_seals(memory.file())
+            .unwrap()
+            .contains(SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL));
+    }
+
+    #[test]
+    fn stored_word_is_in_the_file_little_endian() {
+        let memory = SharedMemory::new("test", 4096).unwrap();
+        let mut bytes = [0; 4];
+
+        memory.store(8, 0x0403_0201).unwrap();
+        memory.file().read_exact_at(&mut bytes, 8).unwrap();
+
+        assert_eq!(bytes, [1, 2, 3, 4]);
+        assert_eq!(memory.load(8), Some(0x0403_0201));
+    }
+
+    #[test]
+    fn word_outside_or_unaligned_is_refused() {
+        let memory = SharedMemory::new("test", 4096).unwrap();
+
+        assert_eq!(memory.load(4096), None);
+        assert_eq!(memory.load(2), None);
+        assert_eq!(memory.store(usize::MAX, 1), None);
+    }
+
+    #[test]
+    fn slice_that_leaves_the_memory_is_refused() {
+        let memory = SharedMemory::new("test", 4096).unwrap();
+
+        assert!(memory.slice(4095, 1).is_some());
+        assert!(memory.slice(4095, 2).is_none());
+        assert!(memory.slice(u64::MAX, 1).is_none());
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DEVICE_MEMORY_SIZE, MAX_QUEUES};
+
+/// Most vectors that MSI knows.
+const MSI_VECTORS: u16 = 32;
+
+/// Serves a ringbar PCI device to QEMU's vfio-user-pci over a UNIX socket.
+#[derive(Clone, Debug, Parser)]
+#[command(version)]
+pub struct Options {
+    /// Socket to listen on; QEMU gets the same path
+    #[arg(long, value_name = "PATH")]
+    pub socket: PathBuf,
+
+    /// Kind of interrupts; QEMU 11.1.3 aborts on hot unplug of a device with msix
+    #[arg(long, value_enum, default_value_t = InterruptKind::Msix)]
+    pub interrupts: InterruptKind,
+
+    /// Number of queues, 1 to 64
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=MAX_QUEUES as i64))]
+    pub queues: u16,
+
+    /// Device memory: a power of two, K, M and G may follow the number
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_memory_size)]
+    pub device_memory: usize,
+
+    /// What to log: a level, or target=level with commas between
+    #[arg(long, value_name = "FILTER", default_value = "info,vfio_user=warn")]
+    pub log: String,
+
+    /// Log each trapped access by register name
+    #[arg(long)]
+    pub trace: bool,
+}
+
+impl Options {
+    /// Options as without any argument but the socket.
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self {
+            socket: socket.into(),
+            interrupts: InterruptKind::Msix,
+            queues: 1,
+            device_memory: DEVICE_MEMORY_SIZE,
+            log: String::new(),
+            trace: false,
+        }
+    }
+
+    /// Interrupt vectors that the device offers: one for errors and one a queue, as far as they go.
+    pub fn vectors(&self) -> u16 {
+        let wanted = self.queues.saturating_add(1);
+        match self.interrupts {
+            InterruptKind::Msix => wanted,
+            InterruptKind::Msi => wanted.next_power_of_two().min(MSI_VECTORS),
+        }
+    }
+}
+
+/// Kind of interrupts that the device offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum InterruptKind {
+    /// MSI-X, a vector for errors and one a queue.
+    Msix,
+    /// MSI, the next power of two of vectors, at most 32.
+    Msi,
+}
+
+/// Reads a size such as `64K`, and checks it against the limits of the device memory.
+fn parse_memory_size(text: &str) -> Result<usize, String> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (text.get(..text.len().saturating_sub(1)), 10),
+        Some(b'M' | b'm') => (text.get(..text.len().saturating_sub(1)), 20),
+        Some(b'G' | b'g') => (text.get(..text.len().saturating_sub(1)), 30),
+        _ => (Some(text), 0),
+    };
+    let size = digits
+        .and_then(|digits| digits.parse::<usize>().ok())
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or("not a number with K, M or G behind it")?;
+    if size.is_power_of_two() && (DEVICE_MEMORY_MIN..=DEVICE_MEMORY_MAX).contains(&size) {
+        Ok(size)
+    } else {
+        Err(format!(
+            "{size} bytes is not a power of two from {DEVICE_MEMORY_MIN} (16K) to \
+             {DEVICE_MEMORY_MAX} (1G)"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_size_takes_suffixes() {
+        let sizes = ["16384", "16K", "2m", "1G"].map(parse_memory_size);
+
+        assert_eq!(sizes, [Ok(16384), Ok(16384), Ok(2 << 20), Ok(1 << 30)]);
+    }
+
+    #[test]
+    fn memory_size_below_minimum_names_value_and_limit() {
+        let error = parse_memory_size("8K").unwrap_err();
+
+        assert!(error.contains("8192") && error.contains("16384"), "{error}");
+    }
+
+    #[test]
+    fn memory_size_that_is_no_power_of_two_is_refused() {
+        assert!(parse_memory_size("24M").is_err());
+    }
+
+    #[test]
+    fn memory_size_beyond_64_bits_is_refused() {
+        assert!(parse_memory_size("99999999999999999999").is_err());
+        assert!(parse_memory_size("18446744073709551615G").is_err());
+    }
+
+    #[test]
+    fn memory_size_without_digits_is_refused() {
+        assert!(parse_memory_size("").is_err());
+        assert!(parse_memory_size("M").is_err());
+    }
+
+    #[test]
+    fn msi_vectors_are_a_power_of_two_of_at_most_32() {
+        let vectors = [1, 2, 64].map(|queues| {
+            let mut options = Options::new("unused");
+            options.interrupts = InterruptKind::Msi;
+            options.queues = queues;
+            options.vectors()
+        });
+
+        assert_eq!(vectors, [2, 4, 32]);
+    }
+
+    #[test]
+    fn msix_vectors_are_one_more_than_the_queues() {
+        let mut options = Options::new("unused");
+        options.queues = 64;
+
+        assert_eq!(options.vectors(), 65);
+    }
+}

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The device with all that belongs to it. One lock guards it as a whole.
+//!
+//! As nothing here runs while something else does, a request of the client is answered only when
+//! no copy is going on.
+
+use std::fmt;
+use std::fs::File;
+use std::time::Instant;
+
+use ringbar_model::{Config, Device, Effects};
+use ringbar_spec::layout::DOORBELL_PAGES;
+use vm_memory::VolatileSlice;
+
+use crate::config_space::ConfigSpace;
+use crate::dma::Rights;
+use crate::error::Error;
+use crate::host::Memory;
+use crate::interrupts::Interrupts;
+use crate::options::Options;
+use crate::regions::{self, Region};
+use crate::trace::{GuestErrors, RegisterName, Trapped, Value, TARGET};
+
+/// Device, configuration space, memory and interrupts.
+pub struct State {
+    device: Device,
+    config: ConfigSpace,
+    memory: Memory,
+    interrupts: Interrupts,
+    regions: Vec<Region>,
+    guest_errors: GuestErrors,
+    started: Instant,
+    work: bool,
+}
+
+impl State {
+    /// A device after power-on, without guest memory.
+    pub fn new(options: &Options) -> Result<Self, Error> {
+        let vectors = options.vectors();
+        let device = Device::new(Config {
+            queues: options.queues,
+            vectors,
+            device_memory_size: options.device_memory as u64,
+        })?;
+        Ok(Self {
+            device,
+            config: ConfigSpace::new(options.interrupts, vectors, options.device_memory),
+            memory: Memory::new(options.device_memory)?,
+            interrupts: Interrupts::new(options.interrupts, vectors),
+            regions: regions::regions(options.interrupts, options.device_memory),
+            guest_errors: GuestErrors::default(),
+            started: Instant::now(),
+            work: false,
+        })
+    }
+
+    /// All regions, by index.
+    pub fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
+    /// The file behind a region that the client may map in part.
+    pub fn region_file(&self, region: u32) -> Option<&File> {
+        match region {
+            regions::REGISTERS => Some(self.memory.shared_pages.file()),
+            regions::DEVICE_MEMORY => Some(self.memory.device_memory.file()),
+            _ => None,
+        }
+    }
+
+    /// Number of vectors of an interrupt type of VFIO.
+    pub fn vectors(&self, index: u32) -> usize {
+        self.interrupts.count(index)
+    }
+
+    /// Whether [`step`](Self::step) has something to do.
+    pub fn has_work(&self) -> bool {
+        self.work
+    }
+
+    /// Carries out a trapped read.
+    pub fn read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> Result<(), Error> {
+        self.check_bounds(region, offset, data.len())?;
+        match region {
+            regions::REGISTERS => match self.shared_pages(offset, data.len()) {
+                Some(memory) => {
+                    memory.copy_to(data);
+                }
+                None => {
+                    let effects = self.device.read(offset, data, self.now());
+                    self.apply(effects, Cause::Read(offset, data.len()));
+                }
+            },
+            regions::DEVICE_MEMORY => {
+                if let Some(memory) = self.memory.device_memory.slice(offset, data.len()) {
+                    memory.copy_to(data);
+                }
+            }
+            regions::CONFIG => self.config.read(offset, data),
+            // The MSI-X table is QEMU's, which keeps the pending bits too.
+            _ => data.fill(0),
+        }
+        trace(false, region, offset, data);
+        Ok(())
+    }
+
+    /// Carries out a trapped write.
+    pub fn write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Error> {
+        self.check_bounds(region, offset, data.len())?;
+        trace(true, region, offset, data);
+        match region {
+            regions::REGISTERS => match self.shared_pages(offset, data.len()) {
+                Some(memory) => memory.copy_from(data),
+                None => {
+                    let effects = self.device.write(offset, data, self.now(), &self.memory);
+                    self.apply(effects, Cause::Write(offset, data));
+                }
+            },
+            regions::DEVICE_MEMORY => {
+                if let Some(memory) = self.memory.device_memory.slice(offset, data.len()) {
+                    memory.copy_from(data);
+                }
+            }
+            regions::CONFIG => self.write_config(offset, data),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Makes guest memory reachable.
+    pub fn dma_map(
+        &mut self,
+        address: u64,
+        size: u64,
+        rights: Rights,
+        file: Option<File>,
+        offset: u64,
+    ) -> Result<(), Error> {
+        let kind = if file.is_some() { "file" } else { "no file" };
+        self.memory.dma.map(address, size, rights, file, offset)?;
+        log::debug!("mapped {size:#x} bytes at {address:#x}, {kind}, {rights:?}");
+        Ok(())
+    }
+
+    /// Makes guest memory unreachable; with `all` all of it.
+    pub fn dma_unmap(&mut self, address: u64, size: u64, all: bool) -> Result<(), Error> {
+        let removed = match (all, address, size) {
+            (false, ..) => self.memory.dma.unmap(address, size)?,
+            (true, 0, 0) => self.memory.dma.unmap_all(),
+            (true, ..) => return Err(Error::DmaUnmapAll { address, size }),
+        };
+        log::debug!("unmapped {size:#x} bytes at {address:#x}: {removed} mappings");
+        Ok(())
+    }
+
+    /// Connects, disconnects or raises interrupts.
+    pub fn set_interrupts(
+        &mut self,
+        index: u32,
+        flags: u32,
+        start: u32,
+        count: u32,
+        eventfds: Vec<File>,
+    ) -> Result<(), Error> {
+        self.interrupts.set(index, flags, start, count, eventfds)
+    }
+
+    /// Resets the device with its configuration space, as at a system reset.
+    pub fn reset(&mut self) {
+        self.config.reset();
+        let mut effects = self.device.set_bus_master(false);
+        effects |= self.device.reset(self.now(), &self.memory);
+        self.apply(effects, Cause::Reset);
+    }
+
+    /// Does a bounded piece of the device's work.
+    pub fn step(&mut self) {
+        let effects = self.device.step(&self.memory);
+        self.work = false;
+        self.apply(effects, Cause::Work);
+    }
+
+    fn write_config(&mut self, offset: u64, data: &[u8]) {
+        let asked = self.config.write(offset, data);
+        if let Some(on) = asked.bus_master {
+            let effects = self.device.set_bus_master(on);
+            self.apply(effects, Cause::Config);
+        }
+        if asked.function_reset {
+            let effects = self.device.reset(self.now(), &self.memory);
+            self.apply(effects, Cause::Reset);
+        }
+    }
+
+    fn apply(&mut self, effects: Effects, cause: Cause<'_>) {
+        for vector in effects.interrupts.iter() {
+            self.interrupts.raise(usize::from(vector));
+        }
+        self.work |= effects.work;
+        let now = self.now();
+        self.guest_errors.look(&mut self.device, now, cause);
+    }
+
+    /// The doorbell and status pages, for clients that do not map them.
+    fn shared_pages(&self, offset: u64, length: usize) -> Option<VolatileSlice<'_>> {
+        (offset >= DOORBELL_PAGES as u64)
+            .then(|| self.memory.shared_pages.slice(offset, length))
+            .flatten()
+    }
+
+    fn check_bounds(&self, region: u32, offset: u64, length: usize) -> Result<(), Error> {
+        let size = usize::try_from(region)
+            .ok()
+            .and_then(|index| self.regions.get(index))
+            .map_or(0, |region| region.size);
+        let end = u64::try_from(length)
+            .ok()
+            .and_then(|length| offset.checked_add(length));
+        end.filter(|&end| end <= size)
+            .map(|_| ())
+            .ok_or(Error::OutsideRegion {
+                region,
+                offset,
+                length,
+                size,
+            })
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+fn trace(write: bool, region: u32, offset: u64, data: &[u8]) {
+    log::trace!(
+        target: TARGET,
+        "{}",
+        Trapped {
+            write,
+            region,
+            offset,
+            data
+        }
+    );
+}
+
+/// What the device was asked when it logged an error.
+enum Cause<'a> {
+    Read(u64, usize),
+    Write(u64, &'a [u8]),
+    Config,
+    Reset,
+    Work,
+}
+
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(offset, width) => {
+                write!(f, "reading {width} bytes of {}", RegisterName(*offset))
+            }
+            Self::Write(offset, data) => {
+                write!(f, "writing {} to {}", Value(data), RegisterName(*offset))
+            }
+            Self::Config => f.write_str("a write to configuration space"),
+            Self::Reset => f.write_str("a reset"),
+            Self::Work => f.write_str("working on a queue"),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Names for accesses, and lines about what the guest did wrong.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use ringbar_model::Device;
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::regs::{Register, ERROR_COUNT, ERROR_LAST, ERROR_VALUE, NO_QUEUE};
+use vfio_bindings::bindings::vfio::{VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX};
+
+/// Log target of traced accesses: `--trace` switches it on.
+pub const TARGET: &str = "ringbar_server::trace";
+
+/// An offset in BAR 0, shown as register name, index and byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegisterName(pub u64);
+
+impl fmt::Display for RegisterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found = usize::try_from(self.0).ok().and_then(|offset| {
+            Register::ALL
+                .iter()
+                .map(|register| register.info())
+                .find_map(|info| Some((info, info.locate(offset)?)))
+        });
+        let Some((info, (index, byte))) = found else {
+            return write!(f, "{:#07x} (no register)", self.0);
+        };
+        f.write_str(info.name)?;
+        if info.count > 1 {
+            write!(f, "[{index}]")?;
+        }
+        if byte > 0 {
+            write!(f, "+{byte}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of an access, shown as one little-endian number.
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'a>(pub &'a [u8]);
+
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            0..=8 => {
+                f.write_str("0x")?;
+                self.0
+                    .iter()
+                    .rev()
+                    .try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            length => write!(f, "{length} bytes"),
+        }
+    }
+}
+
+/// A trapped access, shown by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Trapped<'a> {
+    /// Whether it is a write.
+    pub write: bool,
+    /// Region index of VFIO.
+    pub region: u32,
+    /// Offset in the region.
+    pub offset: u64,
+    /// What was read or written.
+    pub data: &'a [u8],
+}
+
+impl fmt::Display for Trapped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.write { "write " } else { "read " })?;
+        match self.region {
+            VFIO_PCI_BAR0_REGION_INDEX => write!(f, "{}", RegisterName(self.offset))?,
+            VFIO_PCI_CONFIG_REGION_INDEX => write!(f, "config {:#05x}", self.offset)?,
+            bar => write!(f, "BAR {bar} {:#x}", self.offset)?,
+        }
+        write!(f, " {} {}", self.data.len(), Value(self.data))
+    }
+}
+
+/// Says once for each kind of error that the guest made it.
+#[derive(Debug, Default)]
+pub struct GuestErrors {
+    count: u32,
+    told: HashSet<u16>,
+}
+
+impl GuestErrors {
+    /// Looks at the device's error log after `cause`, and logs an error of a kind not seen before.
+    pub fn look(&mut self, device: &mut Device, now: u64, cause: impl fmt::Display) {
+        let count = read(device, &ERROR_COUNT::INFO, now) as u32;
+        let news = count > self.count;
+        self.count = count;
+        if !news {
+            return;
+        }
+        let last = ERROR_LAST::from_raw(read(device, &ERROR_LAST::INFO, now) as u32);
+        let code = ErrorCode(last.code() as u16);
+        let value = read(device, &ERROR_VALUE::INFO, now);
+        let (name, queue) = (name(code), Queue(last.queue()));
+        if self.told.insert(code.0) {
+            log::warn!(
+                "guest error {name}{queue}, value {value:#x}, after {cause}; \
+                 more of this kind at level debug"
+            );
+        } else {
+            log::debug!("guest error {name}{queue}, value {value:#x}, after {cause}");
+        }
+    }
+}
+
+struct Queue(u32);
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == u32::from(NO_QUEUE) {
+            return Ok(());
+        }
+        write!(f, " on queue {}", self.0)
+    }
+}
+
+fn name(code: ErrorCode) -> &'static str {
+    ErrorCode::ALL
+        .iter()
+        .find(|(known, _)| *known == code)
+        .map_or("unknown", |(_, name)| name)
+}
+
+fn read(device: &mut Device, register: &ringbar_spec::RegisterInfo, now: u64) -> u64 {
+    let mut bytes = [0; 8];
+    let width = register.width.min(bytes.len());
+    // Reading the log has no effects; the work that it speaks of is known already.
+    let _nothing_new = device.read(register.offset as u64, &mut bytes[..width], now);
+    u64::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn register_is_shown_by_name() {
+        assert_eq!(RegisterName(0).to_string(), "IDENT");
+        assert_eq!(RegisterName(0x1f).to_string(), "SCRATCH+7");
+    }
+
+    #[test]
+    fn array_register_is_shown_with_index() {
+        assert_eq!(RegisterName(0x40000 + 3 * 4096).to_string(), "KICK[3]");
+    }
+
+    #[test]
+    fn offset_without_register_is_shown_as_number() {
+        assert_eq!(RegisterName(0x34).to_string(), "0x00034 (no register)");
+        assert_eq!(
+            RegisterName(u64::MAX).to_string(),
+            "0xffffffffffffffff (no register)"
+        );
+    }
+
+    #[test]
+    fn value_is_shown_most_significant_byte_first() {
+        assert_eq!(Value(&[1, 2, 3, 4]).to_string(), "0x04030201");
+    }
+
+    #[test]
+    fn trapped_access_shows_direction_name_width_and_value() {
+        let write = Trapped {
+            write: true,
+            region: 0,
+            offset: 0x1000,
+            data: b"RST!",
+        };
+
+        assert_eq!(write.to_string(), "write RESET 4 0x21545352");
+    }
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The thread that does the device's work, and the lock that it shares with the transport.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+
+use crate::error::Error;
+use crate::state::State;
+
+/// A device that runs: requests come in through [`with`](Self::with), work is done by a thread.
+///
+/// Dropping it ends the thread.
+pub struct Worker {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    inner: Mutex<Inner>,
+    wake: Condvar,
+}
+
+struct Inner {
+    state: State,
+    stop: bool,
+}
+
+impl Worker {
+    /// Starts the thread. It sleeps while there is no work.
+    pub fn start(state: State) -> Result<Self, Error> {
+        let shared = Arc::new(Shared {
+            inner: Mutex::new(Inner { state, stop: false }),
+            wake: Condvar::new(),
+        });
+        let thread = thread::Builder::new()
+            .name("device".into())
+            .spawn({
+                let shared = Arc::clone(&shared);
+                move || shared.work()
+            })
+            .map_err(|source| Error::Start {
+                name: "the device's thread",
+                source,
+            })?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Does something to the device between two pieces of its work.
+    pub fn with<R>(&self, request: impl FnOnce(&mut State) -> R) -> R {
+        let mut inner = self.shared.inner.lock();
+        let answer = request(&mut inner.state);
+        if inner.state.has_work() {
+            self.shared.wake.notify_one();
+        }
+        answer
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.shared.inner.lock().stop = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic of that thread has been reported where it happened.
+            let _ended = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        let mut inner = self.inner.lock();
+        while !inner.stop {
+            if inner.state.has_work() {
+                inner.state.step();
+                // Hands the lock to a request that waits for it: without that, this thread would
+                // mostly take it again before the other one has woken up.
+                MutexGuard::bump(&mut inner);
+            } else {
+                self.wake.wait(&mut inner);
+            }
+        }
+    }
+}

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! QEMU's place and the driver's in one: guest memory, mapped BARs, rings.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{fence, AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use ringbar_server::config_space::{COMMAND, COMMAND_BUS_MASTER};
+use ringbar_server::options::InterruptKind;
+use ringbar_server::{Error, Options, Server};
+use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, REGISTER_BAR_SIZE};
+use ringbar_spec::regs::{Register, COMPLETION_HEAD, COMPLETION_TAIL, KICK, SUBMISSION_TAIL};
+use ringbar_spec::ring::{slot, Completion, Descriptor};
+use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
+use tempfile::TempDir;
+use vfio_bindings::bindings::vfio::{
+    VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_PCI_CONFIG_REGION_INDEX,
+    VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
+};
+use vfio_user::Client;
+use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::common::memory_file;
+
+/// DMA address of guest memory.
+pub(crate) const BASE: u64 = 0x1_0000_0000;
+/// Size of guest memory.
+pub(crate) const SIZE: u64 = 32 << 20;
+/// Where tests have their buffers in guest memory.
+pub(crate) const BUFFER: u64 = 0x1_0000;
+/// Number of the window on [`BUFFER`].
+pub(crate) const BUFFER_WINDOW: u16 = 1;
+/// Number of the window on the device memory.
+pub(crate) const DEVICE_WINDOW: u16 = 2;
+/// Length of [`BUFFER_WINDOW`].
+pub(crate) const BUFFER_SIZE: u64 = 16 << 20;
+/// Entries of both rings.
+pub(crate) const ENTRIES: u32 = 64;
+
+const SUBMISSION_RING: u64 = 0x0000;
+const COMPLETION_RING: u64 = 0x1000;
+const BLOCK: u64 = 0x2000;
+const DOMAIN: u32 = 7;
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 20,
+    tv_nsec: 0,
+};
+
+/// A client, the memory that it shares with its server, and mostly that server on a thread.
+pub(crate) struct Guest {
+    /// The connection.
+    pub(crate) client: Client,
+    /// Guest memory, mapped at [`BASE`] once [`map_memory`](Self::map_memory) was called.
+    pub(crate) memory: MmapRegion,
+    /// BAR 0 as mapped; only the shared pages mean something.
+    pub(crate) registers: MmapRegion,
+    /// BAR 2 as mapped.
+    pub(crate) device_memory: MmapRegion,
+    /// Where the server listens.
+    pub(crate) socket: PathBuf,
+    interrupts: InterruptKind,
+    file: File,
+    eventfds: Vec<File>,
+    server: Option<(JoinHandle<Result<(), Error>>, TempDir)>,
+    submitted: u32,
+    taken: u32,
+}
+
+impl Guest {
+    /// Connects to a server on a thread; nothing is set up yet.
+    pub(crate) fn connect(interrupts: InterruptKind) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options::new(folder.path().join("socket"));
+        options.interrupts = interrupts;
+        let server = Server::bind(&options).unwrap();
+        let server = thread::spawn(|| server.run());
+        Self {
+            server: Some((server, folder)),
+            ..Self::attach(&options.socket, interrupts)
+        }
+    }
+
+    /// Connects to a server that listens; nothing is set up yet.
+    pub(crate) fn attach(socket: &Path, interrupts: InterruptKind) -> Self {
+        let client = Client::new(socket).unwrap();
+        let file = memory_file(SIZE);
+        Self {
+            memory: map(&file, SIZE as usize),
+            registers: map(region_file(&client, 0), REGISTER_BAR_SIZE),
+            device_memory: map(region_file(&client, 2), DEVICE_MEMORY_SIZE),
+            socket: socket.to_owned(),
+            client,
+            interrupts,
+            file,
+            eventfds: Vec::new(),
+            server: None,
+            submitted: 0,
+            taken: 0,
+        }
+    }
+
+    /// Connects to a server on a thread and sets everything up.
+    pub(crate) fn start(interrupts: InterruptKind) -> Self {
+        let mut guest = Self::connect(interrupts);
+        guest.set_up();
+        guest
+    }
+
+    /// Sets up memory, interrupts, bus mastering, queue 0 and both windows.
+    pub(crate) fn set_up(&mut self) {
+        self.map_memory();
+        self.connect_interrupts();
+        self.set_bus_master(true);
+        self.start_queue();
+        self.open_window(BUFFER_WINDOW, WindowKind::SEGMENTS);
+        self.open_window(DEVICE_WINDOW, WindowKind::DEVICE_MEMORY);
+    }
+
+    /// Makes guest memory reachable for the device.
+    pub(crate) fn map_memory(&mut self) {
+        self.map_part(SIZE);
+    }
+
+    /// Makes the first `size` bytes of guest memory reachable for the device.
+    pub(crate) fn map_part(&mut self, size: u64) {
+        self.client
+            .dma_map(0, BASE, size, self.file.as_raw_fd())
+            .unwrap();
+    }
+
+    /// Connects an eventfd to each of the vectors 0 and 1, one at a time as QEMU does.
+    pub(crate) fn connect_interrupts(&mut self) {
+        let index = match self.interrupts {
+            InterruptKind::Msix => VFIO_PCI_MSIX_IRQ_INDEX,
+            InterruptKind::Msi => VFIO_PCI_MSI_IRQ_INDEX,
+        };
+        let flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+        for vector in 0..2 {
+            let eventfd = File::from(eventfd(0, EventfdFlags::NONBLOCK).unwrap());
+            self.client
+                .set_irqs(index, flags, vector, 1, &[eventfd.as_raw_fd()])
+                .unwrap();
+            self.eventfds.push(eventfd);
+        }
+    }
+
+    /// Switches bus mastering.
+    pub(crate) fn set_bus_master(&mut self, on: bool) {
+        let command = if on { COMMAND_BUS_MASTER } else { 0 };
+        self.write_config(COMMAND, &command.to_le_bytes());
+    }
+
+    /// Writes configuration space.
+    pub(crate) fn write_config(&mut self, offset: usize, data: &[u8]) {
+        self.client
+            .region_write(VFIO_PCI_CONFIG_REGION_INDEX, offset as u64, data)
+            .unwrap();
+    }
+
+    /// Reads configuration space.
+    pub(crate) fn read_config(&mut self, offset: usize) -> u32 {
+        let mut bytes = [0; 4];
+        self.client
+            .region_read(VFIO_PCI_CONFIG_REGION_INDEX, offset as u64, &mut bytes)
+            .unwrap();
+        u32::from_le_bytes(bytes)
+    }
+
+    /// Reads a register.
+    pub(crate) fn get(&mut self, register: Register) -> u64 {
+        let mut bytes = [0; 8];
+        let info = register.info();
+        self.client
+            .region_read(0, info.offset as u64, &mut bytes[..info.width])
+            .unwrap();
+        u64::from_le_bytes(bytes)
+    }
+
+    /// Writes a register.
+    pub(crate) fn set(&mut self, register: Register, value: u64) {
+        let info = register.info();
+        self.client
+            .region_write(0, info.offset as u64, &value.to_le_bytes()[..info.width])
+            .unwrap();
+    }
+
+    /// Writes guest memory.
+    pub(crate) fn poke(&self, offset: u64, data: &[u8]) {
+        self.memory
+            .get_slice(offset as usize, data.len())
+            .unwrap()
+            .copy_from(data);
+    }
+
+    /// Reads guest memory.
+    pub(crate) fn peek(&self, offset: u64, length: usize) -> Vec<u8> {
+        read(&self.memory, offset as usize, length)
+    }
+
+    /// Reads the mapped device memory.
+    pub(crate) fn peek_device(&self, offset: u64, length: usize) -> Vec<u8> {
+        read(&self.device_memory, offset as usize, length)
+    }
+
+    /// Starts queue 0, which must work.
+    pub(crate) fn start_queue(&mut self) {
+        let setup = QueueSetup {
+            queue: 0,
+            domain: DOMAIN,
+            submission_ring: BASE + SUBMISSION_RING,
+            completion_ring: BASE + COMPLETION_RING,
+            submission_entries: ENTRIES,
+            completion_entries: ENTRIES,
+            vector: 1,
+            ..Default::default()
+        };
+        self.poke(BLOCK, setup.as_bytes());
+        self.set(Register::QUEUE_START, BASE + BLOCK);
+        assert_eq!(self.get(Register::ADMIN_STATUS), 0, "QUEUE_START");
+    }
+
+    fn open_window(&mut self, window: u16, kind: WindowKind) {
+        let segments = [
+            // Two segments, so that operations cross from one to the next.
+            Segment {
+                address: BASE + BUFFER,
+                length: 0x1234,
+            },
+            Segment {
+                address: BASE + BUFFER + 0x1234,
+                length: BUFFER_SIZE - 0x1234,
+            },
+        ];
+        let count = if kind == WindowKind::SEGMENTS { 2 } else { 0 };
+        let setup = WindowSetup {
+            window: window.into(),
+            domain: DOMAIN,
+            kind: kind.0,
+            rights: RIGHT_READ | RIGHT_WRITE,
+            length: BUFFER_SIZE,
+            offset: 0,
+            segments: count,
+            ..Default::default()
+        };
+        self.poke(BLOCK, setup.as_bytes());
+        self.poke(BLOCK + 64, segments.as_bytes());
+        self.set(Register::WINDOW_OPEN, BASE + BLOCK);
+        assert_eq!(self.get(Register::ADMIN_STATUS), 0, "WINDOW_OPEN");
+    }
+
+    /// Puts a descriptor into the ring and moves the tail in the mapped doorbell page.
+    pub(crate) fn submit(&mut self, descriptor: &Descriptor) {
+        let entry = u64::from(slot(self.submitted, ENTRIES)) * size_of::<Descriptor>() as u64;
+        self.poke(SUBMISSION_RING + entry, descriptor.as_bytes());
+        self.submitted += 1;
+        self.word(SUBMISSION_TAIL::INFO.offset)
+            .store(self.submitted, Ordering::Release);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Wakes the queue.
+    pub(crate) fn kick(&mut self) {
+        self.client
+            .region_write(0, KICK::INFO.offset as u64, &[0; 4])
+            .unwrap();
+    }
+
+    /// Completions posted so far, from the mapped status page.
+    pub(crate) fn completion_tail(&self) -> u32 {
+        self.word(COMPLETION_TAIL::INFO.offset)
+            .load(Ordering::Acquire)
+    }
+
+    /// Takes the next completion, waiting for the queue's interrupt as long as there is none.
+    pub(crate) fn wait(&mut self) -> Completion {
+        while self.completion_tail() == self.taken {
+            self.wait_interrupt(1);
+        }
+        let entry = u64::from(slot(self.taken, ENTRIES)) * size_of::<Completion>() as u64;
+        let bytes = self.peek(COMPLETION_RING + entry, size_of::<Completion>());
+        self.taken += 1;
+        self.word(COMPLETION_HEAD::INFO.offset)
+            .store(self.taken, Ordering::Release);
+        Completion::read_from_bytes(&bytes).unwrap()
+    }
+
+    /// Submits one descriptor, kicks, and waits for its completion.
+    pub(crate) fn carry_out(&mut self, descriptor: &Descriptor) -> Completion {
+        self.submit(descriptor);
+        self.kick();
+        self.wait()
+    }
+
+    /// Waits for a vector; fails the test if it does not come.
+    pub(crate) fn wait_interrupt(&mut self, vector: usize) -> u64 {
+        let mut eventfd = &self.eventfds[vector];
+        let mut polled = [PollFd::new(eventfd, PollFlags::IN)];
+        assert_eq!(
+            poll(&mut polled, Some(&PATIENCE)).unwrap(),
+            1,
+            "no interrupt"
+        );
+        let mut count = [0; 8];
+        eventfd.read_exact(&mut count).unwrap();
+        u64::from_ne_bytes(count)
+    }
+
+    /// Forgets the rings, as a driver does at reset.
+    pub(crate) fn forget_rings(&mut self) {
+        self.submitted = 0;
+        self.taken = 0;
+    }
+
+    /// Waits long enough for a server that works on to show it.
+    pub(crate) fn linger(&self) {
+        thread::sleep(Duration::from_millis(50));
+    }
+
+    /// Hangs up, and answers how the server ended.
+    pub(crate) fn hang_up(self) -> Result<(), Error> {
+        self.client.shutdown().unwrap();
+        let (server, _folder) = self.server.unwrap();
+        server.join().unwrap()
+    }
+
+    /// A word of BAR 0 as mapped.
+    pub(crate) fn word(&self, offset: usize) -> &AtomicU32 {
+        self.registers.get_atomic_ref(offset).unwrap()
+    }
+}
+
+fn region_file(client: &Client, index: u32) -> &File {
+    let file = client.region(index).unwrap().file_offset.as_ref().unwrap();
+    assert_eq!(file.start(), 0);
+    file.file()
+}
+
+fn map(file: &File, size: usize) -> MmapRegion {
+    MmapRegion::from_file(FileOffset::new(file.try_clone().unwrap(), 0), size).unwrap()
+}
+
+fn read(memory: &MmapRegion, offset: usize, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    memory
+        .get_slice(offset, length)
+        .unwrap()
+        .copy_to(&mut bytes);
+    bytes
+}

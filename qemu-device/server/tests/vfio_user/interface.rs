@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the client is told of the device, registers, and the memory that both map.
+
+use std::sync::atomic::Ordering;
+
+use ringbar_server::options::InterruptKind::{Msi, Msix};
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::ids;
+use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, DOORBELL_PAGES, REGISTER_BAR_SIZE, STATUS_PAGES};
+use ringbar_spec::regs::{Register, COMPLETION_TAIL, KICK_ANSWER, SUBMISSION_TAIL};
+use vm_memory::VolatileMemory;
+
+use crate::guest::Guest;
+
+#[test]
+fn regions_are_two_bars_msix_page_and_config_space() {
+    let guest = Guest::connect(Msix);
+    let sizes: Vec<u64> = (0..9)
+        .map(|index| guest.client.region(index).unwrap().size)
+        .collect();
+
+    assert_eq!(
+        sizes,
+        [
+            REGISTER_BAR_SIZE as u64,
+            0,
+            DEVICE_MEMORY_SIZE as u64,
+            0,
+            4096,
+            0,
+            0,
+            4096,
+            0
+        ]
+    );
+    assert!(guest.client.region(9).is_none());
+}
+
+#[test]
+fn doorbell_and_status_pages_are_mappable_and_registers_are_not() {
+    let guest = Guest::connect(Msix);
+    let areas: Vec<(u64, u64)> = guest
+        .client
+        .region(0)
+        .unwrap()
+        .sparse_areas
+        .iter()
+        .map(|area| (area.offset, area.size))
+        .collect();
+
+    assert_eq!(
+        areas,
+        [
+            (DOORBELL_PAGES as u64, 0x4_0000),
+            (STATUS_PAGES as u64, 0x4_0000)
+        ]
+    );
+}
+
+#[test]
+fn device_memory_is_mappable_as_a_whole() {
+    let guest = Guest::connect(Msix);
+    let areas = &guest.client.region(2).unwrap().sparse_areas;
+
+    assert_eq!(areas.len(), 1);
+    assert_eq!(
+        (areas[0].offset, areas[0].size),
+        (0, DEVICE_MEMORY_SIZE as u64)
+    );
+}
+
+#[test]
+fn interrupts_are_msix_only() {
+    let mut guest = Guest::connect(Msix);
+
+    let counts = [0, 1, 2, 3, 4].map(|index| guest.client.get_irq_info(index).unwrap().count);
+
+    assert_eq!(counts, [0, 0, 2, 0, 0]);
+}
+
+#[test]
+fn msi_option_offers_msi_only_and_no_msix_page() {
+    let mut guest = Guest::connect(Msi);
+
+    let counts = [0, 1, 2, 3, 4].map(|index| guest.client.get_irq_info(index).unwrap().count);
+
+    assert_eq!(counts, [0, 2, 0, 0, 0]);
+    assert_eq!(guest.client.region(4).unwrap().size, 0);
+}
+
+#[test]
+fn configuration_space_shows_the_identity() {
+    let mut guest = Guest::connect(Msix);
+
+    assert_eq!(
+        guest.read_config(0),
+        u32::from(ids::DEVICE_ID) << 16 | u32::from(ids::VENDOR_ID)
+    );
+}
+
+#[test]
+fn registers_show_identity_and_version() {
+    let mut guest = Guest::connect(Msix);
+
+    assert_eq!(guest.get(Register::IDENT), u64::from(ids::IDENT));
+    assert_eq!(guest.get(Register::VERSION), 0x1_0000);
+    assert_eq!(guest.get(Register::KICK), u64::from(KICK_ANSWER));
+}
+
+#[test]
+fn scratch_register_keeps_its_value() {
+    let mut guest = Guest::connect(Msix);
+
+    guest.set(Register::SCRATCH, 0x0123_4567_89ab_cdef);
+
+    assert_eq!(guest.get(Register::SCRATCH), 0x0123_4567_89ab_cdef);
+}
+
+#[test]
+fn counter_runs() {
+    let mut guest = Guest::connect(Msix);
+
+    let first = guest.get(Register::COUNTER);
+    let second = guest.get(Register::COUNTER);
+
+    assert!(second > first);
+}
+
+#[test]
+fn access_without_register_is_logged_in_the_device() {
+    let mut guest = Guest::connect(Msix);
+
+    guest.client.region_write(0, 0x0f00, &[1; 4]).unwrap();
+
+    assert_eq!(
+        guest.get(Register::ERROR_LAST),
+        0xffff_0000 | u64::from(ErrorCode::RESERVED_REGISTER.0)
+    );
+    assert_eq!(guest.get(Register::ERROR_VALUE), 0x0f00);
+}
+
+#[test]
+fn device_memory_is_the_same_trapped_and_mapped() {
+    let mut guest = Guest::connect(Msix);
+    let mut bytes = [0; 4];
+
+    guest.client.region_write(2, 0x1001, b"trap").unwrap();
+    guest
+        .device_memory
+        .get_slice(0x2001, 4)
+        .unwrap()
+        .copy_from(b"mmap");
+    guest.client.region_read(2, 0x2001, &mut bytes).unwrap();
+
+    assert_eq!(guest.peek_device(0x1001, 4), b"trap");
+    assert_eq!(&bytes, b"mmap");
+}
+
+#[test]
+fn shared_pages_are_the_same_trapped_and_mapped() {
+    let mut guest = Guest::connect(Msix);
+
+    guest.set(Register::SUBMISSION_TAIL, 0x0403_0201);
+    guest
+        .word(COMPLETION_TAIL::INFO.offset)
+        .store(0x0807_0605, Ordering::SeqCst);
+
+    assert_eq!(
+        guest
+            .word(SUBMISSION_TAIL::INFO.offset)
+            .load(Ordering::SeqCst),
+        0x0403_0201
+    );
+    assert_eq!(guest.get(Register::COMPLETION_TAIL), 0x0807_0605);
+}

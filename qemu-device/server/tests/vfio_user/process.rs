@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The server as a process: arguments, signals, socket, log.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use ringbar_model::test_driver::nop;
+use ringbar_server::options::InterruptKind;
+use rustix::process::{kill_process, Pid, Signal};
+use tempfile::TempDir;
+use vfio_user::Client;
+
+use crate::guest::Guest;
+
+fn command() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_ringbar-server"))
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A server that listens. It is killed when the test drops it.
+struct Running {
+    child: Child,
+    log: BufReader<ChildStderr>,
+    socket: PathBuf,
+    _folder: TempDir,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("socket");
+        let (child, log) = listen(&socket, arguments);
+        Self {
+            child,
+            log,
+            socket,
+            _folder: folder,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for the end: exit status and the rest of the log.
+    fn finish(&mut self) -> (Option<i32>, String) {
+        let mut log = String::new();
+        self.log.read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
+    }
+
+    /// Processor time used so far, in ticks of the kernel.
+    fn ticks(&self) -> u64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_name, fields) = stat.rsplit_once(") ").unwrap();
+        fields
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().unwrap())
+            .sum()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has mostly ended by itself.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+/// Starts a server and waits for the line that says that it listens.
+fn listen(socket: &Path, arguments: &[&str]) -> (Child, BufReader<ChildStderr>) {
+    let mut child = command()
+        .arg("--socket")
+        .arg(socket)
+        .args(arguments)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let ready = format!("listening on {}\n", socket.display());
+    let mut line = String::new();
+    while line != ready {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "no server");
+    }
+    (child, log)
+}
+
+#[test]
+fn missing_socket_argument_exits_with_2() {
+    let output = run(&[]);
+
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("--socket"));
+}
+
+#[test]
+fn number_of_queues_over_the_limit_names_value_and_limit() {
+    let output = run(&["--socket", "unused", "--queues", "65"]);
+
+    assert_eq!(output.status.code(), Some(2));
+    let message = text(&output.stderr);
+    assert!(
+        message.contains("65") && message.contains("64"),
+        "{message}"
+    );
+}
+
+#[test]
+fn device_memory_over_the_limit_names_value_and_limit() {
+    let output = run(&["--socket", "unused", "--device-memory", "2G"]);
+
+    assert_eq!(output.status.code(), Some(2));
+    let message = text(&output.stderr);
+    assert!(
+        message.contains("2G") && message.contains("1G"),
+        "{message}"
+    );
+}
+
+#[test]
+fn help_names_every_option() {
+    let help = text(&run(&["--help"]).stdout);
+    let missing: Vec<&str> = [
+        "--socket",
+        "--interrupts",
+        "--queues",
+        "--device-memory",
+        "--log",
+        "--trace",
+        "--version",
+    ]
+    .into_iter()
+    .filter(|option| !help.contains(option))
+    .collect();
+
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn version_is_that_of_the_package() {
+    let version = text(&run(&["--version"]).stdout);
+
+    assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+}
+
+#[test]
+fn socket_in_use_exits_with_1_and_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let _listener = UnixListener::bind(&socket).unwrap();
+
+    let output = run(&["--socket", socket.to_str().unwrap()]);
+
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("is in use"));
+}
+
+#[test]
+fn sigterm_removes_the_socket_and_exits_with_0() {
+    let mut server = Running::start(&[]);
+
+    server.signal(Signal::TERM);
+    let (status, _log) = server.finish();
+
+    assert_eq!(status, Some(0));
+    assert!(!server.socket.exists());
+}
+
+#[test]
+fn sigint_with_a_client_exits_with_0() {
+    let mut server = Running::start(&[]);
+    let _client = Client::new(&server.socket).unwrap();
+
+    server.signal(Signal::INT);
+    let (status, _log) = server.finish();
+
+    assert_eq!(status, Some(0));
+    assert!(!server.socket.exists());
+}
+
+#[test]
+fn killed_server_can_be_started_again_at_once() {
+    let mut server = Running::start(&[]);
+    server.signal(Signal::KILL);
+    server.finish();
+    assert!(server.socket.exists());
+
+    let (child, log) = listen(&server.socket, &[]);
+    (server.child, server.log) = (child, log);
+
+    assert!(Client::new(&server.socket).is_ok());
+}
+
+#[test]
+fn client_that_goes_ends_the_server_with_0_and_a_line() {
+    let mut server = Running::start(&[]);
+    drop(Client::new(&server.socket).unwrap());
+
+    let (status, log) = server.finish();
+
+    assert_eq!(status, Some(0));
+    assert!(log.contains("client gone"), "{log}");
+}
+
+#[test]
+fn trace_shows_accesses_by_register_name() {
+    let mut server = Running::start(&["--trace"]);
+    let mut client = Client::new(&server.socket).unwrap();
+    client.region_read(0, 0, &mut [0; 4]).unwrap();
+    client.region_write(0, 0x18, &[1, 2, 3, 4]).unwrap();
+    drop(client);
+
+    let (_status, log) = server.finish();
+
+    assert!(log.contains("read IDENT 4 0x52414252"), "{log}");
+    assert!(log.contains("write SCRATCH 4 0x04030201"), "{log}");
+}
+
+#[test]
+fn guest_error_is_logged_once_a_kind_with_name_and_value() {
+    let mut server = Running::start(&[]);
+    let mut client = Client::new(&server.socket).unwrap();
+    client.region_write(0, 0, &[0x5a; 4]).unwrap();
+    client.region_write(0, 0, &[0x5b; 4]).unwrap();
+    client.region_write(0, 0x0f00, &[0; 4]).unwrap();
+    drop(client);
+
+    let (_status, log) = server.finish();
+
+    assert_eq!(log.matches("guest error READ_ONLY").count(), 1, "{log}");
+    assert!(log.contains("writing 0x5a5a5a5a to IDENT"), "{log}");
+    assert!(log.contains("guest error RESERVED_REGISTER"), "{log}");
+}
+
+#[test]
+fn idle_server_uses_no_processor_time() {
+    let server = Running::start(&[]);
+    let mut guest = Guest::attach(&server.socket, InterruptKind::Msix);
+    guest.set_up();
+    guest.carry_out(&nop(1));
+
+    let before = server.ticks();
+    thread::sleep(Duration::from_millis(500));
+    let used = server.ticks() - before;
+
+    assert!(used < 10, "{used} ticks in half a second");
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The tables of the data sheet, `qemu-device/README.md`, say what the code says.
+
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
+use ringbar_spec::regs::{Register, KICK_ANSWER, RESET_KEY};
+use ringbar_spec::ring::{
+    Completion, Descriptor, Opcode, Status, MAX_ENTRIES, MAX_LENGTH, MIN_ENTRIES,
+};
+use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup, MAX_SEGMENTS, MAX_WINDOWS};
+use ringbar_spec::{ids, pattern};
+use std::mem::offset_of;
+
+const SHEET: &str = include_str!("../../README.md");
+
+/// The first `columns` cells of each row of a table, found by its comment.
+fn table(name: &str, columns: usize) -> Vec<Vec<String>> {
+    let start = format!("<!-- table: {name} -->\n");
+    let (_, text) = SHEET.split_once(&start).expect("the comment of the table");
+    text.lines()
+        .take_while(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|line| {
+            let cells = line.trim_matches('|').split('|');
+            cells.take(columns).map(|it| it.trim().into()).collect()
+        })
+        .collect()
+}
+
+fn row<const N: usize>(cells: [&dyn ToString; N]) -> Vec<String> {
+    cells.map(ToString::to_string).to_vec()
+}
+
+/// Rows for the fields of a structure: offset, bytes, name.
+macro_rules! fields {
+    ($structure:ty { $($field:ident),* $(,)? }) => {{
+        let it = <$structure>::default();
+        vec![$(row([
+            &offset_of!($structure, $field),
+            &size_of_val(&it.$field),
+            &stringify!($field),
+        ])),*]
+    }};
+}
+
+fn numbered(all: impl Iterator<Item = (u16, &'static str)>) -> Vec<Vec<String>> {
+    all.map(|(number, name)| row([&number, &name])).collect()
+}
+
+#[test]
+fn registers_are_as_in_the_code() {
+    let code: Vec<_> = Register::ALL
+        .iter()
+        .map(|register| {
+            let info = register.info();
+            let offset = match info.count {
+                1 => format!("0x{:05x}", info.offset),
+                _ => format!("0x{:05x} + 0x{:x} n", info.offset, info.stride),
+            };
+            let reset = register.reset_value();
+            row([
+                &offset,
+                &info.width,
+                &info.name,
+                &register.access().name(),
+                &reset.map_or("-".into(), |value| format!("0x{value:x}")),
+            ])
+        })
+        .collect();
+
+    assert_eq!(table("registers", 5), code);
+}
+
+#[test]
+fn fields_are_as_in_the_code() {
+    let fields = Register::ALL.iter().flat_map(|register| {
+        let info = register.info();
+        info.fields.iter().map(|field| {
+            let bits = match field.high - field.low {
+                0 => field.low.to_string(),
+                _ => format!("{}:{}", field.high, field.low),
+            };
+            row([&info.name, &bits, &field.name])
+        })
+    });
+
+    assert_eq!(table("fields", 3), fields.collect::<Vec<_>>());
+}
+
+#[test]
+fn opcodes_are_as_in_the_code() {
+    let code = Opcode::ALL.iter().map(|(opcode, name)| (opcode.0, *name));
+
+    assert_eq!(table("opcodes", 2), numbered(code));
+}
+
+#[test]
+fn statuses_are_as_in_the_code() {
+    let code = Status::ALL.iter().map(|(status, name)| (status.0, *name));
+
+    assert_eq!(table("statuses", 2), numbered(code));
+}
+
+#[test]
+fn errors_are_as_in_the_code() {
+    let code = ErrorCode::ALL.iter().map(|(code, name)| (code.0, *name));
+
+    assert_eq!(table("errors", 2), numbered(code));
+}
+
+#[test]
+fn queue_block_is_as_in_the_code() {
+    let code = fields!(QueueSetup {
+        queue,
+        domain,
+        submission_ring,
+        completion_ring,
+        submission_entries,
+        completion_entries,
+        vector,
+        reserved,
+    });
+
+    assert_eq!(table("queue block", 3), code);
+}
+
+#[test]
+fn window_block_is_as_in_the_code() {
+    let code = fields!(WindowSetup {
+        window,
+        domain,
+        kind,
+        rights,
+        length,
+        offset,
+        segments,
+        reserved,
+    });
+
+    assert_eq!(table("window block", 3), code);
+}
+
+#[test]
+fn segment_is_as_in_the_code() {
+    let code = fields!(Segment { address, length });
+
+    assert_eq!(table("segment", 3), code);
+}
+
+#[test]
+fn descriptor_is_as_in_the_code() {
+    let code = fields!(Descriptor {
+        opcode,
+        flags,
+        tag,
+        length,
+        source_window,
+        destination_window,
+        source_offset,
+        destination_offset,
+        operand,
+        reserved,
+    });
+
+    assert_eq!(table("descriptor", 3), code);
+}
+
+#[test]
+fn completion_is_as_in_the_code() {
+    let code = fields!(Completion {
+        tag,
+        status,
+        reserved,
+        result,
+    });
+
+    assert_eq!(table("completion", 3), code);
+}
+
+#[test]
+fn limits_are_as_in_the_code() {
+    let limits: Vec<_> = table("limits", 2)
+        .into_iter()
+        .map(|row| row.into_iter().nth(1).unwrap())
+        .collect();
+
+    assert_eq!(
+        limits,
+        [
+            format!("1 to {MAX_QUEUES}"),
+            format!("{MIN_ENTRIES} to {MAX_ENTRIES}, a power of two"),
+            MAX_WINDOWS.to_string(),
+            MAX_SEGMENTS.to_string(),
+            MAX_LENGTH.to_string(),
+            format!("{DEVICE_MEMORY_MIN} to {DEVICE_MEMORY_MAX}, a power of two"),
+        ]
+    );
+}
+
+#[test]
+fn numbers_in_the_text_are_as_in_the_code() {
+    let numbers = [
+        format!("`{:04x}`, `{:04x}`", ids::VENDOR_ID, ids::DEVICE_ID),
+        format!("| revision | `{:02x}` |", ids::REVISION_ID),
+        format!("`{:06x}`", ids::CLASS_CODE),
+        format!("Version {}.{} of", ids::VERSION_MAJOR, ids::VERSION_MINOR),
+        format!("0x{RESET_KEY:08x} (the bytes `RST!`)"),
+        format!("0x{KICK_ANSWER:08x}"),
+        format!(
+            "0x{:016x}, 0x{:016x}",
+            pattern::word(0, 0),
+            pattern::word(0, 1)
+        ),
+    ];
+
+    let missing: Vec<_> = numbers
+        .iter()
+        .filter(|number| !SHEET.contains(*number))
+        .collect();
+
+    assert_eq!(missing, Vec::<&String>::new());
+}

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The interface is what it was, and does not contradict itself.
+//!
+//! Numbers are pinned on purpose: drivers are built for them. Whoever changes one changes the
+//! version of the interface.
+
+use ringbar_spec::access::Access;
+use ringbar_spec::layout::{
+    memory_part, MemoryPart, ADMIN_PAGE, DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DOORBELL_PAGES,
+    KICK_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET, PAGE_SIZE,
+    PUBLIC_PAGE, REGISTER_BAR_SIZE, STATUS_PAGES,
+};
+use ringbar_spec::regs::{
+    Register, ERROR_LAST, IRQ_CAUSE, IRQ_MASK, NO_QUEUE, QUEUE_LIMITS, STATUS, VERSION,
+    WINDOW_LIMITS,
+};
+use ringbar_spec::ring::{
+    distance, entries_valid, slot, Completion, Descriptor, Opcode, MAX_ENTRIES, MIN_ENTRIES,
+};
+use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup, ALIGNMENT, MAX_SEGMENTS, MAX_WINDOWS};
+use ringbar_spec::{ids, pattern};
+use std::mem::align_of;
+
+/// First and last byte of every register, of all in an array.
+fn places() -> Vec<(usize, usize, Register)> {
+    let all = Register::ALL.iter().copied();
+    all.flat_map(|register| {
+        let info = register.info();
+        (0..info.count).map(move |index| {
+            let start = info.offset_of(index).unwrap();
+            (start, start + info.width - 1, register)
+        })
+    })
+    .collect()
+}
+
+#[test]
+fn identification_is_pinned() {
+    assert_eq!((ids::VENDOR_ID, ids::DEVICE_ID), (0x1af4, 0x10f0));
+    assert_eq!((ids::REVISION_ID, ids::CLASS_CODE), (1, 0x088000));
+    assert_eq!(ids::IDENT.to_le_bytes(), *b"RBAR");
+    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (1, 0));
+}
+
+#[test]
+fn offsets_are_pinned() {
+    let offsets: Vec<_> = Register::ALL
+        .iter()
+        .map(|register| (register.info().offset, register.info().width))
+        .collect();
+
+    assert_eq!(
+        offsets,
+        [
+            (0x0, 4),
+            (0x4, 4),
+            (0x8, 8),
+            (0x10, 4),
+            (0x14, 4),
+            (0x18, 8),
+            (0x20, 8),
+            (0x28, 4),
+            (0x2c, 4),
+            (0x30, 4),
+            (0x38, 8),
+            (0x40, 4),
+            (0x44, 4),
+            (0x48, 4),
+            (0x1000, 4),
+            (0x1004, 4),
+            (0x1008, 4),
+            (0x100c, 4),
+            (0x1010, 8),
+            (0x1018, 8),
+            (0x1020, 4),
+            (0x1024, 4),
+            (0x40000, 4),
+            (0x80000, 4),
+            (0x80040, 4),
+            (0xc0000, 4),
+        ]
+    );
+}
+
+#[test]
+fn registers_are_sorted() {
+    let offsets = Register::ALL.iter().map(|register| register.info().offset);
+
+    assert!(offsets.is_sorted());
+}
+
+#[test]
+fn registers_do_not_overlap() {
+    let mut places = places();
+
+    places.sort_unstable_by_key(|&(start, ..)| start);
+
+    let clash = places.windows(2).find(|pair| pair[0].1 >= pair[1].0);
+    assert_eq!(clash, None);
+}
+
+#[test]
+fn registers_are_aligned_to_their_width() {
+    let crooked = places()
+        .into_iter()
+        .find(|&(start, end, _)| start % (end - start + 1) != 0);
+
+    assert_eq!(crooked, None);
+}
+
+#[test]
+fn registers_have_four_or_eight_bytes() {
+    let odd = places()
+        .into_iter()
+        .find(|&(start, end, _)| !matches!(end - start + 1, 4 | 8));
+
+    assert_eq!(odd, None);
+}
+
+#[test]
+fn registers_lie_in_the_page_of_their_access() {
+    let page = |register: Register| match register.access() {
+        Access::ReadOnly | Access::ReadWrite | Access::WriteOneToClear | Access::WriteOnly => {
+            PUBLIC_PAGE..ADMIN_PAGE + PAGE_SIZE
+        }
+        Access::Command => KICK_PAGES..DOORBELL_PAGES,
+        Access::DriverShared => DOORBELL_PAGES..STATUS_PAGES,
+        Access::DeviceShared => STATUS_PAGES..REGISTER_BAR_SIZE,
+    };
+
+    let stray = places().into_iter().find(|&(start, end, register)| {
+        !page(register).contains(&start) || !page(register).contains(&end)
+    });
+
+    assert_eq!(stray, None);
+}
+
+#[test]
+fn public_page_has_no_command() {
+    let on_public_page = |register: &&Register| register.info().offset < ADMIN_PAGE;
+
+    let commands = Register::ALL
+        .iter()
+        .filter(on_public_page)
+        .filter(|register| register.access() == Access::WriteOnly);
+
+    assert_eq!(commands.count(), 0);
+}
+
+#[test]
+fn arrays_have_a_page_for_each_queue() {
+    let arrays = [
+        Register::KICK,
+        Register::SUBMISSION_TAIL,
+        Register::COMPLETION_HEAD,
+        Register::COMPLETION_TAIL,
+    ];
+
+    let shapes = arrays.map(|register| (register.info().count, register.info().stride));
+
+    assert_eq!(shapes, [(MAX_QUEUES, PAGE_SIZE); 4]);
+}
+
+#[test]
+fn fields_lie_in_their_register_and_do_not_overlap() {
+    for register in Register::ALL {
+        let info = register.info();
+        let bits: u32 = info.fields.iter().map(|it| it.mask().count_ones()).sum();
+
+        assert_eq!(bits, info.field_mask().count_ones(), "{register:?}");
+        let highest = info.fields.iter().map(|it| it.high).max();
+        assert!(highest < Some(8 * info.width as u32), "{register:?}");
+    }
+}
+
+#[test]
+fn reset_values_lie_in_the_fields() {
+    for register in Register::ALL {
+        let value = register.reset_value().unwrap_or(0);
+
+        assert_eq!(value & !register.info().field_mask(), 0, "{register:?}");
+    }
+}
+
+#[test]
+fn features_names_the_opcodes_that_have_a_meaning() {
+    let opcodes = Opcode::ALL
+        .iter()
+        .fold(0, |bits, (opcode, _)| bits | 1 << opcode.0);
+
+    assert_eq!(Register::FEATURES.reset_value(), Some(opcodes));
+}
+
+#[test]
+fn reset_value_of_error_last_names_no_queue() {
+    let empty = ERROR_LAST::zeroed().with_queue(NO_QUEUE.into());
+
+    assert_eq!(
+        Register::ERROR_LAST.reset_value(),
+        Some(empty.into_raw().into())
+    );
+}
+
+#[test]
+fn irq_mask_and_irq_cause_have_the_same_bits() {
+    assert_eq!(IRQ_MASK::INFO.fields, IRQ_CAUSE::INFO.fields);
+}
+
+#[test]
+fn limits_fit_their_fields() {
+    let queues = QUEUE_LIMITS::zeroed()
+        .with_entries(MAX_ENTRIES)
+        .with_queues(MAX_QUEUES as u32);
+    let windows = WINDOW_LIMITS::zeroed()
+        .with_segments(MAX_SEGMENTS)
+        .with_windows(MAX_WINDOWS.into());
+
+    assert_eq!(
+        (queues.entries(), queues.queues() as usize),
+        (MAX_ENTRIES, MAX_QUEUES)
+    );
+    assert_eq!(
+        (windows.segments(), windows.windows()),
+        (MAX_SEGMENTS, MAX_WINDOWS.into())
+    );
+    let running = STATUS::zeroed().with_running_queues(MAX_QUEUES as u32);
+    assert_eq!(running.running_queues() as usize, MAX_QUEUES);
+}
+
+#[test]
+fn locate_finds_every_byte_of_a_register_and_no_other() {
+    let info = Register::COMPLETION_HEAD.info();
+
+    let found = [0x8003f, 0x80040, 0x80043, 0x80044, 0xbf041, 0xc0040].map(|at| info.locate(at));
+
+    assert_eq!(
+        found,
+        [None, Some((0, 0)), Some((0, 3)), None, Some((63, 1)), None]
+    );
+}
+
+#[test]
+fn offset_of_ends_with_the_array() {
+    let info = Register::KICK.info();
+
+    let offsets = [0, 63, 64, usize::MAX].map(|index| info.offset_of(index));
+
+    assert_eq!(offsets, [Some(0x40000), Some(0x7f000), None, None]);
+}
+
+#[test]
+fn getter_takes_its_field_out_of_the_bits() {
+    let version = VERSION::from_raw(0x1234_5678);
+
+    assert_eq!((version.major(), version.minor()), (0x1234, 0x5678));
+}
+
+#[test]
+fn setter_changes_its_field_alone() {
+    let version = VERSION::from_raw(u32::MAX).with_major(0x1234);
+
+    assert_eq!(version.into_raw(), 0x1234_ffff);
+}
+
+#[test]
+fn setter_drops_bits_that_the_field_has_no_room_for() {
+    let status = STATUS::zeroed().with_running_queues(0x1ff);
+
+    assert_eq!(status.into_raw(), 0xff00);
+}
+
+#[test]
+fn bool_field_reads_and_writes_one_bit() {
+    let set = STATUS::zeroed().with_error(true);
+    let cleared = STATUS::from_raw(u32::MAX).with_error(false);
+
+    assert_eq!((set.into_raw(), set.error()), (4, true));
+    assert_eq!((cleared.into_raw(), cleared.error()), (!4, false));
+}
+
+#[test]
+fn structures_have_no_gap_and_their_alignment() {
+    assert_eq!(size_of::<Descriptor>(), 64);
+    assert_eq!(size_of::<Completion>(), 16);
+    assert_eq!(size_of::<QueueSetup>(), 64);
+    assert_eq!(size_of::<WindowSetup>(), 64);
+    assert_eq!(size_of::<Segment>(), 16);
+    let alignments = [
+        align_of::<Descriptor>(),
+        align_of::<Completion>(),
+        align_of::<QueueSetup>(),
+        align_of::<WindowSetup>(),
+    ];
+    assert_eq!(alignments, [8; 4]);
+}
+
+#[test]
+fn blocks_of_a_page_hold_whole_entries() {
+    assert_eq!(PAGE_SIZE % size_of::<Descriptor>(), 0);
+    assert_eq!(PAGE_SIZE as u64 % ALIGNMENT, 0);
+}
+
+#[test]
+fn rings_have_a_power_of_two_of_entries_within_the_limits() {
+    let valid: Vec<_> = [0, 1, MIN_ENTRIES, 3, 64, MAX_ENTRIES, 2 * MAX_ENTRIES]
+        .into_iter()
+        .filter(|&entries| entries_valid(entries))
+        .collect();
+
+    assert_eq!(valid, [MIN_ENTRIES, 64, MAX_ENTRIES]);
+}
+
+#[test]
+fn distance_goes_over_the_wrap() {
+    assert_eq!(distance(u32::MAX - 1, 3), 5);
+}
+
+#[test]
+fn slot_goes_over_the_wrap() {
+    let slots = [u32::MAX, 0, 1].map(|index| slot(index, 8));
+
+    assert_eq!(slots, [7, 0, 1]);
+}
+
+#[test]
+fn parts_of_the_device_memory_cover_it_in_whole_pages() {
+    for size in [DEVICE_MEMORY_MIN, 16 << 20, DEVICE_MEMORY_MAX] {
+        let parts = [
+            MemoryPart::WriteCombining,
+            MemoryPart::Uncached,
+            MemoryPart::Lazy,
+        ]
+        .map(|part| memory_part(size, part));
+
+        let end = parts.iter().fold(0, |end, &(offset, length)| {
+            assert_eq!(offset, end);
+            assert_eq!(length % PAGE_SIZE, 0);
+            offset + length
+        });
+        assert_eq!(end, size);
+    }
+}
+
+#[test]
+fn msix_table_and_pending_bits_have_room_for_all_vectors() {
+    let vectors = MAX_QUEUES + 1;
+
+    assert!(MSIX_TABLE_OFFSET + 16 * vectors <= MSIX_PBA_OFFSET);
+    assert!(MSIX_PBA_OFFSET + vectors.div_ceil(64) * 8 <= MSIX_BAR_SIZE);
+}
+
+/// The first words that the reference implementation of SplitMix64 makes.
+#[test]
+fn pattern_makes_the_words_of_splitmix64() {
+    let zero: Vec<_> = (0..3).map(|index| pattern::word(0, index)).collect();
+    let seeded: Vec<_> = (0..2).map(|index| pattern::word(1234567, index)).collect();
+
+    assert_eq!(
+        zero,
+        [
+            0xe220_a839_7b1d_cdaf,
+            0x6e78_9e6a_a1b9_65f4,
+            0x06c4_5d18_8009_454f
+        ]
+    );
+    assert_eq!(seeded, [6457827717110365317, 3203168211198807973]);
+}
+
+#[test]
+fn pattern_has_the_least_significant_byte_first() {
+    let bytes: Vec<_> = (0..9).map(|at| pattern::byte(0, at)).collect();
+
+    assert_eq!(
+        bytes,
+        [0xaf, 0xcd, 0x1d, 0x7b, 0x39, 0xa8, 0x20, 0xe2, 0xf4]
+    );
+}
