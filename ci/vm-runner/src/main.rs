@@ -1,5 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! Starts the device and QEMU, watches, reports.
+//!
+//! One thread looks every few milliseconds at two children (the device server and QEMU) and at
+//! four files (the guest's console, its test results, what the server says, what QEMU says). What
+//! it sees becomes a verdict, a screen for people and reports for tools. The machine's make-up is
+//! in [`machine`], how a run ends in [`run`], what that means in [`verdict`].
+//!
+//! It does not build anything, does not know what the guest's programs test, and changes nothing
+//! outside its temporary folder and the report folder.
 
-fn main() {}
+mod command;
+mod console;
+mod death_signal;
+mod descendants;
+mod error;
+mod interrupt;
+mod junit;
+mod ktap;
+mod kvm_probe;
+mod lines;
+mod machine;
+mod options;
+mod process;
+mod report;
+mod run;
+mod screen;
+mod server;
+mod shell;
+mod tail;
+mod verdict;
+mod workplace;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match options::Options::parse().command {
+        options::Command::Run(options) => command::run(&options),
+        options::Command::Shell(options) => command::shell(&options.machine),
+    }
+}

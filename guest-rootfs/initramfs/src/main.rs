@@ -2,4 +2,23 @@
 
 //! Builds the initramfs.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use ringbar_initramfs::options::Options;
+use ringbar_initramfs::{archive, Error};
+
+fn run(options: &Options) -> Result<(), Error> {
+    let archive = archive::build(&options.tree()?)?;
+    archive::save(&archive, &options.output)
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ringbar-initramfs: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

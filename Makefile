@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# The only entry point; every target calls a tool or a script of ci/. `make` alone prints help.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+# One thing at a time, in the order written; what can run side by side does so inside ci/build.sh.
+.NOTPARALLEL:
+.PHONY: $(shell sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile)
+
+help: ## this text
+	@ci/help.sh Makefile
+
+#: Every day
+run: build ## boot, run the guest programs, show what happened
+	@ci/vm.sh run
+test: fmt build lint test-host module-lint test-vm ## everything that must hold
+shell: build ## boot to a shell in the guest; Ctrl-A X ends it
+	@ci/vm.sh shell
+
+#: Parts of it
+setup: ## check this host, fetch and prepare sysroot and kernel
+	@ci/setup.sh && ci/kernel.sh >/dev/null
+build: ## all that a VM run needs
+	@ci/build.sh
+module: ## the kernel module alone, into build/module
+	@ci/module.sh
+fmt: ## check formatting of the workspace
+	@ci/cargo.sh fmt --all --check
+lint: ## clippy on the workspace
+	@ci/cargo.sh clippy --locked --workspace --all-targets -- -D warnings
+module-lint: ## formatting and clippy of the module, with the kernel's own tools
+	@ci/module.sh fmt && ci/module.sh clippy
+test-host: ## tests that need neither root nor QEMU
+	@ci/test-host.sh
+test-vm: build ## VM tests: MSI-X without IOMMU, MSI with IOMMU
+	@ci/vm.sh test
+
+#: As hosted CI runs it
+prepush: fmt lint test-host ## the fast part of `make test`
+ci-job-host: fmt lint test-host ## job: what needs no VM
+ci-job-module: module module-lint ## job: the kernel module
+ci-job-vm: test-vm ## job: the VM
+ci-all: ci-job-host ci-job-module ci-job-vm ## every job
+
+#: Cleaning
+clean: ## remove build/
+	rm -rf build
+distclean: ## remove build/ and ringbar's cache
+	@ci/distclean.sh
+
+#? ACCEL=tcg       tcg, kvm, or auto: KVM if it really boots a guest
+#? TESTS=all       guest programs to run: poke,dma
+#? INTERRUPTS=msix msix or msi
+#? IOMMU=0         1 for a virtual IOMMU
+#? TIMEOUT=120     seconds until a run counts as hung
+#? SERVER_ARGS=    further options for ringbar-server
+#? RINGBAR_CACHE   the cache; else $XDG_CACHE_HOME/ringbar or ~/.cache/ringbar
+#? RINGBAR_MIRROR  Debian mirror; else the host's own

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# The guest: `programs` builds its static programs, `initramfs` packs them with the module.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+guest=$checkout/build/guest
+
+# Without a target of its own, build scripts would be linked statically too. A RUSTFLAGS of the caller
+# would hide one in the configuration, hence the variable.
+programs() {
+	mkdir -p "$guest"
+	# cargo names what it made: what former builds left in its folder must not get into the guest.
+	RUSTFLAGS="${RUSTFLAGS:-} -Ctarget-feature=+crt-static" \
+		"$ci_dir/cargo.sh" build --locked --profile guest --target x86_64-unknown-linux-gnu \
+		--message-format json-render-diagnostics --bins -p ringbar-init -p ringbar-tests |
+		sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' >"$guest/programs.new"
+	mv "$guest/programs.new" "$guest/programs"
+}
+
+initramfs() {
+	local sysroot program files=()
+	sysroot=$("$ci_dir/sysroot.sh")
+	while read -r program; do
+		case ${program##*/} in
+		ringbar-init) files+=(--file "/init=$program:755") ;;
+		*) files+=(--file "/tests/${program##*/}=$program:755") ;;
+		esac
+	done <"$guest/programs"
+	"$checkout/build/cargo/release/ringbar-initramfs" --output "$guest/initramfs.cpio" "${files[@]}" \
+		--file "/bin/busybox=$sysroot/usr/bin/busybox:755" --symlink /bin/sh=busybox \
+		--file "/lib/modules/ringbar.ko=$checkout/build/module/ringbar.ko" \
+		--dir /proc --dir /sys --dir /dev --dir /tmp --dir /run --node /dev/console=c:5:1
+}
+
+case ${1:-} in
+programs) programs ;;
+initramfs) initramfs ;;
+*) die "usage: $0 programs|initramfs" ;;
+esac

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Prints the help that a Makefile holds: `target: ... ## text`, `#: heading`, `#? variable`.
+set -euo pipefail
+
+awk '
+	/^#: / { printf "\n%s\n", substr($0, 4) }
+	/^[a-z][a-z-]*:.*## / {
+		target = $0; sub(/:.*/, "", target)
+		text = $0; sub(/.*## /, "", text)
+		printf "  make %-14s %s\n", target, text
+	}
+	/^#\? / {
+		if (!variables++) print "\nVariables, with what they are if not set"
+		print "  " substr($0, 4)
+	}' "$1"

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Runs a command inside the sysroot: in-sysroot.sh [--network] [--kernel DIR | --build-kernel DIR] CMD...
+#
+# The sysroot and the cache are read-only there, the checkout is read-only but for build/, /tmp and
+# $TMPDIR are the host's, all under their own names. `--kernel` shows DIR as /kernel (`--build-kernel`: writable), which keeps the
+# absolute paths that a kernel tree holds valid wherever the cache is. There is no network unless asked for.
+# The command dies with the caller: everything here is `exec`, so the caller is bwrap's parent.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+network=(--unshare-net)
+binds=()
+while [[ ${1:-} == --* ]]; do
+	case $1 in
+	--network)
+		network=()
+		shift
+		;;
+	--kernel)
+		binds+=(--ro-bind "$2" /kernel)
+		shift 2
+		;;
+	--build-kernel)
+		binds+=(--bind "$2" /kernel)
+		shift 2
+		;;
+	*) die "in-sysroot.sh does not know $1" ;;
+	esac
+done
+(($# > 0)) || die "in-sysroot.sh: name a command"
+
+sysroot=$("$ci_dir/sysroot.sh")
+mkdir -p "$checkout/build"
+
+# Folders of the sysroot one by one, into an empty root: then any other path can be a mount point, also
+# below /var, /usr/src or /home, where checkouts and caches live.
+args=(--die-with-parent --unshare-pid "${network[@]}" --proc /proc --dev /dev --tmpfs /var --tmpfs /run)
+for path in "$sysroot"/etc "$sysroot"/usr/* "$sysroot"/usr/src/*; do
+	[[ $path == */usr/src || $path == */usr/local ]] || args+=(--ro-bind "$path" "${path#"$sysroot"}")
+done
+for path in bin sbin lib lib64; do args+=(--symlink "usr/$path" "/$path"); done
+args+=(--bind /tmp /tmp)
+if [[ -n ${TMPDIR:-} && -d $TMPDIR ]]; then args+=(--bind "$TMPDIR" "$TMPDIR"); fi
+args+=(--ro-bind "$RINGBAR_CACHE" "$RINGBAR_CACHE" --ro-bind "$checkout" "$checkout" --bind "$checkout/build" "$checkout/build")
+if [[ -e /dev/kvm ]]; then args+=(--dev-bind /dev/kvm /dev/kvm); fi
+
+exec bwrap "${args[@]}" "${binds[@]}" --chdir "$checkout" \
+	--setenv PATH /usr/sbin:/usr/bin:/sbin:/bin --setenv LC_ALL C.UTF-8 "$@"

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# shellcheck shell=bash
+# Shared by the scripts beside it: messages, long steps with progress, the cache. Sourced, never run.
+#
+# Only results go to stdout; everything a person reads goes to stderr.
+
+# Without this a failing command inside `$(...)` would not end the script.
+shopt -s inherit_errexit
+
+ci_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # for the scripts that source this file
+checkout=$(dirname "$ci_dir")
+# An empty XDG variable counts as unset, as its specification says.
+: "${RINGBAR_CACHE:=${XDG_CACHE_HOME:-${HOME:?is not set: set RINGBAR_CACHE to a folder for the cache}/.cache}/ringbar}"
+export RINGBAR_CACHE
+# Everything in the cache is named `<kind>-<key>`; `make distclean` removes these kinds only.
+cache_kinds=(sysroot kernel cargo)
+
+say() { printf 'ringbar: %s\n' "$*" >&2; }
+warn() { printf 'ringbar: warning: %s\n' "$*" >&2; }
+die() {
+	printf 'ringbar: error: %s\n' "$*" >&2
+	exit 1
+}
+
+# descendants PID: all that a process started, directly or not.
+descendants() {
+	local child
+	for child in $(pgrep -P "$1"); do
+		printf '%s\n' "$child"
+		descendants "$child"
+	done
+}
+
+# Ends a process and all it started, and returns when they are gone. Process groups are no help here:
+# without job control a script and its children share the group of whoever called make.
+end_tree() {
+	local all
+	mapfile -t all < <(printf '%s\n' "$1" && descendants "$1")
+	kill -TERM "${all[@]}" 2>/dev/null || true
+	# They may need a while to remove gigabytes.
+	for _ in {1..300}; do
+		kill -0 "${all[@]}" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	kill -KILL "${all[@]}" 2>/dev/null || true
+}
+
+# long_step SECONDS LOG WHAT CMD...: runs CMD with its output in LOG, shows that it is alive, and on
+# failure prints the end of LOG. A TERM or INT to the script ends CMD too: bash runs traps during
+# `wait` only, which is why CMD does not run in the foreground.
+long_step() {
+	local usual=$1 log=$2 what=$3 start=$SECONDS status=0
+	shift 3
+	say "$what (usually takes $usual s)"
+	"$@" >"$log" 2>&1 &
+	step_pid=$!
+	while [[ -t 2 ]] && kill -0 "$step_pid" 2>/dev/null; do
+		printf '\r  %s: %d s \033[K' "$what" $((SECONDS - start)) >&2
+		sleep 0.5 &
+		wait -n "$step_pid" $! || true
+	done
+	if [[ -t 2 ]]; then printf '\r\033[K' >&2; fi
+	wait "$step_pid" || status=$?
+	step_pid=
+	if ((status != 0)); then
+		tail -n 40 "$log" >&2
+		say "$what: failed with status $status; the whole output is in $log"
+		return "$status"
+	fi
+	say "$what: done in $((SECONDS - start)) s"
+}
+
+# cache_key FILE...: a key made from the contents and names of FILEs (not of their folders) and stdin.
+cache_key() {
+	{
+		local file
+		for file in "$@"; do
+			printf '%s\n' "${file##*/}"
+			cat "$file"
+		done
+		cat
+	} | sha256sum | cut -c 1-16
+}
+
+# cache_entry KIND KEY GIB BUILD...: prints the folder of this entry; makes it by `BUILD... DIR` first
+# if it is not there. DIR becomes the entry by a rename, so what is there is whole. One lock an entry:
+# a second run waits for the first. GIB is the space that BUILD needs.
+cache_entry() {
+	local kind=$1 key=$2 gib=$3
+	local entry=$RINGBAR_CACHE/$kind-$key
+	shift 3
+	if [[ ! -d $entry ]]; then
+		cache_build "$entry" "$gib" "$@" >&2
+	fi
+	# Its time says when it was used last.
+	touch -- "$entry"
+	printf '%s\n' "$entry"
+}
+
+cache_build() {
+	local entry=$1 gib=$2
+	shift 2
+	mkdir -p "$RINGBAR_CACHE/locks" || die "cannot make the cache folder $RINGBAR_CACHE: set RINGBAR_CACHE to a folder that you may write"
+	cache_sweep
+	# Children keep the lock open on purpose: as long as one of them writes, nobody else may.
+	exec {cache_lock}>"$RINGBAR_CACHE/locks/${entry##*/}"
+	if ! flock -n "$cache_lock"; then
+		say "another run is making ${entry##*/}; waiting for it"
+		flock "$cache_lock"
+	fi
+	if [[ ! -d $entry ]]; then
+		need_space "$RINGBAR_CACHE" "$gib"
+		# Whoever holds the lock is the only writer, so any half-made folder is a dead one.
+		rm -rf -- "$entry".tmp.*
+		cache_tmp=$entry.tmp.$$
+		trap 'cache_abandon' EXIT
+		trap 'exit 130' INT
+		trap 'exit 143' TERM HUP
+		mkdir "$cache_tmp"
+		"$@" "$cache_tmp"
+		mv -T -- "$cache_tmp" "$entry"
+		trap - EXIT INT TERM HUP
+	fi
+	exec {cache_lock}>&-
+}
+
+# Runs when a build ends before its rename. The log stays outside, the half-made folder goes.
+cache_abandon() {
+	if [[ -n ${step_pid:-} ]]; then
+		end_tree "$step_pid"
+	fi
+	rm -rf -- "$cache_tmp"
+}
+
+# Removes half-made entries whose lock nobody holds: their owner was killed. Removes entries that
+# nobody has used for a month, too.
+cache_sweep() {
+	local path name kind
+	for path in "$RINGBAR_CACHE"/*.tmp.*; do
+		[[ -d $path ]] || continue
+		name=${path##*/}
+		flock -n "$RINGBAR_CACHE/locks/${name%.tmp.*}" rm -rf -- "$path" || true
+	done
+	for kind in "${cache_kinds[@]}"; do
+		find "$RINGBAR_CACHE" -mindepth 1 -maxdepth 1 -name "$kind-*" -mtime +30 -exec rm -rf -- {} +
+	done
+}
+
+free_kib() { df -P -k -- "$1" | awk 'NR == 2 { print $4 }'; }
+
+# need_space DIR GIB
+need_space() {
+	local free
+	free=$(free_kib "$1")
+	((free >= $2 * 1024 * 1024)) ||
+		die "$1 has $((free / 1024 / 1024)) GiB free, this step needs $2 GiB: make room, or set RINGBAR_CACHE to a folder on a larger disk"
+}

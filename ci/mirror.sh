@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Prints the Debian mirror that the host itself uses, or nothing if it uses none.
+#
+# RINGBAR_MIRROR overrides it. Nothing printed means: leave the choice to mmdebstrap.
+set -euo pipefail
+
+# apt_sources [OPTION...]: the host's archives as `URI SUITE` lines. apt reads both formats of its sources,
+# needs no right and, unlike `indextargets`, no index that was fetched before.
+# shellcheck disable=SC2120 # the test gives options
+apt_sources() {
+	apt-get update --print-uris -o Debug::NoLocking=1 "$@" 2>/dev/null |
+		sed -nE "s|^'(.+)/dists/([^/]+)/main/binary-.*|\1 \2|p"
+}
+
+# pick_mirror: the best of `URI SUITE` lines. Security and update archives do not hold whole releases;
+# other distributions have no suite of these names.
+pick_mirror() {
+	awk '
+		$1 ~ /security|^cdrom:/ { next }
+		$2 ~ /^(bookworm|trixie|forky|duke|sid|oldstable|stable|testing|unstable)$/ && !whole { whole = $1 }
+		$2 ~ /^(bookworm|trixie|forky|oldstable|stable)-(updates|backports)$/ && !part { part = $1 }
+		END { uri = whole ? whole : part; sub(/\/+$/, "", uri); if (uri) print uri }'
+}
+
+# direct_uri URI: a list of mirrors on the host (`mirror+file:`) is replaced by its first entry,
+# because the sysroot does not have that list.
+direct_uri() {
+	case $1 in
+	mirror+file:*) awk '/^[a-z]+:/ { sub(/\/+$/, "", $1); print $1; exit }' "${1#mirror+file:}" ;;
+	*) printf '%s\n' "$1" ;;
+	esac
+}
+
+main() {
+	local uri
+	if [[ -n ${RINGBAR_MIRROR:-} ]]; then
+		printf '%s\n' "$RINGBAR_MIRROR"
+	elif command -v apt-get >/dev/null; then
+		# shellcheck disable=SC2119
+		uri=$(apt_sources | pick_mirror)
+		if [[ -n $uri ]]; then direct_uri "$uri"; fi
+	fi
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then main; fi

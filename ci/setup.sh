@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Checks that the host has what is needed; as root on Debian or Ubuntu it installs what is missing.
+#
+# `setup.sh` checks all, `setup.sh cargo` what builds and host tests need, `setup.sh sysroot` what
+# the sysroot and the VM need.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+missing=()
+# need COMMAND PACKAGE: notes the Debian package that has a missing command.
+need() { command -v "$1" >/dev/null || missing+=("$2"); }
+
+install_missing() {
+	((${#missing[@]} > 0)) || return 0
+	if ! command -v apt-get >/dev/null; then
+		die "missing on this host: ${missing[*]} (names of the Debian packages; install what your distribution calls them)"
+	fi
+	if ((EUID != 0)); then
+		die "missing on this host: run  sudo apt-get install -y ${missing[*]}"
+	fi
+	say "installing what is missing: ${missing[*]}"
+	{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; } >&2 ||
+		die "apt-get could not install ${missing[*]}: see its messages above"
+}
+
+check_cargo() {
+	local minimum version
+	need gcc gcc
+	need make make
+	need flock util-linux
+	need pgrep procps
+	# The guest programs are linked statically.
+	[[ -f $(gcc -print-file-name=libc.a 2>/dev/null || true) ]] || missing+=(libc6-dev)
+	install_missing
+	minimum=$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' "$checkout/Cargo.toml")
+	command -v cargo >/dev/null ||
+		die "cargo is missing: install Rust $minimum or newer with rustup (Debian's own is older), and have it in PATH"
+	version=$(cargo --version | awk '{ print $2 }')
+	[[ $(printf '%s\n' "$minimum" "$version" | sort -V | head -n 1) == "$minimum" ]] ||
+		die "cargo is $version, $minimum or newer is needed: run  rustup update stable"
+}
+
+check_sysroot() {
+	[[ $(uname -m) == x86_64 ]] || die "this host is $(uname -m): the sysroot and the guest are x86-64 and nothing else was tried"
+	need mmdebstrap mmdebstrap
+	need bwrap bubblewrap
+	need flock util-linux
+	need pgrep procps
+	need tar tar
+	[[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] || missing+=(debian-archive-keyring)
+	if ((EUID != 0)); then need newuidmap uidmap; fi
+	install_missing
+	if ((EUID != 0)) && ! grep -qE "^($(id -un)|$EUID):" /etc/subuid /etc/subgid; then
+		die "$(id -un) has no range of user ids for a namespace: run  sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)"
+	fi
+	bwrap --unshare-pid --unshare-net --ro-bind / / true 2>/dev/null || die_no_namespaces
+}
+
+die_no_namespaces() {
+	local hint="in a container, start it with the right to make namespaces (for example --privileged)"
+	if [[ $(cat /proc/sys/kernel/apparmor_restrict_unprivileged_userns 2>/dev/null) == 1 ]]; then
+		hint="run  sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+	elif [[ $(cat /proc/sys/kernel/unprivileged_userns_clone 2>/dev/null) == 0 ]]; then
+		hint="run  sudo sysctl kernel.unprivileged_userns_clone=1"
+	fi
+	die "bubblewrap cannot make namespaces here ($(bwrap --unshare-pid --unshare-net --ro-bind / / true 2>&1 || true)): $hint"
+}
+
+case ${1:-} in
+cargo) check_cargo ;;
+sysroot) check_sysroot ;;
+'')
+	check_cargo
+	check_sysroot
+	say "this host has what is needed; the cache is $RINGBAR_CACHE"
+	;;
+*) die "usage: $0 [cargo|sysroot]" ;;
+esac

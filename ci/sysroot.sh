@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Prints the folder of the sysroot: a Debian with QEMU, the kernel's toolchain and the stock kernel.
+#
+# Made on first use, then served from the cache. See ci/README.md.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+build() {
+	local log=$RINGBAR_CACHE/log/sysroot.log
+	"$ci_dir/setup.sh" sysroot
+	mkdir -p "$RINGBAR_CACHE/log"
+	long_step 90 "$log" "sysroot: Debian with QEMU and the kernel's toolchain" "$ci_dir/sysroot-build.sh" "$1" ||
+		die "there is no sysroot: see above; if a mirror cannot be reached or lacks something, set RINGBAR_MIRROR to another"
+	# Warnings about versions must not drown in the log.
+	grep -h '^ringbar: warning' "$log" || true
+}
+
+key=$(cache_key "$ci_dir"/{versions.env,resolve.sh,sysroot-install.sh,sysroot-build.sh} </dev/null)
+cache_entry sysroot "$key" 6 build

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Cache entries are whole or not there, whatever happens at the same time.
+# shellcheck disable=SC2016 # other shells expand what is quoted here
+set -euo pipefail
+# shellcheck source=ci/tests/assert.sh
+source "$(dirname "$0")/assert.sh"
+
+RINGBAR_CACHE=$(mktemp -d)/cache
+export RINGBAR_CACHE
+trap 'rm -rf "${RINGBAR_CACHE%/cache}"' EXIT
+# shellcheck source=ci/lib.sh
+source "$ci/lib.sh"
+
+# new_entry KEY: asks for an entry in a shell of its own, as the scripts do; stdin defines its `build`.
+new_entry() { exec bash -c 'set -euo pipefail; source "$1/lib.sh"; source /dev/stdin; cache_entry sysroot "$2" 0 build' _ "$ci" "$1"; }
+counted='build() { echo built >>"$RINGBAR_CACHE/count"; echo part >"$1/a"; sleep 0.5; echo whole >"$1/b"; }'
+broken='build() { echo part >"$1/a"; false; echo whole >"$1/b"; }'
+hanging='build() { echo part >"$1/a"; echo $$ >"$RINGBAR_CACHE/pid"; sleep 600; }'
+stepping='build() { long_step 1 "$RINGBAR_CACHE/log" step bash -c "echo \$\$ >$RINGBAR_CACHE/step; exec sleep 600"; }'
+leftovers() { find "$RINGBAR_CACHE" -name '*.tmp.*'; }
+# appears FILE: waits until somebody has written it.
+appears() { for _ in {1..200}; do [[ ! -s $1 ]] || return 0; sleep 0.05; done; return 1; }
+
+mkdir -p "$RINGBAR_CACHE"
+for _ in 1 2; do (new_entry race) <<<"$counted" >/dev/null 2>&1 & done
+entry=$( (new_entry race) <<<"$counted" 2>/dev/null)
+equal racing_runs_all_get_a_whole_entry whole "$(cat "$entry/b")"
+wait
+equal racing_runs_build_once built "$(cat "$RINGBAR_CACHE/count")"
+equal finished_build_leaves_nothing_half_made '' "$(leftovers)"
+
+fails failed_build_fails new_entry broken <<<"$broken"
+fails failed_build_makes_no_entry test -e "$RINGBAR_CACHE/sysroot-broken"
+equal failed_build_leaves_nothing_half_made '' "$(leftovers)"
+
+# With KILL, no trap can clean up. A session of its own lets the test reach the builder's child as well.
+export -f new_entry
+export ci
+setsid bash -c 'new_entry killed' <<<"$hanging" >/dev/null 2>&1 &
+appears "$RINGBAR_CACHE/pid"
+pkill -KILL --session "$(cat "$RINGBAR_CACHE/pid")"
+wait "$!" || true
+fails killed_build_makes_no_entry test -e "$RINGBAR_CACHE/sysroot-killed"
+equal killed_build_leaves_a_half_made_folder 1 "$(leftovers | wc -l)"
+(new_entry other) <<<'build() { :; }' >/dev/null
+equal next_build_sweeps_it '' "$(leftovers)"
+
+(new_entry stopped) <<<"$stepping" >/dev/null 2>&1 &
+appears "$RINGBAR_CACHE/step"
+kill -TERM "$!"
+status=0
+wait "$!" || status=$?
+equal stopped_build_says_so 143 "$status"
+fails stopped_build_makes_no_entry test -e "$RINGBAR_CACHE/sysroot-stopped"
+equal stopped_build_leaves_nothing_half_made '' "$(leftovers)"
+fails stopped_build_ends_its_step kill -0 "$(cat "$RINGBAR_CACHE/step")"
+
+equal same_contents_give_the_same_key "$(cache_key "$ci/lib.sh" <<<x)" "$(cache_key "$ci/lib.sh" <<<x)"
+fails other_contents_give_another_key test "$(cache_key "$ci/lib.sh" <<<x)" = "$(cache_key "$ci/lib.sh" <<<y)"
+fails too_little_space_is_refused need_space "$RINGBAR_CACHE" 1000000000
+mkdir "$RINGBAR_CACHE/sysroot-old"
+touch -d '40 days ago' "$RINGBAR_CACHE/sysroot-old"
+cache_sweep
+fails entry_unused_for_a_month_goes test -e "$RINGBAR_CACHE/sysroot-old"
+fails entry_in_use_stays test ! -e "$RINGBAR_CACHE/sysroot-race"

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The commands, from options to exit status.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::descendants::Descendants;
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::ktap::Results;
+use crate::kvm_probe;
+use crate::machine::{shell_line, Acceleration};
+use crate::options::{MachineOptions, RunOptions};
+use crate::report::{self, Configuration, Run};
+use crate::run;
+use crate::screen::Screen;
+use crate::shell::{self, ShellEnd};
+use crate::verdict::{Ending, Observed, Verdict};
+use crate::workplace::Workplace;
+
+/// What both commands need, in the order in which it must not go: processes end first.
+struct Stage {
+    place: Workplace,
+    logs: PathBuf,
+    _descendants: Descendants,
+    interrupt: Interrupt,
+}
+
+impl Stage {
+    fn set(options: &MachineOptions) -> Result<Self, Error> {
+        let logs = options.report_dir.join("logs").join(&options.name);
+        fs::create_dir_all(&logs).map_err(|source| Error::File {
+            action: "made",
+            path: logs.clone(),
+            source,
+        })?;
+        Ok(Self {
+            place: Workplace::create()?,
+            logs,
+            _descendants: Descendants::adopt()?,
+            interrupt: Interrupt::watch()?,
+        })
+    }
+}
+
+/// Runs the tests.
+pub(crate) fn run(options: &RunOptions) -> ExitCode {
+    let mut screen = Screen::new();
+    let began = SystemTime::now().duration_since(UNIX_EPOCH);
+    let stage = match Stage::set(&options.machine) {
+        Ok(stage) => stage,
+        Err(error) => return give_up(&screen, &error),
+    };
+    let mut acceleration = None;
+    let observed = match observe(options, &stage, &mut acceleration, &mut screen) {
+        Err(error @ Error::Interrupted { .. }) => {
+            // The logs are worth keeping; that they cannot be kept is not worth more words.
+            let _ = stage.place.keep_logs(&stage.logs);
+            screen.say(&format!("logs: {}", stage.logs.display()));
+            return give_up(&screen, &error);
+        }
+        Err(error) => not_made(&error),
+        Ok(observed) => observed,
+    };
+    let duration = screen.elapsed();
+    let verdict = Verdict::of(&observed);
+    let again = options.rerun_hint.clone();
+    let again = again.unwrap_or_else(|| shell_line(std::env::args_os()));
+    let run = Run {
+        name: options.machine.name.clone(),
+        began: began.map_or(0, |time| time.as_secs()),
+        seconds: duration.as_secs_f64(),
+        good: false,
+        passed: 0,
+        failed: 0,
+        skipped: 0,
+        configuration: configuration(options, acceleration),
+        guest: Vec::new(),
+        programs: Vec::new(),
+        failures: Vec::new(),
+        logs: stage.logs.clone(),
+        again: again.clone(),
+    }
+    .with_findings(&verdict, &observed.results);
+    let written = stage
+        .place
+        .keep_logs(&stage.logs)
+        .and_then(|()| report::write(&options.machine.report_dir, run));
+    let programs = observed.results.programs.len();
+    screen.finish(&verdict, programs, duration, &stage.logs, &again);
+    match written {
+        Err(error) => give_up(&screen, &error),
+        Ok(()) if verdict.is_good() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
+    }
+}
+
+fn observe(
+    options: &RunOptions,
+    stage: &Stage,
+    settled: &mut Option<Acceleration>,
+    screen: &mut Screen,
+) -> Result<Observed, Error> {
+    run::check_inputs(&options.machine)?;
+    let acceleration = kvm_probe::settle(&options.machine, &stage.interrupt, screen)?;
+    *settled = Some(acceleration);
+    run::run(
+        options,
+        acceleration,
+        &stage.place,
+        &stage.interrupt,
+        screen,
+    )
+}
+
+/// A run that could not be made, as the reports have it.
+fn not_made(error: &Error) -> Observed {
+    Observed {
+        ending: Ending::NotMade(error.to_string()),
+        ending_details: Vec::new(),
+        complaints: Vec::new(),
+        complaint_details: Vec::new(),
+        results: Results::default(),
+    }
+}
+
+fn configuration(options: &RunOptions, acceleration: Option<Acceleration>) -> Configuration {
+    let machine = &options.machine;
+    Configuration {
+        accelerator: acceleration.map(|a| a.name().to_owned()),
+        interrupts: machine.interrupts.word().to_owned(),
+        iommu: machine.iommu,
+        memory: machine.memory.to_string(),
+        processors: machine.smp,
+        tests: options.tests.clone(),
+        append: machine.append.clone(),
+    }
+}
+
+/// Gives the user a shell.
+pub(crate) fn shell(options: &MachineOptions) -> ExitCode {
+    let mut screen = Screen::new();
+    let ended = Stage::set(options).and_then(|stage| {
+        run::check_inputs(options)?;
+        let acceleration = kvm_probe::settle(options, &stage.interrupt, &mut screen)?;
+        let ended = shell::run(
+            options,
+            acceleration,
+            &stage.place,
+            &stage.interrupt,
+            &mut screen,
+        );
+        stage.place.keep_logs(&stage.logs)?;
+        ended.map(|ended| (ended, stage.logs.clone()))
+    });
+    let (reason, logs) = match ended {
+        Ok((ShellEnd::Qemu(end), _)) if end.is_good() => return ExitCode::SUCCESS,
+        Ok((ShellEnd::Qemu(end), logs)) => (format!("QEMU ended with {end}"), logs),
+        Ok((ShellEnd::Server(end), logs)) => (format!("the device server ended with {end}"), logs),
+        Err(error) => return give_up(&screen, &error),
+    };
+    screen.say(&format!("ringbar: FAILED: {reason}"));
+    screen.say(&format!("logs:  {}", logs.display()));
+    ExitCode::FAILURE
+}
+
+/// Says why and gives the exit status: that of a shell for signals, else 1.
+fn give_up(screen: &Screen, error: &Error) -> ExitCode {
+    screen.say(&format!("ringbar: FAILED: {error}"));
+    match error {
+        Error::Interrupted { signal } => {
+            let status = signal.checked_add(128).and_then(|s| u8::try_from(s).ok());
+            status.map_or(ExitCode::FAILURE, ExitCode::from)
+        }
+        _ => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Children that do not outlive the runner, even if nothing can tell them.
+#![expect(unsafe_code, reason = "a hook between fork and exec is unsafe")]
+
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use rustix::process::{getpid, getppid, set_parent_process_death_signal, Signal};
+
+/// Has the kernel kill the child when the thread that starts it ends.
+pub(crate) fn die_with_parent(command: &mut Command) {
+    let parent = getpid();
+    let hook = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The parent may have died before the signal was set.
+        if getppid() != Some(parent) {
+            return Err(io::Error::from_raw_os_error(
+                rustix::io::Errno::SRCH.raw_os_error(),
+            ));
+        }
+        Ok(())
+    };
+    // SAFETY: The hook makes two system calls and neither allocates nor takes locks, so it may run
+    // in a child that was forked while other threads ran.
+    unsafe { command.pre_exec(hook) };
+}

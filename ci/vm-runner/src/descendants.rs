@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Processes that children left behind.
+//!
+//! A process that leaves its group escapes a signal to the group. The runner is the "subreaper" of
+//! all its descendants: those whose parent ends become its own children, and it can end them.
+
+use std::collections::HashSet;
+use std::fs;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{
+    getpid, kill_process, set_child_subreaper, waitpid, Pid, Signal, WaitOptions,
+};
+
+use crate::error::Error;
+
+/// How long to try. A killed process goes at once, unless the kernel holds it.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Ends what is left of the children when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Descendants {
+    /// Children that were there before; they are none of ours.
+    foreign: HashSet<i32>,
+}
+
+impl Descendants {
+    /// Makes the runner the parent of all orphans below it.
+    pub(crate) fn adopt() -> Result<Self, Error> {
+        set_child_subreaper(Some(getpid())).map_err(|errno| Error::System {
+            action: "becoming the parent of orphans",
+            source: errno.into(),
+        })?;
+        Ok(Self {
+            foreign: children().into_iter().collect(),
+        })
+    }
+
+    /// Kills the children and their children, until there are none.
+    pub(crate) fn end(&self) {
+        let deadline = Instant::now() + LIMIT;
+        while Instant::now() < deadline {
+            let mut ours = children();
+            ours.retain(|pid| !self.foreign.contains(pid));
+            if ours.is_empty() {
+                return;
+            }
+            for pid in ours.into_iter().filter_map(Pid::from_raw) {
+                // An error means that it ended meanwhile.
+                let _ = kill_process(pid, Signal::KILL);
+                let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+            }
+            sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Descendants {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Numbers of all processes whose parent is this one.
+fn children() -> Vec<i32> {
+    let me = getpid().as_raw_nonzero().get();
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| parent(*pid) == Some(me))
+        .collect()
+}
+
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything, parentheses too; state and parent follow it.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok()
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Why a run could not be made. What a run itself finds wrong is a `verdict::Failure`.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Why a run could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A file that was named is not there.
+    #[error("{what} {} cannot be read: {source}; check the path", path.display())]
+    Input {
+        what: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// A program cannot be started.
+    #[error("{what} {} cannot be started: {source}; {hint}", program.display())]
+    Start {
+        what: &'static str,
+        program: PathBuf,
+        source: io::Error,
+        hint: &'static str,
+    },
+    /// A file or folder of the run's own cannot be made, read or written.
+    #[error("{} cannot be {action}: {source}; check rights and free space", path.display())]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    /// The kernel takes no longer socket paths.
+    #[error(
+        "the socket path {} has {length} bytes, the limit is {limit}; \
+         set TMPDIR to a folder with a shorter name", path.display()
+    )]
+    SocketPath {
+        path: PathBuf,
+        length: usize,
+        limit: usize,
+    },
+    /// The device server ended before it was ready.
+    #[error("the device server ended with {end} before it was ready")]
+    ServerEnded { end: String },
+    /// The device server did not say that it is ready.
+    #[error("the device server did not say \"listening on\" within {} s", limit.as_secs())]
+    ServerSilent { limit: Duration },
+    /// KVM was demanded and runs no guest.
+    #[error("KVM was asked for, but {reason}; use --accel tcg or --accel auto")]
+    Kvm { reason: String },
+    /// A signal told the runner to stop.
+    #[error("interrupted by signal {signal}")]
+    Interrupted { signal: i32 },
+    /// The operating system refused something that always works.
+    #[error("{action} failed: {source}")]
+    System {
+        action: &'static str,
+        source: io::Error,
+    },
+}

@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The tree that the lines of a KTAP stream make.
+
+use std::time::Duration;
+
+use super::line::{self, DirectiveKind, Kind, ResultLine};
+
+/// Diagnostics kept for each test; more are dropped, the log has them all.
+const MAX_DIAGNOSTICS: usize = 100;
+
+/// How a test ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// `ok`.
+    Passed,
+    /// `not ok`, or a directive that says so.
+    Failed,
+    /// Skipped, or known not to work.
+    Skipped,
+    /// Begun, and no result came.
+    Unfinished,
+}
+
+/// A program, a case or a group between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Test {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its number in the stream.
+    pub(crate) number: Option<u64>,
+    /// How it ended.
+    pub(crate) outcome: Outcome,
+    /// The reason that a directive gives.
+    pub(crate) reason: String,
+    /// How many parts it said it would have.
+    pub(crate) planned: Option<u64>,
+    /// Its parts, in order.
+    pub(crate) parts: Vec<Test>,
+    /// Lines that came before its result and were no results.
+    pub(crate) diagnostics: Vec<String>,
+    /// From its beginning to its result; known for programs only.
+    pub(crate) duration: Duration,
+}
+
+impl Test {
+    /// Calls `visit` for each test without parts, with its name as a path below this test.
+    ///
+    /// A test that has no parts is its own case.
+    pub(crate) fn for_each_case<'a>(&'a self, visit: &mut dyn FnMut(String, &'a Test)) {
+        if self.parts.is_empty() {
+            visit(self.name.clone(), self);
+        }
+        for part in &self.parts {
+            part.for_each_case(&mut |path, case| {
+                let path = if part.parts.is_empty() {
+                    path
+                } else {
+                    format!("{}/{path}", part.name)
+                };
+                visit(path, case);
+            });
+        }
+    }
+}
+
+/// What a line changed, for those who watch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// The guest says what it runs on: `# kernel: Linux 7.3`.
+    Fact(String, String),
+    /// A program begins.
+    Started(String),
+    /// A case of the running program has a result.
+    Case,
+    /// A program has its result.
+    Ended(Test),
+    /// The guest gave up.
+    BailedOut(String),
+}
+
+/// All that a stream said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Results {
+    /// Facts in the order in which they came.
+    pub(crate) facts: Vec<(String, String)>,
+    /// How many programs there would be.
+    pub(crate) planned: Option<u64>,
+    /// The programs. The last one may be unfinished.
+    pub(crate) programs: Vec<Test>,
+    /// Why the guest gave up.
+    pub(crate) bail_out: Option<String>,
+}
+
+/// Results of one depth that wait for the result line they belong to.
+#[derive(Debug, Default)]
+struct Level {
+    indent: usize,
+    planned: Option<u64>,
+    tests: Vec<Test>,
+    diagnostics: Vec<String>,
+}
+
+/// Takes lines and builds the tree.
+#[derive(Debug, Default)]
+pub(crate) struct Stream {
+    root: Level,
+    inner: Vec<Level>,
+    facts: Vec<(String, String)>,
+    bail_out: Option<String>,
+    running: Option<String>,
+    began: Duration,
+}
+
+impl Stream {
+    /// Takes a line that arrived `now`, counted from any fixed moment.
+    pub(crate) fn line(&mut self, text: &str, now: Duration) -> Option<Progress> {
+        let line = line::parse(text);
+        match line.kind {
+            Kind::Version => {
+                self.level(line.indent);
+                None
+            }
+            Kind::Plan(count) => {
+                self.level(line.indent).planned = Some(count);
+                None
+            }
+            Kind::Subtest(name) => self.subtest(line.indent, name, now),
+            Kind::Result(result) => self.result(line.indent, &result, now),
+            Kind::BailOut(reason) => {
+                self.bail_out.get_or_insert_with(|| reason.to_owned());
+                Some(Progress::BailedOut(reason.to_owned()))
+            }
+            Kind::Comment(text) => self.comment(line.indent, text),
+            Kind::Other("") => None,
+            Kind::Other(text) => {
+                self.diagnostic(text);
+                None
+            }
+        }
+    }
+
+    /// The program that runs now, and how many results it has given.
+    pub(crate) fn running(&self) -> Option<(&str, usize)> {
+        let results = self.inner.iter().map(|level| level.tests.len()).sum();
+        self.running.as_deref().map(|name| (name, results))
+    }
+
+    /// The program that ended last.
+    pub(crate) fn ended(&self) -> Option<&str> {
+        self.root.tests.last().map(|test| test.name.as_str())
+    }
+
+    /// Whether all planned programs have ended.
+    pub(crate) fn is_complete(&self) -> bool {
+        let ended = u64::try_from(self.root.tests.len()).ok();
+        ended.is_some() && ended == self.root.planned
+    }
+
+    /// Ends the stream. A program without a result becomes an unfinished one.
+    pub(crate) fn finish(mut self, now: Duration) -> Results {
+        let name = self.running.take();
+        if name.is_some() || !self.inner.is_empty() {
+            let parts = self.take_parts(0);
+            self.root.tests.push(Test {
+                name: name.unwrap_or_default(),
+                number: None,
+                outcome: Outcome::Unfinished,
+                reason: String::new(),
+                planned: parts.planned,
+                parts: parts.tests,
+                diagnostics: parts.diagnostics,
+                duration: now.saturating_sub(self.began),
+            });
+        }
+        Results {
+            facts: self.facts,
+            planned: self.root.planned,
+            programs: self.root.tests,
+            bail_out: self.bail_out,
+        }
+    }
+
+    /// The level of this indentation, made if there is none. Deeper ones stay open.
+    fn level(&mut self, indent: usize) -> &mut Level {
+        if indent == 0 {
+            return &mut self.root;
+        }
+        let place = self.inner.partition_point(|level| level.indent < indent);
+        let exists = self.inner.get(place).is_some_and(|l| l.indent == indent);
+        if !exists {
+            let level = Level {
+                indent,
+                ..Level::default()
+            };
+            self.inner.insert(place, level);
+        }
+        self.inner.get_mut(place).unwrap_or(&mut self.root)
+    }
+
+    /// Closes all levels deeper than `indent`; they are the parts of one test.
+    ///
+    /// A level that no result of its own closed is kept with the results of the next one, so that
+    /// nothing that failed is lost.
+    fn take_parts(&mut self, indent: usize) -> Level {
+        let place = self.inner.partition_point(|level| level.indent <= indent);
+        let mut levels = self.inner.split_off(place).into_iter();
+        let mut parts = levels.next().unwrap_or_default();
+        for level in levels {
+            parts.tests.extend(level.tests);
+            parts.diagnostics.extend(level.diagnostics);
+        }
+        parts
+    }
+
+    fn subtest(&mut self, indent: usize, name: &str, now: Duration) -> Option<Progress> {
+        let first = self.running.is_none();
+        if !first && indent > 0 {
+            return None;
+        }
+        self.running = Some(name.to_owned());
+        self.began = now;
+        Some(Progress::Started(name.to_owned()))
+    }
+
+    fn result(&mut self, indent: usize, line: &ResultLine<'_>, now: Duration) -> Option<Progress> {
+        let parts = self.take_parts(indent);
+        let level = self.level(indent);
+        let mut diagnostics = std::mem::take(&mut level.diagnostics);
+        diagnostics.extend(parts.diagnostics);
+        let mut test = Test {
+            name: line.name.to_owned(),
+            number: line.number,
+            outcome: outcome(line),
+            reason: line.directive.as_ref().map_or("", |d| d.reason).to_owned(),
+            planned: parts.planned,
+            parts: parts.tests,
+            diagnostics,
+            duration: Duration::ZERO,
+        };
+        if indent > 0 {
+            level.tests.push(test);
+            return Some(Progress::Case);
+        }
+        test.duration = now.saturating_sub(self.began);
+        self.began = now;
+        self.running = None;
+        self.root.tests.push(test.clone());
+        Some(Progress::Ended(test))
+    }
+
+    fn comment(&mut self, indent: usize, text: &str) -> Option<Progress> {
+        let before_programs =
+            self.running.is_none() && self.inner.is_empty() && self.root.tests.is_empty();
+        let fact = text.split_once(": ").filter(|(key, _)| {
+            indent == 0 && before_programs && key.chars().all(|c| c.is_ascii_lowercase())
+        });
+        let Some((key, value)) = fact else {
+            self.diagnostic(text);
+            return None;
+        };
+        let fact = (key.to_owned(), value.trim().to_owned());
+        self.facts.push(fact.clone());
+        Some(Progress::Fact(fact.0, fact.1))
+    }
+
+    /// Keeps a line for the next result of the innermost level.
+    fn diagnostic(&mut self, text: &str) {
+        let level = self.inner.last_mut().unwrap_or(&mut self.root);
+        if level.diagnostics.len() < MAX_DIAGNOSTICS {
+            level.diagnostics.push(text.to_owned());
+        }
+    }
+}
+
+/// `not ok` is a failure, whatever else is said, but where the failure was foretold.
+fn outcome(line: &ResultLine<'_>) -> Outcome {
+    match (line.ok, line.directive.as_ref().map(|d| d.kind)) {
+        (_, Some(DirectiveKind::Timeout | DirectiveKind::Error)) => Outcome::Failed,
+        (_, Some(DirectiveKind::Todo | DirectiveKind::ExpectedFailure)) => Outcome::Skipped,
+        (true, Some(DirectiveKind::Skip)) => Outcome::Skipped,
+        (false, _) => Outcome::Failed,
+        (true, None) => Outcome::Passed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Feeds lines that arrive a second apart.
+    fn read(text: &str) -> Results {
+        let mut stream = Stream::default();
+        let mut now = 0;
+        for line in text.lines() {
+            now += 1;
+            stream.line(line, Duration::from_secs(now));
+        }
+        stream.finish(Duration::from_secs(now))
+    }
+
+    fn names(tests: &[Test]) -> Vec<&str> {
+        tests.iter().map(|test| test.name.as_str()).collect()
+    }
+
+    const TWO_PROGRAMS: &str = "KTAP version 1\r
+# kernel: Linux 7.3.4+deb13-amd64\r
+# device: 0000:01:00.0 1af4:10f0, interface 1.0\r
+1..2\r
+# Subtest: poke\r
+    KTAP version 1\r
+    1..3\r
+    ok 1 ident_reads_magic\r
+    # expected 1, got 2\r
+    not ok 2 scratch_keeps_value\r
+    ok 3 foo # SKIP no reason\r
+not ok 1 poke\r
+# Subtest: dma\r
+  1..1\r
+  ok 1 pattern_is_seen\r
+ok 2 dma\r
+";
+
+    #[test]
+    fn programs_come_in_order_with_their_cases() {
+        let results = read(TWO_PROGRAMS);
+
+        assert_eq!(names(&results.programs), ["poke", "dma"]);
+        assert_eq!(
+            names(&results.programs[0].parts),
+            ["ident_reads_magic", "scratch_keeps_value", "foo"]
+        );
+    }
+
+    #[test]
+    fn plans_belong_to_their_levels() {
+        let results = read(TWO_PROGRAMS);
+
+        assert_eq!(results.planned, Some(2));
+        assert_eq!(results.programs[0].planned, Some(3));
+        assert_eq!(results.programs[1].planned, Some(1));
+    }
+
+    #[test]
+    fn outcomes_are_told_apart() {
+        let results = read(TWO_PROGRAMS);
+
+        let outcomes: Vec<_> = results.programs[0]
+            .parts
+            .iter()
+            .map(|case| case.outcome)
+            .collect();
+        assert_eq!(
+            outcomes,
+            [Outcome::Passed, Outcome::Failed, Outcome::Skipped]
+        );
+    }
+
+    #[test]
+    fn diagnostics_belong_to_the_result_that_follows() {
+        let results = read(TWO_PROGRAMS);
+
+        assert!(results.programs[0].parts[0].diagnostics.is_empty());
+        assert_eq!(
+            results.programs[0].parts[1].diagnostics,
+            ["expected 1, got 2"]
+        );
+    }
+
+    #[test]
+    fn facts_stand_before_the_programs() {
+        let results = read(TWO_PROGRAMS);
+
+        assert_eq!(
+            results.facts[0],
+            ("kernel".into(), "Linux 7.3.4+deb13-amd64".into())
+        );
+        assert_eq!(results.facts.len(), 2);
+    }
+
+    #[test]
+    fn program_takes_from_its_subtest_line_to_its_result() {
+        let results = read(TWO_PROGRAMS);
+
+        assert_eq!(results.programs[0].duration, Duration::from_secs(7));
+    }
+
+    #[test]
+    fn program_without_a_result_is_unfinished() {
+        let results = read("1..2\n# Subtest: dma\n    1..3\n    ok 1 a\n");
+
+        assert_eq!(results.programs[0].name, "dma");
+        assert_eq!(results.programs[0].outcome, Outcome::Unfinished);
+        assert_eq!(results.programs[0].planned, Some(3));
+        assert_eq!(names(&results.programs[0].parts), ["a"]);
+    }
+
+    #[test]
+    fn deeper_levels_become_parts_of_parts() {
+        let results = read("1..1\n  1..1\n    1..2\n    ok 1 a\n    ok 2 b\n  ok 1 g\nok 1 p\n");
+
+        let mut cases = Vec::new();
+        results.programs[0].for_each_case(&mut |path, _| cases.push(path));
+        assert_eq!(cases, ["g/a", "g/b"]);
+    }
+
+    #[test]
+    fn failure_in_a_level_that_nothing_closed_is_kept() {
+        let results = read("1..1\n  ok 1 a\n      not ok 1 b\nok 1 p\n");
+
+        assert_eq!(names(&results.programs[0].parts), ["a", "b"]);
+    }
+
+    #[test]
+    fn program_without_cases_is_its_own_case() {
+        let results = read("1..1\nok 1 p\n");
+
+        let mut cases = Vec::new();
+        results.programs[0].for_each_case(&mut |path, _| cases.push(path));
+        assert_eq!(cases, ["p"]);
+    }
+
+    #[test]
+    fn bail_out_keeps_the_first_reason() {
+        let results = read("KTAP version 1\nBail out! no module\nBail out! again\n");
+
+        assert_eq!(results.bail_out.as_deref(), Some("no module"));
+    }
+
+    #[test]
+    fn foretold_failure_counts_as_skipped() {
+        let results = read("1..2\nnot ok 1 a # TODO later\nnot ok 2 b # XFAIL\n");
+
+        assert_eq!(results.programs[0].outcome, Outcome::Skipped);
+        assert_eq!(results.programs[0].reason, "later");
+        assert_eq!(results.programs[1].outcome, Outcome::Skipped);
+    }
+
+    #[test]
+    fn skipping_does_not_hide_a_failure() {
+        let results = read("1..2\nnot ok 1 a # SKIP\nok 2 b # TIMEOUT\n");
+
+        assert_eq!(results.programs[0].outcome, Outcome::Failed);
+        assert_eq!(results.programs[1].outcome, Outcome::Failed);
+    }
+
+    #[test]
+    fn running_program_is_known_with_its_results() {
+        let mut stream = Stream::default();
+        stream.line("# Subtest: dma", Duration::ZERO);
+        stream.line("    ok 1 a", Duration::ZERO);
+
+        assert_eq!(stream.running(), Some(("dma", 1)));
+    }
+
+    #[test]
+    fn diagnostics_are_bounded() {
+        let text = format!("{}not ok 1 a\n", "# x\n".repeat(5000));
+
+        let results = read(&format!("# Subtest: a\n{text}"));
+
+        assert_eq!(results.programs[0].diagnostics.len(), MAX_DIAGNOSTICS);
+    }
+
+    /// Lines that are likely to meet each other in a broken stream.
+    fn any_line() -> impl Strategy<Value = String> {
+        let body = prop_oneof![
+            Just("KTAP version 1".to_owned()),
+            Just("1..3".to_owned()),
+            Just("# Subtest: x".to_owned()),
+            Just("# note".to_owned()),
+            Just("ok 1 a".to_owned()),
+            Just("not ok 2 failing".to_owned()),
+            Just("Bail out!".to_owned()),
+            any::<String>(),
+        ];
+        (0usize..80, body).prop_map(|(indent, body)| format!("{}{body}", " ".repeat(indent)))
+    }
+
+    fn failed_cases(results: &Results) -> usize {
+        fn count(test: &Test) -> usize {
+            usize::from(test.name == "failing") + test.parts.iter().map(count).sum::<usize>()
+        }
+        results.programs.iter().map(count).sum()
+    }
+
+    proptest! {
+        #[test]
+        fn any_lines_make_a_tree_that_loses_no_failure(
+            lines in proptest::collection::vec(any_line(), 0..60),
+        ) {
+            let failing = lines.iter().filter(|l| l.trim() == "not ok 2 failing").count();
+
+            let results = read(&lines.join("\n"));
+
+            prop_assert_eq!(failed_cases(&results), failing);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The command line.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Starts the ringbar device server and QEMU, watches both, and reports what the guest found.
+///
+/// Exit status: 0 if all is well, 1 if anything failed, 2 if the command line is wrong, 128 + n
+/// after signal n (130 after Ctrl-C).
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub(crate) struct Options {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Boots, runs the guest's test programs and says what happened.
+    Run(RunOptions),
+    /// Boots to a shell on this terminal. Ctrl-A x ends QEMU.
+    Shell(ShellOptions),
+}
+
+/// The machine and what runs in it.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MachineOptions {
+    /// The device server's program.
+    #[arg(long, value_name = "BIN")]
+    pub(crate) server: PathBuf,
+    /// QEMU, or a script that runs it with the arguments it gets.
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) qemu: PathBuf,
+    /// Image of the guest's kernel.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kernel: PathBuf,
+    /// The guest's initramfs.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) initrd: PathBuf,
+    /// How QEMU runs the guest. `auto` boots the kernel under KVM and takes TCG if that fails.
+    #[arg(long, value_enum, default_value_t = Accelerator::Tcg)]
+    pub(crate) accel: Accelerator,
+    /// Interrupts that the device offers.
+    #[arg(long, value_enum, default_value_t = Interrupts::Msix)]
+    pub(crate) interrupts: Interrupts,
+    /// Gives the guest an IOMMU and tells its kernel to use it.
+    #[arg(long)]
+    pub(crate) iommu: bool,
+    /// The guest's memory, in M or G.
+    #[arg(long, value_name = "SIZE", default_value = "512M")]
+    pub(crate) memory: Memory,
+    /// The guest's processors, at least 2.
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = processors)]
+    pub(crate) smp: u32,
+    /// Folder for reports and logs.
+    #[arg(long, value_name = "DIR", default_value = "build/report")]
+    pub(crate) report_dir: PathBuf,
+    /// More words for the guest kernel's command line.
+    #[arg(
+        long,
+        value_name = "STRING",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
+    pub(crate) append: String,
+    /// Name of this configuration, in reports and for its folder of logs.
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = name)]
+    pub(crate) name: String,
+    /// An argument for the device server; may be given more than once.
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub(crate) server_arg: Vec<String>,
+}
+
+/// Options of `run`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunOptions {
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+    /// Test programs to run, separated by commas, or `all`.
+    #[arg(long, value_name = "NAMES", default_value = "all", value_parser = tests)]
+    pub(crate) tests: String,
+    /// Longest time for the whole run, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    pub(crate) timeout: Duration,
+    /// Command to print as the one that repeats the run; by default this very command line.
+    #[arg(long, value_name = "STRING")]
+    pub(crate) rerun_hint: Option<String>,
+}
+
+/// Options of `shell`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ShellOptions {
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+}
+
+/// How QEMU runs the guest's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Accelerator {
+    /// Translates it; works everywhere.
+    Tcg,
+    /// Hardware; fails where that does not work.
+    Kvm,
+    /// KVM where it runs the kernel, else TCG.
+    Auto,
+}
+
+/// Interrupts that the device offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Interrupts {
+    /// MSI-X, several vectors.
+    Msix,
+    /// MSI, which survives hot unplug in QEMU 11.1.
+    Msi,
+}
+
+impl Interrupts {
+    /// The word for it on command lines.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Msix => "msix",
+            Self::Msi => "msi",
+        }
+    }
+}
+
+/// An amount of memory in MiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Memory(u32);
+
+impl FromStr for Memory {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let size = match text.strip_suffix('G') {
+            Some(number) => number.parse().ok().and_then(|n: u32| n.checked_mul(1024)),
+            None => text.strip_suffix('M').and_then(|n| n.parse().ok()),
+        };
+        match size {
+            Some(size) if size >= 128 => Ok(Self(size)),
+            Some(_) => Err("the guest needs at least 128M".to_owned()),
+            None => Err("write a number with M or G after it, as in 512M".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}M", self.0)
+    }
+}
+
+fn processors(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0 | 1) => Err(
+            "at least 2: with one processor TCG turns locked instructions into plain ones, so the \
+             guest's fences would not order anything against the device server"
+                .to_owned(),
+        ),
+        Ok(count) => Ok(count),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 second".to_owned()),
+        Ok(count) => Ok(Duration::from_secs(count)),
+        Err(error) => Err(format!("{error}; write whole seconds")),
+    }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if text.is_empty() || text.starts_with('.') || !text.chars().all(plain) {
+        return Err("letters, digits, '-', '_' and '.' only; it names a folder".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn tests(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    if text
+        .split(',')
+        .any(|name| name.is_empty() || !name.chars().all(plain))
+    {
+        return Err("names with letters, digits, '-' and '_', separated by commas".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn command_line_definition_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn one_processor_is_refused_with_the_reason() {
+        let error = processors("1").expect_err("refused");
+
+        assert!(error.contains("fences"), "{error}");
+    }
+
+    #[test]
+    fn memory_is_read_in_megabytes_and_gigabytes() {
+        assert_eq!("512M".parse(), Ok(Memory(512)));
+        assert_eq!("2G".parse(), Ok(Memory(2048)));
+    }
+
+    #[test]
+    fn memory_without_a_unit_is_refused() {
+        assert!("512".parse::<Memory>().is_err());
+    }
+
+    #[test]
+    fn memory_that_overflows_is_refused() {
+        assert!("4294967295G".parse::<Memory>().is_err());
+    }
+
+    #[test]
+    fn name_that_leaves_the_folder_is_refused() {
+        assert!(name("../x").is_err());
+        assert!(name("..").is_err());
+        assert!(name("").is_err());
+    }
+
+    #[test]
+    fn tests_that_would_add_kernel_words_are_refused() {
+        assert!(tests("poke init=/bin/sh").is_err());
+        assert!(tests("poke,").is_err());
+    }
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! One run: the loop that watches the server, QEMU and what the guest says.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::console::{self, Complaint};
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::ktap::{Progress, Stream};
+use crate::machine::{shell_line, Acceleration, Console, Machine};
+use crate::options::{MachineOptions, RunOptions};
+use crate::process::{End, Process};
+use crate::screen::Screen;
+use crate::server;
+use crate::tail::Tail;
+use crate::verdict::{Ending, Observed, Stage};
+use crate::workplace::Workplace;
+
+/// Time between two looks.
+const STEP: Duration = Duration::from_millis(10);
+/// How long the server may stay when QEMU has gone, as it sees that at once.
+const SERVER_STAYS: Duration = Duration::from_secs(5);
+/// How long QEMU may stay when the server has ended well: both end at the same time.
+const QEMU_STAYS: Duration = Duration::from_secs(1);
+/// How long the guest may go on after a fatal complaint: enough to print the trace.
+const AFTER_FATAL: Duration = Duration::from_secs(2);
+/// How long the guest may take to power off after it gave up.
+const AFTER_BAIL_OUT: Duration = Duration::from_secs(5);
+/// How long a process may take to end when it is asked to.
+const GRACE: Duration = Duration::from_secs(1);
+/// Console lines kept from the first complaint on.
+const COMPLAINT_LINES: usize = 40;
+
+/// Starts everything and watches it until the end.
+pub(crate) fn run(
+    options: &RunOptions,
+    acceleration: Acceleration,
+    place: &Workplace,
+    interrupt: &Interrupt,
+    screen: &mut Screen,
+) -> Result<Observed, Error> {
+    let began = Instant::now();
+    let mut logs = Logs::create(place)?;
+    screen.booting(acceleration);
+    let server = server::start(&options.machine, place, &mut logs.server, interrupt);
+    let server = server.inspect_err(|_| screen.details(&logs.server.last_lines()))?;
+    let console = Console::File(place.file("console.log"));
+    let task = format!("ringbar.tests={}", options.tests);
+    let machine = machine(&options.machine, acceleration, place, task, console);
+    let mut command = qemu(&options.machine, &machine, place)?;
+    let qemu = Process::start(&mut command, &place.append("qemu.log")?)
+        .map_err(|source| qemu_missing(&options.machine, source))?;
+    Watch {
+        limit: options.timeout,
+        began,
+        qemu,
+        server,
+        logs,
+        stream: Stream::default(),
+        kernel_started: false,
+        complaints: Vec::new(),
+        complaint_lines: Vec::new(),
+        first_end: None,
+        stop_at: None,
+    }
+    .watch(interrupt, screen)
+}
+
+/// Checks that the guest's files can be read.
+pub(crate) fn check_inputs(options: &MachineOptions) -> Result<(), Error> {
+    for (what, path) in [
+        ("the guest kernel", &options.kernel),
+        ("the initramfs", &options.initrd),
+    ] {
+        fs::File::open(path).map_err(|source| Error::Input {
+            what,
+            path: path.clone(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+/// The machine that the options describe.
+pub(crate) fn machine(
+    options: &MachineOptions,
+    acceleration: Acceleration,
+    place: &Workplace,
+    task: String,
+    console: Console,
+) -> Machine {
+    Machine {
+        acceleration,
+        memory: options.memory,
+        processors: options.smp,
+        iommu: options.iommu,
+        kernel: options.kernel.clone(),
+        initrd: options.initrd.clone(),
+        task,
+        append: options.append.clone(),
+        console,
+        results: place.file("results.ktap"),
+        socket: place.socket(),
+    }
+}
+
+/// QEMU's command, noted in the logs.
+pub(crate) fn qemu(
+    options: &MachineOptions,
+    machine: &Machine,
+    place: &Workplace,
+) -> Result<Command, Error> {
+    let arguments = machine.arguments();
+    let words = std::iter::once(options.qemu.clone().into()).chain(arguments.iter().cloned());
+    let path = place.file("qemu-command.txt");
+    fs::write(&path, shell_line(words) + "\n").map_err(|source| Error::File {
+        action: "written",
+        path,
+        source,
+    })?;
+    let mut command = Command::new(&options.qemu);
+    command.args(arguments);
+    Ok(command)
+}
+
+/// The error for a QEMU that does not start.
+pub(crate) fn qemu_missing(options: &MachineOptions, source: std::io::Error) -> Error {
+    Error::Start {
+        what: "QEMU",
+        program: options.qemu.clone(),
+        source,
+        hint: "install it, or give its path with --qemu",
+    }
+}
+
+/// All that the processes write.
+struct Logs {
+    console: Tail,
+    results: Tail,
+    server: Tail,
+    qemu: Tail,
+}
+
+impl Logs {
+    fn create(place: &Workplace) -> Result<Self, Error> {
+        let follow = |name: &str| -> Result<Tail, Error> {
+            let path: &Path = &place.file(name);
+            Tail::create(path)
+        };
+        Ok(Self {
+            console: follow("console.log")?,
+            results: follow("results.ktap")?,
+            server: follow("server.log")?,
+            qemu: follow("qemu.log")?,
+        })
+    }
+}
+
+/// Which process ended first, and when that was seen.
+#[derive(Clone, Copy)]
+struct FirstEnd {
+    server: bool,
+    at: Instant,
+}
+
+/// The state of a run. QEMU stands before the server, so that it also ends first.
+struct Watch {
+    limit: Duration,
+    began: Instant,
+    qemu: Process,
+    server: Process,
+    logs: Logs,
+    stream: Stream,
+    kernel_started: bool,
+    complaints: Vec<Complaint>,
+    complaint_lines: Vec<String>,
+    first_end: Option<FirstEnd>,
+    stop_at: Option<Instant>,
+}
+
+impl Watch {
+    fn watch(mut self, interrupt: &Interrupt, screen: &mut Screen) -> Result<Observed, Error> {
+        let ending = loop {
+            interrupt.check()?;
+            // Before the logs are read, so that nothing is missed that was written before the end.
+            let qemu_end = self.qemu.end();
+            let server_end = self.server.end();
+            self.read(screen)?;
+            if let Some(ending) = self.ending(qemu_end, server_end) {
+                break ending;
+            }
+            screen.tick(self.stream.running());
+            sleep(STEP);
+        };
+        let ending_details = self.details(&ending);
+        self.qemu.stop(GRACE);
+        self.server.stop(GRACE);
+        self.read_rest(screen)?;
+        Ok(Observed {
+            ending,
+            ending_details,
+            complaints: self.complaints,
+            complaint_details: self.complaint_lines,
+            results: self.stream.finish(self.began.elapsed()),
+        })
+    }
+
+    fn read(&mut self, screen: &mut Screen) -> Result<(), Error> {
+        let console = self.logs.console.read()?;
+        let results = self.logs.results.read()?;
+        self.logs.server.read()?;
+        self.logs.qemu.read()?;
+        self.take(&console, &results, screen);
+        Ok(())
+    }
+
+    fn read_rest(&mut self, screen: &mut Screen) -> Result<(), Error> {
+        let console = self.logs.console.finish()?;
+        let results = self.logs.results.finish()?;
+        self.take(&console, &results, screen);
+        Ok(())
+    }
+
+    fn take(&mut self, console: &[String], results: &[String], screen: &mut Screen) {
+        for line in console {
+            self.console_line(line, screen);
+        }
+        for line in results {
+            let progress = self.stream.line(line, self.began.elapsed());
+            if let Some(Progress::BailedOut(_)) = progress {
+                self.stop_within(AFTER_BAIL_OUT);
+            }
+            screen.progress(progress.as_ref());
+        }
+    }
+
+    fn console_line(&mut self, line: &str, screen: &mut Screen) {
+        self.kernel_started |= console::kernel_started(line);
+        if let Some(complaint) = console::examine(line) {
+            screen.complaint(&complaint);
+            if complaint.fatal {
+                self.stop_within(AFTER_FATAL);
+            }
+            self.complaints.push(complaint);
+        }
+        if !self.complaints.is_empty() && self.complaint_lines.len() < COMPLAINT_LINES {
+            self.complaint_lines.push(line.to_owned());
+        }
+    }
+
+    fn stop_within(&mut self, time: Duration) {
+        let at = Instant::now() + time;
+        self.stop_at = Some(self.stop_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Whether it is over, and why.
+    fn ending(&mut self, qemu: Option<End>, server: Option<End>) -> Option<Ending> {
+        let stage = self.stage();
+        if qemu.is_none() && server.is_none() {
+            return self.out_of_time(stage);
+        }
+        let first = *self.first_end.get_or_insert(FirstEnd {
+            server: server.is_some(),
+            at: Instant::now(),
+        });
+        let waited = first.at.elapsed();
+        match (qemu, server) {
+            (Some(qemu), _) if !first.server && !qemu.is_good() => {
+                Some(Ending::QemuFailed { end: qemu, stage })
+            }
+            (_, Some(server)) if !server.is_good() => {
+                Some(Ending::ServerDied { end: server, stage })
+            }
+            (Some(qemu), Some(_)) if !qemu.is_good() => {
+                Some(Ending::QemuFailed { end: qemu, stage })
+            }
+            (Some(_), Some(_)) => Some(Ending::PoweredOff),
+            (None, Some(server)) => {
+                (waited > QEMU_STAYS).then_some(Ending::ServerDied { end: server, stage })
+            }
+            (_, None) => (waited > SERVER_STAYS).then_some(Ending::ServerStuck {
+                limit: SERVER_STAYS,
+            }),
+        }
+    }
+
+    fn out_of_time(&self, stage: Stage) -> Option<Ending> {
+        if self.stop_at.is_some_and(|at| Instant::now() >= at) {
+            return Some(Ending::Stopped { stage });
+        }
+        (self.began.elapsed() >= self.limit).then_some(Ending::TimeLimit {
+            limit: self.limit,
+            stage,
+        })
+    }
+
+    fn stage(&self) -> Stage {
+        if let Some((program, results)) = self.stream.running() {
+            let program = program.to_owned();
+            return Stage::Running { program, results };
+        }
+        match self.stream.ended() {
+            Some(_) if self.stream.is_complete() => Stage::Done,
+            Some(program) => Stage::After {
+                program: program.to_owned(),
+            },
+            None if self.kernel_started => Stage::Booting,
+            None => Stage::NoKernel,
+        }
+    }
+
+    /// The last lines of the log that tells most.
+    fn details(&self, ending: &Ending) -> Vec<String> {
+        let (name, log) = match ending {
+            Ending::ServerDied { .. } | Ending::ServerStuck { .. } => {
+                ("server.log", &self.logs.server)
+            }
+            Ending::QemuFailed { .. } => ("qemu.log", &self.logs.qemu),
+            Ending::TimeLimit { .. } => ("console.log", &self.logs.console),
+            Ending::PoweredOff | Ending::Stopped { .. } | Ending::NotMade(_) => return Vec::new(),
+        };
+        let lines = log.last_lines();
+        if lines.is_empty() {
+            return vec![format!("{name} is empty")];
+        }
+        let heading = format!("the end of {name}:");
+        std::iter::once(heading).chain(lines).collect()
+    }
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What people see: on standard error, so that standard output has the one line for tools.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use ::console::Style;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::console::Complaint;
+use crate::ktap::{Outcome, Progress, Test};
+use crate::machine::Acceleration;
+use crate::verdict::{Failure, Verdict};
+
+/// Diagnostics of a failed case that are shown; the logs have them all.
+const SHOWN_DIAGNOSTICS: usize = 20;
+
+/// The terminal, or whatever standard error is.
+pub(crate) struct Screen {
+    began: Instant,
+    status: ProgressBar,
+    doing: String,
+    good: Style,
+    bad: Style,
+    dim: Style,
+}
+
+impl Screen {
+    /// Begins to count the time.
+    pub(crate) fn new() -> Self {
+        let status = ProgressBar::new_spinner();
+        if !io::stderr().is_terminal() {
+            status.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            status.set_style(style);
+        }
+        Self {
+            began: Instant::now(),
+            status,
+            doing: String::new(),
+            good: Style::new().for_stderr().green(),
+            bad: Style::new().for_stderr().red().bold(),
+            dim: Style::new().for_stderr().dim(),
+        }
+    }
+
+    /// Time since the beginning.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// A remark.
+    pub(crate) fn note(&self, text: &str) {
+        self.say(&self.dim.apply_to(printable(text)).to_string());
+    }
+
+    /// The machine starts.
+    pub(crate) fn booting(&mut self, acceleration: Acceleration) {
+        self.doing = format!("booting ({})…", acceleration.name());
+        self.say(&self.doing);
+    }
+
+    /// Shows what goes on, with the time.
+    pub(crate) fn tick(&mut self, running: Option<(&str, usize)>) {
+        if self.status.is_hidden() {
+            return;
+        }
+        let doing = match running {
+            Some((program, results)) => format!("{program}: {}", plural(results, "result")),
+            None => self.doing.clone(),
+        };
+        let seconds = self.began.elapsed().as_secs();
+        self.status
+            .set_message(format!("{}  {seconds} s", printable(&doing)));
+        self.status.tick();
+    }
+
+    /// The guest said something.
+    pub(crate) fn progress(&mut self, progress: Option<&Progress>) {
+        match progress {
+            Some(Progress::Fact(key, value)) => {
+                self.say(&format!("{:<8}{}", printable(key), printable(value)));
+            }
+            Some(Progress::Ended(test)) => {
+                self.doing = "waiting for the guest".to_owned();
+                self.program(test);
+            }
+            Some(Progress::BailedOut(reason)) => {
+                let text = format!("the guest gave up: {}", printable(reason));
+                self.say(&self.bad.apply_to(text).to_string());
+            }
+            Some(Progress::Started(_) | Progress::Case) | None => (),
+        }
+    }
+
+    /// The kernel complained.
+    pub(crate) fn complaint(&self, complaint: &Complaint) {
+        let text = format!("{}: {}", complaint.what, printable(&complaint.line));
+        self.say(&self.bad.apply_to(text).to_string());
+    }
+
+    /// Lines that tell more about something.
+    pub(crate) fn details(&self, lines: &[String]) {
+        for line in lines {
+            self.say(&format!("    {}", printable(line)));
+        }
+    }
+
+    /// The end of a run: one line for tools, then the words for people.
+    pub(crate) fn finish(
+        &mut self,
+        verdict: &Verdict,
+        programs: usize,
+        duration: Duration,
+        logs: &Path,
+        rerun: &str,
+    ) {
+        self.status.finish_and_clear();
+        for (place, failure) in verdict.failures.iter().enumerate() {
+            self.failure(failure, place == 0);
+        }
+        let (passed, skipped) = (verdict.passed, verdict.skipped);
+        let failed = verdict.failures.len();
+        // A reader that went away is no reason to fail.
+        let _ = writeln!(
+            io::stdout(),
+            "{passed} passed, {failed} failed, {skipped} skipped"
+        );
+        let seconds = duration.as_secs_f64();
+        let Some(first) = verdict.failures.first() else {
+            let skipped = match skipped {
+                0 => String::new(),
+                count => format!(", {count} skipped"),
+            };
+            let programs = plural(programs, "program");
+            let cases = plural(passed, "case");
+            let text = format!("{programs}, {cases} passed{skipped} in {seconds:.1} s");
+            self.say(&format!("ringbar: {}", self.good.apply_to(text)));
+            return;
+        };
+        let more = match failed {
+            1 => String::new(),
+            count => format!(" (and {} more)", count - 1),
+        };
+        let text = format!("FAILED: {}{more}", printable(&first.message));
+        self.say(&format!("ringbar: {}", self.bad.apply_to(text)));
+        self.say(&format!("logs:  {}", logs.display()));
+        self.say(&format!("again: {rerun}"));
+    }
+
+    fn program(&self, test: &Test) {
+        let mut cases = Vec::new();
+        test.for_each_case(&mut |path, case| cases.push((path, case)));
+        let count = |outcome| cases.iter().filter(|(_, c)| c.outcome == outcome).count();
+        let failed = count(Outcome::Failed);
+        let skipped = match count(Outcome::Skipped) {
+            0 => String::new(),
+            count => format!(", {count} skipped"),
+        };
+        let total = match failed {
+            0 => plural(cases.len(), "case"),
+            count => format!("{count} of {} failed", plural(cases.len(), "case")),
+        };
+        let mark = if failed > 0 || test.outcome == Outcome::Failed {
+            self.bad.apply_to("✗")
+        } else {
+            self.good.apply_to("✓")
+        };
+        let seconds = test.duration.as_secs_f64();
+        let name = printable(&test.name);
+        self.say(&format!(
+            "{mark} {name:<20} {total}{skipped}, {seconds:.1} s"
+        ));
+        for (path, case) in cases {
+            if case.outcome == Outcome::Failed {
+                self.failed_case(&path, case);
+            }
+        }
+    }
+
+    fn failed_case(&self, path: &str, case: &Test) {
+        let mark = self.bad.apply_to("✗");
+        self.say(&format!("  {mark} {}", printable(path)));
+        let shown = case.diagnostics.len().min(SHOWN_DIAGNOSTICS);
+        self.details(case.diagnostics.get(..shown).unwrap_or_default());
+    }
+
+    /// Cases were shown when they failed; what has no details is said in one line below.
+    fn failure(&self, failure: &Failure, is_headline: bool) {
+        if failure.kind == "case" || (is_headline && failure.details.is_empty()) {
+            return;
+        }
+        let mark = self.bad.apply_to("✗");
+        self.say(&format!("{mark} {}", printable(&failure.message)));
+        self.details(&failure.details);
+    }
+
+    /// Prints a line of text above the status line.
+    pub(crate) fn say(&self, line: &str) {
+        self.status.suspend(|| {
+            // A reader that went away is no reason to fail.
+            let _ = writeln!(io::stderr(), "{line}");
+        });
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.status.finish_and_clear();
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+/// What the guest says must not steer the terminal.
+fn printable(text: &str) -> String {
+    let visible = |c: char| match c {
+        '\t' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(visible).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_of_the_guest_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\x1b[2Jb\tc"), "a\u{fffd}[2Jb c");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!(plural(1, "case"), "1 case");
+        assert_eq!(plural(0, "case"), "0 cases");
+    }
+}

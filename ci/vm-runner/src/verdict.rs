@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What a run means: pure, from what was seen to what failed.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::console::Complaint;
+use crate::ktap::{Outcome, Results, Test};
+use crate::process::End;
+
+/// How far the guest got.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Not a line from a kernel.
+    NoKernel,
+    /// The kernel runs, no program has begun.
+    Booting,
+    /// A program runs and has given this many results.
+    Running { program: String, results: usize },
+    /// Between programs, after the named one.
+    After { program: String },
+    /// All programs have ended.
+    Done,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoKernel => write!(f, "the guest never started: no line from its kernel"),
+            Self::Booting => write!(f, "the guest was booting, no program had begun"),
+            Self::Running { program, results } => {
+                write!(
+                    f,
+                    "program {program} was running, {results} of its cases had ended"
+                )
+            }
+            Self::After { program } => {
+                write!(f, "program {program} had ended, the next one had not begun")
+            }
+            Self::Done => write!(f, "all programs had ended, the guest did not power off"),
+        }
+    }
+}
+
+/// Why the run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The guest powered off, QEMU and the server ended well.
+    PoweredOff,
+    /// The runner ended it, because of what the guest said.
+    Stopped { stage: Stage },
+    /// The run could not be made.
+    NotMade(String),
+    /// The server ended while QEMU ran, or badly.
+    ServerDied { end: End, stage: Stage },
+    /// The server did not end when QEMU had gone.
+    ServerStuck { limit: Duration },
+    /// QEMU ended badly.
+    QemuFailed { end: End, stage: Stage },
+    /// The time was over.
+    TimeLimit { limit: Duration, stage: Stage },
+}
+
+/// All that was seen of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    /// Why it ended.
+    pub(crate) ending: Ending,
+    /// Log lines that tell more about it.
+    pub(crate) ending_details: Vec<String>,
+    /// What the kernel complained about, in order.
+    pub(crate) complaints: Vec<Complaint>,
+    /// Console lines from the first complaint on.
+    pub(crate) complaint_details: Vec<String>,
+    /// What the programs found.
+    pub(crate) results: Results,
+}
+
+/// Something that makes a run bad.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// What kind of thing, for tools.
+    pub(crate) kind: &'static str,
+    /// One line for people.
+    pub(crate) message: String,
+    /// Diagnostics and lines from logs.
+    pub(crate) details: Vec<String>,
+}
+
+/// What a run means.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// What failed, the likeliest cause first. Failed cases are among it.
+    pub(crate) failures: Vec<Failure>,
+    /// Cases that passed.
+    pub(crate) passed: usize,
+    /// Cases that were skipped.
+    pub(crate) skipped: usize,
+}
+
+impl Verdict {
+    /// Judges a run.
+    pub(crate) fn of(observed: &Observed) -> Self {
+        let mut verdict = Self::default();
+        verdict.processes(observed);
+        verdict.console(observed);
+        verdict.guest(observed);
+        let completed = observed.ending == Ending::PoweredOff;
+        for program in &observed.results.programs {
+            verdict.program(program, completed);
+        }
+        if completed && observed.results.bail_out.is_none() {
+            verdict.completeness(&observed.results);
+        }
+        verdict
+    }
+
+    /// Whether nothing failed.
+    pub(crate) fn is_good(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    fn fail(&mut self, kind: &'static str, message: String, details: &[String]) {
+        self.failures.push(Failure {
+            kind,
+            message,
+            details: details.to_vec(),
+        });
+    }
+
+    fn processes(&mut self, observed: &Observed) {
+        let (kind, message) = match &observed.ending {
+            Ending::NotMade(reason) => ("setup", reason.clone()),
+            Ending::ServerDied { end, stage } => (
+                "server",
+                format!("the device server ended with {end} while QEMU was using it; {stage}"),
+            ),
+            Ending::ServerStuck { limit } => (
+                "server",
+                format!(
+                    "the device server did not end within {} s after QEMU had gone",
+                    limit.as_secs()
+                ),
+            ),
+            Ending::QemuFailed { end, stage } => (
+                "qemu",
+                format!("QEMU ended with {end}{}; {stage}", hint(*end)),
+            ),
+            Ending::PoweredOff | Ending::Stopped { .. } | Ending::TimeLimit { .. } => return,
+        };
+        self.fail(kind, message, &observed.ending_details);
+    }
+
+    fn console(&mut self, observed: &Observed) {
+        if let Some(first) = observed.complaints.first() {
+            let more = match observed.complaints.len() {
+                1 => String::new(),
+                count => format!(" (the first of {count} complaints)"),
+            };
+            let place = match &observed.ending {
+                Ending::Stopped { stage } => format!("; {stage}"),
+                _ => String::new(),
+            };
+            let message = format!("{} in the console: {}{more}{place}", first.what, first.line);
+            self.fail("console", message, &observed.complaint_details);
+        }
+    }
+
+    fn guest(&mut self, observed: &Observed) {
+        if let Some(reason) = &observed.results.bail_out {
+            self.fail("bail-out", format!("the guest gave up: {reason}"), &[]);
+        }
+        if let Ending::TimeLimit { limit, stage } = &observed.ending {
+            let message = format!("time limit of {} s reached: {stage}", limit.as_secs());
+            self.fail("time-limit", message, &observed.ending_details);
+        }
+    }
+
+    fn program(&mut self, program: &Test, completed: bool) {
+        let failures_before = self.failures.len();
+        if program.parts.is_empty() {
+            self.case(&program.name, program);
+            return;
+        }
+        program.for_each_case(&mut |path, case| {
+            self.case(&format!("{}: {path}", program.name), case);
+        });
+        if program.outcome == Outcome::Unfinished {
+            if completed {
+                let message = format!("{}: the program gave no result", program.name);
+                self.fail("program", message, &program.diagnostics);
+            }
+            return;
+        }
+        self.plan(program);
+        if program.outcome == Outcome::Failed && self.failures.len() == failures_before {
+            let message = format!("{}: the program failed, its cases did not", program.name);
+            self.fail("program", message, &program.diagnostics);
+        }
+    }
+
+    fn case(&mut self, name: &str, case: &Test) {
+        match case.outcome {
+            Outcome::Passed => self.passed += 1,
+            Outcome::Skipped => self.skipped += 1,
+            Outcome::Failed => self.fail("case", name.to_owned(), &case.diagnostics),
+            // What ended the run is a failure of its own; or nothing at all came.
+            Outcome::Unfinished => (),
+        }
+    }
+
+    /// Holds a test's results against its plan, and those of its parts.
+    fn plan(&mut self, test: &Test) {
+        let complaint = plan_complaint(test.planned, &test.parts);
+        if let Some(complaint) = complaint {
+            let message = format!("{}: {complaint}", test.name);
+            self.fail("plan", message, &test.diagnostics);
+        }
+        for part in test.parts.iter().filter(|part| !part.parts.is_empty()) {
+            self.plan(part);
+        }
+    }
+
+    fn completeness(&mut self, results: &Results) {
+        if results.planned.is_none() && results.programs.is_empty() {
+            let message = "the guest powered off without a single result".to_owned();
+            self.fail("plan", message, &[]);
+            return;
+        }
+        if let Some(complaint) = plan_complaint(results.planned, &results.programs) {
+            self.fail("plan", format!("programs: {complaint}"), &[]);
+        }
+        if self.is_good() && self.passed == 0 {
+            let message = format!(
+                "nothing was tested: 0 cases passed, {} skipped",
+                self.skipped
+            );
+            self.fail("plan", message, &[]);
+        }
+    }
+}
+
+fn plan_complaint(planned: Option<u64>, tests: &[Test]) -> Option<String> {
+    let Some(planned) = planned else {
+        return Some("no plan (1..N), so that missing results cannot be told".to_owned());
+    };
+    let came = tests.len();
+    if u64::try_from(came) != Ok(planned) {
+        return Some(format!("{planned} results planned, {came} came"));
+    }
+    let wrong = tests
+        .iter()
+        .zip(1u64..)
+        .find(|(test, place)| test.number.is_some_and(|number| number != *place));
+    wrong.map(|(test, place)| {
+        format!(
+            "result {} ({}) came in place {place}",
+            test.number.unwrap_or_default(),
+            test.name
+        )
+    })
+}
+
+/// What shells mean by the two exit statuses that they give themselves.
+fn hint(end: End) -> &'static str {
+    match end {
+        End::Status(126) => " (a program that it names cannot be run)",
+        End::Status(127) => " (a program that it names is missing)",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console;
+    use crate::ktap::Stream;
+
+    fn observed(results: &str) -> Observed {
+        let mut stream = Stream::default();
+        for line in results.lines() {
+            stream.line(line, Duration::ZERO);
+        }
+        Observed {
+            ending: Ending::PoweredOff,
+            ending_details: Vec::new(),
+            complaints: Vec::new(),
+            complaint_details: Vec::new(),
+            results: stream.finish(Duration::ZERO),
+        }
+    }
+
+    fn messages(observed: &Observed) -> Vec<String> {
+        let verdict = Verdict::of(observed);
+        verdict.failures.into_iter().map(|f| f.message).collect()
+    }
+
+    const GOOD: &str = "1..2\n# Subtest: a\n 1..2\n ok 1 x\n ok 2 y # SKIP\nok 1 a\nok 2 b\n";
+
+    #[test]
+    fn good_run_counts_its_cases() {
+        let verdict = Verdict::of(&observed(GOOD));
+
+        assert!(verdict.is_good());
+        assert_eq!((verdict.passed, verdict.skipped), (2, 1));
+    }
+
+    #[test]
+    fn failed_case_is_named_with_its_program() {
+        let observed = observed("1..1\n 1..1\n # expected 1\n not ok 1 x\nnot ok 1 a\n");
+
+        let verdict = Verdict::of(&observed);
+
+        assert_eq!(verdict.failures.len(), 1);
+        assert_eq!(verdict.failures[0].message, "a: x");
+        assert_eq!(verdict.failures[0].details, ["expected 1"]);
+    }
+
+    #[test]
+    fn failed_case_in_a_program_that_says_ok_is_a_failure() {
+        let observed = observed("1..1\n 1..1\n not ok 1 x\nok 1 a\n");
+
+        assert_eq!(messages(&observed), ["a: x"]);
+    }
+
+    #[test]
+    fn failed_program_with_good_cases_is_a_failure() {
+        let observed = observed("1..1\n 1..1\n ok 1 x\n # killed by SIGSEGV\nnot ok 1 a\n");
+
+        let verdict = Verdict::of(&observed);
+
+        assert_eq!(
+            verdict.failures[0].message,
+            "a: the program failed, its cases did not"
+        );
+        assert_eq!(verdict.failures[0].details, ["killed by SIGSEGV"]);
+    }
+
+    #[test]
+    fn missing_case_is_a_failure() {
+        let observed = observed("1..1\n 1..3\n ok 1 x\nok 1 a\n");
+
+        assert_eq!(messages(&observed), ["a: 3 results planned, 1 came"]);
+    }
+
+    #[test]
+    fn missing_case_of_a_group_is_a_failure() {
+        let observed = observed("1..1\n 1..1\n  1..2\n  ok 1 x\n ok 1 g\nok 1 a\n");
+
+        assert_eq!(messages(&observed), ["g: 2 results planned, 1 came"]);
+    }
+
+    #[test]
+    fn missing_program_is_a_failure() {
+        let observed = observed("1..3\nok 1 a\n");
+
+        assert_eq!(messages(&observed), ["programs: 3 results planned, 1 came"]);
+    }
+
+    #[test]
+    fn results_without_a_plan_are_a_failure() {
+        let observed = observed("ok 1 a\n");
+
+        assert!(messages(&observed)[0].starts_with("programs: no plan"));
+    }
+
+    #[test]
+    fn result_that_is_out_of_order_is_a_failure() {
+        let observed = observed("1..2\nok 2 b\nok 1 a\n");
+
+        assert_eq!(
+            messages(&observed),
+            ["programs: result 2 (b) came in place 1"]
+        );
+    }
+
+    #[test]
+    fn guest_that_says_nothing_is_a_failure() {
+        assert_eq!(
+            messages(&observed("")),
+            ["the guest powered off without a single result"]
+        );
+    }
+
+    #[test]
+    fn run_that_skips_everything_is_a_failure() {
+        let observed = observed("1..1\nok 1 a # SKIP no device\n");
+
+        assert_eq!(
+            messages(&observed),
+            ["nothing was tested: 0 cases passed, 1 skipped"]
+        );
+    }
+
+    #[test]
+    fn program_that_gives_no_result_is_a_failure() {
+        let observed = observed("1..1\n# Subtest: a\n 1..2\n ok 1 x\n");
+
+        assert_eq!(messages(&observed)[0], "a: the program gave no result");
+    }
+
+    #[test]
+    fn bail_out_is_the_reason_and_missing_programs_are_not() {
+        let observed = observed("KTAP version 1\nBail out! cannot load ringbar.ko: ENOEXEC\n");
+
+        assert_eq!(
+            messages(&observed),
+            ["the guest gave up: cannot load ringbar.ko: ENOEXEC"]
+        );
+    }
+
+    #[test]
+    fn complaint_in_the_console_fails_a_run_that_passed() {
+        let mut observed = observed(GOOD);
+        observed
+            .complaints
+            .extend(console::examine("[ 5.0] WARNING: CPU: 0 PID: 7"));
+
+        assert_eq!(
+            messages(&observed),
+            ["kernel warning in the console: WARNING: CPU: 0 PID: 7"]
+        );
+    }
+
+    #[test]
+    fn complaint_that_ended_the_run_names_the_program() {
+        let mut observed = observed("1..1\n# Subtest: dma\n");
+        observed.complaints.extend(console::examine("Oops: 0002"));
+        observed.ending = Ending::Stopped {
+            stage: Stage::After {
+                program: "poke".into(),
+            },
+        };
+
+        assert_eq!(
+            messages(&observed),
+            ["kernel oops in the console: Oops: 0002; \
+                 program poke had ended, the next one had not begun"]
+        );
+    }
+
+    #[test]
+    fn dead_server_comes_before_what_it_caused() {
+        let mut observed = observed("1..2\n# Subtest: dma\n 1..2\n not ok 1 x\n");
+        observed.ending = Ending::ServerDied {
+            end: End::Signal(9),
+            stage: Stage::Running {
+                program: "dma".into(),
+                results: 1,
+            },
+        };
+
+        assert_eq!(
+            messages(&observed),
+            [
+                "the device server ended with signal 9 (SIGKILL) while QEMU was using it; \
+                 program dma was running, 1 of its cases had ended",
+                "dma: x",
+            ]
+        );
+    }
+
+    #[test]
+    fn time_limit_names_the_program() {
+        let mut observed = observed("1..1\n# Subtest: dma\n");
+        observed.ending = Ending::TimeLimit {
+            limit: Duration::from_secs(120),
+            stage: Stage::Running {
+                program: "dma".into(),
+                results: 0,
+            },
+        };
+
+        assert_eq!(
+            messages(&observed),
+            ["time limit of 120 s reached: program dma was running, 0 of its cases had ended"]
+        );
+    }
+
+    #[test]
+    fn missing_program_behind_qemu_is_explained() {
+        let mut observed = observed("");
+        observed.ending = Ending::QemuFailed {
+            end: End::Status(127),
+            stage: Stage::NoKernel,
+        };
+
+        assert_eq!(
+            messages(&observed),
+            [
+                "QEMU ended with exit status 127 (a program that it names is missing); \
+                 the guest never started: no line from its kernel"
+            ]
+        );
+    }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The private folder of a run: sockets and logs, under a short path.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::error::Error;
+
+/// `sun_path` has 108 bytes, the last one is 0.
+const SOCKET_PATH_LIMIT: usize = 107;
+
+/// Logs that are kept after a run.
+const LOGS: &[&str] = &[
+    "console.log",
+    "results.ktap",
+    "server.log",
+    "qemu.log",
+    "qemu-command.txt",
+];
+
+/// A folder for one run, which goes with it.
+#[derive(Debug)]
+pub(crate) struct Workplace {
+    folder: TempDir,
+}
+
+impl Workplace {
+    /// Makes the folder, open to this user only.
+    pub(crate) fn create() -> Result<Self, Error> {
+        let parent = std::env::temp_dir();
+        let folder = tempfile::Builder::new()
+            .prefix("ringbar-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir()
+            .map_err(|source| Error::File {
+                action: "used as the temporary folder",
+                path: parent,
+                source,
+            })?;
+        let place = Self { folder };
+        check_socket_path(&place.socket())?;
+        Ok(place)
+    }
+
+    /// Where the device server listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("device.sock")
+    }
+
+    /// A file in the folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A file in the folder, made by [`Tail::create`](crate::tail::Tail::create), to write on.
+    pub(crate) fn append(&self, name: &str) -> Result<File, Error> {
+        let path = self.file(name);
+        let opened = File::options().append(true).create(true).open(&path);
+        opened.map_err(|source| Error::File {
+            action: "written",
+            path,
+            source,
+        })
+    }
+
+    /// Copies the logs to `target`, in place of those of a former run.
+    pub(crate) fn keep_logs(&self, target: &Path) -> Result<(), Error> {
+        for name in LOGS {
+            let (from, to) = (self.file(name), target.join(name));
+            if !from.exists() {
+                // It did not get that far. Nothing to remove is just as well.
+                let _ = fs::remove_file(&to);
+                continue;
+            }
+            fs::copy(&from, &to).map_err(|source| Error::File {
+                action: "written",
+                path: to,
+                source,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn check_socket_path(path: &Path) -> Result<(), Error> {
+    let length = path.as_os_str().len();
+    if length > SOCKET_PATH_LIMIT {
+        return Err(Error::SocketPath {
+            path: path.to_owned(),
+            length,
+            limit: SOCKET_PATH_LIMIT,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_is_private() {
+        let place = Workplace::create().expect("a folder");
+
+        let mode = fs::metadata(place.folder.path())
+            .expect("there")
+            .permissions();
+        assert_eq!(mode.mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn longest_socket_path_passes_and_a_longer_one_is_refused() {
+        let longest = PathBuf::from("x".repeat(SOCKET_PATH_LIMIT));
+        let longer = PathBuf::from("x".repeat(SOCKET_PATH_LIMIT + 1));
+
+        assert!(check_socket_path(&longest).is_ok());
+        let error = check_socket_path(&longer).expect_err("refused");
+        assert!(error.to_string().contains("set TMPDIR"), "{error}");
+    }
+
+    #[test]
+    fn logs_of_a_former_run_do_not_stay() {
+        let place = Workplace::create().expect("a folder");
+        let target = tempfile::tempdir().expect("a folder");
+        fs::write(target.path().join("qemu.log"), "old").expect("written");
+        fs::write(place.file("server.log"), "new").expect("written");
+
+        place.keep_logs(target.path()).expect("kept");
+
+        assert!(!target.path().join("qemu.log").exists());
+        let server = fs::read_to_string(target.path().join("server.log")).expect("there");
+        assert_eq!(server, "new");
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Stand-ins for the device server and QEMU: shell scripts that a test writes.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A server that says it is ready and ends when its client has gone.
+pub(crate) const GOOD_SERVER: &str = r#"listening; until gone; do sleep 0.02; done"#;
+
+/// A guest with one program and two cases.
+pub(crate) const GOOD_GUEST: &str = r#"
+say '[    0.000000] Linux version 7.3.4'
+tell 'KTAP version 1' '# kernel: Linux 7.3.4' '1..1' '# Subtest: poke'
+tell '    1..2' '    ok 1 reads' '    ok 2 writes' 'ok 1 poke'
+leave
+"#;
+
+/// What all scripts can do.
+const WORDS: &str = r#"
+for word in "$@"; do case "$word" in
+    file,id=console,path=*) console=${word#*path=} ;;
+    file,id=results,path=*) results=${word#*path=} ;;
+esac; done
+listening() { echo "listening on somewhere" >&2; }
+gone() { [ -e "$RINGBAR_BENCH/gone" ]; }
+leave() { touch "$RINGBAR_BENCH/gone"; }
+say() { printf '%s\r\n' "$@" >> "$console"; }
+tell() { printf '%s\r\n' "$@" >> "$results"; }
+ready() { touch "$RINGBAR_BENCH/ready"; }
+"#;
+
+/// A folder with the scripts of one test. Its path marks all processes of the test.
+pub(crate) struct Bench {
+    folder: tempfile::TempDir,
+}
+
+/// How a run of the runner ended.
+pub(crate) struct Finished {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Bench {
+    /// Writes the scripts.
+    pub(crate) fn new(server: &str, qemu: &str) -> Self {
+        let bench = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+        };
+        bench.script("server", server);
+        bench.script("qemu", qemu);
+        fs::write(bench.path("kernel"), "").expect("written");
+        fs::write(bench.path("initrd"), "").expect("written");
+        bench
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A file of the logs that were kept.
+    pub(crate) fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.path("report/logs/default").join(name)).expect("a log")
+    }
+
+    /// The runner, ready to run with these options besides the necessary ones.
+    pub(crate) fn command(&self, options: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ringbar-vm-runner"));
+        command.args(self.arguments()).args(options);
+        if !options.contains(&"--timeout") {
+            // A run that should end by itself and does not is found out soon.
+            command.args(["--timeout", "30"]);
+        }
+        self.surround(&mut command);
+        command
+    }
+
+    /// The necessary arguments.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["run".to_owned()];
+        for (option, file) in [
+            ("--server", "server"),
+            ("--qemu", "qemu"),
+            ("--kernel", "kernel"),
+            ("--initrd", "initrd"),
+            ("--report-dir", "report"),
+        ] {
+            arguments.push(option.to_owned());
+            arguments.push(self.path(file).display().to_string());
+        }
+        arguments
+    }
+
+    /// Gives a command the environment that the scripts need.
+    pub(crate) fn surround(&self, command: &mut Command) {
+        command
+            .env("RINGBAR_BENCH", self.folder.path())
+            .env("TMPDIR", self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+    }
+
+    /// Runs the runner to its end.
+    pub(crate) fn run(&self, options: &[&str]) -> Finished {
+        let output = self.command(options).output().expect("the runner starts");
+        Finished {
+            status: output.status,
+            stdout: String::from_utf8(output.stdout).expect("text"),
+            stderr: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+
+    /// Waits until a script calls `ready`.
+    pub(crate) fn wait_until_ready(&self) {
+        let path = self.path("ready");
+        wait_for("a script to be ready", || path.exists());
+    }
+
+    /// Numbers of all processes that scripts of this test are or started.
+    pub(crate) fn process_ids(&self) -> Vec<u32> {
+        let mark = format!("RINGBAR_BENCH={}", self.folder.path().display());
+        fs::read_dir("/proc")
+            .expect("/proc")
+            .flatten()
+            .filter(|entry| is_marked(&entry.path(), &mark))
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect()
+    }
+
+    /// Command lines of the same.
+    pub(crate) fn processes(&self) -> Vec<String> {
+        let line = |pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        self.process_ids().into_iter().map(line).collect()
+    }
+
+    fn script(&self, name: &str, body: &str) {
+        let path = self.path(name);
+        fs::write(&path, format!("#!/bin/sh\n{WORDS}\n{body}\n")).expect("written");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("made executable");
+    }
+}
+
+impl Finished {
+    /// The last line for people.
+    pub(crate) fn summary(&self) -> &str {
+        self.stderr
+            .lines()
+            .find(|line| line.starts_with("ringbar: "))
+            .unwrap_or_default()
+    }
+}
+
+/// Waits for something that happens soon; fails if it does not.
+pub(crate) fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !happened() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        sleep(Duration::from_millis(10));
+    }
+}
+
+fn is_marked(process: &Path, mark: &str) -> bool {
+    let environment = fs::read(process.join("environ")).unwrap_or_default();
+    environment
+        .split(|byte| *byte == 0)
+        .any(|variable| variable == mark.as_bytes())
+}

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Runs that end in all the ways there are, and what is left of them: nothing.
+
+mod bench;
+
+use std::process::Command;
+
+use bench::{wait_for, Bench, Finished, GOOD_GUEST, GOOD_SERVER};
+use rustix::process::{kill_process, Pid, Signal};
+
+/// Runs, and sees that nothing is left.
+fn run(bench: &Bench, options: &[&str]) -> Finished {
+    let finished = bench.run(options);
+    assert_eq!(bench.processes(), [""; 0], "processes left behind");
+    finished
+}
+
+#[track_caller]
+fn assert_failed(finished: &Finished, reason: &str) {
+    let (summary, all) = (finished.summary(), &finished.stderr);
+    assert_eq!(finished.status.code(), Some(1), "{all}");
+    assert!(summary.starts_with("ringbar: FAILED: "), "{all}");
+    assert!(summary.contains(reason), "{all}");
+    assert!(all.contains("logs:  "), "{all}");
+    assert!(all.contains("again: "), "{all}");
+}
+
+#[test]
+fn good_run_says_what_passed() {
+    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+
+    let finished = run(&bench, &[]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let last = finished.stderr.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("ringbar: 1 program, 2 cases passed in "),
+        "{last}"
+    );
+    assert_eq!(finished.stdout, "2 passed, 0 failed, 0 skipped\n");
+    assert!(finished.stderr.contains("kernel  Linux 7.3.4"));
+    assert!(finished.stderr.contains("✓ poke"));
+}
+
+#[test]
+fn good_run_keeps_its_logs_apart() {
+    let bench = Bench::new(
+        &format!("echo from the server\n{GOOD_SERVER}"),
+        &format!("echo from QEMU >&2\n{GOOD_GUEST}"),
+    );
+
+    run(&bench, &[]);
+
+    assert!(bench.log("server.log").contains("from the server"));
+    assert_eq!(bench.log("qemu.log"), "from QEMU\n");
+    assert!(bench.log("console.log").contains("Linux version"));
+    assert!(bench.log("results.ktap").contains("ok 1 poke"));
+    assert!(bench.log("qemu-command.txt").contains("vfio-user-pci"));
+}
+
+#[test]
+fn good_run_writes_both_reports() {
+    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+
+    run(&bench, &["--name", "default"]);
+
+    let json = std::fs::read_to_string(bench.path("report/results.json")).expect("there");
+    let junit = std::fs::read_to_string(bench.path("report/junit.xml")).expect("there");
+    assert!(json.contains("\"good\": true"), "{json}");
+    assert!(junit.contains("default/poke"), "{junit}");
+}
+
+#[test]
+fn failed_case_is_shown_with_its_diagnostics() {
+    let guest = "tell 1..1 '# Subtest: poke' ' 1..1' ' # expected 7, got 8' ' not ok 1 scratch'
+        tell 'not ok 1 poke'
+        leave";
+    let bench = Bench::new(GOOD_SERVER, guest);
+
+    let finished = run(&bench, &["--rerun-hint", "make run TESTS=poke"]);
+
+    assert_failed(&finished, "poke: scratch");
+    assert!(finished.stderr.contains("expected 7, got 8"));
+    assert!(finished.stderr.contains("again: make run TESTS=poke"));
+    assert_eq!(finished.stdout, "0 passed, 1 failed, 0 skipped\n");
+}
+
+#[test]
+fn server_that_is_killed_ends_the_run() {
+    let server =
+        "listening; until [ -e \"$RINGBAR_BENCH/ready\" ]; do sleep 0.02; done; kill -9 $$";
+    let guest = "say 'Linux version 7'; tell 1..1 '# Subtest: dma'; ready; sleep 1000";
+    let bench = Bench::new(server, guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(
+        &finished,
+        "the device server ended with signal 9 (SIGKILL) while QEMU was using it; \
+         program dma was running",
+    );
+}
+
+#[test]
+fn server_that_leaves_ends_the_run() {
+    let bench = Bench::new("echo bye; listening", "sleep 1000");
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "the device server ended with exit status 0");
+    assert!(finished.stderr.contains("bye"));
+}
+
+#[test]
+fn server_that_is_never_ready_is_shown_with_its_words() {
+    let bench = Bench::new("echo no such option >&2; exit 2", GOOD_GUEST);
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "ended with exit status 2 before it was ready");
+    assert!(finished.stderr.contains("no such option"));
+}
+
+#[test]
+fn server_that_stays_is_ended() {
+    let bench = Bench::new("listening; sleep 1000", GOOD_GUEST);
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "did not end within 5 s after QEMU had gone");
+}
+
+#[test]
+fn missing_server_is_named() {
+    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+    std::fs::remove_file(bench.path("server")).expect("removed");
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "the device server");
+    assert!(finished.summary().contains("cannot be started"));
+}
+
+#[test]
+fn missing_qemu_is_named_and_the_server_ended() {
+    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+    std::fs::remove_file(bench.path("qemu")).expect("removed");
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "QEMU");
+    assert!(finished.summary().contains("--qemu"));
+}
+
+#[test]
+fn missing_kernel_is_named() {
+    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+    std::fs::remove_file(bench.path("kernel")).expect("removed");
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "the guest kernel");
+}
+
+#[test]
+fn qemu_that_fails_is_shown_with_its_words() {
+    let bench = Bench::new(GOOD_SERVER, "echo 'qemu: bad machine' >&2; leave; exit 1");
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(
+        &finished,
+        "QEMU ended with exit status 1; the guest never started",
+    );
+    assert!(finished.stderr.contains("qemu: bad machine"));
+}
+
+#[test]
+fn guest_that_says_nothing_is_a_failure() {
+    let bench = Bench::new(GOOD_SERVER, "leave");
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "without a single result");
+}
+
+#[test]
+fn time_limit_names_the_program_that_runs() {
+    let guest = "say 'Linux version 7'; tell 1..2 '# Subtest: dma' ' ok 1 a'; sleep 1000";
+    let bench = Bench::new(GOOD_SERVER, guest);
+
+    let finished = run(&bench, &["--timeout", "1"]);
+
+    assert_failed(
+        &finished,
+        "time limit of 1 s reached: program dma was running, 1 of its cases had ended",
+    );
+}
+
+#[test]
+fn guest_that_never_starts_is_told_from_one_that_hangs() {
+    let bench = Bench::new(GOOD_SERVER, "sleep 1000");
+
+    let finished = run(&bench, &["--timeout", "1"]);
+
+    assert_failed(&finished, "the guest never started");
+}
+
+#[test]
+fn qemu_that_ignores_the_polite_signal_is_killed() {
+    let guest = "trap '' TERM INT HUP; while :; do sleep 0.1; done";
+    let bench = Bench::new(GOOD_SERVER, guest);
+
+    let finished = run(&bench, &["--timeout", "1"]);
+
+    assert_failed(&finished, "time limit");
+}
+
+#[test]
+fn processes_in_the_background_are_ended_too() {
+    let guest = format!("(sleep 1000) &\n{GOOD_GUEST}");
+    let bench = Bench::new(GOOD_SERVER, &guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn processes_that_left_their_group_are_ended_too() {
+    let guest = format!("setsid sh -c 'setsid sleep 1000 & sleep 1000' &\n{GOOD_GUEST}");
+    let bench = Bench::new(GOOD_SERVER, &guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn wrong_module_ends_the_run_although_the_guest_stays() {
+    let guest = "tell 'KTAP version 1' 'Bail out! cannot load ringbar.ko: ENOEXEC'; sleep 1000";
+    let bench = Bench::new(GOOD_SERVER, guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(
+        &finished,
+        "the guest gave up: cannot load ringbar.ko: ENOEXEC",
+    );
+    assert!(
+        !finished.stderr.contains("time limit"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn oops_ends_the_run_and_its_trace_is_shown() {
+    let guest = "say '[    5.0] Oops: 0002 [#1] SMP'; sleep 0.2
+        say '[    5.1] RIP: 0010:ringbar_probe'
+        sleep 1000";
+    let bench = Bench::new(GOOD_SERVER, guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "kernel oops in the console: Oops: 0002");
+    assert!(
+        !finished.stderr.contains("time limit"),
+        "{}",
+        finished.stderr
+    );
+    assert!(finished.stderr.contains("RIP: 0010:ringbar_probe"));
+}
+
+#[test]
+fn warning_fails_a_run_whose_programs_all_passed() {
+    let guest = format!("say '[    3.0] WARNING: CPU: 0 PID: 7 at x'\n{GOOD_GUEST}");
+    let bench = Bench::new(GOOD_SERVER, &guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "kernel warning in the console");
+    assert_eq!(finished.stdout, "2 passed, 1 failed, 0 skipped\n");
+}
+
+#[test]
+fn interrupted_run_ends_everything() {
+    let guest = "ready; trap '' TERM; while :; do sleep 0.1; done";
+    let bench = Bench::new(GOOD_SERVER, guest);
+    let runner = bench.command(&[]).spawn().expect("the runner starts");
+    bench.wait_until_ready();
+
+    signal(runner.id(), Signal::INT);
+    let output = runner.wait_with_output().expect("it ends");
+
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(bench.processes(), [""; 0]);
+}
+
+#[test]
+fn terminated_run_ends_everything() {
+    let bench = Bench::new(GOOD_SERVER, "ready; sleep 1000");
+    let runner = bench.command(&[]).spawn().expect("the runner starts");
+    bench.wait_until_ready();
+
+    signal(runner.id(), Signal::TERM);
+    let output = runner.wait_with_output().expect("it ends");
+
+    assert_eq!(output.status.code(), Some(143));
+    assert_eq!(bench.processes(), [""; 0]);
+}
+
+#[test]
+fn children_die_with_a_runner_that_is_killed() {
+    let bench = Bench::new("listening; exec sleep 1000", "ready; exec sleep 1000");
+    let mut runner = bench.command(&[]).spawn().expect("the runner starts");
+    bench.wait_until_ready();
+
+    signal(runner.id(), Signal::KILL);
+    runner.wait().expect("it ends");
+
+    wait_for("the children to die", || bench.processes().is_empty());
+}
+
+#[test]
+fn children_that_the_runner_did_not_start_stay() {
+    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "sleep 1000 & exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_ringbar-vm-runner"))
+        .args(bench.arguments());
+    bench.surround(&mut shell);
+
+    // Not `output()`: the sleeper holds the pipes.
+    let status = shell.spawn().expect("it starts").wait().expect("it ends");
+
+    let left = bench.processes();
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(left, ["sleep\x001000\0"]);
+    end_sleeper(&bench);
+}
+
+#[test]
+fn kvm_that_does_not_work_falls_back() {
+    let guest = format!("case \"$*\" in *'accel kvm'*) echo no kvm; exit 1 ;; esac\n{GOOD_GUEST}");
+    let bench = Bench::new(GOOD_SERVER, &guest);
+
+    let finished = run(&bench, &["--accel", "auto"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    assert!(finished.stderr.contains("fell back to TCG"));
+    assert!(finished.stderr.contains("booting (TCG)"));
+}
+
+#[test]
+fn kvm_that_is_demanded_and_does_not_work_is_a_failure() {
+    let bench = Bench::new(GOOD_SERVER, "exit 1");
+
+    let finished = run(&bench, &["--accel", "kvm"]);
+
+    assert_failed(&finished, "KVM was asked for, but ");
+}
+
+#[test]
+fn wrong_command_line_has_a_status_of_its_own() {
+    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+
+    let finished = run(&bench, &["--smp", "1"]);
+
+    assert_eq!(finished.status.code(), Some(2));
+    assert!(finished.stderr.contains("fences"), "{}", finished.stderr);
+}
+
+#[test]
+fn temporary_folder_with_a_long_name_is_refused_with_advice() {
+    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+    let long = bench.path(&"x".repeat(100));
+    std::fs::create_dir(&long).expect("a folder");
+
+    let output = bench
+        .command(&[])
+        .env("TMPDIR", &long)
+        .output()
+        .expect("the runner starts");
+
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("set TMPDIR"), "{stderr}");
+}
+
+#[test]
+fn nothing_stays_in_the_temporary_folder() {
+    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+    let temporary = bench.path("tmp");
+    std::fs::create_dir(&temporary).expect("a folder");
+
+    let output = bench
+        .command(&[])
+        .env("TMPDIR", &temporary)
+        .output()
+        .expect("the runner starts");
+
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(std::fs::read_dir(&temporary).expect("there").count(), 0);
+}
+
+fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a number")).expect("not 0");
+    kill_process(pid, signal).expect("sent");
+}
+
+/// Ends the one process of the bench that is left.
+fn end_sleeper(bench: &Bench) {
+    for pid in bench.process_ids() {
+        signal(pid, Signal::KILL);
+    }
+}
