@@ -52,7 +52,9 @@ check_sysroot() {
 	[[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] || missing+=(debian-archive-keyring)
 	if ((EUID != 0)); then need newuidmap uidmap; fi
 	install_missing
-	if ((EUID != 0)) && ! grep -qE "^($(id -un)|$EUID):" /etc/subuid /etc/subgid; then
+	local ids
+	ids="^($(id -un)|$EUID):"
+	if ((EUID != 0)) && ! { grep -qE "$ids" /etc/subuid && grep -qE "$ids" /etc/subgid; } 2>/dev/null; then
 		die "$(id -un) has no range of user ids for a namespace: run  sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)"
 	fi
 	bwrap --unshare-pid --unshare-net --ro-bind / / true 2>/dev/null || die_no_namespaces

@@ -12,8 +12,8 @@ trap 'rm -rf "${RINGBAR_CACHE%/cache}"' EXIT
 # shellcheck source=ci/lib.sh
 source "$ci/lib.sh"
 
-# new_entry KEY: asks for an entry in a shell of its own, as the scripts do; stdin defines its `build`.
-new_entry() { exec bash -c 'set -euo pipefail; source "$1/lib.sh"; source /dev/stdin; cache_entry sysroot "$2" 0 build' _ "$ci" "$1"; }
+# new_entry KEY: asks for an entry in a shell of its own and by substitution, as the scripts do; stdin defines its `build`.
+new_entry() { exec bash -c 'set -euo pipefail; source "$1/lib.sh"; source /dev/stdin; entry=$(cache_entry sysroot "$2" 0 build); echo "$entry"' _ "$ci" "$1"; }
 counted='build() { echo built >>"$RINGBAR_CACHE/count"; echo part >"$1/a"; sleep 0.5; echo whole >"$1/b"; }'
 broken='build() { echo part >"$1/a"; false; echo whole >"$1/b"; }'
 hanging='build() { echo part >"$1/a"; echo $$ >"$RINGBAR_CACHE/pid"; sleep 600; }'
