@@ -49,7 +49,7 @@ distclean: ## remove build/ and ringbar's cache
 	@ci/distclean.sh
 
 #? ACCEL=tcg       tcg, kvm, or auto: KVM if it really boots a guest
-#? TESTS=all       guest programs to run: poke,dma
+#? TESTS=all       guest programs to run: registers,dma
 #? INTERRUPTS=msix msix or msi
 #? IOMMU=0         1 for a virtual IOMMU
 #? TIMEOUT=120     seconds until a run counts as hung
