@@ -48,9 +48,11 @@ equal next_build_sweeps_it '' "$(leftovers)"
 
 (new_entry stopped) <<<"$stepping" >/dev/null 2>&1 &
 appears "$RINGBAR_CACHE/step"
-kill -TERM "$!"
+# As build.sh does it, and a terminal or a runner to the process group: everybody is told.
+stopped=$!
+end_tree "$stopped"
 status=0
-wait "$!" || status=$?
+wait "$stopped" || status=$?
 equal stopped_build_says_so 143 "$status"
 fails stopped_build_makes_no_entry test -e "$RINGBAR_CACHE/sysroot-stopped"
 equal stopped_build_leaves_nothing_half_made '' "$(leftovers)"
