@@ -143,7 +143,12 @@ pub(crate) fn allocate(device: &Device<'_>, size: usize) -> Result<Coherent<[u8]
     Coherent::zeroed_slice(device.pdev().as_ref(), size, GFP_KERNEL)
 }
 
-fn checked_size(size: u64, limit: usize) -> Result<usize> {
+/// `size` in whole pages, if it is neither 0 nor over `limit`.
+///
+/// # Errors
+///
+/// `EINVAL` otherwise.
+pub(crate) fn checked_size(size: u64, limit: usize) -> Result<usize> {
     match usize::try_from(size) {
         Ok(size) if size > 0 && size <= limit => Ok(size.next_multiple_of(PAGE_SIZE)),
         _ => Err(EINVAL),

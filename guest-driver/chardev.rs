@@ -6,6 +6,7 @@
 //! table of file operations is our own.
 
 use crate::{
+    debugfs::Folder,
     file::OpenFile,
     mmap,
     shared::Shared,
@@ -13,6 +14,7 @@ use crate::{
 };
 use kernel::{
     bindings, container_of,
+    debugfs::Dir,
     device::{
         self,
         Bound, //
@@ -47,8 +49,10 @@ use kernel::{
 pub(crate) struct Node {
     #[pin]
     misc: Opaque<bindings::miscdevice>,
+    #[pin]
+    debugfs: Folder,
     name: CString,
-    number: Number,
+    _number: Number,
     shared: Arc<Shared>,
 }
 
@@ -77,9 +81,12 @@ impl Node {
             parent: core::ptr::from_ref(parent).cast_mut().cast(),
             ..pin_init::zeroed()
         };
+        let dir = Dir::new(&name);
+        let for_debugfs = shared.clone();
         Ok(try_pin_init!(Self {
+            debugfs <- Folder::new(dir, for_debugfs),
             name,
-            number,
+            _number: number,
             shared,
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
                 // SAFETY: The slot is there to be written.
@@ -103,11 +110,10 @@ impl PinnedDrop for Node {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: By the type invariants it is registered. No open is under way after this.
         unsafe { bindings::misc_deregister(self.misc.get()) };
-        self.number.give_back();
     }
 }
 
-/// Number of a node.
+/// Number of a node. Given back when dropped.
 struct Number(u32);
 
 /// Bit n: number n is taken.
@@ -126,8 +132,10 @@ impl Number {
             }
         }
     }
+}
 
-    fn give_back(&self) {
+impl Drop for Number {
+    fn drop(&mut self) {
         loop {
             let taken = NUMBERS.load(Relaxed);
             if NUMBERS.cmpxchg(taken, taken & !(1 << self.0), Full).is_ok() {
@@ -135,6 +143,25 @@ impl Number {
             }
         }
     }
+}
+
+/// Whether `raw` is the open file `file`.
+///
+/// # Safety
+///
+/// `raw` must be null or a file that stays meanwhile.
+pub(crate) unsafe fn is_file(raw: *mut bindings::file, file: &OpenFile) -> bool {
+    if raw.is_null() {
+        return false;
+    }
+    // SAFETY: As the caller promises.
+    let operations = unsafe { (*raw).f_op };
+    if !core::ptr::eq(operations, &raw const OPERATIONS.0) {
+        return false;
+    }
+    // SAFETY: The file stays, and its operations say that `open` has opened it.
+    let opened = unsafe { borrow(raw) };
+    core::ptr::eq(&*opened, file)
 }
 
 struct Operations(bindings::file_operations);
@@ -227,7 +254,7 @@ unsafe extern "C" fn ioctl(file: *mut bindings::file, number: c_uint, argument: 
 /// # Safety
 ///
 /// [`open`] has opened the file, and it is not released while the result lives.
-unsafe fn borrow<'a>(file: *mut bindings::file) -> ArcBorrow<'a, OpenFile> {
+pub(crate) unsafe fn borrow<'a>(file: *mut bindings::file) -> ArcBorrow<'a, OpenFile> {
     // SAFETY: `open` put it there, and it is taken out in `release` only.
     unsafe { <Arc<OpenFile> as ForeignOwnable>::borrow((*file).private_data) }
 }

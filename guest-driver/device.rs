@@ -23,7 +23,8 @@ use crate::{
     resources::{
         clear_master,
         IoRange,
-        RequestedBar, //
+        RequestedBar,
+        WriteCombiningReservation, //
     },
 };
 use kernel::{
@@ -71,6 +72,8 @@ pub(crate) enum WindowTarget {
 pub(crate) struct Device<'bound> {
     pdev: &'bound pci::Device<Bound>,
     bar: RegisterBar<'bound>,
+    // Dropped before the BAR is given back.
+    _lazy: WriteCombiningReservation,
     memory: RequestedBar<'bound>,
     limits: Limits,
     vectors: u32,
@@ -87,6 +90,7 @@ struct Admin {
     windows: KVec<u64>,
     write_combining: Ranges,
     uncached: Ranges,
+    lazy: Ranges,
 }
 
 impl<'bound> Device<'bound> {
@@ -147,10 +151,14 @@ impl<'bound> Device<'bound> {
             windows: KVec::from_elem(0, limits.windows as usize / 64 + 1, GFP_KERNEL)?,
             write_combining: part(MemoryPart::WriteCombining)?,
             uncached: part(MemoryPart::Uncached)?,
+            lazy: part(MemoryPart::Lazy)?,
         };
+        let (start, length) = layout::memory_part(memory.size()?, MemoryPart::Lazy);
+        let lazy = WriteCombiningReservation::new(memory.range()?.part(start, length)?)?;
         Ok(try_pin_init!(Self {
             pdev,
             bar,
+            _lazy: lazy,
             memory,
             limits,
             vectors,
@@ -178,14 +186,9 @@ impl<'bound> Device<'bound> {
         self.memory.size()
     }
 
-    /// The page of the public registers.
-    pub(crate) fn public_page(&self) -> Result<IoRange> {
-        IoRange::new(
-            self.pdev,
-            layout::REGISTER_BAR,
-            layout::PUBLIC_PAGE,
-            layout::PAGE_SIZE,
-        )
+    /// The page of BAR 0 at `offset`.
+    pub(crate) fn register_page(&self, offset: usize) -> Result<IoRange> {
+        IoRange::new(self.pdev, layout::REGISTER_BAR, offset, layout::PAGE_SIZE)
     }
 
     /// Where a range of the device memory is.
@@ -321,14 +324,12 @@ impl<'bound> Device<'bound> {
     ///
     /// `ENOSPC` if the part has no such range left.
     pub(crate) fn take_memory(&self, part: MemoryPart, length: usize) -> Result<Range> {
-        self.admin.lock().ranges(part)?.take(length)
+        self.admin.lock().ranges(part).take(length)
     }
 
     /// Gives a range back that [`Device::take_memory`] gave.
     pub(crate) fn give_back_memory(&self, part: MemoryPart, range: Range) {
-        if let Ok(ranges) = self.admin.lock().ranges(part) {
-            ranges.give_back(range);
-        }
+        self.admin.lock().ranges(part).give_back(range);
     }
 
     /// Tells the device how far a queue's rings are filled and emptied, and wakes it.
@@ -405,11 +406,11 @@ impl Admin {
             .ok_or(ENOSPC)
     }
 
-    fn ranges(&mut self, part: MemoryPart) -> Result<&mut Ranges> {
+    fn ranges(&mut self, part: MemoryPart) -> &mut Ranges {
         match part {
-            MemoryPart::WriteCombining => Ok(&mut self.write_combining),
-            MemoryPart::Uncached => Ok(&mut self.uncached),
-            MemoryPart::Lazy => Err(EOPNOTSUPP),
+            MemoryPart::WriteCombining => &mut self.write_combining,
+            MemoryPart::Uncached => &mut self.uncached,
+            MemoryPart::Lazy => &mut self.lazy,
         }
     }
 }

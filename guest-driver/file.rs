@@ -4,6 +4,7 @@
 
 use crate::{
     buffer::{
+        checked_size,
         Buffer,
         DeviceMemory,
         MAX_BUFFER, //
@@ -16,6 +17,11 @@ use crate::{
         ring, //
     },
     mappings::Mappings,
+    memory::{
+        Contiguous,
+        Scattered, //
+    },
+    mmap::cache::CachePolicy,
     queue::Queue,
     shared::Shared,
 };
@@ -32,6 +38,7 @@ use kernel::{
         CondVarTimeoutResult,
         Mutex, //
     },
+    task::Pid,
     time::msecs_to_jiffies,
     uaccess::{
         UserPtr,
@@ -45,6 +52,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub(crate) struct OpenFile {
     shared: Arc<Shared>,
     domain: u32,
+    /// Process that opened it, for people who look at debugfs.
+    owner: Pid,
     /// Taken inside `mmap_lock`, so never held across a copy from or to the process.
     #[pin]
     objects: Mutex<Objects>,
@@ -59,6 +68,14 @@ pub(crate) struct Objects {
     pub(crate) queues: KVec<Queue>,
     pub(crate) buffers: KVec<Buffer>,
     pub(crate) ranges: KVec<DeviceMemory>,
+    /// Numbered by their place, as they stay until the file is closed.
+    memories: KVec<Memory>,
+}
+
+/// Memory of the kernel.
+enum Memory {
+    Contiguous(Contiguous),
+    Scattered(Scattered),
 }
 
 /// Protection domains are numbered through and come round again after 2^32 opens.
@@ -77,6 +94,7 @@ impl OpenFile {
             try_pin_init!(Self {
                 shared,
                 domain: NEXT_DOMAIN.fetch_add(1, Relaxed),
+                owner: current!().group_leader().pid(),
                 objects <- new_mutex!(Objects::default()),
                 mappings <- mappings,
             }),
@@ -87,6 +105,11 @@ impl OpenFile {
     /// What it shares with the other files of its device.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Process that opened it.
+    pub(crate) fn owner(&self) -> Pid {
+        self.owner
     }
 
     /// Calls `f` with the bound device and the file's objects.
@@ -145,6 +168,11 @@ impl OpenFile {
                 self.create_device_memory(&mut create)?;
                 put(argument, &create)?;
             }
+            ioctl::CREATE_MEMORY => {
+                let mut create: ioctl::CreateMemory = get(argument)?;
+                self.create_memory(&mut create)?;
+                put(argument, &create)?;
+            }
             ioctl::SUBMIT => self.submit(&get(argument)?)?,
             ioctl::WAIT => {
                 let mut wait: ioctl::Wait = get(argument)?;
@@ -183,6 +211,9 @@ impl OpenFile {
             let index = queue.number() as u16;
             create.submission_ring = mmap::encode(mmap::KIND_SUBMISSION_RING, index);
             create.completion_ring = mmap::encode(mmap::KIND_COMPLETION_RING, index);
+            create.kick = mmap::encode(mmap::KIND_KICK, index);
+            create.doorbell = mmap::encode(mmap::KIND_DOORBELL, index);
+            create.status = mmap::encode(mmap::KIND_STATUS, index);
             objects
                 .queues
                 .push_within_capacity(queue)
@@ -208,6 +239,7 @@ impl OpenFile {
         let part = match create.part {
             ioctl::PART_WRITE_COMBINING => MemoryPart::WriteCombining,
             ioctl::PART_UNCACHED => MemoryPart::Uncached,
+            ioctl::PART_LAZY => MemoryPart::Lazy,
             _ => return Err(EINVAL),
         };
         if create.reserved != 0 {
@@ -218,9 +250,44 @@ impl OpenFile {
             let memory = DeviceMemory::new(device, self.domain, part, create.size, create.rights)?;
             create.window = memory.window().into();
             create.size = memory.range().length as u64;
-            create.offset = mmap::encode(mmap::KIND_DEVICE_MEMORY, memory.window());
+            let kind = match part {
+                MemoryPart::Lazy => mmap::KIND_LAZY_DEVICE_MEMORY,
+                _ => mmap::KIND_DEVICE_MEMORY,
+            };
+            create.offset = mmap::encode(kind, memory.window());
             objects
                 .ranges
+                .push_within_capacity(memory)
+                .map_err(|_| ENOMEM)
+        })
+    }
+
+    fn create_memory(&self, create: &mut ioctl::CreateMemory) -> Result {
+        let policy = match create.policy {
+            ioctl::POLICY_CACHED => CachePolicy::Cached,
+            ioctl::POLICY_WRITE_COMBINING => CachePolicy::WriteCombining,
+            ioctl::POLICY_UNCACHED => CachePolicy::Uncached,
+            _ => return Err(EINVAL),
+        };
+        let size = checked_size(create.size, MAX_BUFFER)?;
+        // Its memory is no device's, but its mappings go with the device like all others.
+        self.with_objects(|_device, objects| {
+            let number = u16::try_from(objects.memories.len()).map_err(|_| ENOSPC)?;
+            objects.memories.reserve(1, GFP_KERNEL)?;
+            let (memory, kind) = match create.kind {
+                ioctl::MEMORY_CONTIGUOUS => {
+                    let memory = Memory::Contiguous(Contiguous::new(size, policy)?);
+                    (memory, mmap::KIND_CONTIGUOUS)
+                }
+                ioctl::MEMORY_VMALLOC if policy == CachePolicy::Cached => {
+                    (Memory::Scattered(Scattered::new(size)?), mmap::KIND_VMALLOC)
+                }
+                _ => return Err(EINVAL),
+            };
+            create.size = size as u64;
+            create.offset = mmap::encode(kind, number);
+            objects
+                .memories
                 .push_within_capacity(memory)
                 .map_err(|_| ENOMEM)
         })
@@ -285,6 +352,59 @@ impl Objects {
             .iter()
             .find(|queue| queue.number() == number)
             .ok_or(ENXIO)
+    }
+
+    /// The file's buffer with this window.
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` if the file has no such buffer.
+    pub(crate) fn buffer(&self, window: u16) -> Result<&Buffer> {
+        self.buffers
+            .iter()
+            .find(|buffer| buffer.window() == window)
+            .ok_or(ENXIO)
+    }
+
+    /// The file's range of device memory with this window, if it is of the lazy part or not.
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` if the file has no such range.
+    pub(crate) fn range(&self, window: u16, lazy: bool) -> Result<&DeviceMemory> {
+        let range = self
+            .ranges
+            .iter()
+            .find(|range| range.window() == window)
+            .ok_or(ENXIO)?;
+        if (range.part() == MemoryPart::Lazy) != lazy {
+            return Err(ENXIO);
+        }
+        Ok(range)
+    }
+
+    /// The file's contiguous memory with this number.
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` if the file has no such memory.
+    pub(crate) fn contiguous(&self, number: u16) -> Result<&Contiguous> {
+        match self.memories.get(usize::from(number)) {
+            Some(Memory::Contiguous(memory)) => Ok(memory),
+            _ => Err(ENXIO),
+        }
+    }
+
+    /// The file's vmalloc memory with this number.
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` if the file has no such memory.
+    pub(crate) fn scattered(&self, number: u16) -> Result<&Scattered> {
+        match self.memories.get(usize::from(number)) {
+            Some(Memory::Scattered(memory)) => Ok(memory),
+            _ => Err(ENXIO),
+        }
     }
 
     /// Gives everything back to a device that is there. Queues go first: they use the windows.

@@ -66,6 +66,7 @@ mod agreement {
         assert!(ioctl::CREATE_DEVICE_MEMORY == _IOWR::<ioctl::CreateDeviceMemory>(ioctl::TYPE, 3));
         assert!(ioctl::SUBMIT == _IOW::<ioctl::Submit>(ioctl::TYPE, 4));
         assert!(ioctl::WAIT == _IOWR::<ioctl::Wait>(ioctl::TYPE, 5));
+        assert!(ioctl::CREATE_MEMORY == _IOWR::<ioctl::CreateMemory>(ioctl::TYPE, 6));
         assert!(super::layout::PAGE_SIZE == kernel::page::PAGE_SIZE);
         assert!(ioctl::RIGHT_READ == super::setup::RIGHT_READ);
         assert!(ioctl::RIGHT_WRITE == super::setup::RIGHT_WRITE);

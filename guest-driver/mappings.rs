@@ -7,6 +7,14 @@
 //! down the address space first, and whoever revokes takes its lock once, as a barrier: afterwards
 //! every mapping made before the gate closed is in the list.
 
+use crate::{
+    chardev,
+    file::OpenFile,
+    mmap::{
+        self,
+        cache::Observed, //
+    },
+};
 use kernel::{
     bindings,
     fs::File,
@@ -18,6 +26,10 @@ use kernel::{
     prelude::*,
     sync::{
         aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Mutex, //
     },
 };
@@ -32,6 +44,7 @@ pub(crate) struct Mappings {
     list: *mut bindings::address_space,
     #[pin]
     spaces: Mutex<KVec<ARef<Mm>>>,
+    count: Atomic<i64>,
 }
 
 // SAFETY: The list of mappings has locks of its own.
@@ -49,7 +62,7 @@ impl Mappings {
         // SAFETY: An open file has a valid inode and mapping for as long as it is open.
         let list = unsafe { (*file.as_ptr()).f_mapping };
         // INVARIANT: It is that of `file`, and the caller ends the use with the file.
-        pin_init!(Self { list, spaces <- new_mutex!(KVec::new()) })
+        pin_init!(Self { list, spaces <- new_mutex!(KVec::new()), count: Atomic::new(0) })
     }
 
     /// Writes down an address space that is about to map the file. Called in the mmap hook, before
@@ -70,6 +83,49 @@ impl Mappings {
         Ok(())
     }
 
+    /// Mappings there are: VMAs, so a split makes two of one.
+    pub(crate) fn count(&self) -> i64 {
+        self.count.load(Relaxed)
+    }
+
+    /// A mapping was made or copied.
+    pub(crate) fn count_one_more(&self) {
+        self.count.fetch_add(1, Relaxed);
+    }
+
+    /// A mapping went.
+    pub(crate) fn count_one_less(&self) {
+        self.count.fetch_sub(1, Relaxed);
+    }
+
+    /// Calls `f` for each mapping of `file`, whose mappings these are, that is found.
+    pub(crate) fn for_each(&self, file: &OpenFile, mut f: impl FnMut(&Mapping)) {
+        let mut spaces = KVec::new();
+        for space in self.spaces.lock().iter() {
+            // Without memory for the list, what is left of it is not shown.
+            if spaces.push(space.clone(), GFP_KERNEL).is_err() {
+                break;
+            }
+        }
+        for space in spaces.iter().filter_map(|space| space.mmget_not_zero()) {
+            let _lock = space.mmap_read_lock();
+            let mut address = 0;
+            loop {
+                // SAFETY: The address space is in use and its lock is held.
+                let vma = unsafe { bindings::find_vma(space.as_raw(), address) };
+                if vma.is_null() {
+                    break;
+                }
+                // SAFETY: The VMA is valid while the lock is held.
+                let (mapping, end) = unsafe { Mapping::look(vma, file) };
+                if let Some(mapping) = mapping {
+                    f(&mapping);
+                }
+                address = end;
+            }
+        }
+    }
+
     /// Removes the pages of all mappings of the file: touching them gives SIGBUS from now on.
     ///
     /// Called when the gate is closed, so that nothing maps any more.
@@ -83,5 +139,46 @@ impl Mappings {
         }
         // SAFETY: By the type invariants the list is valid; the range is all of the file.
         unsafe { bindings::unmap_mapping_range(self.list, 0, 0, 1) };
+    }
+}
+
+/// A mapping, as it was when it was looked at.
+pub(crate) struct Mapping {
+    /// First and last address but one.
+    pub(crate) range: (usize, usize),
+    /// Name of its kind.
+    pub(crate) kind: &'static str,
+    /// What the page table says of the first page that is there, if one is.
+    pub(crate) policy: Option<Observed>,
+}
+
+impl Mapping {
+    /// Looks at a VMA; gives what it maps if that is `file`, and where the VMA ends.
+    ///
+    /// # Safety
+    ///
+    /// The VMA must be valid and the lock of its address space held.
+    unsafe fn look(vma: *mut bindings::vm_area_struct, file: &OpenFile) -> (Option<Self>, usize) {
+        // SAFETY: The VMA is valid and does not change meanwhile.
+        let (start, end, pgoff, mapped) = unsafe {
+            let range = &(*vma).__bindgen_anon_1.__bindgen_anon_1;
+            (
+                range.vm_start,
+                range.vm_end,
+                (*vma).vm_pgoff,
+                (*vma).vm_file,
+            )
+        };
+        // SAFETY: A VMA holds its file.
+        let ours = unsafe { chardev::is_file(mapped, file) };
+        let mapping = ours.then(|| Self {
+            range: (start, end),
+            kind: mmap::name_of(pgoff),
+            policy: (start..end)
+                .step_by(kernel::page::PAGE_SIZE)
+                // SAFETY: The VMA is valid, holds the address, and the lock is held.
+                .find_map(|address| unsafe { mmap::cache::observe(vma, address) }),
+        });
+        (mapping, end)
     }
 }

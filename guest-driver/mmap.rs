@@ -1,134 +1,143 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The mmap hook: who may map what, and how.
+//! Mappings: who may map what, and how.
 //!
-//! Every mapping is shared, never executable, and lies in one region as a whole. What it shows is
-//! populated here; `crate::mappings` tells how it is revoked.
+//! Every mapping is shared, never executable, and lies in one region as a whole. A [`Kind`] says
+//! the rest. `crate::mappings` tells how mappings are counted and revoked.
+
+pub(crate) mod cache;
+mod coherent;
+mod device_memory;
+mod kernel_memory;
+mod kind;
+mod operations;
+mod registers;
+mod setup;
 
 use crate::{
     file::OpenFile,
-    interface::{
-        layout::MemoryPart,
-        mmap, //
-    },
-    vma::{
+    interface::mmap::{
         self,
-        CachePolicy, //
+        Region, //
     },
 };
 use kernel::{
     bindings,
-    mm::virt::VmaNew,
-    page::PAGE_SIZE,
+    mm::virt::{
+        flags,
+        VmaNew, //
+    },
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*, //
 };
-
-/// Whether a forked child gets the mapping too.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fork {
-    /// It does.
-    Inherited,
-    /// It does not: one queue, one process.
-    Withheld,
-}
+use kind::{
+    FaultKind,
+    Kind,
+    Span, //
+};
+use operations::Operations;
+use setup::VmaSetup;
 
 /// Maps a region of the file's device.
 ///
 /// # Errors
 ///
 /// `EINVAL` if the mapping is private, if its offset is not one of a region, or if it leaves the
-/// region; `EPERM` if it is executable, or without `CAP_SYS_RAWIO` for the public registers;
-/// `EACCES` if it is writable and the region is not; `ENXIO` if the file has no such region;
-/// `ENODEV` if the device is gone; `ENOMEM`.
+/// region; `EPERM` if it is executable or the process may not have the kind; `EACCES` if it is
+/// writable and the kind is not; `ENXIO` if the file has no such region; `ENODEV` if the device is
+/// gone; `ENOMEM`.
 pub(crate) fn map(file: &OpenFile, vma: &VmaNew) -> Result {
-    vma::require_shared(vma)?;
-    vma.try_clear_mayexec().map_err(|_| EPERM)?;
-    let region = mmap::decode(vma::offset(vma));
-
-    file.with_objects(|device, objects| {
-        file.mappings.remember(vma.mm())?;
-        match region.kind {
-            mmap::KIND_PUBLIC_REGISTERS => {
-                if region.index != 0 {
-                    return Err(ENXIO);
-                }
-                if !may_access_raw_io() {
-                    return Err(EPERM);
-                }
-                let page = device.public_page()?;
-                let page = page.part(within(vma, region.offset, page.length())?, length(vma))?;
-                prepare(vma, Fork::Withheld);
-                vma::map_io(vma, page, CachePolicy::Uncached)
-            }
-            mmap::KIND_DEVICE_MEMORY => {
-                let owned = objects
-                    .ranges
-                    .iter()
-                    .find(|range| range.window() == region.index);
-                let owned = owned.ok_or(ENXIO)?;
-                let policy = match owned.part() {
-                    MemoryPart::WriteCombining => CachePolicy::WriteCombining,
-                    MemoryPart::Uncached => CachePolicy::Uncached,
-                    MemoryPart::Lazy => return Err(ENXIO),
-                };
-                let range = device.memory_range(owned.range())?;
-                let range = range.part(within(vma, region.offset, range.length())?, length(vma))?;
-                prepare(vma, Fork::Inherited);
-                vma::map_io(vma, range, policy)
-            }
-            mmap::KIND_SUBMISSION_RING => {
-                let ring = objects.queue(region.index.into())?.submission();
-                let offset = within(vma, region.offset, ring.size())?;
-                prepare(vma, Fork::Withheld);
-                vma::map_coherent(vma, device.pdev().as_ref(), ring, offset)
-            }
-            mmap::KIND_COMPLETION_RING => {
-                let ring = objects.queue(region.index.into())?.completion();
-                let offset = within(vma, region.offset, ring.size())?;
-                vma.try_clear_maywrite().map_err(|_| EACCES)?;
-                prepare(vma, Fork::Withheld);
-                vma::map_coherent(vma, device.pdev().as_ref(), ring, offset)
-            }
-            mmap::KIND_BUFFER => {
-                let owned = objects
-                    .buffers
-                    .iter()
-                    .find(|owned| owned.window() == region.index);
-                let memory = owned.ok_or(ENXIO)?.memory();
-                let offset = within(vma, region.offset, memory.size())?;
-                prepare(vma, Fork::Inherited);
-                vma::map_coherent(vma, device.pdev().as_ref(), memory, offset)
-            }
-            _ => Err(EINVAL),
-        }
-    })
-}
-
-/// Sets what all mappings have in common: nobody looks at the pages, or grows or dumps them.
-fn prepare(vma: &VmaNew, fork: Fork) {
-    vma.set_io();
-    vma.set_dontexpand();
-    vma.set_dontdump();
-    if fork == Fork::Withheld {
-        vma.set_dontcopy();
-    }
-}
-
-fn length(vma: &VmaNew) -> usize {
-    vma.end() - vma.start()
-}
-
-/// Checks that a mapping at `offset` of a region of `size` bytes stays inside; gives the offset.
-fn within(vma: &VmaNew, offset: u64, size: usize) -> Result<usize> {
-    let offset = usize::try_from(offset)?;
-    let end = offset.checked_add(length(vma)).ok_or(EINVAL)?;
-    if end > size.next_multiple_of(PAGE_SIZE) {
+    // Not VM_SHARED, which a shared mapping of a file opened read-only lacks.
+    if vma.flags() & flags::MAYSHARE == 0 {
         return Err(EINVAL);
     }
-    Ok(offset)
+    vma.try_clear_mayexec().map_err(|_| EPERM)?;
+    // SAFETY: The VMA is valid and nobody else has it yet. It came in as a byte offset, so this
+    // does not overflow.
+    let region = mmap::decode((unsafe { (*vma.as_ptr()).vm_pgoff } as u64) << PAGE_SHIFT);
+    let kind = kind_of(region).ok_or(EINVAL)?;
+    (kind.map)(file, vma, region)
 }
 
-fn may_access_raw_io() -> bool {
-    // SAFETY: `capable` can be called in any process context.
-    unsafe { bindings::capable(bindings::CAP_SYS_RAWIO as i32) }
+/// Name of the kind of a mapping at `pgoff` pages.
+pub(crate) fn name_of(pgoff: usize) -> &'static str {
+    kind_of(mmap::decode((pgoff as u64) << PAGE_SHIFT)).map_or("unknown", |kind| kind.name)
+}
+
+/// A kind, as the hook finds it by number.
+struct Entry {
+    number: u8,
+    name: &'static str,
+    map: fn(&OpenFile, &VmaNew, Region) -> Result,
+}
+
+/// Every kind there is.
+const KINDS: [Entry; 11] = [
+    populated::<registers::PublicRegisters>(),
+    populated::<registers::Kick>(),
+    populated::<registers::Doorbell>(),
+    populated::<registers::Status>(),
+    populated::<coherent::SubmissionRing>(),
+    populated::<coherent::CompletionRing>(),
+    populated::<coherent::DmaBuffer>(),
+    populated::<device_memory::DeviceMemory>(),
+    on_fault::<device_memory::LazyDeviceMemory>(),
+    populated::<kernel_memory::ContiguousMemory>(),
+    on_fault::<kernel_memory::VmallocMemory>(),
+];
+
+const fn populated<K: Kind>() -> Entry {
+    Entry {
+        number: K::NUMBER,
+        name: K::NAME,
+        map: |file, vma, region| set_up::<K>(file, vma, region, Operations::<K>::POPULATED),
+    }
+}
+
+const fn on_fault<K: FaultKind>() -> Entry {
+    Entry {
+        number: K::NUMBER,
+        name: K::NAME,
+        map: |file, vma, region| set_up::<K>(file, vma, region, Operations::<K>::ON_FAULT),
+    }
+}
+
+fn kind_of(region: Region) -> Option<&'static Entry> {
+    KINDS.iter().find(|kind| kind.number == region.kind)
+}
+
+/// Checks the request against kind and region, fills the VMA and gives it its operations.
+fn set_up<K: Kind>(
+    file: &OpenFile,
+    vma: &VmaNew,
+    region: Region,
+    operations: &'static bindings::vm_operations_struct,
+) -> Result {
+    K::check()?;
+    if !K::WRITABLE {
+        vma.try_clear_maywrite().map_err(|_| EACCES)?;
+    }
+    file.with_objects(|device, objects| {
+        let size = K::size(device, objects, region.index)?;
+        let span = Span {
+            offset: usize::try_from(region.offset)?,
+            length: vma.end() - vma.start(),
+        };
+        let end = span.offset.checked_add(span.length).ok_or(EINVAL)?;
+        if end > size.next_multiple_of(PAGE_SIZE) {
+            return Err(EINVAL);
+        }
+        // Before the first page is there: revocation must find the address space.
+        file.mappings.remember(vma.mm())?;
+        K::populate(device, objects, region.index, span, VmaSetup::new(vma))?;
+        // Last, as the kernel calls `close` only for a VMA whose hook succeeded.
+        file.mappings.count_one_more();
+        // SAFETY: The VMA is valid and nobody else has it yet. The operations are those of a VMA of
+        // this file.
+        unsafe { (*vma.as_ptr()).vm_ops = operations };
+        Ok(())
+    })
 }

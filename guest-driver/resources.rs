@@ -115,6 +115,40 @@ impl Drop for RequestedBar<'_> {
     }
 }
 
+/// Reserves a range for write-combining, as x86 wants it before single frames are mapped so.
+///
+/// `vmf_insert_pfn` takes the policy that a frame is reserved for, whatever the VMA says. Mapping
+/// the range into the kernel is how a driver reserves it.
+pub(crate) struct WriteCombiningReservation(*mut c_void);
+
+// SAFETY: Nobody accesses the mapping.
+unsafe impl Send for WriteCombiningReservation {}
+// SAFETY: As above.
+unsafe impl Sync for WriteCombiningReservation {}
+
+impl WriteCombiningReservation {
+    /// Reserves `range`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(range: IoRange) -> Result<Self> {
+        // SAFETY: By its invariants the range is in a BAR of ours.
+        let start = unsafe { bindings::ioremap_wc(range.start(), range.length() as c_ulong) };
+        if start.is_null() {
+            return Err(ENOMEM);
+        }
+        Ok(Self(start))
+    }
+}
+
+impl Drop for WriteCombiningReservation {
+    fn drop(&mut self) {
+        // SAFETY: `new` made the mapping.
+        unsafe { bindings::iounmap(self.0) };
+    }
+}
+
 /// Turns bus mastering off: the device can reach no memory and raise no interrupt any more.
 pub(crate) fn clear_master(pdev: &pci::Device<Bound>) {
     // SAFETY: The device is valid and bound.

@@ -10,6 +10,7 @@
 mod binding;
 mod buffer;
 mod chardev;
+mod debugfs;
 mod device;
 mod driver;
 mod file;
@@ -17,12 +18,12 @@ mod gate;
 mod interface;
 mod interrupt;
 mod mappings;
+mod memory;
 mod mmap;
 mod queue;
 mod ranges;
 mod resources;
 mod shared;
-mod vma;
 
 kernel::module_pci_driver! {
     type: driver::RingbarDriver,

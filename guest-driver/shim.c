@@ -16,3 +16,23 @@ pgprot_t ringbar_pgprot_writecombine(pgprot_t prot)
 {
 	return pgprot_writecombine(prot);
 }
+
+pgprot_t ringbar_pgprot_device(pgprot_t prot)
+{
+	return pgprot_device(prot);
+}
+
+unsigned long ringbar_pgprot_cache_bits(pgprot_t prot)
+{
+	return pgprot_val(prot) & _PAGE_CACHE_MASK;
+}
+
+phys_addr_t ringbar_virt_to_phys(const void *address)
+{
+	return virt_to_phys((volatile void *)address);
+}
+
+void ringbar_get_page(struct page *page)
+{
+	get_page(page);
+}

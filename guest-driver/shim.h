@@ -3,11 +3,16 @@
 #ifndef RINGBAR_SHIM_H
 #define RINGBAR_SHIM_H
 
+#include <linux/io.h>
 #include <linux/mm.h>
 
 int ringbar_io_remap_pfn_range(struct vm_area_struct *vma, unsigned long address,
 			       unsigned long pfn, unsigned long size, pgprot_t prot);
 pgprot_t ringbar_pgprot_noncached(pgprot_t prot);
 pgprot_t ringbar_pgprot_writecombine(pgprot_t prot);
+pgprot_t ringbar_pgprot_device(pgprot_t prot);
+unsigned long ringbar_pgprot_cache_bits(pgprot_t prot);
+phys_addr_t ringbar_virt_to_phys(const void *address);
+void ringbar_get_page(struct page *page);
 
 #endif

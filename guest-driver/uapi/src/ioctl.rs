@@ -24,6 +24,9 @@ pub const SUBMIT: u32 = write::<Submit>(4);
 /// Waits for completions: a [`Wait`].
 pub const WAIT: u32 = read_write::<Wait>(5);
 
+/// Makes memory of the kernel that can be mapped: a [`CreateMemory`].
+pub const CREATE_MEMORY: u32 = read_write::<CreateMemory>(6);
+
 /// Answer to [`INFO`].
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -65,8 +68,14 @@ pub struct CreateQueue {
     pub submission_ring: u64,
     /// Out: where to map the completion ring, read-only.
     pub completion_ring: u64,
+    /// Out: where to map the queue's kick page.
+    pub kick: u64,
+    /// Out: where to map the queue's doorbell page.
+    pub doorbell: u64,
+    /// Out: where to map the queue's status page, read-only.
+    pub status: u64,
 }
-const _: () = assert!(size_of::<CreateQueue>() == 24);
+const _: () = assert!(size_of::<CreateQueue>() == 48);
 
 /// Argument of [`CREATE_BUFFER`].
 #[derive(
@@ -97,7 +106,7 @@ pub struct CreateDeviceMemory {
     pub offset: u64,
     /// In: what descriptors may do, [`RIGHT_READ`], [`RIGHT_WRITE`] or both.
     pub rights: u32,
-    /// In: [`PART_WRITE_COMBINING`] or [`PART_UNCACHED`].
+    /// In: [`PART_WRITE_COMBINING`], [`PART_UNCACHED`] or [`PART_LAZY`].
     pub part: u32,
     /// Out: number of the window that shows the range to descriptors.
     pub window: u32,
@@ -140,6 +149,23 @@ pub struct Wait {
 }
 const _: () = assert!(size_of::<Wait>() == 16);
 
+/// Argument of [`CREATE_MEMORY`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct CreateMemory {
+    /// In: bytes wanted. Out: bytes got, whole pages.
+    pub size: u64,
+    /// Out: where to map the memory.
+    pub offset: u64,
+    /// In: [`MEMORY_CONTIGUOUS`] or [`MEMORY_VMALLOC`].
+    pub kind: u32,
+    /// In: how the processor caches it, a `POLICY_` constant. vmalloc memory is always cached.
+    pub policy: u32,
+}
+const _: () = assert!(size_of::<CreateMemory>() == 24);
+
 /// Descriptors may read the window.
 pub const RIGHT_READ: u32 = 1 << 0;
 /// Descriptors may write the window.
@@ -149,6 +175,20 @@ pub const RIGHT_WRITE: u32 = 1 << 1;
 pub const PART_WRITE_COMBINING: u32 = 0;
 /// The part of the device memory that is mapped uncached.
 pub const PART_UNCACHED: u32 = 1;
+/// The part of the device memory that is mapped page by page, when it is touched.
+pub const PART_LAZY: u32 = 2;
+
+/// Physically contiguous memory.
+pub const MEMORY_CONTIGUOUS: u32 = 0;
+/// Memory of vmalloc, contiguous in the kernel's address space alone.
+pub const MEMORY_VMALLOC: u32 = 1;
+
+/// Cached as any memory.
+pub const POLICY_CACHED: u32 = 0;
+/// Writes may be gathered, nothing is cached.
+pub const POLICY_WRITE_COMBINING: u32 = 1;
+/// Every access reaches memory, in order.
+pub const POLICY_UNCACHED: u32 = 2;
 
 const fn read<T>(number: u32) -> u32 {
     encode(2, number, size_of::<T>())

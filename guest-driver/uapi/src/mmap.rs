@@ -17,6 +17,19 @@ pub const KIND_BUFFER: u8 = 4;
 /// Kind: a range of device memory. Index: its window.
 pub const KIND_DEVICE_MEMORY: u8 = 5;
 
+/// Kind: the kick page of a queue. Index: the queue.
+pub const KIND_KICK: u8 = 6;
+/// Kind: the doorbell page of a queue. Index: the queue.
+pub const KIND_DOORBELL: u8 = 7;
+/// Kind: the status page of a queue, read-only. Index: the queue.
+pub const KIND_STATUS: u8 = 8;
+/// Kind: a range of the lazy part of the device memory. Index: its window.
+pub const KIND_LAZY_DEVICE_MEMORY: u8 = 9;
+/// Kind: physically contiguous memory. Index: its number.
+pub const KIND_CONTIGUOUS: u8 = 10;
+/// Kind: memory of vmalloc. Index: its number.
+pub const KIND_VMALLOC: u8 = 11;
+
 /// Where to map the public registers. Needs `CAP_SYS_RAWIO`.
 pub const PUBLIC_REGISTERS: u64 = encode(KIND_PUBLIC_REGISTERS, 0);
 

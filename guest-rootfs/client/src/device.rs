@@ -41,6 +41,28 @@ pub enum Part {
     WriteCombining,
     /// Mapped uncached.
     Uncached,
+    /// Mapped page by page, when it is touched; write-combining.
+    Lazy,
+}
+
+/// Memory of the kernel that is not the device's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// Physically contiguous.
+    Contiguous(Policy),
+    /// Contiguous in the kernel's address space alone.
+    Vmalloc,
+}
+
+/// How the processor may cache memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// As any memory.
+    Cached,
+    /// Writes may be gathered, nothing is cached.
+    WriteCombining,
+    /// Every access reaches memory, in order.
+    Uncached,
 }
 
 /// An open node of the driver.
@@ -125,6 +147,7 @@ impl Device {
             part: match part {
                 Part::WriteCombining => ioctl::PART_WRITE_COMBINING,
                 Part::Uncached => ioctl::PART_UNCACHED,
+                Part::Lazy => ioctl::PART_LAZY,
             },
             ..Default::default()
         };
@@ -134,6 +157,31 @@ impl Device {
         Ok(DeviceMemory {
             mapping,
             window: create.window as u16,
+            offset: create.offset,
+        })
+    }
+
+    /// Makes at least `size` bytes of memory of the kernel.
+    pub fn create_memory(&self, memory: Memory, size: usize) -> Result<KernelMemory, Error> {
+        let (kind, policy) = match memory {
+            Memory::Contiguous(policy) => (ioctl::MEMORY_CONTIGUOUS, policy),
+            Memory::Vmalloc => (ioctl::MEMORY_VMALLOC, Policy::Cached),
+        };
+        let mut create = ioctl::CreateMemory {
+            size: size as u64,
+            kind,
+            policy: match policy {
+                Policy::Cached => ioctl::POLICY_CACHED,
+                Policy::WriteCombining => ioctl::POLICY_WRITE_COMBINING,
+                Policy::Uncached => ioctl::POLICY_UNCACHED,
+            },
+            ..Default::default()
+        };
+        self.update::<{ ioctl::CREATE_MEMORY as Opcode }, _>("CREATE_MEMORY", &mut create)?;
+        let mapping = Mapping::new(self.file.clone(), create.offset, create.size as usize, true)?;
+        Ok(KernelMemory {
+            mapping,
+            offset: create.offset,
         })
     }
 
@@ -188,6 +236,9 @@ impl Argument for ioctl::CreateBuffer {
 impl Argument for ioctl::CreateDeviceMemory {
     const NUMBER: u32 = ioctl::CREATE_DEVICE_MEMORY;
 }
+impl Argument for ioctl::CreateMemory {
+    const NUMBER: u32 = ioctl::CREATE_MEMORY;
+}
 impl Argument for ioctl::Wait {
     const NUMBER: u32 = ioctl::WAIT;
 }
@@ -222,6 +273,7 @@ impl Buffer {
 pub struct DeviceMemory {
     mapping: Mapping,
     window: u16,
+    offset: u64,
 }
 
 impl DeviceMemory {
@@ -233,5 +285,29 @@ impl DeviceMemory {
     /// The memory.
     pub fn mapping(&self) -> &Mapping {
         &self.mapping
+    }
+
+    /// The mmap offset of its start, to map it again.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+}
+
+/// Memory of the kernel, mapped.
+#[derive(Debug)]
+pub struct KernelMemory {
+    mapping: Mapping,
+    offset: u64,
+}
+
+impl KernelMemory {
+    /// The memory.
+    pub fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// The mmap offset of its start, to map it again.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 }

@@ -9,6 +9,21 @@ use std::sync::atomic::{fence, Ordering};
 use std::time::Duration;
 use zerocopy::{FromBytes, IntoBytes};
 
+/// mmap offsets of a queue's rings and pages, to map them again.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueOffsets {
+    /// The submission ring.
+    pub submission_ring: u64,
+    /// The completion ring, read-only.
+    pub completion_ring: u64,
+    /// The kick page.
+    pub kick: u64,
+    /// The doorbell page.
+    pub doorbell: u64,
+    /// The status page, read-only.
+    pub status: u64,
+}
+
 /// A queue of the device, its rings mapped.
 ///
 /// Owns the submission ring from the tail on for one ring's length, and takes completions up to
@@ -16,6 +31,7 @@ use zerocopy::{FromBytes, IntoBytes};
 #[derive(Debug)]
 pub struct Queue {
     device: Device,
+    offsets: QueueOffsets,
     number: u32,
     entries: u32,
     submission: Mapping,
@@ -46,6 +62,13 @@ impl Queue {
         )?;
         Ok(Self {
             device,
+            offsets: QueueOffsets {
+                submission_ring: create.submission_ring,
+                completion_ring: create.completion_ring,
+                kick: create.kick,
+                doorbell: create.doorbell,
+                status: create.status,
+            },
             number: create.queue,
             entries: create.entries,
             submission,
@@ -59,6 +82,11 @@ impl Queue {
     /// Number of the queue.
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Where its rings and pages can be mapped again.
+    pub fn offsets(&self) -> QueueOffsets {
+        self.offsets
     }
 
     /// Entries of each ring.

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Ranges of the device memory. The part that a range is of decides how it is mapped.
+
+use super::{
+    cache::CachePolicy,
+    kind::{
+        FaultKind,
+        Kind,
+        Span,
+        Target, //
+    },
+    setup::{
+        Fork,
+        Fresh,
+        Populated,
+        VmaSetup, //
+    },
+};
+use crate::{
+    device::Device,
+    file::Objects,
+    interface::{
+        layout::MemoryPart,
+        mmap, //
+    },
+};
+use kernel::{
+    page::PAGE_SHIFT,
+    prelude::*, //
+};
+
+/// A range of the write-combining or the uncached part.
+pub(crate) enum DeviceMemory {}
+/// A range of the lazy part. Write-combining, as the driver has reserved it.
+pub(crate) enum LazyDeviceMemory {}
+
+impl Kind for DeviceMemory {
+    const NUMBER: u8 = mmap::KIND_DEVICE_MEMORY;
+    const NAME: &'static str = "device-memory";
+
+    fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
+        Ok(objects.range(index, false)?.range().length)
+    }
+
+    fn populate(
+        device: &Device<'_>,
+        objects: &Objects,
+        index: u16,
+        span: Span,
+        setup: VmaSetup<'_, Fresh>,
+    ) -> Result<Populated> {
+        let owned = objects.range(index, false)?;
+        let policy = match owned.part() {
+            MemoryPart::WriteCombining | MemoryPart::Lazy => CachePolicy::WriteCombining,
+            MemoryPart::Uncached => CachePolicy::Uncached,
+        };
+        let range = device
+            .memory_range(owned.range())?
+            .part(span.offset, span.length)?;
+        setup.frames(Fork::Inherited, policy).io(range)
+    }
+}
+
+impl Kind for LazyDeviceMemory {
+    const NUMBER: u8 = mmap::KIND_LAZY_DEVICE_MEMORY;
+    const NAME: &'static str = "lazy-device-memory";
+
+    fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
+        Ok(objects.range(index, true)?.range().length)
+    }
+
+    fn populate(
+        _device: &Device<'_>,
+        _objects: &Objects,
+        _index: u16,
+        _span: Span,
+        setup: VmaSetup<'_, Fresh>,
+    ) -> Result<Populated> {
+        Ok(setup
+            .frames(Fork::Inherited, CachePolicy::WriteCombining)
+            .on_fault())
+    }
+}
+
+impl FaultKind for LazyDeviceMemory {
+    fn fault(device: &Device<'_>, objects: &Objects, index: u16, offset: usize) -> Result<Target> {
+        let range = device.memory_range(objects.range(index, true)?.range())?;
+        let page = range.part(offset, kernel::page::PAGE_SIZE)?;
+        Ok(Target::Frame((page.start() >> PAGE_SHIFT) as usize))
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Memory of the kernel: physically contiguous, or vmalloc.
+
+use super::{
+    kind::{
+        FaultKind,
+        Kind,
+        Span,
+        Target, //
+    },
+    setup::{
+        Fork,
+        Fresh,
+        Populated,
+        VmaSetup, //
+    },
+};
+use crate::{
+    device::Device,
+    file::Objects,
+    interface::mmap, //
+};
+use kernel::prelude::*;
+
+/// Physically contiguous memory.
+pub(crate) enum ContiguousMemory {}
+/// Memory of vmalloc.
+pub(crate) enum VmallocMemory {}
+
+impl Kind for ContiguousMemory {
+    const NUMBER: u8 = mmap::KIND_CONTIGUOUS;
+    const NAME: &'static str = "contiguous";
+
+    fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
+        Ok(objects.contiguous(index)?.size())
+    }
+
+    fn populate(
+        _device: &Device<'_>,
+        objects: &Objects,
+        index: u16,
+        span: Span,
+        setup: VmaSetup<'_, Fresh>,
+    ) -> Result<Populated> {
+        let memory = objects.contiguous(index)?;
+        setup
+            .frames(Fork::Inherited, memory.policy())
+            .memory(memory, span.offset, span.length)
+    }
+}
+
+impl Kind for VmallocMemory {
+    const NUMBER: u8 = mmap::KIND_VMALLOC;
+    const NAME: &'static str = "vmalloc";
+
+    fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
+        Ok(objects.scattered(index)?.size())
+    }
+
+    fn populate(
+        _device: &Device<'_>,
+        _objects: &Objects,
+        _index: u16,
+        _span: Span,
+        setup: VmaSetup<'_, Fresh>,
+    ) -> Result<Populated> {
+        Ok(setup.pages(Fork::Inherited).on_fault())
+    }
+}
+
+impl FaultKind for VmallocMemory {
+    fn fault(_device: &Device<'_>, objects: &Objects, index: u16, offset: usize) -> Result<Target> {
+        Ok(Target::Page(objects.scattered(index)?.page(offset)?))
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What a kind of mapping is.
+
+use super::setup::{
+    Fresh,
+    Populated,
+    VmaSetup, //
+};
+use crate::{
+    device::Device,
+    file::Objects, //
+};
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+/// Where in its region a mapping starts, and how long it is; both whole pages, both inside.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    /// First byte.
+    pub(crate) offset: usize,
+    /// Bytes.
+    pub(crate) length: usize,
+}
+
+/// A kind of mapping: a type without a value.
+///
+/// The mmap hook calls [`check`](Kind::check), [`size`](Kind::size) and [`populate`](Kind::populate)
+/// in this order, inside the gate, so nothing they are given goes away meanwhile.
+pub(crate) trait Kind {
+    /// Its number in mmap offsets: a `KIND_` constant of `interface::mmap`.
+    const NUMBER: u8;
+    /// As debugfs names it.
+    const NAME: &'static str;
+    /// Whether a process may write what it maps. If not, it cannot get the right later either.
+    const WRITABLE: bool = true;
+
+    /// Whether the calling process may map the kind at all.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if not.
+    fn check() -> Result {
+        Ok(())
+    }
+
+    /// Size of the region with this index, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` if the file has no such region.
+    fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize>;
+
+    /// Fills the VMA, or leaves it to [`FaultKind::fault`].
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` if the file has no such region; `ENOMEM`.
+    fn populate(
+        device: &Device<'_>,
+        objects: &Objects,
+        index: u16,
+        span: Span,
+        setup: VmaSetup<'_, Fresh>,
+    ) -> Result<Populated>;
+}
+
+/// What a fault handler maps.
+pub(crate) enum Target {
+    /// A bare page frame, by number. The kind populates by [`VmaSetup::frames`].
+    Frame(usize),
+    /// A page, which the mapping will hold. The kind populates by [`VmaSetup::pages`].
+    Page(*mut bindings::page),
+}
+
+/// A kind that is mapped page by page, when a page is touched.
+pub(crate) trait FaultKind: Kind {
+    /// What is at byte `offset` of the region, a multiple of the page size. Called inside the gate.
+    ///
+    /// # Errors
+    ///
+    /// Any error gives the process SIGBUS.
+    fn fault(device: &Device<'_>, objects: &Objects, index: u16, offset: usize) -> Result<Target>;
+}

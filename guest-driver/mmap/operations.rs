@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The VMA operations: counts of mappings, and faults.
+//!
+//! A VMA holds its file, so the file is there in all of them. The kernel does not call `open` for
+//! the first mapping; the mmap hook counts that one itself.
+
+use super::kind::{
+    FaultKind,
+    Kind,
+    Target, //
+};
+use crate::{
+    chardev,
+    file::OpenFile,
+    interface::mmap::decode, //
+};
+use core::marker::PhantomData;
+use kernel::{
+    bindings,
+    mm::MmWithUser,
+    page::PAGE_SHIFT,
+    sync::ArcBorrow, //
+};
+
+// `shim.c`: an inline function of the kernel.
+#[expect(
+    improper_ctypes,
+    reason = "the kernel's structs are opaque to us, and only pointed to"
+)]
+extern "C" {
+    fn ringbar_get_page(page: *mut bindings::page);
+}
+
+/// The operations of kind `K`.
+pub(super) struct Operations<K>(PhantomData<K>);
+
+impl<K: Kind> Operations<K> {
+    /// For a kind that is populated in the mmap hook. Without a fault handler, a page that was
+    /// taken away gives SIGBUS.
+    pub(super) const POPULATED: &'static bindings::vm_operations_struct =
+        &bindings::vm_operations_struct {
+            open: Some(open),
+            close: Some(close),
+            ..pin_init::zeroed()
+        };
+}
+
+impl<K: FaultKind> Operations<K> {
+    /// For a kind that is populated page by page.
+    pub(super) const ON_FAULT: &'static bindings::vm_operations_struct =
+        &bindings::vm_operations_struct {
+            open: Some(open),
+            close: Some(close),
+            fault: Some(fault::<K>),
+            ..pin_init::zeroed()
+        };
+}
+
+/// # Safety
+///
+/// The kernel calls it for a new VMA of a file of ours: after fork, split or mremap.
+unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: As the caller promises.
+    let file = unsafe { file_of(vma) };
+    file.mappings.count_one_more();
+    // SAFETY: The VMA belongs to an address space that is being changed, and so is in use.
+    let space = unsafe { MmWithUser::from_raw((*vma).vm_mm) };
+    // Without memory to write it down, debugfs will not list it; revocation finds it all the same,
+    // as the kernel lists a copied VMA before it copies pages.
+    let _ = file.mappings.remember(space);
+}
+
+/// # Safety
+///
+/// The kernel calls it for a VMA of a file of ours that goes.
+unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
+    // SAFETY: As the caller promises.
+    unsafe { file_of(vma) }.mappings.count_one_less();
+}
+
+/// # Safety
+///
+/// The kernel calls it for a page of a VMA of kind `K` that is not there, with the VMA locked.
+unsafe extern "C" fn fault<K: FaultKind>(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
+    // SAFETY: Valid for the call.
+    let (vma, pgoff, address) = unsafe {
+        let place = &(*vmf).__bindgen_anon_1;
+        (place.vma, place.pgoff, place.address)
+    };
+    // SAFETY: As the caller promises.
+    let file = unsafe { file_of(vma) };
+    let region = decode((pgoff as u64) << PAGE_SHIFT);
+    let inserted = file.with_objects(|device, objects| {
+        match K::fault(device, objects, region.index, region.offset as usize)? {
+            // Inside the gate, so that revocation comes before or after, and takes it away.
+            // SAFETY: The VMA is one of frames, locked, and the address lies in it.
+            Target::Frame(frame) => Ok(unsafe { bindings::vmf_insert_pfn(vma, address, frame) }),
+            Target::Page(page) => {
+                // SAFETY: `K` gave a page that is there.
+                unsafe { ringbar_get_page(page) };
+                // SAFETY: The fault is ours to answer; the kernel takes over the reference.
+                unsafe { (*vmf).page = page };
+                Ok(0)
+            }
+        }
+    });
+    inserted.unwrap_or(bindings::vm_fault_reason_VM_FAULT_SIGBUS)
+}
+
+/// # Safety
+///
+/// The VMA must be one of a file of ours.
+unsafe fn file_of<'a>(vma: *mut bindings::vm_area_struct) -> ArcBorrow<'a, OpenFile> {
+    // SAFETY: A VMA of a file holds it, and a file that is held is open.
+    unsafe { chardev::borrow((*vma).vm_file) }
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Pages of BAR 0: the public registers, and the kick, doorbell and status page of a queue.
+
+use super::{
+    cache::CachePolicy,
+    kind::{
+        Kind,
+        Span, //
+    },
+    setup::{
+        Fork,
+        Fresh,
+        Populated,
+        VmaSetup, //
+    },
+};
+use crate::{
+    device::Device,
+    file::Objects,
+    interface::{
+        layout::{
+            self,
+            PAGE_SIZE, //
+        },
+        mmap, //
+    },
+};
+use kernel::{
+    bindings,
+    prelude::*, //
+};
+
+/// The public registers.
+pub(crate) enum PublicRegisters {}
+/// A queue's kick page.
+pub(crate) enum Kick {}
+/// A queue's doorbell page.
+pub(crate) enum Doorbell {}
+/// A queue's status page, which the device writes.
+pub(crate) enum Status {}
+
+impl Kind for PublicRegisters {
+    const NUMBER: u8 = mmap::KIND_PUBLIC_REGISTERS;
+    const NAME: &'static str = "public-registers";
+
+    fn check() -> Result {
+        // SAFETY: `capable` can be called in any process context.
+        if unsafe { bindings::capable(bindings::CAP_SYS_RAWIO as i32) } {
+            Ok(())
+        } else {
+            Err(EPERM)
+        }
+    }
+
+    fn size(_device: &Device<'_>, _objects: &Objects, index: u16) -> Result<usize> {
+        if index == 0 {
+            Ok(PAGE_SIZE)
+        } else {
+            Err(ENXIO)
+        }
+    }
+
+    fn populate(
+        device: &Device<'_>,
+        _objects: &Objects,
+        _index: u16,
+        _span: Span,
+        setup: VmaSetup<'_, Fresh>,
+    ) -> Result<Populated> {
+        page(device, layout::PUBLIC_PAGE, 0, setup)
+    }
+}
+
+macro_rules! queue_page {
+    ($kind:ident, $number:path, $name:literal, $writable:literal, $first:path) => {
+        impl Kind for $kind {
+            const NUMBER: u8 = $number;
+            const NAME: &'static str = $name;
+            const WRITABLE: bool = $writable;
+
+            fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
+                objects.queue(index.into()).map(|_| PAGE_SIZE)
+            }
+
+            fn populate(
+                device: &Device<'_>,
+                _objects: &Objects,
+                index: u16,
+                _span: Span,
+                setup: VmaSetup<'_, Fresh>,
+            ) -> Result<Populated> {
+                page(device, $first, index, setup)
+            }
+        }
+    };
+}
+queue_page!(Kick, mmap::KIND_KICK, "kick", true, layout::KICK_PAGES);
+queue_page!(
+    Doorbell,
+    mmap::KIND_DOORBELL,
+    "doorbell",
+    true,
+    layout::DOORBELL_PAGES
+);
+queue_page!(
+    Status,
+    mmap::KIND_STATUS,
+    "status",
+    false,
+    layout::STATUS_PAGES
+);
+
+/// Maps page `index` of those that start at `first`.
+fn page(
+    device: &Device<'_>,
+    first: usize,
+    index: u16,
+    setup: VmaSetup<'_, Fresh>,
+) -> Result<Populated> {
+    let range = device.register_page(first + usize::from(index) * PAGE_SIZE)?;
+    setup
+        .frames(Fork::Withheld, CachePolicy::Uncached)
+        .io(range)
+}
