@@ -24,7 +24,7 @@ use crate::{
         clear_master,
         IoRange,
         RequestedBar,
-        WriteCombiningReservation, //
+        WriteCombiningMapping, //
     },
 };
 use kernel::{
@@ -73,7 +73,7 @@ pub(crate) struct Device<'bound> {
     pdev: &'bound pci::Device<Bound>,
     bar: RegisterBar<'bound>,
     // Dropped before the BAR is given back.
-    _lazy: WriteCombiningReservation,
+    _lazy: WriteCombiningMapping,
     memory: RequestedBar<'bound>,
     limits: Limits,
     vectors: u32,
@@ -154,7 +154,7 @@ impl<'bound> Device<'bound> {
             lazy: part(MemoryPart::Lazy)?,
         };
         let (start, length) = layout::memory_part(memory.size()?, MemoryPart::Lazy);
-        let lazy = WriteCombiningReservation::new(memory.range()?.part(start, length)?)?;
+        let lazy = WriteCombiningMapping::new(memory.range()?.part(start, length)?)?;
         Ok(try_pin_init!(Self {
             pdev,
             bar,
@@ -318,13 +318,23 @@ impl<'bound> Device<'bound> {
         Ok(())
     }
 
-    /// Takes a range of `part` of the device memory, `length` bytes in whole pages.
+    /// Whether the device has a window with this number, open or not.
+    pub(crate) fn has_window(&self, window: u16) -> bool {
+        (1..=self.limits.windows).contains(&window.into())
+    }
+
+    /// Takes a zeroed range of `part` of the device memory, `length` bytes in whole pages.
     ///
     /// # Errors
     ///
-    /// `ENOSPC` if the part has no such range left.
+    /// `ENOSPC` if the part has no such range left; `ENOMEM`.
     pub(crate) fn take_memory(&self, part: MemoryPart, length: usize) -> Result<Range> {
-        self.admin.lock().ranges(part).take(length)
+        let range = self.admin.lock().ranges(part).take(length)?;
+        // What the last owner left there is nobody's business.
+        self.memory_range(range)
+            .and_then(|place| place.zero())
+            .inspect_err(|_| self.give_back_memory(part, range))?;
+        Ok(range)
     }
 
     /// Gives a range back that [`Device::take_memory`] gave.

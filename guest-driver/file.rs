@@ -354,33 +354,43 @@ impl Objects {
             .ok_or(ENXIO)
     }
 
+    /// The file's queue with this number, for a mapping.
+    ///
+    /// # Errors
+    ///
+    /// `EPERM` if it is not this file's, `ENXIO` if the device has no such queue.
+    pub(crate) fn mapped_queue(&self, device: &Device<'_>, number: u16) -> Result<&Queue> {
+        self.queue(number.into())
+            .map_err(|_| denied(u32::from(number) < device.limits().queues))
+    }
+
     /// The file's buffer with this window.
     ///
     /// # Errors
     ///
-    /// `ENXIO` if the file has no such buffer.
-    pub(crate) fn buffer(&self, window: u16) -> Result<&Buffer> {
+    /// `EPERM` if it is not this file's, `ENXIO` if the device has no such window.
+    pub(crate) fn buffer(&self, device: &Device<'_>, window: u16) -> Result<&Buffer> {
         self.buffers
             .iter()
             .find(|buffer| buffer.window() == window)
-            .ok_or(ENXIO)
+            .ok_or_else(|| denied(device.has_window(window)))
     }
 
-    /// The file's range of device memory with this window, if it is of the lazy part or not.
+    /// The file's range of device memory with this window, of the lazy part or of the others.
     ///
     /// # Errors
     ///
-    /// `ENXIO` if the file has no such range.
-    pub(crate) fn range(&self, window: u16, lazy: bool) -> Result<&DeviceMemory> {
-        let range = self
-            .ranges
+    /// `EPERM` if it is not this file's, `ENXIO` if the device has no such window.
+    pub(crate) fn range(
+        &self,
+        device: &Device<'_>,
+        window: u16,
+        lazy: bool,
+    ) -> Result<&DeviceMemory> {
+        self.ranges
             .iter()
-            .find(|range| range.window() == window)
-            .ok_or(ENXIO)?;
-        if (range.part() == MemoryPart::Lazy) != lazy {
-            return Err(ENXIO);
-        }
-        Ok(range)
+            .find(|range| range.window() == window && (range.part() == MemoryPart::Lazy) == lazy)
+            .ok_or_else(|| denied(device.has_window(window)))
     }
 
     /// The file's contiguous memory with this number.
@@ -430,6 +440,15 @@ impl Objects {
             );
         }
         core::mem::forget(self);
+    }
+}
+
+/// Why a region is refused that is not this file's.
+fn denied(exists: bool) -> Error {
+    if exists {
+        EPERM
+    } else {
+        ENXIO
     }
 }
 

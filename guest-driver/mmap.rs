@@ -45,10 +45,10 @@ use setup::VmaSetup;
 ///
 /// # Errors
 ///
-/// `EINVAL` if the mapping is private, if its offset is not one of a region, or if it leaves the
-/// region; `EPERM` if it is executable or the process may not have the kind; `EACCES` if it is
-/// writable and the kind is not; `ENXIO` if the file has no such region; `ENODEV` if the device is
-/// gone; `ENOMEM`.
+/// `EINVAL` if the mapping is private, if its kind has no meaning, or if it leaves the region;
+/// `EPERM` if it is executable, or the process may not have the region; `EACCES` if it is writable
+/// and the kind is not; `ENXIO` if there is no such region; `ENODEV` if the device is gone;
+/// `ENOMEM`.
 pub(crate) fn map(file: &OpenFile, vma: &VmaNew) -> Result {
     // Not VM_SHARED, which a shared mapping of a file opened read-only lacks.
     if vma.flags() & flags::MAYSHARE == 0 {
@@ -116,7 +116,7 @@ fn set_up<K: Kind>(
     region: Region,
     operations: &'static bindings::vm_operations_struct,
 ) -> Result {
-    K::check()?;
+    K::check(region.offset)?;
     if !K::WRITABLE {
         vma.try_clear_maywrite().map_err(|_| EACCES)?;
     }

@@ -10,6 +10,11 @@ use kernel::{
     prelude::*, //
 };
 
+extern "C" {
+    // `shim.c`: an inline function of the kernel.
+    fn ringbar_memset_io(address: *mut c_void, value: c_int, length: usize);
+}
+
 /// A range of a BAR in physical address space.
 ///
 /// # Invariants
@@ -61,6 +66,18 @@ impl IoRange {
             start: self.start + offset as u64,
             length,
         })
+    }
+
+    /// Fills the range with zeros. Nothing else may use it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn zero(&self) -> Result {
+        let mapping = WriteCombiningMapping::new(*self)?;
+        // SAFETY: The mapping is as long as the range.
+        unsafe { ringbar_memset_io(mapping.0, 0, self.length) };
+        Ok(())
     }
 
     /// Physical address of the first byte.
@@ -115,19 +132,19 @@ impl Drop for RequestedBar<'_> {
     }
 }
 
-/// Reserves a range for write-combining, as x86 wants it before single frames are mapped so.
+/// A range that is mapped into the kernel, write-combining.
 ///
-/// `vmf_insert_pfn` takes the policy that a frame is reserved for, whatever the VMA says. Mapping
-/// the range into the kernel is how a driver reserves it.
-pub(crate) struct WriteCombiningReservation(*mut c_void);
+/// This also reserves the range for write-combining, as x86 wants it before single frames are
+/// mapped so: `vmf_insert_pfn` takes the policy that a frame is reserved for, whatever the VMA says.
+pub(crate) struct WriteCombiningMapping(*mut c_void);
 
 // SAFETY: Nobody accesses the mapping.
-unsafe impl Send for WriteCombiningReservation {}
+unsafe impl Send for WriteCombiningMapping {}
 // SAFETY: As above.
-unsafe impl Sync for WriteCombiningReservation {}
+unsafe impl Sync for WriteCombiningMapping {}
 
-impl WriteCombiningReservation {
-    /// Reserves `range`.
+impl WriteCombiningMapping {
+    /// Maps `range`.
     ///
     /// # Errors
     ///
@@ -142,7 +159,7 @@ impl WriteCombiningReservation {
     }
 }
 
-impl Drop for WriteCombiningReservation {
+impl Drop for WriteCombiningMapping {
     fn drop(&mut self) {
         // SAFETY: `new` made the mapping.
         unsafe { bindings::iounmap(self.0) };

@@ -36,3 +36,8 @@ void ringbar_get_page(struct page *page)
 {
 	get_page(page);
 }
+
+void ringbar_memset_io(void __iomem *address, int value, size_t length)
+{
+	memset_io(address, value, length);
+}

@@ -14,5 +14,6 @@ pgprot_t ringbar_pgprot_device(pgprot_t prot);
 unsigned long ringbar_pgprot_cache_bits(pgprot_t prot);
 phys_addr_t ringbar_virt_to_phys(const void *address);
 void ringbar_get_page(struct page *page);
+void ringbar_memset_io(void __iomem *address, int value, size_t length);
 
 #endif

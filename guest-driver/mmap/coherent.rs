@@ -32,8 +32,8 @@ impl Kind for SubmissionRing {
     const NUMBER: u8 = mmap::KIND_SUBMISSION_RING;
     const NAME: &'static str = "submission-ring";
 
-    fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.queue(index.into())?.submission().size())
+    fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
+        Ok(objects.mapped_queue(device, index)?.submission().size())
     }
 
     fn populate(
@@ -43,7 +43,7 @@ impl Kind for SubmissionRing {
         span: Span,
         setup: VmaSetup<'_, Fresh>,
     ) -> Result<Populated> {
-        let ring = objects.queue(index.into())?.submission();
+        let ring = objects.mapped_queue(device, index)?.submission();
         setup
             .dma(Fork::Withheld)
             .coherent(device.pdev().as_ref(), ring, span.offset)
@@ -55,8 +55,8 @@ impl Kind for CompletionRing {
     const NAME: &'static str = "completion-ring";
     const WRITABLE: bool = false;
 
-    fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.queue(index.into())?.completion().size())
+    fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
+        Ok(objects.mapped_queue(device, index)?.completion().size())
     }
 
     fn populate(
@@ -66,7 +66,7 @@ impl Kind for CompletionRing {
         span: Span,
         setup: VmaSetup<'_, Fresh>,
     ) -> Result<Populated> {
-        let ring = objects.queue(index.into())?.completion();
+        let ring = objects.mapped_queue(device, index)?.completion();
         setup
             .dma(Fork::Withheld)
             .coherent(device.pdev().as_ref(), ring, span.offset)
@@ -77,8 +77,8 @@ impl Kind for DmaBuffer {
     const NUMBER: u8 = mmap::KIND_BUFFER;
     const NAME: &'static str = "dma-buffer";
 
-    fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.buffer(index)?.memory().size())
+    fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
+        Ok(objects.buffer(device, index)?.memory().size())
     }
 
     fn populate(
@@ -88,7 +88,7 @@ impl Kind for DmaBuffer {
         span: Span,
         setup: VmaSetup<'_, Fresh>,
     ) -> Result<Populated> {
-        let memory = objects.buffer(index)?.memory();
+        let memory = objects.buffer(device, index)?.memory();
         setup
             .dma(Fork::Inherited)
             .coherent(device.pdev().as_ref(), memory, span.offset)

@@ -39,8 +39,8 @@ impl Kind for DeviceMemory {
     const NUMBER: u8 = mmap::KIND_DEVICE_MEMORY;
     const NAME: &'static str = "device-memory";
 
-    fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.range(index, false)?.range().length)
+    fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
+        Ok(objects.range(device, index, false)?.range().length)
     }
 
     fn populate(
@@ -50,7 +50,7 @@ impl Kind for DeviceMemory {
         span: Span,
         setup: VmaSetup<'_, Fresh>,
     ) -> Result<Populated> {
-        let owned = objects.range(index, false)?;
+        let owned = objects.range(device, index, false)?;
         let policy = match owned.part() {
             MemoryPart::WriteCombining | MemoryPart::Lazy => CachePolicy::WriteCombining,
             MemoryPart::Uncached => CachePolicy::Uncached,
@@ -66,8 +66,8 @@ impl Kind for LazyDeviceMemory {
     const NUMBER: u8 = mmap::KIND_LAZY_DEVICE_MEMORY;
     const NAME: &'static str = "lazy-device-memory";
 
-    fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.range(index, true)?.range().length)
+    fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
+        Ok(objects.range(device, index, true)?.range().length)
     }
 
     fn populate(
@@ -85,7 +85,7 @@ impl Kind for LazyDeviceMemory {
 
 impl FaultKind for LazyDeviceMemory {
     fn fault(device: &Device<'_>, objects: &Objects, index: u16, offset: usize) -> Result<Target> {
-        let range = device.memory_range(objects.range(index, true)?.range())?;
+        let range = device.memory_range(objects.range(device, index, true)?.range())?;
         let page = range.part(offset, kernel::page::PAGE_SIZE)?;
         Ok(Target::Frame((page.start() >> PAGE_SHIFT) as usize))
     }

@@ -37,12 +37,12 @@ pub(crate) trait Kind {
     /// Whether a process may write what it maps. If not, it cannot get the right later either.
     const WRITABLE: bool = true;
 
-    /// Whether the calling process may map the kind at all.
+    /// Whether the calling process may map from byte `offset` of this kind on at all.
     ///
     /// # Errors
     ///
     /// `EPERM` if not.
-    fn check() -> Result {
+    fn check(_offset: u64) -> Result {
         Ok(())
     }
 
@@ -50,7 +50,7 @@ pub(crate) trait Kind {
     ///
     /// # Errors
     ///
-    /// `ENXIO` if the file has no such region.
+    /// `EPERM` if the region is not this file's, `ENXIO` if the device has none with this index.
     fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize>;
 
     /// Fills the VMA, or leaves it to [`FaultKind::fault`].

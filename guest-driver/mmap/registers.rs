@@ -44,13 +44,14 @@ impl Kind for PublicRegisters {
     const NUMBER: u8 = mmap::KIND_PUBLIC_REGISTERS;
     const NAME: &'static str = "public-registers";
 
-    fn check() -> Result {
+    fn check(offset: u64) -> Result {
+        // The other pages of the BAR are the driver's, or a queue's, whatever the capability.
+        let beyond = offset >= PAGE_SIZE as u64 && offset < layout::REGISTER_BAR_SIZE as u64;
         // SAFETY: `capable` can be called in any process context.
-        if unsafe { bindings::capable(bindings::CAP_SYS_RAWIO as i32) } {
-            Ok(())
-        } else {
-            Err(EPERM)
+        if beyond || !unsafe { bindings::capable(bindings::CAP_SYS_RAWIO as i32) } {
+            return Err(EPERM);
         }
+        Ok(())
     }
 
     fn size(_device: &Device<'_>, _objects: &Objects, index: u16) -> Result<usize> {
@@ -79,8 +80,8 @@ macro_rules! queue_page {
             const NAME: &'static str = $name;
             const WRITABLE: bool = $writable;
 
-            fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-                objects.queue(index.into()).map(|_| PAGE_SIZE)
+            fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
+                objects.mapped_queue(device, index).map(|_| PAGE_SIZE)
             }
 
             fn populate(

@@ -10,7 +10,7 @@ mod pci;
 mod suite;
 
 pub use pci::PciFunction;
-pub use suite::{run, Case};
+pub use suite::{run, run_all, Case, SimpleCase, Skip};
 
 use ringbar_client::{Device, Queue};
 use ringbar_spec::ring::{Completion, Descriptor, Status};

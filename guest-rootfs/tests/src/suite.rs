@@ -2,14 +2,56 @@
 
 //! Runs the cases of a program and prints KTAP, version 1 (Linux `Documentation/dev-tools/ktap`).
 
-use std::panic;
+use std::borrow::Cow;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-/// A case: name and function.
-pub type Case = (&'static str, fn());
+/// A case that needs no more than a name and a function.
+pub type SimpleCase = (&'static str, fn());
 
-/// Runs all cases in order and says by the exit code whether all passed.
-pub fn run(cases: &[Case]) -> ExitCode {
+/// Why a case cannot be run here. Shown beside its name.
+#[derive(Clone, Debug)]
+pub struct Skip(pub Cow<'static, str>);
+
+/// A case: passes unless it panics or says that it cannot be run here.
+pub struct Case {
+    name: Cow<'static, str>,
+    body: Box<dyn FnOnce() -> Result<(), Skip>>,
+}
+
+impl Case {
+    /// A case that can always be run.
+    pub fn new(name: impl Into<Cow<'static, str>>, body: impl FnOnce() + 'static) -> Self {
+        Self::skippable(name, || {
+            body();
+            Ok(())
+        })
+    }
+
+    /// A case that may find out that it cannot be run here.
+    pub fn skippable(
+        name: impl Into<Cow<'static, str>>,
+        body: impl FnOnce() -> Result<(), Skip> + 'static,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            body: Box::new(body),
+        }
+    }
+}
+
+/// Runs all cases in order and says by the exit code whether none failed.
+pub fn run(cases: &[SimpleCase]) -> ExitCode {
+    run_all(
+        cases
+            .iter()
+            .map(|(name, body)| Case::new(*name, *body))
+            .collect(),
+    )
+}
+
+/// Runs all cases in order and says by the exit code whether none failed.
+pub fn run_all(cases: Vec<Case>) -> ExitCode {
     panic::set_hook(Box::new(|info| {
         for line in info.to_string().lines() {
             println!("# {line}");
@@ -18,15 +60,16 @@ pub fn run(cases: &[Case]) -> ExitCode {
     println!("KTAP version 1");
     println!("1..{}", cases.len());
     let mut failed = 0;
-    for (number, (name, case)) in (1..).zip(cases) {
-        let verdict = match panic::catch_unwind(case) {
-            Ok(()) => "ok",
+    for (number, case) in (1..).zip(cases) {
+        let name = case.name;
+        match panic::catch_unwind(AssertUnwindSafe(case.body)) {
+            Ok(Ok(())) => println!("ok {number} {name}"),
+            Ok(Err(Skip(reason))) => println!("ok {number} {name} # SKIP {reason}"),
             Err(_) => {
                 failed += 1;
-                "not ok"
+                println!("not ok {number} {name}");
             }
-        };
-        println!("{verdict} {number} {name}");
+        }
     }
     if failed == 0 {
         ExitCode::SUCCESS

@@ -306,7 +306,7 @@ fn mapping_beyond_the_region() {
         Errno::INVAL,
     );
     let admin = mmap::PUBLIC_REGISTERS + PAGE as u64;
-    refused(Mapping::new(file.clone(), admin, PAGE, true), Errno::INVAL);
+    refused(Mapping::new(file.clone(), admin, PAGE, true), Errno::PERM);
 }
 
 fn mapping_of_an_unknown_region() {
@@ -327,7 +327,7 @@ fn mapping_of_a_foreign_buffer() {
     let other = open();
     refused(
         Mapping::new(other.file().clone(), buffer.offset(), PAGE, true),
-        Errno::NXIO,
+        Errno::PERM,
     );
 }
 
