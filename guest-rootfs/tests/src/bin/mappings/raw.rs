@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Mappings with the calls that a well-behaved program does not make.
+
+#![expect(unsafe_code, reason = "maps, moves, splits and protects memory")]
+
+use rustix::io::Errno;
+use rustix::mm::{mmap, mprotect, mremap, munmap, MapFlags, MprotectFlags, MremapFlags, ProtFlags};
+use std::fs::File;
+use std::ptr;
+
+/// Read and write.
+pub(crate) const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+
+/// A mapping. Unmapped when dropped, what is left of it.
+pub(crate) struct RawMapping {
+    start: *mut u8,
+    length: usize,
+}
+
+impl RawMapping {
+    /// Maps.
+    pub(crate) fn new(
+        file: &File,
+        offset: u64,
+        length: usize,
+        protection: ProtFlags,
+        flags: MapFlags,
+    ) -> Result<Self, Errno> {
+        // SAFETY: The kernel chooses a free address.
+        let start = unsafe { mmap(ptr::null_mut(), length, protection, flags, file, offset) }?;
+        Ok(Self {
+            start: start.cast(),
+            length,
+        })
+    }
+
+    /// Address of the first byte.
+    pub(crate) fn address(&self) -> usize {
+        self.start.addr()
+    }
+
+    /// Loads the word at `offset`.
+    pub(crate) fn read(&self, offset: usize) -> u32 {
+        assert!(offset + 4 <= self.length);
+        // SAFETY: The word is inside the mapping, and any bits are a valid one. Where no page can
+        // be had the process gets a signal, which is what some cases are after.
+        unsafe {
+            self.start
+                .wrapping_add(offset)
+                .cast::<u32>()
+                .read_volatile()
+        }
+    }
+
+    /// Stores a word at `offset`.
+    pub(crate) fn write(&self, offset: usize, value: u32) {
+        assert!(offset + 4 <= self.length);
+        // SAFETY: As above.
+        unsafe {
+            self.start
+                .wrapping_add(offset)
+                .cast::<u32>()
+                .write_volatile(value)
+        };
+    }
+
+    /// Changes the protection.
+    pub(crate) fn protect(&self, flags: MprotectFlags) -> Result<(), Errno> {
+        // SAFETY: Nothing borrows from the mapping.
+        unsafe { mprotect(self.start.cast(), self.length, flags) }
+    }
+
+    /// Changes the length, the mapping may move.
+    pub(crate) fn resize(&mut self, length: usize) -> Result<(), Errno> {
+        // SAFETY: Nothing borrows from the mapping.
+        let moved = unsafe { mremap(self.start.cast(), self.length, length, MremapFlags::MAYMOVE) };
+        self.start = moved?.cast();
+        self.length = length;
+        Ok(())
+    }
+
+    /// Moves the mapping to another address.
+    pub(crate) fn move_away(&mut self) -> Result<(), Errno> {
+        let elsewhere = Self::reserve(self.length);
+        let flags = MremapFlags::MAYMOVE;
+        // SAFETY: The address was free and is ours; nothing borrows from either mapping.
+        let moved = unsafe {
+            rustix::mm::mremap_fixed(
+                self.start.cast(),
+                self.length,
+                self.length,
+                flags,
+                elsewhere.cast(),
+            )
+        };
+        self.start = moved?.cast();
+        Ok(())
+    }
+
+    /// Unmaps one page in the middle, which leaves two mappings.
+    pub(crate) fn punch(&self, offset: usize, length: usize) {
+        assert!(offset + length <= self.length);
+        // SAFETY: The pages are ours; nothing borrows from the mapping.
+        unsafe { munmap(self.start.wrapping_add(offset).cast(), length) }
+            .expect("pages can be unmapped");
+    }
+
+    /// An address where `length` bytes are free, as far as this process goes.
+    fn reserve(length: usize) -> *mut u8 {
+        // SAFETY: The kernel chooses a free address.
+        let start = unsafe {
+            rustix::mm::mmap_anonymous(
+                ptr::null_mut(),
+                length,
+                ProtFlags::empty(),
+                MapFlags::PRIVATE,
+            )
+        };
+        start.expect("addresses are not short").cast()
+    }
+}
+
+impl Drop for RawMapping {
+    fn drop(&mut self) {
+        // SAFETY: What is left of it is ours, and nothing borrows from it.
+        let _gone = unsafe { munmap(self.start.cast(), self.length) };
+    }
+}

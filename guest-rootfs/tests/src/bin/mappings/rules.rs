@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The rules that every kind of mapping is held to.
+
+use crate::kind::{Kind, Region, KINDS, PAGE};
+use crate::raw::{RawMapping, READ_WRITE};
+use crate::table::Row;
+use crate::{child, core_file, debugfs, smaps};
+use ringbar_client::{Part, Rights};
+use ringbar_spec::layout::{MAX_QUEUES, REGISTER_BAR_SIZE};
+use ringbar_tests::{open, Skip, NODE};
+use ringbar_uapi::mmap;
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use std::borrow::Cow;
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
+
+type Outcome = Result<(), Skip>;
+
+/// Name of a rule, and the check of a kind against its row.
+type Rule = (&'static str, fn(&Kind, &Row) -> Outcome);
+
+/// Signal numbers on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
+const SIGABRT: i32 = 6;
+const SIGSEGV: i32 = 11;
+
+/// All rules, by name.
+pub(crate) const RULES: &[Rule] = &[
+    ("flags_are_those_of_the_table", flags_are_those_of_the_table),
+    (
+        "policy_in_the_page_table_is_that_of_the_table",
+        policy_is_that_of_the_table,
+    ),
+    ("private_mapping_is_refused", private_is_refused),
+    ("executable_mapping_is_refused", executable_is_refused),
+    (
+        "mprotect_cannot_make_it_executable",
+        cannot_become_executable,
+    ),
+    (
+        "writable_mapping_is_as_the_table_says",
+        writable_as_the_table_says,
+    ),
+    (
+        "read_only_file_gives_a_mapping_that_stays_read_only",
+        read_only_file_stays_read_only,
+    ),
+    (
+        "mapping_beyond_the_end_is_refused",
+        beyond_the_end_is_refused,
+    ),
+    (
+        "mapping_that_starts_beyond_the_end_is_refused",
+        start_beyond_the_end_is_refused,
+    ),
+    (
+        "part_at_a_page_offset_shows_the_right_page",
+        part_shows_the_right_page,
+    ),
+    ("mapping_does_not_grow", does_not_grow),
+    (
+        "forked_child_is_as_the_table_says",
+        child_is_as_the_table_says,
+    ),
+    ("core_file_lacks_the_bytes", core_file_lacks_the_bytes),
+    (
+        "mappings_are_counted_through_split_move_and_unmap",
+        mappings_are_counted,
+    ),
+    (
+        "forked_mapping_is_counted_and_uncounted",
+        forked_mapping_is_counted,
+    ),
+    (
+        "refused_mapping_is_not_counted",
+        refused_mapping_is_not_counted,
+    ),
+    (
+        "ordinary_user_maps_what_the_table_lets_him",
+        ordinary_user_maps,
+    ),
+];
+
+impl Region {
+    fn map(&self, protection: ProtFlags, flags: MapFlags) -> Result<RawMapping, Errno> {
+        RawMapping::new(
+            self.device.file(),
+            self.offset,
+            self.size,
+            protection,
+            flags,
+        )
+    }
+
+    /// Maps all of it, as widely as its row allows.
+    fn map_all(&self, row: &Row) -> RawMapping {
+        let protection = if row.writable {
+            READ_WRITE
+        } else {
+            ProtFlags::READ
+        };
+        self.map(protection, MapFlags::SHARED)
+            .expect("the kind can be mapped")
+    }
+}
+
+fn only_if(holds: bool, reason: &'static str) -> Outcome {
+    if holds {
+        Ok(())
+    } else {
+        Err(Skip(Cow::Borrowed(reason)))
+    }
+}
+
+fn flags_are_those_of_the_table(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    assert_eq!(smaps::flags(mapping.address()), row.flags);
+    Ok(())
+}
+
+fn policy_is_that_of_the_table(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    mapping.read(0);
+    let (owner, name, policy) = debugfs::line(mapping.address());
+    assert_eq!(owner, std::process::id());
+    assert_eq!(kind.name.split('/').next(), Some(name.as_str()));
+    assert_eq!(policy, row.policy);
+    Ok(())
+}
+
+fn private_is_refused(kind: &Kind, _row: &Row) -> Outcome {
+    let region = kind.make();
+    assert_eq!(
+        region.map(ProtFlags::READ, MapFlags::PRIVATE).err(),
+        Some(Errno::INVAL)
+    );
+    Ok(())
+}
+
+fn executable_is_refused(kind: &Kind, _row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapped = region.map(ProtFlags::READ | ProtFlags::EXEC, MapFlags::SHARED);
+    assert_eq!(mapped.err(), Some(Errno::PERM));
+    Ok(())
+}
+
+fn cannot_become_executable(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    let protected = mapping.protect(MprotectFlags::READ | MprotectFlags::EXEC);
+    assert_eq!(protected, Err(Errno::ACCESS));
+    Ok(())
+}
+
+fn writable_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapped = region.map(READ_WRITE, MapFlags::SHARED);
+    let expected = if row.writable {
+        None
+    } else {
+        Some(Errno::ACCESS)
+    };
+    assert_eq!(mapped.err(), expected);
+    let mapping = region.map(ProtFlags::READ, MapFlags::SHARED).unwrap();
+    let widened = mapping.protect(MprotectFlags::READ | MprotectFlags::WRITE);
+    assert_eq!(widened.err(), expected);
+    Ok(())
+}
+
+fn read_only_file_stays_read_only(kind: &Kind, _row: &Row) -> Outcome {
+    only_if(
+        kind.name == "public-registers",
+        "a region belongs to the file that made it, and making needs no right to write",
+    )?;
+    let region = kind.make();
+    let file = File::open(NODE).unwrap();
+    let map = |protection| {
+        RawMapping::new(
+            &file,
+            region.offset,
+            region.size,
+            protection,
+            MapFlags::SHARED,
+        )
+    };
+    assert_eq!(map(READ_WRITE).err(), Some(Errno::ACCESS));
+    let mapping = map(ProtFlags::READ).unwrap();
+    mapping.read(0);
+    let widened = mapping.protect(MprotectFlags::READ | MprotectFlags::WRITE);
+    assert_eq!(widened, Err(Errno::ACCESS));
+    Ok(())
+}
+
+fn beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapped = RawMapping::new(
+        region.device.file(),
+        region.offset,
+        region.size + PAGE,
+        ProtFlags::READ,
+        MapFlags::SHARED,
+    );
+    assert_eq!(mapped.err(), Some(Errno::INVAL));
+    Ok(())
+}
+
+fn start_beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
+    let region = kind.make();
+    // The pages behind the public registers are the driver's: that has a name of its own.
+    let expected = match kind.name {
+        "public-registers" => Errno::PERM,
+        _ => Errno::INVAL,
+    };
+    let last_page_of_the_kind = (1 << 40) - PAGE as u64;
+    for (offset, expected) in [
+        (region.size as u64, expected),
+        (last_page_of_the_kind, Errno::INVAL),
+    ] {
+        let mapped = RawMapping::new(
+            region.device.file(),
+            region.offset + offset,
+            PAGE,
+            ProtFlags::READ,
+            MapFlags::SHARED,
+        );
+        assert_eq!(mapped.err(), Some(expected), "offset {offset:#x}");
+    }
+    Ok(())
+}
+
+fn part_shows_the_right_page(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    only_if(region.size > PAGE, "the region has one page")?;
+    only_if(
+        row.writable,
+        "the region is read-only, and the device writes its first page",
+    )?;
+    let whole = region.map_all(row);
+    for page in 0..region.size / PAGE {
+        whole.write(page * PAGE, 0x1000 + page as u32);
+    }
+    let part = RawMapping::new(
+        region.device.file(),
+        region.offset + PAGE as u64,
+        2 * PAGE,
+        READ_WRITE,
+        MapFlags::SHARED,
+    )
+    .expect("a part can be mapped");
+    assert_eq!((part.read(0), part.read(PAGE)), (0x1001, 0x1002));
+    part.write(8, 77);
+    assert_eq!(whole.read(PAGE + 8), 77);
+    Ok(())
+}
+
+fn does_not_grow(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mut mapping = region.map_all(row);
+    assert_eq!(mapping.resize(region.size + PAGE), Err(Errno::FAULT));
+    Ok(())
+}
+
+fn child_is_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    mapping.read(0);
+    let status = child::run(|| {
+        mapping.read(0);
+    });
+    let expected = if row.inherited { None } else { Some(SIGSEGV) };
+    assert_eq!(status.signal(), expected, "{status}");
+    assert_eq!(status.success(), row.inherited);
+    Ok(())
+}
+
+fn core_file_lacks_the_bytes(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    only_if(
+        row.inherited,
+        "the child that crashes does not get the mapping",
+    )?;
+    core_file::choose_place();
+    let plain = Box::new([0x5au8; 64]);
+    let status = child::run(|| {
+        child::allow_core_file();
+        mapping.read(0);
+        std::hint::black_box(&plain);
+        child::crash()
+    });
+    assert_eq!(status.signal(), Some(SIGABRT), "{status}");
+    assert!(status.core_dumped());
+    assert_eq!(core_file::bytes_of(mapping.address()).unwrap_or(0), 0);
+    Ok(())
+}
+
+fn mappings_are_counted(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let before = debugfs::count();
+    let mut mapping = region.map_all(row);
+    assert_eq!(debugfs::count(), before + 1, "mapped");
+    assert_eq!(debugfs::listed(), debugfs::count());
+    mapping.move_away().expect("a mapping can move");
+    assert_eq!(debugfs::count(), before + 1, "moved");
+    if region.size > 2 * PAGE {
+        mapping.punch(PAGE, PAGE);
+        assert_eq!(debugfs::count(), before + 2, "split");
+        assert_eq!(debugfs::listed(), debugfs::count());
+    }
+    drop(mapping);
+    assert_eq!(debugfs::count(), before, "unmapped");
+    assert_eq!(debugfs::listed(), debugfs::count());
+    Ok(())
+}
+
+fn forked_mapping_is_counted(kind: &Kind, row: &Row) -> Outcome {
+    only_if(row.inherited, "a forked child does not get the mapping")?;
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    let before = debugfs::count();
+    let status = child::run(|| {
+        assert_eq!(debugfs::count(), before + 1);
+        assert_eq!(debugfs::listed(), before + 1);
+        mapping.read(0);
+    });
+    assert!(status.success(), "{status}");
+    assert_eq!(debugfs::count(), before);
+    Ok(())
+}
+
+fn refused_mapping_is_not_counted(kind: &Kind, _row: &Row) -> Outcome {
+    let region = kind.make();
+    let before = debugfs::count();
+    let refused = RawMapping::new(
+        region.device.file(),
+        region.offset,
+        region.size + PAGE,
+        ProtFlags::READ,
+        MapFlags::SHARED,
+    );
+    assert!(refused.is_err());
+    assert_eq!(debugfs::count(), before);
+    Ok(())
+}
+
+fn ordinary_user_maps(kind: &Kind, row: &Row) -> Outcome {
+    only_if(
+        kind.name != "public-registers",
+        "needs a capability, which a case of its own shows",
+    )?;
+    let region = kind.make();
+    let status = child::run(|| {
+        child::become_ordinary_user();
+        region.map_all(row).read(0);
+    });
+    assert!(status.success(), "{status}");
+    Ok(())
+}
+
+/// The public registers are not for a process without the capability.
+pub(crate) fn public_registers_need_capability() {
+    let device = open();
+    let status = child::run(|| {
+        child::become_ordinary_user();
+        let refused = device.map_public_registers();
+        assert_eq!(refused.unwrap_err().errno(), Some(Errno::PERM));
+    });
+    assert!(status.success(), "{status}");
+}
+
+/// Tries each page of BAR 0 by each kind that shows one, with every capability.
+pub(crate) fn foreign_pages_are_refused() {
+    let owner = open();
+    let _queue = owner.create_queue(4).unwrap();
+    let device = open();
+    let refused = |offset| {
+        RawMapping::new(
+            device.file(),
+            offset,
+            PAGE,
+            ProtFlags::READ,
+            MapFlags::SHARED,
+        )
+        .err()
+    };
+    for page in 1..REGISTER_BAR_SIZE / PAGE {
+        let offset = mmap::PUBLIC_REGISTERS + (page * PAGE) as u64;
+        assert_eq!(refused(offset), Some(Errno::PERM), "page {page} of BAR 0");
+    }
+    let queues = device.info().unwrap().queues;
+    for kind in [mmap::KIND_KICK, mmap::KIND_DOORBELL, mmap::KIND_STATUS] {
+        for queue in 0..MAX_QUEUES as u16 {
+            let expected = if u32::from(queue) < queues {
+                Errno::PERM
+            } else {
+                Errno::NXIO
+            };
+            assert_eq!(
+                refused(mmap::encode(kind, queue)),
+                Some(expected),
+                "queue {queue}"
+            );
+        }
+    }
+}
+
+/// What one file made, another file cannot map, whatever it may otherwise do.
+pub(crate) fn foreign_regions_are_refused() {
+    for kind in KINDS.iter().filter(|kind| kind.name != "public-registers") {
+        let region = kind.make();
+        let other = open();
+        let mapped = RawMapping::new(
+            other.file(),
+            region.offset,
+            region.size,
+            ProtFlags::READ,
+            MapFlags::SHARED,
+        );
+        // Memory of the kernel is numbered by each file for itself.
+        let own_numbers = kind.name.starts_with("contiguous") || kind.name == "vmalloc";
+        let expected = if own_numbers {
+            Errno::NXIO
+        } else {
+            Errno::PERM
+        };
+        assert_eq!(mapped.err(), Some(expected), "{}", kind.name);
+    }
+}
+
+/// What one owner of device memory left there, the next does not see.
+pub(crate) fn device_memory_is_zeroed() {
+    for part in [Part::WriteCombining, Part::Uncached, Part::Lazy] {
+        let device = open();
+        let memory = device
+            .create_device_memory(part, 4 * PAGE, Rights::Read)
+            .unwrap();
+        memory.mapping().write_bytes(0, &[0xa5; 4 * PAGE]);
+        drop((memory, device));
+
+        let device = open();
+        let memory = device
+            .create_device_memory(part, 4 * PAGE, Rights::Read)
+            .unwrap();
+        assert_eq!(
+            memory.mapping().read_bytes(0, 4 * PAGE),
+            [0; 4 * PAGE],
+            "{part:?}"
+        );
+    }
+}

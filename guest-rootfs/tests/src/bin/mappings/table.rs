@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The table of kinds in the driver's README.
+
+use std::path::Path;
+
+const README: &str = include_str!("../../../../../guest-driver/README.md");
+
+/// What the table says of a kind.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) kind: &'static str,
+    /// Flags of smaps, sorted.
+    pub(crate) flags: Vec<&'static str>,
+    /// As debugfs names it, `none` if no page table entry can be read back.
+    pub(crate) policy: &'static str,
+    pub(crate) writable: bool,
+    pub(crate) inherited: bool,
+}
+
+/// All rows.
+pub(crate) fn rows() -> Vec<Row> {
+    README
+        .lines()
+        .skip_while(|line| !line.starts_with("| kind | flags | policy |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+            let mut flags: Vec<&str> = cells[1].split_whitespace().map(resolve).collect();
+            flags.sort_unstable();
+            Row {
+                kind: cells[0],
+                flags,
+                policy: cells[2],
+                writable: cells[3] == "yes",
+                inherited: cells[4] == "inherits it",
+            }
+        })
+        .collect()
+}
+
+/// The row of a kind.
+pub(crate) fn row(kind: &str) -> Row {
+    let row = rows().into_iter().find(|row| row.kind == kind);
+    row.unwrap_or_else(|| panic!("guest-driver/README.md has no row for {kind}"))
+}
+
+/// The table's word for what the DMA API decides, as a flag.
+fn resolve(flag: &'static str) -> &'static str {
+    let iommu = Path::new("/sys/class/misc/ringbar0/device/iommu_group").exists();
+    match (flag, iommu) {
+        ("dma", true) => "mm",
+        ("dma", false) => "pf",
+        (flag, _) => flag,
+    }
+}
