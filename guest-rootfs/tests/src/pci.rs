@@ -3,6 +3,7 @@
 //! The PCI function under test, as sysfs shows it.
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
@@ -51,9 +52,13 @@ impl PciFunction {
     }
 
     fn tell_driver(&self, what: &str) {
+        self.write_to_driver(what).expect("the driver obeys");
+    }
+
+    fn write_to_driver(&self, what: &str) -> io::Result<()> {
         let name = self.folder.file_name().expect("a function has a name");
         let file = format!("/sys/bus/pci/drivers/ringbar/{what}");
-        fs::write(file, name.as_encoded_bytes()).expect("the driver obeys");
+        fs::write(file, name.as_encoded_bytes())
     }
 
     fn config(&self) -> File {
@@ -65,14 +70,28 @@ impl PciFunction {
     }
 }
 
-/// A function without its driver. Bound again when dropped.
+/// A function without its driver. Bound again when dropped, if it is not already.
 #[derive(Debug)]
 pub struct Unbound<'a> {
     function: &'a PciFunction,
 }
 
+impl Unbound<'_> {
+    /// Tries to bind the driver; says whether it took the device.
+    pub fn try_bind(&self) -> bool {
+        self.function.write_to_driver("bind").is_ok()
+    }
+
+    /// Takes the driver off again.
+    pub fn unbind_again(&self) {
+        self.function.tell_driver("unbind");
+    }
+}
+
 impl Drop for Unbound<'_> {
     fn drop(&mut self) {
-        self.function.tell_driver("bind");
+        if !self.function.folder.join("driver").exists() {
+            self.function.tell_driver("bind");
+        }
     }
 }

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Fails each allocation in open, ioctl, mmap and probe once (Linux
+//! `Documentation/fault-injection`): the call says so, nothing is left behind, and works next time.
+
+use ringbar_client::{Device, Error, Memory, Part, Policy, Rights};
+use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_tests::{run_all, Case, PciFunction, Skip, NODE, PATIENCE};
+use rustix::io::Errno;
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
+const MAPPINGS: &str = "/sys/kernel/debug/ringbar0/mappings";
+const PAGE: usize = 4096;
+/// More allocations than any of the calls makes.
+const LIMIT: u32 = 2000;
+
+fn main() -> ExitCode {
+    run_all(vec![
+        case("open", || Device::open(NODE).map(drop)),
+        case("info", || node()?.info().map(drop)),
+        case("create_queue", || node()?.create_queue(256).map(drop)),
+        case("create_buffer", || {
+            node()?
+                .create_buffer(16 * PAGE, Rights::ReadWrite)
+                .map(drop)
+        }),
+        case("create_device_memory_uncached", || {
+            device_memory(Part::Uncached)
+        }),
+        case("create_device_memory_lazy", || device_memory(Part::Lazy)),
+        case("create_contiguous_memory", || {
+            memory(Memory::Contiguous(Policy::WriteCombining))
+        }),
+        case("create_vmalloc_memory", || memory(Memory::Vmalloc)),
+        case("map_public_registers", || {
+            node()?.map_public_registers().map(drop)
+        }),
+        case("whole_life_of_a_descriptor", whole_life),
+        Case::skippable("probe_fails_cleanly_at_each_allocation", || {
+            require_injection()?;
+            fail_each_probe();
+            Ok(())
+        }),
+    ])
+}
+
+fn case(name: &'static str, call: fn() -> Result<(), Error>) -> Case {
+    Case::skippable(
+        format!("{name}_fails_cleanly_at_each_allocation"),
+        move || {
+            require_injection()?;
+            fail_each(call);
+            Ok(())
+        },
+    )
+}
+
+fn require_injection() -> Result<(), Skip> {
+    if !Path::new(FAIL_NTH).exists() {
+        return Err(Skip("this kernel has no fault injection".into()));
+    }
+    for kind in ["failslab", "fail_page_alloc"] {
+        let file = format!("/sys/kernel/debug/{kind}/ignore-gfp-wait");
+        fs::write(&file, "N").unwrap_or_else(|error| panic!("cannot write {file}: {error}"));
+    }
+    Ok(())
+}
+
+/// Calls with the first allocation failing, then with the second, until none was left to fail.
+fn fail_each(call: fn() -> Result<(), Error>) {
+    let mut refused = 0;
+    for nth in 1..LIMIT {
+        let (result, injected) = with_failure(nth, call);
+        assert_eq!(
+            mappings(),
+            "count 0\n",
+            "mappings are left after failure {nth}"
+        );
+        match result.map_err(|error| error.errno()) {
+            Ok(()) if !injected => {
+                println!("# {nth} calls, {refused} refused");
+                call().expect("the call works without a failure");
+                return;
+            }
+            // An allocation that has another way out.
+            Ok(()) => {}
+            Err(Some(Errno::NOMEM | Errno::FAULT | Errno::AGAIN)) => refused += 1,
+            Err(errno) => panic!("failure {nth} gave {errno:?}"),
+        }
+    }
+    panic!("{LIMIT} allocations are not all");
+}
+
+fn fail_each_probe() {
+    let function = PciFunction::under_test();
+    let unbound = function.unbind();
+    for nth in 1..LIMIT {
+        let (bound, injected) = with_failure(nth, || unbound.try_bind());
+        if bound && !injected {
+            println!("# {nth} probes");
+            whole_life().expect("the device works");
+            return;
+        }
+        if bound {
+            unbound.unbind_again();
+        }
+    }
+    panic!("{LIMIT} allocations are not all");
+}
+
+/// Makes the `nth` allocation of `call` fail; says whether there was one.
+fn with_failure<R>(nth: u32, call: impl FnOnce() -> R) -> (R, bool) {
+    fs::write(FAIL_NTH, nth.to_string()).expect("the failure can be set");
+    let result = call();
+    // Reads what is left to count; 0 means that it has happened.
+    let left = fs::read_to_string(FAIL_NTH);
+    let _cleared = fs::write(FAIL_NTH, "0");
+    (result, left.is_ok_and(|left| left.trim() == "0"))
+}
+
+fn device_memory(part: Part) -> Result<(), Error> {
+    node()?
+        .create_device_memory(part, 4 * PAGE, Rights::ReadWrite)
+        .map(drop)
+}
+
+fn memory(memory: Memory) -> Result<(), Error> {
+    node()?.create_memory(memory, 4 * PAGE).map(drop)
+}
+
+fn node() -> Result<Device, Error> {
+    Device::open(NODE)
+}
+
+fn whole_life() -> Result<(), Error> {
+    let device = node()?;
+    let mut queue = device.create_queue(4)?;
+    let buffer = device.create_buffer(PAGE, Rights::Write)?;
+    queue.push(Descriptor {
+        opcode: Opcode::FILL.0,
+        length: PAGE as u32,
+        destination_window: buffer.window(),
+        operand: u64::MAX,
+        ..Default::default()
+    })?;
+    let completion = queue.run(PATIENCE)?;
+    assert_eq!(Status(completion.status), Status::OK);
+    assert_eq!(buffer.mapping().read::<u32>(0), u32::MAX);
+    Ok(())
+}
+
+fn mappings() -> String {
+    fs::read_to_string(MAPPINGS).expect("debugfs is mounted and has our folder")
+}
