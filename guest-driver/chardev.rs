@@ -31,6 +31,7 @@ use kernel::{
             Full,
             Relaxed, //
         },
+        poll::PollTable,
         Arc,
         ArcBorrow, //
     },
@@ -174,6 +175,7 @@ static OPERATIONS: Operations = Operations(bindings::file_operations {
     open: Some(open),
     release: Some(release),
     mmap: Some(mmap_hook),
+    poll: Some(poll),
     unlocked_ioctl: Some(ioctl),
     compat_ioctl: bindings::compat_ptr_ioctl,
     ..pin_init::zeroed()
@@ -220,6 +222,8 @@ unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::
         .files
         .lock()
         .retain(|other| !Arc::ptr_eq(other, &opened));
+    #[cfg(ringbar_sabotage)]
+    crate::sabotage::at_release(opened);
     0
 }
 
@@ -237,6 +241,21 @@ unsafe extern "C" fn mmap_hook(
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
+}
+
+/// # Safety
+///
+/// The VFS calls it, for a file that [`open`] opened and a table that is valid or null.
+unsafe extern "C" fn poll(
+    file: *mut bindings::file,
+    table: *mut bindings::poll_table_struct,
+) -> bindings::__poll_t {
+    // SAFETY: The file is open.
+    let opened = unsafe { borrow(file) };
+    // SAFETY: The file is valid for the call, and nobody holds its position lock.
+    let file = unsafe { File::from_raw_file(file) };
+    // SAFETY: The caller gave a table of that kind.
+    opened.poll(file, unsafe { PollTable::from_raw(table) })
 }
 
 /// # Safety

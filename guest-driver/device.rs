@@ -360,6 +360,12 @@ impl<'bound> Device<'bound> {
         Ok(self.bar.read(place).into_raw())
     }
 
+    /// Completions that the process says it has taken from a queue.
+    pub(crate) fn completion_head(&self, queue: u32) -> Result<u32> {
+        let place = regs::COMPLETION_HEAD::try_at(queue as usize).ok_or(EINVAL)?;
+        Ok(self.bar.read(place).into_raw())
+    }
+
     /// Whether anybody serves the device.
     pub(crate) fn answers(&self) -> bool {
         self.bar.read(regs::KICK::at(0)).into_raw() == regs::KICK_ANSWER

@@ -26,6 +26,7 @@ use crate::{
     shared::Shared,
 };
 use kernel::{
+    bindings,
     fs::File,
     new_mutex,
     prelude::*,
@@ -34,6 +35,7 @@ use kernel::{
             Atomic,
             Relaxed, //
         },
+        poll::PollTable,
         Arc,
         CondVarTimeoutResult,
         Mutex, //
@@ -140,6 +142,26 @@ impl OpenFile {
         if released.is_err() {
             // The device went first and took everything with it.
             debug_assert!(self.take_objects().queues.is_empty());
+        }
+    }
+
+    /// What the file is ready for: readable while a queue has completions that the process has not
+    /// taken, hung up once the device is gone.
+    pub(crate) fn poll(&self, file: &File, table: PollTable<'_>) -> u32 {
+        // First register, then look: what happens in between wakes the poller.
+        table.register_wait(file, &self.shared.wake);
+        let ready = self.with_objects(|device, objects| {
+            for queue in &objects.queues {
+                if queue.has_completions(device)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        });
+        match ready {
+            Ok(true) => bindings::POLLIN | bindings::POLLRDNORM,
+            Ok(false) => 0,
+            Err(_) => bindings::POLLERR | bindings::POLLHUP,
         }
     }
 
@@ -429,7 +451,9 @@ impl Objects {
     }
 
     /// Keeps the memory of a device that does not answer and may still write it.
-    pub(crate) fn keep_for_good(self, device: &Device<'_>) {
+    pub(crate) fn keep_for_good(mut self, device: &Device<'_>) {
+        // This memory is not the device's.
+        drop(core::mem::take(&mut self.memories));
         let (queues, buffers) = (self.queues.len(), self.buffers.len());
         if queues + buffers > 0 {
             dev_warn!(

@@ -92,6 +92,11 @@ impl Queue {
         device.ring(self.number, submission_tail, completion_head)
     }
 
+    /// Whether there are completions that the process has not taken.
+    pub(crate) fn has_completions(&self, device: &Device<'_>) -> Result<bool> {
+        Ok(device.completion_tail(self.number)? != device.completion_head(self.number)?)
+    }
+
     /// Stops the queue and frees the rings.
     pub(crate) fn stop(self, device: &Device<'_>) {
         if device.stop_queue(self.number).is_err() {

@@ -23,6 +23,8 @@ mod mmap;
 mod queue;
 mod ranges;
 mod resources;
+#[cfg(ringbar_sabotage)]
+mod sabotage;
 mod shared;
 
 kernel::module_pci_driver! {

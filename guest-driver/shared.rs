@@ -4,11 +4,11 @@
 
 use crate::{file::OpenFile, gate::Gate};
 use kernel::{
-    new_condvar, new_mutex,
+    new_mutex, new_poll_condvar,
     prelude::*,
     sync::{
+        poll::PollCondVar,
         Arc,
-        CondVar,
         Mutex, //
     },
 };
@@ -25,9 +25,9 @@ pub(crate) struct Shared {
     /// Taken between looking at a ring and going to sleep, and before waking: no wake-up is lost.
     #[pin]
     pub(crate) sleepers: Mutex<()>,
-    /// Woken when completions arrive and when the device goes.
+    /// Woken when completions arrive and when the device goes; pollers register here too.
     #[pin]
-    pub(crate) wake: CondVar,
+    pub(crate) wake: PollCondVar,
 }
 
 impl Shared {
@@ -38,7 +38,7 @@ impl Shared {
                 gate <- Gate::new(),
                 files <- new_mutex!(KVec::new()),
                 sleepers <- new_mutex!(()),
-                wake <- new_condvar!(),
+                wake <- new_poll_condvar!(),
             }),
             GFP_KERNEL,
         )

@@ -11,6 +11,9 @@ use std::process::{Command, ExitStatus, Stdio};
 /// Where the test programs are.
 pub(crate) const FOLDER: &str = "/tests";
 
+/// Looks at what all the others have left behind.
+const LAST: &str = "leaks";
+
 /// Which programs to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
@@ -36,7 +39,7 @@ pub(crate) fn choose(selection: &Selection) -> Result<Vec<String>, String> {
     let mut present: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect();
-    present.sort();
+    sort(&mut present);
     match selection {
         Selection::All => Ok(present),
         Selection::Named(names) => match names.iter().find(|name| !present.contains(name)) {
@@ -47,6 +50,11 @@ pub(crate) fn choose(selection: &Selection) -> Result<Vec<String>, String> {
             )),
         },
     }
+}
+
+/// By name, but for the last one.
+fn sort(programs: &mut [String]) {
+    programs.sort_by(|a, b| (a == LAST, a).cmp(&(b == LAST, b)));
 }
 
 /// Runs a program; its cases and its own result go to `results`.
@@ -93,6 +101,13 @@ mod tests {
     fn all_means_all() {
         assert_eq!(Selection::parse("all"), Selection::All);
         assert_eq!(Selection::parse(""), Selection::All);
+    }
+
+    #[test]
+    fn order_is_by_name_with_leaks_at_the_end() {
+        let mut programs = ["removal", "leaks", "dma"].map(str::to_owned);
+        sort(&mut programs);
+        assert_eq!(programs, ["dma", "removal", "leaks"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub use suite::{run, run_all, Case, SimpleCase, Skip};
 
 use ringbar_client::{Device, Queue};
 use ringbar_spec::ring::{Completion, Descriptor, Status};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::time::Duration;
 
 /// Node of the device under test.
@@ -48,4 +49,15 @@ pub fn succeed(queue: &mut Queue, descriptor: Descriptor) {
 pub fn seed() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(1, |time| time.as_nanos() as u64)
+}
+
+/// What `poll` shows for a file with completions to take.
+pub const READABLE: PollFlags = PollFlags::IN.union(PollFlags::RDNORM);
+
+/// Polls a device's file and says what it is ready for, nothing if the time has passed.
+pub fn ready_for(device: &Device, timeout: Duration) -> PollFlags {
+    let timeout = Timespec::try_from(timeout).expect("a short time");
+    let mut files = [PollFd::new(&**device.file(), READABLE)];
+    poll(&mut files, Some(&timeout)).expect("the file can be polled");
+    files[0].revents()
 }

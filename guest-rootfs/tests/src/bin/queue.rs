@@ -3,7 +3,8 @@
 //! Rings and interrupts: order, wrap-around, batches, and sleeping until a completion arrives.
 
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
-use ringbar_tests::{open, run, PATIENCE};
+use ringbar_tests::{open, ready_for, run, PATIENCE, READABLE};
+use rustix::event::PollFlags;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,10 @@ fn main() -> ExitCode {
         (
             "interrupts_are_counted_by_the_kernel",
             interrupts_are_counted,
+        ),
+        (
+            "poll_is_readable_while_completions_are_not_taken",
+            poll_is_level_triggered,
         ),
         ("queue_starts_anew_for_the_next_file", queue_starts_anew),
     ])
@@ -104,6 +109,25 @@ fn interrupts_are_counted() {
         );
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+fn poll_is_level_triggered() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    assert_eq!(ready_for(&device, Duration::ZERO), PollFlags::empty());
+    queue.push(nop(1)).unwrap();
+    queue.submit().unwrap();
+    assert_eq!(ready_for(&device, PATIENCE), READABLE);
+    assert_eq!(
+        ready_for(&device, Duration::ZERO),
+        READABLE,
+        "nothing was taken yet"
+    );
+    queue.wait(1, PATIENCE).unwrap();
+    queue.pop().unwrap();
+    // Says that it was taken.
+    queue.submit().unwrap();
+    assert_eq!(ready_for(&device, Duration::ZERO), PollFlags::empty());
 }
 
 fn queue_starts_anew() {

@@ -4,8 +4,9 @@
 
 use ringbar_client::{Device, Part, Rights};
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
-use ringbar_tests::{open, run, succeed, PciFunction, NODE, PATIENCE};
+use ringbar_tests::{open, ready_for, run, succeed, PciFunction, NODE, PATIENCE};
 use ringbar_uapi::ioctl::Wait;
+use rustix::event::PollFlags;
 use rustix::io::Errno;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ("calls_give_enodev_after_unbind", calls_give_enodev),
         ("mmap_gives_enodev_after_unbind", mmap_gives_enodev),
         ("sleeper_wakes_with_enodev_at_unbind", sleeper_wakes),
+        ("poller_hangs_up_at_unbind", poller_hangs_up),
         (
             "node_goes_with_unbind_and_comes_back_with_bind",
             node_goes_and_comes_back,
@@ -146,6 +148,22 @@ fn sleeper_wakes() {
     let woken = sleeper.join().unwrap();
     drop(unbound);
     assert_eq!(woken.unwrap_err().errno(), Some(Errno::NODEV));
+}
+
+fn poller_hangs_up() {
+    let function = PciFunction::under_test();
+    let device = open();
+    let poller = device.clone();
+    let poller = std::thread::spawn(move || ready_for(&poller, PATIENCE));
+    std::thread::sleep(Duration::from_millis(50));
+    let unbound = function.unbind();
+    let woken = poller.join().unwrap();
+    drop(unbound);
+    assert_eq!(woken, PollFlags::HUP | PollFlags::ERR);
+    assert_eq!(
+        ready_for(&device, Duration::ZERO),
+        PollFlags::HUP | PollFlags::ERR
+    );
 }
 
 fn node_goes_and_comes_back() {

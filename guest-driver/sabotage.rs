@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What a module for `ci/sabotage.sh` does wrong, to see that the tests notice. In no other build.
+
+use crate::file::OpenFile;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// Called with a released file that nobody else has.
+pub(crate) fn at_release(file: Arc<OpenFile>) {
+    let place = Arc::as_ptr(&file).cast::<u8>();
+    drop(file);
+    if cfg!(ringbar_sabotage = "use-after-free") {
+        // SAFETY: There is none: the file was just freed.
+        let byte = unsafe { place.read_volatile() };
+        pr_warn!("read {} from a file that is gone\n", byte);
+    }
+    if cfg!(ringbar_sabotage = "leak") {
+        core::mem::forget(KVec::<u8>::with_capacity(100, GFP_KERNEL));
+    }
+}
