@@ -45,10 +45,9 @@ use setup::VmaSetup;
 ///
 /// # Errors
 ///
-/// `EINVAL` if the mapping is private, if its kind has no meaning, or if it leaves the region;
-/// `EPERM` if it is executable, or the process may not have the region; `EACCES` if it is writable
-/// and the kind is not; `ENXIO` if there is no such region; `ENODEV` if the device is gone;
-/// `ENOMEM`.
+/// `EINVAL` if the mapping is private; `EPERM` if it is executable, or the process may not have the
+/// region; `EACCES` if it is writable and the kind is not; `ENXIO` if there is no such region;
+/// `EOVERFLOW` if it leaves the region; `ENODEV` if the device is gone; `ENOMEM`.
 pub(crate) fn map(file: &OpenFile, vma: &VmaNew) -> Result {
     // Not VM_SHARED, which a shared mapping of a file opened read-only lacks.
     if vma.flags() & flags::MAYSHARE == 0 {
@@ -58,7 +57,7 @@ pub(crate) fn map(file: &OpenFile, vma: &VmaNew) -> Result {
     // SAFETY: The VMA is valid and nobody else has it yet. It came in as a byte offset, so this
     // does not overflow.
     let region = mmap::decode((unsafe { (*vma.as_ptr()).vm_pgoff } as u64) << PAGE_SHIFT);
-    let kind = kind_of(region).ok_or(EINVAL)?;
+    let kind = kind_of(region).ok_or(ENXIO)?;
     (kind.map)(file, vma, region)
 }
 
@@ -126,9 +125,9 @@ fn set_up<K: Kind>(
             offset: usize::try_from(region.offset)?,
             length: vma.end() - vma.start(),
         };
-        let end = span.offset.checked_add(span.length).ok_or(EINVAL)?;
+        let end = span.offset.checked_add(span.length).ok_or(EOVERFLOW)?;
         if end > size.next_multiple_of(PAGE_SIZE) {
-            return Err(EINVAL);
+            return Err(EOVERFLOW);
         }
         // Before the first page is there: revocation must find the address space.
         file.mappings.remember(vma.mm())?;

@@ -295,15 +295,15 @@ fn mapping_beyond_the_region() {
     let offset = buffer.offset();
     refused(
         Mapping::new(file.clone(), offset, 2 * PAGE, true),
-        Errno::INVAL,
+        Errno::OVERFLOW,
     );
     refused(
         Mapping::new(file.clone(), offset + PAGE as u64, PAGE, true),
-        Errno::INVAL,
+        Errno::OVERFLOW,
     );
     refused(
         Mapping::new(file.clone(), mmap::PUBLIC_REGISTERS, 2 * PAGE, true),
-        Errno::INVAL,
+        Errno::OVERFLOW,
     );
     let admin = mmap::PUBLIC_REGISTERS + PAGE as u64;
     refused(Mapping::new(file.clone(), admin, PAGE, true), Errno::PERM);
@@ -313,12 +313,12 @@ fn mapping_of_an_unknown_region() {
     let device = open();
     refused(
         Mapping::new(device.file().clone(), 0, PAGE, true),
-        Errno::INVAL,
+        Errno::NXIO,
     );
     let unknown = mmap::encode(0x7f, 0);
     refused(
         Mapping::new(device.file().clone(), unknown, PAGE, true),
-        Errno::INVAL,
+        Errno::NXIO,
     );
 }
 

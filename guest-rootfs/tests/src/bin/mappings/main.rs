@@ -7,6 +7,7 @@ mod child;
 mod core_file;
 mod debugfs;
 mod kind;
+mod page_table;
 mod raw;
 mod rules;
 mod smaps;

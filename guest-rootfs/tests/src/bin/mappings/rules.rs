@@ -5,7 +5,7 @@
 use crate::kind::{Kind, Region, KINDS, PAGE};
 use crate::raw::{RawMapping, READ_WRITE};
 use crate::table::Row;
-use crate::{child, core_file, debugfs, smaps};
+use crate::{child, core_file, debugfs, page_table, smaps};
 use ringbar_client::{Part, Rights};
 use ringbar_spec::layout::{MAX_QUEUES, REGISTER_BAR_SIZE};
 use ringbar_tests::{open, Skip, NODE};
@@ -13,7 +13,8 @@ use ringbar_uapi::mmap;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use std::borrow::Cow;
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 
 type Outcome = Result<(), Skip>;
@@ -24,6 +25,8 @@ type Rule = (&'static str, fn(&Kind, &Row) -> Outcome);
 /// Signal numbers on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
 const SIGABRT: i32 = 6;
 const SIGSEGV: i32 = 11;
+/// `O_NONBLOCK` on x86-64: do not wait until the module is unused.
+const NONBLOCKING: i32 = 0o4000;
 
 /// All rules, by name.
 pub(crate) const RULES: &[Rule] = &[
@@ -79,6 +82,14 @@ pub(crate) const RULES: &[Rule] = &[
     (
         "ordinary_user_maps_what_the_table_lets_him",
         ordinary_user_maps,
+    ),
+    (
+        "page_table_dump_agrees_with_the_table",
+        page_table_dump_agrees,
+    ),
+    (
+        "mapped_module_cannot_be_removed",
+        mapped_module_cannot_be_removed,
     ),
 ];
 
@@ -203,7 +214,7 @@ fn beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
         ProtFlags::READ,
         MapFlags::SHARED,
     );
-    assert_eq!(mapped.err(), Some(Errno::INVAL));
+    assert_eq!(mapped.err(), Some(Errno::OVERFLOW));
     Ok(())
 }
 
@@ -212,12 +223,12 @@ fn start_beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
     // The pages behind the public registers are the driver's: that has a name of its own.
     let expected = match kind.name {
         "public-registers" => Errno::PERM,
-        _ => Errno::INVAL,
+        _ => Errno::OVERFLOW,
     };
     let last_page_of_the_kind = (1 << 40) - PAGE as u64;
     for (offset, expected) in [
         (region.size as u64, expected),
-        (last_page_of_the_kind, Errno::INVAL),
+        (last_page_of_the_kind, Errno::OVERFLOW),
     ] {
         let mapped = RawMapping::new(
             region.device.file(),
@@ -351,12 +362,36 @@ fn ordinary_user_maps(kind: &Kind, row: &Row) -> Outcome {
         kind.name != "public-registers",
         "needs a capability, which a case of its own shows",
     )?;
-    let region = kind.make();
+    let everybody = Permissions::from_mode(0o666);
+    std::fs::set_permissions(NODE, everybody).expect("root may give the node to everybody");
     let status = child::run(|| {
         child::become_ordinary_user();
-        region.map_all(row).read(0);
+        kind.make().map_all(row).read(0);
     });
     assert!(status.success(), "{status}");
+    Ok(())
+}
+
+fn page_table_dump_agrees(kind: &Kind, row: &Row) -> Outcome {
+    let Some(dump) = page_table::Dump::new() else {
+        return Err(Skip("this kernel shows no page tables".into()));
+    };
+    only_if(row.policy != "none", "pages of vmalloc are ordinary ones")?;
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    mapping.read(0);
+    assert_eq!(dump.policy(mapping.address()), row.policy);
+    Ok(())
+}
+
+fn mapped_module_cannot_be_removed(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    // The mapping alone is left.
+    drop(region);
+    let removed = rustix::system::delete_module(c"ringbar", NONBLOCKING);
+    assert_eq!(removed, Err(Errno::WOULDBLOCK));
+    mapping.read(0);
     Ok(())
 }
 
