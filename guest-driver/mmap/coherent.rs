@@ -19,7 +19,10 @@ use crate::{
     file::Objects,
     interface::mmap, //
 };
-use kernel::prelude::*;
+use kernel::{
+    dma::Coherent,
+    prelude::*, //
+};
 
 /// A queue's submission ring.
 pub(crate) enum SubmissionRing {}
@@ -28,12 +31,33 @@ pub(crate) enum CompletionRing {}
 /// A DMA buffer.
 pub(crate) enum DmaBuffer {}
 
-impl Kind for SubmissionRing {
-    const NUMBER: u8 = mmap::KIND_SUBMISSION_RING;
-    const NAME: &'static str = "submission-ring";
+/// A kind that shows coherent memory of a file. The constants are those of [`Kind`].
+pub(crate) trait CoherentKind {
+    const NUMBER: u8;
+    const NAME: &'static str;
+    const WRITABLE: bool = true;
+    /// Whether a forked child gets the mapping too.
+    const FORK: Fork;
+
+    /// The memory with this index.
+    ///
+    /// # Errors
+    ///
+    /// As [`Kind::size`].
+    fn memory<'a>(
+        device: &Device<'_>,
+        objects: &'a Objects,
+        index: u16,
+    ) -> Result<&'a Coherent<[u8]>>;
+}
+
+impl<T: CoherentKind> Kind for T {
+    const NUMBER: u8 = T::NUMBER;
+    const NAME: &'static str = T::NAME;
+    const WRITABLE: bool = T::WRITABLE;
 
     fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.mapped_queue(device, index)?.submission().size())
+        Ok(T::memory(device, objects, index)?.size())
     }
 
     fn populate(
@@ -43,54 +67,52 @@ impl Kind for SubmissionRing {
         span: Span,
         setup: VmaSetup<'_, Fresh>,
     ) -> Result<Populated> {
-        let ring = objects.mapped_queue(device, index)?.submission();
+        let memory = T::memory(device, objects, index)?;
         setup
-            .dma(Fork::Withheld)
-            .coherent(device.pdev().as_ref(), ring, span.offset)
+            .dma(T::FORK)
+            .coherent(device.pdev().as_ref(), memory, span.offset)
     }
 }
 
-impl Kind for CompletionRing {
+impl CoherentKind for SubmissionRing {
+    const NUMBER: u8 = mmap::KIND_SUBMISSION_RING;
+    const NAME: &'static str = "submission-ring";
+    const FORK: Fork = Fork::Withheld;
+
+    fn memory<'a>(
+        device: &Device<'_>,
+        objects: &'a Objects,
+        index: u16,
+    ) -> Result<&'a Coherent<[u8]>> {
+        Ok(objects.mapped_queue(device, index)?.submission())
+    }
+}
+
+impl CoherentKind for CompletionRing {
     const NUMBER: u8 = mmap::KIND_COMPLETION_RING;
     const NAME: &'static str = "completion-ring";
     const WRITABLE: bool = false;
+    const FORK: Fork = Fork::Withheld;
 
-    fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.mapped_queue(device, index)?.completion().size())
-    }
-
-    fn populate(
+    fn memory<'a>(
         device: &Device<'_>,
-        objects: &Objects,
+        objects: &'a Objects,
         index: u16,
-        span: Span,
-        setup: VmaSetup<'_, Fresh>,
-    ) -> Result<Populated> {
-        let ring = objects.mapped_queue(device, index)?.completion();
-        setup
-            .dma(Fork::Withheld)
-            .coherent(device.pdev().as_ref(), ring, span.offset)
+    ) -> Result<&'a Coherent<[u8]>> {
+        Ok(objects.mapped_queue(device, index)?.completion())
     }
 }
 
-impl Kind for DmaBuffer {
+impl CoherentKind for DmaBuffer {
     const NUMBER: u8 = mmap::KIND_BUFFER;
     const NAME: &'static str = "dma-buffer";
+    const FORK: Fork = Fork::Inherited;
 
-    fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.buffer(device, index)?.memory().size())
-    }
-
-    fn populate(
+    fn memory<'a>(
         device: &Device<'_>,
-        objects: &Objects,
+        objects: &'a Objects,
         index: u16,
-        span: Span,
-        setup: VmaSetup<'_, Fresh>,
-    ) -> Result<Populated> {
-        let memory = objects.buffer(device, index)?.memory();
-        setup
-            .dma(Fork::Inherited)
-            .coherent(device.pdev().as_ref(), memory, span.offset)
+    ) -> Result<&'a Coherent<[u8]>> {
+        Ok(objects.buffer(device, index)?.memory())
     }
 }

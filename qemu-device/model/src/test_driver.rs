@@ -276,6 +276,11 @@ impl Ring {
         std::iter::from_fn(|| self.take(driver)).collect()
     }
 
+    /// Takes all completions and gives their tags.
+    pub fn take_tags(&mut self, driver: &TestDriver) -> Vec<u32> {
+        self.take_all(driver).iter().map(|it| it.tag).collect()
+    }
+
     /// Submits one descriptor, runs the device and takes the completion.
     pub fn carry_out(&mut self, driver: &mut TestDriver, descriptor: &Descriptor) -> Completion {
         self.push(driver, descriptor);

@@ -2,7 +2,7 @@
 
 //! Queue stop, bus mastering and reset end or pause what is in flight.
 
-use ringbar_model::test_driver::{fill, nop, pattern, Ring, TestDriver};
+use ringbar_model::test_driver::{fill, nop, pattern, TestDriver};
 use ringbar_model::{Config, Place};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
@@ -18,11 +18,6 @@ fn driver() -> TestDriver {
         vectors: 4,
         device_memory_size: 1 << 20,
     })
-}
-
-fn tags(ring: &mut Ring, driver: &TestDriver) -> Vec<u32> {
-    let completions = ring.take_all(driver);
-    completions.iter().map(|it| it.tag).collect()
 }
 
 #[test]
@@ -68,7 +63,7 @@ fn bus_mastering_off_keeps_kicks_for_later() {
     driver.run();
 
     assert!(!work_while_off);
-    assert_eq!(tags(&mut ring, &driver), [1]);
+    assert_eq!(ring.take_tags(&driver), [1]);
 }
 
 #[test]

@@ -19,11 +19,6 @@ fn driver() -> TestDriver {
     })
 }
 
-fn tags(ring: &mut Ring, driver: &TestDriver) -> Vec<u32> {
-    let completions = ring.take_all(driver);
-    completions.iter().map(|it| it.tag).collect()
-}
-
 #[test]
 fn nothing_happens_without_a_kick() {
     let mut driver = driver();
@@ -67,7 +62,7 @@ fn descriptors_complete_in_order() {
     ring.kick(&mut driver);
     driver.run();
 
-    assert_eq!(tags(&mut ring, &driver), (10..18).collect::<Vec<_>>());
+    assert_eq!(ring.take_tags(&driver), (10..18).collect::<Vec<_>>());
 }
 
 #[test]
@@ -132,7 +127,7 @@ fn rings_wrap_many_times() {
         (0..3).for_each(|n| ring.push(&driver, &nop(round * 3 + n)));
         ring.kick(&mut driver);
         driver.run();
-        seen.extend(tags(&mut ring, &driver));
+        seen.extend(ring.take_tags(&driver));
     }
 
     assert_eq!(seen, (0..75).collect::<Vec<_>>());
@@ -162,7 +157,7 @@ fn rings_of_different_sizes_wrap_each_at_its_end() {
         driver.run();
     }
 
-    assert_eq!(tags(&mut ring, &driver), (0..10).collect::<Vec<_>>());
+    assert_eq!(ring.take_tags(&driver), (0..10).collect::<Vec<_>>());
 }
 
 #[test]
@@ -177,10 +172,10 @@ fn full_completion_ring_pauses_the_queue_until_a_kick() {
     driver.run();
     let paused_at = ring.completion_tail(&driver);
 
-    let mut seen = tags(&mut ring, &driver);
+    let mut seen = ring.take_tags(&driver);
     ring.kick(&mut driver);
     driver.run();
-    seen.extend(tags(&mut ring, &driver));
+    seen.extend(ring.take_tags(&driver));
 
     assert_eq!(paused_at, 4);
     assert_eq!(seen, [0, 1, 2, 3, 4, 5]);
@@ -215,7 +210,7 @@ fn doorbell_is_looked_at_again_before_the_queue_goes_idle() {
     ring.ring(&driver);
     driver.run();
 
-    assert_eq!(tags(&mut ring, &driver), [0, 1]);
+    assert_eq!(ring.take_tags(&driver), [0, 1]);
 }
 
 #[test]
