@@ -5,21 +5,29 @@
 use std::fs;
 use std::path::Path;
 
-const FILE: &str = "/sys/kernel/debug/page_tables/current_user";
+/// The first is there only if user and kernel have page tables of their own; else the second shows
+/// both.
+const FILES: [&str; 2] = [
+    "/sys/kernel/debug/page_tables/current_user",
+    "/sys/kernel/debug/page_tables/current_kernel",
+];
 
 /// A way to look at the page tables.
-pub(crate) struct Dump(());
+pub(crate) struct Dump(&'static str);
 
 impl Dump {
     /// `None` where the kernel does not show them.
     pub(crate) fn new() -> Option<Self> {
-        Path::new(FILE).exists().then_some(Self(()))
+        FILES
+            .into_iter()
+            .find(|file| Path::new(file).exists())
+            .map(Self)
     }
 
     /// Cache policy of the page at `address`, from the bits PWT, PCD and PAT of its entry and how
     /// Linux sets up what they select (`arch/x86/mm/pat/memtype.c`).
     pub(crate) fn policy(&self, address: usize) -> &'static str {
-        let dump = fs::read_to_string(FILE).expect("the page tables can be read");
+        let dump = fs::read_to_string(self.0).expect("the page tables can be read");
         let line = dump.lines().find(|line| holds(line, address));
         let line = line.unwrap_or_else(|| panic!("no entry for {address:#x} in:\n{dump}"));
         let has = |bit| line.split_whitespace().any(|word| word == bit);
