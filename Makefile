@@ -32,15 +32,21 @@ module-lint: ## formatting and clippy of the module, with the kernel's own tools
 	@ci/module.sh fmt && ci/module.sh clippy
 test-host: ## tests that need neither root nor QEMU
 	@ci/test-host.sh
-test-vm: build ## VM tests: MSI-X without IOMMU, MSI with IOMMU
+test-vm: build ## VM tests: both configurations of the kernel
 	@ci/vm.sh test
+soak: ## VM tests of both kernels, big counts in full everywhere
+	@$(MAKE) test-vm CYCLES=100 TIMEOUT=7200 && $(MAKE) test-vm KERNEL=debug CYCLES=100 TIMEOUT=7200
+test-sabotage: ## modules that are broken on purpose make VM tests fail
+	@KERNEL=debug ci/build.sh && ci/sabotage.sh
 
 #: As hosted CI runs it
 prepush: fmt lint test-host ## the fast part of `make test`
 ci-job-host: fmt lint test-host ## job: what needs no VM
 ci-job-module: module module-lint ## job: the kernel module
 ci-job-vm: test-vm ## job: the VM
-ci-all: ci-job-host ci-job-module ci-job-vm ## every job
+ci-job-vm-debug: ## job: the VM with the debug kernel
+	@$(MAKE) test-vm test-sabotage KERNEL=debug
+ci-all: ci-job-host ci-job-module ci-job-vm ci-job-vm-debug ## every job
 
 #: Cleaning
 clean: ## remove build/
@@ -48,11 +54,13 @@ clean: ## remove build/
 distclean: ## remove build/ and ringbar's cache
 	@ci/distclean.sh
 
+#? KERNEL=stock    stock, or debug: KASAN, lockdep and more; built once, 10 minutes
 #? ACCEL=tcg       tcg, kvm, or auto: KVM if it really boots a guest
 #? TESTS=all       guest programs to run: registers,dma
 #? INTERRUPTS=msix msix or msi
 #? IOMMU=0         1 for a virtual IOMMU
-#? TIMEOUT=120     seconds until a run counts as hung
+#? TIMEOUT=120     seconds until a run counts as hung; 900 with KERNEL=debug
+#? CYCLES=1        how often the device goes in removal_cycles; make test: 100 in stock-msix, else 10
 #? SERVER_ARGS=    further options for ringbar-server
 #? RINGBAR_CACHE   the cache; else $XDG_CACHE_HOME/ringbar or ~/.cache/ringbar
 #? RINGBAR_MIRROR  Debian mirror; else the host's own

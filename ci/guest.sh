@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# The guest: `programs` builds its static programs, `initramfs` packs them with the module.
+# The guest: `programs` builds its static programs, `initramfs` packs them with the module that KERNEL names
+# (or MODULE) into build/guest/initramfs.cpio (initramfs-debug.cpio; or OUTPUT): guest.sh initramfs [MODULE OUTPUT]
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -20,7 +21,7 @@ programs() {
 }
 
 initramfs() {
-	local sysroot program files=()
+	local module=$1 output=$2 sysroot program files=()
 	sysroot=$("$ci_dir/sysroot.sh")
 	while read -r program; do
 		case ${program##*/} in
@@ -28,14 +29,16 @@ initramfs() {
 		*) files+=(--file "/tests/${program##*/}=$program:755") ;;
 		esac
 	done <"$guest/programs"
-	"$checkout/build/cargo/release/ringbar-initramfs" --output "$guest/initramfs.cpio" "${files[@]}" \
+	"$checkout/build/cargo/release/ringbar-initramfs" --output "$output" "${files[@]}" \
 		--file "/bin/busybox=$sysroot/usr/bin/busybox:755" --symlink /bin/sh=busybox \
-		--file "/lib/modules/ringbar.ko=$checkout/build/module/ringbar.ko" \
+		--file "/lib/modules/ringbar.ko=$module" \
 		--dir /proc --dir /sys --dir /dev --dir /tmp --dir /run --node /dev/console=c:5:1
 }
 
 case ${1:-} in
 programs) programs ;;
-initramfs) initramfs ;;
-*) die "usage: $0 programs|initramfs" ;;
+initramfs)
+	initramfs "${2:-$checkout/build/module$kernel_suffix/ringbar.ko}" "${3:-$guest/initramfs$kernel_suffix.cpio}"
+	;;
+*) die "usage: $0 programs|initramfs [MODULE OUTPUT]" ;;
 esac

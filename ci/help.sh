@@ -8,7 +8,7 @@ awk '
 	/^[a-z][a-z-]*:.*## / {
 		target = $0; sub(/:.*/, "", target)
 		text = $0; sub(/.*## /, "", text)
-		printf "  make %-14s %s\n", target, text
+		printf "  make %-16s %s\n", target, text
 	}
 	/^#\? / {
 		if (!variables++) print "\nVariables, with what they are if not set"

@@ -1,19 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Prints the folder of the stock kernel: `vmlinuz`, `release`, and `src` and `build`, a source tree
-# prepared for building Rust modules for it.
+# Prints the folder of a kernel, `stock` or `debug` (else as KERNEL says): `vmlinuz`, `release`, and `src`
+# and `build`, a source tree prepared for building Rust modules for it.
 set -euo pipefail
+if (($# > 0)); then KERNEL=$1; fi
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-build() {
-	local log=$RINGBAR_CACHE/log/kernel.log
+# in_sysroot DIR LOG SECONDS WHAT SCRIPT
+in_sysroot() {
+	local log=$RINGBAR_CACHE/log/$2.log
 	mkdir -p "$RINGBAR_CACHE/log"
-	long_step 90 "$log" "kernel: Rust metadata for $(cat "$sysroot/usr/src/ringbar-kernel/release")" \
-		"$ci_dir/in-sysroot.sh" --build-kernel "$1" bash "$ci_dir/kernel-build.sh"
+	long_step "$3" "$log" "$4" "$ci_dir/in-sysroot.sh" --build-kernel "$1" bash "$ci_dir/$5"
 }
+build_stock() { in_sysroot "$1" kernel 90 "kernel: Rust metadata for $release" kernel-build.sh; }
+build_debug() { in_sysroot "$1" kernel-debug 600 "debug kernel: from the source of $release" kernel-build-debug.sh; }
 
 sysroot=$("$ci_dir/sysroot.sh")
+release=$(cat "$sysroot/usr/src/ringbar-kernel/release")
 # The sysroot's name stands for its recipe, its list of versions for what the mirror really gave.
-key=$(cache_key "$ci_dir/kernel-build.sh" "$sysroot/etc/ringbar-versions" <<<"${sysroot##*/}")
-cache_entry kernel "$key" 4 build
+case $KERNEL in
+stock)
+	key=$(cache_key "$ci_dir/kernel-build.sh" "$sysroot/etc/ringbar-versions" <<<"${sysroot##*/}")
+	cache_entry kernel "$key" 4 build_stock
+	;;
+debug)
+	key=$(cache_key "$ci_dir"/{kernel-build-debug.sh,debug.config} "$sysroot/etc/ringbar-versions" <<<"${sysroot##*/}")
+	cache_entry kernel "debug-$key" 6 build_debug
+	;;
+esac

@@ -23,6 +23,16 @@ die() {
 	exit 1
 }
 
+# Which kernel, and what the names of files made for it end in.
+: "${KERNEL:=stock}"
+export KERNEL
+# shellcheck disable=SC2034 # for the scripts that source this file
+case $KERNEL in
+stock) kernel_suffix= ;;
+debug) kernel_suffix=-debug ;;
+*) die "KERNEL=$KERNEL: say stock or debug" ;;
+esac
+
 # descendants PID: all that a process started, directly or not.
 descendants() {
 	local child

@@ -1,25 +1,29 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Builds the kernel module into build/module; `clippy` lints it, `fmt` checks its formatting.
+# Builds the kernel module into build/module (build/module-debug for KERNEL=debug); `clippy` lints it, `fmt`
+# checks its formatting, `sabotage WHAT` builds a module that is broken on purpose, into a folder of its own.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# kbuild OUTPUT ARGS...: the linter has an output folder of its own, or each would undo the other's work.
+# kbuild OUTPUT SABOTAGE ARGS...: the linter has an output folder of its own, or each would undo the other's work.
+# What is not to be broken says so: the variable may stand in the environment.
 kbuild() {
-	local output=$checkout/build/$1 kernel
-	shift
+	local output=$checkout/build/$1$kernel_suffix sabotage=$2 kernel toolchain=()
+	shift 2
 	kernel=$("$ci_dir/kernel.sh")
+	if [[ $KERNEL == debug ]]; then toolchain=(LLVM=1); fi
 	mkdir -p "$output"
 	"$ci_dir/in-sysroot.sh" --kernel "$kernel" \
-		make -s -C /kernel/build M="$checkout/guest-driver" MO="$output" "$@" modules
+		make -s -C /kernel/build "${toolchain[@]}" M="$checkout/guest-driver" MO="$output" RINGBAR_SABOTAGE="$sabotage" "$@" modules
 }
 
 case ${1:-build} in
-build) kbuild module ;;
-clippy) kbuild module-clippy CLIPPY=1 KRUSTFLAGS=-Dwarnings ;;
+build) kbuild module '' ;;
+clippy) kbuild module-clippy '' CLIPPY=1 KRUSTFLAGS=-Dwarnings ;;
+sabotage) kbuild "sabotage/$2" "$2" ;;
 fmt)
 	"$ci_dir/in-sysroot.sh" rustfmt --check --edition 2021 --config-path "$checkout" "$checkout"/guest-driver/*.rs
 	;;
-*) die "usage: $0 [build|clippy|fmt]" ;;
+*) die "usage: $0 [build|clippy|fmt|sabotage WHAT]" ;;
 esac

@@ -1,18 +1,38 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` all configurations.
+# Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
+# kernel, `sabotage NAME INITRAMFS` with another module.
 #
-# ACCEL, INTERRUPTS, IOMMU (0 or 1), TESTS, TIMEOUT and SERVER_ARGS are explained by `make help`.
+# KERNEL, ACCEL, INTERRUPTS, IOMMU (0 or 1), TESTS, TIMEOUT, CYCLES and SERVER_ARGS are explained by `make help`.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
+
+initramfs=$checkout/build/guest/initramfs$kernel_suffix.cpio
+if [[ $KERNEL == debug ]]; then
+	# Any report ends the run. The kernel keeps records of all memory, which takes some.
+	words=(panic_on_warn=1 oops=panic kasan.fault=panic)
+	# With five levels, an interrupt while Linux 7.3 clears the CPU's features early at boot makes KASAN report
+	# sound memory: for a moment the kernel takes itself for one with four.
+	words+=(no5lvl)
+	# On a busy host the kernel may measure the TSC as many times slower than it is, and its clock then runs
+	# as many times too fast.
+	words+=(clocksource=hpet)
+	words+=(slab_debug=FZP page_poison=1 page_owner=on dma_debug_entries=65536)
+	for_kernel=(--memory 2G)
+	usual_timeout=900
+else
+	words=()
+	for_kernel=()
+	usual_timeout=120
+fi
 
 # vm COMMAND NAME ARGS...: calls the runner for one configuration.
 vm() {
 	local command=$1 name=$2 args=() word
 	shift 2
 	args+=(--server "$checkout/build/cargo/release/ringbar-server" --qemu "$ci_dir/qemu.sh")
-	args+=(--kernel "$kernel/vmlinuz" --initrd "$checkout/build/guest/initramfs.cpio" --name "$name")
+	args+=(--kernel "$kernel/vmlinuz" --initrd "$initramfs" --name "$name" "${for_kernel[@]}")
 	if [[ -n ${ACCEL:-} ]]; then args+=(--accel "$ACCEL"); fi
 	if [[ -n ${INTERRUPTS:-} ]]; then args+=(--interrupts "$INTERRUPTS"); fi
 	case ${IOMMU:-0} in
@@ -20,26 +40,40 @@ vm() {
 	1) args+=(--iommu) ;;
 	*) die "IOMMU=$IOMMU: say 0 or 1" ;;
 	esac
+	args+=(--append "${words[*]} ringbar.cycles=${CYCLES:-1}")
 	for word in ${SERVER_ARGS:-}; do args+=("--server-arg=$word"); done
 	"$checkout/build/cargo/release/ringbar-vm-runner" "$command" "${args[@]}" "$@"
 }
 
-# run NAME REPORT: TESTS and TIMEOUT only make sense here.
+# run NAME REPORT [HINT]: TESTS and TIMEOUT only make sense here.
 run() {
-	local variable hint="make run" args=()
-	for variable in ACCEL INTERRUPTS IOMMU TESTS TIMEOUT SERVER_ARGS; do
-		if [[ -n ${!variable:-} ]]; then hint+=" $variable=${!variable@Q}"; fi
+	local variable hint="make run" args=(--timeout "${TIMEOUT:-$usual_timeout}")
+	for variable in KERNEL ACCEL INTERRUPTS IOMMU TESTS TIMEOUT CYCLES SERVER_ARGS; do
+		if [[ -n ${!variable:-} && ${!variable} != stock ]]; then hint+=" $variable=${!variable@Q}"; fi
 	done
 	if [[ -n ${TESTS:-} ]]; then args+=(--tests "$TESTS"); fi
-	if [[ -n ${TIMEOUT:-} ]]; then args+=(--timeout "$TIMEOUT"); fi
-	vm run "$1" --report-dir "$2" --rerun-hint "$hint" "${args[@]}"
+	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$hint}" "${args[@]}"
 }
 
-# Every configuration runs, also after one has failed.
+# configuration NAME INTERRUPTS IOMMU: the next one runs, also after one has failed.
+failed=()
+configuration() {
+	INTERRUPTS=$2 IOMMU=$3 run "$1" "$checkout/build/report/$1" || failed+=("$1")
+}
+
+# The two kernels together pair each kind of interrupt with and without an IOMMU.
 test_all() {
-	local failed=()
-	INTERRUPTS=msix IOMMU=0 run stock-msix "$checkout/build/report/stock-msix" || failed+=(stock-msix)
-	INTERRUPTS=msi IOMMU=1 run stock-msi-iommu "$checkout/build/report/stock-msi-iommu" || failed+=(stock-msi-iommu)
+	case $KERNEL in
+	stock)
+		# Big counts in full here, a tenth of them elsewhere.
+		CYCLES=${CYCLES:-100} TIMEOUT=${TIMEOUT:-600} configuration stock-msix msix 0
+		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-600} configuration stock-msi-iommu msi 1
+		;;
+	debug)
+		CYCLES=${CYCLES:-10} configuration debug-msix-iommu msix 1
+		CYCLES=${CYCLES:-10} configuration debug-msi msi 0
+		;;
+	esac
 	((${#failed[@]} == 0)) || die "failed: ${failed[*]}"
 }
 
@@ -48,5 +82,9 @@ case ${1:-} in
 run) run run "$checkout/build/report" ;;
 shell) vm shell shell ;;
 test) test_all ;;
-*) die "usage: $0 run|shell|test" ;;
+sabotage)
+	initramfs=$3
+	run "$2" "$checkout/build/report/$2" "make test-sabotage"
+	;;
+*) die "usage: $0 run|shell|test|sabotage NAME INITRAMFS" ;;
 esac

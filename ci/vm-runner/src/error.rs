@@ -50,6 +50,9 @@ pub(crate) enum Error {
     /// KVM was demanded and runs no guest.
     #[error("KVM was asked for, but {reason}; use --accel tcg or --accel auto")]
     Kvm { reason: String },
+    /// QEMU's monitor says what it never says.
+    #[error("{reason}; is this the QEMU that ci/versions.env names?")]
+    Monitor { reason: String },
     /// A signal told the runner to stop.
     #[error("interrupted by signal {signal}")]
     Interrupted { signal: i32 },

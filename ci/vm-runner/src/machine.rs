@@ -5,7 +5,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use serde_json::{json, Value};
+
 use crate::options::Memory;
+use crate::slot;
 
 /// Keeps Linux 7.3 from hanging at boot, once in some 50 times, just before it says "Switched to
 /// clocksource".
@@ -50,6 +53,15 @@ pub(crate) enum Console {
     Terminal(PathBuf),
 }
 
+/// Where the lines for hot plug lead: `pipe` character devices, without `.in` and `.out`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HotplugPorts {
+    /// QEMU's monitor.
+    pub(crate) monitor: PathBuf,
+    /// The third serial port, with the guest's requests.
+    pub(crate) requests: PathBuf,
+}
+
 /// A machine with the device behind a PCIe root port.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
@@ -68,6 +80,8 @@ pub(crate) struct Machine {
     pub(crate) results: PathBuf,
     /// Where the device server listens.
     pub(crate) socket: PathBuf,
+    /// Lines to change the device while the guest runs, if somebody serves them.
+    pub(crate) hotplug: Option<HotplugPorts>,
 }
 
 impl Machine {
@@ -95,7 +109,8 @@ impl Machine {
         }
         // Fixed addresses: the device is 0000:01:00.0, whatever else is added.
         let port = "pcie-root-port,id=port0,bus=pcie.0,addr=0x4,chassis=1,slot=1";
-        add(&mut line, ["-device", port, "-device", &self.device()]);
+        let device = device(&self.socket).to_string();
+        add(&mut line, ["-device", port, "-device", &device]);
         self.serial_ports(&mut line);
         line.extend(["-kernel".into(), self.kernel.clone().into()]);
         line.extend(["-initrd".into(), self.initrd.clone().into()]);
@@ -120,17 +135,6 @@ impl Machine {
         words.join(" ")
     }
 
-    fn device(&self) -> String {
-        serde_json::json!({
-            "driver": "vfio-user-pci",
-            "id": "ringbar0",
-            "bus": "port0",
-            "addr": "0x0",
-            "socket": { "type": "unix", "path": self.socket.to_string_lossy() },
-        })
-        .to_string()
-    }
-
     fn serial_ports(&self, line: &mut Vec<OsString>) {
         match &self.console {
             Console::File(path) => file_port(line, "console", path),
@@ -146,7 +150,29 @@ impl Machine {
             }
         }
         file_port(line, "results", &self.results);
+        if let Some(ports) = &self.hotplug {
+            pipe(line, "monitor", &ports.monitor);
+            add(line, ["-mon", "chardev=monitor,mode=control"]);
+            pipe(line, "requests", &ports.requests);
+            // Not by -serial: it would share its interrupt with the first port, and lines of an
+            // ISA bus cannot be shared.
+            add(
+                line,
+                ["-device", "isa-serial,chardev=requests,index=2,irq=5"],
+            );
+        }
     }
+}
+
+/// The device, on the command line and for QEMU's `device_add`.
+pub(crate) fn device(socket: &Path) -> Value {
+    json!({
+        "driver": "vfio-user-pci",
+        "id": slot::DEVICE,
+        "bus": "port0",
+        "addr": "0x0",
+        "socket": { "type": "unix", "path": socket.to_string_lossy() },
+    })
 }
 
 /// Arguments to boot a kernel alone and see whether it prints anything.
@@ -181,6 +207,13 @@ fn file_port(line: &mut Vec<OsString>, id: &str, path: &Path) {
     file.push(doubled_commas(path));
     line.extend(["-chardev".into(), file]);
     add(line, ["-serial", &format!("chardev:{id}")]);
+}
+
+/// A character device that leads to two named pipes.
+fn pipe(line: &mut Vec<OsString>, id: &str, path: &Path) {
+    let mut pipe = OsString::from(format!("pipe,id={id},path="));
+    pipe.push(doubled_commas(path));
+    line.extend(["-chardev".into(), pipe]);
 }
 
 /// QEMU takes a doubled comma for one that belongs to the value.
@@ -221,6 +254,7 @@ mod tests {
             console: Console::File("/t/console.log".into()),
             results: "/t/results.ktap".into(),
             socket: "/t/device.sock".into(),
+            hotplug: None,
         }
     }
 
@@ -300,6 +334,23 @@ mod tests {
 
         assert!(line.contains("stdio,id=console,mux=on,signal=off,logfile=/t/console.log"));
         assert!(line.contains("-chardev file,id=results"));
+    }
+
+    #[test]
+    fn requests_come_on_the_third_serial_port_with_an_interrupt_of_its_own() {
+        let machine = Machine {
+            hotplug: Some(HotplugPorts {
+                monitor: "/t/monitor".into(),
+                requests: "/t,u/requests".into(),
+            }),
+            ..machine()
+        };
+
+        let line = text(&machine);
+
+        assert!(line.contains("-chardev pipe,id=requests,path=/t,,u/requests"));
+        assert!(line.contains("-device isa-serial,chardev=requests,index=2,irq=5"));
+        assert!(line.contains("-mon chardev=monitor,mode=control"));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! One thread looks every few milliseconds at two children (the device server and QEMU) and at
 //! four files (the guest's console, its test results, what the server says, what QEMU says). What
 //! it sees becomes a verdict, a screen for people and reports for tools. The machine's make-up is
-//! in [`machine`], how a run ends in [`run`], what that means in [`verdict`].
+//! in [`machine`], how a run ends in [`run`], what that means in [`verdict`]. The guest can have
+//! the device taken out and put back while it runs: [`hotplug`].
 //!
 //! It does not build anything, does not know what the guest's programs test, and changes nothing
 //! outside its temporary folder and the report folder.
@@ -15,6 +16,7 @@ mod console;
 mod death_signal;
 mod descendants;
 mod error;
+mod hotplug;
 mod interrupt;
 mod junit;
 mod ktap;
@@ -22,12 +24,15 @@ mod kvm_probe;
 mod lines;
 mod machine;
 mod options;
+mod port;
 mod process;
+mod qmp;
 mod report;
 mod run;
 mod screen;
 mod server;
 mod shell;
+mod slot;
 mod tail;
 mod verdict;
 mod workplace;

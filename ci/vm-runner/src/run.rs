@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use crate::console::{self, Complaint};
 use crate::error::Error;
+use crate::hotplug::Hotplug;
 use crate::interrupt::Interrupt;
 use crate::ktap::{Progress, Stream};
-use crate::machine::{shell_line, Acceleration, Console, Machine};
+use crate::machine::{shell_line, Acceleration, Console, HotplugPorts, Machine};
 use crate::options::{MachineOptions, RunOptions};
 use crate::process::{End, Process};
 use crate::screen::Screen;
-use crate::server;
 use crate::tail::Tail;
 use crate::verdict::{Ending, Observed, Stage};
 use crate::workplace::Workplace;
@@ -47,11 +47,12 @@ pub(crate) fn run(
     let began = Instant::now();
     let mut logs = Logs::create(place)?;
     screen.booting(acceleration);
-    let server = server::start(&options.machine, place, &mut logs.server, interrupt);
-    let server = server.inspect_err(|_| screen.details(&logs.server.last_lines()))?;
+    let hotplug = Hotplug::start(&options.machine, place, &mut logs.server, interrupt);
+    let hotplug = hotplug.inspect_err(|_| screen.details(&logs.server.last_lines()))?;
     let console = Console::File(place.file("console.log"));
     let task = format!("ringbar.tests={}", options.tests);
-    let machine = machine(&options.machine, acceleration, place, task, console);
+    let ports = Some(place.hotplug_ports());
+    let machine = machine(&options.machine, acceleration, place, task, console, ports);
     let mut command = qemu(&options.machine, &machine, place)?;
     let qemu = Process::start(&mut command, &place.append("qemu.log")?)
         .map_err(|source| qemu_missing(&options.machine, source))?;
@@ -59,7 +60,7 @@ pub(crate) fn run(
         limit: options.timeout,
         began,
         qemu,
-        server,
+        hotplug,
         logs,
         stream: Stream::default(),
         kernel_started: false,
@@ -93,6 +94,7 @@ pub(crate) fn machine(
     place: &Workplace,
     task: String,
     console: Console,
+    hotplug: Option<HotplugPorts>,
 ) -> Machine {
     Machine {
         acceleration,
@@ -106,6 +108,7 @@ pub(crate) fn machine(
         console,
         results: place.file("results.ktap"),
         socket: place.socket(),
+        hotplug,
     }
 }
 
@@ -169,11 +172,11 @@ struct FirstEnd {
 }
 
 /// The state of a run. QEMU stands before the server, so that it also ends first.
-struct Watch {
+struct Watch<'a> {
     limit: Duration,
     began: Instant,
     qemu: Process,
-    server: Process,
+    hotplug: Hotplug<'a>,
     logs: Logs,
     stream: Stream,
     kernel_started: bool,
@@ -183,14 +186,15 @@ struct Watch {
     stop_at: Option<Instant>,
 }
 
-impl Watch {
+impl Watch<'_> {
     fn watch(mut self, interrupt: &Interrupt, screen: &mut Screen) -> Result<Observed, Error> {
         let ending = loop {
             interrupt.check()?;
             // Before the logs are read, so that nothing is missed that was written before the end.
             let qemu_end = self.qemu.end();
-            let server_end = self.server.end();
+            let server_end = self.hotplug.server_end();
             self.read(screen)?;
+            self.hotplug.step(&mut self.logs.server, interrupt)?;
             if let Some(ending) = self.ending(qemu_end, server_end) {
                 break ending;
             }
@@ -199,7 +203,7 @@ impl Watch {
         };
         let ending_details = self.details(&ending);
         self.qemu.stop(GRACE);
-        self.server.stop(GRACE);
+        self.hotplug.stop();
         self.read_rest(screen)?;
         Ok(Observed {
             ending,
@@ -283,6 +287,8 @@ impl Watch {
             (None, Some(server)) => {
                 (waited > QEMU_STAYS).then_some(Ending::ServerDied { end: server, stage })
             }
+            // The guest may power off while the device is out of its slot.
+            (Some(_), None) if !self.hotplug.has_server() => Some(Ending::PoweredOff),
             (_, None) => (waited > SERVER_STAYS).then_some(Ending::ServerStuck {
                 limit: SERVER_STAYS,
             }),

@@ -46,7 +46,7 @@ pub(crate) fn run(
     let _restore = Terminal::remember();
     let console = Console::Terminal(place.file("console.log"));
     let task = "ringbar.shell".to_owned();
-    let machine = run::machine(options, acceleration, place, task, console);
+    let machine = run::machine(options, acceleration, place, task, console, None);
     let mut command = run::qemu(options, &machine, place)?;
     let mut qemu = Process::start_on_terminal(&mut command)
         .map_err(|source| run::qemu_missing(options, source))?;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::error::Error;
+use crate::machine::HotplugPorts;
 
 /// `sun_path` has 108 bytes, the last one is 0.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -49,6 +50,14 @@ impl Workplace {
     /// Where the device server listens.
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("device.sock")
+    }
+
+    /// Where the lines for hot plug lead.
+    pub(crate) fn hotplug_ports(&self) -> HotplugPorts {
+        HotplugPorts {
+            monitor: self.file("monitor"),
+            requests: self.file("requests"),
+        }
     }
 
     /// A file in the folder.

@@ -36,9 +36,7 @@ mod error;
 mod mapping;
 mod queue;
 
-pub use device::{
-    Buffer, Device, DeviceMemory, KernelMemory, Memory, Part, Policy, Rights,
-};
+pub use device::{Buffer, Device, DeviceMemory, KernelMemory, Memory, Part, Policy, Rights};
 pub use error::Error;
 pub use mapping::{Mapping, Word};
 pub use queue::{Queue, QueueOffsets};

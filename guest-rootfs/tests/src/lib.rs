@@ -6,10 +6,13 @@
 //! cases as KTAP and ends with 0 only if all of them passed. A case is a function that panics
 //! when something is wrong.
 
+pub mod fork;
 mod pci;
+mod runner;
 mod suite;
 
-pub use pci::PciFunction;
+pub use pci::{PciFunction, Removed, Unbound};
+pub use runner::Runner;
 pub use suite::{run, run_all, Case, SimpleCase, Skip};
 
 use ringbar_client::{Device, Queue};

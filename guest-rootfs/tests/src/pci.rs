@@ -45,6 +45,21 @@ impl PciFunction {
             .expect("the command register can be written");
     }
 
+    /// Whether the device is one of those that QEMU 11.1 can take out: it aborts on MSI-X.
+    pub fn can_be_unplugged(&self) -> bool {
+        let vectors = fs::read_dir(self.folder.join("msi_irqs")).into_iter();
+        let mut modes = vectors
+            .flatten()
+            .map(|vector| fs::read_to_string(vector.expect("sysfs can be read").path()));
+        modes.all(|mode| mode.expect("sysfs can be read").trim() == "msi")
+    }
+
+    /// Takes the device out of the kernel's list, until the value that this gives is dropped.
+    pub fn remove(&self) -> Removed<'_> {
+        fs::write(self.folder.join("remove"), "1").expect("the kernel forgets the device");
+        Removed { function: self }
+    }
+
     /// Takes the driver off the device, until the value that this gives is dropped.
     pub fn unbind(&self) -> Unbound<'_> {
         self.tell_driver("unbind");
@@ -93,5 +108,18 @@ impl Drop for Unbound<'_> {
         if !self.function.folder.join("driver").exists() {
             self.function.tell_driver("bind");
         }
+    }
+}
+
+/// A function that the kernel has forgotten. Found again when dropped.
+#[derive(Debug)]
+pub struct Removed<'a> {
+    function: &'a PciFunction,
+}
+
+impl Drop for Removed<'_> {
+    fn drop(&mut self) {
+        let bridge = self.function.folder.parent().expect("a port is above it");
+        fs::write(bridge.join("rescan"), "1").expect("the kernel looks for devices");
     }
 }

@@ -25,6 +25,8 @@ const WORDS: &str = r#"
 for word in "$@"; do case "$word" in
     file,id=console,path=*) console=${word#*path=} ;;
     file,id=results,path=*) results=${word#*path=} ;;
+    pipe,id=monitor,path=*) monitor=${word#*path=} ;;
+    pipe,id=requests,path=*) requests=${word#*path=} ;;
 esac; done
 listening() { echo "listening on somewhere" >&2; }
 gone() { [ -e "$RINGBAR_BENCH/gone" ]; }
@@ -32,6 +34,10 @@ leave() { touch "$RINGBAR_BENCH/gone"; }
 say() { printf '%s\r\n' "$@" >> "$console"; }
 tell() { printf '%s\r\n' "$@" >> "$results"; }
 ready() { touch "$RINGBAR_BENCH/ready"; }
+ask() { echo "$1" >> "$requests.out"; }
+answered() { read -r answer < "$requests.in"; echo "answer: $answer" >&2; }
+told() { read -r command < "$monitor.in"; echo "command: $command" >&2; }
+monitor() { printf '%s\r\n' "$1" >> "$monitor.out"; }
 "#;
 
 /// A folder with the scripts of one test. Its path marks all processes of the test.

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Which kernel the scripts mean.
+# shellcheck disable=SC2016 # other shells expand what is quoted here
+set -euo pipefail
+# shellcheck source=ci/tests/assert.sh
+source "$(dirname "$0")/assert.sh"
+
+# suffix KERNEL
+suffix() { KERNEL=$1 bash -c 'source "$1/lib.sh"; printf "%s %s" "$KERNEL" "$kernel_suffix"' _ "$ci"; }
+
+equal stock_kernel_is_meant_unless_said 'stock ' "$(suffix '')"
+equal files_of_the_debug_kernel_are_told_apart 'debug -debug' "$(suffix debug)"
+fails unknown_kernel_is_refused suffix mainline

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What is said to QEMU's monitor and what it says. Pure: text to text.
+
+use serde::Deserialize;
+use serde_json::{json, Value};
+
+/// What QEMU says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// The command with this number was carried out, or refused with this reason.
+    Answer(u64, Result<(), String>),
+    /// The device with this name has left the machine.
+    Deleted(String),
+    /// Something that does not matter here.
+    Other,
+}
+
+/// A line of QEMU's, as far as it matters.
+#[derive(Deserialize)]
+struct Line {
+    id: Option<u64>,
+    #[serde(rename = "return")]
+    answer: Option<Value>,
+    error: Option<Refusal>,
+    event: Option<String>,
+    data: Option<EventData>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    desc: String,
+}
+
+#[derive(Deserialize)]
+struct EventData {
+    /// Missing if the thing that left had no name; other events may have none either.
+    device: Option<Value>,
+}
+
+/// Understands a line of QEMU's.
+pub(crate) fn parse(line: &str) -> Result<Message, String> {
+    let parsed = serde_json::from_str::<Line>(line);
+    let parsed = parsed.map_err(|error| format!("QEMU's monitor said {line:?}: {error}"))?;
+    if let (Some(id), Some(error)) = (parsed.id, parsed.error) {
+        return Ok(Message::Answer(id, Err(error.desc)));
+    }
+    if let (Some(id), Some(_)) = (parsed.id, parsed.answer) {
+        return Ok(Message::Answer(id, Ok(())));
+    }
+    let name = parsed.data.and_then(|data| data.device);
+    match (parsed.event.as_deref(), name) {
+        (Some("DEVICE_DELETED"), Some(Value::String(name))) => Ok(Message::Deleted(name)),
+        _ => Ok(Message::Other),
+    }
+}
+
+/// A command. Its number comes back with the answer.
+pub(crate) fn command(id: u64, name: &str, arguments: &Value) -> String {
+    json!({ "execute": name, "arguments": arguments, "id": id }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn answer_carries_the_number_of_its_command() {
+        let message = parse(r#"{"return": {}, "id": 7}"#);
+
+        assert_eq!(message, Ok(Message::Answer(7, Ok(()))));
+    }
+
+    #[test]
+    fn refusal_carries_the_reason() {
+        let line = r#"{"id": 8, "error": {"class": "GenericError", "desc": "no such bus"}}"#;
+
+        assert_eq!(
+            parse(line),
+            Ok(Message::Answer(8, Err("no such bus".to_owned())))
+        );
+    }
+
+    #[test]
+    fn device_that_left_is_named() {
+        let line = r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "DEVICE_DELETED",
+            "data": {"device": "ringbar0", "path": "/machine/peripheral/ringbar0"}}"#;
+
+        assert_eq!(parse(line), Ok(Message::Deleted("ringbar0".to_owned())));
+    }
+
+    #[test]
+    fn part_of_a_device_that_left_has_no_name_and_does_not_matter() {
+        let line = r#"{"event": "DEVICE_DELETED", "data": {"path": "/machine/peripheral/x"}}"#;
+
+        assert_eq!(parse(line), Ok(Message::Other));
+    }
+
+    #[test]
+    fn greeting_does_not_matter() {
+        let line = r#"{"QMP": {"version": {"qemu": {"major": 11}}, "capabilities": ["oob"]}}"#;
+
+        assert_eq!(parse(line), Ok(Message::Other));
+    }
+
+    #[test]
+    fn event_with_other_data_does_not_matter() {
+        let line = r#"{"event": "X", "data": {"device": {"a": 1}}}"#;
+
+        assert_eq!(parse(line), Ok(Message::Other));
+    }
+
+    #[test]
+    fn line_that_is_no_json_is_an_error_with_the_line() {
+        let error = parse("hello").expect_err("refused");
+
+        assert!(error.contains("hello"), "{error}");
+    }
+
+    #[test]
+    fn command_is_one_line() {
+        let line = command(3, "device_del", &json!({ "id": "a\nb" }));
+
+        let expected = r#"{"arguments":{"id":"a\nb"},"execute":"device_del","id":3}"#;
+        assert_eq!(line, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_survived(line in any::<String>()) {
+            let _ = parse(&line);
+        }
+    }
+}

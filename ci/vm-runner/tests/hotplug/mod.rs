@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Runs in which the guest has the device taken out and put back.
+//!
+//! One script plays the guest, which asks, and QEMU's monitor, which is told.
+
+use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
+use crate::{assert_failed, run};
+
+/// A server for one device after the other: the guest's script says when a device has left.
+const SERVER: &str = r#"listening; until gone; do
+    if [ -e "$RINGBAR_BENCH/deleted" ]; then rm "$RINGBAR_BENCH/deleted"; exit 0; fi
+    sleep 0.02
+done"#;
+
+/// QEMU takes the device out when it is told to.
+const DELETE: &str = r#"
+told # qmp_capabilities
+ask device_del
+told
+monitor '{"return": {}, "id": 1}'
+monitor '{"event": "DEVICE_DELETED", "data": {"device": "ringbar0", "path": "/x"}}'
+"#;
+
+#[test]
+fn device_leaves_and_comes_back_with_another_server() {
+    let guest = format!(
+        r#"{DELETE} touch "$RINGBAR_BENCH/deleted"; answered
+        ask device_add; told; monitor '{{"return": {{}}, "id": 2}}'; answered
+        {GOOD_GUEST}"#
+    );
+    let bench = Bench::new(SERVER, &guest);
+
+    let finished = run(&bench, &["--interrupts", "msi"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = bench.log("qemu.log");
+    let answers = log.lines().filter(|line| *line == "answer: ok").count();
+    assert_eq!(answers, 2, "{log}");
+    assert!(log.contains(r#""execute":"device_add","id":2"#), "{log}");
+    let servers = bench.log("server.log").matches("listening on").count();
+    assert_eq!(servers, 2);
+}
+
+#[test]
+fn server_may_end_long_before_qemu_says_that_the_device_has_left() {
+    let guest = format!(
+        r#"told; ask device_del; told; touch "$RINGBAR_BENCH/deleted"; sleep 1.5
+        monitor '{{"event": "DEVICE_DELETED", "data": {{"device": "ringbar0"}}}}'; answered
+        {GOOD_GUEST}"#
+    );
+    let bench = Bench::new(SERVER, &guest);
+
+    let finished = run(&bench, &["--interrupts", "msi"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    assert!(bench.log("qemu.log").contains("answer: ok"));
+}
+
+#[test]
+fn guest_may_power_off_without_its_device() {
+    let guest = format!(r#"{DELETE} touch "$RINGBAR_BENCH/deleted"; answered; {GOOD_GUEST}"#);
+    let bench = Bench::new(SERVER, &guest);
+
+    let finished = run(&bench, &["--interrupts", "msi"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn device_with_msix_stays_and_the_guest_hears_why() {
+    let guest = format!("told; ask device_del; answered; {GOOD_GUEST}");
+    let bench = Bench::new(GOOD_SERVER, &guest);
+
+    let finished = run(&bench, &["--interrupts", "msix"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = bench.log("qemu.log");
+    assert!(log.contains("answer: error: QEMU 11.1 aborts"), "{log}");
+    assert!(!log.contains("command: {\"arguments\":{\"id\""), "{log}");
+}
+
+#[test]
+fn server_that_fails_while_its_device_leaves_fails_the_run() {
+    let server = format!("{SERVER}; kill -9 $$").replace("exit 0", "kill -9 $$");
+    let guest = format!(r#"{DELETE} touch "$RINGBAR_BENCH/deleted"; answered; sleep 1000"#);
+    let bench = Bench::new(&server, &guest);
+
+    let finished = run(&bench, &["--interrupts", "msi"]);
+
+    assert_failed(&finished, "the device server ended with signal 9 (SIGKILL)");
+}
+
+#[test]
+fn server_that_leaves_after_the_device_was_put_back_fails_the_run() {
+    let guest = format!(
+        r#"{DELETE} touch "$RINGBAR_BENCH/deleted"; answered
+        ask device_add; told; monitor '{{"return": {{}}, "id": 2}}'; answered
+        touch "$RINGBAR_BENCH/deleted"; sleep 1000"#
+    );
+    let bench = Bench::new(SERVER, &guest);
+
+    let finished = run(&bench, &["--interrupts", "msi"]);
+
+    assert_failed(&finished, "the device server ended with exit status 0");
+}
+
+#[test]
+fn refusal_of_the_monitor_reaches_the_guest() {
+    let guest = format!(
+        r#"told; ask device_del; told
+        monitor '{{"error": {{"class": "GenericError", "desc": "no such bus"}}, "id": 1}}'
+        answered; {GOOD_GUEST}"#
+    );
+    let bench = Bench::new(GOOD_SERVER, &guest);
+
+    let finished = run(&bench, &["--interrupts", "msi"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = bench.log("qemu.log");
+    let answer = "answer: error: QEMU refused device_del: no such bus";
+    assert!(log.contains(answer), "{log}");
+}
+
+#[test]
+fn monitor_that_talks_nonsense_ends_the_run() {
+    let bench = Bench::new(GOOD_SERVER, "monitor hello; sleep 1000");
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "QEMU's monitor said \"hello");
+}

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Processes that use the device while it goes: this very program in another role.
+//!
+//! A child has the file of its parent as standard output and a line to its parent as standard
+//! input. It says a byte when it is ready, hears one to begin and one when the device is gone.
+
+use crate::probe::Probe;
+use crate::region::{Region, Touch, PAGE};
+use ringbar_client::{Device, Error, Mapping, Memory, Part, Policy, Rights};
+use ringbar_tests::{fork, NODE};
+use rustix::io::Errno;
+use rustix::process::setpriority_process;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::sync::Arc;
+use std::thread;
+
+/// Signal number on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
+const SIGBUS: i32 = 7;
+/// Threads of a child that has several.
+const THREADS: usize = 2;
+/// Mappings that a racer keeps: the last ones before mmap refused.
+const KEPT: usize = 8;
+
+/// What a child does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// For each region a process whose threads touch its pages until a signal ends it.
+    Touchers,
+    /// Threads map, reach into and unmap all regions in turn until mmap refuses.
+    Racer,
+    /// Forks children that reach into all mappings.
+    Forker,
+    /// Opens the node, makes things and closes it, until it is gone.
+    Opener,
+}
+
+impl Role {
+    pub(crate) const ALL: [Self; 4] = [Self::Touchers, Self::Racer, Self::Forker, Self::Opener];
+
+    /// Name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Touchers => "touchers",
+            Self::Racer => "racer",
+            Self::Forker => "forker",
+            Self::Opener => "opener",
+        }
+    }
+}
+
+/// Plays a role with these regions. Panics if anything is not as it must be.
+pub(crate) fn play(role: Role, regions: &[Region]) {
+    let stage = Stage::enter();
+    match role {
+        Role::Touchers => touch(&stage, regions),
+        Role::Racer => race(&stage, regions),
+        Role::Forker => fork_on(&stage, regions),
+        Role::Opener => open_and_close(&stage),
+    }
+}
+
+struct Stage {
+    file: Arc<File>,
+    parent: UnixStream,
+}
+
+impl Stage {
+    fn enter() -> Self {
+        let clone = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().expect("an fd");
+        Self {
+            file: Arc::new(clone(std::io::stdout().as_fd()).into()),
+            parent: clone(std::io::stdin().as_fd()).into(),
+        }
+    }
+
+    /// Says that this child is ready, and waits until all of them are.
+    fn begin(&self) {
+        (&self.parent).write_all(b"!").expect("the parent is there");
+        self.wait();
+    }
+
+    fn wait_until_gone(&self) {
+        self.parent.set_nonblocking(false).expect("a flag");
+        self.wait();
+    }
+
+    fn wait(&self) {
+        (&self.parent)
+            .read_exact(&mut [0])
+            .expect("the parent is there");
+    }
+
+    fn is_gone(&self) -> bool {
+        self.parent.set_nonblocking(true).expect("a flag");
+        (&self.parent).read(&mut [0]).is_ok()
+    }
+}
+
+fn touch(stage: &Stage, regions: &[Region]) {
+    let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+    let touchers: Vec<_> = regions
+        .iter()
+        .map(|region| fork::start(|| touch_one(&stage.file, region, &theirs)))
+        .collect();
+    // A byte from each, and one for each.
+    let mut bytes = vec![0; touchers.len()];
+    (&ours).read_exact(&mut bytes).expect("all are ready");
+    stage.begin();
+    (&ours).write_all(&bytes).expect("all are there");
+    for (toucher, region) in touchers.into_iter().zip(regions) {
+        let status = toucher.end();
+        let signal = status.signal();
+        assert_eq!(signal, Some(SIGBUS), "toucher of {}: {status}", region.kind);
+    }
+    stage.wait_until_gone();
+}
+
+fn touch_one(file: &Arc<File>, region: &Region, mut parent: &UnixStream) -> bool {
+    let mapping = region.map(file).expect("mapped");
+    touch_pages(&mapping, region);
+    parent.write_all(b"!").expect("the parent is there");
+    parent.read_exact(&mut [0]).expect("the parent is there");
+    // They are many and never sleep; who holds a lock must not wait for all of them in turn.
+    setpriority_process(None, 19).expect("anyone may step back");
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| loop {
+                touch_pages(&mapping, region);
+            });
+        }
+    });
+    false
+}
+
+fn touch_pages(mapping: &Mapping, region: &Region) {
+    for page in region.pages() {
+        let word: u32 = mapping.read(page);
+        if region.touch == Touch::Write {
+            mapping.write(page, word.wrapping_add(1));
+        }
+    }
+}
+
+fn race(stage: &Stage, regions: &[Region]) {
+    let probe = &Probe::new();
+    stage.begin();
+    thread::scope(|scope| {
+        let racers: Vec<_> = (0..THREADS)
+            .map(|number| scope.spawn(move || race_until_refused(stage, regions, probe, number)))
+            .collect();
+        let kept: Vec<_> = racers
+            .into_iter()
+            .map(|racer| racer.join().expect("a racer ends well"))
+            .collect();
+        stage.wait_until_gone();
+        for (region, mapping) in kept.iter().flatten() {
+            assert!(
+                !probe.reaches(mapping, 0),
+                "a mapping of {} made while the device went can still be reached",
+                region.kind
+            );
+        }
+    });
+}
+
+/// The last mappings before mmap refused.
+fn race_until_refused<'a>(
+    stage: &Stage,
+    regions: &'a [Region],
+    probe: &Probe,
+    number: usize,
+) -> VecDeque<(&'a Region, Mapping)> {
+    let mut kept = VecDeque::new();
+    // Each thread begins elsewhere.
+    for region in regions
+        .iter()
+        .cycle()
+        .skip(number * regions.len() / THREADS)
+    {
+        match region.map(&stage.file) {
+            Ok(mapping) => {
+                // Gone or not: both can be here.
+                probe.reaches(&mapping, region.size - PAGE);
+                kept.push_back((region, mapping));
+            }
+            Err(error) => {
+                assert_eq!(error.errno(), Some(Errno::NODEV), "{}", region.kind);
+                break;
+            }
+        }
+        if kept.len() > KEPT {
+            kept.pop_front();
+        }
+    }
+    kept
+}
+
+fn fork_on(stage: &Stage, regions: &[Region]) {
+    let mappings: Vec<_> = regions
+        .iter()
+        .map(|region| region.map(&stage.file).expect("mapped"))
+        .collect();
+    let probe = Probe::new();
+    let reached = || mappings.iter().filter(|mapping| probe.reaches(mapping, 0));
+    stage.begin();
+    while !stage.is_gone() {
+        let status = fork::run(|| {
+            reached().count();
+            true
+        });
+        assert!(status.success(), "a forked child: {status}");
+    }
+    assert_eq!(reached().count(), 0, "mappings that can still be reached");
+    let status = fork::run(|| reached().count() == 0);
+    assert!(status.success(), "a child forked afterwards: {status}");
+}
+
+fn open_and_close(stage: &Stage) {
+    stage.begin();
+    loop {
+        if let Err(error) = open_once() {
+            let expected = [Some(Errno::NODEV), Some(Errno::NOENT)];
+            assert!(expected.contains(&error.errno()), "{error}");
+            break;
+        }
+    }
+    stage.wait_until_gone();
+}
+
+/// Opens, makes things, leaves them to be cleared away by the close.
+fn open_once() -> Result<(), Error> {
+    let device = Device::open(NODE)?;
+    device.create_buffer(PAGE, Rights::ReadWrite)?;
+    device.create_device_memory(Part::Lazy, PAGE, Rights::Read)?;
+    device.create_memory(Memory::Contiguous(Policy::Uncached), PAGE)?;
+    device.create_memory(Memory::Vmalloc, 4 * PAGE)?;
+    Ok(())
+}

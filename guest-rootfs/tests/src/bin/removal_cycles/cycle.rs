@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! One cycle: everything in use, the device goes, everything notices, it comes back and works.
+
+use crate::child::Role;
+use crate::crew::Member;
+use crate::probe::Probe;
+use crate::region::{self, Region};
+use crate::way::Way;
+use ringbar_client::{Device, Error, Mapping, Queue, Rights};
+use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_tests::{open, seed, succeed, NODE, SHORT};
+use ringbar_uapi::ioctl::{Submit, Wait};
+use rustix::event::{poll, PollFd, PollFlags};
+use rustix::io::Errno;
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+/// Entries of the rings.
+const ENTRIES: u32 = 256;
+/// Bytes of a copy that is in flight when the device goes.
+const COPY: usize = 1 << 20;
+/// More completions than there will be.
+const NEVER: u32 = 1 << 30;
+
+/// Goes through a cycle.
+pub(crate) fn run(way: Way) {
+    let scene = Scene::set();
+    thread::sleep(SHORT);
+    let began = Instant::now();
+    let scene = way.without_device(|| {
+        println!("# the device went in {} ms", began.elapsed().as_millis());
+        assert!(!Path::new(NODE).exists(), "the node stays");
+        scene.assert_gone()
+    });
+    // A device that comes back is none of an old file's.
+    scene.assert_unreachable();
+    drop(scene);
+    assert_works();
+}
+
+/// A file with everything in use.
+struct Scene {
+    device: Device,
+    mappings: Vec<(Region, Mapping)>,
+    crew: Vec<Member>,
+    sleeper: JoinHandle<Result<(), Error>>,
+    poller: JoinHandle<PollFlags>,
+    copier: JoinHandle<Error>,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let device = open();
+        let queue = device.create_queue(ENTRIES).expect("a queue");
+        let regions = region::make_all(&device, &queue);
+        let mappings = regions
+            .iter()
+            .map(|region| (region.clone(), region.map(device.file()).expect("mapped")))
+            .collect();
+        let sleeper = sleep_in_wait(device.clone(), queue.number());
+        let poller = sleep_in_poll(device.clone());
+        let copier = keep_copying(&device, queue);
+        let mut crew: Vec<_> = Role::ALL
+            .into_iter()
+            .map(|role| Member::start(&device, role, &regions))
+            .collect();
+        crew.iter_mut().for_each(Member::tell);
+        Self {
+            device,
+            mappings,
+            crew,
+            sleeper,
+            poller,
+            copier,
+        }
+    }
+
+    /// Sees that everybody has noticed.
+    fn assert_gone(mut self) -> Gone {
+        self.crew.iter_mut().for_each(Member::tell);
+        let sleeper = self.sleeper.join().expect("the sleeper does not panic");
+        let poller = self.poller.join().expect("the poller does not panic");
+        let copier = self.copier.join().expect("the copier does not panic");
+        assert_eq!(sleeper.unwrap_err().errno(), Some(Errno::NODEV), "WAIT");
+        assert_eq!(poller, PollFlags::HUP | PollFlags::ERR, "poll");
+        assert_eq!(copier.errno(), Some(Errno::NODEV), "the copier");
+        for member in &mut self.crew {
+            let status = member.end();
+            assert!(status.success(), "{}: {status}", member.what());
+        }
+        let gone = Gone {
+            device: self.device,
+            mappings: self.mappings,
+        };
+        gone.assert_unreachable();
+        gone
+    }
+}
+
+/// A file whose device is gone.
+struct Gone {
+    device: Device,
+    mappings: Vec<(Region, Mapping)>,
+}
+
+impl Gone {
+    fn assert_unreachable(&self) {
+        let probe = Probe::new();
+        for (region, mapping) in &self.mappings {
+            let reached = region.pages().find(|page| probe.reaches(mapping, *page));
+            assert_eq!(reached, None, "{} can still be reached", region.kind);
+            let again = region.map(self.device.file());
+            let errno = again.expect_err("no device").errno();
+            assert_eq!(errno, Some(Errno::NODEV), "mmap of {}", region.kind);
+        }
+        let errno = self.device.info().expect_err("no device").errno();
+        assert_eq!(errno, Some(Errno::NODEV), "INFO");
+    }
+}
+
+fn sleep_in_wait(device: Device, queue: u32) -> JoinHandle<Result<(), Error>> {
+    thread::spawn(move || {
+        let mut wait = Wait {
+            queue,
+            completion_tail: NEVER,
+            timeout_ms: u32::MAX,
+            reserved: 0,
+        };
+        device.wait(&mut wait)
+    })
+}
+
+/// Polls for nothing but what poll always tells of.
+fn sleep_in_poll(device: Device) -> JoinHandle<PollFlags> {
+    thread::spawn(move || {
+        let mut files = [PollFd::new(&**device.file(), PollFlags::empty())];
+        poll(&mut files, None).expect("the file can be polled");
+        files[0].revents()
+    })
+}
+
+/// Keeps the queue full of large copies until that is refused.
+fn keep_copying(device: &Device, mut queue: Queue) -> JoinHandle<Error> {
+    let [source, destination] = [Rights::Read, Rights::Write].map(|rights| {
+        let buffer = device.create_buffer(COPY, rights);
+        buffer.expect("a large buffer")
+    });
+    let copy = Descriptor {
+        opcode: Opcode::COPY.0,
+        length: COPY as u32,
+        source_window: source.window(),
+        destination_window: destination.window(),
+        ..Default::default()
+    };
+    for _ in 0..queue.entries() {
+        queue.push(copy).expect("the ring has room");
+    }
+    let (device, number) = (device.clone(), queue.number());
+    thread::spawn(move || {
+        let _owned = (source, destination, queue);
+        let mut taken = 0;
+        loop {
+            match submit_all(&device, number, taken) {
+                Ok(posted) => taken = posted,
+                Err(error) => return error,
+            }
+        }
+    })
+}
+
+/// Hands the whole ring to the device and waits for a completion; gives how many there were.
+///
+/// Does not touch the rings, which may be gone: the descriptors in them are good for ever.
+fn submit_all(device: &Device, queue: u32, taken: u32) -> Result<u32, Error> {
+    device.submit(Submit {
+        queue,
+        submission_tail: taken.wrapping_add(ENTRIES),
+        completion_head: taken,
+        reserved: 0,
+    })?;
+    let mut wait = Wait {
+        queue,
+        completion_tail: taken.wrapping_add(1),
+        timeout_ms: u32::MAX,
+        reserved: 0,
+    };
+    device.wait(&mut wait)?;
+    Ok(wait.completion_tail)
+}
+
+/// A fresh file can do what a file can do.
+fn assert_works() {
+    let device = open();
+    let mut queue = device.create_queue(4).expect("a queue");
+    let size = 4 * region::PAGE;
+    let source = device.create_buffer(size, Rights::Read).expect("a buffer");
+    let target = device.create_buffer(size, Rights::Write).expect("a buffer");
+    let word = seed();
+    source.mapping().write(size - 8, word);
+    succeed(
+        &mut queue,
+        Descriptor {
+            opcode: Opcode::COPY.0,
+            length: size as u32,
+            source_window: source.window(),
+            destination_window: target.window(),
+            ..Default::default()
+        },
+    );
+    assert_eq!(target.mapping().read::<u64>(size - 8), word);
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The ways in which a device goes and comes back.
+
+use ringbar_tests::{PciFunction, Runner, NODE, PATIENCE};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How a device goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// sysfs `remove`, and back by `rescan`.
+    Remove,
+    /// sysfs `unbind`, and back by `bind`.
+    Unbind,
+    /// Out of QEMU's slot, and back into it.
+    Unplug,
+}
+
+impl Way {
+    /// Name for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Remove => "sysfs_remove",
+            Self::Unbind => "driver_unbind",
+            Self::Unplug => "device_del",
+        }
+    }
+
+    /// Makes the device go, does `meanwhile`, brings it back.
+    pub(crate) fn without_device<T>(self, meanwhile: impl FnOnce() -> T) -> T {
+        let function = PciFunction::under_test();
+        let result = match self {
+            Self::Remove => {
+                let _removed = function.remove();
+                meanwhile()
+            }
+            Self::Unbind => {
+                let _unbound = function.unbind();
+                meanwhile()
+            }
+            Self::Unplug => {
+                let _unplugged = Unplugged::unplug();
+                meanwhile()
+            }
+        };
+        wait_for_node();
+        result
+    }
+}
+
+/// A device that is out of its slot. Put back when dropped.
+struct Unplugged {
+    runner: Runner,
+}
+
+impl Unplugged {
+    fn unplug() -> Self {
+        let mut runner = Runner::find().expect("somebody outside takes the device out");
+        let done = runner.ask("device_del");
+        done.unwrap_or_else(|reason| panic!("device_del: {reason}"));
+        Self { runner }
+    }
+}
+
+impl Drop for Unplugged {
+    fn drop(&mut self) {
+        let done = self.runner.ask("device_add");
+        done.unwrap_or_else(|reason| panic!("device_add: {reason}"));
+    }
+}
+
+/// A device that is plugged in is found by the kernel some time later.
+fn wait_for_node() {
+    let deadline = Instant::now() + PATIENCE;
+    while !Path::new(NODE).exists() {
+        assert!(Instant::now() < deadline, "{NODE} does not come back");
+        thread::sleep(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The runner outside, which can take the device out of the machine and put it back.
+//!
+//! A request is a line on the third serial port. The answer is a line too, `ok` or `error: why`,
+//! and comes when all is done. `ci/README.md` lists the requests.
+
+use rustix::termios::{
+    tcflush, tcgetattr, tcsetattr, OptionalActions, QueueSelector, SpecialCodeIndex,
+};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+const PORT: &str = "/dev/ttyS2";
+/// Longer than the runner takes to give up.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Time after which a read returns without a byte, in tenths of a second.
+const READ_TENTHS: u8 = 5;
+
+/// The line to the runner.
+#[derive(Debug)]
+pub struct Runner {
+    port: File,
+}
+
+impl Runner {
+    /// Opens the line, if the machine has one. A machine that a person started has not.
+    pub fn find() -> Option<Self> {
+        let port = OpenOptions::new().read(true).write(true).open(PORT).ok()?;
+        // Fails if there is a node but no port.
+        let mut modes = tcgetattr(&port).ok()?;
+        modes.make_raw();
+        modes.special_codes[SpecialCodeIndex::VMIN] = 0;
+        modes.special_codes[SpecialCodeIndex::VTIME] = READ_TENTHS;
+        tcsetattr(&port, OptionalActions::Now, &modes).ok()?;
+        // An answer that a program before this one did not wait for.
+        tcflush(&port, QueueSelector::IFlush).ok()?;
+        Some(Self { port })
+    }
+
+    /// Asks for something and waits until it is done.
+    pub fn ask(&mut self, request: &str) -> Result<(), String> {
+        let sent = self.port.write_all(format!("{request}\n").as_bytes());
+        sent.map_err(|error| format!("cannot write to {PORT}: {error}"))?;
+        let answer = self.answer()?;
+        match answer.strip_prefix("error: ") {
+            None if answer == "ok" => Ok(()),
+            None => Err(format!("the runner answered {answer:?}")),
+            Some(reason) => Err(reason.to_owned()),
+        }
+    }
+
+    fn answer(&mut self) -> Result<String, String> {
+        let deadline = Instant::now() + LIMIT;
+        let mut line = Vec::new();
+        while Instant::now() < deadline {
+            let mut byte = [0];
+            match self.port.read(&mut byte) {
+                Ok(0) => {}
+                Ok(_) if byte == *b"\n" => return Ok(String::from_utf8_lossy(&line).into_owned()),
+                Ok(_) => line.extend(byte),
+                Err(error) => return Err(format!("cannot read from {PORT}: {error}")),
+            }
+        }
+        Err(format!("no answer on {PORT} within {} s", LIMIT.as_secs()))
+    }
+}
