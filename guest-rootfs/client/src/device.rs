@@ -69,26 +69,36 @@ pub enum Policy {
 #[derive(Clone, Debug)]
 pub struct Device {
     file: Arc<File>,
+    /// Whether what comes from it is mapped writable.
+    writable: bool,
 }
 
 impl Device {
     /// Opens a node, `/dev/ringbar0` being the first.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let path = path.as_ref();
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(path)
-            .map_err(|error| {
-                let errno = Errno::from_io_error(&error).unwrap_or(Errno::IO);
-                Error::Open {
-                    path: path.to_owned(),
-                    errno,
-                }
-            })?;
+        Self::open_as(path.as_ref(), true)
+    }
+
+    /// Opens a node read-only: what comes from it is mapped read-only, and stays so.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::open_as(path.as_ref(), false)
+    }
+
+    fn open_as(path: &Path, writable: bool) -> Result<Self, Error> {
+        let file = OpenOptions::new().read(true).write(writable).open(path);
+        let file = file.map_err(|error| Error::Open {
+            path: path.to_owned(),
+            errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
+        })?;
         Ok(Self {
             file: Arc::new(file),
+            writable,
         })
+    }
+
+    /// Maps all of a region.
+    pub(crate) fn map(&self, offset: u64, size: usize) -> Result<Mapping, Error> {
+        Mapping::new(self.file.clone(), offset, size, self.writable)
     }
 
     /// The file underneath, for calls of one's own.
@@ -126,7 +136,7 @@ impl Device {
             ..Default::default()
         };
         self.update::<{ ioctl::CREATE_BUFFER as Opcode }, _>("CREATE_BUFFER", &mut create)?;
-        let mapping = Mapping::new(self.file.clone(), create.offset, create.size as usize, true)?;
+        let mapping = self.map(create.offset, create.size as usize)?;
         Ok(Buffer {
             mapping,
             window: create.window as u16,
@@ -153,7 +163,7 @@ impl Device {
         };
         let call = "CREATE_DEVICE_MEMORY";
         self.update::<{ ioctl::CREATE_DEVICE_MEMORY as Opcode }, _>(call, &mut create)?;
-        let mapping = Mapping::new(self.file.clone(), create.offset, create.size as usize, true)?;
+        let mapping = self.map(create.offset, create.size as usize)?;
         Ok(DeviceMemory {
             mapping,
             window: create.window as u16,
@@ -178,7 +188,7 @@ impl Device {
             ..Default::default()
         };
         self.update::<{ ioctl::CREATE_MEMORY as Opcode }, _>("CREATE_MEMORY", &mut create)?;
-        let mapping = Mapping::new(self.file.clone(), create.offset, create.size as usize, true)?;
+        let mapping = self.map(create.offset, create.size as usize)?;
         Ok(KernelMemory {
             mapping,
             offset: create.offset,
@@ -187,7 +197,7 @@ impl Device {
 
     /// Maps the public registers. Needs `CAP_SYS_RAWIO`.
     pub fn map_public_registers(&self) -> Result<Mapping, Error> {
-        Mapping::new(self.file.clone(), mmap::PUBLIC_REGISTERS, PAGE_SIZE, true)
+        self.map(mmap::PUBLIC_REGISTERS, PAGE_SIZE)
     }
 
     /// Announces indices of a queue; [`Queue::submit`] does it for a queue of one's own.

@@ -48,12 +48,7 @@ impl Queue {
     pub(crate) fn map(device: Device, create: &CreateQueue) -> Result<Self, Error> {
         let file = device.file();
         let entries = create.entries as usize;
-        let submission = Mapping::new(
-            file.clone(),
-            create.submission_ring,
-            entries * size_of::<Descriptor>(),
-            true,
-        )?;
+        let submission = device.map(create.submission_ring, entries * size_of::<Descriptor>())?;
         let completion = Mapping::new(
             file.clone(),
             create.completion_ring,

@@ -1,37 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Forked children. The program has one thread, so a child may do what its parent may.
+//! Forked children, and what they do to themselves. The program has one thread, as they need it.
 
-#![expect(unsafe_code, reason = "forks")]
+#![expect(
+    unsafe_code,
+    reason = "changes users, namespaces and limits, and crashes"
+)]
 
+use ringbar_tests::fork;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 /// Runs `body` in a forked child and gives how it ended: code 0 if `body` came to its end.
 pub(crate) fn run(body: impl FnOnce()) -> ExitStatus {
-    // SAFETY: The process has one thread.
-    let process = unsafe { libc::fork() };
-    match process {
-        -1 => panic!("cannot fork: {}", io::Error::last_os_error()),
-        0 => {
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
-            // SAFETY: Ends the child without running what its parent has set up.
-            unsafe { libc::_exit(i32::from(outcome.is_err())) }
-        }
-        _ => {
-            let mut status = 0;
-            // SAFETY: The status is there to be written.
-            let waited = unsafe { libc::waitpid(process, &mut status, 0) };
-            assert_eq!(
-                waited,
-                process,
-                "cannot wait: {}",
-                io::Error::last_os_error()
-            );
-            ExitStatus::from_raw(status)
-        }
-    }
+    fork::run(|| {
+        body();
+        true
+    })
+}
+
+/// Makes the calling process the root of a user namespace of its own.
+pub(crate) fn enter_user_namespace() {
+    // SAFETY: Changes this process alone, which has one thread.
+    let entered = unsafe { libc::unshare(libc::CLONE_NEWUSER) };
+    assert_eq!(entered, 0, "{}", io::Error::last_os_error());
 }
 
 /// Makes the calling process an ordinary user's, without any capability.

@@ -3,7 +3,7 @@
 //! How to make one of each kind. What is made stays until its file is closed.
 
 use ringbar_client::{Device, Memory, Part, Policy, QueueOffsets, Rights};
-use ringbar_tests::open;
+use ringbar_tests::{open, NODE};
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
 
 pub(crate) const PAGE: usize = 4096;
@@ -26,7 +26,15 @@ pub(crate) struct Region {
 impl Kind {
     /// Makes a region of the kind, with a file of its own. It has no mapping yet.
     pub(crate) fn make(&self) -> Region {
-        let device = open();
+        self.make_by(open())
+    }
+
+    /// Makes a region of the kind through a file that was opened read-only.
+    pub(crate) fn make_read_only(&self) -> Region {
+        self.make_by(Device::open_read_only(NODE).expect("the node can be opened"))
+    }
+
+    fn make_by(&self, device: Device) -> Region {
         let (offset, size) = (self.make)(&device);
         Region {
             device,

@@ -6,16 +6,17 @@ use crate::kind::{Kind, Region, KINDS, PAGE};
 use crate::raw::{RawMapping, READ_WRITE};
 use crate::table::Row;
 use crate::{child, core_file, debugfs, page_table, smaps};
-use ringbar_client::{Part, Rights};
+use ringbar_client::{Memory, Part, Policy, Rights};
 use ringbar_spec::layout::{MAX_QUEUES, REGISTER_BAR_SIZE};
 use ringbar_tests::{open, Skip, NODE};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use std::borrow::Cow;
-use std::fs::{File, Permissions};
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 
 type Outcome = Result<(), Skip>;
 
@@ -182,23 +183,10 @@ fn writable_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
 }
 
 fn read_only_file_stays_read_only(kind: &Kind, _row: &Row) -> Outcome {
-    only_if(
-        kind.name == "public-registers",
-        "a region belongs to the file that made it, and making needs no right to write",
-    )?;
-    let region = kind.make();
-    let file = File::open(NODE).unwrap();
-    let map = |protection| {
-        RawMapping::new(
-            &file,
-            region.offset,
-            region.size,
-            protection,
-            MapFlags::SHARED,
-        )
-    };
-    assert_eq!(map(READ_WRITE).err(), Some(Errno::ACCESS));
-    let mapping = map(ProtFlags::READ).unwrap();
+    let region = kind.make_read_only();
+    let writable = region.map(READ_WRITE, MapFlags::SHARED);
+    assert_eq!(writable.err(), Some(Errno::ACCESS));
+    let mapping = region.map(ProtFlags::READ, MapFlags::SHARED).unwrap();
     mapping.read(0);
     let widened = mapping.protect(MprotectFlags::READ | MprotectFlags::WRITE);
     assert_eq!(widened, Err(Errno::ACCESS));
@@ -406,6 +394,21 @@ pub(crate) fn public_registers_need_capability() {
     assert!(status.success(), "{status}");
 }
 
+/// The root of a user namespace has every capability in it, and none that counts.
+pub(crate) fn root_of_a_user_namespace_is_refused() -> Outcome {
+    if !Path::new("/proc/self/ns/user").exists() {
+        return Err(Skip("this kernel has no user namespaces".into()));
+    }
+    let device = open();
+    let status = child::run(|| {
+        child::enter_user_namespace();
+        let refused = device.map_public_registers();
+        assert_eq!(refused.unwrap_err().errno(), Some(Errno::PERM));
+    });
+    assert!(status.success(), "{status}");
+    Ok(())
+}
+
 /// Tries each page of BAR 0 by each kind that shows one, with every capability.
 pub(crate) fn foreign_pages_are_refused() {
     let owner = open();
@@ -465,24 +468,29 @@ pub(crate) fn foreign_regions_are_refused() {
     }
 }
 
-/// What one owner of device memory left there, the next does not see.
-pub(crate) fn device_memory_is_zeroed() {
+/// What one owner of memory left there, the next does not see.
+pub(crate) fn memory_is_zeroed() {
     for part in [Part::WriteCombining, Part::Uncached, Part::Lazy] {
-        let device = open();
-        let memory = device
-            .create_device_memory(part, 4 * PAGE, Rights::Read)
-            .unwrap();
-        memory.mapping().write_bytes(0, &[0xa5; 4 * PAGE]);
-        drop((memory, device));
-
-        let device = open();
-        let memory = device
-            .create_device_memory(part, 4 * PAGE, Rights::Read)
-            .unwrap();
+        let make = || {
+            let device = open();
+            device
+                .create_device_memory(part, 4 * PAGE, Rights::Read)
+                .unwrap()
+        };
+        make().mapping().write_bytes(0, &[0xa5; 4 * PAGE]);
         assert_eq!(
-            memory.mapping().read_bytes(0, 4 * PAGE),
+            make().mapping().read_bytes(0, 4 * PAGE),
             [0; 4 * PAGE],
             "{part:?}"
+        );
+    }
+    for memory in [Memory::Contiguous(Policy::Uncached), Memory::Vmalloc] {
+        let make = || open().create_memory(memory, 4 * PAGE).unwrap();
+        make().mapping().write_bytes(0, &[0xa5; 4 * PAGE]);
+        assert_eq!(
+            make().mapping().read_bytes(0, 4 * PAGE),
+            [0; 4 * PAGE],
+            "{memory:?}"
         );
     }
 }

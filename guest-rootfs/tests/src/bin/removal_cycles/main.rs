@@ -7,12 +7,14 @@
 mod child;
 mod crew;
 mod cycle;
+mod preemption;
 mod probe;
 mod region;
 mod usage;
 mod way;
 
 use child::Role;
+use preemption::FullPreemption;
 use region::Region;
 use ringbar_tests::{run_all, Case, PciFunction, Runner, Skip, SHORT};
 use std::cell::OnceCell;
@@ -86,6 +88,7 @@ fn main() -> ExitCode {
     cases.push(Case::new("open_files_are_back", move || {
         assert_back(&before, |now, before| now.files <= before.files);
     }));
+    let _preemption = FullPreemption::switch_on();
     run_all(cases)
 }
 
