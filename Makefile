@@ -60,7 +60,7 @@ distclean: ## remove build/ and ringbar's cache
 #? INTERRUPTS=msix msix or msi
 #? IOMMU=0         1 for a virtual IOMMU
 #? TIMEOUT=120     seconds until a run counts as hung; 900 with KERNEL=debug
-#? CYCLES=1        how often the device goes in removal_cycles; make test: 100 in stock-msix, else 10
+#? CYCLES=0        how often the device goes in removal_cycles; make test: 100 in stock-msix, else 10
 #? SERVER_ARGS=    further options for ringbar-server
 #? RINGBAR_CACHE   the cache; else $XDG_CACHE_HOME/ringbar or ~/.cache/ringbar
 #? RINGBAR_MIRROR  Debian mirror; else the host's own

@@ -40,7 +40,7 @@ vm() {
 	1) args+=(--iommu) ;;
 	*) die "IOMMU=$IOMMU: say 0 or 1" ;;
 	esac
-	args+=(--append "${words[*]} ringbar.cycles=${CYCLES:-1}")
+	args+=(--append "${words[*]} ringbar.cycles=${CYCLES:-0}")
 	for word in ${SERVER_ARGS:-}; do args+=("--server-arg=$word"); done
 	"$checkout/build/cargo/release/ringbar-vm-runner" "$command" "${args[@]}" "$@"
 }
