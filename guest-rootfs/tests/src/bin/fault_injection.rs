@@ -81,7 +81,7 @@ fn fail_each(call: fn() -> Result<(), Error>) {
             "count 0\n",
             "mappings are left after failure {nth}"
         );
-        match result.map_err(|error| error.errno()) {
+        match result {
             Ok(()) if !injected => {
                 println!("# {nth} calls, {refused} refused");
                 call().expect("the call works without a failure");
@@ -89,12 +89,23 @@ fn fail_each(call: fn() -> Result<(), Error>) {
             }
             // An allocation that has another way out.
             Ok(()) => {}
-            // The list of memory types of x86 has no memory for an entry: the kernel says INVAL.
-            Err(Some(Errno::NOMEM | Errno::FAULT | Errno::AGAIN | Errno::INVAL)) => refused += 1,
-            Err(errno) => panic!("failure {nth} gave {errno:?}"),
+            Err(error) if says_so(&error) => refused += 1,
+            Err(error) => panic!("failure {nth} gave: {error}"),
         }
     }
     panic!("{LIMIT} allocations are not all");
+}
+
+/// Whether an error is what a failed allocation, or a failed copy from the process, may give.
+fn says_so(error: &Error) -> bool {
+    match error {
+        // The list of memory types of x86 has no memory for an entry: the kernel says INVAL.
+        Error::Refused {
+            call: "mmap",
+            errno,
+        } => [Errno::NOMEM, Errno::INVAL].contains(errno),
+        error => [Some(Errno::NOMEM), Some(Errno::FAULT)].contains(&error.errno()),
+    }
 }
 
 fn fail_each_probe() {
