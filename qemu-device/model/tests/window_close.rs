@@ -2,53 +2,16 @@
 
 //! Closing windows: no operation uses one that is closed.
 
-use ringbar_model::test_driver::{copy, fill, pattern, TestDriver};
-use ringbar_model::{Config, Place};
+mod common;
+
+use common::{device_memory, driver, segments, BOTH, MEMORY};
+use ringbar_model::test_driver::{copy, fill, pattern};
+use ringbar_model::Place;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::Status;
-use ringbar_spec::setup::{Segment, WindowKind, WindowSetup, MAX_WINDOWS, RIGHT_READ, RIGHT_WRITE};
+use ringbar_spec::setup::{Segment, WindowSetup, MAX_WINDOWS, RIGHT_READ, RIGHT_WRITE};
 use zerocopy::IntoBytes;
-
-const BOTH: u32 = RIGHT_READ | RIGHT_WRITE;
-const MEMORY: u64 = 1 << 20;
-
-fn driver() -> TestDriver {
-    TestDriver::new(Config {
-        queues: 4,
-        vectors: 3,
-        device_memory_size: MEMORY,
-    })
-}
-
-fn segments(driver: &mut TestDriver) -> (WindowSetup, Vec<Segment>) {
-    let list = [100, 1, 4096].map(|length| Segment {
-        address: driver.allocate(length),
-        length: length as u64,
-    });
-    let setup = WindowSetup {
-        window: 5,
-        domain: 7,
-        kind: WindowKind::SEGMENTS.0,
-        rights: BOTH,
-        length: 4197,
-        segments: 3,
-        ..WindowSetup::default()
-    };
-    (setup, list.to_vec())
-}
-
-fn device_memory() -> WindowSetup {
-    WindowSetup {
-        window: 6,
-        domain: 7,
-        kind: WindowKind::DEVICE_MEMORY.0,
-        rights: RIGHT_WRITE,
-        length: 4096,
-        offset: MEMORY - 4096,
-        ..WindowSetup::default()
-    }
-}
 
 #[test]
 fn window_close_closes() {
