@@ -342,18 +342,6 @@ impl<'bound> Device<'bound> {
         self.admin.lock().ranges(part).give_back(range);
     }
 
-    /// Tells the device how far a queue's rings are filled and emptied, and wakes it.
-    pub(crate) fn ring(&self, queue: u32, submission_tail: u32, completion_head: u32) -> Result {
-        let place = queue as usize;
-        let head = regs::COMPLETION_HEAD::try_at(place).ok_or(EINVAL)?;
-        self.bar.write(head, completion_head.into());
-        let tail = regs::SUBMISSION_TAIL::try_at(place).ok_or(EINVAL)?;
-        self.bar.write(tail, submission_tail.into());
-        self.bar
-            .write(regs::KICK::try_at(place).ok_or(EINVAL)?, 1.into());
-        Ok(())
-    }
-
     /// Completions that the device has posted to a queue.
     pub(crate) fn completion_tail(&self, queue: u32) -> Result<u32> {
         let place = regs::COMPLETION_TAIL::try_at(queue as usize).ok_or(EINVAL)?;

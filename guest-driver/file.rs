@@ -195,7 +195,6 @@ impl OpenFile {
                 self.create_memory(&mut create)?;
                 put(argument, &create)?;
             }
-            ioctl::SUBMIT => self.submit(&get(argument)?)?,
             ioctl::WAIT => {
                 let mut wait: ioctl::Wait = get(argument)?;
                 let outcome = self.wait(&mut wait);
@@ -312,19 +311,6 @@ impl OpenFile {
                 .memories
                 .push_within_capacity(memory)
                 .map_err(|_| ENOMEM)
-        })
-    }
-
-    fn submit(&self, submit: &ioctl::Submit) -> Result {
-        if submit.reserved != 0 {
-            return Err(EINVAL);
-        }
-        self.with_objects(|device, objects| {
-            objects.queue(submit.queue)?.submit(
-                device,
-                submit.submission_tail,
-                submit.completion_head,
-            )
         })
     }
 

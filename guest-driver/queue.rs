@@ -70,28 +70,6 @@ impl Queue {
         &self.completion
     }
 
-    /// Announces descriptors up to `submission_tail` and completions taken up to
-    /// `completion_head`.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if the indices cannot be right: more descriptors than the ring has entries, or more
-    /// completions taken than were posted.
-    pub(crate) fn submit(
-        &self,
-        device: &Device<'_>,
-        submission_tail: u32,
-        completion_head: u32,
-    ) -> Result {
-        let posted = device.completion_tail(self.number)?;
-        if ring::distance(completion_head, posted) > self.entries
-            || ring::distance(posted, submission_tail) > self.entries
-        {
-            return Err(EINVAL);
-        }
-        device.ring(self.number, submission_tail, completion_head)
-    }
-
     /// Whether there are completions that the process has not taken.
     pub(crate) fn has_completions(&self, device: &Device<'_>) -> Result<bool> {
         Ok(device.completion_tail(self.number)? != device.completion_head(self.number)?)
