@@ -33,10 +33,15 @@
 
 mod device;
 mod error;
+mod kernel_queue;
 mod mapping;
 mod queue;
+mod ring;
 
-pub use device::{Buffer, Device, DeviceMemory, KernelMemory, Memory, Part, Policy, Rights};
+pub use device::{
+    Buffer, Device, DeviceMemory, KernelMemory, Memory, Part, Policy, Rights, Window,
+};
 pub use error::Error;
+pub use kernel_queue::KernelQueue;
 pub use mapping::{Mapping, Word};
 pub use queue::{Queue, QueueOffsets};

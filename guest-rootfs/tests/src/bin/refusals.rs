@@ -3,9 +3,12 @@
 //! What driver and device refuse, and by which name. Nothing refused writes anything.
 
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::layout::DOORBELL_PAGES;
+use ringbar_spec::regs::SUBMISSION_TAIL;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_ENTRIES};
-use ringbar_tests::{carry_out, open, run, SHORT};
-use ringbar_uapi::ioctl::{Submit, Wait};
+use ringbar_tests::{carry_out, open, run, PATIENCE, SHORT};
+use ringbar_uapi::ioctl::Wait;
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 use std::process::ExitCode;
@@ -16,17 +19,13 @@ const UNTOUCHED: u8 = 0x5a;
 fn main() -> ExitCode {
     run(&[
         (
-            "second_file_that_asks_for_the_queue_gets_ebusy",
-            second_queue_is_busy,
-        ),
-        (
-            "queue_is_free_again_when_its_file_is_closed",
-            queue_is_free_again,
+            "queue_is_refused_when_all_are_taken_and_free_again_when_a_file_is_closed",
+            all_queues_are_taken,
         ),
         ("ring_sizes_that_no_ring_has_are_refused", bad_ring_sizes),
         ("buffer_sizes_out_of_range_are_refused", bad_buffer_sizes),
         ("foreign_queue_is_refused", foreign_queue),
-        ("tail_beyond_the_ring_is_refused", tail_beyond_the_ring),
+        ("tail_beyond_the_ring_stops_the_queue", tail_beyond_the_ring),
         ("wait_for_what_never_comes_times_out", wait_times_out),
         ("unknown_ioctl_is_refused", unknown_ioctl),
         ("unknown_opcode_completes_with_its_name", bad_opcode),
@@ -81,13 +80,18 @@ fn refused<T>(result: Result<T, Error>, errno: Errno) {
     assert_eq!(error.errno(), Some(errno), "{error}");
 }
 
-fn second_queue_is_busy() {
-    let _first = open().create_queue(4).unwrap();
-    refused(open().create_queue(4), Errno::BUSY);
-}
-
-fn queue_is_free_again() {
-    drop(open().create_queue(4).unwrap());
+fn all_queues_are_taken() {
+    let most = open().info().unwrap().queues as usize;
+    let mut taken = Vec::new();
+    let refusal = loop {
+        assert!(taken.len() <= most, "the device has {most} queues");
+        match open().create_queue(4) {
+            Ok(queue) => taken.push(queue),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refusal.errno(), Some(Errno::NOSPC), "{refusal}");
+    drop(taken.pop().expect("there was a queue to take"));
     open().create_queue(4).unwrap();
 }
 
@@ -109,33 +113,34 @@ fn bad_buffer_sizes() {
 
 fn foreign_queue() {
     let queue = open().create_queue(4).unwrap();
-    let other = open();
     let number = queue.number();
-    refused(
-        other.submit(Submit {
-            queue: number,
-            ..Default::default()
-        }),
-        Errno::NXIO,
-    );
-    refused(
-        other.wait(&mut Wait {
-            queue: number,
-            ..Default::default()
-        }),
-        Errno::NXIO,
-    );
+    let other = open();
+    let mut wait = Wait {
+        queue: number,
+        ..Default::default()
+    };
+    refused(other.wait(&mut wait), Errno::NXIO);
+    refused(other.reset_queue(number), Errno::NXIO);
+    refused(other.destroy_queue(number), Errno::NXIO);
+    refused(other.set_event_fd(number, None), Errno::NXIO);
 }
 
 fn tail_beyond_the_ring() {
     let device = open();
-    let queue = device.create_queue(4).unwrap();
-    let submit = Submit {
-        queue: queue.number(),
-        submission_tail: 5,
-        ..Default::default()
-    };
-    refused(device.submit(submit), Errno::INVAL);
+    let mut queue = device.create_queue(4).unwrap();
+    let doorbell = queue.offsets().doorbell;
+    let doorbell = Mapping::new(device.file().clone(), doorbell, PAGE, true).unwrap();
+    // Nobody looks at the doorbell before it is rung.
+    queue.wait(1, SHORT).unwrap_err();
+    doorbell.write(SUBMISSION_TAIL::INFO.offset - DOORBELL_PAGES, 5u32);
+    let kick = Mapping::new(device.file().clone(), queue.offsets().kick, PAGE, true).unwrap();
+    kick.write(0, 1u32);
+    match queue.wait(1, PATIENCE) {
+        Err(Error::QueueStopped {
+            code: ErrorCode::BAD_TAIL,
+        }) => {}
+        other => panic!("{other:?}"),
+    }
 }
 
 fn wait_times_out() {
