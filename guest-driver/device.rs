@@ -3,6 +3,7 @@
 //! The device while the driver is bound to it: registers, admin commands, what there is to give.
 
 use crate::{
+    errors::LoggedError,
     interface::{
         error::ErrorCode,
         ids, layout,
@@ -16,6 +17,7 @@ use crate::{
         },
         SetupBlock,
     },
+    kept::Kept,
     ranges::{
         Range,
         Ranges, //
@@ -60,9 +62,9 @@ pub(crate) struct Limits {
 }
 
 /// What a window shows.
-pub(crate) enum WindowTarget {
-    /// Coherent memory: DMA address and length in bytes.
-    Memory(u64, usize),
+pub(crate) enum WindowTarget<'a> {
+    /// Coherent memory in pieces, at most [`MAX_PARTS`](crate::interface::ioctl::MAX_PARTS).
+    Memory(&'a [Segment]),
     /// A range of the device memory.
     DeviceMemory(Range),
 }
@@ -77,6 +79,7 @@ pub(crate) struct Device<'bound> {
     memory: RequestedBar<'bound>,
     limits: Limits,
     vectors: u32,
+    kept: Kept,
     #[pin]
     admin: Mutex<Admin>,
 }
@@ -162,6 +165,7 @@ impl<'bound> Device<'bound> {
             memory,
             limits,
             vectors,
+            kept: Kept::new(),
             admin <- new_mutex!(admin),
         }))
     }
@@ -200,7 +204,7 @@ impl<'bound> Device<'bound> {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if all queues are taken, `EIO` if the device refuses.
+    /// `ENOSPC` if all queues are taken, `EIO` if the device refuses.
     pub(crate) fn start_queue(
         &self,
         domain: u32,
@@ -211,7 +215,7 @@ impl<'bound> Device<'bound> {
         let mut admin = self.admin.lock();
         let queue = (!admin.queues).trailing_zeros();
         if queue >= self.limits.queues {
-            return Err(EBUSY);
+            return Err(ENOSPC);
         }
         let place = queue as usize;
         self.bar.write(
@@ -266,24 +270,20 @@ impl<'bound> Device<'bound> {
         &self,
         domain: u32,
         rights: u32,
-        target: WindowTarget,
+        target: WindowTarget<'_>,
     ) -> Result<u16> {
         let mut admin = self.admin.lock();
         let window = admin.free_window(self.limits.windows)?;
-        let (kind, length, offset, segments, segment) = match target {
-            WindowTarget::Memory(address, length) => {
-                let segment = Segment {
-                    address,
-                    length: length as u64,
-                };
-                (WindowKind::SEGMENTS, length, 0, 1, segment)
+        let (kind, length, offset, segments): (_, u64, _, &[_]) = match target {
+            WindowTarget::Memory(segments) => {
+                let length = segments.iter().map(|segment| segment.length).sum();
+                (WindowKind::SEGMENTS, length, 0, segments)
             }
             WindowTarget::DeviceMemory(range) => (
                 WindowKind::DEVICE_MEMORY,
-                range.length,
-                range.start,
-                0,
-                Segment::default(),
+                range.length as u64,
+                range.start as u64,
+                &[],
             ),
         };
         io_project!(admin.block, .window).copy_write(WindowSetup {
@@ -291,12 +291,14 @@ impl<'bound> Device<'bound> {
             domain,
             kind: kind.0,
             rights,
-            length: length as u64,
-            offset: offset as u64,
-            segments,
+            length,
+            offset,
+            segments: segments.len() as u32,
             reserved: [0; 7],
         });
-        io_project!(admin.block, .segment).copy_write(segment);
+        for (index, segment) in segments.iter().enumerate() {
+            io_project!(admin.block, .segments[try: index]).copy_write(*segment);
+        }
         let address = admin.block.dma_address() + core::mem::offset_of!(SetupBlock, window) as u64;
         self.bar.try_write_reg(regs::WINDOW_OPEN::from(address))?;
         self.outcome("WINDOW_OPEN")?;
@@ -313,7 +315,11 @@ impl<'bound> Device<'bound> {
         let mut admin = self.admin.lock();
         self.bar
             .write_reg(regs::WINDOW_CLOSE::from(u32::from(window)));
-        self.outcome("WINDOW_CLOSE")?;
+        match self.outcome_code() {
+            // A reset has closed it.
+            ErrorCode::NONE | ErrorCode::WINDOW_IS_CLOSED => {}
+            code => return Err(self.refused("WINDOW_CLOSE", code)),
+        }
         admin.windows[usize::from(window) / 64] &= !(1 << (window % 64));
         Ok(())
     }
@@ -351,6 +357,43 @@ impl<'bound> Device<'bound> {
     /// Completions that the process says it has taken from a queue.
     pub(crate) fn completion_head(&self, queue: u32) -> Result<u32> {
         let place = regs::COMPLETION_HEAD::try_at(queue as usize).ok_or(EINVAL)?;
+        Ok(self.bar.read(place).into_raw())
+    }
+
+    /// Memory that is kept for good.
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// Errors that the device has logged since its last reset.
+    pub(crate) fn error_count(&self) -> u32 {
+        self.bar.read(regs::ERROR_COUNT).into_raw()
+    }
+
+    /// The error with this number, if the log still has it.
+    pub(crate) fn logged_error(&self, number: u32) -> Result<Option<LoggedError>> {
+        let place = number as usize % regs::ERROR_LOG_ENTRIES;
+        let entry = || {
+            let entry = regs::ERROR_LOG_ENTRY::try_at(place).ok_or(EINVAL)?;
+            self.bar.try_read(entry)
+        };
+        let value = regs::ERROR_LOG_VALUE::try_at(place).ok_or(EINVAL)?;
+        let before = entry()?;
+        let value = self.bar.try_read(value)?.into_raw();
+        // A newer one may have come meanwhile.
+        let is_this = u64::from(before.number()) == number.into();
+        Ok(
+            (is_this && entry()?.into_raw() == before.into_raw()).then(|| LoggedError {
+                queue: u64::from(before.queue()) as u16,
+                code: ErrorCode(u64::from(before.code()) as u16),
+                value,
+            }),
+        )
+    }
+
+    /// Errors of a queue since it was started.
+    pub(crate) fn queue_errors(&self, queue: u32) -> Result<u32> {
+        let place = regs::QUEUE_ERRORS::try_at(queue as usize).ok_or(EINVAL)?;
         Ok(self.bar.read(place).into_raw())
     }
 

@@ -16,6 +16,11 @@ use crate::{
         mmap,
         ring, //
     },
+    limits::{
+        Amount,
+        Charge,
+        User, //
+    },
     mappings::Mappings,
     memory::{
         Contiguous,
@@ -24,6 +29,7 @@ use crate::{
     mmap::cache::CachePolicy,
     queue::Queue,
     shared::Shared,
+    window::View,
 };
 use kernel::{
     bindings,
@@ -38,7 +44,8 @@ use kernel::{
         poll::PollTable,
         Arc,
         CondVarTimeoutResult,
-        Mutex, //
+        Mutex,
+        MutexGuard, //
     },
     task::Pid,
     time::msecs_to_jiffies,
@@ -54,6 +61,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub(crate) struct OpenFile {
     shared: Arc<Shared>,
     domain: u32,
+    /// Who opened it, and pays for what it takes.
+    user: User,
     /// Process that opened it, for people who look at debugfs.
     owner: Pid,
     /// Taken inside `mmap_lock`, so never held across a copy from or to the process.
@@ -70,12 +79,18 @@ pub(crate) struct Objects {
     pub(crate) queues: KVec<Queue>,
     pub(crate) buffers: KVec<Buffer>,
     pub(crate) ranges: KVec<DeviceMemory>,
+    pub(crate) views: KVec<View>,
     /// Numbered by their place, as they stay until the file is closed.
     memories: KVec<Memory>,
 }
 
 /// Memory of the kernel.
-enum Memory {
+struct Memory {
+    pages: Pages,
+    _charge: Charge,
+}
+
+enum Pages {
     Contiguous(Contiguous),
     Scattered(Scattered),
 }
@@ -92,10 +107,12 @@ impl OpenFile {
     pub(crate) unsafe fn new(shared: Arc<Shared>, file: &File) -> Result<Arc<Self>> {
         // SAFETY: The caller ends the use of the mappings with the file.
         let mappings = unsafe { Mappings::new(file) };
+        let user = User::new(shared.accounts.clone(), file.cred().euid());
         Arc::pin_init(
             try_pin_init!(Self {
                 shared,
                 domain: NEXT_DOMAIN.fetch_add(1, Relaxed),
+                user,
                 owner: current!().group_leader().pid(),
                 objects <- new_mutex!(Objects::default()),
                 mappings <- mappings,
@@ -107,6 +124,16 @@ impl OpenFile {
     /// What it shares with the other files of its device.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Protection domain of its queues and windows.
+    pub(crate) fn domain(&self) -> u32 {
+        self.domain
+    }
+
+    /// Who opened it.
+    pub(crate) fn user(&self) -> &User {
+        &self.user
     }
 
     /// Process that opened it.
@@ -126,6 +153,11 @@ impl OpenFile {
         self.shared
             .gate
             .with(|device| f(device, &mut self.objects.lock()))
+    }
+
+    /// What the file owns. For callers that are inside the gate.
+    pub(crate) fn lock_objects(&self) -> MutexGuard<'_, Objects> {
+        self.objects.lock()
     }
 
     /// Takes what the file owns out of it.
@@ -202,6 +234,13 @@ impl OpenFile {
                 put(argument, &wait)?;
                 outcome?;
             }
+            ioctl::DESTROY_BUFFER => self.destroy_buffer(&get(argument)?)?,
+            ioctl::OPEN_WINDOW => {
+                let mut open: ioctl::OpenWindow = get(argument)?;
+                self.open_window(&mut open)?;
+                put(argument, &open)?;
+            }
+            ioctl::CLOSE_WINDOW => self.close_window(&get(argument)?)?,
             _ => return Err(ENOTTY),
         }
         Ok(0)
@@ -227,7 +266,7 @@ impl OpenFile {
     fn create_queue(&self, create: &mut ioctl::CreateQueue) -> Result {
         self.with_objects(|device, objects| {
             objects.queues.reserve(1, GFP_KERNEL)?;
-            let queue = Queue::start(device, self.domain, create.entries)?;
+            let queue = Queue::start(device, &self.user, self.domain, create.entries)?;
             create.queue = queue.number();
             let index = queue.number() as u16;
             create.submission_ring = mmap::encode(mmap::KIND_SUBMISSION_RING, index);
@@ -245,10 +284,10 @@ impl OpenFile {
     fn create_buffer(&self, create: &mut ioctl::CreateBuffer) -> Result {
         self.with_objects(|device, objects| {
             objects.buffers.reserve(1, GFP_KERNEL)?;
-            let buffer = Buffer::new(device, self.domain, create.size, create.rights)?;
+            let buffer = Buffer::new(device, &self.user, self.domain, create.size, create.rights)?;
             create.window = buffer.window().into();
             create.size = buffer.memory().size() as u64;
-            create.offset = mmap::encode(mmap::KIND_BUFFER, buffer.window());
+            create.offset = buffer.offset();
             objects
                 .buffers
                 .push_within_capacity(buffer)
@@ -268,14 +307,17 @@ impl OpenFile {
         }
         self.with_objects(|device, objects| {
             objects.ranges.reserve(1, GFP_KERNEL)?;
-            let memory = DeviceMemory::new(device, self.domain, part, create.size, create.rights)?;
+            let memory = DeviceMemory::new(
+                device,
+                &self.user,
+                self.domain,
+                part,
+                create.size,
+                create.rights,
+            )?;
             create.window = memory.window().into();
             create.size = memory.range().length as u64;
-            let kind = match part {
-                MemoryPart::Lazy => mmap::KIND_LAZY_DEVICE_MEMORY,
-                _ => mmap::KIND_DEVICE_MEMORY,
-            };
-            create.offset = mmap::encode(kind, memory.window());
+            create.offset = memory.offset();
             objects
                 .ranges
                 .push_within_capacity(memory)
@@ -295,15 +337,24 @@ impl OpenFile {
         self.with_objects(|_device, objects| {
             let number = u16::try_from(objects.memories.len()).map_err(|_| ENOSPC)?;
             objects.memories.reserve(1, GFP_KERNEL)?;
-            let (memory, kind) = match create.kind {
+            let charge = self.user.charge(Amount {
+                buffers: 1,
+                bytes: size as u64,
+                ..Amount::default()
+            })?;
+            let (pages, kind) = match create.kind {
                 ioctl::MEMORY_CONTIGUOUS => {
-                    let memory = Memory::Contiguous(Contiguous::new(size, policy)?);
-                    (memory, mmap::KIND_CONTIGUOUS)
+                    let pages = Pages::Contiguous(Contiguous::new(size, policy)?);
+                    (pages, mmap::KIND_CONTIGUOUS)
                 }
                 ioctl::MEMORY_VMALLOC if policy == CachePolicy::Cached => {
-                    (Memory::Scattered(Scattered::new(size)?), mmap::KIND_VMALLOC)
+                    (Pages::Scattered(Scattered::new(size)?), mmap::KIND_VMALLOC)
                 }
                 _ => return Err(EINVAL),
+            };
+            let memory = Memory {
+                pages,
+                _charge: charge,
             };
             create.size = size as u64;
             create.offset = mmap::encode(kind, number);
@@ -407,8 +458,8 @@ impl Objects {
     ///
     /// `ENXIO` if the file has no such memory.
     pub(crate) fn contiguous(&self, number: u16) -> Result<&Contiguous> {
-        match self.memories.get(usize::from(number)) {
-            Some(Memory::Contiguous(memory)) => Ok(memory),
+        match self.pages(number) {
+            Some(Pages::Contiguous(memory)) => Ok(memory),
             _ => Err(ENXIO),
         }
     }
@@ -419,37 +470,38 @@ impl Objects {
     ///
     /// `ENXIO` if the file has no such memory.
     pub(crate) fn scattered(&self, number: u16) -> Result<&Scattered> {
-        match self.memories.get(usize::from(number)) {
-            Some(Memory::Scattered(memory)) => Ok(memory),
+        match self.pages(number) {
+            Some(Pages::Scattered(memory)) => Ok(memory),
             _ => Err(ENXIO),
         }
     }
 
+    fn pages(&self, number: u16) -> Option<&Pages> {
+        let memory = self.memories.get(usize::from(number))?;
+        Some(&memory.pages)
+    }
+
     /// Gives everything back to a device that is there. Queues go first: they use the windows.
+    /// What cannot be given back is counted by the device.
     pub(crate) fn release(mut self, device: &Device<'_>) {
         self.queues.drain_all().for_each(|queue| queue.stop(device));
-        self.buffers
-            .drain_all()
-            .for_each(|buffer| buffer.close(device));
-        self.ranges
-            .drain_all()
-            .for_each(|range| range.close(device));
+        while let Some(last) = self.views.len().checked_sub(1) {
+            let _ = self.close_view(device, last);
+        }
+        for buffer in self.buffers.drain_all() {
+            let _ = buffer.close(device);
+        }
+        for range in self.ranges.drain_all() {
+            let _ = range.close(device);
+        }
     }
 
     /// Keeps the memory of a device that does not answer and may still write it.
     pub(crate) fn keep_for_good(mut self, device: &Device<'_>) {
-        // This memory is not the device's.
-        drop(core::mem::take(&mut self.memories));
-        let (queues, buffers) = (self.queues.len(), self.buffers.len());
-        if queues + buffers > 0 {
-            dev_warn!(
-                device.pdev(),
-                "the device does not answer: the memory of {} queues and {} buffers is kept for good\n",
-                queues,
-                buffers
-            );
-        }
-        core::mem::forget(self);
+        self.queues.drain_all().for_each(|queue| queue.keep(device));
+        self.buffers
+            .drain_all()
+            .for_each(|buffer| buffer.keep(device));
     }
 }
 

@@ -45,11 +45,10 @@ pub(crate) mod mmap;
 pub(crate) struct SetupBlock {
     pub(crate) queue: setup::QueueSetup,
     pub(crate) window: setup::WindowSetup,
-    /// Follows the window set-up, as the device expects it.
-    pub(crate) segment: setup::Segment,
-    padding: [u64; 6],
+    /// Follow the window set-up, as the device expects it.
+    pub(crate) segments: [setup::Segment; ioctl::MAX_PARTS as usize],
 }
-const _: () = assert!(core::mem::size_of::<SetupBlock>() as u64 == 3 * setup::ALIGNMENT);
+const _: () = assert!(core::mem::offset_of!(SetupBlock, window) as u64 == setup::ALIGNMENT);
 
 // SAFETY: `zerocopy::IntoBytes` is derived: no byte is uninitialised.
 unsafe impl kernel::transmute::AsBytes for SetupBlock {}

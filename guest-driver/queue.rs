@@ -13,10 +13,16 @@ use crate::{
         Completion,
         Descriptor, //
     },
+    limits::{
+        Amount,
+        Charge,
+        User, //
+    },
 };
 use core::mem::size_of;
 use kernel::{
     dma::Coherent,
+    page::PAGE_SIZE,
     prelude::*, //
 };
 
@@ -26,6 +32,7 @@ pub(crate) struct Queue {
     entries: u32,
     submission: Coherent<[u8]>,
     completion: Coherent<[u8]>,
+    _charge: Charge,
 }
 
 impl Queue {
@@ -33,14 +40,26 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a number of entries that no ring has, `EBUSY` if all queues are taken, `ENOMEM`,
-    /// `EIO` if the device refuses.
-    pub(crate) fn start(device: &Device<'_>, domain: u32, entries: u32) -> Result<Self> {
+    /// `EINVAL` for a number of entries that no ring has, `ENOSPC` over a limit, or if all queues
+    /// are taken; `ENOMEM`; `EIO` if the device refuses.
+    pub(crate) fn start(
+        device: &Device<'_>,
+        user: &User,
+        domain: u32,
+        entries: u32,
+    ) -> Result<Self> {
         if !ring::entries_valid(entries) || entries > device.limits().entries {
             return Err(EINVAL);
         }
-        let submission = allocate(device, entries as usize * size_of::<Descriptor>())?;
-        let completion = allocate(device, entries as usize * size_of::<Completion>())?;
+        let sizes = [size_of::<Descriptor>(), size_of::<Completion>()]
+            .map(|entry| (entries as usize * entry).next_multiple_of(PAGE_SIZE));
+        let charge = user.charge(Amount {
+            queues: 1,
+            bytes: (sizes[0] + sizes[1]) as u64,
+            ..Amount::default()
+        })?;
+        let submission = allocate(device, sizes[0])?;
+        let completion = allocate(device, sizes[1])?;
         let number = device.start_queue(
             domain,
             entries,
@@ -52,6 +71,7 @@ impl Queue {
             entries,
             submission,
             completion,
+            _charge: charge,
         })
     }
 
@@ -78,13 +98,12 @@ impl Queue {
     /// Stops the queue and frees the rings.
     pub(crate) fn stop(self, device: &Device<'_>) {
         if device.stop_queue(self.number).is_err() {
-            // The device may still write them: better lost than overwritten.
-            dev_warn!(
-                device.pdev(),
-                "queue {}: its rings are kept for good\n",
-                self.number
-            );
-            core::mem::forget(self);
+            self.keep(device);
         }
+    }
+
+    /// Keeps the rings for good, as the device may still write them.
+    pub(crate) fn keep(self, device: &Device<'_>) {
+        device.kept().queue([self.submission, self.completion]);
     }
 }

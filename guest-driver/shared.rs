@@ -2,7 +2,7 @@
 
 //! What driver, interrupt handlers and open files of one device share.
 
-use crate::{file::OpenFile, gate::Gate};
+use crate::{file::OpenFile, gate::Gate, limits::Accounts};
 use kernel::{
     new_mutex, new_poll_condvar,
     prelude::*,
@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     /// Files that are open. Taken before anything of a file, never under `mmap_lock`.
     #[pin]
     pub(crate) files: Mutex<KVec<Arc<OpenFile>>>,
+    /// What users have of the device.
+    pub(crate) accounts: Arc<Accounts>,
     /// Taken between looking at a ring and going to sleep, and before waking: no wake-up is lost.
     #[pin]
     pub(crate) sleepers: Mutex<()>,
@@ -37,6 +39,7 @@ impl Shared {
             try_pin_init!(Self {
                 gate <- Gate::new(),
                 files <- new_mutex!(KVec::new()),
+                accounts: Accounts::new()?,
                 sleepers <- new_mutex!(()),
                 wake <- new_poll_condvar!(),
             }),
