@@ -17,6 +17,11 @@ pub struct Effects {
     pub interrupts: Vectors,
     /// There is work to do: call [`Device::step`](crate::Device::step) (again).
     pub work: bool,
+    /// Queues are awake: call [`Device::poll`](crate::Device::poll) again and again, and then
+    /// [`Device::sleep`](crate::Device::sleep).
+    pub awake: bool,
+    /// An error went into the log.
+    pub error: bool,
 }
 
 impl BitOrAssign for Effects {
@@ -24,6 +29,8 @@ impl BitOrAssign for Effects {
     fn bitor_assign(&mut self, later: Self) {
         self.interrupts |= later.interrupts;
         self.work = later.work;
+        self.awake = later.awake;
+        self.error |= later.error;
     }
 }
 

@@ -156,6 +156,8 @@ impl Host for FakeHost {
     fn store(&self, offset: usize, value: u32) {
         self.set_word(offset, value);
     }
+
+    fn fence(&self) {}
 }
 
 impl State {

@@ -2,14 +2,15 @@
 
 //! A running queue: takes descriptors from one ring, posts completions to the other.
 
-use crate::operation::{Bench, Budget, Operation};
+use crate::operation::{Bench, Budget, Ended, Operation};
 use crate::registers::{Entry, RegisterFile};
+use crate::words::QueueWords;
 use crate::{Effects, Host, Place};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{COMPLETION_HEAD, COMPLETION_TAIL, SUBMISSION_TAIL};
+use ringbar_spec::regs::QUEUE_RUNNING;
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor, Status};
 use ringbar_spec::setup::QueueSetup;
-use ringbar_spec::RegisterInfo;
+use ringbar_spec::wake::{self, Word, Words};
 use zerocopy::IntoBytes;
 
 /// Most descriptors that are fetched at once.
@@ -20,9 +21,9 @@ const BATCH: usize = 16;
 pub(crate) enum Turn {
     /// Goes on with its next turn.
     Unfinished,
-    /// Waits for a kick.
+    /// Waits until its doorbell says something new.
     Waits,
-    /// Cannot go on. The error is logged.
+    /// Cannot go on. The error is logged and shown.
     Failed,
 }
 
@@ -45,11 +46,22 @@ pub(crate) struct Queue {
     /// Completion head, as last loaded.
     taken: u32,
     operation: Option<Operation>,
+    /// Polling passes since it was started, modulo 2^32.
+    heartbeat: u32,
 }
 
 impl Queue {
-    /// A queue with empty rings. The setup was checked.
-    pub(crate) fn new(number: u16, vector: u16, setup: QueueSetup) -> Self {
+    /// A queue with empty rings, which sleeps. The setup was checked.
+    pub(crate) fn start(
+        number: u16,
+        vector: u16,
+        setup: QueueSetup,
+        words: &QueueWords<'_>,
+    ) -> Self {
+        words.store(Word::CompletionTail, 0);
+        words.store(Word::Heartbeat, 0);
+        words.store(Word::Sleeping, 1);
+        words.store(Word::QueueState, QUEUE_RUNNING);
         Self {
             number,
             setup,
@@ -58,7 +70,20 @@ impl Queue {
             submitted: 0,
             taken: 0,
             operation: None,
+            heartbeat: 0,
         }
+    }
+
+    /// Shows that the device looks at the doorbell.
+    pub(crate) fn beat(&mut self, words: &QueueWords<'_>) {
+        self.heartbeat = self.heartbeat.wrapping_add(1);
+        words.store(Word::Heartbeat, self.heartbeat);
+    }
+
+    /// Whether the doorbell says that there is something to do.
+    pub(crate) fn has_news(&self, words: &QueueWords<'_>) -> bool {
+        words.load(Word::SubmissionTail) != self.done
+            && (self.has_room() || words.load(Word::CompletionHead) != self.taken)
     }
 
     /// Breaks off what uses a window.
@@ -77,14 +102,15 @@ impl Queue {
     ) -> Turn {
         let before = self.done;
         let end = self.work(bench, registers, effects);
+        let words = QueueWords::new(bench.host, self.number);
         if self.done != before {
-            bench
-                .host
-                .store(word(&COMPLETION_TAIL::INFO, self.number), self.done);
-            registers.announce(self.vector, effects);
+            let wanted = wake::post(&words, before, self.done);
+            registers.announce(self.vector, wanted, effects);
         }
         end.unwrap_or_else(|fault| {
             registers.log(self.entry(fault.code, fault.value), effects);
+            show_stopped(&words, fault.code.0.into());
+            registers.announce(self.vector, true, effects);
             Turn::Failed
         })
     }
@@ -98,7 +124,7 @@ impl Queue {
         let mut budget = Budget::STEP;
         let mut batch = Batch::new();
         if self.operation.is_none() {
-            // A kick says that there is something new.
+            // What it was woken for.
             self.look_at_doorbell(bench.host)?;
         }
         while !budget.is_spent() {
@@ -115,28 +141,30 @@ impl Queue {
                     self.begin(&descriptor, bench, &mut budget)
                 }
             };
-            let Some(status) = ended else {
+            let Some(ended) = ended else {
                 return Ok(Turn::Unfinished);
             };
-            if status != Status::OK && status != Status::ABORTED {
-                let value = u64::from(status.0) << 32 | u64::from(tag);
+            if ended.is_refusal() {
+                let value = u64::from(ended.status.0) << 32 | u64::from(tag);
                 registers.log(self.entry(ErrorCode::DESCRIPTOR_REFUSED, value), effects);
             }
-            self.post(tag, status, bench.host)?;
+            self.post(tag, ended, bench.host)?;
         }
         Ok(Turn::Unfinished)
     }
 
     /// Whether there is a descriptor, and room for its completion.
     fn may_go_on(&mut self, host: &dyn Host) -> Result<bool, Fault> {
-        let stuck = |queue: &Self| {
-            queue.done == queue.submitted
-                || distance(queue.taken, queue.done) >= queue.setup.completion_entries
-        };
-        if stuck(self) {
+        let free = |queue: &Self| queue.done != queue.submitted && queue.has_room();
+        if !free(self) {
             self.look_at_doorbell(host)?;
         }
-        Ok(!stuck(self))
+        Ok(free(self))
+    }
+
+    /// Whether the completion ring has a free slot, as far as was last seen.
+    fn has_room(&self) -> bool {
+        distance(self.taken, self.done) < self.setup.completion_entries
     }
 
     /// Checks a descriptor and carries out what the budget reaches for. Answers its tag, and how it
@@ -146,14 +174,14 @@ impl Queue {
         descriptor: &Descriptor,
         bench: &mut Bench<'_>,
         budget: &mut Budget,
-    ) -> (u32, Option<Status>) {
+    ) -> (u32, Option<Ended>) {
         let status = match Operation::new(descriptor, self.setup.domain, bench.windows) {
             Ok(Some(operation)) => return self.carry_out(operation, bench, budget),
             Ok(None) => Status::OK,
             Err(status) => status,
         };
         budget.spend_unit();
-        (descriptor.tag, Some(status))
+        (descriptor.tag, Some(status.into()))
     }
 
     /// Goes on with an operation, and keeps it if it does not end.
@@ -162,7 +190,7 @@ impl Queue {
         mut operation: Operation,
         bench: &mut Bench<'_>,
         budget: &mut Budget,
-    ) -> (u32, Option<Status>) {
+    ) -> (u32, Option<Ended>) {
         let ended = operation.advance(bench, budget);
         if ended.is_none() {
             self.operation = Some(operation);
@@ -172,14 +200,15 @@ impl Queue {
 
     /// Loads what the driver side wrote to the doorbell page, and checks it.
     fn look_at_doorbell(&mut self, host: &dyn Host) -> Result<(), Fault> {
-        let tail = host.load(word(&SUBMISSION_TAIL::INFO, self.number));
+        let words = QueueWords::new(host, self.number);
+        let tail = words.load(Word::SubmissionTail);
         if distance(self.done, tail) > self.setup.submission_entries {
             return Err(Fault {
                 code: ErrorCode::BAD_TAIL,
                 value: tail.into(),
             });
         }
-        let head = host.load(word(&COMPLETION_HEAD::INFO, self.number));
+        let head = words.load(Word::CompletionHead);
         if distance(self.taken, head) > distance(self.taken, self.done) {
             return Err(Fault {
                 code: ErrorCode::BAD_HEAD,
@@ -192,12 +221,12 @@ impl Queue {
     }
 
     /// Posts the completion of the oldest descriptor. The tail is stored at the end of the turn.
-    fn post(&mut self, tag: u32, status: Status, host: &dyn Host) -> Result<(), Fault> {
+    fn post(&mut self, tag: u32, ended: Ended, host: &dyn Host) -> Result<(), Fault> {
         let completion = Completion {
             tag,
-            status: status.0,
+            status: ended.status.0,
             reserved: 0,
-            result: 0,
+            result: ended.result,
         };
         let address = entry_address::<Completion>(
             self.setup.completion_ring,
@@ -282,7 +311,8 @@ fn entry_address<T>(ring: u64, index: u32, entries: u32) -> u64 {
     ring.wrapping_add(u64::from(slot(index, entries)) * size_of::<T>() as u64)
 }
 
-/// Offset of a queue's shared word in BAR 0.
-pub(crate) fn word(info: &RegisterInfo, queue: u16) -> usize {
-    info.offset + usize::from(queue) * info.stride
+/// Shows that the queue does not run any more: `QUEUE_STOPPED`, or the code of what stopped it.
+pub(crate) fn show_stopped(words: &QueueWords<'_>, state: u32) {
+    words.store(Word::QueueState, state);
+    words.store(Word::Sleeping, 0);
 }

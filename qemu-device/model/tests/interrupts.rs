@@ -2,10 +2,11 @@
 
 //! The error log, interrupt causes and interrupt masks.
 
-use ringbar_model::test_driver::{nop, TestDriver};
+use ringbar_model::test_driver::{nop, Ring, TestDriver};
 use ringbar_model::Config;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{Register, NO_QUEUE};
+use ringbar_spec::wake::Waiter;
 
 const CONFIG: Config = Config {
     queues: 4,
@@ -15,6 +16,13 @@ const CONFIG: Config = Config {
 
 fn driver() -> TestDriver {
     TestDriver::new(CONFIG)
+}
+
+/// A queue that wants an interrupt for its first completion.
+fn start_armed(driver: &mut TestDriver, queue: u16, vector: u16) -> Ring {
+    let ring = driver.start_ring(queue, 1, 4, vector);
+    ring.arm(driver, Waiter::Process, 0);
+    ring
 }
 
 #[test]
@@ -111,8 +119,7 @@ fn masked_errors_raise_nothing_until_they_are_unmasked() {
 fn unmasking_a_cause_that_was_cleared_raises_nothing() {
     let mut driver = driver();
     driver.set(Register::IRQ_MASK, 3);
-    let mut ring = driver.start_ring(0, 1, 4, 2);
-    ring.carry_out(&mut driver, &nop(0));
+    start_armed(&mut driver, 0, 2).carry_out(&mut driver, &nop(0));
     driver.read(0x800, 4);
     driver.set(Register::IRQ_CAUSE, 3);
 
@@ -125,13 +132,9 @@ fn unmasking_a_cause_that_was_cleared_raises_nothing() {
 fn masked_completions_raise_their_vectors_when_they_are_unmasked() {
     let mut driver = driver();
     driver.set(Register::IRQ_MASK, 1);
-    driver.start_ring(0, 1, 4, 1);
-    driver
-        .start_ring(1, 1, 4, 2)
-        .carry_out(&mut driver, &nop(0));
-    driver
-        .start_ring(2, 1, 4, 3)
-        .carry_out(&mut driver, &nop(0));
+    start_armed(&mut driver, 0, 1);
+    start_armed(&mut driver, 1, 2).carry_out(&mut driver, &nop(0));
+    start_armed(&mut driver, 2, 3).carry_out(&mut driver, &nop(0));
     let masked = driver.take_interrupts();
 
     driver.set(Register::IRQ_MASK, 0);
@@ -144,9 +147,7 @@ fn masked_completions_raise_their_vectors_when_they_are_unmasked() {
 fn unmasking_raises_owed_vectors_once() {
     let mut driver = driver();
     driver.set(Register::IRQ_MASK, 1);
-    driver
-        .start_ring(1, 1, 4, 2)
-        .carry_out(&mut driver, &nop(0));
+    start_armed(&mut driver, 1, 2).carry_out(&mut driver, &nop(0));
     driver.set(Register::IRQ_MASK, 0);
     driver.take_interrupts();
 

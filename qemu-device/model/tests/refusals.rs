@@ -90,7 +90,7 @@ fn right() -> Descriptor {
 
 #[test]
 fn unknown_opcode_is_refused() {
-    let opcode = Opcode::PATTERN.0 + 1;
+    let opcode = Opcode::CRC32C.0 + 1;
     refused(&Descriptor { opcode, ..right() }, Status::BAD_OPCODE);
 }
 

@@ -2,6 +2,8 @@
 
 //! The memory that the model works on: guest memory, device memory and shared words.
 
+use std::sync::atomic::{fence, Ordering};
+
 use ringbar_model::{DmaAddress, Host, Place, Unreachable};
 use ringbar_spec::layout::REGISTER_BAR_SIZE;
 use vm_memory::VolatileSlice;
@@ -141,6 +143,10 @@ impl Host for Memory {
     fn store(&self, offset: usize, value: u32) {
         let stored = self.shared_pages.store(offset, value);
         debug_assert!(stored.is_some(), "no shared word at {offset:#x}");
+    }
+
+    fn fence(&self) {
+        fence(Ordering::SeqCst);
     }
 }
 

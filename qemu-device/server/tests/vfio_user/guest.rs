@@ -14,7 +14,9 @@ use ringbar_server::config_space::{COMMAND, COMMAND_BUS_MASTER};
 use ringbar_server::options::InterruptKind;
 use ringbar_server::{Error, Options, Server};
 use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, REGISTER_BAR_SIZE};
-use ringbar_spec::regs::{Register, COMPLETION_HEAD, COMPLETION_TAIL, KICK, SUBMISSION_TAIL};
+use ringbar_spec::regs::{
+    Register, COMPLETION_HEAD, COMPLETION_TAIL, INTERRUPT_AT, KICK, SUBMISSION_TAIL,
+};
 use ringbar_spec::ring::{slot, Completion, Descriptor};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
@@ -278,9 +280,17 @@ impl Guest {
             .load(Ordering::Acquire)
     }
 
+    /// Wants the queue's interrupt when completion `index` is posted. Answers how many are.
+    pub(crate) fn arm(&self, index: u32) -> u32 {
+        self.word(INTERRUPT_AT::INFO.offset)
+            .store(index, Ordering::Release);
+        fence(Ordering::SeqCst);
+        self.completion_tail()
+    }
+
     /// Takes the next completion, waiting for the queue's interrupt as long as there is none.
     pub(crate) fn wait(&mut self) -> Completion {
-        while self.completion_tail() == self.taken {
+        while self.arm(self.taken) == self.taken {
             self.wait_interrupt(1);
         }
         let entry = u64::from(slot(self.taken, ENTRIES)) * size_of::<Completion>() as u64;

@@ -141,6 +141,7 @@ fn help_names_every_option() {
         "--socket",
         "--interrupts",
         "--queues",
+        "--poll-time",
         "--device-memory",
         "--log",
         "--trace",
