@@ -33,10 +33,10 @@ impl Drop for Binding<'_> {
     /// freed last, when neither a process nor the device can reach it.
     fn drop(&mut self) {
         self.shared.gate.close();
-        self.shared.wake_all();
+        self.shared.dismiss();
         let files = self.shared.files.lock();
         files.iter().for_each(|file| file.mappings.revoke());
-        let quiet = self.device.quiesce();
+        let quiet = self.device.registers().quiesce();
         for objects in files.iter().map(|file| file.take_objects()) {
             match quiet {
                 Ok(()) => drop(objects),

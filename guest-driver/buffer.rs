@@ -60,13 +60,22 @@ impl Buffer {
             length: memory.size() as u64,
         };
         let target = WindowTarget::Memory(core::slice::from_ref(&segment));
-        Ok(Self {
-            window: Window::open(device, domain, rights, target)?,
-            rights,
-            memory,
-            pinned: false,
-            _charge: charge,
-        })
+        match Window::open(device, domain, rights, target) {
+            Ok(window) => Ok(Self {
+                window,
+                rights,
+                memory,
+                pinned: false,
+                _charge: charge,
+            }),
+            Err(error) => {
+                // A lost device may open the window when it comes back.
+                if device.registers().is_lost() {
+                    device.kept().buffer(memory);
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Number of the window.

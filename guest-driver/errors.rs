@@ -30,10 +30,8 @@ pub(crate) struct LoggedError {
 ///
 /// `EIO` if the device does not answer.
 pub(crate) fn show(device: &Device<'_>, f: &mut fmt::Formatter<'_>) -> Result<fmt::Result> {
-    if !device.answers() {
-        return Err(EIO);
-    }
-    let count = device.error_count();
+    device.check()?;
+    let count = device.error_count()?;
     let mut outcome = writeln!(f, "count {count}");
     let older = count.saturating_sub(regs::ERROR_LOG_ENTRIES as u32);
     for number in older..count {

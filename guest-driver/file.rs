@@ -10,11 +10,14 @@ use crate::{
         MAX_BUFFER, //
     },
     device::Device,
+    eventfd::EventFd,
     interface::{
         ioctl,
-        layout::MemoryPart,
-        mmap,
-        ring, //
+        layout::{
+            MemoryPart,
+            PAGE_SIZE, //
+        },
+        mmap, //
     },
     limits::{
         Amount,
@@ -29,7 +32,8 @@ use crate::{
     mmap::cache::CachePolicy,
     queue::Queue,
     shared::Shared,
-    window::View,
+    waiters::Waiters,
+    window::View, //
 };
 use kernel::{
     bindings,
@@ -43,7 +47,6 @@ use kernel::{
         },
         poll::PollTable,
         Arc,
-        CondVarTimeoutResult,
         Mutex,
         MutexGuard, //
     },
@@ -168,7 +171,7 @@ impl OpenFile {
     /// Ends the use of the device: stops queues, closes windows, frees memory.
     pub(crate) fn release(&self) {
         let released = self.shared.gate.with(|device| {
-            self.take_objects().release(device);
+            self.take_objects().release(device, &self.shared);
             Ok(())
         });
         if released.is_err() {
@@ -181,20 +184,17 @@ impl OpenFile {
     /// taken, hung up once the device is gone.
     pub(crate) fn poll(&self, file: &File, table: PollTable<'_>) -> u32 {
         // First register, then look: what happens in between wakes the poller.
-        table.register_wait(file, &self.shared.wake);
+        table.register_wait(file, &self.shared.pollers);
         let ready = self.with_objects(|device, objects| {
-            for queue in &objects.queues {
-                if queue.has_completions(device)? {
-                    return Ok(true);
-                }
+            if device.registers().is_lost() {
+                return Err(EIO);
             }
-            Ok(false)
+            let mapped = objects.queues.iter().filter(|queue| !queue.is_kernels());
+            mapped
+                .map(|queue| queue.waiters().poll(device))
+                .try_fold(0, |all, ready| Ok(all | ready?))
         });
-        match ready {
-            Ok(true) => bindings::POLLIN | bindings::POLLRDNORM,
-            Ok(false) => 0,
-            Err(_) => bindings::POLLERR | bindings::POLLHUP,
-        }
+        ready.unwrap_or(bindings::POLLERR | bindings::POLLHUP)
     }
 
     /// Carries out an ioctl.
@@ -241,6 +241,9 @@ impl OpenFile {
                 put(argument, &open)?;
             }
             ioctl::CLOSE_WINDOW => self.close_window(&get(argument)?)?,
+            ioctl::RESET_QUEUE => self.reset_queue(&get(argument)?)?,
+            ioctl::DESTROY_QUEUE => self.destroy_queue(&get(argument)?)?,
+            ioctl::SET_EVENTFD => self.set_event_fd(&get(argument)?)?,
             _ => return Err(ENOTTY),
         }
         Ok(0)
@@ -264,16 +267,28 @@ impl OpenFile {
     }
 
     fn create_queue(&self, create: &mut ioctl::CreateQueue) -> Result {
+        if create.reserved != 0 {
+            return Err(EINVAL);
+        }
         self.with_objects(|device, objects| {
             objects.queues.reserve(1, GFP_KERNEL)?;
-            let queue = Queue::start(device, &self.user, self.domain, create.entries)?;
+            let queue = Queue::start(
+                device,
+                &self.shared,
+                &self.user,
+                self.domain,
+                create.entries,
+                create.flags,
+            )?;
             create.queue = queue.number();
-            let index = queue.number() as u16;
-            create.submission_ring = mmap::encode(mmap::KIND_SUBMISSION_RING, index);
-            create.completion_ring = mmap::encode(mmap::KIND_COMPLETION_RING, index);
-            create.kick = mmap::encode(mmap::KIND_KICK, index);
-            create.doorbell = mmap::encode(mmap::KIND_DOORBELL, index);
-            create.status = mmap::encode(mmap::KIND_STATUS, index);
+            if !queue.is_kernels() {
+                let index = queue.number() as u16;
+                create.submission_ring = mmap::encode(mmap::KIND_SUBMISSION_RING, index);
+                create.completion_ring = mmap::encode(mmap::KIND_COMPLETION_RING, index);
+                create.kick = mmap::encode(mmap::KIND_KICK, index);
+                create.doorbell = mmap::encode(mmap::KIND_DOORBELL, index);
+                create.status = mmap::encode(mmap::KIND_STATUS, index);
+            }
             objects
                 .queues
                 .push_within_capacity(queue)
@@ -366,37 +381,63 @@ impl OpenFile {
     }
 
     /// Waits until the queue has posted as many completions as asked for.
-    ///
-    /// Stays outside the gate while it sleeps, so that the device can go.
     fn wait(&self, wait: &mut ioctl::Wait) -> Result {
         if wait.reserved != 0 {
             return Err(EINVAL);
         }
-        let wanted = wait.completion_tail;
-        let mut left = msecs_to_jiffies(wait.timeout_ms);
-        let mut sleepers = self.shared.sleepers.lock();
-        loop {
-            let tail = self.with_objects(|device, objects| {
-                device.completion_tail(objects.queue(wait.queue)?.number())
-            })?;
-            wait.completion_tail = tail;
-            // A distance below half the number range means that `tail` has come to it.
-            if ring::distance(wanted, tail) < 1 << 31 {
-                return Ok(());
-            }
-            match self
-                .shared
-                .wake
-                .wait_interruptible_timeout(&mut sleepers, left)
-            {
-                CondVarTimeoutResult::Woken { jiffies } => left = jiffies,
-                CondVarTimeoutResult::Signal { .. } => return Err(ERESTARTSYS),
-                CondVarTimeoutResult::Timeout => break,
-            }
+        let waiters = self.waiters(wait.queue)?;
+        let wanted = core::mem::take(&mut wait.completion_tail);
+        waiters.wait(
+            &self.shared.gate,
+            waiters.run(),
+            wanted,
+            &mut msecs_to_jiffies(wait.timeout_ms),
+            &mut wait.completion_tail,
+        )
+    }
+
+    /// Who waits for the completions of a queue.
+    fn waiters(&self, queue: u32) -> Result<Arc<Waiters>> {
+        self.with_objects(|_device, objects| Ok(objects.queue(queue)?.waiters().clone()))
+    }
+
+    /// Sets the eventfd that interrupts of a queue signal.
+    fn set_event_fd(&self, set: &ioctl::SetEventFd) -> Result {
+        let event = match set.fd {
+            -1 => None,
+            fd => Some(EventFd::of_process(fd)?),
+        };
+        drop(self.waiters(set.queue)?.set_event(event));
+        Ok(())
+    }
+
+    fn reset_queue(&self, object: &ioctl::Object) -> Result {
+        if object.reserved != 0 {
+            return Err(EINVAL);
         }
-        drop(sleepers);
-        let answers = self.shared.gate.with(|device| Ok(device.answers()))?;
-        Err(if answers { ETIMEDOUT } else { EIO })
+        self.with_objects(|device, objects| objects.queue_mut(object.number)?.reset(device))
+    }
+
+    /// Takes a queue from the file, its mappings from the process, then gives it back.
+    fn destroy_queue(&self, object: &ioctl::Object) -> Result {
+        if object.reserved != 0 {
+            return Err(EINVAL);
+        }
+        self.shared.gate.with(|device| {
+            let queue = self.objects.lock().take_queue(object.number)?;
+            let index = queue.number() as u16;
+            for (kind, length) in [
+                (mmap::KIND_SUBMISSION_RING, queue.submission().size()),
+                (mmap::KIND_COMPLETION_RING, queue.completion().size()),
+                (mmap::KIND_KICK, PAGE_SIZE),
+                (mmap::KIND_DOORBELL, PAGE_SIZE),
+                (mmap::KIND_STATUS, PAGE_SIZE),
+            ] {
+                self.mappings
+                    .revoke_region(mmap::encode(kind, index), length);
+            }
+            queue.stop(device, &self.shared)
+        })
     }
 }
 
@@ -413,14 +454,34 @@ impl Objects {
             .ok_or(ENXIO)
     }
 
+    fn queue_mut(&mut self, number: u32) -> Result<&mut Queue> {
+        self.queues
+            .iter_mut()
+            .find(|queue| queue.number() == number)
+            .ok_or(ENXIO)
+    }
+
+    /// Takes the file's queue with this number from it.
+    fn take_queue(&mut self, number: u32) -> Result<Queue> {
+        let place = self
+            .queues
+            .iter()
+            .position(|queue| queue.number() == number);
+        self.queues.remove(place.ok_or(ENXIO)?).map_err(|_| ENXIO)
+    }
+
     /// The file's queue with this number, for a mapping.
     ///
     /// # Errors
     ///
-    /// `EPERM` if it is not this file's, `ENXIO` if the device has no such queue.
+    /// `EPERM` if it is not this file's or one of the kernel, `ENXIO` if the device has no such
+    /// queue.
     pub(crate) fn mapped_queue(&self, device: &Device<'_>, number: u16) -> Result<&Queue> {
-        self.queue(number.into())
-            .map_err(|_| denied(u32::from(number) < device.limits().queues))
+        match self.queue(number.into()) {
+            Ok(queue) if queue.is_kernels() => Err(EPERM),
+            Ok(queue) => Ok(queue),
+            Err(_) => Err(denied(u32::from(number) < device.limits().queues)),
+        }
     }
 
     /// The file's buffer with this window.
@@ -483,8 +544,10 @@ impl Objects {
 
     /// Gives everything back to a device that is there. Queues go first: they use the windows.
     /// What cannot be given back is counted by the device.
-    pub(crate) fn release(mut self, device: &Device<'_>) {
-        self.queues.drain_all().for_each(|queue| queue.stop(device));
+    pub(crate) fn release(mut self, device: &Device<'_>, shared: &Shared) {
+        for queue in self.queues.drain_all() {
+            let _ = queue.stop(device, shared);
+        }
         while let Some(last) = self.views.len().checked_sub(1) {
             let _ = self.close_view(device, last);
         }

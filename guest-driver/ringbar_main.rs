@@ -14,6 +14,7 @@ mod debugfs;
 mod device;
 mod driver;
 mod errors;
+mod eventfd;
 mod file;
 mod gate;
 mod interface;
@@ -25,10 +26,12 @@ mod memory;
 mod mmap;
 mod queue;
 mod ranges;
+mod registers;
 mod resources;
 #[cfg(ringbar_sabotage)]
 mod sabotage;
 mod shared;
+mod waiters;
 mod window;
 
 kernel::module_pci_driver! {

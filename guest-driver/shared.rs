@@ -2,7 +2,7 @@
 
 //! What driver, interrupt handlers and open files of one device share.
 
-use crate::{file::OpenFile, gate::Gate, limits::Accounts};
+use crate::{file::OpenFile, gate::Gate, limits::Accounts, waiters::Waiters};
 use kernel::{
     new_mutex, new_poll_condvar,
     prelude::*,
@@ -24,12 +24,12 @@ pub(crate) struct Shared {
     pub(crate) files: Mutex<KVec<Arc<OpenFile>>>,
     /// What users have of the device.
     pub(crate) accounts: Arc<Accounts>,
-    /// Taken between looking at a ring and going to sleep, and before waking: no wake-up is lost.
+    /// The queues that files have. At most as many as the device has.
     #[pin]
-    pub(crate) sleepers: Mutex<()>,
-    /// Woken when completions arrive and when the device goes; pollers register here too.
+    queues: Mutex<KVec<Arc<Waiters>>>,
+    /// Pollers register here. Woken when completions arrive, and when the device goes.
     #[pin]
-    pub(crate) wake: PollCondVar,
+    pub(crate) pollers: PollCondVar,
 }
 
 impl Shared {
@@ -40,16 +40,46 @@ impl Shared {
                 gate <- Gate::new(),
                 files <- new_mutex!(KVec::new()),
                 accounts: Accounts::new()?,
-                sleepers <- new_mutex!(()),
-                wake <- new_poll_condvar!(),
+                queues <- new_mutex!(KVec::new()),
+                pollers <- new_poll_condvar!(),
             }),
             GFP_KERNEL,
         )
     }
 
-    /// Wakes everybody who waits for completions. May sleep.
-    pub(crate) fn wake_all(&self) {
-        drop(self.sleepers.lock());
-        self.wake.notify_all();
+    /// A file has a queue: interrupts will wake who waits for it.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn add_queue(&self, waiters: Arc<Waiters>) -> Result {
+        Ok(self.queues.lock().push(waiters, GFP_KERNEL)?)
+    }
+
+    /// A file does not have a queue any more.
+    pub(crate) fn remove_queue(&self, waiters: &Arc<Waiters>) {
+        self.queues
+            .lock()
+            .retain(|other| !Arc::ptr_eq(other, waiters));
+    }
+
+    /// Wakes who waits for a queue of this vector that the device did something for. Its work is
+    /// bounded by the number of queues, whatever their rings hold.
+    pub(crate) fn announce(&self, vector: u32) {
+        let news = self.gate.with(|device| {
+            let queues = self.queues.lock();
+            let of_vector = queues.iter().filter(|queue| queue.vector() == vector);
+            Ok(of_vector.fold(false, |news, queue| queue.announce(device) | news))
+        });
+        if news == Ok(true) {
+            self.pollers.notify_all();
+        }
+    }
+
+    /// Wakes everybody who waits, now that the gate is closed. May sleep.
+    pub(crate) fn dismiss(&self) {
+        let queues = core::mem::take(&mut *self.queues.lock());
+        queues.iter().for_each(|queue| queue.rouse());
+        self.pollers.notify_all();
     }
 }

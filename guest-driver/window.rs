@@ -45,6 +45,8 @@ use zerocopy::{
 /// there, unless that is lost.
 pub(crate) struct Window {
     number: u16,
+    /// Reset generation in which it is open.
+    generation: u32,
 }
 
 impl Window {
@@ -61,8 +63,8 @@ impl Window {
         target: WindowTarget<'_>,
     ) -> Result<Self> {
         check_rights(rights)?;
-        let number = device.open_window(domain, rights, target)?;
-        Ok(Self { number })
+        let (number, generation) = device.open_window(domain, rights, target)?;
+        Ok(Self { number, generation })
     }
 
     /// Its number.
@@ -76,7 +78,7 @@ impl Window {
     ///
     /// `EIO` if the device does not say so.
     pub(crate) fn close(&self, device: &Device<'_>) -> Result {
-        device.close_window(self.number)
+        device.close_window(self.generation, self.number)
     }
 }
 
