@@ -286,8 +286,8 @@ impl Device {
         self.set::<{ ioctl::SET_EVENTFD as Opcode }, _>("SET_EVENTFD", set)
     }
 
-    /// Has the kernel carry out descriptors.
-    pub(crate) fn execute(
+    /// Has the kernel carry out descriptors; [`KernelQueue::execute`] does it for a queue of one's own.
+    pub fn execute(
         &self,
         queue: u32,
         descriptors: &[Descriptor],

@@ -98,6 +98,8 @@ impl<M: Memory> Ring<M> {
     /// Hands over what was written, and wakes the device if it sleeps.
     pub(crate) fn submit(&mut self) {
         self.submitted = self.tail;
+        // Entries of the completion ring for all of it.
+        self.memory.store(Word::CompletionHead, self.head);
         if wake::submit(&self.memory, self.tail) {
             self.memory.kick();
         }
@@ -172,3 +174,6 @@ impl<M: Memory> Ring<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

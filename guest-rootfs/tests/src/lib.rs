@@ -6,19 +6,23 @@
 //! cases as KTAP and ends with 0 only if all of them passed. A case is a function that panics
 //! when something is wrong.
 
+mod crc32c;
 pub mod fork;
 mod pci;
 mod runner;
 mod suite;
 
+pub use crc32c::crc32c;
 pub use pci::{PciFunction, Removed, Unbound};
 pub use runner::Runner;
 pub use suite::{run, run_all, Case, SimpleCase, Skip};
 
+use ringbar_client::Buffer;
 use ringbar_client::{Device, Queue};
-use ringbar_spec::ring::{Completion, Descriptor, Status};
+use ringbar_spec::pattern;
+use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Node of the device under test.
 pub const NODE: &str = "/dev/ringbar0";
@@ -46,6 +50,42 @@ pub fn succeed(queue: &mut Queue, descriptor: Descriptor) {
     let completion = carry_out(queue, descriptor);
     assert_eq!(Status(completion.status), Status::OK, "{descriptor:?}");
     assert_eq!(completion.tag, descriptor.tag);
+}
+
+/// A descriptor that does nothing.
+pub fn nop(tag: u32) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::NOP.0,
+        tag,
+        ..Default::default()
+    }
+}
+
+/// A descriptor that copies the first `length` bytes of a buffer to another.
+pub fn copy(source: &Buffer, destination: &Buffer, length: usize) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::COPY.0,
+        length: length as u32,
+        source_window: source.window(),
+        destination_window: destination.window(),
+        ..Default::default()
+    }
+}
+
+/// The first bytes of the pattern that `seed` makes.
+pub fn pattern_bytes(seed: u64, length: usize) -> Vec<u8> {
+    let bytes = 0..length as u64;
+    bytes.map(|offset| pattern::byte(seed, offset)).collect()
+}
+
+/// Waits until something holds, but not for ever.
+#[track_caller]
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// A number that is different in each run of the guest, for seeds.
