@@ -89,6 +89,11 @@ impl Queue {
         })
     }
 
+    /// The file that it belongs to.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
     /// Number of the queue.
     pub fn number(&self) -> u32 {
         self.number

@@ -17,10 +17,12 @@ pub use pci::{PciFunction, Removed, Unbound};
 pub use runner::Runner;
 pub use suite::{run, run_all, Case, SimpleCase, Skip};
 
-use ringbar_client::Buffer;
-use ringbar_client::{Device, Queue};
+use ringbar_client::{Buffer, Device, Mapping, Queue};
+use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_SIZE};
 use ringbar_spec::pattern;
+use ringbar_spec::regs::SUBMISSION_TAIL;
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_spec::wake::Word;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::time::{Duration, Instant};
 
@@ -76,6 +78,19 @@ pub fn copy(source: &Buffer, destination: &Buffer, length: usize) -> Descriptor 
 pub fn pattern_bytes(seed: u64, length: usize) -> Vec<u8> {
     let bytes = 0..length as u64;
     bytes.map(|offset| pattern::byte(seed, offset)).collect()
+}
+
+/// Makes the device stop a queue with `BAD_TAIL`, through mappings of its own as a process may
+/// have them: announces more descriptors than the ring has.
+pub fn break_ring(queue: &Queue) {
+    let map = |offset| {
+        let file = queue.device().file().clone();
+        Mapping::new(file, offset, PAGE_SIZE, true).expect("the page can be mapped again")
+    };
+    let tail = queue.word(Word::SubmissionTail) + queue.entries() + 1;
+    let doorbell = map(queue.offsets().doorbell);
+    doorbell.write(SUBMISSION_TAIL::INFO.offset - DOORBELL_PAGES, tail);
+    map(queue.offsets().kick).write(0, 1u32);
 }
 
 /// Waits until something holds, but not for ever.

@@ -4,10 +4,8 @@
 
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::layout::DOORBELL_PAGES;
-use ringbar_spec::regs::SUBMISSION_TAIL;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_ENTRIES};
-use ringbar_tests::{carry_out, open, run, PATIENCE, SHORT};
+use ringbar_tests::{break_ring, carry_out, open, run, PATIENCE, SHORT};
 use ringbar_uapi::ioctl::Wait;
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
@@ -126,15 +124,8 @@ fn foreign_queue() {
 }
 
 fn tail_beyond_the_ring() {
-    let device = open();
-    let mut queue = device.create_queue(4).unwrap();
-    let doorbell = queue.offsets().doorbell;
-    let doorbell = Mapping::new(device.file().clone(), doorbell, PAGE, true).unwrap();
-    // Nobody looks at the doorbell before it is rung.
-    queue.wait(1, SHORT).unwrap_err();
-    doorbell.write(SUBMISSION_TAIL::INFO.offset - DOORBELL_PAGES, 5u32);
-    let kick = Mapping::new(device.file().clone(), queue.offsets().kick, PAGE, true).unwrap();
-    kick.write(0, 1u32);
+    let mut queue = open().create_queue(4).unwrap();
+    break_ring(&queue);
     match queue.wait(1, PATIENCE) {
         Err(Error::QueueStopped {
             code: ErrorCode::BAD_TAIL,
