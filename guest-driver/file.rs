@@ -241,6 +241,13 @@ impl OpenFile {
                 put(argument, &open)?;
             }
             ioctl::CLOSE_WINDOW => self.close_window(&get(argument)?)?,
+            ioctl::EXECUTE => {
+                let mut execute: ioctl::Execute = get(argument)?;
+                let outcome = self.execute(&mut execute);
+                // How many were carried out, the process learns in any case.
+                put(argument, &execute)?;
+                outcome?;
+            }
             ioctl::RESET_QUEUE => self.reset_queue(&get(argument)?)?,
             ioctl::DESTROY_QUEUE => self.destroy_queue(&get(argument)?)?,
             ioctl::SET_EVENTFD => self.set_event_fd(&get(argument)?)?,
@@ -454,7 +461,8 @@ impl Objects {
             .ok_or(ENXIO)
     }
 
-    fn queue_mut(&mut self, number: u32) -> Result<&mut Queue> {
+    /// As [`Objects::queue`], to change it.
+    pub(crate) fn queue_mut(&mut self, number: u32) -> Result<&mut Queue> {
         self.queues
             .iter_mut()
             .find(|queue| queue.number() == number)

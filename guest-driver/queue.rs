@@ -9,6 +9,7 @@
 use crate::{
     buffer::allocate,
     device::Device,
+    execute::Progress,
     interface::{
         ioctl,
         ring::{
@@ -40,7 +41,8 @@ pub(crate) struct Queue {
     entries: u32,
     /// Reset generation in which it was started.
     generation: u32,
-    kernel: bool,
+    /// Of a queue of the kernel.
+    progress: Option<Progress>,
     submission: Coherent<[u8]>,
     completion: Coherent<[u8]>,
     _charge: Charge,
@@ -56,7 +58,7 @@ impl Queue {
     /// limit, or if all queues are taken; `ENOMEM`; `EIO` if the device refuses or is lost.
     pub(crate) fn start(
         device: &Device<'_>,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         user: &User,
         domain: u32,
         entries: u32,
@@ -85,7 +87,7 @@ impl Queue {
             domain,
             entries,
             generation: 0,
-            kernel: flags & ioctl::QUEUE_KERNEL != 0,
+            progress: (flags & ioctl::QUEUE_KERNEL != 0).then(Progress::default),
             submission,
             completion,
             _charge: charge,
@@ -124,6 +126,7 @@ impl Queue {
             self.submission.dma_address(),
             self.completion.dma_address(),
         )?;
+        self.progress = self.progress.take().map(|_| Progress::default());
         self.waiters.started(self.generation);
         Ok(())
     }
@@ -135,7 +138,22 @@ impl Queue {
 
     /// Whether it is one of the kernel, which no process maps.
     pub(crate) fn is_kernels(&self) -> bool {
-        self.kernel
+        self.progress.is_some()
+    }
+
+    /// How far a queue of the kernel is.
+    pub(crate) fn progress(&self) -> Option<&Progress> {
+        self.progress.as_ref()
+    }
+
+    /// As [`Queue::progress`], to go on.
+    pub(crate) fn progress_mut(&mut self) -> Option<&mut Progress> {
+        self.progress.as_mut()
+    }
+
+    /// Entries of each ring.
+    pub(crate) fn entries(&self) -> u32 {
+        self.entries
     }
 
     /// The submission ring, whole pages.

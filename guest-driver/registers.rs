@@ -208,6 +208,17 @@ impl<'bound> Registers<'bound> {
         }
     }
 
+    /// Wakes a queue that sleeps.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the device is lost, `EINVAL` if there is no queue with this number.
+    pub(crate) fn kick(&self, queue: u32) -> Result {
+        let kick = regs::KICK::try_at(queue as usize).ok_or(EINVAL)?;
+        self.bar()?.write(kick, 1.into());
+        Ok(())
+    }
+
     /// Whether the device is lost.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Relaxed)

@@ -15,6 +15,7 @@ mod device;
 mod driver;
 mod errors;
 mod eventfd;
+mod execute;
 mod file;
 mod gate;
 mod interface;
@@ -32,6 +33,7 @@ mod resources;
 mod sabotage;
 mod shared;
 mod waiters;
+mod watchdog;
 mod window;
 
 kernel::module_pci_driver! {

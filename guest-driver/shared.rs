@@ -2,7 +2,7 @@
 
 //! What driver, interrupt handlers and open files of one device share.
 
-use crate::{file::OpenFile, gate::Gate, limits::Accounts, waiters::Waiters};
+use crate::{file::OpenFile, gate::Gate, limits::Accounts, waiters::Waiters, watchdog};
 use kernel::{
     new_mutex, new_poll_condvar,
     prelude::*,
@@ -10,6 +10,10 @@ use kernel::{
         poll::PollCondVar,
         Arc,
         Mutex, //
+    },
+    workqueue::{
+        new_delayed_work,
+        DelayedWork, //
     },
 };
 
@@ -26,10 +30,13 @@ pub(crate) struct Shared {
     pub(crate) accounts: Arc<Accounts>,
     /// The queues that files have. At most as many as the device has.
     #[pin]
-    queues: Mutex<KVec<Arc<Waiters>>>,
+    pub(crate) queues: Mutex<KVec<Arc<Waiters>>>,
     /// Pollers register here. Woken when completions arrive, and when the device goes.
     #[pin]
     pub(crate) pollers: PollCondVar,
+    /// Runs while files have queues.
+    #[pin]
+    pub(crate) watchdog: DelayedWork<Self>,
 }
 
 impl Shared {
@@ -42,18 +49,22 @@ impl Shared {
                 accounts: Accounts::new()?,
                 queues <- new_mutex!(KVec::new()),
                 pollers <- new_poll_condvar!(),
+                watchdog <- new_delayed_work!("ringbar watchdog"),
             }),
             GFP_KERNEL,
         )
     }
 
-    /// A file has a queue: interrupts will wake who waits for it.
+    /// A file has a queue: interrupts and the watchdog will wake who waits for it. Called inside the
+    /// gate.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn add_queue(&self, waiters: Arc<Waiters>) -> Result {
-        Ok(self.queues.lock().push(waiters, GFP_KERNEL)?)
+    pub(crate) fn add_queue(self: &Arc<Self>, waiters: Arc<Waiters>) -> Result {
+        self.queues.lock().push(waiters, GFP_KERNEL)?;
+        watchdog::start(self.clone());
+        Ok(())
     }
 
     /// A file does not have a queue any more.
@@ -76,10 +87,11 @@ impl Shared {
         }
     }
 
-    /// Wakes everybody who waits, now that the gate is closed. May sleep.
-    pub(crate) fn dismiss(&self) {
+    /// Wakes everybody who waits, now that the gate is closed, and ends the watchdog. May sleep.
+    pub(crate) fn dismiss(self: &Arc<Self>) {
         let queues = core::mem::take(&mut *self.queues.lock());
         queues.iter().for_each(|queue| queue.rouse());
         self.pollers.notify_all();
+        watchdog::stop(self);
     }
 }

@@ -61,6 +61,8 @@ struct State {
     event: Option<EventFd>,
     /// Calls that sleep.
     asleep: u32,
+    /// A call carries out descriptors.
+    busy: bool,
     /// A poller may wait: it was told that nothing is there.
     polled: bool,
 }
@@ -90,6 +92,7 @@ impl Waiters {
                     announced: (0, false),
                     event: None,
                     asleep: 0,
+                    busy: false,
                     polled: false,
                 }),
                 wake <- new_condvar!(),
@@ -153,16 +156,36 @@ impl Waiters {
         if announced == state.announced {
             return false;
         }
-        state.announced = announced;
+        self.tell(&mut state, announced);
+        true
+    }
+
+    /// Wakes who waits if the device was reset or is lost, of which no interrupt tells. Says whether
+    /// that is news.
+    pub(crate) fn look_after(&self, device: &Device<'_>) -> bool {
+        let mut state = self.state.lock();
+        match state.life {
+            Life::Runs(generation) if !device.registers().is_current(generation) => {
+                let (tail, known) = state.announced;
+                if !known {
+                    self.tell(&mut state, (tail, true));
+                }
+                !known
+            }
+            Life::Runs(_) | Life::Stopped | Life::Gone => false,
+        }
+    }
+
+    fn tell(&self, state: &mut State, news: (u32, bool)) {
+        state.announced = news;
         state.polled = false;
         if let Some(event) = &state.event {
             event.signal();
         }
         self.wake.notify_all();
-        true
     }
 
-    /// Whether somebody waits, or may.
+    /// Whether somebody waits, or may wait.
     pub(crate) fn awaited(&self) -> bool {
         let state = self.state.lock();
         state.asleep > 0 || state.polled || state.event.is_some()
@@ -173,15 +196,12 @@ impl Waiters {
         self.state.lock().run
     }
 
-    /// Waits until the queue has posted `wanted` completions in this run. Gives what it has posted;
-    /// the time that is left is in `left`.
-    ///
-    /// Sleeps outside the gate, so that the device can go.
+    /// Waits until the queue has posted `wanted` completions in this run. What it has posted is in
+    /// `tail`, the time that is left in `left`.
     ///
     /// # Errors
     ///
-    /// With what it has posted, as far as that is known: `ETIMEDOUT`; `EINTR`; `EIO` if the queue
-    /// stopped or the device is lost; `ENXIO` if the file does not have the queue any more; `ENODEV`.
+    /// As [`Waiters::sleep_until`]; `EIO` if the queue stopped or was reset.
     pub(crate) fn wait(
         &self,
         gate: &Gate,
@@ -190,23 +210,69 @@ impl Waiters {
         left: &mut Jiffies,
         tail: &mut u32,
     ) -> Result {
+        self.sleep_until(gate, left, |device, state| {
+            self.look(device, state, run, wanted, tail)
+        })
+    }
+
+    /// Waits until no other call carries out descriptors, and keeps others from it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Waiters::sleep_until`].
+    pub(crate) fn take_turn(&self, gate: &Gate, left: &mut Jiffies) -> Result<Turn<'_>> {
+        let mut run = 0;
+        self.sleep_until(gate, left, |_device, state| {
+            run = state.run;
+            Ok(!core::mem::replace(&mut state.busy, true))
+        })?;
+        Ok(Turn { waiters: self, run })
+    }
+
+    /// Sleeps until `done` finds that there is nothing to wait for. It arms for what wakes.
+    ///
+    /// Sleeps outside the gate, so that the device can go.
+    ///
+    /// # Errors
+    ///
+    /// `ETIMEDOUT`; `EINTR`; `EIO` if the device is lost; `ENXIO` if the file does not have the
+    /// queue any more; `ENODEV`; what `done` gives.
+    fn sleep_until(
+        &self,
+        gate: &Gate,
+        left: &mut Jiffies,
+        mut done: impl FnMut(&Device<'_>, &mut State) -> Result<bool>,
+    ) -> Result {
+        let mut expired = false;
         loop {
             // Not unlocked before it sleeps: whoever wakes takes the lock first.
             let waiting = gate.with(|device| {
                 let mut state = self.state.lock();
-                let done = self.look(device, &mut state, run, wanted, tail)?;
+                if state.life == Life::Gone {
+                    return Err(ENXIO);
+                }
+                let done = done(device, &mut state)?;
                 Ok((!done).then_some(state))
             })?;
             let Some(mut state) = waiting else {
                 return Ok(());
             };
+            if expired {
+                drop(state);
+                // Nobody may have been there to do it.
+                gate.with(|device| device.check())?;
+                return Err(ETIMEDOUT);
+            }
             state.asleep += 1;
             let woken = self.wake.wait_interruptible_timeout(&mut state, *left);
             state.asleep -= 1;
             match woken {
                 CondVarTimeoutResult::Woken { jiffies } => *left = jiffies,
                 CondVarTimeoutResult::Signal { .. } => return Err(EINTR),
-                CondVarTimeoutResult::Timeout => return Err(ETIMEDOUT),
+                CondVarTimeoutResult::Timeout => {
+                    *left = 0;
+                    expired = true;
+                }
             }
         }
     }
@@ -221,9 +287,8 @@ impl Waiters {
         tail: &mut u32,
     ) -> Result<bool> {
         let generation = match state.life {
-            Life::Gone => return Err(ENXIO),
             Life::Runs(generation) if state.run == run => generation,
-            Life::Runs(_) | Life::Stopped => return Err(EIO),
+            Life::Runs(_) | Life::Stopped | Life::Gone => return Err(EIO),
         };
         let words = device.registers().words(self.queue)?;
         let mut posted = words.load(Word::CompletionTail);
@@ -274,6 +339,26 @@ impl Waiters {
         }
         state.polled = ready == 0;
         Ok(ready)
+    }
+}
+
+/// The right to carry out descriptors on a queue of the kernel. Given back when dropped.
+pub(crate) struct Turn<'a> {
+    waiters: &'a Waiters,
+    run: u32,
+}
+
+impl Turn<'_> {
+    /// The run of the queue that it is for.
+    pub(crate) fn run(&self) -> u32 {
+        self.run
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.waiters.state.lock().busy = false;
+        self.waiters.wake.notify_all();
     }
 }
 
