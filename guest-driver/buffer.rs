@@ -98,6 +98,15 @@ impl Buffer {
         mmap::encode(mmap::KIND_BUFFER, self.window())
     }
 
+    /// Whether descriptors can reach it.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if a reset has closed the window.
+    pub(crate) fn check(&self, device: &Device<'_>) -> Result {
+        self.window.check(device)
+    }
+
     /// The device may go on to reach it: it must never be freed.
     pub(crate) fn pin(&mut self) {
         self.pinned = true;
@@ -189,6 +198,15 @@ impl DeviceMemory {
             MemoryPart::Lazy => mmap::KIND_LAZY_DEVICE_MEMORY,
         };
         mmap::encode(kind, self.window())
+    }
+
+    /// Whether descriptors can reach it.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if a reset has closed the window.
+    pub(crate) fn check(&self, device: &Device<'_>) -> Result {
+        self.window.check(device)
     }
 
     /// The device may go on to reach it: nobody else may get it.

@@ -72,6 +72,19 @@ impl Window {
         self.number
     }
 
+    /// Whether it is open: a reset closes all windows.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if not.
+    pub(crate) fn check(&self, device: &Device<'_>) -> Result {
+        if device.registers().is_current(self.generation) {
+            Ok(())
+        } else {
+            Err(EIO)
+        }
+    }
+
     /// Closes the window: the device does not reach through it any more.
     ///
     /// # Errors
@@ -114,14 +127,14 @@ impl OpenFile {
         let mut shows = KVec::with_capacity(parts.len(), GFP_KERNEL)?;
         self.with_objects(|device, objects| {
             objects.views.reserve(1, GFP_KERNEL)?;
-            let target = match objects.range_of(&parts, open.rights)? {
+            let target = match objects.range_of(device, &parts, open.rights)? {
                 Some((window, range)) => {
                     shows.push_within_capacity(window).map_err(|_| ENOMEM)?;
                     WindowTarget::DeviceMemory(range)
                 }
                 None => {
                     for part in &parts {
-                        let (window, segment) = objects.segment_of(part, open.rights)?;
+                        let (window, segment) = objects.segment_of(device, part, open.rights)?;
                         shows.push_within_capacity(window).map_err(|_| ENOMEM)?;
                         segments.push_within_capacity(segment).map_err(|_| ENOMEM)?;
                     }
@@ -170,8 +183,14 @@ impl Objects {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the part leaves its range, `EACCES` if the range was made with fewer rights.
-    fn range_of(&self, parts: &[WindowPart], rights: u32) -> Result<Option<(u16, Range)>> {
+    /// `EINVAL` if the part leaves its range, `EACCES` if the range was made with fewer rights,
+    /// `EIO` if a reset has closed its window.
+    fn range_of(
+        &self,
+        device: &Device<'_>,
+        parts: &[WindowPart],
+        rights: u32,
+    ) -> Result<Option<(u16, Range)>> {
         let [part] = parts else {
             return Ok(None);
         };
@@ -182,6 +201,7 @@ impl Objects {
         let whole = memory.range();
         let (offset, length) = check_part(part, whole.length)?;
         check_subset(rights, memory.rights())?;
+        memory.check(device)?;
         let range = Range {
             start: whole.start + offset,
             length,
@@ -194,8 +214,14 @@ impl Objects {
     /// # Errors
     ///
     /// `ENXIO` if the file has no such buffer, `EINVAL` if it is device memory or the part leaves
-    /// the buffer, `EACCES` if the buffer was made with fewer rights.
-    fn segment_of(&self, part: &WindowPart, rights: u32) -> Result<(u16, Segment)> {
+    /// the buffer, `EACCES` if the buffer was made with fewer rights, `EIO` if a reset has closed
+    /// its window.
+    fn segment_of(
+        &self,
+        device: &Device<'_>,
+        part: &WindowPart,
+        rights: u32,
+    ) -> Result<(u16, Segment)> {
         let mut ranges = self.ranges.iter();
         if ranges.any(|memory| u32::from(memory.window()) == part.buffer) {
             return Err(EINVAL);
@@ -205,6 +231,7 @@ impl Objects {
         let buffer = buffer.ok_or(ENXIO)?;
         let (offset, length) = check_part(part, buffer.memory().size())?;
         check_subset(rights, buffer.rights())?;
+        buffer.check(device)?;
         let segment = Segment {
             address: buffer.memory().dma_address() + offset as u64,
             length: length as u64,

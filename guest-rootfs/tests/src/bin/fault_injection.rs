@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
-const MAPPINGS: &str = "/sys/kernel/debug/ringbar0/mappings";
+const FOLDER: &str = "/sys/kernel/debug/ringbar0";
 /// Whether only chosen caches fail.
 const CACHE_FILTER: &str = "/sys/kernel/debug/failslab/cache-filter";
 const PAGE: usize = 4096;
@@ -39,6 +39,18 @@ fn main() -> ExitCode {
         case("create_vmalloc_memory", || memory(Memory::Vmalloc)),
         case("map_public_registers", || {
             node()?.map_public_registers().map(drop)
+        }),
+        case("open_window", || {
+            let device = node()?;
+            let buffer = device.create_buffer(PAGE, Rights::Read)?;
+            let parts = [buffer.part(5..8), buffer.part(0..5)];
+            device.open_window(&parts, Rights::Read)?.close()
+        }),
+        case("destroy_buffer", || {
+            let device = node()?;
+            let buffer = device.create_buffer(PAGE, Rights::Read)?;
+            device.open_window(&[buffer.part(5..8)], Rights::Read)?;
+            buffer.close()
         }),
         case("whole_life_of_a_descriptor", whole_life),
         Case::skippable("probe_fails_cleanly_at_each_allocation", || {
@@ -77,9 +89,14 @@ fn fail_each(call: fn() -> Result<(), Error>) {
     for nth in 1..LIMIT {
         let (result, injected) = with_failure(nth, call);
         assert_eq!(
-            mappings(),
+            show("mappings"),
             "count 0\n",
             "mappings are left after failure {nth}"
+        );
+        assert_eq!(
+            show("usage"),
+            "device queues 0 windows 0 buffers 0 bytes 0\n",
+            "something is taken after failure {nth}"
         );
         match result {
             Ok(()) if !injected => {
@@ -194,6 +211,6 @@ fn whole_life() -> Result<(), Error> {
     Ok(())
 }
 
-fn mappings() -> String {
-    fs::read_to_string(MAPPINGS).expect("debugfs is mounted and has our folder")
+fn show(file: &str) -> String {
+    fs::read_to_string(format!("{FOLDER}/{file}")).expect("debugfs is mounted and has our folder")
 }

@@ -4,11 +4,13 @@
 
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_ENTRIES};
+use ringbar_spec::ring::{self, Descriptor, Status, MAX_ENTRIES};
 use ringbar_tests::{break_ring, carry_out, open, run, PATIENCE, SHORT};
-use ringbar_uapi::ioctl::Wait;
+use ringbar_uapi::ioctl::{self, Object, OpenWindow, Wait, WindowPart};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
+use rustix::ioctl::{Opcode, Updater};
+use std::fs;
 use std::process::ExitCode;
 
 const PAGE: usize = 4096;
@@ -26,6 +28,13 @@ fn main() -> ExitCode {
         ("tail_beyond_the_ring_stops_the_queue", tail_beyond_the_ring),
         ("wait_for_what_never_comes_times_out", wait_times_out),
         ("unknown_ioctl_is_refused", unknown_ioctl),
+        (
+            "reserved_fields_of_calls_on_windows_and_buffers_must_be_0",
+            reserved_fields_of_calls,
+        ),
+        ("unknown_rights_are_refused", unknown_rights),
+        ("number_of_parts_out_of_range_is_refused", bad_part_counts),
+        ("parts_that_cannot_be_read_are_refused", unreadable_parts),
         ("unknown_opcode_completes_with_its_name", bad_opcode),
         (
             "window_that_is_not_open_completes_with_its_name",
@@ -149,6 +158,152 @@ fn unknown_ioctl() {
     assert_eq!(answer, Err(Errno::NOTTY));
 }
 
+/// Issues a call as it stands, which the library would not.
+#[expect(unsafe_code, reason = "no library offers calls with bad arguments")]
+fn call<const NUMBER: Opcode, T>(device: &Device, mut argument: T) -> Result<(), Errno> {
+    // SAFETY: All calls with an argument may write no more than it. What an `OpenWindow` points to
+    // is only read.
+    let call = unsafe { Updater::<NUMBER, T>::new(&mut argument) };
+    // SAFETY: As above.
+    unsafe { rustix::ioctl::ioctl(&**device.file(), call) }
+}
+
+/// Checks that what is refused takes nothing.
+fn takes_nothing(refuse: impl FnOnce()) {
+    let usage =
+        || fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs has our folder");
+    let before = usage();
+    refuse();
+    assert_eq!(usage(), before);
+}
+
+/// Opens a window on one part as it stands.
+fn open_window(device: &Device, part: WindowPart, open: OpenWindow) -> Result<(), Errno> {
+    let open = OpenWindow {
+        parts: (&raw const part).expose_provenance() as u64,
+        ..open
+    };
+    call::<{ ioctl::OPEN_WINDOW as Opcode }, _>(device, open)
+}
+
+fn reserved_fields_of_calls() {
+    let device = open();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let part = buffer.part(0..8);
+    let open = OpenWindow {
+        count: 1,
+        rights: ioctl::RIGHT_READ,
+        ..Default::default()
+    };
+    let window = device.open_window(&[part], Rights::Read).unwrap();
+    let queue = device.create_queue(4).unwrap();
+    takes_nothing(|| {
+        for reserved in [1, 1 << 31] {
+            let in_part = WindowPart { reserved, ..part };
+            assert_eq!(open_window(&device, in_part, open), Err(Errno::INVAL));
+            let in_open = OpenWindow { reserved, ..open };
+            assert_eq!(open_window(&device, part, in_open), Err(Errno::INVAL));
+            let object = |number| Object { number, reserved };
+            let own = object(buffer.window().into());
+            let destroyed = call::<{ ioctl::DESTROY_BUFFER as Opcode }, _>(&device, own);
+            assert_eq!(destroyed, Err(Errno::INVAL));
+            let opened = object(window.number().into());
+            let closed = call::<{ ioctl::CLOSE_WINDOW as Opcode }, _>(&device, opened);
+            assert_eq!(closed, Err(Errno::INVAL));
+            let number = object(queue.number());
+            let reset = call::<{ ioctl::RESET_QUEUE as Opcode }, _>(&device, number);
+            assert_eq!(reset, Err(Errno::INVAL));
+            let destroyed = call::<{ ioctl::DESTROY_QUEUE as Opcode }, _>(&device, number);
+            assert_eq!(destroyed, Err(Errno::INVAL));
+            let memory = ioctl::CreateDeviceMemory {
+                size: 1,
+                rights: ioctl::RIGHT_READ,
+                reserved,
+                ..Default::default()
+            };
+            let created = call::<{ ioctl::CREATE_DEVICE_MEMORY as Opcode }, _>(&device, memory);
+            assert_eq!(created, Err(Errno::INVAL));
+        }
+    });
+    assert_eq!(open_window(&device, part, open), Ok(()));
+}
+
+fn unknown_rights() {
+    let device = open();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let part = buffer.part(0..8);
+    takes_nothing(|| {
+        for rights in [0, 4, ioctl::RIGHT_READ | 4, 1 << 31, u32::MAX] {
+            let open = OpenWindow {
+                count: 1,
+                rights,
+                ..Default::default()
+            };
+            assert_eq!(open_window(&device, part, open), Err(Errno::INVAL));
+            let create = ioctl::CreateBuffer {
+                size: 1,
+                rights,
+                ..Default::default()
+            };
+            let created = call::<{ ioctl::CREATE_BUFFER as Opcode }, _>(&device, create);
+            assert_eq!(created, Err(Errno::INVAL));
+            let create = ioctl::CreateDeviceMemory {
+                size: 1,
+                rights,
+                ..Default::default()
+            };
+            let created = call::<{ ioctl::CREATE_DEVICE_MEMORY as Opcode }, _>(&device, create);
+            assert_eq!(created, Err(Errno::INVAL));
+        }
+    });
+}
+
+fn bad_part_counts() {
+    let device = open();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    takes_nothing(|| {
+        for count in [0, ioctl::MAX_PARTS + 1, 1 << 31, u32::MAX] {
+            let open = OpenWindow {
+                count,
+                rights: ioctl::RIGHT_READ,
+                ..Default::default()
+            };
+            let part = buffer.part(0..8);
+            assert_eq!(open_window(&device, part, open), Err(Errno::INVAL));
+        }
+    });
+}
+
+fn unreadable_parts() {
+    let device = open();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let array = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let mapped = Mapping::new(device.file().clone(), array.offset(), PAGE, true).unwrap();
+    let last = PAGE - size_of::<WindowPart>();
+    // As a little-endian machine has it: buffer and reserved field, offset, length.
+    mapped.write_words(last, [u64::from(buffer.window()), 0, 8]);
+    let last = mapped.as_ptr().addr() as u64 + last as u64;
+    let open = |parts| {
+        let open = OpenWindow {
+            parts,
+            count: 1,
+            rights: ioctl::RIGHT_READ,
+            ..Default::default()
+        };
+        call::<{ ioctl::OPEN_WINDOW as Opcode }, _>(&device, open)
+    };
+    takes_nothing(|| {
+        // Nothing, the kernel's, no address at all.
+        for address in [0, 1 << 63, 0xffff_8880_0000_0000, u64::MAX] {
+            assert_eq!(open(address), Err(Errno::FAULT), "{address:#x}");
+        }
+    });
+    assert_eq!(open(last), Ok(()));
+    // It is mapped no less, but nothing is there any more.
+    array.close().unwrap();
+    takes_nothing(|| assert_eq!(open(last), Err(Errno::FAULT)));
+}
+
 /// A queue and a marked buffer of one page that may be read and written.
 fn set_up() -> (Device, Queue, Buffer) {
     let device = open();
@@ -160,7 +315,7 @@ fn set_up() -> (Device, Queue, Buffer) {
 
 fn fill(buffer: &Buffer) -> Descriptor {
     Descriptor {
-        opcode: Opcode::FILL.0,
+        opcode: ring::Opcode::FILL.0,
         length: 64,
         destination_window: buffer.window(),
         operand: u64::MAX,
@@ -242,7 +397,7 @@ fn not_readable() {
     let (device, mut queue, buffer) = set_up();
     let source = device.create_buffer(PAGE, Rights::Write).unwrap();
     let descriptor = Descriptor {
-        opcode: Opcode::COPY.0,
+        opcode: ring::Opcode::COPY.0,
         source_window: source.window(),
         operand: 0,
         ..fill(&buffer)
