@@ -8,9 +8,11 @@
 
 mod crc32c;
 pub mod fork;
+pub mod parameter;
 mod pci;
 mod runner;
 mod suite;
+pub mod usage;
 
 pub use crc32c::crc32c;
 pub use pci::{PciFunction, Removed, Unbound};
