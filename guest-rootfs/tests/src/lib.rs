@@ -105,10 +105,12 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A number that is different in each run of the guest, for seeds.
+/// A seed: `ringbar.seed` on the kernel command line, else a number that is different each time.
 pub fn seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(1, |time| time.as_nanos() as u64)
+    parameter::number("ringbar.seed").unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(1, |time| time.as_nanos() as u64)
+    })
 }
 
 /// What `poll` shows for a file with completions to take.

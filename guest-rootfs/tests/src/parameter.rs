@@ -15,11 +15,18 @@ pub fn number(name: &str) -> Option<u64> {
     )
 }
 
-/// `ringbar.seed`, to repeat a run that failed; else a number that is different in each run.
-///
-/// Prints it, so that it can be given the next time.
+/// A big count: `full` if `ringbar.full=1` asks for it, as `make test` does; else `short`.
+pub fn count(full: u64, short: u64) -> u64 {
+    if number("ringbar.full") == Some(1) {
+        full
+    } else {
+        short
+    }
+}
+
+/// The seed of a test, printed, so that a run that failed can be repeated.
 pub fn seed() -> u64 {
-    let seed = number("ringbar.seed").unwrap_or_else(crate::seed);
+    let seed = crate::seed();
     println!("# seed {seed}; SEED={seed} repeats it");
     seed
 }

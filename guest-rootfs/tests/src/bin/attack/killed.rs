@@ -14,10 +14,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Processes that are killed.
-const KILLED: usize = 200;
+/// Processes that are killed, in full and when time is short.
+const KILLED: [u64; 2] = [200, 20];
 /// Of these, so many before the first look at what is used.
-const WARM_UP: usize = 20;
+const WARM_UP: u64 = 10;
 /// Bytes of a buffer: one descriptor on it takes the device a while.
 const SIZE: usize = 1 << 20;
 const ENTRIES: u32 = 8;
@@ -31,7 +31,8 @@ pub(crate) fn nothing_is_left_behind() {
     let owned =
         || std::fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is mounted");
     let (before_all, mut before) = (owned(), None);
-    for number in 0..KILLED {
+    let [full, short] = KILLED;
+    for number in 0..parameter::count(full, short) {
         if number == WARM_UP {
             before = Some(Usage::now());
         }
