@@ -4,10 +4,12 @@
 //! `Documentation/fault-injection`): the call says so, nothing is left behind, and works next time.
 
 use ringbar_client::{Device, Error, Memory, Part, Policy, Rights};
-use ringbar_spec::ring::{Descriptor, Opcode, Status};
-use ringbar_tests::{run_all, Case, PciFunction, Skip, NODE, PATIENCE};
+use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_tests::{nop, run_all, Case, PciFunction, Skip, NODE, PATIENCE};
+use rustix::event::{eventfd, EventfdFlags};
 use rustix::io::Errno;
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -24,6 +26,25 @@ fn main() -> ExitCode {
         case("open", || Device::open(NODE).map(drop)),
         case("info", || node()?.info().map(drop)),
         case("create_queue", || node()?.create_queue(256).map(drop)),
+        case("destroy_queue", || node()?.create_queue(4)?.close()),
+        case("reset_queue", || node()?.create_queue(4)?.reset()),
+        case("set_eventfd", || {
+            let queue = node()?.create_queue(4)?;
+            let event = eventfd(0, EventfdFlags::CLOEXEC);
+            let event = event.map_err(|errno| Error::Refused {
+                call: "eventfd",
+                errno,
+            })?;
+            queue.set_event_fd(Some(event.as_fd()))?;
+            queue.set_event_fd(None)
+        }),
+        case("execute", || {
+            let mut queue = node()?.create_kernel_queue(4)?;
+            let mut completions = [Completion::default(); 9];
+            let done = queue.execute(&[nop(1); 9], &mut completions, PATIENCE)?;
+            assert_eq!(done, 9);
+            Ok(())
+        }),
         case("create_buffer", || {
             node()?
                 .create_buffer(16 * PAGE, Rights::ReadWrite)

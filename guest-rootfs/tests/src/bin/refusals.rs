@@ -4,8 +4,8 @@
 
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::ring::{self, Descriptor, Status, MAX_ENTRIES};
-use ringbar_tests::{break_ring, carry_out, open, run, PATIENCE, SHORT};
+use ringbar_spec::ring::{self, Completion, Descriptor, Status, MAX_ENTRIES};
+use ringbar_tests::{break_ring, carry_out, nop, open, run, PATIENCE, SHORT};
 use ringbar_uapi::ioctl::{self, Object, OpenWindow, Wait, WindowPart};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
@@ -35,6 +35,14 @@ fn main() -> ExitCode {
         ("unknown_rights_are_refused", unknown_rights),
         ("number_of_parts_out_of_range_is_refused", bad_part_counts),
         ("parts_that_cannot_be_read_are_refused", unreadable_parts),
+        (
+            "arrays_that_cannot_be_read_or_written_are_refused",
+            unreachable_arrays,
+        ),
+        (
+            "flags_and_reserved_fields_of_calls_on_queues_must_be_0",
+            reserved_fields_of_queues,
+        ),
         ("unknown_opcode_completes_with_its_name", bad_opcode),
         (
             "window_that_is_not_open_completes_with_its_name",
@@ -162,7 +170,7 @@ fn unknown_ioctl() {
 #[expect(unsafe_code, reason = "no library offers calls with bad arguments")]
 fn call<const NUMBER: Opcode, T>(device: &Device, mut argument: T) -> Result<(), Errno> {
     // SAFETY: All calls with an argument may write no more than it. What an `OpenWindow` points to
-    // is only read.
+    // is only read; an `Execute` points to what is its case's, or to what no process has.
     let call = unsafe { Updater::<NUMBER, T>::new(&mut argument) };
     // SAFETY: As above.
     unsafe { rustix::ioctl::ioctl(&**device.file(), call) }
@@ -332,6 +340,93 @@ fn ends_with(queue: &mut Queue, buffer: &Buffer, descriptor: Descriptor, status:
         .read_bytes(0, PAGE)
         .iter()
         .all(|byte| *byte == UNTOUCHED));
+}
+
+fn unreachable_arrays() {
+    let device = open();
+    let mut queue = device.create_kernel_queue(4).unwrap();
+    let descriptors = [nop(1); 3];
+    let mut completions = [Completion::default(); 3];
+    let good = ioctl::Execute {
+        descriptors: descriptors.as_ptr().expose_provenance() as u64,
+        completions: completions.as_mut_ptr().expose_provenance() as u64,
+        queue: queue.number(),
+        count: 3,
+        timeout_ms: PATIENCE.as_millis() as u32,
+        reserved: 0,
+    };
+    let execute = |argument| call::<{ ioctl::EXECUTE as Opcode }, _>(&device, argument);
+    // The first page, and the kernel's.
+    for address in [0, 8, 1 << 63, u64::MAX - 63] {
+        let descriptors = ioctl::Execute {
+            descriptors: address,
+            ..good
+        };
+        assert_eq!(execute(descriptors), Err(Errno::FAULT), "{address:#x}");
+        let completions = ioctl::Execute {
+            completions: address,
+            ..good
+        };
+        assert_eq!(execute(completions), Err(Errno::FAULT), "{address:#x}");
+    }
+    static READ_ONLY: [Completion; 3] = [Completion {
+        tag: 0,
+        status: 0,
+        reserved: 0,
+        result: 0,
+    }; 3];
+    let completions = ioctl::Execute {
+        completions: READ_ONLY.as_ptr().expose_provenance() as u64,
+        ..good
+    };
+    assert_eq!(execute(completions), Err(Errno::FAULT), "read-only memory");
+    let reserved = ioctl::Execute {
+        reserved: 1,
+        ..good
+    };
+    assert_eq!(execute(reserved), Err(Errno::INVAL));
+    // What those have left in the rings is not given to the next.
+    let mut completions = [Completion::default(); 2];
+    let done = queue.execute(&[nop(7), nop(8)], &mut completions, PATIENCE);
+    assert_eq!(done.unwrap(), 2);
+    assert_eq!(completions.map(|completion| completion.tag), [7, 8]);
+}
+
+fn reserved_fields_of_queues() {
+    let device = open();
+    let queue = device.create_queue(4).unwrap();
+    let create = ioctl::CreateQueue {
+        entries: 4,
+        ..Default::default()
+    };
+    let flags = ioctl::CreateQueue {
+        flags: 1 << 1,
+        ..create
+    };
+    let reserved = ioctl::CreateQueue {
+        reserved: 1,
+        ..create
+    };
+    let wait = Wait {
+        queue: queue.number(),
+        reserved: 1,
+        ..Default::default()
+    };
+    takes_nothing(|| {
+        for create in [flags, reserved] {
+            let created = call::<{ ioctl::CREATE_QUEUE as Opcode }, _>(&device, create);
+            assert_eq!(created, Err(Errno::INVAL), "{create:?}");
+        }
+        refused(device.wait(&mut { wait }), Errno::INVAL);
+        let object = Object {
+            number: queue.number(),
+            reserved: 1,
+        };
+        let reset = call::<{ ioctl::RESET_QUEUE as Opcode }, _>(&device, object);
+        assert_eq!(reset, Err(Errno::INVAL));
+        let destroyed = call::<{ ioctl::DESTROY_QUEUE as Opcode }, _>(&device, object);
+        assert_eq!(destroyed, Err(Errno::INVAL));
+    });
 }
 
 fn bad_opcode() {
