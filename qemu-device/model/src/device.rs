@@ -5,7 +5,7 @@
 use crate::access::{decode, Direction, Target};
 use crate::admin::Outcome;
 use crate::operation::Bench;
-use crate::queue::{Queue, Turn};
+use crate::queue::{Queue, Tray, Turn};
 use crate::registers::{Entry, RegisterFile};
 use crate::schedule::Schedule;
 use crate::scratch::Scratch;
@@ -40,6 +40,7 @@ pub struct Device {
     pub(crate) windows: Windows,
     pub(crate) schedule: Schedule,
     scratch: Scratch,
+    tray: Tray,
 }
 
 impl Device {
@@ -67,6 +68,7 @@ impl Device {
             windows: Windows::new(),
             schedule: Schedule::default(),
             scratch: Scratch::new(),
+            tray: Tray::new(),
         })
     }
 
@@ -193,6 +195,7 @@ impl Device {
                         host,
                         windows: &self.windows,
                         scratch: &mut self.scratch,
+                        tray: &mut self.tray,
                     },
                     &mut self.registers,
                     &mut effects,

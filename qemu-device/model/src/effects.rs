@@ -54,7 +54,12 @@ impl Vectors {
 
     /// The vectors, lowest first.
     pub fn iter(self) -> impl Iterator<Item = u16> {
-        (0..MAX_VECTORS).filter(move |&vector| self.contains(vector))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let vector = left.trailing_zeros();
+            left &= left.checked_sub(1)?;
+            Some(vector as u16)
+        })
     }
 
     /// Adds a vector; one that cannot exist is left out.

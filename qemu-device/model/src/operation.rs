@@ -2,11 +2,13 @@
 
 //! Operations: a descriptor that was checked, and carrying it out in pieces.
 
+use crate::queue::Tray;
 use crate::scratch::{Filling, Scratch};
 use crate::window::{Window, Windows};
 use crate::{Host, Place, Unreachable};
 use crc32c::crc32c_append;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
+use std::num::NonZeroU16;
 
 /// Most bytes of a piece, and of a step.
 pub(crate) const PIECE: u64 = 64 << 10;
@@ -34,7 +36,7 @@ impl Budget {
     }
 
     /// Descriptors that the budget is good for.
-    pub(crate) fn units(&self) -> u32 {
+    pub(crate) const fn units(&self) -> u32 {
         self.units
     }
 
@@ -57,13 +59,21 @@ pub(crate) struct Bench<'a> {
     pub(crate) host: &'a dyn Host,
     pub(crate) windows: &'a Windows,
     pub(crate) scratch: &'a mut Scratch,
+    pub(crate) tray: &'a mut Tray,
 }
 
 /// A place in a window, by number, so that the window can be closed at any time.
 #[derive(Clone, Copy, Debug)]
 struct Spot {
-    window: u16,
+    window: NonZeroU16,
     offset: u64,
+}
+
+impl Spot {
+    fn new(window: u16, offset: u64) -> Result<Self, Status> {
+        let window = NonZeroU16::new(window).ok_or(Status::BAD_WINDOW)?;
+        Ok(Self { window, offset })
+    }
 }
 
 /// How a descriptor ended.
@@ -139,6 +149,8 @@ struct Piece {
 
 impl Operation {
     /// Checks a descriptor of a queue in `domain`. `None` if there is nothing to carry out.
+    // Inlined because the answer, passed through memory, is a good part of a short operation's time.
+    #[inline]
     pub(crate) fn new(
         descriptor: &Descriptor,
         domain: u32,
@@ -158,14 +170,20 @@ impl Operation {
             return Err(Status::BAD_LENGTH);
         }
         let length = u64::from(descriptor.length);
-        let source = work.reads().then_some(Spot {
-            window: descriptor.source_window,
-            offset: descriptor.source_offset,
-        });
-        let destination = work.writes().then_some(Spot {
-            window: descriptor.destination_window,
-            offset: descriptor.destination_offset,
-        });
+        let source = match work.reads() {
+            true => Some(Spot::new(
+                descriptor.source_window,
+                descriptor.source_offset,
+            )?),
+            false => None,
+        };
+        let destination = match work.writes() {
+            true => Some(Spot::new(
+                descriptor.destination_window,
+                descriptor.destination_offset,
+            )?),
+            false => None,
+        };
         check_windows(source, destination, length, domain, windows)?;
 
         let mut unused = 0;
@@ -204,7 +222,7 @@ impl Operation {
         [self.source, self.destination]
             .iter()
             .flatten()
-            .any(|spot| spot.window == window)
+            .any(|spot| spot.window.get() == window)
     }
 
     /// Breaks the operation off: it does nothing any more but end.
@@ -217,9 +235,6 @@ impl Operation {
         loop {
             if self.aborted {
                 return Some(Status::ABORTED.into());
-            }
-            if self.done == self.length {
-                return Some(self.complete());
             }
             if budget.is_spent() {
                 return None;
@@ -237,7 +252,12 @@ impl Operation {
             }
             budget.spend_piece(piece.length);
             match self.work_on(&piece, bench) {
-                Ok(None) => self.done = self.done.saturating_add(piece.length),
+                Ok(None) => {
+                    self.done = self.done.saturating_add(piece.length);
+                    if self.done == self.length {
+                        return Some(self.complete());
+                    }
+                }
                 Ok(ended) => return ended,
                 Err(Unreachable) => {
                     let status = if self.done == 0 {
