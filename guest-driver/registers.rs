@@ -19,7 +19,10 @@ use crate::{
             Words, //
         },
     },
-    resources::clear_master,
+    resources::{
+        clear_master,
+        give_up, //
+    },
 };
 use kernel::{
     device::Bound,
@@ -258,9 +261,9 @@ impl<'bound> Registers<'bound> {
         self.lost.store(true, Relaxed);
         dev_err!(
             self.pdev,
-            "the device does not answer and is given up: unbind it, and see to its server\n"
+            "the device does not answer: it is given up until it is taken out and put in again\n"
         );
-        clear_master(self.pdev);
+        give_up(self.pdev);
         EIO
     }
 }
