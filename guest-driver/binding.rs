@@ -6,7 +6,10 @@ use crate::{
     device::Device,
     shared::Shared, //
 };
-use kernel::sync::Arc;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 
 /// Keeps the gate open. Dropping it takes everything back that files have of the device.
 pub(crate) struct Binding<'bound> {
@@ -42,6 +45,11 @@ impl Drop for Binding<'_> {
                 Ok(()) => drop(objects),
                 Err(_) => objects.keep_for_good(self.device),
             }
+        }
+        // debugfs has told so, and goes with the device.
+        match self.device.kept().bytes() {
+            0 => {}
+            bytes => dev_warn!(self.device.pdev(), "{} bytes are kept for good\n", bytes),
         }
     }
 }

@@ -40,6 +40,11 @@ impl Kept {
         self.memory(memory);
     }
 
+    /// Bytes of all of them.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
     fn memory(&self, memory: Coherent<[u8]>) {
         self.bytes.fetch_add(memory.size() as u64, Relaxed);
         // Better lost than overwritten while somebody else has it.
@@ -50,6 +55,6 @@ impl Kept {
     pub(crate) fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "queues {}", self.queues.load(Relaxed))?;
         writeln!(f, "buffers {}", self.buffers.load(Relaxed))?;
-        writeln!(f, "bytes {}", self.bytes.load(Relaxed))
+        writeln!(f, "bytes {}", self.bytes())
     }
 }
