@@ -240,3 +240,40 @@ impl RegisterFile {
         effects
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ERROR: Entry = Entry {
+        code: ErrorCode::BAD_TAIL,
+        queue: 1,
+        value: 7,
+    };
+
+    /// No test of the device makes that many errors.
+    #[test]
+    fn number_of_errors_stays_at_its_largest_value() {
+        let mut registers = RegisterFile::new(2);
+        registers.error_count = u32::MAX - 1;
+
+        registers.log(ERROR, &mut Effects::default());
+        registers.log(Entry { value: 8, ..ERROR }, &mut Effects::default());
+
+        let count = registers.value(Register::ERROR_COUNT, 0, 0);
+        assert_eq!(count, u64::from(u32::MAX));
+        assert_eq!(registers.value(Register::ERROR_VALUE, 0, 0), 8);
+        assert_eq!(registers.value(Register::ERROR_LOG_VALUE, 15, 0), 8);
+    }
+
+    #[test]
+    fn errors_of_a_queue_stay_at_their_largest_value() {
+        let mut registers = RegisterFile::new(2);
+        registers.queue_errors[1] = u32::MAX;
+
+        registers.log(ERROR, &mut Effects::default());
+
+        let errors = registers.value(Register::QUEUE_ERRORS, 1, 0);
+        assert_eq!(errors, u64::from(u32::MAX));
+    }
+}
