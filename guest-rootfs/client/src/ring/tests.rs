@@ -302,6 +302,17 @@ impl Memory for Scribbled {
     fn kick(&self) {}
 }
 
+#[test]
+fn completion_posted_just_before_the_queue_stopped_is_taken() {
+    // Loads in turn, the last of the list first: tail, generation, state; tail and generation again.
+    let stopped = ErrorCode::BAD_TAIL.0.into();
+    let mut ring = Ring::new(Scribbled(RefCell::new(vec![7])), ENTRIES);
+    ring.push(&nop(1)).unwrap();
+    ring.submit();
+    ring.memory.0.replace(vec![7, 1, stopped, 7, 0]);
+    assert!(ring.pop().unwrap().is_some());
+}
+
 proptest! {
     #[test]
     fn memory_that_holds_anything_does_no_harm(
