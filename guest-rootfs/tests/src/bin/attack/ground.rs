@@ -123,7 +123,7 @@ impl Ground {
             open.sort_by_key(|range| range.start);
             let now = mapping.read_bytes(0, SIZE);
             let mut start = 0;
-            for range in open.into_iter().chain([SIZE..SIZE]) {
+            for range in open.into_iter().chain(std::iter::once(SIZE..SIZE)) {
                 let guard = start..range.start;
                 let changed = guard.clone().find(|&at| now[at] != before[at]);
                 assert_eq!(changed, None, "first byte of {guard:?} that has changed");
