@@ -8,7 +8,9 @@ const MODULE: &str = include_str!("../../ringbar_main.rs");
 /// Names and defaults of the parameters in the module's declaration, where each begins with a line
 /// `name: u32 {` and has a line `default: 1 << 2,`.
 fn declared() -> Vec<(String, u64)> {
-    let (_, parameters) = MODULE.split_once("params: {").expect("there are parameters");
+    let (_, parameters) = MODULE
+        .split_once("params: {")
+        .expect("there are parameters");
     let mut found = Vec::new();
     let mut name = None;
     for line in parameters.lines().map(str::trim) {
