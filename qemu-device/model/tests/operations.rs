@@ -395,7 +395,7 @@ fn crc32c_goes_on_from_its_operand() {
 fn bitwise_crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |checksum, byte| {
         (0..8).fold(checksum ^ u32::from(*byte), |checksum, _| {
-            checksum >> 1 ^ (checksum & 1) * 0x82f6_3b78
+            (checksum >> 1) ^ ((checksum & 1) * 0x82f6_3b78)
         })
     })
 }

@@ -12,8 +12,6 @@ use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DEVICE_MEMORY_S
 const QUEUES: u16 = 8;
 /// Polling time in microseconds: a kick costs about as much.
 const POLL_TIME: u32 = 50;
-/// Longest polling time in microseconds.
-const MAX_POLL_TIME: u32 = 1_000_000;
 /// Most vectors that MSI knows.
 const MSI_VECTORS: u16 = 32;
 
@@ -35,8 +33,7 @@ pub struct Options {
     pub queues: u16,
 
     /// How long the queues are polled after the last work before they sleep; 0 for not at all
-    #[arg(long, value_name = "MICROSECONDS", default_value_t = POLL_TIME,
-          value_parser = clap::value_parser!(u32).range(..=MAX_POLL_TIME as i64))]
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = POLL_TIME)]
     pub poll_time: u32,
 
     /// Device memory: a power of two, K, M and G may follow the number
