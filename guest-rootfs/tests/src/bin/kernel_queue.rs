@@ -9,6 +9,7 @@ use ringbar_tests::{copy, nop, open, pattern_bytes, run, seed, PATIENCE};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 use std::process::ExitCode;
+use std::time::Duration;
 
 const PAGE: usize = 4096;
 const ENTRIES: u32 = 8;
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
         ("queue_of_another_file_is_refused", foreign_queue_is_refused),
         ("queue_works_after_a_reset", works_after_a_reset),
         (
+            "batch_after_one_that_timed_out_has_its_own_completions",
+            leftovers_are_dropped,
+        ),
+        (
             "batches_of_several_queues_run_side_by_side",
             several_queues_run,
         ),
@@ -48,6 +53,32 @@ fn large_batch_completes() {
         assert_eq!(done, batch.len());
         let tags = completions.iter().map(|completion| completion.tag);
         assert!(tags.eq(0..count), "batch of {count}");
+    }
+}
+
+fn leftovers_are_dropped() {
+    let device = open();
+    let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
+    let buffers = [Rights::Read, Rights::Write].map(|rights| device.create_buffer(1 << 20, rights));
+    let [source, target] = buffers.map(Result::unwrap);
+    let late = Descriptor {
+        tag: u32::MAX,
+        ..copy(&source, &target, 1 << 20)
+    };
+    for round in 0..10 {
+        let mut completions = [Completion::default(); ENTRIES as usize];
+        let first = queue.execute(&[late; ENTRIES as usize], &mut completions, Duration::ZERO);
+        // A fast device may have been in time.
+        if let Err(error) = first {
+            assert_eq!(error.errno(), Some(Errno::TIMEDOUT));
+        }
+        let batch = [nop(round), nop(round + 1)];
+        let mut completions = [Completion::default(); 2];
+        assert_eq!(
+            queue.execute(&batch, &mut completions, PATIENCE).unwrap(),
+            2
+        );
+        assert_eq!(completions.map(|done| done.tag), [round, round + 1]);
     }
 }
 
