@@ -35,7 +35,8 @@ use kernel::{
     time::Jiffies, //
 };
 
-/// How often poll arms anew while completions come in: then there are some to take.
+/// How often poll arms anew while completions come in. After that the watchdog wakes pollers: there
+/// are some to take, but those of `epoll` that ask only once must hear of the next ones too.
 const ARMINGS: usize = 16;
 
 /// The waiters of one queue. Interrupt handlers and the watchdog find it in
@@ -65,6 +66,8 @@ struct State {
     busy: bool,
     /// A poller may wait: it was told that nothing is there.
     polled: bool,
+    /// Completions came in faster than poll could arm for them.
+    outrun: bool,
 }
 
 /// How a queue is, as its waiters see it.
@@ -94,6 +97,7 @@ impl Waiters {
                     asleep: 0,
                     busy: false,
                     polled: false,
+                    outrun: false,
                 }),
                 wake <- new_condvar!(),
             }),
@@ -160,10 +164,15 @@ impl Waiters {
         true
     }
 
-    /// Wakes who waits if the device was reset or is lost, of which no interrupt tells. Says whether
-    /// that is news.
+    /// Wakes who waits if the device was reset or is lost, or completions came that poll could not
+    /// arm for: no interrupt tells of these. Says whether that is news.
     pub(crate) fn look_after(&self, device: &Device<'_>) -> bool {
         let mut state = self.state.lock();
+        if core::mem::take(&mut state.outrun) {
+            let announced = state.announced;
+            self.tell(&mut state, announced);
+            return true;
+        }
         match state.life {
             Life::Runs(generation) if !device.registers().is_current(generation) => {
                 let (tail, known) = state.announced;
@@ -322,11 +331,13 @@ impl Waiters {
             Life::Stopped | Life::Gone => return Ok(bindings::POLLERR),
         };
         let mut tail = words.load(Word::CompletionTail);
+        state.outrun = true;
         for _ in 0..ARMINGS {
             let armed = tail;
             state.armed = armed;
             tail = wake::arm(&words, wake::Waiter::Driver, armed);
             if tail == armed {
+                state.outrun = false;
                 break;
             }
         }
