@@ -197,6 +197,9 @@ fn completions_before_the_one_that_cannot_be_written_are_announced() {
 fn completions_of_a_step_go_round_the_end_of_the_ring() {
     let mut driver = driver();
     let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    // The ring is 64 bytes, with memory that can be written behind it.
+    let address = ring.setup.completion_ring;
+    driver.host.map(address, vec![0; 128], true);
     (0..3).for_each(|tag| ring.push(&driver, &nop(tag)));
     ring.kick(&mut driver);
     driver.run();
@@ -207,6 +210,7 @@ fn completions_of_a_step_go_round_the_end_of_the_ring() {
     driver.run();
 
     assert_eq!(ring.take_tags(&driver), [3, 4, 5, 6]);
+    assert_eq!(driver.host.peek(Place::Guest(address + 64), 64), [0; 64]);
 }
 
 #[test]

@@ -405,6 +405,17 @@ fn bus_mastering_off_freezes_what_is_awake() {
 }
 
 #[test]
+fn no_queue_goes_to_sleep_while_bus_mastering_is_off() {
+    let mut driver = driver();
+    let ring = start_awake(&mut driver, 0);
+    driver.set_bus_master(false);
+
+    driver.sleep();
+
+    assert!(!sleeps(&driver, &ring));
+}
+
+#[test]
 fn polling_goes_on_when_bus_mastering_is_on_again() {
     let mut driver = driver();
     let mut ring = start_awake(&mut driver, 0);
