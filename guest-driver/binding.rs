@@ -35,9 +35,11 @@ impl Drop for Binding<'_> {
     /// From here on calls give ENODEV, waiters wake, and touching a mapping gives SIGBUS. Memory is
     /// freed last, when neither a process nor the device can reach it.
     fn drop(&mut self) {
+        // First: a file that is released from here on finds the gate closed, leaves what it owns,
+        // and stays until that was taken. The device may still write it.
+        let files = self.shared.files.lock();
         self.shared.gate.close();
         self.shared.dismiss();
-        let files = self.shared.files.lock();
         files.iter().for_each(|file| file.mappings.revoke());
         let quiet = self.device.registers().quiesce();
         for objects in files.iter().map(|file| file.take_objects()) {
