@@ -62,8 +62,8 @@ run() {
 # configuration NAME INTERRUPTS IOMMU: the next one runs, also after one has failed.
 failed=()
 configuration() {
-	# Two devices, so that programs can lose one of them and see that the other does not notice.
-	INTERRUPTS=$2 IOMMU=$3 DEVICES=${DEVICES:-2} run "$1" "$checkout/build/report/$1" || failed+=("$1")
+	# More than one device, so that programs can lose some of them.
+	INTERRUPTS=$2 IOMMU=$3 DEVICES=${DEVICES:-4} run "$1" "$checkout/build/report/$1" || failed+=("$1")
 }
 
 # The two kernels together pair each kind of interrupt with and without an IOMMU.

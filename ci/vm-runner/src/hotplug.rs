@@ -171,7 +171,11 @@ impl<'a> Hotplug<'a> {
                             actions.extend(device.slot.server_started(started));
                         }
                         Action::EndServer => device.stop(),
-                        Action::KillServer => device.signal(Process::kill),
+                        Action::KillServer => {
+                            let killed = device.server.as_mut().map_or(Ok(()), Process::kill);
+                            let killed = killed.map_err(|error| error.to_string());
+                            actions.extend(device.slot.server_killed(killed));
+                        }
                         Action::StopServer => device.signal(Process::pause),
                         Action::ContinueServer => device.signal(Process::go_on),
                     }

@@ -12,6 +12,7 @@
 //! outside its temporary folder and the report folder.
 
 mod command;
+mod connections;
 mod console;
 mod death_signal;
 mod descendants;

@@ -32,7 +32,7 @@ pub(crate) enum Action {
     StartServer,
     /// The server is needed no longer.
     EndServer,
-    /// Kill the server and say by [`Slot::server_ended`] when it has ended.
+    /// Kill the server and say by [`Slot::server_killed`] whether that is possible.
     KillServer,
     /// Stop the server and say by [`Slot::server_stopped`] when it has.
     StopServer,
@@ -138,8 +138,7 @@ impl Slot {
             return self.refuse(ABSENT);
         }
         if self.server == Server::Stopped {
-            return self
-                .refuse("QEMU would wait for its stopped server; continue or kill it first");
+            return self.refuse("QEMU would wait for its server; let that go on first");
         }
         self.content = Content::Leaving;
         self.tell("device_del", &json!({ "id": self.name }))
@@ -160,8 +159,18 @@ impl Slot {
         if self.server == Server::Killed {
             return self.refuse("its server was killed before");
         }
-        self.server = Server::Killed;
         vec![Action::KillServer]
+    }
+
+    /// The server was killed, or could not be.
+    pub(crate) fn server_killed(&mut self, killed: Result<(), String>) -> Vec<Action> {
+        match killed {
+            Ok(()) => {
+                self.server = Server::Killed;
+                Vec::new()
+            }
+            Err(reason) => self.refuse(&format!("the server cannot be killed: {reason}")),
+        }
     }
 
     fn stop(&mut self) -> Vec<Action> {
@@ -504,6 +513,7 @@ mod tests {
         let (mut slot, now) = slot(Interrupts::Msix);
 
         let asked = slot.request(Request::ServerKill, now);
+        slot.server_killed(Ok(()));
         let may_end = slot.server_may_end(KILLED);
         let ended = slot.server_ended();
 
@@ -514,9 +524,21 @@ mod tests {
     }
 
     #[test]
+    fn server_that_cannot_be_killed_is_as_before() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+        slot.request(Request::ServerKill, now);
+
+        assert_refused(&slot.server_killed(Err("no right".into())), "no right");
+
+        assert!(!slot.server_may_end(KILLED));
+        assert_eq!(slot.request(Request::ServerKill, now), [Action::KillServer]);
+    }
+
+    #[test]
     fn device_whose_server_was_killed_leaves_and_comes_back_with_an_untouched_one() {
         let (mut slot, now) = slot(Interrupts::Msi);
         slot.request(Request::ServerKill, now);
+        slot.server_killed(Ok(()));
         slot.server_ended();
 
         let asked = slot.request(Request::DeviceDel, now);
@@ -571,6 +593,7 @@ mod tests {
         slot.server_stopped();
 
         assert_eq!(slot.request(Request::ServerKill, now), [Action::KillServer]);
+        slot.server_killed(Ok(()));
         assert_eq!(slot.server_ended(), answered("ok"));
     }
 
@@ -580,7 +603,7 @@ mod tests {
         slot.request(Request::ServerStop, now);
         slot.server_stopped();
 
-        assert_refused(&slot.request(Request::DeviceDel, now), "continue or kill");
+        assert_refused(&slot.request(Request::DeviceDel, now), "go on first");
     }
 
     #[test]
@@ -589,6 +612,7 @@ mod tests {
 
         assert_refused(&slot.request(Request::ServerCont, now), "not stopped");
         slot.request(Request::ServerKill, now);
+        slot.server_killed(Ok(()));
         slot.server_ended();
         assert_refused(&slot.request(Request::ServerKill, now), "killed before");
         assert_refused(&slot.request(Request::ServerStop, now), "does not run");

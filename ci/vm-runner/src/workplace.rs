@@ -20,6 +20,8 @@ const LOGS: &[&str] = &[
     "results.ktap",
     "server.log",
     "server1.log",
+    "server2.log",
+    "server3.log",
     "qemu.log",
     "qemu-command.txt",
 ];
