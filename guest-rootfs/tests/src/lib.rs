@@ -8,6 +8,7 @@
 
 mod crc32c;
 pub mod fork;
+mod hammer;
 pub mod parameter;
 mod pci;
 mod runner;
@@ -15,6 +16,7 @@ mod suite;
 pub mod usage;
 
 pub use crc32c::crc32c;
+pub use hammer::{hammer, Hammer, LongCopies};
 pub use pci::{PciFunction, Removed, Unbound};
 pub use runner::Runner;
 pub use suite::{run, run_all, Case, SimpleCase, Skip};
@@ -30,6 +32,15 @@ use std::time::{Duration, Instant};
 
 /// Node of the device under test.
 pub const NODE: &str = "/dev/ringbar0";
+
+/// Node of a device; 0 is the one under test.
+pub fn node(device: u32) -> String {
+    format!("/dev/ringbar{device}")
+}
+
+/// Longest time until all notice that nobody serves a device. An access may take 5 s until QEMU gives
+/// up, in which the whole machine stands still.
+pub const LOSS: Duration = Duration::from_secs(60);
 
 /// Longest time that any operation of a test may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -98,9 +109,18 @@ pub fn break_ring(queue: &Queue) {
 /// Waits until something holds, but not for ever.
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+    within(what, PATIENCE, || holds().then_some(()));
+}
+
+/// Waits until there is something, but not longer than `limit`.
+#[track_caller]
+pub fn within<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
