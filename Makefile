@@ -59,6 +59,7 @@ distclean: ## remove build/ and ringbar's cache
 #? TESTS=all       guest programs to run: registers,dma
 #? INTERRUPTS=msix msix or msi
 #? IOMMU=0         1 for a virtual IOMMU
+#? TRACE=0         1: record each access to the device from probe on; boot: from power-on
 #? TIMEOUT=120     seconds until a run counts as hung; 900 with KERNEL=debug
 #? CYCLES=0        how often the device goes in removal_cycles; make test: 100 in stock-msix, else 10
 #? SERVER_ARGS=    further options for ringbar-server

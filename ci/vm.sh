@@ -3,7 +3,7 @@
 # Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
 # kernel, `sabotage NAME INITRAMFS` with another module.
 #
-# KERNEL, ACCEL, INTERRUPTS, IOMMU (0 or 1), TESTS, TIMEOUT, CYCLES and SERVER_ARGS are explained by `make help`.
+# KERNEL, ACCEL, INTERRUPTS, IOMMU (0 or 1), TRACE, TESTS, TIMEOUT, CYCLES and SERVER_ARGS are explained by `make help`.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -41,6 +41,12 @@ vm() {
 	*) die "IOMMU=$IOMMU: say 0 or 1" ;;
 	esac
 	args+=(--append "${words[*]} ringbar.cycles=${CYCLES:-0}")
+	case ${TRACE:-0} in
+	0) ;;
+	1) args+=(--plugin "$checkout/build/cargo/release/libringbar_plugin.so") ;;
+	boot) args+=(--plugin "$checkout/build/cargo/release/libringbar_plugin.so" --plugin-arg=from=boot) ;;
+	*) die "TRACE=$TRACE: say 0, 1 or boot" ;;
+	esac
 	for word in ${SERVER_ARGS:-}; do args+=("--server-arg=$word"); done
 	"$checkout/build/cargo/release/ringbar-vm-runner" "$command" "${args[@]}" "$@"
 }
@@ -48,7 +54,7 @@ vm() {
 # run NAME REPORT [HINT]: TESTS and TIMEOUT only make sense here.
 run() {
 	local variable hint="make run" args=(--timeout "${TIMEOUT:-$usual_timeout}")
-	for variable in KERNEL ACCEL INTERRUPTS IOMMU TESTS TIMEOUT CYCLES SERVER_ARGS; do
+	for variable in KERNEL ACCEL INTERRUPTS IOMMU TRACE TESTS TIMEOUT CYCLES SERVER_ARGS; do
 		if [[ -n ${!variable:-} && ${!variable} != stock ]]; then hint+=" $variable=${!variable@Q}"; fi
 	done
 	if [[ -n ${TESTS:-} ]]; then args+=(--tests "$TESTS"); fi

@@ -21,6 +21,7 @@ const LOGS: &[&str] = &[
     "server.log",
     "qemu.log",
     "qemu-command.txt",
+    "accesses.jsonl",
 ];
 
 /// A folder for one run, which goes with it.
