@@ -13,6 +13,8 @@ help: ## this text
 #: Every day
 run: build ## boot, run the guest programs, show what happened
 	@ci/vm.sh run
+trace: build ## run, and record each access to the device and what the device did
+	@TRACE=1 ci/vm.sh run
 test: fmt build lint test-host module-lint test-vm ## everything that must hold
 shell: build ## boot to a shell in the guest; Ctrl-A X ends it
 	@ci/vm.sh shell

@@ -58,7 +58,18 @@ run() {
 		if [[ -n ${!variable:-} && ${!variable} != stock ]]; then hint+=" $variable=${!variable@Q}"; fi
 	done
 	if [[ -n ${TESTS:-} ]]; then args+=(--tests "$TESTS"); fi
-	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$hint}" "${args[@]}"
+	local status=0
+	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$hint}" "${args[@]}" || status=$?
+	report "$1" "$2" || status=1
+	return "$status"
+}
+
+# report NAME REPORT: draws what the run left, and holds it to what tests claim. A run that was interrupted may
+# have left nothing.
+report() {
+	[[ -e $2/results.json ]] || return 0
+	"$checkout/build/cargo/release/ringbar-report" --logs "$2/logs/$1" --results "$2/results.json" \
+		--module "$checkout/build/module$kernel_suffix/ringbar.ko" --programs "$checkout/build/guest/programs" --out "$2"
 }
 
 # configuration NAME INTERRUPTS IOMMU: the next one runs, also after one has failed.

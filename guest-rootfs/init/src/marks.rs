@@ -16,17 +16,24 @@ const CODE: &[&str] = &[".text", ".init.text", ".exit.text"];
 /// Says where the device is, and that accesses count from now on.
 pub(crate) fn before_driver() {
     let ids = (id(ids::VENDOR_ID), id(ids::DEVICE_ID));
-    for device in fs::read_dir(DEVICES).into_iter().flatten().flatten() {
-        let read = |file| fs::read_to_string(device.path().join(file)).unwrap_or_default();
-        if (read("vendor").trim_end(), read("device").trim_end()) == (&ids.0, &ids.1) {
-            bars(&read("resource")).iter().for_each(say);
-        }
+    let devices = fs::read_dir(DEVICES).into_iter().flatten().flatten();
+    let ours = devices.map(|device| device.path()).filter(|device| {
+        let read = |file| fs::read_to_string(device.join(file)).unwrap_or_default();
+        (read("vendor").trim_end(), read("device").trim_end()) == (&ids.0, &ids.1)
+    });
+    // The plugin watches one: the one that is first on the bus.
+    if let Some(device) = ours.min() {
+        let resource = fs::read_to_string(device.join("resource")).unwrap_or_default();
+        bars(&resource).iter().for_each(say);
     }
     say(&Mark::Arm);
+    let phase = "probe".to_owned();
+    say(&Mark::Enter { phase });
 }
 
 /// Says where the driver is.
 pub(crate) fn after_driver() {
+    say(&Mark::Leave);
     for name in CODE {
         let address = fs::read_to_string(format!("{SECTIONS}/{name}"));
         if let Some(address) = address.ok().and_then(|text| hex(text.trim())) {

@@ -88,14 +88,17 @@ pub fn run_all(cases: Vec<Case>) -> ExitCode {
     }
 }
 
-/// This program, and where its code is: in the first of its mappings.
+/// This program, and where its file is mapped.
 fn program() -> Mark {
     let file = std::env::current_exe().unwrap_or_default();
     let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let path = file.to_string_lossy();
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let first = maps.split('-').next().unwrap_or_default();
+    let first = maps.lines().find(|line| line.ends_with(&*path));
+    let address = first.and_then(|line| line.split('-').next());
+    let address = address.and_then(|digits| u64::from_str_radix(digits, 16).ok());
     Mark::Program {
         name: name.into_owned(),
-        address: u64::from_str_radix(first, 16).unwrap_or_default(),
+        address: address.unwrap_or_default(),
     }
 }

@@ -45,9 +45,16 @@ pub enum Mark {
         /// Whether it passed; a skipped one did.
         passed: bool,
     },
-    /// What a case says of the accesses it makes, for those who hold it to that.
+    /// The driver begins to do something that its README lists.
+    Enter {
+        /// `probe` or `remove`.
+        phase: String,
+    },
+    /// It has done that.
+    Leave,
+    /// What a case says of the accesses it made, for those who hold it to that.
     Claim {
-        /// In the words that `ci/README.md` lists.
+        /// In the words that `ci/report/README.md` lists.
         text: String,
     },
 }
@@ -67,6 +74,8 @@ impl fmt::Display for Mark {
             Self::Begin { case } => write!(f, "begin {case}"),
             Self::End { passed: true } => f.write_str("end passed"),
             Self::End { passed: false } => f.write_str("end failed"),
+            Self::Enter { phase } => write!(f, "enter {phase}"),
+            Self::Leave => f.write_str("leave"),
             Self::Claim { text } => write!(f, "claim {text}"),
         }
     }
@@ -128,6 +137,10 @@ fn parse(text: &str) -> Option<Mark> {
             "failed" => Some(Mark::End { passed: false }),
             _ => None,
         },
+        "enter" => Some(Mark::Enter {
+            phase: rest.to_owned(),
+        }),
+        "leave" if rest.is_empty() => Some(Mark::Leave),
         "claim" => Some(Mark::Claim {
             text: rest.to_owned(),
         }),
@@ -167,8 +180,12 @@ mod tests {
             },
             Mark::End { passed: true },
             Mark::End { passed: false },
+            Mark::Enter {
+                phase: "probe".into(),
+            },
+            Mark::Leave,
             Mark::Claim {
-                text: "exactly read IDENT 4 0x1".into(),
+                text: "access read 0x0 4 0x1".into(),
             },
         ];
 
