@@ -10,8 +10,8 @@ use std::rc::Rc;
 use addr2line::Context;
 use gimli::{EndianRcSlice, RunTimeEndian};
 use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionIndex};
+use ringbar_marks::Mark;
 use ringbar_trace::record::{Access, Hex, Record};
-use ringbar_trace::Mark;
 use serde::Serialize;
 
 use crate::error::Error;

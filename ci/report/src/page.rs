@@ -277,7 +277,7 @@ fn case_lines(case: &Case, moments: &[&Moment]) -> Markup {
                 @for moment in shown {
                     tr {
                         td.n { (micro(moment.time().saturating_sub(case.begin))) }
-                        td { (moment.lane()) }
+                        td.w { (moment.lane()) }
                         td class=(who_class(&moment.site.owner)) { (moment.site.owner) }
                         td.c { (moment.words()) @if is_shared(moment) { span.soft { " (memory)" } } }
                         td.c { (moment.site.function) }

@@ -5,8 +5,8 @@
 use std::fs;
 use std::path::Path;
 
+use ringbar_marks::Mark;
 use ringbar_trace::record::{Access, Event, Record, Sum};
-use ringbar_trace::Mark;
 use serde::Serialize;
 
 use crate::error::Error;
@@ -40,7 +40,7 @@ pub(crate) fn read(logs: &Path) -> Result<Vec<Record>, Error> {
 /// A run that was recorded.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
-    /// Whether the plugin wrote its first and its last line.
+    /// Whether the plugin wrote its first and its last line; events have neither.
     pub(crate) whole: bool,
     /// When all code began to be watched.
     pub(crate) armed: Option<u64>,

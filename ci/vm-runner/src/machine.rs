@@ -62,7 +62,7 @@ pub(crate) struct HotplugPorts {
     pub(crate) requests: PathBuf,
 }
 
-/// A machine with the device behind a PCIe root port.
+/// A machine with its devices, each behind a PCIe root port.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) acceleration: Acceleration,
@@ -78,11 +78,11 @@ pub(crate) struct Machine {
     pub(crate) console: Console,
     /// Where the second serial port leads, with the results.
     pub(crate) results: PathBuf,
-    /// Where the device server listens.
-    pub(crate) socket: PathBuf,
+    /// Where the servers listen, one for each device.
+    pub(crate) sockets: Vec<PathBuf>,
     /// The TCG plugin's argument, if there is one.
     pub(crate) plugin: Option<OsString>,
-    /// Lines to change the device while the guest runs, if somebody serves them.
+    /// Lines to change the devices while the guest runs, if somebody serves them.
     pub(crate) hotplug: Option<HotplugPorts>,
 }
 
@@ -109,10 +109,11 @@ impl Machine {
                 ["-device", "intel-iommu,caching-mode=on,intremap=on"],
             );
         }
-        // Fixed addresses: the device is 0000:01:00.0, whatever else is added.
-        let port = "pcie-root-port,id=port0,bus=pcie.0,addr=0x4,chassis=1,slot=1";
-        let device = device(&self.socket).to_string();
-        add(&mut line, ["-device", port, "-device", &device]);
+        for (number, socket) in (0..).zip(&self.sockets) {
+            let port = root_port(number);
+            let device = device(number, socket).to_string();
+            add(&mut line, ["-device", &port, "-device", &device]);
+        }
         self.serial_ports(&mut line);
         if let Some(plugin) = &self.plugin {
             line.extend(["-plugin".into(), plugin.clone()]);
@@ -182,12 +183,21 @@ pub(crate) fn plugin(file: &Path, out: &Path, arguments: &[String]) -> OsString 
     value
 }
 
-/// The device, on the command line and for QEMU's `device_add`.
-pub(crate) fn device(socket: &Path) -> Value {
+/// The port of a device. Its address is fixed, whatever else is added: the devices are 0000:01:00.0,
+/// 0000:02:00.0, and the driver finds them in this order.
+fn root_port(number: u32) -> String {
+    let (address, slot) = (number.saturating_add(4), number.saturating_add(1));
+    format!(
+        "pcie-root-port,id=port{number},bus=pcie.0,addr={address:#x},chassis={slot},slot={slot}"
+    )
+}
+
+/// A device, on the command line and for QEMU's `device_add`.
+pub(crate) fn device(number: u32, socket: &Path) -> Value {
     json!({
         "driver": "vfio-user-pci",
-        "id": slot::DEVICE,
-        "bus": "port0",
+        "id": slot::name(number),
+        "bus": format!("port{number}"),
         "addr": "0x0",
         "socket": { "type": "unix", "path": socket.to_string_lossy() },
     })
@@ -271,7 +281,7 @@ mod tests {
             append: String::new(),
             console: Console::File("/t/console.log".into()),
             results: "/t/results.ktap".into(),
-            socket: "/t/device.sock".into(),
+            sockets: vec!["/t/device0.sock".into()],
             plugin: None,
             hotplug: None,
         }
@@ -289,7 +299,7 @@ mod tests {
             -machine memory-backend=memory -m 512M -smp 2 \
             -device pcie-root-port,id=port0,bus=pcie.0,addr=0x4,chassis=1,slot=1 \
             -device '{\"addr\":\"0x0\",\"bus\":\"port0\",\"driver\":\"vfio-user-pci\",\
-            \"id\":\"ringbar0\",\"socket\":{\"path\":\"/t/device.sock\",\"type\":\"unix\"}}' \
+            \"id\":\"ringbar0\",\"socket\":{\"path\":\"/t/device0.sock\",\"type\":\"unix\"}}' \
             -chardev file,id=console,path=/t/console.log -serial chardev:console \
             -chardev file,id=results,path=/t/results.ktap -serial chardev:results \
             -kernel /k/vmlinuz -initrd /k/initrd \
@@ -310,6 +320,20 @@ mod tests {
         assert!(line.find("intel-iommu,caching-mode=on") < line.find("pcie-root-port"));
         assert!(line.contains("kernel-irqchip=split"));
         assert!(machine.kernel_command_line().ends_with("intel_iommu=on"));
+    }
+
+    #[test]
+    fn second_device_has_a_port_and_a_server_of_its_own() {
+        let machine = Machine {
+            sockets: vec!["/t/device0.sock".into(), "/t/device1.sock".into()],
+            ..machine()
+        };
+
+        let line = text(&machine);
+
+        assert!(line.contains("id=port1,bus=pcie.0,addr=0x5,chassis=2,slot=2"));
+        assert!(line.contains("\"bus\":\"port1\",\"driver\":\"vfio-user-pci\",\"id\":\"ringbar1\""));
+        assert!(line.contains("/t/device1.sock"));
     }
 
     #[test]

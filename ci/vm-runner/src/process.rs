@@ -132,6 +132,8 @@ impl Process {
     /// Asks it to end, and does not only ask if it does not within `grace`.
     pub(crate) fn stop(&mut self, grace: Duration) {
         self.signal(Signal::TERM);
+        // One that is stopped would not hear it.
+        self.signal(Signal::CONT);
         let deadline = Instant::now() + grace;
         while self.end().is_none() && Instant::now() < deadline {
             sleep(STEP);
@@ -141,6 +143,28 @@ impl Process {
             self.end.get_or_insert(End::from(status));
             self.gone = true;
         }
+    }
+
+    /// Kills it.
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Stops it: it does nothing until it is told to go on.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Whether it is stopped.
+    pub(crate) fn is_paused(&self) -> bool {
+        let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = self.pid().map(|pid| waitid(WaitId::Pid(pid), look));
+        matches!(status, Some(Ok(Some(status))) if status.stopped())
     }
 
     /// Sends a signal to the process and its group.

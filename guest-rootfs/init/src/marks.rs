@@ -2,8 +2,8 @@
 
 //! What the plugin, if there is one, is told about device and driver.
 
+use ringbar_marks::{say, Mark};
 use ringbar_spec::ids;
-use ringbar_trace::{say, Mark};
 use std::fs;
 
 /// What PCI sysfs has of the device.

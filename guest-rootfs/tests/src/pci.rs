@@ -54,6 +54,12 @@ impl PciFunction {
         modes.all(|mode| mode.expect("sysfs can be read").trim() == "msi")
     }
 
+    /// Resets the function: it can do so by itself (FLR), and the kernel is not to choose another way.
+    pub fn reset(&self) {
+        fs::write(self.folder.join("reset_method"), "flr").expect("the function has FLR");
+        fs::write(self.folder.join("reset"), "1").expect("the function is reset");
+    }
+
     /// Takes the device out of the kernel's list, until the value that this gives is dropped.
     pub fn remove(&self) -> Removed<'_> {
         fs::write(self.folder.join("remove"), "1").expect("the kernel forgets the device");

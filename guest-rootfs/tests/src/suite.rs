@@ -2,7 +2,7 @@
 
 //! Runs the cases of a program and prints KTAP, version 1 (Linux `Documentation/dev-tools/ktap`).
 
-use ringbar_trace::{say, Mark};
+use ringbar_marks::{say, Mark};
 use std::borrow::Cow;
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};

@@ -2,6 +2,8 @@
 
 //! What the model needs from the process it lives in.
 
+use ringbar_spec::ring::{Completion, Descriptor};
+
 /// A DMA address, as the guest's driver gave it.
 pub type DmaAddress = u64;
 
@@ -25,12 +27,33 @@ pub trait Host {
     fn copy(&self, from: Place, to: Place, length: usize) -> Result<(), Unreachable>;
 
     /// Loads a shared word of BAR 0 that the driver side writes; `offset` counts from the BAR's
-    /// start. Everything that the driver side wrote before the word is seen by later reads.
+    /// start. Everything that the driver side wrote before the word is seen by later reads
+    /// (acquire).
     fn load(&self, offset: usize) -> u32;
 
     /// Stores a shared word of BAR 0 that the device side writes. Everything written before it is
-    /// seen by whoever sees the word.
+    /// seen by whoever sees the word (release).
     fn store(&self, offset: usize, value: u32);
+
+    /// Orders everything before against everything after: `fence(SeqCst)`.
+    fn fence(&self);
+
+    /// Whether somebody wants [`note`](Self::note)s. Asked once in a step.
+    fn is_watched(&self) -> bool {
+        false
+    }
+
+    /// Hears what the device does. That is for people who watch, and has no effect on the device.
+    fn note(&self, _note: Note<'_>) {}
+}
+
+/// What the device does.
+#[derive(Clone, Copy, Debug)]
+pub enum Note<'a> {
+    /// It begins to carry out a descriptor of a queue, which it has copied.
+    Begins(u16, &'a Descriptor),
+    /// It has carried one out; this will be its completion.
+    Ends(u16, &'a Completion),
 }
 
 /// Where bytes are.

@@ -27,7 +27,7 @@ use qemu_plugin_sys::{
     qemu_plugin_register_vcpu_insn_exec_cb, qemu_plugin_register_vcpu_mem_cb, qemu_plugin_tb,
     qemu_plugin_tb_get_insn, qemu_plugin_tb_n_insns, GArray, GByteArray,
 };
-use ringbar_trace::INSTRUCTION;
+use ringbar_marks::INSTRUCTION;
 
 use crate::config::PortInstruction;
 use crate::map::Seen;

@@ -7,9 +7,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ringbar_marks::Mark;
 use ringbar_trace::place::{Place, Space};
 use ringbar_trace::record::{Access, Hex, Record, Sum, FORMAT};
-use ringbar_trace::Mark;
 
 use crate::clock;
 use crate::config::{PortInstruction, Ports};
@@ -18,7 +18,7 @@ use crate::options::Options;
 
 /// Accesses of one instruction to one place in memory that are written before the rest is summed up.
 /// Polling would fill the disk otherwise. Trapped ones are slow enough to be written, all of them.
-const WRITTEN: u64 = 10_000;
+const WRITTEN: u64 = 500;
 
 /// The instruction of an access, and who seems to have called it.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
 use vfio_bindings::bindings::vfio::{
     vfio_region_info, vfio_region_sparse_mmap_area, VFIO_DMA_UNMAP_FLAG_ALL, VFIO_IRQ_INFO_EVENTFD,
@@ -22,8 +23,9 @@ use crate::regions::Region;
 use crate::state::State;
 use crate::worker::Worker;
 
-/// Serves the device to the first client that connects, until it is gone.
-pub fn serve(listener: UnixListener, state: State) -> Result<(), Error> {
+/// Serves the device to the first client that connects, until it is gone. After its last work the
+/// device polls for `poll_time` before it sleeps.
+pub fn serve(listener: UnixListener, state: State, poll_time: Duration) -> Result<(), Error> {
     let interrupts = (0..VFIO_PCI_NUM_IRQS)
         .map(|index| interrupt_info(&state, index))
         .collect();
@@ -33,7 +35,7 @@ pub fn serve(listener: UnixListener, state: State) -> Result<(), Error> {
         .map(|region| region_info(region, state.region_file(region.index)))
         .collect();
     let server = Server::from_owned_fd(OwnedFd::from(listener), true, interrupts, regions);
-    let mut backend = Backend(Worker::start(state)?);
+    let mut backend = Backend(Worker::start(state, poll_time)?);
     match server.run(&mut backend) {
         Err(error) if !is_hang_up(&error) => Err(Error::Transport(error.to_string())),
         _ => Ok(()),

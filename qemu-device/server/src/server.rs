@@ -3,6 +3,7 @@
 //! The server from its socket to the end of its client.
 
 use std::path::Path;
+use std::time::Duration;
 use std::{fs, process, thread};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -18,6 +19,7 @@ use crate::state::State;
 pub struct Server {
     socket: Socket,
     state: State,
+    poll_time: Duration,
 }
 
 impl Server {
@@ -26,6 +28,7 @@ impl Server {
         Ok(Self {
             state: State::new(options)?,
             socket: Socket::bind(&options.socket)?,
+            poll_time: options.poll_time(),
         })
     }
 
@@ -37,7 +40,7 @@ impl Server {
     /// Serves one client and returns when it is gone. The socket is removed then.
     pub fn run(self) -> Result<(), Error> {
         let (listener, _file) = self.socket.into_parts();
-        backend::serve(listener, self.state)
+        backend::serve(listener, self.state, self.poll_time)
     }
 
     /// Makes SIGTERM and SIGINT remove the socket and end the process with status 0.

@@ -16,6 +16,7 @@ use vm_memory::VolatileSlice;
 use crate::config_space::ConfigSpace;
 use crate::dma::Rights;
 use crate::error::Error;
+use crate::events::Events;
 use crate::host::Memory;
 use crate::interrupts::Interrupts;
 use crate::options::Options;
@@ -32,12 +33,21 @@ pub struct State {
     guest_errors: GuestErrors,
     started: Instant,
     work: bool,
+    awake: bool,
 }
 
 impl State {
     /// A device after power-on, without guest memory.
     pub fn new(options: &Options) -> Result<Self, Error> {
         let vectors = options.vectors();
+        let mut memory = Memory::new(options.device_memory)?;
+        if let Some(path) = &options.events {
+            let events = Events::append(path);
+            memory.events = events.map_err(|source| Error::Events {
+                path: path.clone(),
+                source,
+            })?;
+        }
         let device = Device::new(Config {
             queues: options.queues,
             vectors,
@@ -46,12 +56,13 @@ impl State {
         Ok(Self {
             device,
             config: ConfigSpace::new(options.interrupts, vectors, options.device_memory),
-            memory: Memory::new(options.device_memory)?,
+            memory,
             interrupts: Interrupts::new(options.interrupts, vectors),
             regions: regions::regions(options.interrupts, options.device_memory),
             guest_errors: GuestErrors::default(),
             started: Instant::now(),
             work: false,
+            awake: false,
         })
     }
 
@@ -79,6 +90,12 @@ impl State {
         self.work
     }
 
+    /// Whether queues are awake, so that [`poll`](Self::poll) and [`sleep`](Self::sleep) have
+    /// something to do.
+    pub fn is_awake(&self) -> bool {
+        self.awake
+    }
+
     /// Carries out a trapped read.
     pub fn read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> Result<(), Error> {
         self.check_bounds(region, offset, data.len())?;
@@ -89,6 +106,7 @@ impl State {
                 }
                 None => {
                     let effects = self.device.read(offset, data, self.now());
+                    self.memory.events.access(false, region, offset, data);
                     self.apply(effects, Cause::Read(offset, data.len()));
                 }
             },
@@ -114,6 +132,7 @@ impl State {
                 Some(memory) => memory.copy_from(data),
                 None => {
                     let effects = self.device.write(offset, data, self.now(), &self.memory);
+                    self.memory.events.access(true, region, offset, data);
                     self.apply(effects, Cause::Write(offset, data));
                 }
             },
@@ -177,7 +196,18 @@ impl State {
     /// Does a bounded piece of the device's work.
     pub fn step(&mut self) {
         let effects = self.device.step(&self.memory);
-        self.work = false;
+        self.apply(effects, Cause::Work);
+    }
+
+    /// Looks for work in the queues that are awake.
+    pub fn poll(&mut self) {
+        let effects = self.device.poll(&self.memory);
+        self.apply(effects, Cause::Work);
+    }
+
+    /// Lets the queues sleep that have no work.
+    pub fn sleep(&mut self) {
+        let effects = self.device.sleep(&self.memory);
         self.apply(effects, Cause::Work);
     }
 
@@ -195,11 +225,18 @@ impl State {
 
     fn apply(&mut self, effects: Effects, cause: Cause<'_>) {
         for vector in effects.interrupts.iter() {
+            self.memory.events.interrupt(vector);
             self.interrupts.raise(usize::from(vector));
         }
-        self.work |= effects.work;
-        let now = self.now();
-        self.guest_errors.look(&mut self.device, now, cause);
+        self.work = effects.work;
+        self.awake = effects.awake;
+        if effects.error {
+            let now = self.now();
+            let error = self.guest_errors.look(&mut self.device, now, cause);
+            self.memory
+                .events
+                .error(error.code.0, error.queue, error.value);
+        }
     }
 
     /// The doorbell and status pages, for clients that do not map them.

@@ -3,8 +3,8 @@
 //! Unbinds and binds the driver while nobody uses the device, for the witness: what it touches then is listed in
 //! `guest-driver/README.md`.
 
+use ringbar_marks::{say, Mark};
 use ringbar_tests::{run, PciFunction};
-use ringbar_trace::{say, Mark};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -5,6 +5,7 @@
 //! Each case claims just the accesses that it made, which the witness compares with what it saw.
 
 use ringbar_client::{Mapping, Word};
+use ringbar_marks::{say, Mark};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
     COUNTER, ERROR_COUNT, ERROR_LAST, ERROR_VALUE, FEATURES, IDENT, IRQ_CAUSE, LENGTH_LIMIT,
@@ -12,7 +13,6 @@ use ringbar_spec::regs::{
 };
 use ringbar_spec::{ids, regs, ring};
 use ringbar_tests::{open, run};
-use ringbar_trace::{say, Mark};
 use std::cell::RefCell;
 use std::process::ExitCode;
 
@@ -126,8 +126,8 @@ fn ident_has_the_magic() {
 
 fn version_is_the_one_the_programs_know() {
     let version = VERSION::from_raw(read32(&registers(), &VERSION::INFO));
-    assert_eq!(version.major(), ids::VERSION_MAJOR.into());
-    assert_eq!(version.minor(), ids::VERSION_MINOR.into());
+    assert_eq!(version.major(), u32::from(ids::VERSION_MAJOR));
+    assert_eq!(version.minor(), u32::from(ids::VERSION_MINOR));
 }
 
 fn features_name_all_opcodes() {
@@ -264,8 +264,8 @@ fn counter_moves_forward() {
 fn assert_last_error(registers: &Poked, before: u32, code: ErrorCode, offset: usize) {
     let last = ERROR_LAST::from_raw(read32(registers, &ERROR_LAST::INFO));
     assert_eq!(read32(registers, &ERROR_COUNT::INFO), before + 1);
-    assert_eq!(last.code(), code.0.into());
-    assert_eq!(last.queue(), regs::NO_QUEUE.into());
+    assert_eq!(last.code(), u32::from(code.0));
+    assert_eq!(last.queue(), u32::from(regs::NO_QUEUE));
     assert_eq!(
         registers.read::<u64>(ERROR_VALUE::INFO.offset),
         offset as u64
