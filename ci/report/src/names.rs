@@ -22,6 +22,14 @@ const KERNEL: u64 = 1 << 63;
 const PART: u64 = 1 << 32;
 /// Folders of this project, by which its files are known among those that were compiled in.
 const FOLDERS: &[&str] = &["guest-driver/", "guest-rootfs/", "qemu-device/"];
+/// Files that only carry out accesses for others: who asked for one tells more.
+const ACCESSORS: &[&str] = &[
+    "guest-rootfs/client/src/mapping.rs",
+    "guest-driver/registers.rs",
+    "qemu-device/spec/src/wake.rs",
+];
+/// Functions that do, wherever they are: those of the trait `Words`.
+const ACCESSOR_FUNCTIONS: &[&str] = &["load", "store"];
 
 /// Who made an access.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -195,7 +203,7 @@ impl Code {
         Ok(code)
     }
 
-    /// The innermost function of ours around an address, or of anybody.
+    /// The innermost function of ours around an address that does more than access, or of anybody.
     fn find(&self, address: u64) -> Option<Site> {
         let context = self.context.as_ref()?;
         let mut innermost = None;
@@ -211,11 +219,25 @@ impl Code {
                     function: short(&function.unwrap_or_default()),
                     place: file.map_or_else(String::new, |file| format!("{file}:{line}")),
                 };
-                if !site.place.is_empty() {
+                let name = site.function.rsplit("::").next().unwrap_or_default();
+                let carries_out = ACCESSORS.iter().any(|file| site.place.starts_with(file))
+                    || ACCESSOR_FUNCTIONS.contains(&name);
+                if !site.place.is_empty() && !carries_out {
                     return Some(site);
                 }
-                innermost.get_or_insert(site);
+                let better = innermost
+                    .as_ref()
+                    .is_none_or(|known: &Site| known.place.is_empty());
+                if better {
+                    innermost = Some(site);
+                }
             }
+        }
+        if innermost
+            .as_ref()
+            .is_some_and(|site| !site.place.is_empty())
+        {
+            return innermost;
         }
         let symbol = self.symbols.range(..=address).next_back();
         let symbol = symbol.filter(|(_, (end, _))| address < *end);
