@@ -13,6 +13,8 @@ help: ## this text
 #: Every day
 run: build ## boot, run the guest programs, show what happened
 	@ci/vm.sh run
+trace: build ## run, and record each access to the device and what the device did
+	@TRACE=1 ci/vm.sh run
 test: fmt build lint test-host module-lint test-vm ## everything that must hold
 shell: build ## boot to a shell in the guest; Ctrl-A X ends it
 	@ci/vm.sh shell
@@ -60,6 +62,7 @@ distclean: ## remove build/ and ringbar's cache
 #? TESTS=all       guest programs to run: registers,dma
 #? INTERRUPTS=msix msix or msi
 #? IOMMU=0         1 for a virtual IOMMU
+#? TRACE=0         1: record each access to the device from probe on; boot: from power-on
 #? DEVICES=1       1 to 4; make test: 4
 #? TIMEOUT=120     seconds until a run counts as hung; 900 with KERNEL=debug
 #? CYCLES=0        how often the device goes in removal_cycles; make test: 100 in stock-msix, else 10

@@ -6,7 +6,8 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 programs() {
-	"$ci_dir/cargo.sh" build --locked --release --bins -p ringbar-server -p ringbar-vm-runner -p ringbar-initramfs
+	"$ci_dir/cargo.sh" build --locked --release --bins -p ringbar-server -p ringbar-vm-runner -p ringbar-initramfs -p ringbar-report
+	"$ci_dir/cargo.sh" build --locked --release --lib -p ringbar-plugin
 	"$ci_dir/guest.sh" programs
 }
 

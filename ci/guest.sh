@@ -21,14 +21,20 @@ programs() {
 }
 
 initramfs() {
-	local module=$1 output=$2 sysroot program files=()
+	local module=$1 output=$2 sysroot name names=() files=()
 	sysroot=$("$ci_dir/sysroot.sh")
-	while read -r program; do
-		case ${program##*/} in
-		ringbar-init) files+=(--file "/init=$program:755") ;;
-		*) files+=(--file "/tests/${program##*/}=$program:755") ;;
+	mapfile -t names < <(sed 's|.*/||' "$guest/programs")
+	# Symbols stay, for backtraces. What names lines is with the unstripped programs.
+	rm -rf "$guest/stripped"
+	mkdir -p "$guest/stripped"
+	xargs cp -t "$guest/stripped" <"$guest/programs"
+	"$ci_dir/in-sysroot.sh" strip --strip-debug "${names[@]/#/$guest/stripped/}"
+	for name in "${names[@]}"; do
+		case $name in
+		ringbar-init) files+=(--file "/init=$guest/stripped/$name:755") ;;
+		*) files+=(--file "/tests/$name=$guest/stripped/$name:755") ;;
 		esac
-	done <"$guest/programs"
+	done
 	"$checkout/build/cargo/release/ringbar-initramfs" --output "$output" "${files[@]}" \
 		--file "/bin/busybox=$sysroot/usr/bin/busybox:755" --symlink /bin/sh=busybox \
 		--file "/lib/modules/ringbar.ko=$module" \

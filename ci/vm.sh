@@ -3,8 +3,8 @@
 # Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
 # kernel, `sabotage NAME INITRAMFS` with another module.
 #
-# KERNEL, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TESTS, TIMEOUT, CYCLES, FULL, SEED and SERVER_ARGS are explained by
-# `make help`.
+# KERNEL, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and SERVER_ARGS are
+# explained by `make help`.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -45,6 +45,12 @@ vm() {
 	words+=("ringbar.cycles=${CYCLES:-0}" "ringbar.full=${FULL:-0}")
 	if [[ -n ${SEED:-} ]]; then words+=("ringbar.seed=$SEED"); fi
 	args+=(--append "${words[*]}")
+	case ${TRACE:-0} in
+	0) ;;
+	1) args+=(--plugin "$checkout/build/cargo/release/libringbar_plugin.so") ;;
+	boot) args+=(--plugin "$checkout/build/cargo/release/libringbar_plugin.so" --plugin-arg=from=boot) ;;
+	*) die "TRACE=$TRACE: say 0, 1 or boot" ;;
+	esac
 	for word in ${SERVER_ARGS:-}; do args+=("--server-arg=$word"); done
 	"$checkout/build/cargo/release/ringbar-vm-runner" "$command" "${args[@]}" "$@"
 }
@@ -52,11 +58,22 @@ vm() {
 # run NAME REPORT [HINT]: TESTS and TIMEOUT only make sense here.
 run() {
 	local variable hint="make run" args=(--timeout "${TIMEOUT:-$usual_timeout}")
-	for variable in KERNEL ACCEL INTERRUPTS IOMMU DEVICES TESTS TIMEOUT CYCLES FULL SEED SERVER_ARGS; do
+	for variable in KERNEL ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS TIMEOUT CYCLES FULL SEED SERVER_ARGS; do
 		if [[ -n ${!variable:-} && ${!variable} != stock ]]; then hint+=" $variable=${!variable@Q}"; fi
 	done
 	if [[ -n ${TESTS:-} ]]; then args+=(--tests "$TESTS"); fi
-	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$hint}" "${args[@]}"
+	local status=0
+	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$hint}" "${args[@]}" || status=$?
+	report "$1" "$2" || status=1
+	return "$status"
+}
+
+# report NAME REPORT: draws what the run left, and holds it to what tests claim. A run that was interrupted may
+# have left nothing.
+report() {
+	[[ -e $2/results.json ]] || return 0
+	"$checkout/build/cargo/release/ringbar-report" --logs "$2/logs/$1" --results "$2/results.json" \
+		--module "$checkout/build/module$kernel_suffix/ringbar.ko" --programs "$checkout/build/guest/programs" --out "$2"
 }
 
 # configuration NAME INTERRUPTS IOMMU: the next one runs, also after one has failed.

@@ -83,6 +83,8 @@ pub(crate) struct Machine {
     pub(crate) results: PathBuf,
     /// Where the servers listen, one for each device.
     pub(crate) sockets: Vec<PathBuf>,
+    /// The TCG plugin's argument, if there is one.
+    pub(crate) plugin: Option<OsString>,
     /// Lines to change the devices while the guest runs, if somebody serves them.
     pub(crate) hotplug: Option<HotplugPorts>,
 }
@@ -116,6 +118,9 @@ impl Machine {
             add(&mut line, ["-device", &port, "-device", &device]);
         }
         self.serial_ports(&mut line);
+        if let Some(plugin) = &self.plugin {
+            line.extend(["-plugin".into(), plugin.clone()]);
+        }
         line.extend(["-kernel".into(), self.kernel.clone().into()]);
         line.extend(["-initrd".into(), self.initrd.clone().into()]);
         add(&mut line, ["-append", &self.kernel_command_line()]);
@@ -167,6 +172,19 @@ impl Machine {
             );
         }
     }
+}
+
+/// The argument for a TCG plugin that writes records to `out`.
+pub(crate) fn plugin(file: &Path, out: &Path, arguments: &[String]) -> OsString {
+    let mut value = OsString::from("file=");
+    value.push(doubled_commas(file));
+    value.push(",out=");
+    value.push(doubled_commas(out));
+    for argument in arguments {
+        value.push(",");
+        value.push(doubled_commas(Path::new(argument)));
+    }
+    value
 }
 
 /// The port of a device. Its address is fixed, whatever else is added: the devices are 0000:01:00.0,
@@ -282,6 +300,7 @@ mod tests {
             console: Console::File("/t/console.log".into()),
             results: "/t/results.ktap".into(),
             sockets: vec!["/t/device0.sock".into()],
+            plugin: None,
             hotplug: None,
         }
     }
@@ -393,6 +412,22 @@ mod tests {
         assert!(line.contains("-chardev pipe,id=requests,path=/t,,u/requests"));
         assert!(line.contains("-device isa-serial,chardev=requests,index=2,irq=5"));
         assert!(line.contains("-mon chardev=monitor,mode=control"));
+    }
+
+    #[test]
+    fn plugin_is_told_where_to_write() {
+        let plugin = plugin(
+            Path::new("/p/plugin.so"),
+            Path::new("/t,u/trace.jsonl"),
+            &["from=boot".into()],
+        );
+        let machine = Machine {
+            plugin: Some(plugin),
+            ..machine()
+        };
+
+        let expected = "-plugin file=/p/plugin.so,out=/t,,u/trace.jsonl,from=boot";
+        assert!(text(&machine).contains(expected));
     }
 
     #[test]

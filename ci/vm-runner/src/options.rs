@@ -78,6 +78,12 @@ pub(crate) struct MachineOptions {
     /// Name of this configuration, in reports and for its folder of logs.
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = name)]
     pub(crate) name: String,
+    /// The TCG plugin that records accesses to the device; none by default.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plugin: Option<PathBuf>,
+    /// An argument for the plugin; may be given more than once.
+    #[arg(long, value_name = "KEY=VALUE", requires = "plugin")]
+    pub(crate) plugin_arg: Vec<String>,
     /// An argument for the device server; may be given more than once.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub(crate) server_arg: Vec<String>,

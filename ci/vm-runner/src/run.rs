@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::hotplug::Hotplug;
 use crate::interrupt::Interrupt;
 use crate::ktap::{Progress, Stream};
-use crate::machine::{shell_line, Acceleration, Console, HotplugPorts, Machine};
+use crate::machine::{self, shell_line, Acceleration, Console, HotplugPorts, Machine};
 use crate::options::{MachineOptions, RunOptions};
 use crate::process::{End, Process};
 use crate::screen::Screen;
@@ -107,6 +107,10 @@ pub(crate) fn machine(
         console,
         results: place.file("results.ktap"),
         sockets: (0..options.devices).map(|n| place.socket(n)).collect(),
+        plugin: options.plugin.as_ref().map(|file| {
+            let out = place.file("accesses.jsonl");
+            machine::plugin(file, &out, &options.plugin_arg)
+        }),
         hotplug,
     }
 }

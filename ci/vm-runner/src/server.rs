@@ -40,6 +40,10 @@ pub(crate) fn start(
         .arg(place.socket(device))
         .args(["--interrupts", options.interrupts.word()])
         .args(&options.server_arg);
+    // The plugin watches the first device.
+    if options.plugin.is_some() && device == 0 {
+        command.arg("--events").arg(place.file("events.jsonl"));
+    }
     let mut process =
         Process::start(&mut command, &place.append(&log_name(device))?).map_err(|source| {
             Error::Start {

@@ -24,6 +24,8 @@ const LOGS: &[&str] = &[
     "server3.log",
     "qemu.log",
     "qemu-command.txt",
+    "accesses.jsonl",
+    "events.jsonl",
 ];
 
 /// A folder for one run, which goes with it.

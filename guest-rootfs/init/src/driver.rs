@@ -2,6 +2,7 @@
 
 //! Loads the driver and asks it what it has.
 
+use crate::marks;
 use ringbar_client::Device;
 use rustix::system::finit_module;
 use std::fs::{self, File};
@@ -13,9 +14,11 @@ const FUNCTION: &str = "/sys/class/misc/ringbar0/device";
 /// Loads the module; says what was found, as name and value.
 pub(crate) fn load() -> Result<Vec<(&'static str, String)>, String> {
     let module = File::open(MODULE).map_err(|error| format!("cannot open {MODULE}: {error}"))?;
+    marks::before_driver();
     finit_module(&module, c"", 0).map_err(|errno| {
         format!("cannot load {MODULE}: {errno}; the console has the kernel's reason")
     })?;
+    marks::after_driver();
     let device = Device::open(NODE).map_err(|error| {
         format!("{error} (no device was found: is the server there? the console may say more)")
     })?;

@@ -7,6 +7,7 @@
 
 mod command_line;
 mod driver;
+mod marks;
 mod programs;
 mod results;
 mod system;

@@ -2,7 +2,9 @@
 
 //! Runs the cases of a program and prints KTAP, version 1 (Linux `Documentation/dev-tools/ktap`).
 
+use ringbar_marks::{say, Mark};
 use std::borrow::Cow;
+use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
@@ -57,12 +59,20 @@ pub fn run_all(cases: Vec<Case>) -> ExitCode {
             println!("# {line}");
         }
     }));
+    say(&program());
     println!("KTAP version 1");
     println!("1..{}", cases.len());
     let mut failed = 0;
     for (number, case) in (1..).zip(cases) {
         let name = case.name;
-        match panic::catch_unwind(AssertUnwindSafe(case.body)) {
+        say(&Mark::Begin {
+            case: name.to_string(),
+        });
+        let ended = panic::catch_unwind(AssertUnwindSafe(case.body));
+        say(&Mark::End {
+            passed: ended.is_ok(),
+        });
+        match ended {
             Ok(Ok(())) => println!("ok {number} {name}"),
             Ok(Err(Skip(reason))) => println!("ok {number} {name} # SKIP {reason}"),
             Err(_) => {
@@ -75,5 +85,20 @@ pub fn run_all(cases: Vec<Case>) -> ExitCode {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    }
+}
+
+/// This program, and where its file is mapped.
+fn program() -> Mark {
+    let file = std::env::current_exe().unwrap_or_default();
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let path = file.to_string_lossy();
+    let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let first = maps.lines().find(|line| line.ends_with(&*path));
+    let address = first.and_then(|line| line.split('-').next());
+    let address = address.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    Mark::Program {
+        name: name.into_owned(),
+        address: address.unwrap_or_default(),
     }
 }

@@ -2,6 +2,8 @@
 
 //! What the model needs from the process it lives in.
 
+use ringbar_spec::ring::{Completion, Descriptor};
+
 /// A DMA address, as the guest's driver gave it.
 pub type DmaAddress = u64;
 
@@ -35,6 +37,23 @@ pub trait Host {
 
     /// Orders everything before against everything after: `fence(SeqCst)`.
     fn fence(&self);
+
+    /// Whether somebody wants [`note`](Self::note)s. Asked once in a step.
+    fn is_watched(&self) -> bool {
+        false
+    }
+
+    /// Hears what the device does. That is for people who watch, and has no effect on the device.
+    fn note(&self, _note: Note<'_>) {}
+}
+
+/// What the device does.
+#[derive(Clone, Copy, Debug)]
+pub enum Note<'a> {
+    /// It begins to carry out a descriptor of a queue, which it has copied.
+    Begins(u16, &'a Descriptor),
+    /// It has carried one out; this will be its completion.
+    Ends(u16, &'a Completion),
 }
 
 /// Where bytes are.

@@ -34,7 +34,7 @@ mod words;
 pub use device::{Config, Device};
 pub use effects::{Effects, Vectors, MAX_VECTORS};
 pub use error::ConfigError;
-pub use host::{DmaAddress, Host, Place, Unreachable};
+pub use host::{DmaAddress, Host, Note, Place, Unreachable};
 
 // Descriptors and blocks are little-endian in memory, and are copied from there as they are.
 const _: () = assert!(cfg!(target_endian = "little"));

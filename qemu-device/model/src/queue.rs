@@ -5,7 +5,7 @@
 use crate::operation::{Bench, Budget, Ended, Operation};
 use crate::registers::{Entry, RegisterFile};
 use crate::words::QueueWords;
-use crate::{Effects, Host, Place};
+use crate::{Effects, Host, Note, Place};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::QUEUE_RUNNING;
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor, Status};
@@ -126,6 +126,7 @@ impl Queue {
     ) -> Result<Turn, Fault> {
         let mut budget = Budget::STEP;
         bench.tray.clear();
+        let watched = bench.host.is_watched();
         if self.operation.is_none() {
             // What it was woken for.
             self.look_at_doorbell(bench.host)?;
@@ -137,14 +138,23 @@ impl Queue {
                 }
                 bench.tray.fill(self, budget.units(), bench.host)?;
             }
-            let Some((tag, ended)) = self.go_on(bench, &mut budget) else {
+            let Some((tag, ended)) = self.go_on(bench, &mut budget, watched) else {
                 return Ok(Turn::Unfinished);
             };
             if ended.is_refusal() {
                 let value = u64::from(ended.status.0) << 32 | u64::from(tag);
                 registers.log(self.entry(ErrorCode::DESCRIPTOR_REFUSED, value), effects);
             }
-            bench.tray.complete(tag, ended);
+            let completion = Completion {
+                tag,
+                status: ended.status.0,
+                reserved: 0,
+                result: ended.result,
+            };
+            if watched {
+                bench.host.note(Note::Ends(self.number, &completion));
+            }
+            bench.tray.complete(completion);
             self.done = self.done.wrapping_add(1);
         }
         Ok(Turn::Unfinished)
@@ -166,9 +176,17 @@ impl Queue {
 
     /// Goes on with the operation in progress, or begins the next descriptor. Answers the tag of
     /// what ended and how it did.
-    fn go_on(&mut self, bench: &mut Bench<'_>, budget: &mut Budget) -> Option<(u32, Ended)> {
+    fn go_on(
+        &mut self,
+        bench: &mut Bench<'_>,
+        budget: &mut Budget,
+        watched: bool,
+    ) -> Option<(u32, Ended)> {
         if self.operation.is_none() {
             let descriptor = bench.tray.next()?;
+            if watched {
+                bench.host.note(Note::Begins(self.number, descriptor));
+            }
             let status = match Operation::new(descriptor, self.setup.domain, bench.windows) {
                 Ok(Some(operation)) => {
                     self.operation = Some(operation);
@@ -325,14 +343,9 @@ impl Tray {
     }
 
     /// Keeps the completion of a descriptor.
-    fn complete(&mut self, tag: u32, ended: Ended) {
+    fn complete(&mut self, completion: Completion) {
         if let Some(place) = self.completions.get_mut(self.ended) {
-            *place = Completion {
-                tag,
-                status: ended.status.0,
-                reserved: 0,
-                result: ended.result,
-            };
+            *place = completion;
             self.ended += 1;
         }
     }

@@ -43,6 +43,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The file for events cannot be made.
+    #[error("cannot write events to {}: {source}", path.display())]
+    Events {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The transport broke.
     #[error("connection lost: {0}")]
     Transport(String),

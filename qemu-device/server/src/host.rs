@@ -4,12 +4,13 @@
 
 use std::sync::atomic::{fence, Ordering};
 
-use ringbar_model::{DmaAddress, Host, Place, Unreachable};
+use ringbar_model::{DmaAddress, Host, Note, Place, Unreachable};
 use ringbar_spec::layout::REGISTER_BAR_SIZE;
 use vm_memory::VolatileSlice;
 
 use crate::dma::{Access, DmaMap};
 use crate::error::Error;
+use crate::events::Events;
 use crate::memory::SharedMemory;
 
 /// All memory that the device reaches.
@@ -21,6 +22,8 @@ pub struct Memory {
     pub shared_pages: SharedMemory,
     /// The device memory, BAR 2.
     pub device_memory: SharedMemory,
+    /// Who hears what the device does.
+    pub events: Events,
 }
 
 impl Memory {
@@ -30,6 +33,7 @@ impl Memory {
             dma: DmaMap::new(),
             shared_pages: SharedMemory::new("ringbar-shared-pages", REGISTER_BAR_SIZE)?,
             device_memory: SharedMemory::new("ringbar-device-memory", device_memory)?,
+            events: Events::default(),
         })
     }
 
@@ -102,6 +106,14 @@ impl Memory {
 }
 
 impl Host for Memory {
+    fn is_watched(&self) -> bool {
+        self.events.is_on()
+    }
+
+    fn note(&self, note: Note<'_>) {
+        self.events.note(note);
+    }
+
     fn reachable(&self, address: DmaAddress, length: u64, write: bool) -> bool {
         self.dma.reaches(address, length, Access::Read)
             && (!write || self.dma.reaches(address, length, Access::Write))

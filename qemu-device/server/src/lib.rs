@@ -14,6 +14,7 @@ pub mod backend;
 pub mod config_space;
 pub mod dma;
 pub mod error;
+pub mod events;
 pub mod host;
 pub mod interrupts;
 pub mod memory;

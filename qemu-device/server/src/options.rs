@@ -44,6 +44,10 @@ pub struct Options {
     #[arg(long, value_name = "FILTER", default_value = "info,vfio_user=warn")]
     pub log: String,
 
+    /// Write what the device does to this file, for the report
+    #[arg(long, value_name = "FILE")]
+    pub events: Option<PathBuf>,
+
     /// Log each trapped access by register name
     #[arg(long)]
     pub trace: bool,
@@ -59,6 +63,7 @@ impl Options {
             poll_time: POLL_TIME,
             device_memory: DEVICE_MEMORY_SIZE,
             log: String::new(),
+            events: None,
             trace: false,
         }
     }

@@ -16,6 +16,7 @@ use vm_memory::VolatileSlice;
 use crate::config_space::ConfigSpace;
 use crate::dma::Rights;
 use crate::error::Error;
+use crate::events::Events;
 use crate::host::Memory;
 use crate::interrupts::Interrupts;
 use crate::options::Options;
@@ -39,6 +40,14 @@ impl State {
     /// A device after power-on, without guest memory.
     pub fn new(options: &Options) -> Result<Self, Error> {
         let vectors = options.vectors();
+        let mut memory = Memory::new(options.device_memory)?;
+        if let Some(path) = &options.events {
+            let events = Events::append(path);
+            memory.events = events.map_err(|source| Error::Events {
+                path: path.clone(),
+                source,
+            })?;
+        }
         let device = Device::new(Config {
             queues: options.queues,
             vectors,
@@ -47,7 +56,7 @@ impl State {
         Ok(Self {
             device,
             config: ConfigSpace::new(options.interrupts, vectors, options.device_memory),
-            memory: Memory::new(options.device_memory)?,
+            memory,
             interrupts: Interrupts::new(options.interrupts, vectors),
             regions: regions::regions(options.interrupts, options.device_memory),
             guest_errors: GuestErrors::default(),
@@ -97,6 +106,7 @@ impl State {
                 }
                 None => {
                     let effects = self.device.read(offset, data, self.now());
+                    self.memory.events.access(false, region, offset, data);
                     self.apply(effects, Cause::Read(offset, data.len()));
                 }
             },
@@ -122,6 +132,7 @@ impl State {
                 Some(memory) => memory.copy_from(data),
                 None => {
                     let effects = self.device.write(offset, data, self.now(), &self.memory);
+                    self.memory.events.access(true, region, offset, data);
                     self.apply(effects, Cause::Write(offset, data));
                 }
             },
@@ -214,13 +225,17 @@ impl State {
 
     fn apply(&mut self, effects: Effects, cause: Cause<'_>) {
         for vector in effects.interrupts.iter() {
+            self.memory.events.interrupt(vector);
             self.interrupts.raise(usize::from(vector));
         }
         self.work = effects.work;
         self.awake = effects.awake;
         if effects.error {
             let now = self.now();
-            self.guest_errors.look(&mut self.device, now, cause);
+            let error = self.guest_errors.look(&mut self.device, now, cause);
+            self.memory
+                .events
+                .error(error.code.0, error.queue, error.value);
         }
     }
 

@@ -90,8 +90,8 @@ pub struct GuestErrors {
 }
 
 impl GuestErrors {
-    /// Says what the newest error of the device is, which `cause` led to.
-    pub fn look(&mut self, device: &mut Device, now: u64, cause: impl fmt::Display) {
+    /// Says what the newest error of the device is, which `cause` led to, and gives it.
+    pub fn look(&mut self, device: &mut Device, now: u64, cause: impl fmt::Display) -> GuestError {
         let last = ERROR_LAST::from_raw(read(device, &ERROR_LAST::INFO, now) as u32);
         let code = ErrorCode(last.code() as u16);
         let value = read(device, &ERROR_VALUE::INFO, now);
@@ -104,7 +104,24 @@ impl GuestErrors {
         } else {
             log::debug!("guest error {name}{queue}, value {value:#x}, after {cause}");
         }
+        let queue = u16::try_from(last.queue()).ok();
+        GuestError {
+            code,
+            queue: queue.filter(|queue| *queue != NO_QUEUE),
+            value,
+        }
     }
+}
+
+/// An error of the device's log.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestError {
+    /// Which.
+    pub code: ErrorCode,
+    /// Queue concerned.
+    pub queue: Option<u16>,
+    /// What caused it.
+    pub value: u64,
 }
 
 struct Queue(u32);

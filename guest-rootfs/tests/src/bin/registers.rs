@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! Pokes the public registers through a user mapping, every class of register with every width.
+//!
+//! Each case claims just the accesses that it made, which the witness compares with what it saw.
 
-use ringbar_client::Mapping;
+use ringbar_client::{Mapping, Word};
+use ringbar_marks::{say, Mark};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
     COUNTER, ERROR_COUNT, ERROR_LAST, ERROR_VALUE, FEATURES, IDENT, IRQ_CAUSE, LENGTH_LIMIT,
@@ -10,6 +13,7 @@ use ringbar_spec::regs::{
 };
 use ringbar_spec::{ids, regs, ring};
 use ringbar_tests::{open, run};
+use std::cell::RefCell;
 use std::process::ExitCode;
 
 /// An offset in the public page where no register is.
@@ -71,13 +75,48 @@ fn main() -> ExitCode {
     ])
 }
 
-fn registers() -> Mapping {
-    open()
-        .map_public_registers()
-        .expect("root may map the public registers")
+/// The public registers, and what was done to them.
+struct Poked {
+    mapping: Mapping,
+    accesses: RefCell<Vec<String>>,
 }
 
-fn read32(registers: &Mapping, info: &ringbar_spec::RegisterInfo) -> u32 {
+fn registers() -> Poked {
+    let mapping = open().map_public_registers();
+    Poked {
+        mapping: mapping.expect("root may map the public registers"),
+        accesses: RefCell::default(),
+    }
+}
+
+impl Poked {
+    fn read<W: Word + Into<u64>>(&self, offset: usize) -> W {
+        let value: W = self.mapping.read(offset);
+        self.note("read", offset, value);
+        value
+    }
+
+    fn write<W: Word + Into<u64>>(&self, offset: usize, value: W) {
+        self.mapping.write(offset, value);
+        self.note("write", offset, value);
+    }
+
+    fn note<W: Word + Into<u64>>(&self, what: &str, offset: usize, value: W) {
+        let width = size_of::<W>();
+        let access = format!("access {what} {offset:#x} {width} {:#x}", value.into());
+        self.accesses.borrow_mut().push(access);
+    }
+}
+
+impl Drop for Poked {
+    fn drop(&mut self) {
+        for text in self.accesses.take() {
+            say(&Mark::Claim { text });
+        }
+    }
+}
+
+fn read32(registers: &Poked, info: &ringbar_spec::RegisterInfo) -> u32 {
     registers.read(info.offset)
 }
 
@@ -87,8 +126,8 @@ fn ident_has_the_magic() {
 
 fn version_is_the_one_the_programs_know() {
     let version = VERSION::from_raw(read32(&registers(), &VERSION::INFO));
-    assert_eq!(version.major(), ids::VERSION_MAJOR.into());
-    assert_eq!(version.minor(), ids::VERSION_MINOR.into());
+    assert_eq!(version.major(), u32::from(ids::VERSION_MAJOR));
+    assert_eq!(version.minor(), u32::from(ids::VERSION_MINOR));
 }
 
 fn features_name_all_opcodes() {
@@ -222,11 +261,11 @@ fn counter_moves_forward() {
 }
 
 #[track_caller]
-fn assert_last_error(registers: &Mapping, before: u32, code: ErrorCode, offset: usize) {
+fn assert_last_error(registers: &Poked, before: u32, code: ErrorCode, offset: usize) {
     let last = ERROR_LAST::from_raw(read32(registers, &ERROR_LAST::INFO));
     assert_eq!(read32(registers, &ERROR_COUNT::INFO), before + 1);
-    assert_eq!(last.code(), code.0.into());
-    assert_eq!(last.queue(), regs::NO_QUEUE.into());
+    assert_eq!(last.code(), u32::from(code.0));
+    assert_eq!(last.queue(), u32::from(regs::NO_QUEUE));
     assert_eq!(
         registers.read::<u64>(ERROR_VALUE::INFO.offset),
         offset as u64

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! A run: all records in the order of time, each with the case it belongs to and the code that caused it.
+
+use std::fs;
+use std::path::Path;
+
+use ringbar_marks::Mark;
+use ringbar_trace::record::{Access, Event, Record, Sum};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::names::{Names, Site};
+
+/// Files with records, in the folder of a run's logs.
+const FILES: &[&str] = &["accesses.jsonl", "events.jsonl"];
+
+/// Reads all records of a run, in the order of time. None if nothing was recorded.
+pub(crate) fn read(logs: &Path) -> Result<Vec<Record>, Error> {
+    let mut records = Vec::new();
+    for path in FILES.iter().map(|name| logs.join(name)) {
+        if !path.exists() {
+            continue;
+        }
+        let text = fs::read_to_string(&path);
+        let text = text.map_err(|source| Error::file("read", &path, source))?;
+        for (number, line) in (1..).zip(text.lines()) {
+            let record = Record::parse(line).map_err(|source| Error::Record {
+                path: path.clone(),
+                line: number,
+                source,
+            })?;
+            records.push(record);
+        }
+    }
+    records.sort_by_key(Record::time);
+    Ok(records)
+}
+
+/// A run that was recorded.
+#[derive(Debug, Default)]
+pub(crate) struct Run {
+    /// Whether the plugin wrote its first and its last line; events have neither.
+    pub(crate) whole: bool,
+    /// When all code began to be watched.
+    pub(crate) armed: Option<u64>,
+    /// The spans of the guest's work.
+    pub(crate) cases: Vec<Case>,
+    /// What happened.
+    pub(crate) moments: Vec<Moment>,
+    /// Whether there are records at all.
+    pub(crate) recorded: bool,
+    /// What the driver is doing, while records are joined.
+    pub(crate) phase: Option<String>,
+}
+
+/// A case of a test program, or what the guest did around them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Case {
+    pub(crate) program: String,
+    pub(crate) name: String,
+    pub(crate) begin: u64,
+    pub(crate) end: u64,
+    /// Nothing if it has not ended.
+    pub(crate) passed: Option<bool>,
+    pub(crate) claims: Vec<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    /// Index in [`Run::cases`].
+    pub(crate) case: usize,
+    /// What the driver was doing, if the guest said so.
+    pub(crate) phase: Option<String>,
+    pub(crate) site: Site,
+    pub(crate) what: Happening,
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Happening {
+    /// The guest accessed the device.
+    Access(Access),
+    /// The guest accessed it often.
+    Sum(Sum),
+    /// The device did something.
+    Event(Event),
+}
+
+impl Run {
+    /// Joins records, which are in the order of time.
+    pub(crate) fn join(records: Vec<Record>, names: &Names) -> Self {
+        let mut run = Self {
+            recorded: !records.is_empty(),
+            ..Self::default()
+        };
+        let (mut started, mut ended) = (0, 0);
+        let mut program: Option<(String, u64)> = None;
+        for record in records {
+            let time = record.time();
+            let place = program.as_ref().map(|(name, base)| (name.as_str(), *base));
+            match record {
+                Record::Start { .. } => started += 1,
+                Record::End { .. } => ended += 1,
+                Record::Armed { .. } => {
+                    run.armed.get_or_insert(time);
+                }
+                Record::Mark { text, .. } => {
+                    let mark = text.parse().ok();
+                    if let Some(Mark::Program { name, address }) = &mark {
+                        program = Some((name.clone(), *address));
+                    }
+                    let name = program.as_ref().map_or("", |(name, _)| name).to_owned();
+                    run.mark(mark, &name, time);
+                }
+                Record::Access(access) => {
+                    let site = names.site(&access, place);
+                    run.add(time, site, Happening::Access(access));
+                }
+                Record::Sum(sum) => {
+                    let site = names.site_at(sum.pc, &[], place);
+                    run.add(time, site, Happening::Sum(sum));
+                }
+                Record::Event(event) => {
+                    let site = Site {
+                        owner: "device".to_owned(),
+                        ..Site::default()
+                    };
+                    run.add(time, site, Happening::Event(event));
+                }
+            }
+            if let Some(case) = run.cases.last_mut() {
+                case.end = case.end.max(time);
+            }
+        }
+        run.whole = started > 0 && started == ended;
+        run
+    }
+
+    /// The moments of a case.
+    pub(crate) fn moments_of(&self, case: usize) -> impl Iterator<Item = &Moment> {
+        self.moments
+            .iter()
+            .filter(move |moment| moment.case == case)
+    }
+
+    /// All accesses with the code that made them.
+    pub(crate) fn accesses(&self) -> impl Iterator<Item = (&Moment, &Access)> {
+        self.moments.iter().filter_map(|moment| match &moment.what {
+            Happening::Access(access) => Some((moment, access)),
+            Happening::Sum(_) | Happening::Event(_) => None,
+        })
+    }
+
+    /// The timeline, a line of JSON a moment.
+    pub(crate) fn lines(&self) -> Result<String, Error> {
+        let mut lines = String::new();
+        for moment in &self.moments {
+            let line = Line {
+                time: moment.time(),
+                until: moment.until(),
+                program: self.cases.get(moment.case).map_or("", |case| &case.program),
+                case: self.cases.get(moment.case).map_or("", |case| &case.name),
+                site: &moment.site,
+                what: moment.words(),
+                record: moment.record(),
+            };
+            lines.push_str(&serde_json::to_string(&line)?);
+            lines.push('\n');
+        }
+        Ok(lines)
+    }
+
+    fn mark(&mut self, mark: Option<Mark>, program: &str, time: u64) {
+        match mark {
+            Some(Mark::Begin { case }) => self.open(program, &case, time),
+            Some(Mark::End { passed }) => {
+                if let Some(case) = self.cases.last_mut() {
+                    case.passed = Some(passed);
+                    case.end = time;
+                }
+                self.open(program, "", time);
+            }
+            Some(Mark::Claim { text }) => {
+                if let Some(case) = self.cases.last_mut() {
+                    case.claims.push(text);
+                }
+            }
+            Some(Mark::Enter { phase }) => self.phase = Some(phase),
+            Some(Mark::Leave) => self.phase = None,
+            _ => {}
+        }
+    }
+
+    fn open(&mut self, program: &str, name: &str, time: u64) {
+        self.cases.push(Case {
+            program: program.to_owned(),
+            name: name.to_owned(),
+            begin: time,
+            end: time,
+            ..Case::default()
+        });
+    }
+
+    fn add(&mut self, time: u64, site: Site, what: Happening) {
+        if self.cases.is_empty() {
+            self.open("", "", time);
+        }
+        let case = self.cases.len().saturating_sub(1);
+        let phase = self.phase.clone();
+        self.moments.push(Moment {
+            case,
+            phase,
+            site,
+            what,
+        });
+    }
+}
+
+/// A line of the timeline.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
+    program: &'a str,
+    case: &'a str,
+    #[serde(flatten)]
+    site: &'a Site,
+    what: String,
+    record: Record,
+}
+
+impl Moment {
+    pub(crate) fn time(&self) -> u64 {
+        match &self.what {
+            Happening::Access(access) => access.time,
+            Happening::Sum(sum) => sum.time,
+            Happening::Event(event) => event.time,
+        }
+    }
+
+    /// When it had ended, if it took a time.
+    pub(crate) fn until(&self) -> Option<u64> {
+        match &self.what {
+            Happening::Access(access) => access.until,
+            Happening::Sum(sum) => Some(sum.until),
+            Happening::Event(event) => event.duration.map(|took| event.time.saturating_add(took)),
+        }
+    }
+
+    /// Where it happened, for lanes of a picture.
+    pub(crate) fn lane(&self) -> String {
+        match &self.what {
+            Happening::Access(access) => format!("vCPU {}", access.cpu),
+            Happening::Sum(_) => "sums".to_owned(),
+            Happening::Event(_) => "device".to_owned(),
+        }
+    }
+
+    /// In words.
+    pub(crate) fn words(&self) -> String {
+        match &self.what {
+            Happening::Access(access) => words::access(access),
+            Happening::Sum(sum) => words::sum(sum),
+            Happening::Event(event) => words::event(&event.what),
+        }
+    }
+
+    fn record(&self) -> Record {
+        match self.what.clone() {
+            Happening::Access(access) => Record::Access(access),
+            Happening::Sum(sum) => Record::Sum(sum),
+            Happening::Event(event) => Record::Event(event),
+        }
+    }
+}
+
+/// What happened, in words.
+mod words {
+    use ringbar_spec::error::ErrorCode;
+    use ringbar_spec::ring::{Opcode, Status};
+    use ringbar_trace::place::{Place, Space};
+    use ringbar_trace::record::{Access, Sum, What};
+
+    pub(super) fn access(access: &Access) -> String {
+        let value = access.value.map(|value| value.to_string());
+        let times = match access.count {
+            1 => String::new(),
+            count => format!(", {count} times"),
+        };
+        format!(
+            "{} {} {}{times}",
+            verb(access.write),
+            place(&access.place),
+            transfer(access.width, value)
+        )
+    }
+
+    pub(super) fn sum(sum: &Sum) -> String {
+        format!(
+            "{} {} to {:#x}, {} times, {} bytes",
+            verb(sum.write),
+            place(&sum.place),
+            sum.end,
+            sum.count,
+            sum.bytes
+        )
+    }
+
+    pub(super) fn event(what: &What) -> String {
+        match what {
+            What::Register {
+                place: at,
+                width,
+                write,
+                value,
+            } => {
+                let value = value.map(|value| value.to_string());
+                format!("{} {} {}", verb(*write), place(at), transfer(*width, value))
+            }
+            What::Descriptor {
+                queue,
+                opcode,
+                tag,
+                length,
+            } => format!(
+                "queue {queue}: descriptor {} tag {tag}, {length} bytes",
+                name(
+                    Opcode::ALL.iter().map(|(code, name)| (code.0, *name)),
+                    *opcode
+                )
+            ),
+            What::Completion {
+                queue,
+                tag,
+                status,
+                result,
+            } => format!(
+                "queue {queue}: completion tag {tag} {} result {result}",
+                name(
+                    Status::ALL.iter().map(|(code, name)| (code.0, *name)),
+                    *status
+                )
+            ),
+            What::Interrupt { vector } => format!("interrupt, vector {vector}"),
+            What::Error { code, queue, value } => {
+                let queue = queue.map(|queue| format!(" on queue {queue}"));
+                format!(
+                    "error {}{}, value {value}",
+                    name(
+                        ErrorCode::ALL.iter().map(|(code, name)| (code.0, *name)),
+                        *code
+                    ),
+                    queue.unwrap_or_default()
+                )
+            }
+        }
+    }
+
+    pub(super) fn place(place: &Place) -> String {
+        match place.space {
+            Space::Register => place.name.clone(),
+            Space::Reserved => format!("reserved {:#x}", place.offset),
+            Space::Memory => format!("device memory {:#x}", place.offset),
+            Space::MsixTable => format!("MSI-X table {:#x}", place.offset),
+            Space::MsixPba => format!("MSI-X pending bits {:#x}", place.offset),
+            Space::Config => format!("config {:#x}", place.offset),
+        }
+    }
+
+    fn verb(write: bool) -> &'static str {
+        if write {
+            "write"
+        } else {
+            "read"
+        }
+    }
+
+    fn transfer(width: u32, value: Option<String>) -> String {
+        match value {
+            Some(value) => format!("{width} {value}"),
+            None => width.to_string(),
+        }
+    }
+
+    fn name<T: PartialEq + std::fmt::Display>(
+        mut names: impl Iterator<Item = (T, &'static str)>,
+        code: T,
+    ) -> String {
+        let found = names.find(|(known, _)| *known == code);
+        found.map_or_else(|| code.to_string(), |(_, name)| name.to_owned())
+    }
+}

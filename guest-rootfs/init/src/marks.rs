@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the plugin, if there is one, is told about device and driver.
+
+use ringbar_marks::{say, Mark};
+use ringbar_spec::ids;
+use std::fs;
+
+/// What PCI sysfs has of the device.
+const DEVICES: &str = "/sys/bus/pci/devices";
+/// Where the parts of the driver are in memory.
+const SECTIONS: &str = "/sys/module/ringbar/sections";
+/// Parts with code.
+const CODE: &[&str] = &[".text", ".init.text", ".exit.text"];
+
+/// Says where the device is, and that accesses count from now on.
+pub(crate) fn before_driver() {
+    let ids = (id(ids::VENDOR_ID), id(ids::DEVICE_ID));
+    let devices = fs::read_dir(DEVICES).into_iter().flatten().flatten();
+    let ours = devices.map(|device| device.path()).filter(|device| {
+        let read = |file| fs::read_to_string(device.join(file)).unwrap_or_default();
+        (read("vendor").trim_end(), read("device").trim_end()) == (&ids.0, &ids.1)
+    });
+    // The plugin watches one: the one that is first on the bus.
+    if let Some(device) = ours.min() {
+        let resource = fs::read_to_string(device.join("resource")).unwrap_or_default();
+        bars(&resource).iter().for_each(say);
+    }
+    say(&Mark::Arm);
+    let phase = "probe".to_owned();
+    say(&Mark::Enter { phase });
+}
+
+/// Says where the driver is.
+pub(crate) fn after_driver() {
+    say(&Mark::Leave);
+    for name in CODE {
+        let address = fs::read_to_string(format!("{SECTIONS}/{name}"));
+        if let Some(address) = address.ok().and_then(|text| hex(text.trim())) {
+            let name = (*name).to_owned();
+            say(&Mark::Section { name, address });
+        }
+    }
+}
+
+/// The BARs in sysfs's `resource`: first byte, last byte and flags of each, a line a BAR.
+fn bars(resource: &str) -> Vec<Mark> {
+    let bar = |(number, line): (u32, &str)| {
+        let mut words = line.split_whitespace();
+        let (first, last) = (hex(words.next()?)?, hex(words.next()?)?);
+        let size = last.checked_sub(first)?.checked_add(1)?;
+        (last > 0).then_some(Mark::Bar {
+            number,
+            address: first,
+            size,
+        })
+    };
+    (0..6).zip(resource.lines()).filter_map(bar).collect()
+}
+
+/// A number as sysfs shows it.
+fn id(number: u16) -> String {
+    format!("{number:#06x}")
+}
+
+fn hex(text: &str) -> Option<u64> {
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_that_are_there_are_found() {
+        let resource = "0x00000000fe800000 0x00000000fe8fffff 0x0000000000040200\n\
+            0x0000000000000000 0x0000000000000000 0x0000000000000000\n\
+            0x0000003800000000 0x0000003800ffffff 0x000000000014220c\n";
+
+        let expected = [
+            Mark::Bar {
+                number: 0,
+                address: 0xfe80_0000,
+                size: 0x10_0000,
+            },
+            Mark::Bar {
+                number: 2,
+                address: 0x38_0000_0000,
+                size: 0x100_0000,
+            },
+        ];
+        assert_eq!(bars(resource), expected);
+    }
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Unbinds and binds the driver while nobody uses the device, for the witness: what it touches then is listed in
+//! `guest-driver/README.md`.
+
+use ringbar_marks::{say, Mark};
+use ringbar_tests::{run, PciFunction};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    run(&[(
+        "idle_driver_leaves_and_comes_back",
+        idle_driver_leaves_and_comes_back,
+    )])
+}
+
+fn idle_driver_leaves_and_comes_back() {
+    let function = PciFunction::under_test();
+    let unbound = during("remove", || function.unbind());
+    during("probe", || drop(unbound));
+}
+
+fn during<T>(phase: &str, work: impl FnOnce() -> T) -> T {
+    let phase = phase.to_owned();
+    say(&Mark::Enter { phase });
+    let done = work();
+    say(&Mark::Leave);
+    done
+}

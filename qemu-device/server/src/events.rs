@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the device does, written to a file for the report: a line of JSON each, with the times of
+//! the host's monotonic clock.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use parking_lot::Mutex;
+use ringbar_model::Note;
+use ringbar_trace::place::Place;
+use ringbar_trace::record::{Event, Hex, Record, What};
+use rustix::time::{clock_gettime, ClockId};
+
+/// The file, if there is one.
+#[derive(Debug, Default)]
+pub struct Events(Option<Mutex<Option<File>>>);
+
+impl Events {
+    /// Goes on writing a file, which a former server of the device may have begun.
+    pub fn append(path: &Path) -> io::Result<Self> {
+        let file = File::options().append(true).create(true).open(path)?;
+        Ok(Self(Some(Mutex::new(Some(file)))))
+    }
+
+    /// Whether anything is written.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Notes an access that was answered.
+    pub fn access(&self, write: bool, bar: u32, offset: u64, data: &[u8]) {
+        if !self.is_on() {
+            return;
+        }
+        let value = data
+            .iter()
+            .rev()
+            .fold(0, |value: u128, byte| value << 8 | u128::from(*byte));
+        self.write(What::Register {
+            place: Place::in_bar(bar, offset),
+            width: u32::try_from(data.len()).unwrap_or(u32::MAX),
+            write,
+            value: Some(Hex(value)),
+        });
+    }
+
+    /// Notes that a vector is raised.
+    pub fn interrupt(&self, vector: u16) {
+        self.write(What::Interrupt { vector });
+    }
+
+    /// Notes an error that went into the device's log.
+    pub fn error(&self, code: u16, queue: Option<u16>, value: u64) {
+        let value = Hex::from(value);
+        self.write(What::Error { code, queue, value });
+    }
+
+    /// Notes what the model says.
+    pub fn note(&self, note: Note<'_>) {
+        self.write(match note {
+            Note::Begins(queue, descriptor) => What::Descriptor {
+                queue,
+                opcode: descriptor.opcode,
+                tag: Hex::from(u64::from(descriptor.tag)),
+                length: descriptor.length,
+            },
+            Note::Ends(queue, completion) => What::Completion {
+                queue,
+                tag: Hex::from(u64::from(completion.tag)),
+                status: completion.status,
+                result: Hex::from(completion.result),
+            },
+        });
+    }
+
+    /// Not buffered: a server that is killed has written all that it did.
+    fn write(&self, what: What) {
+        let Some(file) = &self.0 else { return };
+        let event = Event {
+            time: now(),
+            duration: None,
+            what,
+        };
+        let mut file = file.lock();
+        let Some(open) = file.as_mut() else { return };
+        let line = Record::Event(event).line().map_err(io::Error::from);
+        if let Err(error) = line.and_then(|line| open.write_all(line.as_bytes())) {
+            log::warn!("no more events are written: {error}");
+            *file = None;
+        }
+    }
+}
+
+fn now() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let nanoseconds = u64::try_from(time.tv_nsec).unwrap_or_default();
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(nanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_is_in_the_file_at_once_and_a_second_server_adds_to_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("events.jsonl");
+
+        Events::append(&path).expect("a file").interrupt(3);
+        let second = Events::append(&path).expect("a file");
+        second.access(true, 0, 0x1000, b"RST!");
+
+        let text = std::fs::read_to_string(&path).expect("the file");
+        let whats: Vec<What> = text
+            .lines()
+            .map(|line| match Record::parse(line).expect("a record") {
+                Record::Event(event) => event.what,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let write = What::Register {
+            place: Place::in_bar(0, 0x1000),
+            width: 4,
+            write: true,
+            value: Some(Hex(0x2154_5352)),
+        };
+        assert_eq!(whats, [What::Interrupt { vector: 3 }, write]);
+    }
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Where in the device an access goes.
+
+use ringbar_spec::layout::{
+    DEVICE_MEMORY_BAR, MSIX_BAR, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET, REGISTER_BAR,
+};
+use ringbar_spec::regs::Register;
+use serde::{Deserialize, Serialize};
+
+/// A part of the device that a guest can reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Space {
+    /// A register of BAR 0.
+    Register,
+    /// An offset of BAR 0 where no register is, or a BAR that the device does not have.
+    Reserved,
+    /// Device memory.
+    Memory,
+    /// The MSI-X table.
+    MsixTable,
+    /// The MSI-X pending bits.
+    MsixPba,
+    /// Configuration space.
+    Config,
+}
+
+/// A place in the device.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// Which part.
+    pub space: Space,
+    /// Register as the data sheet names it, with index and byte: `KICK[3]+1`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// Offset in the BAR or in configuration space.
+    pub offset: u64,
+}
+
+impl Place {
+    /// The place at `offset` of BAR `bar`.
+    pub fn in_bar(bar: u32, offset: u64) -> Self {
+        let (space, name) = match bar {
+            REGISTER_BAR => match register_name(offset) {
+                Some(name) => (Space::Register, name),
+                None => (Space::Reserved, String::new()),
+            },
+            DEVICE_MEMORY_BAR => (Space::Memory, String::new()),
+            MSIX_BAR if offset >= MSIX_PBA_OFFSET as u64 => (Space::MsixPba, String::new()),
+            MSIX_BAR if offset >= MSIX_TABLE_OFFSET as u64 => (Space::MsixTable, String::new()),
+            _ => (Space::Reserved, String::new()),
+        };
+        Self {
+            space,
+            name,
+            offset,
+        }
+    }
+
+    /// The place at `offset` of configuration space.
+    pub fn in_config(offset: u64) -> Self {
+        Self {
+            space: Space::Config,
+            name: String::new(),
+            offset,
+        }
+    }
+}
+
+/// Name, index and byte of the register at `offset` of BAR 0.
+pub fn register_name(offset: u64) -> Option<String> {
+    let (register, index, byte) = register_at(offset)?;
+    let info = register.info();
+    let index = if info.count > 1 {
+        format!("[{index}]")
+    } else {
+        String::new()
+    };
+    let byte = if byte > 0 {
+        format!("+{byte}")
+    } else {
+        String::new()
+    };
+    Some(format!("{}{index}{byte}", info.name))
+}
+
+/// Register, index in its array, and byte in it, at `offset` of BAR 0.
+pub fn register_at(offset: u64) -> Option<(Register, usize, usize)> {
+    let offset = usize::try_from(offset).ok()?;
+    Register::ALL.iter().find_map(|register| {
+        let (index, byte) = register.info().locate(offset)?;
+        Some((*register, index, byte))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_have_the_names_of_the_data_sheet() {
+        let names = [0x0, 0x1f, 0x40000 + 3 * 4096].map(|offset| Place::in_bar(0, offset).name);
+
+        assert_eq!(names, ["IDENT", "SCRATCH+7", "KICK[3]"]);
+    }
+
+    #[test]
+    fn offset_without_a_register_is_reserved() {
+        assert_eq!(Place::in_bar(0, 0x800).space, Space::Reserved);
+        assert_eq!(Place::in_bar(0, u64::MAX).space, Space::Reserved);
+    }
+
+    #[test]
+    fn interrupt_table_and_pending_bits_are_told_apart() {
+        assert_eq!(Place::in_bar(4, 0x10).space, Space::MsixTable);
+        assert_eq!(Place::in_bar(4, 0x800).space, Space::MsixPba);
+    }
+}
