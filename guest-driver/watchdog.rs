@@ -16,9 +16,9 @@ use kernel::{
         Msecs, //
     },
     workqueue::{
-        self,
         impl_has_delayed_work,
         HasWork,
+        Queue,
         Work,
         WorkItem, //
     },
@@ -61,9 +61,11 @@ impl Shared {
 /// Starts the watchdog, if it does not run already. Called inside the gate, or by itself.
 pub(crate) fn start(shared: Arc<Shared>) {
     let period: Jiffies = msecs_to_jiffies(PERIOD);
-    // Not bound to a processor, as a device that does not answer holds one up. If it was started
-    // already, the reference comes back and is dropped.
-    let _ = workqueue::system_unbound().enqueue_delayed(shared, period);
+    // Not bound to a processor, as a device that does not answer holds one up.
+    // SAFETY: The kernel has set the queue up long ago, and never takes it away.
+    let queue = unsafe { Queue::from_raw(bindings::system_dfl_wq) };
+    // If it was started already, the reference comes back and is dropped.
+    let _ = queue.enqueue_delayed(shared, period);
 }
 
 /// Ends the watchdog, with the gate closed: it neither runs nor will.
