@@ -89,12 +89,12 @@ test_all() {
 	case $KERNEL in
 	stock)
 		# Big counts in full here, a tenth of them elsewhere.
-		CYCLES=${CYCLES:-100} TIMEOUT=${TIMEOUT:-600} configuration stock-msix msix 0
-		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-600} configuration stock-msi-iommu msi 1
+		CYCLES=${CYCLES:-100} TIMEOUT=${TIMEOUT:-1200} configuration stock-msix msix 0
+		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-1200} configuration stock-msi-iommu msi 1
 		;;
 	debug)
-		CYCLES=${CYCLES:-10} configuration debug-msix-iommu msix 1
-		CYCLES=${CYCLES:-10} configuration debug-msi msi 0
+		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-2400} configuration debug-msix-iommu msix 1
+		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-2400} configuration debug-msi msi 0
 		;;
 	esac
 	((${#failed[@]} == 0)) || die "failed: ${failed[*]}"
