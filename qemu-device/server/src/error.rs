@@ -43,9 +43,15 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// The transport broke.
+    /// No client can connect any more.
+    #[error("cannot accept a client: {0}")]
+    Accept(io::Error),
+    /// A file of a region cannot be shared.
+    #[error("cannot share the memory of a region: {0}")]
+    RegionFile(io::Error),
+    /// The client was dropped.
     #[error("connection lost: {0}")]
-    Transport(String),
+    Lost(#[from] ringbar_endpoint::Lost),
 
     /// An access leaves its region.
     #[error("access of {length} bytes at {offset:#x} leaves region {region} of {size:#x} bytes")]
@@ -123,10 +129,4 @@ pub enum Error {
         /// Number of eventfds that came along.
         fds: usize,
     },
-}
-
-impl From<Error> for io::Error {
-    fn from(error: Error) -> Self {
-        Self::new(io::ErrorKind::InvalidInput, error)
-    }
 }

@@ -32,7 +32,7 @@ pub struct Options {
     pub device_memory: usize,
 
     /// What to log: a level, or target=level with commas between
-    #[arg(long, value_name = "FILTER", default_value = "info,vfio_user=warn")]
+    #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
 
     /// Log each trapped access by register name
