@@ -31,6 +31,8 @@ use crate::wire::{parse_header, Message, Request, HEADER, TYPE_MASK};
 pub const MOST_FDS: usize = 253;
 /// Longest message that we take from a server: what QEMU accepts at most.
 const LONGEST: u32 = (64 << 20) + 64;
+/// Most bytes of one read.
+const AT_ONCE: usize = 65_536;
 /// Where the ids of probes begin, away from those of other messages.
 const PROBE_IDS: u16 = 0xa000;
 
@@ -145,7 +147,7 @@ impl Client {
                     return Ok(Some(message));
                 }
                 self.refuse(&message)?;
-            } else if matches!(self.arrive(deadline)?, Arrival::End) {
+            } else if matches!(self.arrive(self.wanted(), deadline)?, Arrival::End) {
                 return match self.inbox.len() {
                     0 => Ok(None),
                     length => fail(format!(
@@ -296,7 +298,7 @@ impl Client {
 
     /// The first bytes that come, as one read gives them.
     pub fn first_bytes(&mut self) -> Outcome<usize> {
-        self.arrive(Instant::now() + self.timeout)?;
+        self.arrive(AT_ONCE, Instant::now() + self.timeout)?;
         Ok(self.inbox.len())
     }
 
@@ -349,15 +351,22 @@ impl Client {
         Ok(Some(message))
     }
 
-    /// Reads once, when there is something.
-    fn arrive(&mut self, deadline: Instant) -> Outcome<Arrival> {
+    /// What is missing of the next message's header, or then of the message. Who never reads more
+    /// knows which message descriptors came with.
+    fn wanted(&self) -> usize {
+        let whole = parse_header(&self.inbox).map_or(HEADER, |(size, _)| size as usize);
+        whole.saturating_sub(self.inbox.len())
+    }
+
+    /// Reads once, at most `limit` bytes, when there is something.
+    fn arrive(&mut self, limit: usize, deadline: Instant) -> Outcome<Arrival> {
         if !wait(&self.stream, PollFlags::IN, deadline)? {
             return fail(format!(
                 "no answer within {:.0?}: hung, or it waits for more bytes",
                 self.timeout
             ));
         }
-        let mut bytes = [0; 65536];
+        let mut bytes = vec![0; limit.min(AT_ONCE)];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(&mut bytes)];

@@ -12,6 +12,8 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
+
 use crate::client::Client;
 use crate::outcome::{fail, local, Outcome};
 use crate::survey::Survey;
@@ -33,6 +35,33 @@ pub struct Target {
     one_shot: bool,
     /// The running one has had a client.
     used: bool,
+}
+
+/// A descriptor of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenFile {
+    /// Its number.
+    pub number: u32,
+    /// What it is, as the kernel names it.
+    pub name: String,
+    /// Whether a program that the server executes would have it, too.
+    pub inherited: bool,
+}
+
+impl OpenFile {
+    /// Looks at an entry of the process; `None` if it was closed meanwhile.
+    fn read(pid: u32, info: &Path) -> Option<Self> {
+        let number = info.file_name()?.to_str()?.parse().ok()?;
+        let name = fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
+        let text = fs::read_to_string(info).ok()?;
+        let flags = text.lines().find_map(|line| line.strip_prefix("flags:"))?;
+        let flags = u32::from_str_radix(flags.trim(), 8).ok()?;
+        Some(Self {
+            number,
+            name: name.to_string_lossy().into_owned(),
+            inherited: flags & OFlags::CLOEXEC.bits() == 0,
+        })
+    }
 }
 
 /// How to start the server.
@@ -148,9 +177,14 @@ impl Target {
     }
 
     /// Descriptors that the server process has open, if that can be seen from here.
-    pub fn open_files(&self) -> Option<usize> {
+    pub fn open_files(&self) -> Option<Vec<OpenFile>> {
         let pid = self.pid()?;
-        Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+        let entries = fs::read_dir(format!("/proc/{pid}/fdinfo")).ok()?;
+        Some(
+            entries
+                .filter_map(|entry| OpenFile::read(pid, &entry.ok()?.path()))
+                .collect(),
+        )
     }
 
     /// Most memory that the server process ever had, in bytes, if that can be seen from here.

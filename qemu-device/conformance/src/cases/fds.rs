@@ -9,6 +9,7 @@ use crate::cases::samples;
 use crate::client::{Client, MOST_FDS};
 use crate::outcome::{ensure, skip, Outcome};
 use crate::requests::{self, duplicate};
+use crate::target::OpenFile;
 use crate::tripwire::Tripwire;
 use crate::wire::{Request, HEADER};
 
@@ -176,6 +177,19 @@ pub(super) const CASES: &[Case] = &[
     session("flood-of-unknown-commands-are-closed", Strict, |c| {
         flood(c, |c| samples::named("unknown", &c.survey()))
     }),
+    free("kept-ones-are-closed-on-exec", Strict, |kit| {
+        let mut client = kit.client()?;
+        let before = open_files(kit)?;
+        client.answered(requests::dma_map(0, 4096).fd(requests::memory(4096)?))?;
+        if let Ok(irq) = kit.survey.irq(1) {
+            let connect = requests::set_irqs(irq.index, 0x24, 0, 1);
+            client.answered(connect.fd(requests::event()?))?;
+        }
+        let leak = open_files(kit)?
+            .into_iter()
+            .find(|file| file.inherited && !before.contains(file));
+        ensure(leak.is_none(), || format!("{leak:?}"))
+    }),
     free(
         "open-in-the-server-are-as-many-after-as-before",
         Strict,
@@ -233,12 +247,17 @@ fn flood(client: &mut Client, request: impl Fn(&Client) -> Outcome<Request>) -> 
 fn settled(kit: &mut Kit<'_>, limit: usize) -> Outcome<usize> {
     let deadline = std::time::Instant::now() + kit.target.timeout();
     loop {
-        let Some(open) = kit.target.open_files() else {
-            return skip("the server's process cannot be looked into from here");
-        };
+        let open = open_files(kit)?.len();
         if open <= limit || std::time::Instant::now() > deadline {
             return Ok(open);
         }
         std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+fn open_files(kit: &Kit<'_>) -> Outcome<Vec<OpenFile>> {
+    match kit.target.open_files() {
+        Some(files) => Ok(files),
+        None => skip("the server's process cannot be looked into from here"),
     }
 }

@@ -178,6 +178,14 @@ pub(super) const CASES: &[Case] = &[
         Strict,
         |kit| refused(kit, version(r#"{"capabilities":[]}"#)),
     ),
+    free(
+        "capabilities-that-are-a-filled-array-are-refused",
+        Strict,
+        |kit| refused(kit, version(r#"{"capabilities":[1,1048576]}"#)),
+    ),
+    free("data-that-is-a-filled-array-is-refused", Strict, |kit| {
+        refused(kit, version(r#"[{"max_msg_fds":1}]"#))
+    }),
     free("max-msg-fds-that-is-a-string-is-refused", Strict, |kit| {
         refused(kit, version(r#"{"capabilities":{"max_msg_fds":"8"}}"#))
     }),
