@@ -7,18 +7,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 
+use ringbar_endpoint::dma::Rights;
 use ringbar_endpoint::Connection;
-use ringbar_vfio_user::device::{
-    self, Action, Data, Device, DmaMap, DmaRange, Interrupts, SetInterrupts,
-};
+use ringbar_vfio_user::device::{self, Device, DmaMap, DmaRange, Interrupts, SetInterrupts};
 use ringbar_vfio_user::Errno;
-use vfio_bindings::bindings::vfio::{
-    VFIO_IRQ_INFO_EVENTFD, VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_TRIGGER,
-    VFIO_IRQ_SET_ACTION_UNMASK, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE,
-    VFIO_PCI_NUM_IRQS,
-};
 
-use crate::dma::Rights;
 use crate::error::Error;
 use crate::regions::Region;
 use crate::state::State;
@@ -44,16 +37,8 @@ impl Backend {
             .iter()
             .map(|region| describe(region, state.region_file(region.index)))
             .collect::<io::Result<_>>()
-            .map_err(Error::RegionFile)?;
-        let interrupts = (0..VFIO_PCI_NUM_IRQS)
-            .map(|index| {
-                let count = u32::try_from(state.vectors(index)).unwrap_or(0);
-                Interrupts {
-                    count,
-                    flags: if count > 0 { VFIO_IRQ_INFO_EVENTFD } else { 0 },
-                }
-            })
-            .collect();
+            .map_err(ringbar_endpoint::Error::Share)?;
+        let interrupts = state.interrupt_types();
         Ok(Self {
             worker: Worker::start(state)?,
             regions,
@@ -92,58 +77,18 @@ impl Device for Backend {
             Some((file, offset)) => (Some(File::from(file)), offset),
             None => (None, 0),
         };
-        let (address, size) = (map.range.first, size_of_range(map.range)?);
+        let size = map.range.size().ok_or(Errno::INVAL)?;
         Ok(self
             .worker
-            .with(|state| state.dma_map(address, size, rights, file, offset))?)
+            .with(|state| state.dma_map(map.range.first, size, rights, file, offset))?)
     }
 
     fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Errno> {
-        let (address, size, all) = match range {
-            DmaRange::ALL => (0, 0, true),
-            range => (range.first, size_of_range(range)?, false),
-        };
-        Ok(self
-            .worker
-            .with(|state| state.dma_unmap(address, size, all))?)
+        Ok(self.worker.with(|state| state.dma_unmap(range))?)
     }
 
     fn set_interrupts(&mut self, request: SetInterrupts<OwnedFd>) -> Result<(), Errno> {
-        let SetInterrupts {
-            index,
-            start,
-            count,
-            action,
-            data,
-        } = request;
-        let action = match action {
-            Action::Mask => VFIO_IRQ_SET_ACTION_MASK,
-            Action::Unmask => VFIO_IRQ_SET_ACTION_UNMASK,
-            Action::Trigger => VFIO_IRQ_SET_ACTION_TRIGGER,
-        };
-        let none = action | VFIO_IRQ_SET_DATA_NONE;
-        self.worker.with(|state| {
-            match data {
-                Data::DisableAll | Data::Each => {
-                    state.set_interrupts(index, none, start, count, Vec::new())?;
-                }
-                Data::Chosen(chosen) => {
-                    for (vector, _) in (start..).zip(chosen).filter(|(_, chosen)| *chosen) {
-                        state.set_interrupts(index, none, vector, 1, Vec::new())?;
-                    }
-                }
-                Data::Connect(eventfds) => {
-                    let eventfds = eventfds.into_iter().map(File::from).collect();
-                    let flags = action | VFIO_IRQ_SET_DATA_EVENTFD;
-                    state.set_interrupts(index, flags, start, count, eventfds)?;
-                }
-                Data::Disconnect => {
-                    let flags = action | VFIO_IRQ_SET_DATA_EVENTFD;
-                    state.set_interrupts(index, flags, start, count, Vec::new())?;
-                }
-            }
-            Ok(())
-        })
+        self.worker.with(|state| state.set_interrupts(request))
     }
 
     fn reset(&mut self) -> Result<(), Errno> {
@@ -158,9 +103,7 @@ impl From<Error> for Errno {
     fn from(error: Error) -> Self {
         log::debug!("refused: {error}");
         match error {
-            Error::DmaOverlap { .. } => Self::EXIST,
-            Error::DmaMappings(_) => Self::NOSPC,
-            Error::DmaMap(error) => Self::from_io_error(&error).unwrap_or(Self::IO),
+            Error::Endpoint(error) => Self::from(&error),
             _ => Self::INVAL,
         }
     }
@@ -180,12 +123,4 @@ fn describe(region: &Region, file: Option<&File>) -> io::Result<device::Region<O
         Some(file) => device::Region::shared(region.size, OwnedFd::from(file.try_clone()?), areas),
         None => device::Region::trapped(region.size),
     })
-}
-
-fn size_of_range(range: DmaRange) -> Result<u64, Errno> {
-    range
-        .last
-        .checked_sub(range.first)
-        .and_then(|steps| steps.checked_add(1))
-        .ok_or(Errno::INVAL)
 }

@@ -2,13 +2,13 @@
 
 //! The memory that the model works on: guest memory, device memory and shared words.
 
+use ringbar_endpoint::dma::{Access, DmaMap};
+use ringbar_endpoint::memory::SharedMemory;
 use ringbar_model::{DmaAddress, Host, Place, Unreachable};
 use ringbar_spec::layout::REGISTER_BAR_SIZE;
 use vm_memory::VolatileSlice;
 
-use crate::dma::{Access, DmaMap};
 use crate::error::Error;
-use crate::memory::SharedMemory;
 
 /// All memory that the device reaches.
 #[derive(Debug)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DEVICE_MEMORY_SIZE, MAX_QUEUES};
+use vfio_bindings::bindings::vfio::{VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX};
 
 /// Most vectors that MSI knows.
 const MSI_VECTORS: u16 = 32;
@@ -70,6 +71,16 @@ pub enum InterruptKind {
     Msix,
     /// MSI, the next power of two of vectors, at most 32.
     Msi,
+}
+
+impl InterruptKind {
+    /// Its index of VFIO.
+    pub fn index(self) -> u32 {
+        match self {
+            Self::Msix => VFIO_PCI_MSIX_IRQ_INDEX,
+            Self::Msi => VFIO_PCI_MSI_IRQ_INDEX,
+        }
+    }
 }
 
 /// Reads a size such as `64K`, and checks it against the limits of the device memory.

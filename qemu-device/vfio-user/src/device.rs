@@ -139,6 +139,11 @@ impl DmaRange {
             last: address.checked_add(size.checked_sub(1)?)?,
         })
     }
+
+    /// How many bytes; `None` for [`ALL`](Self::ALL), which are too many for a number.
+    pub fn size(self) -> Option<u64> {
+        self.last.checked_sub(self.first)?.checked_add(1)
+    }
 }
 
 /// Memory that the client makes reachable.
