@@ -29,6 +29,8 @@ pub(crate) fn start(
     command
         .arg("--socket")
         .arg(place.socket())
+        // It is to end with QEMU.
+        .arg("--once")
         .args(["--interrupts", options.interrupts.word()])
         .args(&options.server_arg);
     let mut process =

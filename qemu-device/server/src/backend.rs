@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::UnixStream;
 
 use ringbar_endpoint::dma::Rights;
 use ringbar_endpoint::Connection;
@@ -17,11 +17,9 @@ use crate::regions::Region;
 use crate::state::State;
 use crate::worker::Worker;
 
-/// Serves the device to the first client that connects, until it is gone.
-pub fn serve(listener: UnixListener, state: State) -> Result<(), Error> {
-    let mut backend = Backend::new(state)?;
-    let (socket, _address) = listener.accept().map_err(Error::Accept)?;
-    Ok(Connection::new(socket).serve(&mut backend)?)
+/// Serves the device to a client until it is gone.
+pub fn serve(client: UnixStream, state: State) -> Result<(), Error> {
+    Ok(Connection::new(client).serve(&mut Backend::new(state)?)?)
 }
 
 struct Backend {

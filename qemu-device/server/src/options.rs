@@ -32,6 +32,10 @@ pub struct Options {
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_memory_size)]
     pub device_memory: usize,
 
+    /// End with the first client, instead of waiting for the next one
+    #[arg(long)]
+    pub once: bool,
+
     /// What to log: a level, or target=level with commas between
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
@@ -49,6 +53,7 @@ impl Options {
             interrupts: InterruptKind::Msix,
             queues: 1,
             device_memory: DEVICE_MEMORY_SIZE,
+            once: false,
             log: String::new(),
             trace: false,
         }

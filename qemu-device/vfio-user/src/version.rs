@@ -2,6 +2,7 @@
 
 //! Negotiation: what the client can take, and the text of our reply.
 
+use serde::de::IgnoredAny;
 use serde::Deserialize;
 
 use crate::refusal::{Refusal, VersionFault};
@@ -46,6 +47,9 @@ pub(crate) struct Proposal {
 struct Text {
     #[serde(default)]
     capabilities: Capabilities,
+    /// What is unknown. Without this field an array would do as well as an object.
+    #[serde(flatten)]
+    _rest: IgnoredAny,
 }
 
 /// What the text may name, as far as it matters to us.
@@ -55,6 +59,9 @@ struct Capabilities {
     max_data_xfer_size: Option<u64>,
     max_dma_maps: Option<u64>,
     pgsizes: Option<u64>,
+    /// As in [`Text`].
+    #[serde(flatten)]
+    _rest: IgnoredAny,
 }
 
 impl Proposal {
@@ -129,7 +136,7 @@ fn parse_text(text: &[u8]) -> Result<Capabilities, VersionFault> {
     if text.contains(&0) {
         return Err(VersionFault::NotTerminated);
     }
-    let Text { capabilities } =
+    let Text { capabilities, .. } =
         serde_json::from_slice(text).map_err(|error| VersionFault::Text(error.to_string()))?;
     let wrong = |name, value| Err(VersionFault::Value(name, value));
     match capabilities {

@@ -79,6 +79,7 @@ impl Guest {
         let folder = tempfile::tempdir().unwrap();
         let mut options = Options::new(folder.path().join("socket"));
         options.interrupts = interrupts;
+        options.once = true;
         let server = Server::bind(&options).unwrap();
         let server = thread::spawn(|| server.run());
         Self {

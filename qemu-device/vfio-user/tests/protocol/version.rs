@@ -134,6 +134,10 @@ fn text_that_is_no_object_is_refused() {
         "{}}",
         "{\"capabilities\":1}",
         "nul",
+        "[]",
+        "[{\"max_msg_fds\":1}]",
+        "{\"capabilities\":[]}",
+        "{\"capabilities\":[1,2,3,4]}",
     ] {
         assert!(is_refused(&version(text)), "{text}");
     }
