@@ -79,6 +79,10 @@ impl<Fd> Incoming<Fd> {
         self.start.is_empty()
     }
 
+    pub(crate) fn kept(&self) -> usize {
+        self.start.len().saturating_add(self.payload.len())
+    }
+
     pub(crate) fn is_complete(&self) -> bool {
         self.header.is_some() && self.left == 0
     }

@@ -126,6 +126,11 @@ impl<Fd> Session<Fd> {
         self.limits
     }
 
+    /// How many bytes of the message that is arriving are kept; never more than the longest message.
+    pub fn kept(&self) -> usize {
+        self.incoming.kept()
+    }
+
     /// Number of DMA mappings.
     pub fn mappings(&self) -> usize {
         self.mapped.len()

@@ -217,21 +217,30 @@ fn message_that_is_too_long_is_read_to_its_end_and_refused() {
 }
 
 #[test]
-fn longest_message_there_can_be_is_not_kept() {
-    let mut bench = Bench::negotiated();
-    bench
-        .send(&header(command::REGION_WRITE, u32::MAX, FLAG_NO_REPLY), 0)
-        .unwrap();
-    let piece = vec![0xff; 1 << 20];
-    let mut left = u32::MAX as usize - 16;
+fn message_that_is_too_long_is_not_kept() {
+    for size in [MAX_MESSAGE as u32 + 1, u32::MAX] {
+        let mut bench = Bench::negotiated();
+        bench
+            .send(&header(command::REGION_WRITE, size, 0), 0)
+            .unwrap();
 
-    while left > 0 {
-        let length = left.min(piece.len());
-        bench.send(&piece[..length], 0).unwrap();
-        left -= length;
+        bench.send(&vec![0xff; MAX_MESSAGE - 16], 0).unwrap();
+
+        assert_eq!(bench.session.kept(), 16, "{size}");
     }
+}
 
-    assert!(is_in_step(&mut bench));
+#[test]
+fn longest_message_is_kept_until_it_is_complete() {
+    let mut bench = Bench::negotiated();
+    let bytes = region_write(5, 0, &vec![1; MAX_MESSAGE - 32]);
+    let (last, most) = bytes.split_last().unwrap();
+
+    bench.send(most, 0).unwrap();
+    assert_eq!(bench.session.kept(), MAX_MESSAGE - 1);
+    bench.send(&[*last], 0).unwrap();
+
+    assert_eq!((bench.session.kept(), bench.device.calls.len()), (0, 1));
 }
 
 #[test]
