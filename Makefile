@@ -59,8 +59,11 @@ distclean: ## remove build/ and ringbar's cache
 #? TESTS=all       guest programs to run: registers,dma
 #? INTERRUPTS=msix msix or msi
 #? IOMMU=0         1 for a virtual IOMMU
+#? DEVICES=1       1 to 4; make test: 4
 #? TIMEOUT=120     seconds until a run counts as hung; 900 with KERNEL=debug
 #? CYCLES=0        how often the device goes in removal_cycles; make test: 100 in stock-msix, else 10
+#? FULL=0          1 for random and repeated tests in full; make test: 1
+#? SEED=           number that a random test printed, to repeat it
 #? SERVER_ARGS=    further options for ringbar-server
 #? RINGBAR_CACHE   the cache; else $XDG_CACHE_HOME/ringbar or ~/.cache/ringbar
 #? RINGBAR_MIRROR  Debian mirror; else the host's own

@@ -3,7 +3,8 @@
 # Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
 # kernel, `sabotage NAME INITRAMFS` with another module.
 #
-# KERNEL, ACCEL, INTERRUPTS, IOMMU (0 or 1), TESTS, TIMEOUT, CYCLES and SERVER_ARGS are explained by `make help`.
+# KERNEL, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TESTS, TIMEOUT, CYCLES, FULL, SEED and SERVER_ARGS are explained by
+# `make help`.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -29,18 +30,21 @@ fi
 
 # vm COMMAND NAME ARGS...: calls the runner for one configuration.
 vm() {
-	local command=$1 name=$2 args=() word
+	local command=$1 name=$2 args=() word words=("${words[@]}")
 	shift 2
 	args+=(--server "$checkout/build/cargo/release/ringbar-server" --qemu "$ci_dir/qemu.sh")
 	args+=(--kernel "$kernel/vmlinuz" --initrd "$initramfs" --name "$name" "${for_kernel[@]}")
 	if [[ -n ${ACCEL:-} ]]; then args+=(--accel "$ACCEL"); fi
 	if [[ -n ${INTERRUPTS:-} ]]; then args+=(--interrupts "$INTERRUPTS"); fi
+	if [[ -n ${DEVICES:-} ]]; then args+=(--devices "$DEVICES"); fi
 	case ${IOMMU:-0} in
 	0) ;;
 	1) args+=(--iommu) ;;
 	*) die "IOMMU=$IOMMU: say 0 or 1" ;;
 	esac
-	args+=(--append "${words[*]} ringbar.cycles=${CYCLES:-0}")
+	words+=("ringbar.cycles=${CYCLES:-0}" "ringbar.full=${FULL:-0}")
+	if [[ -n ${SEED:-} ]]; then words+=("ringbar.seed=$SEED"); fi
+	args+=(--append "${words[*]}")
 	for word in ${SERVER_ARGS:-}; do args+=("--server-arg=$word"); done
 	"$checkout/build/cargo/release/ringbar-vm-runner" "$command" "${args[@]}" "$@"
 }
@@ -48,7 +52,7 @@ vm() {
 # run NAME REPORT [HINT]: TESTS and TIMEOUT only make sense here.
 run() {
 	local variable hint="make run" args=(--timeout "${TIMEOUT:-$usual_timeout}")
-	for variable in KERNEL ACCEL INTERRUPTS IOMMU TESTS TIMEOUT CYCLES SERVER_ARGS; do
+	for variable in KERNEL ACCEL INTERRUPTS IOMMU DEVICES TESTS TIMEOUT CYCLES FULL SEED SERVER_ARGS; do
 		if [[ -n ${!variable:-} && ${!variable} != stock ]]; then hint+=" $variable=${!variable@Q}"; fi
 	done
 	if [[ -n ${TESTS:-} ]]; then args+=(--tests "$TESTS"); fi
@@ -58,11 +62,13 @@ run() {
 # configuration NAME INTERRUPTS IOMMU: the next one runs, also after one has failed.
 failed=()
 configuration() {
-	INTERRUPTS=$2 IOMMU=$3 run "$1" "$checkout/build/report/$1" || failed+=("$1")
+	# More than one device, so that programs can lose some of them.
+	INTERRUPTS=$2 IOMMU=$3 DEVICES=${DEVICES:-4} run "$1" "$checkout/build/report/$1" || failed+=("$1")
 }
 
 # The two kernels together pair each kind of interrupt with and without an IOMMU.
 test_all() {
+	export FULL=${FULL:-1}
 	case $KERNEL in
 	stock)
 		# Big counts in full here, a tenth of them elsewhere.

@@ -6,7 +6,10 @@ use crate::{
     device::Device,
     shared::Shared, //
 };
-use kernel::sync::Arc;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 
 /// Keeps the gate open. Dropping it takes everything back that files have of the device.
 pub(crate) struct Binding<'bound> {
@@ -32,16 +35,23 @@ impl Drop for Binding<'_> {
     /// From here on calls give ENODEV, waiters wake, and touching a mapping gives SIGBUS. Memory is
     /// freed last, when neither a process nor the device can reach it.
     fn drop(&mut self) {
-        self.shared.gate.close();
-        self.shared.wake_all();
+        // First: a file that is released from here on finds the gate closed, leaves what it owns,
+        // and stays until that was taken. The device may still write it.
         let files = self.shared.files.lock();
+        self.shared.gate.close();
+        self.shared.dismiss();
         files.iter().for_each(|file| file.mappings.revoke());
-        let quiet = self.device.quiesce();
+        let quiet = self.device.registers().quiesce();
         for objects in files.iter().map(|file| file.take_objects()) {
             match quiet {
                 Ok(()) => drop(objects),
                 Err(_) => objects.keep_for_good(self.device),
             }
+        }
+        // debugfs has told so, and goes with the device.
+        match self.device.kept().bytes() {
+            0 => {}
+            bytes => dev_warn!(self.device.pdev(), "{} bytes are kept for good\n", bytes),
         }
     }
 }

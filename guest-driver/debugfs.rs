@@ -3,6 +3,8 @@
 //! What debugfs shows of a device: `/sys/kernel/debug/ringbarN`.
 
 use crate::{
+    errors,
+    limits::Amount,
     mmap::cache::CachePolicy,
     shared::Shared, //
 };
@@ -24,6 +26,12 @@ pub(crate) struct Folder {
     mappings: File<MappingList>,
     #[pin]
     policies: File<Policies>,
+    #[pin]
+    errors: File<ErrorLog>,
+    #[pin]
+    kept: File<KeptMemory>,
+    #[pin]
+    usage: File<Usage>,
 }
 
 impl Folder {
@@ -31,8 +39,11 @@ impl Folder {
     pub(crate) fn new(dir: Dir, shared: Arc<Shared>) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
             Ok(try_pin_init!(Self {
-                mappings <- dir.read_only_file(c"mappings", MappingList(shared)),
+                mappings <- dir.read_only_file(c"mappings", MappingList(shared.clone())),
                 policies <- dir.read_only_file(c"policies", Policies),
+                errors <- dir.read_only_file(c"errors", ErrorLog(shared.clone())),
+                kept <- dir.read_only_file(c"kept", KeptMemory(shared.clone())),
+                usage <- dir.read_only_file(c"usage", Usage(shared)),
             }))
         })
     }
@@ -80,5 +91,50 @@ impl Writer for Policies {
         CachePolicy::ALL
             .into_iter()
             .try_for_each(|policy| writeln!(f, "{} {:#x}", policy.name(), policy.bits()))
+    }
+}
+
+/// `errors`: how many the device has logged, the last of them, and how many each queue has had.
+struct ErrorLog(Arc<Shared>);
+
+impl Writer for ErrorLog {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.gate.with(|device| errors::show(device, f));
+        shown.unwrap_or_else(|_| writeln!(f, "the device does not answer"))
+    }
+}
+
+/// `kept`: queues, buffers and bytes that are kept for good.
+struct KeptMemory(Arc<Shared>);
+
+impl Writer for KeptMemory {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.0.gate.with(|device| Ok(device.kept().show(f)));
+        // Without the device, the file is about to go.
+        shown.unwrap_or(Ok(()))
+    }
+}
+
+/// `usage`: what counts against the limits, of all users together and of each.
+struct Usage(Arc<Shared>);
+
+impl Writer for Usage {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.accounts.for_each(|user, amount| {
+            match user {
+                Some(user) => write!(f, "user {}", user.into_uid_in_current_ns())?,
+                None => write!(f, "device")?,
+            }
+            let Amount {
+                queues,
+                windows,
+                buffers,
+                bytes,
+            } = amount;
+            writeln!(
+                f,
+                " queues {queues} windows {windows} buffers {buffers} bytes {bytes}"
+            )
+        })
     }
 }

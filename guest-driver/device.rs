@@ -3,6 +3,7 @@
 //! The device while the driver is bound to it: registers, admin commands, what there is to give.
 
 use crate::{
+    errors::LoggedError,
     interface::{
         error::ErrorCode,
         ids, layout,
@@ -14,14 +15,23 @@ use crate::{
             WindowKind,
             WindowSetup, //
         },
+        wake::{
+            Word,
+            Words, //
+        },
         SetupBlock,
     },
+    kept::Kept,
     ranges::{
         Range,
         Ranges, //
     },
+    registers::{
+        Answer,
+        RegisterBar,
+        Registers, //
+    },
     resources::{
-        clear_master,
         IoRange,
         RequestedBar,
         WriteCombiningMapping, //
@@ -41,8 +51,6 @@ use kernel::{
     sync::Mutex, //
 };
 
-type RegisterBar<'bound> = pci::Bar<'bound, { layout::REGISTER_BAR_SIZE }>;
-
 /// What the device says about itself; read once, as each read traps.
 pub(crate) struct Limits {
     /// Version of the interface.
@@ -60,9 +68,9 @@ pub(crate) struct Limits {
 }
 
 /// What a window shows.
-pub(crate) enum WindowTarget {
-    /// Coherent memory: DMA address and length in bytes.
-    Memory(u64, usize),
+pub(crate) enum WindowTarget<'a> {
+    /// Coherent memory in pieces, at most [`MAX_PARTS`](crate::interface::ioctl::MAX_PARTS).
+    Memory(&'a [Segment]),
     /// A range of the device memory.
     DeviceMemory(Range),
 }
@@ -71,12 +79,13 @@ pub(crate) enum WindowTarget {
 #[pin_data]
 pub(crate) struct Device<'bound> {
     pdev: &'bound pci::Device<Bound>,
-    bar: RegisterBar<'bound>,
+    registers: Registers<'bound>,
     // Dropped before the BAR is given back.
     _lazy: WriteCombiningMapping,
     memory: RequestedBar<'bound>,
     limits: Limits,
     vectors: u32,
+    kept: Kept,
     #[pin]
     admin: Mutex<Admin>,
 }
@@ -103,9 +112,10 @@ impl<'bound> Device<'bound> {
         pdev: &'bound pci::Device<Bound>,
         vectors: u32,
     ) -> Result<impl PinInit<Self, Error> + 'bound> {
-        let bar: RegisterBar<'bound> = pdev.iomap_region_sized(layout::REGISTER_BAR, c"ringbar")?;
+        let registers = Registers::new(pdev)?;
         let memory = RequestedBar::new(pdev, layout::DEVICE_MEMORY_BAR)?;
 
+        let bar = registers.bar()?;
         let ident = bar.read(regs::IDENT).into_raw();
         if ident != ids::IDENT {
             dev_err!(pdev, "IDENT is {:#x}, not {:#x}\n", ident, ids::IDENT);
@@ -128,7 +138,7 @@ impl<'bound> Device<'bound> {
         }
 
         // Whatever used the device before, its queues and windows are gone after this.
-        bar.write_reg(regs::RESET::from(regs::RESET_KEY));
+        registers.reset()?;
         let queue_limits = bar.read(regs::QUEUE_LIMITS);
         let limits = Limits {
             version,
@@ -138,8 +148,6 @@ impl<'bound> Device<'bound> {
             windows: bar.read(regs::WINDOW_LIMITS).windows().into(),
             length: bar.read(regs::LENGTH_LIMIT).into_raw(),
         };
-        // Errors are read where they matter; as an interrupt they would say nothing new.
-        bar.write_reg(regs::IRQ_MASK::zeroed().with_error(true));
 
         let part = |part| -> Result<Ranges> {
             let (start, length) = layout::memory_part(memory.size()?, part);
@@ -157,11 +165,12 @@ impl<'bound> Device<'bound> {
         let lazy = WriteCombiningMapping::new(memory.range()?.part(start, length)?)?;
         Ok(try_pin_init!(Self {
             pdev,
-            bar,
+            registers,
             _lazy: lazy,
             memory,
             limits,
             vectors,
+            kept: Kept::new(),
             admin <- new_mutex!(admin),
         }))
     }
@@ -196,32 +205,69 @@ impl<'bound> Device<'bound> {
         self.memory.range()?.part(range.start, range.length)
     }
 
-    /// Starts a free queue with rings of `entries` at these DMA addresses, and says which.
+    /// The registers.
+    pub(crate) fn registers(&self) -> &Registers<'bound> {
+        &self.registers
+    }
+
+    /// Looks whether anybody serves the device, unless it is known to be lost. Notices a reset.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if all queues are taken, `EIO` if the device refuses.
+    /// `EIO` if it is lost.
+    pub(crate) fn check(&self) -> Result {
+        let _admin = self.admin.lock();
+        self.registers.check()
+    }
+
+    /// Interrupt vector of a queue.
+    pub(crate) fn vector(&self, queue: u32) -> u32 {
+        // Vector 0 is for errors, unless it is the only one.
+        (queue + 1).min(self.vectors - 1)
+    }
+
+    /// Takes a queue that nobody has, and says which.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` if all queues are taken.
+    pub(crate) fn take_queue(&self) -> Result<u32> {
+        let mut admin = self.admin.lock();
+        let queue = (!admin.queues).trailing_zeros();
+        if queue >= self.limits.queues {
+            return Err(ENOSPC);
+        }
+        admin.queues |= 1 << queue;
+        Ok(queue)
+    }
+
+    /// Gives a queue back that [`Device::take_queue`] gave. It is stopped, and no process reaches
+    /// its pages.
+    pub(crate) fn give_back_queue(&self, queue: u32) {
+        self.admin.lock().queues &= !(1 << queue);
+    }
+
+    /// Starts a queue with rings of `entries` at these DMA addresses. Says in which reset generation
+    /// it runs.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the device refuses or is lost.
     pub(crate) fn start_queue(
         &self,
+        queue: u32,
         domain: u32,
         entries: u32,
         submission_ring: u64,
         completion_ring: u64,
     ) -> Result<u32> {
-        let mut admin = self.admin.lock();
-        let queue = (!admin.queues).trailing_zeros();
-        if queue >= self.limits.queues {
-            return Err(EBUSY);
-        }
-        let place = queue as usize;
-        self.bar.write(
-            regs::SUBMISSION_TAIL::try_at(place).ok_or(EINVAL)?,
-            0.into(),
-        );
-        self.bar.write(
-            regs::COMPLETION_HEAD::try_at(place).ok_or(EINVAL)?,
-            0.into(),
-        );
+        let admin = self.admin.lock();
+        let words = self.registers.words(queue)?;
+        words.store(Word::SubmissionTail, 0);
+        words.store(Word::CompletionHead, 0);
+        // As far away as can be: nobody waits.
+        words.store(Word::InterruptAt, u32::MAX);
+        words.store(Word::DriverInterruptAt, u32::MAX);
         io_project!(admin.block, .queue).copy_write(QueueSetup {
             queue,
             domain,
@@ -229,35 +275,49 @@ impl<'bound> Device<'bound> {
             completion_ring,
             submission_entries: entries,
             completion_entries: entries,
-            // Vector 0 is for errors, unless it is the only one.
-            vector: (queue + 1).min(self.vectors - 1),
+            vector: self.vector(queue),
             reserved: [0; 7],
         });
         let address = admin.block.dma_address() + core::mem::offset_of!(SetupBlock, queue) as u64;
-        self.bar.try_write_reg(regs::QUEUE_START::from(address))?;
-        self.outcome("QUEUE_START")?;
-        admin.queues |= 1 << queue;
-        Ok(queue)
+        let generation = self.registers.settle()?;
+        let start = |bar: &RegisterBar<'_>| bar.try_write_reg(regs::QUEUE_START::from(address));
+        match self.registers.command(generation, start)? {
+            Answer::Code(ErrorCode::NONE) => Ok(generation),
+            Answer::Code(code) => Err(self.refused("QUEUE_START", code)),
+            Answer::Reset => {
+                // Before the command or after it, so the queue may run.
+                self.stop(self.registers.settle()?, queue)?;
+                Err(EIO)
+            }
+        }
     }
 
-    /// Stops a queue that [`Device::start_queue`] started. Its rings are the caller's again.
+    /// Stops a queue that [`Device::start_queue`] started in `generation`. Its rings are the
+    /// caller's again.
     ///
     /// # Errors
     ///
-    /// `EIO` if the device does not say that it stopped: it may still use the rings.
-    pub(crate) fn stop_queue(&self, queue: u32) -> Result {
-        let mut admin = self.admin.lock();
-        self.bar.write_reg(regs::QUEUE_STOP::from(queue));
-        match self.outcome_code() {
-            // A queue that hit an error has stopped by itself.
-            ErrorCode::NONE | ErrorCode::QUEUE_STOPPED => {}
-            code => return Err(self.refused("QUEUE_STOP", code)),
-        }
-        admin.queues &= !(1 << queue);
-        Ok(())
+    /// `EIO` if the device is lost: it may still use the rings.
+    pub(crate) fn stop_queue(&self, generation: u32, queue: u32) -> Result {
+        let _admin = self.admin.lock();
+        self.stop(generation, queue)
     }
 
-    /// Opens a window for the queues of `domain`, and says which number it has.
+    /// As [`Device::stop_queue`], for who holds the lock.
+    fn stop(&self, generation: u32, queue: u32) -> Result {
+        let stop = |bar: &RegisterBar<'_>| {
+            bar.write_reg(regs::QUEUE_STOP::from(queue));
+            Ok(())
+        };
+        match self.registers.command(generation, stop)? {
+            // A queue that hit an error has stopped by itself, and a reset stops all.
+            Answer::Code(ErrorCode::NONE | ErrorCode::QUEUE_STOPPED) | Answer::Reset => Ok(()),
+            Answer::Code(code) => Err(self.refused("QUEUE_STOP", code)),
+        }
+    }
+
+    /// Opens a window for the queues of `domain`. Says which number it has, and in which reset
+    /// generation it is open.
     ///
     /// # Errors
     ///
@@ -266,24 +326,20 @@ impl<'bound> Device<'bound> {
         &self,
         domain: u32,
         rights: u32,
-        target: WindowTarget,
-    ) -> Result<u16> {
+        target: WindowTarget<'_>,
+    ) -> Result<(u16, u32)> {
         let mut admin = self.admin.lock();
         let window = admin.free_window(self.limits.windows)?;
-        let (kind, length, offset, segments, segment) = match target {
-            WindowTarget::Memory(address, length) => {
-                let segment = Segment {
-                    address,
-                    length: length as u64,
-                };
-                (WindowKind::SEGMENTS, length, 0, 1, segment)
+        let (kind, length, offset, segments): (_, u64, _, &[_]) = match target {
+            WindowTarget::Memory(segments) => {
+                let length = segments.iter().map(|segment| segment.length).sum();
+                (WindowKind::SEGMENTS, length, 0, segments)
             }
             WindowTarget::DeviceMemory(range) => (
                 WindowKind::DEVICE_MEMORY,
-                range.length,
-                range.start,
-                0,
-                Segment::default(),
+                range.length as u64,
+                range.start as u64,
+                &[],
             ),
         };
         io_project!(admin.block, .window).copy_write(WindowSetup {
@@ -291,31 +347,53 @@ impl<'bound> Device<'bound> {
             domain,
             kind: kind.0,
             rights,
-            length: length as u64,
-            offset: offset as u64,
-            segments,
+            length,
+            offset,
+            segments: segments.len() as u32,
             reserved: [0; 7],
         });
-        io_project!(admin.block, .segment).copy_write(segment);
+        for (index, segment) in segments.iter().enumerate() {
+            io_project!(admin.block, .segments[try: index]).copy_write(*segment);
+        }
         let address = admin.block.dma_address() + core::mem::offset_of!(SetupBlock, window) as u64;
-        self.bar.try_write_reg(regs::WINDOW_OPEN::from(address))?;
-        self.outcome("WINDOW_OPEN")?;
+        let generation = self.registers.settle()?;
+        let open = |bar: &RegisterBar<'_>| bar.try_write_reg(regs::WINDOW_OPEN::from(address));
+        match self.registers.command(generation, open)? {
+            Answer::Code(ErrorCode::NONE) => {}
+            Answer::Code(code) => return Err(self.refused("WINDOW_OPEN", code)),
+            Answer::Reset => {
+                // Before the command or after it, so the window may be open.
+                self.close(self.registers.settle()?, window)?;
+                return Err(EIO);
+            }
+        }
         admin.windows[usize::from(window) / 64] |= 1 << (window % 64);
-        Ok(window)
+        Ok((window, generation))
     }
 
-    /// Closes a window that [`Device::open_window`] opened. The device does not use it any more.
+    /// Closes a window that [`Device::open_window`] opened in `generation`. The device does not use
+    /// it any more.
     ///
     /// # Errors
     ///
-    /// `EIO` if the device does not say that it closed it: it may still use the memory.
-    pub(crate) fn close_window(&self, window: u16) -> Result {
+    /// `EIO` if the device is lost: it may still use the memory.
+    pub(crate) fn close_window(&self, generation: u32, window: u16) -> Result {
         let mut admin = self.admin.lock();
-        self.bar
-            .write_reg(regs::WINDOW_CLOSE::from(u32::from(window)));
-        self.outcome("WINDOW_CLOSE")?;
+        self.close(generation, window)?;
         admin.windows[usize::from(window) / 64] &= !(1 << (window % 64));
         Ok(())
+    }
+
+    /// As [`Device::close_window`], for who holds the lock and keeps the number.
+    fn close(&self, generation: u32, window: u16) -> Result {
+        let close = |bar: &RegisterBar<'_>| {
+            bar.write_reg(regs::WINDOW_CLOSE::from(u32::from(window)));
+            Ok(())
+        };
+        match self.registers.command(generation, close)? {
+            Answer::Code(ErrorCode::NONE | ErrorCode::WINDOW_IS_CLOSED) | Answer::Reset => Ok(()),
+            Answer::Code(code) => Err(self.refused("WINDOW_CLOSE", code)),
+        }
     }
 
     /// Whether the device has a window with this number, open or not.
@@ -342,73 +420,54 @@ impl<'bound> Device<'bound> {
         self.admin.lock().ranges(part).give_back(range);
     }
 
-    /// Tells the device how far a queue's rings are filled and emptied, and wakes it.
-    pub(crate) fn ring(&self, queue: u32, submission_tail: u32, completion_head: u32) -> Result {
-        let place = queue as usize;
-        let head = regs::COMPLETION_HEAD::try_at(place).ok_or(EINVAL)?;
-        self.bar.write(head, completion_head.into());
-        let tail = regs::SUBMISSION_TAIL::try_at(place).ok_or(EINVAL)?;
-        self.bar.write(tail, submission_tail.into());
-        self.bar
-            .write(regs::KICK::try_at(place).ok_or(EINVAL)?, 1.into());
-        Ok(())
+    /// Memory that is kept for good.
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
     }
 
-    /// Completions that the device has posted to a queue.
-    pub(crate) fn completion_tail(&self, queue: u32) -> Result<u32> {
-        let place = regs::COMPLETION_TAIL::try_at(queue as usize).ok_or(EINVAL)?;
-        Ok(self.bar.read(place).into_raw())
-    }
-
-    /// Completions that the process says it has taken from a queue.
-    pub(crate) fn completion_head(&self, queue: u32) -> Result<u32> {
-        let place = regs::COMPLETION_HEAD::try_at(queue as usize).ok_or(EINVAL)?;
-        Ok(self.bar.read(place).into_raw())
-    }
-
-    /// Whether anybody serves the device.
-    pub(crate) fn answers(&self) -> bool {
-        self.bar.read(regs::KICK::at(0)).into_raw() == regs::KICK_ANSWER
-    }
-
-    /// Ends all DMA: the device stops its queues and may not master the bus any more.
+    /// Errors that the device has logged since its last reset.
     ///
     /// # Errors
     ///
-    /// `EIO` if the device does not answer: it may still write memory that it was given.
-    pub(crate) fn quiesce(&self) -> Result {
-        self.bar.write_reg(regs::RESET::from(regs::RESET_KEY));
-        clear_master(self.pdev);
-        if self.answers() {
-            Ok(())
-        } else {
-            Err(EIO)
-        }
+    /// `EIO` if the device is lost.
+    pub(crate) fn error_count(&self) -> Result<u32> {
+        Ok(self.registers.bar()?.read(regs::ERROR_COUNT).into_raw())
     }
 
-    fn outcome_code(&self) -> ErrorCode {
-        // All ones, from a device that nobody serves, is not a code that the device gives.
-        ErrorCode(self.bar.read(regs::ADMIN_STATUS).into_raw() as u16)
+    /// The error with this number, if the log still has it.
+    pub(crate) fn logged_error(&self, number: u32) -> Result<Option<LoggedError>> {
+        let place = number as usize % regs::ERROR_LOG_ENTRIES;
+        let entry = || {
+            let entry = regs::ERROR_LOG_ENTRY::try_at(place).ok_or(EINVAL)?;
+            self.registers.bar()?.try_read(entry)
+        };
+        let value = regs::ERROR_LOG_VALUE::try_at(place).ok_or(EINVAL)?;
+        let before = entry()?;
+        let value = self.registers.bar()?.try_read(value)?.into_raw();
+        // A newer one may have come meanwhile.
+        let is_this = u64::from(before.number()) == number.into();
+        Ok(
+            (is_this && entry()?.into_raw() == before.into_raw()).then(|| LoggedError {
+                queue: u64::from(before.queue()) as u16,
+                code: ErrorCode(u64::from(before.code()) as u16),
+                value,
+            }),
+        )
     }
 
-    fn outcome(&self, command: &str) -> Result {
-        match self.outcome_code() {
-            ErrorCode::NONE => Ok(()),
-            code => Err(self.refused(command, code)),
-        }
+    /// Errors of a queue since it was started.
+    pub(crate) fn queue_errors(&self, queue: u32) -> Result<u32> {
+        let place = regs::QUEUE_ERRORS::try_at(queue as usize).ok_or(EINVAL)?;
+        Ok(self.registers.bar()?.read(place).into_raw())
     }
 
     fn refused(&self, command: &str, code: ErrorCode) -> Error {
-        if code.0 == u16::MAX {
-            dev_err!(self.pdev, "{}: the device does not answer\n", command);
-        } else {
-            dev_err!(
-                self.pdev,
-                "{}: refused with error code {}\n",
-                command,
-                code.0
-            );
-        }
+        dev_err!(
+            self.pdev,
+            "{}: refused with error code {}\n",
+            command,
+            code.0
+        );
         EIO
     }
 }

@@ -10,11 +10,19 @@ use crate::{
         MAX_BUFFER, //
     },
     device::Device,
+    eventfd::EventFd,
     interface::{
         ioctl,
-        layout::MemoryPart,
-        mmap,
-        ring, //
+        layout::{
+            MemoryPart,
+            PAGE_SIZE, //
+        },
+        mmap, //
+    },
+    limits::{
+        Amount,
+        Charge,
+        User, //
     },
     mappings::Mappings,
     memory::{
@@ -24,6 +32,8 @@ use crate::{
     mmap::cache::CachePolicy,
     queue::Queue,
     shared::Shared,
+    waiters::Waiters,
+    window::View, //
 };
 use kernel::{
     bindings,
@@ -37,8 +47,8 @@ use kernel::{
         },
         poll::PollTable,
         Arc,
-        CondVarTimeoutResult,
-        Mutex, //
+        Mutex,
+        MutexGuard, //
     },
     task::Pid,
     time::msecs_to_jiffies,
@@ -54,6 +64,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub(crate) struct OpenFile {
     shared: Arc<Shared>,
     domain: u32,
+    /// Who opened it, and pays for what it takes.
+    user: User,
     /// Process that opened it, for people who look at debugfs.
     owner: Pid,
     /// Taken inside `mmap_lock`, so never held across a copy from or to the process.
@@ -70,12 +82,18 @@ pub(crate) struct Objects {
     pub(crate) queues: KVec<Queue>,
     pub(crate) buffers: KVec<Buffer>,
     pub(crate) ranges: KVec<DeviceMemory>,
+    pub(crate) views: KVec<View>,
     /// Numbered by their place, as they stay until the file is closed.
     memories: KVec<Memory>,
 }
 
 /// Memory of the kernel.
-enum Memory {
+struct Memory {
+    pages: Pages,
+    _charge: Charge,
+}
+
+enum Pages {
     Contiguous(Contiguous),
     Scattered(Scattered),
 }
@@ -92,10 +110,12 @@ impl OpenFile {
     pub(crate) unsafe fn new(shared: Arc<Shared>, file: &File) -> Result<Arc<Self>> {
         // SAFETY: The caller ends the use of the mappings with the file.
         let mappings = unsafe { Mappings::new(file) };
+        let user = User::new(shared.accounts.clone(), file.cred().euid());
         Arc::pin_init(
             try_pin_init!(Self {
                 shared,
                 domain: NEXT_DOMAIN.fetch_add(1, Relaxed),
+                user,
                 owner: current!().group_leader().pid(),
                 objects <- new_mutex!(Objects::default()),
                 mappings <- mappings,
@@ -107,6 +127,16 @@ impl OpenFile {
     /// What it shares with the other files of its device.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
+    }
+
+    /// Protection domain of its queues and windows.
+    pub(crate) fn domain(&self) -> u32 {
+        self.domain
+    }
+
+    /// Who opened it.
+    pub(crate) fn user(&self) -> &User {
+        &self.user
     }
 
     /// Process that opened it.
@@ -128,41 +158,41 @@ impl OpenFile {
             .with(|device| f(device, &mut self.objects.lock()))
     }
 
+    /// What the file owns. For callers that are inside the gate.
+    pub(crate) fn lock_objects(&self) -> MutexGuard<'_, Objects> {
+        self.objects.lock()
+    }
+
     /// Takes what the file owns out of it.
     pub(crate) fn take_objects(&self) -> Objects {
         core::mem::take(&mut *self.objects.lock())
     }
 
     /// Ends the use of the device: stops queues, closes windows, frees memory.
+    ///
+    /// If the device goes, this is left to the binding, for which the file must stay in the list.
     pub(crate) fn release(&self) {
-        let released = self.shared.gate.with(|device| {
-            self.take_objects().release(device);
+        let _ = self.shared.gate.with(|device| {
+            self.take_objects().release(device, &self.shared);
             Ok(())
         });
-        if released.is_err() {
-            // The device went first and took everything with it.
-            debug_assert!(self.take_objects().queues.is_empty());
-        }
     }
 
     /// What the file is ready for: readable while a queue has completions that the process has not
     /// taken, hung up once the device is gone.
     pub(crate) fn poll(&self, file: &File, table: PollTable<'_>) -> u32 {
         // First register, then look: what happens in between wakes the poller.
-        table.register_wait(file, &self.shared.wake);
+        table.register_wait(file, &self.shared.pollers);
         let ready = self.with_objects(|device, objects| {
-            for queue in &objects.queues {
-                if queue.has_completions(device)? {
-                    return Ok(true);
-                }
+            if device.registers().is_lost() {
+                return Err(EIO);
             }
-            Ok(false)
+            let mapped = objects.queues.iter().filter(|queue| !queue.is_kernels());
+            mapped
+                .map(|queue| queue.waiters().poll(device))
+                .try_fold(0, |all, ready| Ok(all | ready?))
         });
-        match ready {
-            Ok(true) => bindings::POLLIN | bindings::POLLRDNORM,
-            Ok(false) => 0,
-            Err(_) => bindings::POLLERR | bindings::POLLHUP,
-        }
+        ready.unwrap_or(bindings::POLLERR | bindings::POLLHUP)
     }
 
     /// Carries out an ioctl.
@@ -195,7 +225,6 @@ impl OpenFile {
                 self.create_memory(&mut create)?;
                 put(argument, &create)?;
             }
-            ioctl::SUBMIT => self.submit(&get(argument)?)?,
             ioctl::WAIT => {
                 let mut wait: ioctl::Wait = get(argument)?;
                 let outcome = self.wait(&mut wait);
@@ -203,6 +232,23 @@ impl OpenFile {
                 put(argument, &wait)?;
                 outcome?;
             }
+            ioctl::DESTROY_BUFFER => self.destroy_buffer(&get(argument)?)?,
+            ioctl::OPEN_WINDOW => {
+                let mut open: ioctl::OpenWindow = get(argument)?;
+                self.open_window(&mut open)?;
+                put(argument, &open)?;
+            }
+            ioctl::CLOSE_WINDOW => self.close_window(&get(argument)?)?,
+            ioctl::EXECUTE => {
+                let mut execute: ioctl::Execute = get(argument)?;
+                let outcome = self.execute(&mut execute);
+                // How many were carried out, the process learns in any case.
+                put(argument, &execute)?;
+                outcome?;
+            }
+            ioctl::RESET_QUEUE => self.reset_queue(&get(argument)?)?,
+            ioctl::DESTROY_QUEUE => self.destroy_queue(&get(argument)?)?,
+            ioctl::SET_EVENTFD => self.set_event_fd(&get(argument)?)?,
             _ => return Err(ENOTTY),
         }
         Ok(0)
@@ -226,16 +272,28 @@ impl OpenFile {
     }
 
     fn create_queue(&self, create: &mut ioctl::CreateQueue) -> Result {
+        if create.reserved != 0 {
+            return Err(EINVAL);
+        }
         self.with_objects(|device, objects| {
             objects.queues.reserve(1, GFP_KERNEL)?;
-            let queue = Queue::start(device, self.domain, create.entries)?;
+            let queue = Queue::start(
+                device,
+                &self.shared,
+                &self.user,
+                self.domain,
+                create.entries,
+                create.flags,
+            )?;
             create.queue = queue.number();
-            let index = queue.number() as u16;
-            create.submission_ring = mmap::encode(mmap::KIND_SUBMISSION_RING, index);
-            create.completion_ring = mmap::encode(mmap::KIND_COMPLETION_RING, index);
-            create.kick = mmap::encode(mmap::KIND_KICK, index);
-            create.doorbell = mmap::encode(mmap::KIND_DOORBELL, index);
-            create.status = mmap::encode(mmap::KIND_STATUS, index);
+            if !queue.is_kernels() {
+                let index = queue.number() as u16;
+                create.submission_ring = mmap::encode(mmap::KIND_SUBMISSION_RING, index);
+                create.completion_ring = mmap::encode(mmap::KIND_COMPLETION_RING, index);
+                create.kick = mmap::encode(mmap::KIND_KICK, index);
+                create.doorbell = mmap::encode(mmap::KIND_DOORBELL, index);
+                create.status = mmap::encode(mmap::KIND_STATUS, index);
+            }
             objects
                 .queues
                 .push_within_capacity(queue)
@@ -246,10 +304,10 @@ impl OpenFile {
     fn create_buffer(&self, create: &mut ioctl::CreateBuffer) -> Result {
         self.with_objects(|device, objects| {
             objects.buffers.reserve(1, GFP_KERNEL)?;
-            let buffer = Buffer::new(device, self.domain, create.size, create.rights)?;
+            let buffer = Buffer::new(device, &self.user, self.domain, create.size, create.rights)?;
             create.window = buffer.window().into();
             create.size = buffer.memory().size() as u64;
-            create.offset = mmap::encode(mmap::KIND_BUFFER, buffer.window());
+            create.offset = buffer.offset();
             objects
                 .buffers
                 .push_within_capacity(buffer)
@@ -269,14 +327,17 @@ impl OpenFile {
         }
         self.with_objects(|device, objects| {
             objects.ranges.reserve(1, GFP_KERNEL)?;
-            let memory = DeviceMemory::new(device, self.domain, part, create.size, create.rights)?;
+            let memory = DeviceMemory::new(
+                device,
+                &self.user,
+                self.domain,
+                part,
+                create.size,
+                create.rights,
+            )?;
             create.window = memory.window().into();
             create.size = memory.range().length as u64;
-            let kind = match part {
-                MemoryPart::Lazy => mmap::KIND_LAZY_DEVICE_MEMORY,
-                _ => mmap::KIND_DEVICE_MEMORY,
-            };
-            create.offset = mmap::encode(kind, memory.window());
+            create.offset = memory.offset();
             objects
                 .ranges
                 .push_within_capacity(memory)
@@ -296,15 +357,24 @@ impl OpenFile {
         self.with_objects(|_device, objects| {
             let number = u16::try_from(objects.memories.len()).map_err(|_| ENOSPC)?;
             objects.memories.reserve(1, GFP_KERNEL)?;
-            let (memory, kind) = match create.kind {
+            let charge = self.user.charge(Amount {
+                buffers: 1,
+                bytes: size as u64,
+                ..Amount::default()
+            })?;
+            let (pages, kind) = match create.kind {
                 ioctl::MEMORY_CONTIGUOUS => {
-                    let memory = Memory::Contiguous(Contiguous::new(size, policy)?);
-                    (memory, mmap::KIND_CONTIGUOUS)
+                    let pages = Pages::Contiguous(Contiguous::new(size, policy)?);
+                    (pages, mmap::KIND_CONTIGUOUS)
                 }
                 ioctl::MEMORY_VMALLOC if policy == CachePolicy::Cached => {
-                    (Memory::Scattered(Scattered::new(size)?), mmap::KIND_VMALLOC)
+                    (Pages::Scattered(Scattered::new(size)?), mmap::KIND_VMALLOC)
                 }
                 _ => return Err(EINVAL),
+            };
+            let memory = Memory {
+                pages,
+                _charge: charge,
             };
             create.size = size as u64;
             create.offset = mmap::encode(kind, number);
@@ -315,51 +385,64 @@ impl OpenFile {
         })
     }
 
-    fn submit(&self, submit: &ioctl::Submit) -> Result {
-        if submit.reserved != 0 {
-            return Err(EINVAL);
-        }
-        self.with_objects(|device, objects| {
-            objects.queue(submit.queue)?.submit(
-                device,
-                submit.submission_tail,
-                submit.completion_head,
-            )
-        })
-    }
-
     /// Waits until the queue has posted as many completions as asked for.
-    ///
-    /// Stays outside the gate while it sleeps, so that the device can go.
     fn wait(&self, wait: &mut ioctl::Wait) -> Result {
         if wait.reserved != 0 {
             return Err(EINVAL);
         }
-        let wanted = wait.completion_tail;
-        let mut left = msecs_to_jiffies(wait.timeout_ms);
-        let mut sleepers = self.shared.sleepers.lock();
-        loop {
-            let tail = self.with_objects(|device, objects| {
-                device.completion_tail(objects.queue(wait.queue)?.number())
-            })?;
-            wait.completion_tail = tail;
-            // A distance below half the number range means that `tail` has come to it.
-            if ring::distance(wanted, tail) < 1 << 31 {
-                return Ok(());
-            }
-            match self
-                .shared
-                .wake
-                .wait_interruptible_timeout(&mut sleepers, left)
-            {
-                CondVarTimeoutResult::Woken { jiffies } => left = jiffies,
-                CondVarTimeoutResult::Signal { .. } => return Err(ERESTARTSYS),
-                CondVarTimeoutResult::Timeout => break,
-            }
+        let waiters = self.waiters(wait.queue)?;
+        let wanted = core::mem::take(&mut wait.completion_tail);
+        waiters.wait(
+            &self.shared.gate,
+            waiters.run(),
+            wanted,
+            &mut msecs_to_jiffies(wait.timeout_ms),
+            &mut wait.completion_tail,
+        )
+    }
+
+    /// Who waits for the completions of a queue.
+    fn waiters(&self, queue: u32) -> Result<Arc<Waiters>> {
+        self.with_objects(|_device, objects| Ok(objects.queue(queue)?.waiters().clone()))
+    }
+
+    /// Sets the eventfd that interrupts of a queue signal.
+    fn set_event_fd(&self, set: &ioctl::SetEventFd) -> Result {
+        let event = match set.fd {
+            -1 => None,
+            fd => Some(EventFd::of_process(fd)?),
+        };
+        drop(self.waiters(set.queue)?.set_event(event));
+        Ok(())
+    }
+
+    fn reset_queue(&self, object: &ioctl::Object) -> Result {
+        if object.reserved != 0 {
+            return Err(EINVAL);
         }
-        drop(sleepers);
-        let answers = self.shared.gate.with(|device| Ok(device.answers()))?;
-        Err(if answers { ETIMEDOUT } else { EIO })
+        self.with_objects(|device, objects| objects.queue_mut(object.number)?.reset(device))
+    }
+
+    /// Takes a queue from the file, its mappings from the process, then gives it back.
+    fn destroy_queue(&self, object: &ioctl::Object) -> Result {
+        if object.reserved != 0 {
+            return Err(EINVAL);
+        }
+        self.shared.gate.with(|device| {
+            let queue = self.objects.lock().take_queue(object.number)?;
+            let index = queue.number() as u16;
+            for (kind, length) in [
+                (mmap::KIND_SUBMISSION_RING, queue.submission().size()),
+                (mmap::KIND_COMPLETION_RING, queue.completion().size()),
+                (mmap::KIND_KICK, PAGE_SIZE),
+                (mmap::KIND_DOORBELL, PAGE_SIZE),
+                (mmap::KIND_STATUS, PAGE_SIZE),
+            ] {
+                self.mappings
+                    .revoke_region(mmap::encode(kind, index), length);
+            }
+            queue.stop(device, &self.shared)
+        })
     }
 }
 
@@ -376,14 +459,35 @@ impl Objects {
             .ok_or(ENXIO)
     }
 
+    /// As [`Objects::queue`], to change it.
+    pub(crate) fn queue_mut(&mut self, number: u32) -> Result<&mut Queue> {
+        self.queues
+            .iter_mut()
+            .find(|queue| queue.number() == number)
+            .ok_or(ENXIO)
+    }
+
+    /// Takes the file's queue with this number from it.
+    fn take_queue(&mut self, number: u32) -> Result<Queue> {
+        let place = self
+            .queues
+            .iter()
+            .position(|queue| queue.number() == number);
+        self.queues.remove(place.ok_or(ENXIO)?).map_err(|_| ENXIO)
+    }
+
     /// The file's queue with this number, for a mapping.
     ///
     /// # Errors
     ///
-    /// `EPERM` if it is not this file's, `ENXIO` if the device has no such queue.
+    /// `EPERM` if it is not this file's or one of the kernel, `ENXIO` if the device has no such
+    /// queue.
     pub(crate) fn mapped_queue(&self, device: &Device<'_>, number: u16) -> Result<&Queue> {
-        self.queue(number.into())
-            .map_err(|_| denied(u32::from(number) < device.limits().queues))
+        match self.queue(number.into()) {
+            Ok(queue) if queue.is_kernels() => Err(EPERM),
+            Ok(queue) => Ok(queue),
+            Err(_) => Err(denied(u32::from(number) < device.limits().queues)),
+        }
     }
 
     /// The file's buffer with this window.
@@ -421,8 +525,8 @@ impl Objects {
     ///
     /// `ENXIO` if the file has no such memory.
     pub(crate) fn contiguous(&self, number: u16) -> Result<&Contiguous> {
-        match self.memories.get(usize::from(number)) {
-            Some(Memory::Contiguous(memory)) => Ok(memory),
+        match self.pages(number) {
+            Some(Pages::Contiguous(memory)) => Ok(memory),
             _ => Err(ENXIO),
         }
     }
@@ -433,37 +537,40 @@ impl Objects {
     ///
     /// `ENXIO` if the file has no such memory.
     pub(crate) fn scattered(&self, number: u16) -> Result<&Scattered> {
-        match self.memories.get(usize::from(number)) {
-            Some(Memory::Scattered(memory)) => Ok(memory),
+        match self.pages(number) {
+            Some(Pages::Scattered(memory)) => Ok(memory),
             _ => Err(ENXIO),
         }
     }
 
+    fn pages(&self, number: u16) -> Option<&Pages> {
+        let memory = self.memories.get(usize::from(number))?;
+        Some(&memory.pages)
+    }
+
     /// Gives everything back to a device that is there. Queues go first: they use the windows.
-    pub(crate) fn release(mut self, device: &Device<'_>) {
-        self.queues.drain_all().for_each(|queue| queue.stop(device));
-        self.buffers
-            .drain_all()
-            .for_each(|buffer| buffer.close(device));
-        self.ranges
-            .drain_all()
-            .for_each(|range| range.close(device));
+    /// What cannot be given back is counted by the device.
+    pub(crate) fn release(mut self, device: &Device<'_>, shared: &Shared) {
+        for queue in self.queues.drain_all() {
+            let _ = queue.stop(device, shared);
+        }
+        while let Some(last) = self.views.len().checked_sub(1) {
+            let _ = self.close_view(device, last);
+        }
+        for buffer in self.buffers.drain_all() {
+            let _ = buffer.close(device);
+        }
+        for range in self.ranges.drain_all() {
+            let _ = range.close(device);
+        }
     }
 
     /// Keeps the memory of a device that does not answer and may still write it.
     pub(crate) fn keep_for_good(mut self, device: &Device<'_>) {
-        // This memory is not the device's.
-        drop(core::mem::take(&mut self.memories));
-        let (queues, buffers) = (self.queues.len(), self.buffers.len());
-        if queues + buffers > 0 {
-            dev_warn!(
-                device.pdev(),
-                "the device does not answer: the memory of {} queues and {} buffers is kept for good\n",
-                queues,
-                buffers
-            );
-        }
-        core::mem::forget(self);
+        self.queues.drain_all().for_each(|queue| queue.keep(device));
+        self.buffers
+            .drain_all()
+            .for_each(|buffer| buffer.keep(device));
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) mod regs;
 pub(crate) mod ring;
 #[path = "../qemu-device/spec/src/setup.rs"]
 pub(crate) mod setup;
+#[path = "../qemu-device/spec/src/wake.rs"]
+pub(crate) mod wake;
 
 #[path = "uapi/src/ioctl.rs"]
 pub(crate) mod ioctl;
@@ -43,11 +45,10 @@ pub(crate) mod mmap;
 pub(crate) struct SetupBlock {
     pub(crate) queue: setup::QueueSetup,
     pub(crate) window: setup::WindowSetup,
-    /// Follows the window set-up, as the device expects it.
-    pub(crate) segment: setup::Segment,
-    padding: [u64; 6],
+    /// Follow the window set-up, as the device expects it.
+    pub(crate) segments: [setup::Segment; ioctl::MAX_PARTS as usize],
 }
-const _: () = assert!(core::mem::size_of::<SetupBlock>() as u64 == 3 * setup::ALIGNMENT);
+const _: () = assert!(core::mem::offset_of!(SetupBlock, window) as u64 == setup::ALIGNMENT);
 
 // SAFETY: `zerocopy::IntoBytes` is derived: no byte is uninitialised.
 unsafe impl kernel::transmute::AsBytes for SetupBlock {}
@@ -64,9 +65,15 @@ mod agreement {
         assert!(ioctl::CREATE_QUEUE == _IOWR::<ioctl::CreateQueue>(ioctl::TYPE, 1));
         assert!(ioctl::CREATE_BUFFER == _IOWR::<ioctl::CreateBuffer>(ioctl::TYPE, 2));
         assert!(ioctl::CREATE_DEVICE_MEMORY == _IOWR::<ioctl::CreateDeviceMemory>(ioctl::TYPE, 3));
-        assert!(ioctl::SUBMIT == _IOW::<ioctl::Submit>(ioctl::TYPE, 4));
+        assert!(ioctl::EXECUTE == _IOWR::<ioctl::Execute>(ioctl::TYPE, 4));
         assert!(ioctl::WAIT == _IOWR::<ioctl::Wait>(ioctl::TYPE, 5));
         assert!(ioctl::CREATE_MEMORY == _IOWR::<ioctl::CreateMemory>(ioctl::TYPE, 6));
+        assert!(ioctl::RESET_QUEUE == _IOW::<ioctl::Object>(ioctl::TYPE, 7));
+        assert!(ioctl::DESTROY_QUEUE == _IOW::<ioctl::Object>(ioctl::TYPE, 8));
+        assert!(ioctl::DESTROY_BUFFER == _IOW::<ioctl::Object>(ioctl::TYPE, 9));
+        assert!(ioctl::OPEN_WINDOW == _IOWR::<ioctl::OpenWindow>(ioctl::TYPE, 10));
+        assert!(ioctl::CLOSE_WINDOW == _IOW::<ioctl::Object>(ioctl::TYPE, 11));
+        assert!(ioctl::SET_EVENTFD == _IOW::<ioctl::SetEventFd>(ioctl::TYPE, 12));
         assert!(super::layout::PAGE_SIZE == kernel::page::PAGE_SIZE);
         assert!(ioctl::RIGHT_READ == super::setup::RIGHT_READ);
         assert!(ioctl::RIGHT_WRITE == super::setup::RIGHT_WRITE);

@@ -2,8 +2,8 @@
 
 //! Interrupt vectors and their handlers.
 //!
-//! The driver takes what it gets, MSI-X or MSI, one vector or many. All of them do the same: wake
-//! who waits. Who was woken looks at its ring; nobody reads a register, which would trap.
+//! The driver takes what it gets, MSI-X or MSI, one vector or many. A handler looks at the shared
+//! words of the queues of its vector and wakes who waits; nobody reads a register, which would trap.
 
 use crate::{interface::layout, shared::Shared};
 use kernel::{
@@ -19,14 +19,15 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Wakes who waits for completions.
+/// Wakes who waits for completions of the queues of a vector.
 pub(crate) struct Announcer {
     shared: Arc<Shared>,
+    vector: u32,
 }
 
 impl ThreadedHandler for Announcer {
     fn handle_threaded(&self) -> IrqReturn {
-        self.shared.wake_all();
+        self.shared.announce(self.vector);
         IrqReturn::Handled
     }
 }
@@ -62,6 +63,7 @@ pub(crate) unsafe fn attach<'a>(
                 c"ringbar",
                 Ok(Announcer {
                     shared: shared.clone(),
+                    vector: index as u32,
                 }),
             )
         };

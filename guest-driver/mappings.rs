@@ -130,18 +130,45 @@ impl Mappings {
     ///
     /// Called when the gate is closed, so that nothing maps any more.
     pub(crate) fn revoke(&self) {
-        // Not under the lock: the mmap hook takes it inside `mmap_lock`.
-        let spaces = core::mem::take(&mut *self.spaces.lock());
-        for space in &spaces {
+        self.await_hooks();
+        self.spaces.lock().clear();
+        // To the unmapping, length 0 is up to the end.
+        self.unmap(0, 0);
+    }
+
+    /// Removes the pages of all mappings of one region, which starts at `offset` of the file and
+    /// is `length` bytes long: touching them gives SIGBUS from now on.
+    ///
+    /// Called when the region cannot be found by [`OpenFile::with_objects`] any more, without a
+    /// lock that the mmap hook takes.
+    pub(crate) fn revoke_region(&self, offset: u64, length: usize) {
+        self.await_hooks();
+        self.unmap(offset, length);
+    }
+
+    /// Returns when every mmap hook that was under way has ended.
+    fn await_hooks(&self) {
+        let mut index = 0;
+        loop {
+            // Not under the lock: the mmap hook takes it inside `mmap_lock`.
+            let Some(space) = self.spaces.lock().get(index).cloned() else {
+                return;
+            };
             if let Some(space) = space.mmget_not_zero() {
                 drop(space.mmap_read_lock());
             }
+            index += 1;
         }
+    }
+
+    fn unmap(&self, offset: u64, length: usize) {
         if cfg!(ringbar_sabotage = "no-revocation") {
             return;
         }
-        // SAFETY: By the type invariants the list is valid; the range is all of the file.
-        unsafe { bindings::unmap_mapping_range(self.list, 0, 0, 1) };
+        // SAFETY: By the type invariants the list is valid.
+        unsafe {
+            bindings::unmap_mapping_range(self.list, offset as i64, length as i64, 1);
+        }
     }
 }
 

@@ -1,31 +1,52 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A queue that an open file owns: its rings, in coherent memory that the process maps.
+//! A queue that an open file owns: its rings, in coherent memory.
 //!
-//! The process writes the submission ring and may write it at any time, so the driver never reads
-//! it. The completion ring is mapped read-only. The driver looks at indices alone.
+//! A process maps the rings of its queue and may write the submission ring and the doorbell page at
+//! any time, so the driver never reads the one and believes nothing of the other. The rings of a queue
+//! of the kernel are not mapped; `execute.rs` uses them.
 
 use crate::{
     buffer::allocate,
     device::Device,
-    interface::ring::{
-        self,
-        Completion,
-        Descriptor, //
+    execute::Progress,
+    interface::{
+        ioctl,
+        ring::{
+            self,
+            Completion,
+            Descriptor, //
+        },
     },
+    limits::{
+        Amount,
+        Charge,
+        User, //
+    },
+    shared::Shared,
+    waiters::Waiters,
 };
 use core::mem::size_of;
 use kernel::{
     dma::Coherent,
-    prelude::*, //
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::Arc, //
 };
 
 /// A started queue. Must be given to [`Queue::stop`] while the device is there.
 pub(crate) struct Queue {
     number: u32,
+    domain: u32,
     entries: u32,
+    /// Reset generation in which it was started.
+    generation: u32,
+    /// Of a queue of the kernel.
+    progress: Option<Progress>,
     submission: Coherent<[u8]>,
     completion: Coherent<[u8]>,
+    _charge: Charge,
+    waiters: Arc<Waiters>,
 }
 
 impl Queue {
@@ -33,31 +54,106 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a number of entries that no ring has, `EBUSY` if all queues are taken, `ENOMEM`,
-    /// `EIO` if the device refuses.
-    pub(crate) fn start(device: &Device<'_>, domain: u32, entries: u32) -> Result<Self> {
+    /// `EINVAL` for a number of entries that no ring has, or unknown flags; `ENOSPC` over a
+    /// limit, or if all queues are taken; `ENOMEM`; `EIO` if the device refuses or is lost.
+    pub(crate) fn start(
+        device: &Device<'_>,
+        shared: &Arc<Shared>,
+        user: &User,
+        domain: u32,
+        entries: u32,
+        flags: u32,
+    ) -> Result<Self> {
         if !ring::entries_valid(entries) || entries > device.limits().entries {
             return Err(EINVAL);
         }
-        let submission = allocate(device, entries as usize * size_of::<Descriptor>())?;
-        let completion = allocate(device, entries as usize * size_of::<Completion>())?;
-        let number = device.start_queue(
+        if flags & !ioctl::QUEUE_KERNEL != 0 {
+            return Err(EINVAL);
+        }
+        let sizes = [size_of::<Descriptor>(), size_of::<Completion>()]
+            .map(|entry| (entries as usize * entry).next_multiple_of(PAGE_SIZE));
+        let charge = user.charge(Amount {
+            queues: 1,
+            bytes: (sizes[0] + sizes[1]) as u64,
+            ..Amount::default()
+        })?;
+        let submission = allocate(device, sizes[0])?;
+        let completion = allocate(device, sizes[1])?;
+        let number = device.take_queue()?;
+        let waiters = Waiters::new(number, device.vector(number))
+            .inspect_err(|_| device.give_back_queue(number))?;
+        let mut queue = Self {
+            number,
             domain,
             entries,
-            submission.dma_address(),
-            completion.dma_address(),
-        )?;
-        Ok(Self {
-            number,
-            entries,
+            generation: 0,
+            progress: (flags & ioctl::QUEUE_KERNEL != 0).then(Progress::default),
             submission,
             completion,
-        })
+            _charge: charge,
+            waiters,
+        };
+        if let Err(error) = shared
+            .add_queue(queue.waiters.clone())
+            .and_then(|()| queue.restart(device))
+        {
+            // A lost device may start it when it comes back.
+            let _ = queue.stop(device, shared);
+            return Err(error);
+        }
+        Ok(queue)
+    }
+
+    /// Stops the queue and starts it anew, with the same rings.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the device was reset since it was started first, is lost or refuses.
+    pub(crate) fn reset(&mut self, device: &Device<'_>) -> Result {
+        if !device.registers().is_current(self.generation) {
+            return Err(EIO);
+        }
+        self.waiters.stopped();
+        device.stop_queue(self.generation, self.number)?;
+        self.restart(device)
+    }
+
+    fn restart(&mut self, device: &Device<'_>) -> Result {
+        self.generation = device.start_queue(
+            self.number,
+            self.domain,
+            self.entries,
+            self.submission.dma_address(),
+            self.completion.dma_address(),
+        )?;
+        self.progress = self.progress.take().map(|_| Progress::default());
+        self.waiters.started(self.generation);
+        Ok(())
     }
 
     /// Number of the queue.
     pub(crate) fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Whether it is one of the kernel, which no process maps.
+    pub(crate) fn is_kernels(&self) -> bool {
+        self.progress.is_some()
+    }
+
+    /// How far a queue of the kernel is.
+    pub(crate) fn progress(&self) -> Option<&Progress> {
+        self.progress.as_ref()
+    }
+
+    /// As [`Queue::progress`], to go on.
+    pub(crate) fn progress_mut(&mut self) -> Option<&mut Progress> {
+        self.progress.as_mut()
+    }
+
+    /// Entries of each ring.
+    pub(crate) fn entries(&self) -> u32 {
+        self.entries
     }
 
     /// The submission ring, whole pages.
@@ -70,43 +166,31 @@ impl Queue {
         &self.completion
     }
 
-    /// Announces descriptors up to `submission_tail` and completions taken up to
-    /// `completion_head`.
+    /// Who waits for its completions.
+    pub(crate) fn waiters(&self) -> &Arc<Waiters> {
+        &self.waiters
+    }
+
+    /// Stops the queue, which no process maps any more, and frees the rings.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the indices cannot be right: more descriptors than the ring has entries, or more
-    /// completions taken than were posted.
-    pub(crate) fn submit(
-        &self,
-        device: &Device<'_>,
-        submission_tail: u32,
-        completion_head: u32,
-    ) -> Result {
-        let posted = device.completion_tail(self.number)?;
-        if ring::distance(completion_head, posted) > self.entries
-            || ring::distance(posted, submission_tail) > self.entries
-        {
-            return Err(EINVAL);
+    /// `EIO` if the device may still write the rings, which are then kept for good.
+    pub(crate) fn stop(self, device: &Device<'_>, shared: &Shared) -> Result {
+        self.waiters.gone();
+        shared.remove_queue(&self.waiters);
+        match device.stop_queue(self.generation, self.number) {
+            Ok(()) => device.give_back_queue(self.number),
+            Err(error) => {
+                self.keep(device);
+                return Err(error);
+            }
         }
-        device.ring(self.number, submission_tail, completion_head)
+        Ok(())
     }
 
-    /// Whether there are completions that the process has not taken.
-    pub(crate) fn has_completions(&self, device: &Device<'_>) -> Result<bool> {
-        Ok(device.completion_tail(self.number)? != device.completion_head(self.number)?)
-    }
-
-    /// Stops the queue and frees the rings.
-    pub(crate) fn stop(self, device: &Device<'_>) {
-        if device.stop_queue(self.number).is_err() {
-            // The device may still write them: better lost than overwritten.
-            dev_warn!(
-                device.pdev(),
-                "queue {}: its rings are kept for good\n",
-                self.number
-            );
-            core::mem::forget(self);
-        }
+    /// Keeps the rings for good, as the device may still write them. Nobody gets its number.
+    pub(crate) fn keep(self, device: &Device<'_>) {
+        device.kept().queue([self.submission, self.completion]);
     }
 }

@@ -172,6 +172,25 @@ pub(crate) fn clear_master(pdev: &pci::Device<Bound>) {
     unsafe { bindings::pci_clear_master(as_raw(pdev)) };
 }
 
+/// Turns bus mastering off on a device that does not answer, in one access, and tells the PCI core
+/// that it is dead: no configuration access of the kernel reaches it from now on.
+///
+/// Each would take as long as QEMU waits, and taking the driver off makes several.
+pub(crate) fn give_up(pdev: &pci::Device<Bound>) {
+    let pdev = as_raw(pdev);
+    let (register, value) = (
+        bindings::PCI_COMMAND as i32,
+        bindings::PCI_COMMAND_MEMORY as u16,
+    );
+    // Not `pci_clear_master`: the value that it would read and write back means nothing.
+    // SAFETY: The device is valid and bound.
+    unsafe { bindings::pci_write_config_word(pdev, register, value) };
+    // SAFETY: As above. Who reads the field expects it to change.
+    unsafe {
+        (&raw mut (*pdev).error_state).write_volatile(bindings::pci_channel_io_perm_failure);
+    }
+}
+
 fn as_raw(pdev: &pci::Device<Bound>) -> *mut bindings::pci_dev {
     // CAST: `pci::Device` is a transparent wrapper of `struct pci_dev`.
     core::ptr::from_ref(pdev).cast_mut().cast()

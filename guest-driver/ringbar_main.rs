@@ -13,19 +13,28 @@ mod chardev;
 mod debugfs;
 mod device;
 mod driver;
+mod errors;
+mod eventfd;
+mod execute;
 mod file;
 mod gate;
 mod interface;
 mod interrupt;
+mod kept;
+mod limits;
 mod mappings;
 mod memory;
 mod mmap;
 mod queue;
 mod ranges;
+mod registers;
 mod resources;
 #[cfg(ringbar_sabotage)]
 mod sabotage;
 mod shared;
+mod waiters;
+mod watchdog;
+mod window;
 
 kernel::module_pci_driver! {
     type: driver::RingbarDriver,
@@ -33,4 +42,38 @@ kernel::module_pci_driver! {
     authors: ["The ringbar authors"],
     description: "Driver for the ringbar PCI device",
     license: "GPL v2",
+    params: {
+        user_queues: u32 {
+            default: 32,
+            description: "Most queues that a user may have of a device, 0 for no limit",
+        },
+        user_windows: u32 {
+            default: 512,
+            description: "Most windows that a user may have of a device, 0 for no limit",
+        },
+        user_buffers: u32 {
+            default: 512,
+            description: "Most buffers that a user may have of a device, 0 for no limit",
+        },
+        user_bytes: u64 {
+            default: 128 << 20,
+            description: "Most bytes that a user may have of a device, 0 for no limit",
+        },
+        device_queues: u32 {
+            default: 0,
+            description: "Most queues that all users may have of a device, 0 for no limit",
+        },
+        device_windows: u32 {
+            default: 0,
+            description: "Most windows that all users may have of a device, 0 for no limit",
+        },
+        device_buffers: u32 {
+            default: 2048,
+            description: "Most buffers that all users may have of a device, 0 for no limit",
+        },
+        device_bytes: u64 {
+            default: 256 << 20,
+            description: "Most bytes that all users may have of a device, 0 for no limit",
+        },
+    },
 }

@@ -132,6 +132,7 @@ fn configuration(options: &RunOptions, acceleration: Option<Acceleration>) -> Co
     Configuration {
         accelerator: acceleration.map(|a| a.name().to_owned()),
         interrupts: machine.interrupts.word().to_owned(),
+        devices: machine.devices,
         iommu: machine.iommu,
         memory: machine.memory.to_string(),
         processors: machine.smp,
@@ -159,7 +160,7 @@ pub(crate) fn shell(options: &MachineOptions) -> ExitCode {
     let (reason, logs) = match ended {
         Ok((ShellEnd::Qemu(end), _)) if end.is_good() => return ExitCode::SUCCESS,
         Ok((ShellEnd::Qemu(end), logs)) => (format!("QEMU ended with {end}"), logs),
-        Ok((ShellEnd::Server(end), logs)) => (format!("the device server ended with {end}"), logs),
+        Ok((ShellEnd::Server(end), logs)) => (format!("a device server ended with {end}"), logs),
         Err(error) => return give_up(&screen, &error),
     };
     screen.say(&format!("ringbar: FAILED: {reason}"));

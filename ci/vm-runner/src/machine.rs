@@ -17,6 +17,9 @@ use crate::slot;
 /// other one, which waits for that lock with interrupts off. The wait has a time limit, but it is
 /// measured by jiffies until a better clock is switched to, and then nobody counts those.
 const NO_TSC_WATCHDOG: &str = "tsc=nowatchdog";
+/// Keeps the kernel from giving up at boot ("timer doesn't work through Interrupt-remapped IO-APIC")
+/// on a busy host: it waits for a few ticks in a loop that it counts, and QEMU may be late with them.
+const NO_TIMER_CHECK: &str = "no_timer_check";
 
 /// How QEMU runs the guest's code, settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +65,7 @@ pub(crate) struct HotplugPorts {
     pub(crate) requests: PathBuf,
 }
 
-/// A machine with the device behind a PCIe root port.
+/// A machine with its devices, each behind a PCIe root port.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) acceleration: Acceleration,
@@ -78,9 +81,9 @@ pub(crate) struct Machine {
     pub(crate) console: Console,
     /// Where the second serial port leads, with the results.
     pub(crate) results: PathBuf,
-    /// Where the device server listens.
-    pub(crate) socket: PathBuf,
-    /// Lines to change the device while the guest runs, if somebody serves them.
+    /// Where the servers listen, one for each device.
+    pub(crate) sockets: Vec<PathBuf>,
+    /// Lines to change the devices while the guest runs, if somebody serves them.
     pub(crate) hotplug: Option<HotplugPorts>,
 }
 
@@ -107,10 +110,11 @@ impl Machine {
                 ["-device", "intel-iommu,caching-mode=on,intremap=on"],
             );
         }
-        // Fixed addresses: the device is 0000:01:00.0, whatever else is added.
-        let port = "pcie-root-port,id=port0,bus=pcie.0,addr=0x4,chassis=1,slot=1";
-        let device = device(&self.socket).to_string();
-        add(&mut line, ["-device", port, "-device", &device]);
+        for (number, socket) in (0..).zip(&self.sockets) {
+            let port = root_port(number);
+            let device = device(number, socket).to_string();
+            add(&mut line, ["-device", &port, "-device", &device]);
+        }
         self.serial_ports(&mut line);
         line.extend(["-kernel".into(), self.kernel.clone().into()]);
         line.extend(["-initrd".into(), self.initrd.clone().into()]);
@@ -124,6 +128,7 @@ impl Machine {
             "console=ttyS0,115200",
             "panic=-1",
             NO_TSC_WATCHDOG,
+            NO_TIMER_CHECK,
             &self.task,
         ];
         if self.iommu {
@@ -164,13 +169,36 @@ impl Machine {
     }
 }
 
-/// The device, on the command line and for QEMU's `device_add`.
-pub(crate) fn device(socket: &Path) -> Value {
+/// The port of a device. Its address is fixed, whatever else is added: the devices are 0000:01:00.0,
+/// 0000:02:00.0, and the driver finds them in this order.
+fn root_port(number: u32) -> String {
+    let (address, slot) = (number.saturating_add(4), number.saturating_add(1));
+    format!(
+        "pcie-root-port,id=port{number},bus=pcie.0,addr={address:#x},chassis={slot},slot={slot}"
+    )
+}
+
+/// Devices from this one on are there to be lost.
+const TO_BE_LOST: u32 = 2;
+
+/// How long QEMU waits for an answer of a device's server, in milliseconds. The whole machine stands
+/// still then, and taking a driver off makes several accesses: with the usual time, the kernel
+/// reports stalls while a server is stopped.
+fn patience(number: u32) -> u32 {
+    match number {
+        0..TO_BE_LOST => 5000,
+        TO_BE_LOST.. => 1000,
+    }
+}
+
+/// A device, on the command line and for QEMU's `device_add`.
+pub(crate) fn device(number: u32, socket: &Path) -> Value {
     json!({
         "driver": "vfio-user-pci",
-        "id": slot::DEVICE,
-        "bus": "port0",
+        "id": slot::name(number),
+        "bus": format!("port{number}"),
         "addr": "0x0",
+        "x-msg-timeout": patience(number),
         "socket": { "type": "unix", "path": socket.to_string_lossy() },
     })
 }
@@ -181,7 +209,7 @@ pub(crate) fn probe(acceleration: Acceleration, kernel: &Path, console: &Path) -
     add(&mut line, ["-m", "256M", "-smp", "2"]);
     file_port(&mut line, "console", console);
     line.extend(["-kernel".into(), kernel.into()]);
-    let words = format!("console=ttyS0,115200 panic=-1 {NO_TSC_WATCHDOG}");
+    let words = format!("console=ttyS0,115200 panic=-1 {NO_TSC_WATCHDOG} {NO_TIMER_CHECK}");
     add(&mut line, ["-append", &words]);
     line
 }
@@ -253,7 +281,7 @@ mod tests {
             append: String::new(),
             console: Console::File("/t/console.log".into()),
             results: "/t/results.ktap".into(),
-            socket: "/t/device.sock".into(),
+            sockets: vec!["/t/device0.sock".into()],
             hotplug: None,
         }
     }
@@ -270,11 +298,11 @@ mod tests {
             -machine memory-backend=memory -m 512M -smp 2 \
             -device pcie-root-port,id=port0,bus=pcie.0,addr=0x4,chassis=1,slot=1 \
             -device '{\"addr\":\"0x0\",\"bus\":\"port0\",\"driver\":\"vfio-user-pci\",\
-            \"id\":\"ringbar0\",\"socket\":{\"path\":\"/t/device.sock\",\"type\":\"unix\"}}' \
+            \"id\":\"ringbar0\",\"socket\":{\"path\":\"/t/device0.sock\",\"type\":\"unix\"},\"x-msg-timeout\":5000}' \
             -chardev file,id=console,path=/t/console.log -serial chardev:console \
             -chardev file,id=results,path=/t/results.ktap -serial chardev:results \
             -kernel /k/vmlinuz -initrd /k/initrd \
-            -append 'console=ttyS0,115200 panic=-1 tsc=nowatchdog ringbar.tests=all'";
+            -append 'console=ttyS0,115200 panic=-1 tsc=nowatchdog no_timer_check ringbar.tests=all'";
 
         assert_eq!(text(&machine()), expected);
     }
@@ -291,6 +319,20 @@ mod tests {
         assert!(line.find("intel-iommu,caching-mode=on") < line.find("pcie-root-port"));
         assert!(line.contains("kernel-irqchip=split"));
         assert!(machine.kernel_command_line().ends_with("intel_iommu=on"));
+    }
+
+    #[test]
+    fn second_device_has_a_port_and_a_server_of_its_own() {
+        let machine = Machine {
+            sockets: vec!["/t/device0.sock".into(), "/t/device1.sock".into()],
+            ..machine()
+        };
+
+        let line = text(&machine);
+
+        assert!(line.contains("id=port1,bus=pcie.0,addr=0x5,chassis=2,slot=2"));
+        assert!(line.contains("\"bus\":\"port1\",\"driver\":\"vfio-user-pci\",\"id\":\"ringbar1\""));
+        assert!(line.contains("/t/device1.sock"));
     }
 
     #[test]

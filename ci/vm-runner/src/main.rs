@@ -2,9 +2,9 @@
 
 //! Starts the device and QEMU, watches, reports.
 //!
-//! One thread looks every few milliseconds at two children (the device server and QEMU) and at
-//! four files (the guest's console, its test results, what the server says, what QEMU says). What
-//! it sees becomes a verdict, a screen for people and reports for tools. The machine's make-up is
+//! One thread looks every few milliseconds at its children (a server for each device, and QEMU) and
+//! at files (the guest's console, its test results, what the servers say, what QEMU says). What it
+//! sees becomes a verdict, a screen for people and reports for tools. The machine's make-up is
 //! in [`machine`], how a run ends in [`run`], what that means in [`verdict`]. The guest can have
 //! the device taken out and put back while it runs: [`hotplug`].
 //!
@@ -12,6 +12,7 @@
 //! outside its temporary folder and the report folder.
 
 mod command;
+mod connections;
 mod console;
 mod death_signal;
 mod descendants;
@@ -28,6 +29,7 @@ mod port;
 mod process;
 mod qmp;
 mod report;
+mod request;
 mod run;
 mod screen;
 mod server;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Starts the ringbar device server and QEMU, watches both, and reports what the guest found.
@@ -51,6 +52,9 @@ pub(crate) struct MachineOptions {
     /// Interrupts that the device offers.
     #[arg(long, value_enum, default_value_t = Interrupts::Msix)]
     pub(crate) interrupts: Interrupts,
+    /// Devices, each with a server of its own.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = devices())]
+    pub(crate) devices: u32,
     /// Gives the guest an IOMMU and tells its kernel to use it.
     #[arg(long)]
     pub(crate) iommu: bool,
@@ -156,6 +160,11 @@ impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}M", self.0)
     }
+}
+
+/// One for each way in which the guest's programs lose a device, besides the one under test.
+fn devices() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=4)
 }
 
 fn processors(text: &str) -> Result<u32, String> {

@@ -14,6 +14,7 @@ use rustix::process::{
     kill_process, kill_process_group, waitid, Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus,
 };
 
+use crate::connections::Connections;
 use crate::death_signal;
 
 /// Time between two looks at a process that is to end.
@@ -83,6 +84,8 @@ pub(crate) struct Process {
     child: Child,
     group: bool,
     end: Option<End>,
+    /// Those of a process that was killed and may not have ended.
+    connections: Option<Connections>,
     /// Waited for: the number may belong to somebody else.
     gone: bool,
 }
@@ -110,6 +113,7 @@ impl Process {
             child: command.spawn()?,
             group,
             end: None,
+            connections: None,
             gone: false,
         })
     }
@@ -125,6 +129,9 @@ impl Process {
                 .pid()
                 .and_then(|pid| waitid(WaitId::Pid(pid), look).ok());
             self.end = status.flatten().map(|status| End::from(&status));
+            if self.end.is_some() {
+                self.connections = None;
+            }
         }
         self.end
     }
@@ -132,6 +139,8 @@ impl Process {
     /// Asks it to end, and does not only ask if it does not within `grace`.
     pub(crate) fn stop(&mut self, grace: Duration) {
         self.signal(Signal::TERM);
+        // One that is stopped would not hear it.
+        self.signal(Signal::CONT);
         let deadline = Instant::now() + grace;
         while self.end().is_none() && Instant::now() < deadline {
             sleep(STEP);
@@ -141,6 +150,30 @@ impl Process {
             self.end.get_or_insert(End::from(status));
             self.gone = true;
         }
+    }
+
+    /// Kills it. Its sockets are closed when it has ended and [`Process::end`] has seen it.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.connections = self.pid().map(Connections::of).transpose()?;
+        self.signal(Signal::KILL);
+        Ok(())
+    }
+
+    /// Stops it: it does nothing until it is told to go on.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Whether it is stopped.
+    pub(crate) fn is_paused(&self) -> bool {
+        let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = self.pid().map(|pid| waitid(WaitId::Pid(pid), look));
+        matches!(status, Some(Ok(Some(status))) if status.stopped())
     }
 
     /// Sends a signal to the process and its group.

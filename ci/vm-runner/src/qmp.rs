@@ -55,6 +55,11 @@ pub(crate) fn parse(line: &str) -> Result<Message, String> {
     }
 }
 
+/// What QEMU must hear first. Its number is that of no other command.
+pub(crate) fn hello() -> String {
+    command(0, "qmp_capabilities", &json!({}))
+}
+
 /// A command. Its number comes back with the answer.
 pub(crate) fn command(id: u64, name: &str, arguments: &Value) -> String {
     json!({ "execute": name, "arguments": arguments, "id": id }).to_string()

@@ -63,6 +63,8 @@ pub(crate) struct Configuration {
     pub(crate) accelerator: Option<String>,
     /// `msix` or `msi`.
     pub(crate) interrupts: String,
+    /// How many devices there were.
+    pub(crate) devices: u32,
     /// Whether the guest had an IOMMU.
     pub(crate) iommu: bool,
     /// The guest's memory.
@@ -262,6 +264,7 @@ pub(crate) mod tests {
             configuration: Configuration {
                 accelerator: Some("TCG".into()),
                 interrupts: "msix".into(),
+                devices: 1,
                 iommu: false,
                 memory: "512M".into(),
                 processors: 2,

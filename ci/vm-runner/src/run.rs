@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! One run: the loop that watches the server, QEMU and what the guest says.
+//! One run: the loop that watches the servers, QEMU and what the guest says.
 
 use std::fs;
 use std::path::Path;
@@ -45,10 +45,9 @@ pub(crate) fn run(
     screen: &mut Screen,
 ) -> Result<Observed, Error> {
     let began = Instant::now();
-    let mut logs = Logs::create(place)?;
+    let logs = Logs::create(place)?;
     screen.booting(acceleration);
-    let hotplug = Hotplug::start(&options.machine, place, &mut logs.server, interrupt);
-    let hotplug = hotplug.inspect_err(|_| screen.details(&logs.server.last_lines()))?;
+    let hotplug = Hotplug::start(&options.machine, place, interrupt, screen)?;
     let console = Console::File(place.file("console.log"));
     let task = format!("ringbar.tests={}", options.tests);
     let ports = Some(place.hotplug_ports());
@@ -107,7 +106,7 @@ pub(crate) fn machine(
         append: options.append.clone(),
         console,
         results: place.file("results.ktap"),
-        socket: place.socket(),
+        sockets: (0..options.devices).map(|n| place.socket(n)).collect(),
         hotplug,
     }
 }
@@ -141,11 +140,10 @@ pub(crate) fn qemu_missing(options: &MachineOptions, source: std::io::Error) -> 
     }
 }
 
-/// All that the processes write.
+/// What QEMU and the guest write.
 struct Logs {
     console: Tail,
     results: Tail,
-    server: Tail,
     qemu: Tail,
 }
 
@@ -158,7 +156,6 @@ impl Logs {
         Ok(Self {
             console: follow("console.log")?,
             results: follow("results.ktap")?,
-            server: follow("server.log")?,
             qemu: follow("qemu.log")?,
         })
     }
@@ -171,7 +168,7 @@ struct FirstEnd {
     at: Instant,
 }
 
-/// The state of a run. QEMU stands before the server, so that it also ends first.
+/// The state of a run. QEMU stands before the servers, so that it also ends first.
 struct Watch<'a> {
     limit: Duration,
     began: Instant,
@@ -194,7 +191,10 @@ impl Watch<'_> {
             let qemu_end = self.qemu.end();
             let server_end = self.hotplug.server_end();
             self.read(screen)?;
-            self.hotplug.step(&mut self.logs.server, interrupt)?;
+            self.hotplug.step()?;
+            if qemu_end.is_some() {
+                self.hotplug.release()?;
+            }
             if let Some(ending) = self.ending(qemu_end, server_end) {
                 break ending;
             }
@@ -217,7 +217,7 @@ impl Watch<'_> {
     fn read(&mut self, screen: &mut Screen) -> Result<(), Error> {
         let console = self.logs.console.read()?;
         let results = self.logs.results.read()?;
-        self.logs.server.read()?;
+        self.hotplug.read_logs()?;
         self.logs.qemu.read()?;
         self.take(&console, &results, screen);
         Ok(())
@@ -263,7 +263,7 @@ impl Watch<'_> {
     }
 
     /// Whether it is over, and why.
-    fn ending(&mut self, qemu: Option<End>, server: Option<End>) -> Option<Ending> {
+    fn ending(&mut self, qemu: Option<End>, server: Option<(u32, End)>) -> Option<Ending> {
         let stage = self.stage();
         if qemu.is_none() && server.is_none() {
             return self.out_of_time(stage);
@@ -277,21 +277,22 @@ impl Watch<'_> {
             (Some(qemu), _) if !first.server && !qemu.is_good() => {
                 Some(Ending::QemuFailed { end: qemu, stage })
             }
-            (_, Some(server)) if !server.is_good() => {
-                Some(Ending::ServerDied { end: server, stage })
+            (_, Some((device, end))) if !end.is_good() => {
+                Some(Ending::ServerDied { device, end, stage })
             }
             (Some(qemu), Some(_)) if !qemu.is_good() => {
                 Some(Ending::QemuFailed { end: qemu, stage })
             }
-            (Some(_), Some(_)) => Some(Ending::PoweredOff),
-            (None, Some(server)) => {
-                (waited > QEMU_STAYS).then_some(Ending::ServerDied { end: server, stage })
+            (None, Some((device, end))) => {
+                (waited > QEMU_STAYS).then_some(Ending::ServerDied { device, end, stage })
             }
-            // The guest may power off while the device is out of its slot.
-            (Some(_), None) if !self.hotplug.has_server() => Some(Ending::PoweredOff),
-            (_, None) => (waited > SERVER_STAYS).then_some(Ending::ServerStuck {
-                limit: SERVER_STAYS,
-            }),
+            _ => match self.hotplug.running() {
+                None => Some(Ending::PoweredOff),
+                Some(device) => (waited > SERVER_STAYS).then_some(Ending::ServerStuck {
+                    device,
+                    limit: SERVER_STAYS,
+                }),
+            },
         }
     }
 
@@ -322,15 +323,15 @@ impl Watch<'_> {
 
     /// The last lines of the log that tells most.
     fn details(&self, ending: &Ending) -> Vec<String> {
-        let (name, log) = match ending {
-            Ending::ServerDied { .. } | Ending::ServerStuck { .. } => {
-                ("server.log", &self.logs.server)
+        let named = |name: &str, log: &Tail| (name.to_owned(), log.last_lines());
+        let (name, lines) = match ending {
+            Ending::ServerDied { device, .. } | Ending::ServerStuck { device, .. } => {
+                self.hotplug.last_lines(*device)
             }
-            Ending::QemuFailed { .. } => ("qemu.log", &self.logs.qemu),
-            Ending::TimeLimit { .. } => ("console.log", &self.logs.console),
+            Ending::QemuFailed { .. } => named("qemu.log", &self.logs.qemu),
+            Ending::TimeLimit { .. } => named("console.log", &self.logs.console),
             Ending::PoweredOff | Ending::Stopped { .. } | Ending::NotMade(_) => return Vec::new(),
         };
-        let lines = log.last_lines();
         if lines.is_empty() {
             return vec![format!("{name} is empty")];
         }

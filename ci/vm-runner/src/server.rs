@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The device server as a child.
+//! The server of a device as a child.
 
 use std::process::Command;
 use std::thread::sleep;
@@ -18,23 +18,32 @@ const READY: &str = "listening on ";
 /// How long it may take until then.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Starts the server and waits until it listens.
+/// Name of the log with what the servers of a device say.
+pub(crate) fn log_name(device: u32) -> String {
+    match device {
+        0 => "server.log".to_owned(),
+        _ => format!("server{device}.log"),
+    }
+}
+
+/// Starts the server of a device and waits until it listens.
 pub(crate) fn start(
     options: &MachineOptions,
     place: &Workplace,
+    device: u32,
     log: &mut Tail,
     interrupt: &Interrupt,
 ) -> Result<Process, Error> {
     let mut command = Command::new(&options.server);
     command
         .arg("--socket")
-        .arg(place.socket())
+        .arg(place.socket(device))
         // It is to end with QEMU.
         .arg("--once")
         .args(["--interrupts", options.interrupts.word()])
         .args(&options.server_arg);
     let mut process =
-        Process::start(&mut command, &place.append("server.log")?).map_err(|source| {
+        Process::start(&mut command, &place.append(&log_name(device))?).map_err(|source| {
             Error::Start {
                 what: "the device server",
                 program: options.server.clone(),

@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) enum ShellEnd {
     /// QEMU ended.
     Qemu(End),
-    /// The server ended first.
+    /// A server ended first.
     Server(End),
 }
 
@@ -38,11 +38,14 @@ pub(crate) fn run(
     interrupt: &Interrupt,
     screen: &mut Screen,
 ) -> Result<ShellEnd, Error> {
-    let mut log = Tail::create(&place.file("server.log"))?;
     screen.booting(acceleration);
     screen.note("Ctrl-A x ends QEMU, Ctrl-A h tells more");
-    let server = server::start(options, place, &mut log, interrupt);
-    let mut server = server.inspect_err(|_| screen.details(&log.last_lines()))?;
+    let mut servers = Vec::new();
+    for device in 0..options.devices {
+        let mut log = Tail::create(&place.file(&server::log_name(device)))?;
+        let server = server::start(options, place, device, &mut log, interrupt);
+        servers.push(server.inspect_err(|_| screen.details(&log.last_lines()))?);
+    }
     let _restore = Terminal::remember();
     let console = Console::Terminal(place.file("console.log"));
     let task = "ringbar.shell".to_owned();
@@ -55,7 +58,7 @@ pub(crate) fn run(
         if let Some(end) = qemu.end() {
             return Ok(ShellEnd::Qemu(end));
         }
-        if let Some(end) = server.end() {
+        if let Some(end) = servers.iter_mut().find_map(Process::end) {
             // It ends when QEMU goes, which may be seen a moment later.
             sleep(Duration::from_millis(500));
             if let Some(end) = qemu.end() {

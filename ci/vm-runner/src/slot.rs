@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What is in the hot-plug slot, and what the guest may ask for. Pure: from what was heard to what
-//! is to be done.
+//! A hot-plug slot, the server of what is in it, and what becomes of the guest's requests. Pure:
+//! from what was heard to what is to be done.
 //!
-//! One request at a time. It is answered when it is carried out to the end, or when it is clear
-//! that it will not be.
+//! A request is answered when it is carried out to the end, or when it is clear that it will not
+//! be. Until then the slot is busy and must not get another one.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{json, Value};
 
 use crate::options::Interrupts;
+use crate::process::End;
 use crate::qmp::{self, Message};
+use crate::request::Request;
 
-/// Name of the device in QEMU.
-pub(crate) const DEVICE: &str = "ringbar0";
 /// How long a request may take before the guest is told that it failed.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// Why there is nothing to be done to a device or its server.
+const ABSENT: &str = "the device is not in its slot";
 
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,12 @@ pub(crate) enum Action {
     StartServer,
     /// The server is needed no longer.
     EndServer,
+    /// Kill the server and say by [`Slot::server_killed`] whether that is possible.
+    KillServer,
+    /// Stop the server and say by [`Slot::server_stopped`] when it has.
+    StopServer,
+    /// Let the server go on.
+    ContinueServer,
 }
 
 /// What is in the slot.
@@ -46,13 +55,29 @@ enum Content {
     Coming,
 }
 
+/// What the guest has done to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Server {
+    /// Nothing.
+    Untouched,
+    /// It is stopped.
+    Stopped,
+    /// It was stopped and goes on. If QEMU has waited for an answer in vain, it ends.
+    Continued,
+    /// It is killed.
+    Killed,
+}
+
 /// The slot.
 #[derive(Debug)]
 pub(crate) struct Slot {
     interrupts: Interrupts,
+    /// Name of the device in QEMU.
+    name: String,
     /// The device, as QEMU's `device_add` wants it.
     device: Value,
     content: Content,
+    server: Server,
     /// When the request that is not answered yet came.
     asked: Option<Instant>,
     /// Number of the last command.
@@ -60,35 +85,45 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    /// A slot with the device in it, and what is to be said to QEMU first.
-    pub(crate) fn new(interrupts: Interrupts, device: Value) -> (Self, String) {
-        let slot = Self {
+    /// Slot `number` with the device in it. No other slot has the number.
+    pub(crate) fn new(interrupts: Interrupts, number: u32, device: Value) -> Self {
+        Self {
             interrupts,
+            name: name(number),
             device,
             content: Content::Device,
+            server: Server::Untouched,
             asked: None,
-            command: 0,
-        };
-        (slot, qmp::command(0, "qmp_capabilities", &json!({})))
+            // Numbers of commands tell slots apart.
+            command: u64::from(number) << u32::BITS,
+        }
     }
 
-    /// Whether the server may end: its device leaves or has left.
-    pub(crate) fn server_may_end(&self) -> bool {
-        matches!(self.content, Content::Leaving | Content::ServerOnly)
+    /// Whether there is a request that is not answered yet.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Whether the server may end like this.
+    pub(crate) fn server_may_end(&self, end: End) -> bool {
+        let leaves = matches!(self.content, Content::Leaving | Content::ServerOnly);
+        match self.server {
+            Server::Untouched | Server::Stopped => leaves && end.is_good(),
+            // An answer that came too late is an error, but no reason to crash.
+            Server::Continued => end.is_good() || end == End::Status(1),
+            Server::Killed => true,
+        }
     }
 
     /// The guest asks for something.
-    pub(crate) fn request(&mut self, line: &str, now: Instant) -> Vec<Action> {
-        if self.asked.is_some() {
-            return refusal("the request before this one is not answered yet");
-        }
+    pub(crate) fn request(&mut self, request: Request, now: Instant) -> Vec<Action> {
         self.asked = Some(now);
-        match line {
-            "device_del" => self.delete(),
-            "device_add" => self.add(),
-            _ => self.refuse(&format!(
-                "{line:?} is no request; there are device_del and device_add"
-            )),
+        match request {
+            Request::DeviceDel => self.delete(),
+            Request::DeviceAdd => self.add(),
+            Request::ServerKill => self.kill(),
+            Request::ServerStop => self.stop(),
+            Request::ServerCont => self.go_on(),
         }
     }
 
@@ -100,10 +135,13 @@ impl Slot {
             );
         }
         if self.content != Content::Device {
-            return self.refuse("the device is not in its slot");
+            return self.refuse(ABSENT);
+        }
+        if self.server == Server::Stopped {
+            return self.refuse("QEMU would wait for its server; let that go on first");
         }
         self.content = Content::Leaving;
-        self.tell("device_del", &json!({ "id": DEVICE }))
+        self.tell("device_del", &json!({ "id": self.name }))
     }
 
     fn add(&mut self) -> Vec<Action> {
@@ -114,10 +152,61 @@ impl Slot {
         vec![Action::StartServer]
     }
 
+    fn kill(&mut self) -> Vec<Action> {
+        if self.content != Content::Device {
+            return self.refuse(ABSENT);
+        }
+        if self.server == Server::Killed {
+            return self.refuse("its server was killed before");
+        }
+        vec![Action::KillServer]
+    }
+
+    /// The server was killed, or could not be.
+    pub(crate) fn server_killed(&mut self, killed: Result<(), String>) -> Vec<Action> {
+        match killed {
+            Ok(()) => {
+                self.server = Server::Killed;
+                Vec::new()
+            }
+            Err(reason) => self.refuse(&format!("the server cannot be killed: {reason}")),
+        }
+    }
+
+    fn stop(&mut self) -> Vec<Action> {
+        if self.content != Content::Device {
+            return self.refuse(ABSENT);
+        }
+        if matches!(self.server, Server::Stopped | Server::Killed) {
+            return self.refuse("its server does not run");
+        }
+        self.server = Server::Stopped;
+        vec![Action::StopServer]
+    }
+
+    fn go_on(&mut self) -> Vec<Action> {
+        let mut actions = self.release();
+        if actions.is_empty() {
+            return self.refuse("its server is not stopped");
+        }
+        actions.extend(self.answer("ok".to_owned()));
+        actions
+    }
+
+    /// Lets a stopped server go on.
+    pub(crate) fn release(&mut self) -> Vec<Action> {
+        if self.server != Server::Stopped {
+            return Vec::new();
+        }
+        self.server = Server::Continued;
+        vec![Action::ContinueServer]
+    }
+
     /// The server that was to be started listens, or it does not.
     pub(crate) fn server_started(&mut self, started: Result<(), String>) -> Vec<Action> {
         match started {
             Ok(()) => {
+                self.server = Server::Untouched;
                 let device = self.device.clone();
                 self.tell("device_add", &device)
             }
@@ -131,7 +220,7 @@ impl Slot {
     /// QEMU says something.
     pub(crate) fn message(&mut self, message: &Message) -> Vec<Action> {
         match (self.content, message) {
-            (Content::Leaving, Message::Deleted(name)) if name == DEVICE => {
+            (Content::Leaving, Message::Deleted(name)) if *name == self.name => {
                 self.content = Content::ServerOnly;
                 Vec::new()
             }
@@ -153,15 +242,26 @@ impl Slot {
         }
     }
 
-    /// The server of a device that leaves or has left ended well.
-    pub(crate) fn server_ended(&mut self) -> Vec<Action> {
-        if self.content != Content::ServerOnly {
-            return Vec::new();
+    /// The server is stopped.
+    pub(crate) fn server_stopped(&mut self) -> Vec<Action> {
+        match (self.content, self.server) {
+            (Content::Device, Server::Stopped) => self.answer("ok".to_owned()),
+            _ => Vec::new(),
         }
-        self.content = Content::Nothing;
-        let mut actions = vec![Action::EndServer];
-        actions.extend(self.answer("ok".to_owned()));
-        actions
+    }
+
+    /// The server has ended, in a way that it may.
+    pub(crate) fn server_ended(&mut self) -> Vec<Action> {
+        match (self.content, self.server) {
+            (Content::Device, Server::Killed) => self.answer("ok".to_owned()),
+            (Content::ServerOnly, _) => {
+                self.content = Content::Nothing;
+                let mut actions = vec![Action::EndServer];
+                actions.extend(self.answer("ok".to_owned()));
+                actions
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Time passes.
@@ -173,7 +273,8 @@ impl Slot {
         let what = match self.content {
             Content::Leaving => "QEMU did not say that the device has left",
             Content::ServerOnly => "the server of the device that left did not end",
-            Content::Device | Content::Nothing | Content::Coming => "QEMU did not answer",
+            Content::Device => "the server neither stopped nor ended",
+            Content::Nothing | Content::Coming => "QEMU did not answer",
         };
         self.refuse(&format!("{what} within {} s", LIMIT.as_secs()))
     }
@@ -185,7 +286,7 @@ impl Slot {
 
     fn refuse(&mut self, reason: &str) -> Vec<Action> {
         self.asked = None;
-        refusal(reason)
+        vec![Action::Answer(refusal(reason))]
     }
 
     /// Answers the request, if it has no answer yet: it may have come too late.
@@ -197,10 +298,15 @@ impl Slot {
     }
 }
 
-fn refusal(reason: &str) -> Vec<Action> {
+/// Name in QEMU of the device in slot `number`.
+pub(crate) fn name(number: u32) -> String {
+    format!("ringbar{number}")
+}
+
+/// The answer to a request that is not carried out.
+pub(crate) fn refusal(reason: &str) -> String {
     // One line, whatever the reason holds.
-    let reason = reason.replace(['\r', '\n'], " ");
-    vec![Action::Answer(format!("error: {reason}"))]
+    format!("error: {}", reason.replace(['\r', '\n'], " "))
 }
 
 #[cfg(test)]
@@ -209,13 +315,16 @@ mod tests {
 
     const DEVICE_DEL: &str = r#"{"arguments":{"id":"ringbar0"},"execute":"device_del","id":1}"#;
 
+    const GOOD: End = End::Status(0);
+    const KILLED: End = End::Signal(9);
+
     fn slot(interrupts: Interrupts) -> (Slot, Instant) {
-        let (slot, _) = Slot::new(interrupts, json!({ "driver": "d" }));
+        let slot = Slot::new(interrupts, 0, json!({ "driver": "d" }));
         (slot, Instant::now())
     }
 
     fn deleted() -> Message {
-        Message::Deleted(DEVICE.to_owned())
+        Message::Deleted(name(0))
     }
 
     fn answered(text: &str) -> Vec<Action> {
@@ -225,7 +334,7 @@ mod tests {
     /// A slot whose device has left.
     fn empty_slot() -> (Slot, Instant) {
         let (mut slot, now) = slot(Interrupts::Msi);
-        slot.request("device_del", now);
+        slot.request(Request::DeviceDel, now);
         slot.message(&deleted());
         slot.server_ended();
         (slot, now)
@@ -244,7 +353,7 @@ mod tests {
     fn device_leaves_when_qemu_says_so_and_its_server_has_ended() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
-        let asked = slot.request("device_del", now);
+        let asked = slot.request(Request::DeviceDel, now);
         let accepted = slot.message(&Message::Answer(1, Ok(())));
         let deleted = slot.message(&deleted());
         let ended = slot.server_ended();
@@ -258,7 +367,7 @@ mod tests {
     fn server_that_ends_before_the_event_is_read_does_not_answer_for_it() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
-        slot.request("device_del", now);
+        slot.request(Request::DeviceDel, now);
         let before = slot.server_ended();
         slot.message(&deleted());
         let after = slot.server_ended();
@@ -271,7 +380,7 @@ mod tests {
     fn another_device_that_left_does_not_matter() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
-        slot.request("device_del", now);
+        slot.request(Request::DeviceDel, now);
         slot.message(&Message::Deleted("net0".to_owned()));
 
         assert!(slot.server_ended().is_empty());
@@ -281,7 +390,7 @@ mod tests {
     fn device_comes_after_its_server() {
         let (mut slot, now) = empty_slot();
 
-        let asked = slot.request("device_add", now);
+        let asked = slot.request(Request::DeviceAdd, now);
         let started = slot.server_started(Ok(()));
         let added = slot.message(&Message::Answer(2, Ok(())));
 
@@ -295,7 +404,7 @@ mod tests {
     fn msix_device_is_not_taken_out_and_the_reason_is_said() {
         let (mut slot, now) = slot(Interrupts::Msix);
 
-        let actions = slot.request("device_del", now);
+        let actions = slot.request(Request::DeviceDel, now);
 
         assert_eq!(actions.len(), 1);
         assert_refused(&actions, "--interrupts msi");
@@ -305,84 +414,59 @@ mod tests {
     fn refused_request_does_not_block_the_next_one() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
-        assert_refused(&slot.request("device_add", now), "not empty");
+        assert_refused(&slot.request(Request::DeviceAdd, now), "not empty");
 
         let command = Action::Command(DEVICE_DEL.to_owned());
-        assert_eq!(slot.request("device_del", now), [command]);
+        assert_eq!(slot.request(Request::DeviceDel, now), [command]);
     }
 
     #[test]
     fn absent_device_is_not_taken_out() {
         let (mut slot, now) = empty_slot();
 
-        assert_refused(&slot.request("device_del", now), "not in its slot");
-    }
-
-    #[test]
-    fn unknown_request_is_refused_with_those_there_are() {
-        let (mut slot, now) = slot(Interrupts::Msi);
-
-        let actions = slot.request("device_dl", now);
-
-        assert_refused(
-            &actions,
-            "\"device_dl\" is no request; there are device_del",
-        );
-    }
-
-    #[test]
-    fn second_request_is_refused_and_the_first_one_goes_on() {
-        let (mut slot, now) = slot(Interrupts::Msi);
-
-        slot.request("device_del", now);
-        assert_refused(&slot.request("device_del", now), "not answered yet");
-        slot.message(&deleted());
-
-        assert!(slot
-            .server_ended()
-            .contains(&Action::Answer("ok".to_owned())));
+        assert_refused(&slot.request(Request::DeviceDel, now), "not in its slot");
     }
 
     #[test]
     fn refusal_of_device_del_leaves_the_device_in_its_slot() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
-        slot.request("device_del", now);
+        slot.request(Request::DeviceDel, now);
         let actions = slot.message(&Message::Answer(1, Err("busy".to_owned())));
 
         assert_refused(&actions, "QEMU refused device_del: busy");
-        assert!(!slot.server_may_end());
+        assert!(!slot.server_may_end(GOOD));
     }
 
     #[test]
     fn refusal_of_device_add_ends_the_server() {
         let (mut slot, now) = empty_slot();
 
-        slot.request("device_add", now);
+        slot.request(Request::DeviceAdd, now);
         slot.server_started(Ok(()));
         let actions = slot.message(&Message::Answer(2, Err("no\nbus".to_owned())));
 
         assert_eq!(actions.first(), Some(&Action::EndServer));
         assert_refused(&actions, "QEMU refused device_add: no bus");
-        assert_eq!(slot.request("device_add", now), [Action::StartServer]);
+        assert_eq!(slot.request(Request::DeviceAdd, now), [Action::StartServer]);
     }
 
     #[test]
     fn server_that_does_not_start_refuses_the_request() {
         let (mut slot, now) = empty_slot();
 
-        slot.request("device_add", now);
+        slot.request(Request::DeviceAdd, now);
         let actions = slot.server_started(Err("no memory".to_owned()));
 
         assert_refused(&actions, "no memory");
-        assert_eq!(slot.request("device_add", now), [Action::StartServer]);
+        assert_eq!(slot.request(Request::DeviceAdd, now), [Action::StartServer]);
     }
 
     #[test]
     fn answer_to_an_older_command_is_not_taken_for_this_one() {
         let (mut slot, now) = empty_slot();
 
-        slot.request("device_add", now);
+        slot.request(Request::DeviceAdd, now);
         slot.server_started(Ok(()));
 
         assert!(slot.message(&Message::Answer(1, Ok(()))).is_empty());
@@ -393,7 +477,7 @@ mod tests {
         let (mut slot, now) = slot(Interrupts::Msi);
         let late = now + LIMIT;
 
-        slot.request("device_del", now);
+        slot.request(Request::DeviceDel, now);
 
         assert!(slot.tick(now).is_empty());
         assert_refused(&slot.tick(late), "within 30 s");
@@ -404,22 +488,166 @@ mod tests {
     fn device_that_leaves_late_has_left_and_the_guest_is_not_told_twice() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
-        slot.request("device_del", now);
+        slot.request(Request::DeviceDel, now);
         slot.tick(now + LIMIT);
         slot.message(&deleted());
 
         assert_eq!(slot.server_ended(), [Action::EndServer]);
-        assert_eq!(slot.request("device_add", now), [Action::StartServer]);
+        assert_eq!(slot.request(Request::DeviceAdd, now), [Action::StartServer]);
     }
 
     #[test]
-    fn server_may_end_only_with_its_device() {
+    fn untouched_server_may_end_only_with_its_device_and_well() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
-        let before = slot.server_may_end();
-        slot.request("device_del", now);
+        let before = slot.server_may_end(GOOD);
+        slot.request(Request::DeviceDel, now);
 
         assert!(!before);
-        assert!(slot.server_may_end());
+        assert!(slot.server_may_end(GOOD));
+        assert!(!slot.server_may_end(KILLED));
+    }
+
+    #[test]
+    fn kill_is_answered_when_the_server_has_ended() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+
+        let asked = slot.request(Request::ServerKill, now);
+        slot.server_killed(Ok(()));
+        let may_end = slot.server_may_end(KILLED);
+        let ended = slot.server_ended();
+
+        assert_eq!(asked, [Action::KillServer]);
+        assert!(may_end);
+        assert_eq!(ended, answered("ok"));
+        assert!(slot.server_ended().is_empty());
+    }
+
+    #[test]
+    fn server_that_cannot_be_killed_is_as_before() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+        slot.request(Request::ServerKill, now);
+
+        assert_refused(&slot.server_killed(Err("no right".into())), "no right");
+
+        assert!(!slot.server_may_end(KILLED));
+        assert_eq!(slot.request(Request::ServerKill, now), [Action::KillServer]);
+    }
+
+    #[test]
+    fn device_whose_server_was_killed_leaves_and_comes_back_with_an_untouched_one() {
+        let (mut slot, now) = slot(Interrupts::Msi);
+        slot.request(Request::ServerKill, now);
+        slot.server_killed(Ok(()));
+        slot.server_ended();
+
+        let asked = slot.request(Request::DeviceDel, now);
+        let too_early = slot.server_ended();
+        slot.message(&deleted());
+        let left = slot.server_ended();
+        slot.request(Request::DeviceAdd, now);
+        slot.server_started(Ok(()));
+
+        assert_eq!(asked, [Action::Command(DEVICE_DEL.to_owned())]);
+        assert!(too_early.is_empty());
+        assert_eq!(left, [Action::EndServer, Action::Answer("ok".to_owned())]);
+        assert!(!slot.server_may_end(KILLED));
+    }
+
+    #[test]
+    fn stop_is_answered_when_the_server_has_stopped() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+
+        let asked = slot.request(Request::ServerStop, now);
+        let busy = slot.is_busy();
+        let stopped = slot.server_stopped();
+
+        assert_eq!(asked, [Action::StopServer]);
+        assert!(busy);
+        assert_eq!(stopped, answered("ok"));
+        assert!(!slot.server_may_end(GOOD));
+    }
+
+    #[test]
+    fn continued_server_may_end_with_an_error_but_not_crash() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+        slot.request(Request::ServerStop, now);
+        slot.server_stopped();
+
+        let asked = slot.request(Request::ServerCont, now);
+
+        assert_eq!(
+            asked,
+            [Action::ContinueServer, Action::Answer("ok".to_owned())]
+        );
+        assert!(slot.server_may_end(GOOD));
+        assert!(slot.server_may_end(End::Status(1)));
+        assert!(!slot.server_may_end(End::Status(101)));
+        assert!(!slot.server_may_end(End::Signal(11)));
+    }
+
+    #[test]
+    fn stopped_server_can_be_killed() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+        slot.request(Request::ServerStop, now);
+        slot.server_stopped();
+
+        assert_eq!(slot.request(Request::ServerKill, now), [Action::KillServer]);
+        slot.server_killed(Ok(()));
+        assert_eq!(slot.server_ended(), answered("ok"));
+    }
+
+    #[test]
+    fn device_does_not_leave_while_its_server_is_stopped() {
+        let (mut slot, now) = slot(Interrupts::Msi);
+        slot.request(Request::ServerStop, now);
+        slot.server_stopped();
+
+        assert_refused(&slot.request(Request::DeviceDel, now), "go on first");
+    }
+
+    #[test]
+    fn what_cannot_be_done_to_a_server_is_refused() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+
+        assert_refused(&slot.request(Request::ServerCont, now), "not stopped");
+        slot.request(Request::ServerKill, now);
+        slot.server_killed(Ok(()));
+        slot.server_ended();
+        assert_refused(&slot.request(Request::ServerKill, now), "killed before");
+        assert_refused(&slot.request(Request::ServerStop, now), "does not run");
+        assert_refused(&slot.request(Request::ServerCont, now), "not stopped");
+    }
+
+    #[test]
+    fn absent_device_has_no_server_to_meddle_with() {
+        let (mut slot, now) = empty_slot();
+
+        for request in [Request::ServerKill, Request::ServerStop] {
+            assert_refused(&slot.request(request, now), ABSENT);
+        }
+    }
+
+    #[test]
+    fn server_that_does_not_die_in_time_is_reported() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+
+        slot.request(Request::ServerKill, now);
+
+        assert_refused(&slot.tick(now + LIMIT), "neither stopped nor ended");
+    }
+
+    #[test]
+    fn slots_do_not_take_each_other_for_themselves() {
+        let (mut first, now) = slot(Interrupts::Msi);
+        let mut second = Slot::new(Interrupts::Msi, 1, json!({ "driver": "d" }));
+        first.request(Request::DeviceDel, now);
+        second.request(Request::DeviceDel, now);
+
+        let answer = Message::Answer(1, Err("busy".to_owned()));
+
+        assert!(second.message(&answer).is_empty());
+        assert!(second.message(&deleted()).is_empty());
+        assert_refused(&first.message(&answer), "busy");
     }
 }

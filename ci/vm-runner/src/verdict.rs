@@ -46,16 +46,16 @@ impl fmt::Display for Stage {
 /// Why the run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The guest powered off, QEMU and the server ended well.
+    /// The guest powered off, QEMU and the servers ended as they should.
     PoweredOff,
     /// The runner ended it, because of what the guest said.
     Stopped { stage: Stage },
     /// The run could not be made.
     NotMade(String),
-    /// The server ended while QEMU ran, or badly.
-    ServerDied { end: End, stage: Stage },
-    /// The server did not end when QEMU had gone.
-    ServerStuck { limit: Duration },
+    /// A server ended while QEMU ran, or badly.
+    ServerDied { device: u32, end: End, stage: Stage },
+    /// A server did not end when QEMU had gone.
+    ServerStuck { device: u32, limit: Duration },
     /// QEMU ended badly.
     QemuFailed { end: End, stage: Stage },
     /// The time was over.
@@ -132,14 +132,17 @@ impl Verdict {
     fn processes(&mut self, observed: &Observed) {
         let (kind, message) = match &observed.ending {
             Ending::NotMade(reason) => ("setup", reason.clone()),
-            Ending::ServerDied { end, stage } => (
-                "server",
-                format!("the device server ended with {end} while QEMU was using it; {stage}"),
-            ),
-            Ending::ServerStuck { limit } => (
+            Ending::ServerDied { device, end, stage } => (
                 "server",
                 format!(
-                    "the device server did not end within {} s after QEMU had gone",
+                    "the server of device {device} ended with {end} while QEMU was using it; \
+                     {stage}"
+                ),
+            ),
+            Ending::ServerStuck { device, limit } => (
+                "server",
+                format!(
+                    "the server of device {device} did not end within {} s after QEMU had gone",
                     limit.as_secs()
                 ),
             ),
@@ -444,6 +447,7 @@ mod tests {
     fn dead_server_comes_before_what_it_caused() {
         let mut observed = observed("1..2\n# Subtest: dma\n 1..2\n not ok 1 x\n");
         observed.ending = Ending::ServerDied {
+            device: 0,
             end: End::Signal(9),
             stage: Stage::Running {
                 program: "dma".into(),
@@ -454,7 +458,7 @@ mod tests {
         assert_eq!(
             messages(&observed),
             [
-                "the device server ended with signal 9 (SIGKILL) while QEMU was using it; \
+                "the server of device 0 ended with signal 9 (SIGKILL) while QEMU was using it; \
                  program dma was running, 1 of its cases had ended",
                 "dma: x",
             ]

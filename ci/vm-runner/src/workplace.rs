@@ -19,6 +19,9 @@ const LOGS: &[&str] = &[
     "console.log",
     "results.ktap",
     "server.log",
+    "server1.log",
+    "server2.log",
+    "server3.log",
     "qemu.log",
     "qemu-command.txt",
 ];
@@ -43,13 +46,13 @@ impl Workplace {
                 source,
             })?;
         let place = Self { folder };
-        check_socket_path(&place.socket())?;
+        check_socket_path(&place.socket(0))?;
         Ok(place)
     }
 
-    /// Where the device server listens.
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.folder.path().join("device.sock")
+    /// Where the server of a device listens.
+    pub(crate) fn socket(&self, device: u32) -> PathBuf {
+        self.file(&format!("device{device}.sock"))
     }
 
     /// Where the lines for hot plug lead.

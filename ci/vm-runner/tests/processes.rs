@@ -98,7 +98,7 @@ fn server_that_is_killed_ends_the_run() {
 
     assert_failed(
         &finished,
-        "the device server ended with signal 9 (SIGKILL) while QEMU was using it; \
+        "the server of device 0 ended with signal 9 (SIGKILL) while QEMU was using it; \
          program dma was running",
     );
 }
@@ -109,7 +109,7 @@ fn server_that_leaves_ends_the_run() {
 
     let finished = run(&bench, &[]);
 
-    assert_failed(&finished, "the device server ended with exit status 0");
+    assert_failed(&finished, "the server of device 0 ended with exit status 0");
     assert!(finished.stderr.contains("bye"));
 }
 

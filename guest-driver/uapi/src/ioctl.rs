@@ -19,13 +19,25 @@ pub const CREATE_QUEUE: u32 = read_write::<CreateQueue>(1);
 pub const CREATE_BUFFER: u32 = read_write::<CreateBuffer>(2);
 /// Takes a range of device memory and a window on it: a [`CreateDeviceMemory`].
 pub const CREATE_DEVICE_MEMORY: u32 = read_write::<CreateDeviceMemory>(3);
-/// Hands descriptors in the mapped ring to the device: a [`Submit`].
-pub const SUBMIT: u32 = write::<Submit>(4);
+/// Carries out descriptors on a queue of the kernel: an [`Execute`].
+pub const EXECUTE: u32 = read_write::<Execute>(4);
 /// Waits for completions: a [`Wait`].
 pub const WAIT: u32 = read_write::<Wait>(5);
-
 /// Makes memory of the kernel that can be mapped: a [`CreateMemory`].
 pub const CREATE_MEMORY: u32 = read_write::<CreateMemory>(6);
+/// Stops a queue and starts it anew, with the same rings: an [`Object`], the queue.
+pub const RESET_QUEUE: u32 = write::<Object>(7);
+/// Stops a queue and gives it back: an [`Object`], the queue.
+pub const DESTROY_QUEUE: u32 = write::<Object>(8);
+/// Closes all windows on a buffer or range of device memory and gives it back: an [`Object`], its
+/// own window.
+pub const DESTROY_BUFFER: u32 = write::<Object>(9);
+/// Opens one more window, on parts of buffers or device memory: an [`OpenWindow`].
+pub const OPEN_WINDOW: u32 = read_write::<OpenWindow>(10);
+/// Closes a window that [`OPEN_WINDOW`] opened: an [`Object`], the window.
+pub const CLOSE_WINDOW: u32 = write::<Object>(11);
+/// Sets the eventfd that is signalled by interrupts of a queue: a [`SetEventFd`].
+pub const SET_EVENTFD: u32 = write::<SetEventFd>(12);
 
 /// Answer to [`INFO`].
 #[derive(
@@ -64,7 +76,11 @@ pub struct CreateQueue {
     pub entries: u32,
     /// Out: number of the queue.
     pub queue: u32,
-    /// Out: where to map the submission ring.
+    /// In: 0, or [`QUEUE_KERNEL`].
+    pub flags: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Out: where to map the submission ring. This and the others are 0 for [`QUEUE_KERNEL`].
     pub submission_ring: u64,
     /// Out: where to map the completion ring, read-only.
     pub completion_ring: u64,
@@ -75,7 +91,7 @@ pub struct CreateQueue {
     /// Out: where to map the queue's status page, read-only.
     pub status: u64,
 }
-const _: () = assert!(size_of::<CreateQueue>() == 48);
+const _: () = assert!(size_of::<CreateQueue>() == 56);
 
 /// Argument of [`CREATE_BUFFER`].
 #[derive(
@@ -115,22 +131,26 @@ pub struct CreateDeviceMemory {
 }
 const _: () = assert!(size_of::<CreateDeviceMemory>() == 32);
 
-/// Argument of [`SUBMIT`].
+/// Argument of [`EXECUTE`].
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
-pub struct Submit {
-    /// Number of the queue.
+pub struct Execute {
+    /// In: address of the descriptors, an array of the device's `Descriptor`.
+    pub descriptors: u64,
+    /// In: address that the completions go to, an array of the device's `Completion`.
+    pub completions: u64,
+    /// Number of the queue, one with [`QUEUE_KERNEL`].
     pub queue: u32,
-    /// Descriptors ever written to the submission ring, modulo 2^32.
-    pub submission_tail: u32,
-    /// Completions ever taken from the completion ring, modulo 2^32.
-    pub completion_head: u32,
+    /// In: how many descriptors, any number. Out: how many were completed.
+    pub count: u32,
+    /// In: longest wait for them in milliseconds.
+    pub timeout_ms: u32,
     /// 0.
     pub reserved: u32,
 }
-const _: () = assert!(size_of::<Submit>() == 16);
+const _: () = assert!(size_of::<Execute>() == 32);
 
 /// Argument of [`WAIT`].
 #[derive(
@@ -165,6 +185,74 @@ pub struct CreateMemory {
     pub policy: u32,
 }
 const _: () = assert!(size_of::<CreateMemory>() == 24);
+
+/// Argument of calls that name one thing.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Object {
+    /// Number of the queue or window.
+    pub number: u32,
+    /// 0.
+    pub reserved: u32,
+}
+const _: () = assert!(size_of::<Object>() == 8);
+
+/// Argument of [`OPEN_WINDOW`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct OpenWindow {
+    /// In: address of the parts, an array of [`WindowPart`]; the window shows them in this order.
+    pub parts: u64,
+    /// In: how many, at most [`MAX_PARTS`]; 1 on device memory.
+    pub count: u32,
+    /// In: what descriptors may do, [`RIGHT_READ`], [`RIGHT_WRITE`] or both; no more than the
+    /// buffers were made with.
+    pub rights: u32,
+    /// Out: number of the window.
+    pub window: u32,
+    /// 0.
+    pub reserved: u32,
+}
+const _: () = assert!(size_of::<OpenWindow>() == 24);
+
+/// A part of a window.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct WindowPart {
+    /// Buffer or range of device memory, by its own window.
+    pub buffer: u32,
+    /// 0.
+    pub reserved: u32,
+    /// First byte in it.
+    pub offset: u64,
+    /// Bytes, not 0.
+    pub length: u64,
+}
+const _: () = assert!(size_of::<WindowPart>() == 24);
+
+/// Argument of [`SET_EVENTFD`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct SetEventFd {
+    /// Number of the queue.
+    pub queue: u32,
+    /// The eventfd, or -1 for none.
+    pub fd: i32,
+}
+const _: () = assert!(size_of::<SetEventFd>() == 8);
+
+/// The rings are the kernel's: they cannot be mapped, and [`EXECUTE`] uses them.
+pub const QUEUE_KERNEL: u32 = 1 << 0;
+/// Most parts of a window.
+pub const MAX_PARTS: u32 = 64;
 
 /// Descriptors may read the window.
 pub const RIGHT_READ: u32 = 1 << 0;

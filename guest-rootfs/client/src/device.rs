@@ -4,14 +4,19 @@
 
 #![expect(unsafe_code, reason = "issues ioctls")]
 
-use crate::{Error, Mapping, Queue};
+use crate::{Error, KernelQueue, Mapping, Queue};
 use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_spec::ring::{Completion, Descriptor};
 use ringbar_uapi::{ioctl, mmap};
 use rustix::io::Errno;
 use rustix::ioctl::{Getter, Opcode, Setter, Updater};
 use std::fs::{File, OpenOptions};
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// What descriptors may do with a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,14 +123,34 @@ impl Device {
         })
     }
 
-    /// Takes a queue with `entries` in each ring, a power of two.
+    /// Takes a queue with `entries` in each ring, a power of two, and maps it.
     pub fn create_queue(&self, entries: u32) -> Result<Queue, Error> {
+        let create = self.start_queue(entries)?;
+        Queue::map(self, &create).inspect_err(|_| {
+            // Nobody will use it; the error that counts is why.
+            let _given_back = self.destroy_queue(create.queue);
+        })
+    }
+
+    /// Takes a queue and maps nothing of it, for programs that do so themselves.
+    pub fn start_queue(&self, entries: u32) -> Result<ioctl::CreateQueue, Error> {
+        self.take_queue(entries, 0)
+    }
+
+    /// Takes a queue of the kernel, with `entries` in each ring, a power of two.
+    pub fn create_kernel_queue(&self, entries: u32) -> Result<KernelQueue, Error> {
+        let create = self.take_queue(entries, ioctl::QUEUE_KERNEL)?;
+        Ok(KernelQueue::new(self, create.queue))
+    }
+
+    fn take_queue(&self, entries: u32, flags: u32) -> Result<ioctl::CreateQueue, Error> {
         let mut create = ioctl::CreateQueue {
             entries,
+            flags,
             ..Default::default()
         };
         self.update::<{ ioctl::CREATE_QUEUE as Opcode }, _>("CREATE_QUEUE", &mut create)?;
-        Queue::map(self.clone(), &create)
+        Ok(create)
     }
 
     /// Makes a DMA buffer of at least `size` bytes.
@@ -138,6 +163,7 @@ impl Device {
         self.update::<{ ioctl::CREATE_BUFFER as Opcode }, _>("CREATE_BUFFER", &mut create)?;
         let mapping = self.map(create.offset, create.size as usize)?;
         Ok(Buffer {
+            device: self.clone(),
             mapping,
             window: create.window as u16,
             offset: create.offset,
@@ -165,6 +191,7 @@ impl Device {
         self.update::<{ ioctl::CREATE_DEVICE_MEMORY as Opcode }, _>(call, &mut create)?;
         let mapping = self.map(create.offset, create.size as usize)?;
         Ok(DeviceMemory {
+            device: self.clone(),
             mapping,
             window: create.window as u16,
             offset: create.offset,
@@ -200,30 +227,118 @@ impl Device {
         self.map(mmap::PUBLIC_REGISTERS, PAGE_SIZE)
     }
 
-    /// Announces indices of a queue; [`Queue::submit`] does it for a queue of one's own.
-    pub fn submit(&self, submit: ioctl::Submit) -> Result<(), Error> {
-        // SAFETY: The number belongs to a call that reads a `Submit`.
-        let call = unsafe { Setter::<{ ioctl::SUBMIT as Opcode }, _>::new(submit) };
-        // SAFETY: As above.
-        let answer = unsafe { rustix::ioctl::ioctl(&*self.file, call) };
-        answer.map_err(|errno| Error::Refused {
-            call: "SUBMIT",
-            errno,
+    /// Opens one more window, on parts of buffers or device memory, in this order.
+    pub fn open_window(
+        &self,
+        parts: &[ioctl::WindowPart],
+        rights: Rights,
+    ) -> Result<Window, Error> {
+        let mut open = ioctl::OpenWindow {
+            parts: parts.as_ptr().addr() as u64,
+            count: parts.len().try_into().unwrap_or(u32::MAX),
+            rights: rights.bits(),
+            ..Default::default()
+        };
+        self.update::<{ ioctl::OPEN_WINDOW as Opcode }, _>("OPEN_WINDOW", &mut open)?;
+        Ok(Window {
+            device: self.clone(),
+            number: open.window as u16,
         })
     }
 
     /// Waits for completions of a queue; [`Queue::wait`] does it for a queue of one's own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`], [`Error::Refused`].
     pub fn wait(&self, wait: &mut ioctl::Wait) -> Result<(), Error> {
-        self.update::<{ ioctl::WAIT as Opcode }, _>("WAIT", wait)
+        let waited = self.update::<{ ioctl::WAIT as Opcode }, _>("WAIT", wait);
+        waited.map_err(|error| match error.errno() {
+            Some(Errno::TIMEDOUT) => Error::TimedOut,
+            _ => error,
+        })
     }
 
-    fn update<const NUMBER: Opcode, T: Argument>(
+    /// Stops a queue and starts it anew; [`Queue::reset`] does it for a queue of one's own.
+    pub fn reset_queue(&self, queue: u32) -> Result<(), Error> {
+        self.name::<{ ioctl::RESET_QUEUE as Opcode }>("RESET_QUEUE", queue)
+    }
+
+    /// Stops a queue and gives it back, by its number.
+    pub fn destroy_queue(&self, queue: u32) -> Result<(), Error> {
+        self.name::<{ ioctl::DESTROY_QUEUE as Opcode }>("DESTROY_QUEUE", queue)
+    }
+
+    /// Gives a buffer or range of device memory back, by the number of its own window.
+    pub fn destroy_buffer(&self, window: u32) -> Result<(), Error> {
+        self.name::<{ ioctl::DESTROY_BUFFER as Opcode }>("DESTROY_BUFFER", window)
+    }
+
+    /// Closes a window that [`Device::open_window`] opened, by its number.
+    pub fn close_window(&self, window: u32) -> Result<(), Error> {
+        self.name::<{ ioctl::CLOSE_WINDOW as Opcode }>("CLOSE_WINDOW", window)
+    }
+
+    /// Sets the eventfd that interrupts of a queue signal, or takes it away.
+    pub fn set_event_fd(&self, queue: u32, event: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+        let fd = event.map_or(-1, |event| event.as_raw_fd());
+        let set = ioctl::SetEventFd { queue, fd };
+        self.set::<{ ioctl::SET_EVENTFD as Opcode }, _>("SET_EVENTFD", set)
+    }
+
+    /// Has the kernel carry out descriptors; [`KernelQueue::execute`] does it for a queue of one's own.
+    pub fn execute(
+        &self,
+        queue: u32,
+        descriptors: &[Descriptor],
+        completions: &mut [Completion],
+        timeout: Duration,
+    ) -> Result<usize, Error> {
+        let count = descriptors.len().min(completions.len());
+        // The driver writes no more completions than it was given descriptors.
+        let mut execute = ioctl::Execute {
+            descriptors: descriptors.as_ptr().addr() as u64,
+            completions: completions.as_mut_ptr().expose_provenance() as u64,
+            queue,
+            count: count.try_into().unwrap_or(u32::MAX),
+            timeout_ms: timeout.as_millis().try_into().unwrap_or(u32::MAX),
+            reserved: 0,
+        };
+        self.update::<{ ioctl::EXECUTE as Opcode }, _>("EXECUTE", &mut execute)?;
+        Ok(execute.count as usize)
+    }
+
+    fn name<const NUMBER: Opcode>(&self, call: &'static str, number: u32) -> Result<(), Error> {
+        let object = ioctl::Object {
+            number,
+            reserved: 0,
+        };
+        self.set::<NUMBER, _>(call, object)
+    }
+
+    /// A call that reads a `T`.
+    fn set<const NUMBER: Opcode, T: IntoBytes + Immutable>(
+        &self,
+        call: &'static str,
+        argument: T,
+    ) -> Result<(), Error> {
+        const { assert!(size_of::<T>() == size(NUMBER)) };
+        // SAFETY: The number belongs to a call that reads as many bytes as a `T` has.
+        let set = unsafe { Setter::<NUMBER, T>::new(argument) };
+        // SAFETY: As above.
+        let answer = unsafe { rustix::ioctl::ioctl(&*self.file, set) };
+        answer.map_err(|errno| Error::Refused { call, errno })
+    }
+
+    /// A call that reads and writes a `T`. What that points to is the caller's to answer for.
+    fn update<const NUMBER: Opcode, T: FromBytes + IntoBytes>(
         &self,
         call: &'static str,
         argument: &mut T,
     ) -> Result<(), Error> {
-        const { assert!(NUMBER == T::NUMBER as Opcode) };
-        // SAFETY: The number belongs to a call that reads and writes a `T`.
+        const { assert!(size_of::<T>() == size(NUMBER)) };
+        // SAFETY: The number belongs to a call that reads and writes as many bytes as a `T` has,
+        // which can be any.
         let update = unsafe { Updater::<NUMBER, T>::new(argument) };
         // SAFETY: As above.
         let answer = unsafe { rustix::ioctl::ioctl(&*self.file, update) };
@@ -231,37 +346,65 @@ impl Device {
     }
 }
 
-/// An argument that a call reads and writes.
-trait Argument {
-    /// The call it belongs to.
-    const NUMBER: u32;
+impl AsFd for Device {
+    /// For `poll` and `epoll`: readable while a queue has completions that were not taken.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
 }
 
-impl Argument for ioctl::CreateQueue {
-    const NUMBER: u32 = ioctl::CREATE_QUEUE;
+/// Bytes of the argument of a call, as its number says.
+const fn size(number: Opcode) -> usize {
+    number as usize >> 16 & 0x3fff
 }
-impl Argument for ioctl::CreateBuffer {
-    const NUMBER: u32 = ioctl::CREATE_BUFFER;
+
+/// A window on parts of buffers or device memory.
+///
+/// Stays open until its file is closed, unless [`close`](Self::close) closes it before.
+#[derive(Debug)]
+pub struct Window {
+    device: Device,
+    number: u16,
 }
-impl Argument for ioctl::CreateDeviceMemory {
-    const NUMBER: u32 = ioctl::CREATE_DEVICE_MEMORY;
-}
-impl Argument for ioctl::CreateMemory {
-    const NUMBER: u32 = ioctl::CREATE_MEMORY;
-}
-impl Argument for ioctl::Wait {
-    const NUMBER: u32 = ioctl::WAIT;
+
+impl Window {
+    /// Its number, for descriptors.
+    pub fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Closes it. What descriptors do in it is broken off.
+    pub fn close(self) -> Result<(), Error> {
+        self.device.close_window(self.number.into())
+    }
 }
 
 /// A DMA buffer, mapped.
 #[derive(Debug)]
 pub struct Buffer {
+    device: Device,
     mapping: Mapping,
     window: u16,
     offset: u64,
 }
 
 impl Buffer {
+    /// A part of it, for [`Device::open_window`].
+    pub fn part(&self, range: Range<u64>) -> ioctl::WindowPart {
+        ioctl::WindowPart {
+            buffer: self.window.into(),
+            reserved: 0,
+            offset: range.start,
+            length: range.end.saturating_sub(range.start),
+        }
+    }
+
+    /// Closes all windows on it and gives it back. Its pages are gone, also where they are mapped
+    /// again.
+    pub fn close(self) -> Result<(), Error> {
+        self.device.destroy_buffer(self.window.into())
+    }
+
     /// Number of the window, for descriptors.
     pub fn window(&self) -> u16 {
         self.window
@@ -281,12 +424,29 @@ impl Buffer {
 /// A range of the device memory, mapped.
 #[derive(Debug)]
 pub struct DeviceMemory {
+    device: Device,
     mapping: Mapping,
     window: u16,
     offset: u64,
 }
 
 impl DeviceMemory {
+    /// A part of it, for [`Device::open_window`].
+    pub fn part(&self, range: Range<u64>) -> ioctl::WindowPart {
+        ioctl::WindowPart {
+            buffer: self.window.into(),
+            reserved: 0,
+            offset: range.start,
+            length: range.end.saturating_sub(range.start),
+        }
+    }
+
+    /// Closes all windows on it and gives it back. Its pages are gone, also where they are mapped
+    /// again.
+    pub fn close(self) -> Result<(), Error> {
+        self.device.destroy_buffer(self.window.into())
+    }
+
     /// Number of the window, for descriptors.
     pub fn window(&self) -> u16 {
         self.window

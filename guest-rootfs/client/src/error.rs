@@ -2,6 +2,7 @@
 
 //! What can go wrong.
 
+use ringbar_spec::error::ErrorCode;
 use rustix::io::Errno;
 use std::path::PathBuf;
 
@@ -30,13 +31,38 @@ pub enum Error {
         /// Entries of the ring.
         entries: u32,
     },
-    /// The completion ring is empty although completions were announced.
-    #[error("the device announced completion {wanted} and has posted {posted} only")]
-    Missing {
-        /// How many completions were to be there.
-        wanted: u32,
-        /// How many are.
-        posted: u32,
+    /// The time is over.
+    #[error("the completions did not come in time")]
+    TimedOut,
+    /// The device has stopped the queue. `Queue::reset` starts it again.
+    #[error("the queue has stopped: {}", name(*code))]
+    QueueStopped {
+        /// Why; [`ErrorCode::NONE`] if it was told to.
+        code: ErrorCode,
+    },
+    /// The device was reset: what the file owned of it is gone. Open it anew.
+    #[error("the device was reset: its generation is {now}, the queue is of generation {queue}")]
+    Reset {
+        /// Generation that the queue was made in.
+        queue: u32,
+        /// Generation of the device.
+        now: u32,
+    },
+    /// Nobody serves the device any more.
+    #[error("nobody serves the device: its kick page answers {answer:#010x}")]
+    ServerGone {
+        /// What the kick page answers, all ones as a rule.
+        answer: u32,
+    },
+    /// The device announced completions that cannot be.
+    #[error(
+        "the device announced {announced} completions, of {submitted} descriptors ever submitted"
+    )]
+    BadCompletionTail {
+        /// The completion tail, modulo 2^32.
+        announced: u32,
+        /// The submission tail, modulo 2^32.
+        submitted: u32,
     },
 }
 
@@ -45,7 +71,17 @@ impl Error {
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Open { errno, .. } | Self::Refused { errno, .. } => Some(*errno),
-            Self::Full { .. } | Self::Missing { .. } => None,
+            Self::TimedOut => Some(Errno::TIMEDOUT),
+            _ => None,
         }
     }
+}
+
+/// The name that the data sheet has for a code.
+fn name(code: ErrorCode) -> String {
+    let known = ErrorCode::ALL.iter().find(|(known, _)| *known == code);
+    known.map_or_else(
+        || format!("code {}", code.0),
+        |(_, name)| (*name).to_owned(),
+    )
 }

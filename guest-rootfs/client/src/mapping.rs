@@ -91,7 +91,7 @@ impl Mapping {
 
     /// Loads the word at `offset`, in one access.
     pub fn read<W: Word>(&self, offset: usize) -> W {
-        let place = self.place::<W>(offset);
+        let place = self.place::<W, W>(offset);
         // SAFETY: `place` is inside the mapping and aligned; any bits are a valid word.
         unsafe { place.read_volatile() }
     }
@@ -99,27 +99,74 @@ impl Mapping {
     /// Stores a word at `offset`, in one access.
     pub fn write<W: Word>(&self, offset: usize, value: W) {
         assert!(self.writable, "the mapping is read-only");
-        let place = self.place::<W>(offset);
+        let place = self.place::<W, W>(offset);
         // SAFETY: `place` is inside the mapping, which is writable, and aligned.
         unsafe { place.write_volatile(value) };
     }
 
-    /// Copies bytes out, from `offset` on.
-    pub fn read_bytes(&self, offset: usize, length: usize) -> Vec<u8> {
-        (offset..offset + length)
-            .map(|offset| self.read(offset))
-            .collect()
+    /// Loads the words from `offset` on, one access each.
+    pub fn read_words<W: Word, const N: usize>(&self, offset: usize) -> [W; N] {
+        let place = self.place::<[W; N], W>(offset).cast::<W>();
+        // SAFETY: All of them are inside the mapping and aligned; any bits are a valid word.
+        std::array::from_fn(|index| unsafe { place.wrapping_add(index).read_volatile() })
     }
 
-    /// Copies bytes in, from `offset` on.
-    pub fn write_bytes(&self, offset: usize, bytes: &[u8]) {
-        for (place, byte) in (offset..).zip(bytes) {
-            self.write(place, *byte);
+    /// Stores words from `offset` on, one access each.
+    pub fn write_words<W: Word, const N: usize>(&self, offset: usize, words: [W; N]) {
+        assert!(self.writable, "the mapping is read-only");
+        let place = self.place::<[W; N], W>(offset).cast::<W>();
+        for (index, word) in words.into_iter().enumerate() {
+            // SAFETY: All of them are inside the mapping, which is writable, and aligned.
+            unsafe { place.wrapping_add(index).write_volatile(word) };
         }
     }
 
-    fn place<W: Word>(&self, offset: usize) -> *mut W {
-        let width = size_of::<W>();
+    /// Copies bytes out, from `offset` on.
+    pub fn read_bytes(&self, offset: usize, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.read_into(offset, &mut bytes);
+        bytes
+    }
+
+    /// Copies bytes out, from `offset` on; eight at a time where they are aligned.
+    pub fn read_into(&self, mut offset: usize, bytes: &mut [u8]) {
+        let (head, rest) = bytes.split_at_mut(unaligned(offset, bytes.len()));
+        for byte in head {
+            *byte = self.read(offset);
+            offset += 1;
+        }
+        let (words, tail) = rest.as_chunks_mut();
+        for word in words {
+            *word = self.read::<u64>(offset).to_ne_bytes();
+            offset += 8;
+        }
+        for byte in tail {
+            *byte = self.read(offset);
+            offset += 1;
+        }
+    }
+
+    /// Copies bytes in, from `offset` on; eight at a time where they are aligned.
+    pub fn write_bytes(&self, mut offset: usize, bytes: &[u8]) {
+        let (head, rest) = bytes.split_at(unaligned(offset, bytes.len()));
+        for byte in head {
+            self.write(offset, *byte);
+            offset += 1;
+        }
+        let (words, tail) = rest.as_chunks();
+        for word in words {
+            self.write(offset, u64::from_ne_bytes(*word));
+            offset += 8;
+        }
+        for byte in tail {
+            self.write(offset, *byte);
+            offset += 1;
+        }
+    }
+
+    /// Place of a `T` at `offset`, aligned for a `W`.
+    fn place<T, W: Word>(&self, offset: usize) -> *mut T {
+        let width = size_of::<T>();
         let inside = offset
             .checked_add(width)
             .is_some_and(|end| end <= self.length);
@@ -129,12 +176,17 @@ impl Mapping {
             self.length
         );
         assert!(
-            offset.is_multiple_of(width),
+            offset.is_multiple_of(size_of::<W>()),
             "{width} bytes at {offset:#x} are not aligned"
         );
         // SAFETY: The offset is inside the mapping.
         unsafe { self.start.as_ptr().add(offset) }.cast()
     }
+}
+
+/// How many of `length` bytes from `offset` on lie before the first aligned word.
+fn unaligned(offset: usize, length: usize) -> usize {
+    (offset.wrapping_neg() % size_of::<u64>()).min(length)
 }
 
 impl Drop for Mapping {

@@ -2,12 +2,21 @@
 
 //! A queue: descriptors in, completions out.
 
+use crate::ring::{Memory, Ring};
 use crate::{Device, Error, Mapping};
-use ringbar_spec::ring::{distance, slot, Completion, Descriptor};
-use ringbar_uapi::ioctl::{CreateQueue, Submit, Wait};
+use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_spec::regs;
+use ringbar_spec::ring::{Completion, Descriptor};
+use ringbar_spec::wake::{Word, Words};
+use ringbar_uapi::ioctl::{CreateQueue, Wait};
+use rustix::io::Errno;
+use std::hint::spin_loop;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{fence, Ordering};
 use std::time::Duration;
-use zerocopy::{FromBytes, IntoBytes};
+
+/// How often [`Queue::wait`] looks at the ring before it sleeps. A system call costs about as much.
+const LOOKS: u32 = 200;
 
 /// mmap offsets of a queue's rings and pages, to map them again.
 #[derive(Clone, Copy, Debug)]
@@ -24,54 +33,65 @@ pub struct QueueOffsets {
     pub status: u64,
 }
 
-/// A queue of the device, its rings mapped.
+impl From<&CreateQueue> for QueueOffsets {
+    fn from(create: &CreateQueue) -> Self {
+        Self {
+            submission_ring: create.submission_ring,
+            completion_ring: create.completion_ring,
+            kick: create.kick,
+            doorbell: create.doorbell,
+            status: create.status,
+        }
+    }
+}
+
+/// A queue of the device, with its rings and pages mapped.
 ///
-/// Owns the submission ring from the tail on for one ring's length, and takes completions up to
-/// the tail that the driver reports.
+/// [`push`](Self::push), [`submit`](Self::submit) and [`pop`](Self::pop) are loads and stores: no
+/// system call, no allocation. Only a device that sleeps is woken by a trapped write.
+///
+/// What a queue has in flight is never more than its ring has entries. A queue stays until its
+/// file is closed, unless [`close`](Self::close) gives it back before.
 #[derive(Debug)]
 pub struct Queue {
     device: Device,
     offsets: QueueOffsets,
     number: u32,
-    entries: u32,
-    submission: Mapping,
-    completion: Mapping,
-    /// Descriptors ever written.
-    tail: u32,
-    /// Completions ever taken.
-    head: u32,
-    /// Completions known to be posted.
-    posted: u32,
+    ring: Ring<Mapped>,
 }
 
 impl Queue {
-    pub(crate) fn map(device: Device, create: &CreateQueue) -> Result<Self, Error> {
-        let file = device.file();
+    /// Maps a queue that was just started.
+    pub(crate) fn map(device: &Device, create: &CreateQueue) -> Result<Self, Error> {
         let entries = create.entries as usize;
-        let submission = device.map(create.submission_ring, entries * size_of::<Descriptor>())?;
-        let completion = Mapping::new(
-            file.clone(),
-            create.completion_ring,
-            entries * size_of::<Completion>(),
-            false,
-        )?;
+        let map =
+            |offset, size, writable| Mapping::new(device.file().clone(), offset, size, writable);
+        let mapped = Mapped {
+            submission: map(
+                create.submission_ring,
+                entries * size_of::<Descriptor>(),
+                true,
+            )?,
+            completion: map(
+                create.completion_ring,
+                entries * size_of::<Completion>(),
+                false,
+            )?,
+            doorbell: map(create.doorbell, PAGE_SIZE, true)?,
+            status: map(create.status, PAGE_SIZE, false)?,
+            kick: map(create.kick, PAGE_SIZE, true)?,
+        };
         Ok(Self {
-            device,
-            offsets: QueueOffsets {
-                submission_ring: create.submission_ring,
-                completion_ring: create.completion_ring,
-                kick: create.kick,
-                doorbell: create.doorbell,
-                status: create.status,
-            },
+            device: device.clone(),
+            offsets: create.into(),
             number: create.queue,
-            entries: create.entries,
-            submission,
-            completion,
-            tail: 0,
-            head: 0,
-            posted: 0,
+            ring: Ring::new(mapped, create.entries),
         })
+    }
+
+    /// The file that it belongs to.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// Number of the queue.
@@ -86,76 +106,204 @@ impl Queue {
 
     /// Entries of each ring.
     pub fn entries(&self) -> u32 {
-        self.entries
+        self.ring.entries()
     }
 
     /// Descriptors that were written and whose completion was not taken.
     pub fn in_flight(&self) -> u32 {
-        distance(self.head, self.tail)
+        self.ring.in_flight()
+    }
+
+    /// A word that the queue shares with the device, as it is now.
+    pub fn word(&self, word: Word) -> u32 {
+        self.ring.memory().load(word)
     }
 
     /// Writes a descriptor to the ring. The device learns of it with [`Queue::submit`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Full`] if as many are in flight as the ring has entries.
     pub fn push(&mut self, descriptor: Descriptor) -> Result<(), Error> {
-        // One completion entry stays free for each descriptor, so the device never has to wait.
-        if self.in_flight() >= self.entries {
-            return Err(Error::Full {
-                entries: self.entries,
-            });
-        }
-        let place = slot(self.tail, self.entries) as usize * size_of::<Descriptor>();
-        for (index, word) in descriptor.as_bytes().chunks_exact(8).enumerate() {
-            let word = u64::from_ne_bytes(word.try_into().expect("chunks of eight bytes"));
-            self.submission.write(place + index * 8, word);
-        }
-        self.tail = self.tail.wrapping_add(1);
-        Ok(())
+        self.ring.push(&descriptor)
     }
 
     /// Hands what was pushed to the device.
-    pub fn submit(&mut self) -> Result<(), Error> {
-        fence(Ordering::Release);
-        self.device.submit(Submit {
-            queue: self.number,
-            submission_tail: self.tail,
-            completion_head: self.head,
-            reserved: 0,
-        })
+    pub fn submit(&mut self) {
+        self.ring.submit();
     }
 
-    /// Waits until `count` completions can be taken.
+    /// Takes the oldest completion; `None` if there is none yet.
+    ///
+    /// A loop that calls nothing else should now and then call [`check`](Self::check): a server
+    /// that died says nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::QueueStopped`] and [`Error::Reset`] when all that will ever be completed was taken,
+    /// [`Error::BadCompletionTail`].
+    pub fn pop(&mut self) -> Result<Option<Completion>, Error> {
+        self.ring.pop()
+    }
+
+    /// Asks for an interrupt when `count` completions can be taken, which signals the eventfd.
+    ///
+    /// Answers whether to sleep: `false` if they are there already, and may have been before, so
+    /// that no interrupt comes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::pop`].
+    pub fn arm(&mut self, count: u32) -> Result<bool, Error> {
+        self.ring.arm(count)
+    }
+
+    /// Sets the eventfd that interrupts of this queue signal, or takes it away.
+    pub fn set_event_fd(&self, event: Option<BorrowedFd<'_>>) -> Result<(), Error> {
+        self.device.set_event_fd(self.number, event)
+    }
+
+    /// Waits until `count` completions can be taken. Looks at the ring for a moment, then sleeps.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::pop`]; [`Error::TimedOut`], [`Error::ServerGone`], [`Error::Refused`].
     pub fn wait(&mut self, count: u32, timeout: Duration) -> Result<(), Error> {
+        for _ in 0..LOOKS {
+            if self.ring.has(count)? {
+                return Ok(());
+            }
+            spin_loop();
+        }
         let mut wait = Wait {
             queue: self.number,
-            completion_tail: self.head.wrapping_add(count),
+            completion_tail: self.ring.head().wrapping_add(count),
             timeout_ms: timeout.as_millis().try_into().unwrap_or(u32::MAX),
             reserved: 0,
         };
-        let waited = self.device.wait(&mut wait);
-        fence(Ordering::Acquire);
-        if waited.is_ok() {
-            self.posted = wait.completion_tail;
+        match self.device.wait(&mut wait) {
+            // The pages tell more than the driver does. Without a device they are gone.
+            Err(error) if ![Some(Errno::IO), Some(Errno::TIMEDOUT)].contains(&error.errno()) => {
+                Err(error)
+            }
+            _ if self.ring.has(count)? => Ok(()),
+            outcome => {
+                self.check()?;
+                Err(outcome.err().unwrap_or(Error::TimedOut))
+            }
         }
-        waited
-    }
-
-    /// Takes the oldest completion that is known to be there.
-    pub fn pop(&mut self) -> Option<Completion> {
-        if self.head == self.posted {
-            return None;
-        }
-        let place = slot(self.head, self.entries) as usize * size_of::<Completion>();
-        let words: [u64; 2] = [self.completion.read(place), self.completion.read(place + 8)];
-        self.head = self.head.wrapping_add(1);
-        Some(Completion::read_from_bytes(words.as_bytes()).expect("both are 16 bytes"))
     }
 
     /// Submits what was pushed, waits for the next completion and takes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Queue::wait`].
     pub fn run(&mut self, timeout: Duration) -> Result<Completion, Error> {
-        self.submit()?;
-        self.wait(1, timeout)?;
-        self.pop().ok_or(Error::Missing {
-            wanted: self.head.wrapping_add(1),
-            posted: self.posted,
-        })
+        self.submit();
+        loop {
+            if let Some(completion) = self.pop()? {
+                return Ok(completion);
+            }
+            self.wait(1, timeout)?;
+        }
+    }
+
+    /// Asks the device whether it is there: reads the kick page, which traps.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ServerGone`] if nobody answers.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.ring.memory().kick.read(KICK) {
+            regs::KICK_ANSWER => Ok(()),
+            answer => Err(Error::ServerGone { answer }),
+        }
+    }
+
+    /// Stops the queue and starts it with empty rings. What was in flight may have been carried out
+    /// or not, and has no completion.
+    pub fn reset(&mut self) -> Result<(), Error> {
+        self.device.reset_queue(self.number)?;
+        self.ring.restart();
+        Ok(())
+    }
+
+    /// Stops the queue and gives it back. Its pages are gone, also where they are mapped again.
+    pub fn close(self) -> Result<(), Error> {
+        self.device.destroy_queue(self.number)
+    }
+}
+
+/// Offset of the kick register in its page.
+const KICK: usize = in_page(regs::KICK::INFO.offset);
+
+/// Offset in its page of a register that each queue has.
+const fn in_page(offset: usize) -> usize {
+    offset % PAGE_SIZE
+}
+
+/// The memory of a queue, mapped.
+#[derive(Debug)]
+struct Mapped {
+    submission: Mapping,
+    completion: Mapping,
+    doorbell: Mapping,
+    status: Mapping,
+    kick: Mapping,
+}
+
+impl Mapped {
+    /// The page that has a word, and its offset in it.
+    fn place(&self, word: Word) -> (&Mapping, usize) {
+        let (page, register) = match word {
+            Word::SubmissionTail => (&self.doorbell, regs::SUBMISSION_TAIL::INFO.offset),
+            Word::CompletionHead => (&self.doorbell, regs::COMPLETION_HEAD::INFO.offset),
+            Word::InterruptAt => (&self.doorbell, regs::INTERRUPT_AT::INFO.offset),
+            Word::DriverInterruptAt => (&self.doorbell, regs::DRIVER_INTERRUPT_AT::INFO.offset),
+            Word::CompletionTail => (&self.status, regs::COMPLETION_TAIL::INFO.offset),
+            Word::Sleeping => (&self.status, regs::SLEEPING::INFO.offset),
+            Word::QueueState => (&self.status, regs::QUEUE_STATE::INFO.offset),
+            Word::Generation => (&self.status, regs::GENERATION::INFO.offset),
+            Word::Heartbeat => (&self.status, regs::HEARTBEAT::INFO.offset),
+        };
+        (page, in_page(register))
+    }
+}
+
+impl Words for Mapped {
+    fn load(&self, word: Word) -> u32 {
+        let (page, offset) = self.place(word);
+        let value = page.read(offset);
+        fence(Ordering::Acquire);
+        value
+    }
+
+    fn store(&self, word: Word, value: u32) {
+        let (page, offset) = self.place(word);
+        fence(Ordering::Release);
+        page.write(offset, value);
+    }
+
+    fn fence(&self) {
+        fence(Ordering::SeqCst);
+    }
+}
+
+impl Memory for Mapped {
+    fn put(&self, slot: u32, descriptor: &Descriptor) {
+        let words: [u64; 8] = zerocopy::transmute!(*descriptor);
+        self.submission
+            .write_words(slot as usize * size_of::<Descriptor>(), words);
+    }
+
+    fn get(&self, slot: u32) -> Completion {
+        let place = slot as usize * size_of::<Completion>();
+        let words: [u64; 2] = self.completion.read_words(place);
+        zerocopy::transmute!(words)
+    }
+
+    fn kick(&self) {
+        self.kick.write(KICK, 1u32);
     }
 }

@@ -42,6 +42,13 @@ pub fn run(body: impl FnOnce() -> bool) -> ExitStatus {
 }
 
 impl Fork {
+    /// Kills the child. What it had is gone when [`end`](Self::end) returns.
+    pub fn kill(&self) {
+        // SAFETY: Until `end` has waited for it, this number is the child's.
+        let killed = unsafe { libc::kill(self.process, libc::SIGKILL) };
+        assert_eq!(killed, 0, "cannot kill: {}", io::Error::last_os_error());
+    }
+
     /// Waits for the child, and gives how it ended.
     pub fn end(self) -> ExitStatus {
         let mut status = 0;

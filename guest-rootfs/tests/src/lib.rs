@@ -6,22 +6,41 @@
 //! cases as KTAP and ends with 0 only if all of them passed. A case is a function that panics
 //! when something is wrong.
 
+mod crc32c;
 pub mod fork;
+mod hammer;
+pub mod parameter;
 mod pci;
 mod runner;
 mod suite;
+pub mod usage;
 
+pub use crc32c::crc32c;
+pub use hammer::{hammer, Hammer, LongCopies};
 pub use pci::{PciFunction, Removed, Unbound};
 pub use runner::Runner;
 pub use suite::{run, run_all, Case, SimpleCase, Skip};
 
-use ringbar_client::{Device, Queue};
-use ringbar_spec::ring::{Completion, Descriptor, Status};
+use ringbar_client::{Buffer, Device, Mapping, Queue};
+use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_SIZE};
+use ringbar_spec::pattern;
+use ringbar_spec::regs::SUBMISSION_TAIL;
+use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_spec::wake::Word;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Node of the device under test.
 pub const NODE: &str = "/dev/ringbar0";
+
+/// Node of a device; 0 is the one under test.
+pub fn node(device: u32) -> String {
+    format!("/dev/ringbar{device}")
+}
+
+/// Longest time until all notice that nobody serves a device. An access may take 5 s until QEMU gives
+/// up, in which the whole machine stands still.
+pub const LOSS: Duration = Duration::from_secs(60);
 
 /// Longest time that any operation of a test may take.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -48,10 +67,70 @@ pub fn succeed(queue: &mut Queue, descriptor: Descriptor) {
     assert_eq!(completion.tag, descriptor.tag);
 }
 
-/// A number that is different in each run of the guest, for seeds.
+/// A descriptor that does nothing.
+pub fn nop(tag: u32) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::NOP.0,
+        tag,
+        ..Default::default()
+    }
+}
+
+/// A descriptor that copies the first `length` bytes of a buffer to another.
+pub fn copy(source: &Buffer, destination: &Buffer, length: usize) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::COPY.0,
+        length: length as u32,
+        source_window: source.window(),
+        destination_window: destination.window(),
+        ..Default::default()
+    }
+}
+
+/// The first bytes of the pattern that `seed` makes.
+pub fn pattern_bytes(seed: u64, length: usize) -> Vec<u8> {
+    let bytes = 0..length as u64;
+    bytes.map(|offset| pattern::byte(seed, offset)).collect()
+}
+
+/// Makes the device stop a queue with `BAD_TAIL`, through mappings of its own as a process may
+/// have them: announces more descriptors than the ring has.
+pub fn break_ring(queue: &Queue) {
+    let map = |offset| {
+        let file = queue.device().file().clone();
+        Mapping::new(file, offset, PAGE_SIZE, true).expect("the page can be mapped again")
+    };
+    let tail = queue.word(Word::SubmissionTail) + queue.entries() + 1;
+    let doorbell = map(queue.offsets().doorbell);
+    doorbell.write(SUBMISSION_TAIL::INFO.offset - DOORBELL_PAGES, tail);
+    map(queue.offsets().kick).write(0, 1u32);
+}
+
+/// Waits until something holds, but not for ever.
+#[track_caller]
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    within(what, PATIENCE, || holds().then_some(()));
+}
+
+/// Waits until there is something, but not longer than `limit`.
+#[track_caller]
+pub fn within<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A seed: `ringbar.seed` on the kernel command line, else a number that is different each time.
 pub fn seed() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(1, |time| time.as_nanos() as u64)
+    parameter::number("ringbar.seed").unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(1, |time| time.as_nanos() as u64)
+    })
 }
 
 /// What `poll` shows for a file with completions to take.

@@ -2,6 +2,7 @@
 
 //! The PCI function under test, as sysfs shows it.
 
+use crate::Skip;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -13,7 +14,7 @@ const COMMAND: u64 = 0x04;
 const BUS_MASTER: u16 = 1 << 2;
 
 /// A PCI function.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PciFunction {
     folder: PathBuf,
 }
@@ -21,7 +22,12 @@ pub struct PciFunction {
 impl PciFunction {
     /// The function behind the first node of the driver.
     pub fn under_test() -> Self {
-        let folder = fs::canonicalize("/sys/class/misc/ringbar0/device");
+        Self::of(0)
+    }
+
+    /// The function behind a node of the driver.
+    pub fn of(device: u32) -> Self {
+        let folder = fs::canonicalize(format!("/sys/class/misc/ringbar{device}/device"));
         Self {
             folder: folder.expect("the driver is bound to a device"),
         }
@@ -54,6 +60,25 @@ impl PciFunction {
         modes.all(|mode| mode.expect("sysfs can be read").trim() == "msi")
     }
 
+    /// Resets the function: it can do so by itself (FLR), and the kernel is not to choose another way.
+    pub fn reset(&self) {
+        fs::write(self.folder.join("reset_method"), "flr").expect("the function has FLR");
+        fs::write(self.folder.join("reset"), "1").expect("the function is reset");
+    }
+
+    /// Whether its server can be lost, for QEMU 11.1, and if so, whether the device can be taken out
+    /// after that.
+    pub fn can_be_lost(&self) -> Result<bool, Skip> {
+        let iommu = fs::read_dir("/sys/class/iommu").is_ok_and(|mut all| all.next().is_some());
+        match self.can_be_unplugged() {
+            false if iommu => Err(Skip(
+                "QEMU 11.1 aborts at the end with an IOMMU and a lost device that stays, for MSI-X"
+                    .into(),
+            )),
+            out => Ok(out),
+        }
+    }
+
     /// Takes the device out of the kernel's list, until the value that this gives is dropped.
     pub fn remove(&self) -> Removed<'_> {
         fs::write(self.folder.join("remove"), "1").expect("the kernel forgets the device");
@@ -64,6 +89,11 @@ impl PciFunction {
     pub fn unbind(&self) -> Unbound<'_> {
         self.tell_driver("unbind");
         Unbound { function: self }
+    }
+
+    /// Tries to bind the driver; says whether it took the device.
+    pub fn try_bind(&self) -> bool {
+        self.write_to_driver("bind").is_ok()
     }
 
     fn tell_driver(&self, what: &str) {
@@ -94,7 +124,7 @@ pub struct Unbound<'a> {
 impl Unbound<'_> {
     /// Tries to bind the driver; says whether it took the device.
     pub fn try_bind(&self) -> bool {
-        self.function.write_to_driver("bind").is_ok()
+        self.function.try_bind()
     }
 
     /// Takes the driver off again.

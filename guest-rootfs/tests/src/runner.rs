@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The runner outside, which can take the device out of the machine and put it back.
+//! The runner outside, which can take a device out of the machine, put it back, and end or stop its
+//! server.
 //!
 //! A request is a line on the third serial port. The answer is a line too, `ok` or `error: why`,
 //! and comes when all is done. `ci/README.md` lists the requests.
@@ -49,6 +50,13 @@ impl Runner {
             None => Err(format!("the runner answered {answer:?}")),
             Some(reason) => Err(reason.to_owned()),
         }
+    }
+
+    /// Asks for something that must be done.
+    #[track_caller]
+    pub fn must(&mut self, request: &str) {
+        let done = self.ask(request);
+        done.unwrap_or_else(|reason| panic!("{request}: {reason}"));
     }
 
     fn answer(&mut self) -> Result<String, String> {

@@ -6,11 +6,11 @@
 //! is mapped into this process once and whole, as tens of thousands of small mappings would pass
 //! the kernel's limit; the ranges of DMA addresses refer to it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::sync::{Arc, Weak};
 
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
@@ -54,22 +54,33 @@ impl Rights {
 }
 
 /// A file, however many descriptors there are of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileId {
     device: u64,
     inode: u64,
 }
 
-/// Where the bytes of a range are.
+/// A file that is mapped into this process as a whole.
 #[derive(Debug)]
+struct MappedFile {
+    id: FileId,
+    mapping: MmapRegion,
+    /// Ranges that show it.
+    ranges: usize,
+}
+
+/// Where the bytes of a range are.
+#[derive(Clone, Copy, Debug)]
 struct Backing {
-    file: Arc<MmapRegion>,
+    /// Index in the list of files.
+    file: usize,
     offset: u64,
 }
 
-/// A mapped range of DMA addresses. Its first address is the key in the map.
-#[derive(Debug)]
+/// A mapped range of DMA addresses.
+#[derive(Clone, Copy, Debug)]
 struct Range {
+    first: u64,
     /// Last address: the end of a range at the top would not fit.
     last: u64,
     rights: Rights,
@@ -80,8 +91,11 @@ struct Range {
 /// The DMA addresses that the client has mapped.
 #[derive(Debug, Default)]
 pub struct DmaMap {
+    /// By first address.
     ranges: BTreeMap<u64, Range>,
-    files: HashMap<FileId, Weak<MmapRegion>>,
+    /// A place is empty when no range refers to it any more.
+    files: Vec<Option<MappedFile>>,
+    recent: Recent,
 }
 
 impl DmaMap {
@@ -121,6 +135,7 @@ impl DmaMap {
         self.ranges.insert(
             address,
             Range {
+                first: address,
                 last,
                 rights,
                 backing,
@@ -138,16 +153,19 @@ impl DmaMap {
             return Err(Error::DmaRange { address, size });
         };
         let last = address.saturating_add(length);
-        let inside: Vec<u64> = self
+        let inside: Vec<Range> = self
             .ranges
             .range(address..=last)
-            .filter(|(_, range)| range.last <= last)
-            .map(|(&start, _)| start)
+            .map(|(_, range)| *range)
+            .filter(|range| range.last <= last)
             .collect();
-        for start in &inside {
-            self.ranges.remove(start);
+        for range in &inside {
+            self.ranges.remove(&range.first);
+            if let Some(backing) = range.backing {
+                self.let_go(backing.file);
+            }
         }
-        self.forget_unused_files();
+        self.recent.forget();
         Ok(inside.len())
     }
 
@@ -156,6 +174,7 @@ impl DmaMap {
         let count = self.ranges.len();
         self.ranges.clear();
         self.files.clear();
+        self.recent.forget();
         count
     }
 
@@ -179,7 +198,7 @@ impl DmaMap {
         };
         let mut next = address;
         loop {
-            let Some((_, range)) = self.find(next, access) else {
+            let Some(range) = self.find(next, access) else {
                 return false;
             };
             if range.last >= last {
@@ -197,10 +216,10 @@ impl DmaMap {
         length: usize,
         access: Access,
     ) -> Option<VolatileSlice<'_>> {
-        let (start, range) = self.find(address, access)?;
+        let range = self.find(address, access)?;
         let steps = u64::try_from(length).ok()?.checked_sub(1)?;
         let last = address.saturating_add(steps).min(range.last);
-        range.slice(start, address, last)
+        self.slice(&range, address, last)
     }
 
     /// The memory that ends with `last`, up to `length` bytes as far as one range goes.
@@ -210,19 +229,36 @@ impl DmaMap {
         length: usize,
         access: Access,
     ) -> Option<VolatileSlice<'_>> {
-        let (start, range) = self.find(last, access)?;
+        let range = self.find(last, access)?;
         let steps = u64::try_from(length).ok()?.checked_sub(1)?;
-        range.slice(start, last.saturating_sub(steps).max(start), last)
+        self.slice(&range, last.saturating_sub(steps).max(range.first), last)
     }
 
     /// The range that holds `address`, if it can be reached and the access be made.
-    fn find(&self, address: u64, access: Access) -> Option<(u64, &Range)> {
-        let (&start, range) = self.ranges.range(..=address).next_back()?;
-        (range.last >= address && range.backing.is_some() && range.rights.allow(access))
-            .then_some((start, range))
+    fn find(&self, address: u64, access: Access) -> Option<Range> {
+        let range = self.recent.get(address).or_else(|| {
+            let (_, range) = self.ranges.range(..=address).next_back()?;
+            let range = range.holds(address).then_some(*range)?;
+            self.recent.put(address, range);
+            Some(range)
+        })?;
+        (range.backing.is_some() && range.rights.allow(access)).then_some(range)
     }
 
-    /// Finds or makes the mapping of `file` and checks that it holds the bytes.
+    /// The memory from `first` to `last`, both inside the range.
+    fn slice(&self, range: &Range, first: u64, last: u64) -> Option<VolatileSlice<'_>> {
+        let backing = range.backing?;
+        let offset = backing
+            .offset
+            .checked_add(first.checked_sub(range.first)?)?;
+        let length = last.checked_sub(first)?.checked_add(1)?;
+        let file = self.files.get(backing.file)?.as_ref()?;
+        file.mapping
+            .get_slice(usize::try_from(offset).ok()?, usize::try_from(length).ok()?)
+            .ok()
+    }
+
+    /// Finds or makes the mapping of `file` for one more range, and checks that it holds the bytes.
     fn back(&mut self, file: File, offset: u64, size: u64) -> Result<Backing, Error> {
         let metadata = file.metadata().map_err(Error::DmaMap)?;
         let file_size = metadata.len();
@@ -239,44 +275,98 @@ impl DmaMap {
         };
         let size =
             usize::try_from(file_size).map_err(|error| Error::DmaMap(io::Error::other(error)))?;
-        let known = self.files.get(&id).and_then(Weak::upgrade);
         // A file that grew is mapped anew; the ranges made before keep the old mapping.
-        let mapping = match known.filter(|mapping| mapping.size() >= size) {
-            Some(mapping) => mapping,
+        for (index, known) in self.files.iter_mut().enumerate() {
+            if let Some(known) = known
+                && known.id == id
+                && known.mapping.size() >= size
+            {
+                known.ranges += 1;
+                return Ok(Backing {
+                    file: index,
+                    offset,
+                });
+            }
+        }
+        let mapped = MappedFile {
+            id,
+            mapping: MmapRegion::from_file(FileOffset::new(file, 0), size).map_err(map_error)?,
+            ranges: 1,
+        };
+        let index = match self.files.iter().position(Option::is_none) {
+            Some(index) => index,
             None => {
-                let mapping = MmapRegion::from_file(FileOffset::new(file, 0), size)
-                    .map(Arc::new)
-                    .map_err(map_error)?;
-                self.files.insert(id, Arc::downgrade(&mapping));
-                mapping
+                self.files.push(None);
+                self.files.len() - 1
             }
         };
+        if let Some(place) = self.files.get_mut(index) {
+            *place = Some(mapped);
+        }
         Ok(Backing {
-            file: mapping,
+            file: index,
             offset,
         })
     }
 
-    fn forget_unused_files(&mut self) {
-        self.files.retain(|_, file| file.strong_count() > 0);
+    /// One range less shows a file.
+    fn let_go(&mut self, index: usize) {
+        if let Some(place) = self.files.get_mut(index) {
+            place.take_if(|file| {
+                file.ranges = file.ranges.saturating_sub(1);
+                file.ranges == 0
+            });
+        }
     }
 
     /// Number of files that are mapped.
     pub fn files(&self) -> usize {
-        self.files.len()
+        self.files.iter().flatten().count()
     }
 }
 
 impl Range {
-    /// The memory from `first` to `last`, both inside the range that begins at `start`.
-    fn slice(&self, start: u64, first: u64, last: u64) -> Option<VolatileSlice<'_>> {
-        let backing = self.backing.as_ref()?;
-        let offset = backing.offset.checked_add(first.checked_sub(start)?)?;
-        let length = last.checked_sub(first)?.checked_add(1)?;
-        backing
-            .file
-            .get_slice(usize::try_from(offset).ok()?, usize::try_from(length).ok()?)
-            .ok()
+    fn holds(&self, address: u64) -> bool {
+        (self.first..=self.last).contains(&address)
+    }
+}
+
+/// Ranges that were found not long ago, so that the tree is seldom searched. Must forget all when a
+/// range is removed.
+#[derive(Debug)]
+struct Recent([Cell<Option<Range>>; RECENT]);
+
+/// Enough for the rings and the pages of the buffers that are worked on together.
+const RECENT: usize = 64;
+/// Bits of an address that lie in the smallest range that a vIOMMU makes.
+const PAGE_SHIFT: u32 = 12;
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self([const { Cell::new(None) }; RECENT])
+    }
+}
+
+impl Recent {
+    fn get(&self, address: u64) -> Option<Range> {
+        let found = self.place(address)?.get();
+        found.filter(|range| range.holds(address))
+    }
+
+    fn put(&self, address: u64, range: Range) {
+        if let Some(place) = self.place(address) {
+            place.set(Some(range));
+        }
+    }
+
+    fn forget(&self) {
+        for place in &self.0 {
+            place.set(None);
+        }
+    }
+
+    fn place(&self, address: u64) -> Option<&Cell<Option<Range>>> {
+        self.0.get((address >> PAGE_SHIFT) as usize % RECENT)
     }
 }
 

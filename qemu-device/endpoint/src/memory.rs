@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::sync::atomic::{fence, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
@@ -56,9 +56,6 @@ impl SharedMemory {
     ///
     /// `None` if the word is outside or not aligned.
     pub fn load(&self, offset: usize) -> Option<u32> {
-        // Orders the load after earlier stores: announcing "I sleep" and then looking once more
-        // must not be turned round.
-        fence(Ordering::SeqCst);
         Some(self.word(offset)?.load(Ordering::Acquire))
     }
 
@@ -67,7 +64,6 @@ impl SharedMemory {
     /// `None` if the word is outside or not aligned.
     pub fn store(&self, offset: usize, value: u32) -> Option<()> {
         self.word(offset)?.store(value, Ordering::Release);
-        fence(Ordering::SeqCst);
         Some(())
     }
 

@@ -4,6 +4,7 @@
 
 use ringbar_spec::access::Access;
 use ringbar_spec::error::ErrorCode;
+use ringbar_spec::layout::KICK_PAGES;
 use ringbar_spec::regs::Register;
 
 /// Whether the access reads or writes.
@@ -27,7 +28,8 @@ pub(crate) enum Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) register: Register,
-    index: usize,
+    /// Which one of an array.
+    pub(crate) index: usize,
     /// First byte in the register.
     byte: usize,
     /// First byte in the access.
@@ -79,9 +81,13 @@ impl Span {
     fn is_there(&self, queues: u16) -> bool {
         match self.register.access() {
             Access::DriverShared | Access::DeviceShared => false,
-            Access::Command => self.index < usize::from(queues),
-            Access::ReadOnly | Access::ReadWrite | Access::WriteOneToClear | Access::WriteOnly => {
-                true
+            Access::ReadOnly
+            | Access::ReadWrite
+            | Access::WriteOneToClear
+            | Access::WriteOnly
+            | Access::Command => {
+                let kick_page = self.register.info().offset >= KICK_PAGES;
+                !kick_page || self.index < usize::from(queues)
             }
         }
     }

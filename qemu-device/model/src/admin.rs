@@ -2,12 +2,13 @@
 
 //! Admin commands: start and stop queues, open and close windows.
 
-use crate::queue::{word, Queue};
+use crate::queue::{show_stopped, Queue};
 use crate::registers::Entry;
 use crate::window::{Backing, Extent, Window};
+use crate::words::QueueWords;
 use crate::{Device, DmaAddress, Host, Place};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{COMPLETION_TAIL, NO_QUEUE};
+use ringbar_spec::regs::{NO_QUEUE, QUEUE_STOPPED};
 use ringbar_spec::ring::{entries_valid, Completion, Descriptor};
 use ringbar_spec::setup::{
     QueueSetup, Segment, WindowKind, WindowSetup, ALIGNMENT, MAX_SEGMENTS, RIGHT_READ, RIGHT_WRITE,
@@ -44,21 +45,27 @@ impl Device {
             .filter(|&vector| vector < self.config.vectors)
             .ok_or(refuse(ErrorCode::BAD_VECTOR, setup.vector.into()))?;
 
-        host.store(word(&COMPLETION_TAIL::INFO, place), 0);
         let (_, slot) = self.queue_slot(number)?;
-        *slot = Some(Queue::new(place, vector, setup));
+        *slot = Some(Queue::start(
+            place,
+            vector,
+            setup,
+            &QueueWords::new(host, place),
+        ));
+        self.registers.forget_errors_of(place);
         self.count_queues();
         Ok(())
     }
 
     /// Stops a queue. As no step runs now, none of its descriptors is being carried out after it.
-    pub(crate) fn queue_stop(&mut self, number: u32) -> Outcome {
+    pub(crate) fn queue_stop(&mut self, number: u32, host: &dyn Host) -> Outcome {
         let (place, slot) = self.queue_slot(number)?;
         slot.take().ok_or(Entry {
             code: ErrorCode::QUEUE_STOPPED,
             queue: place,
             value: number.into(),
         })?;
+        show_stopped(&QueueWords::new(host, place), QUEUE_STOPPED);
         self.schedule.remove(place.into());
         self.count_queues();
         Ok(())

@@ -5,17 +5,17 @@
 use crate::access::{decode, Direction, Target};
 use crate::admin::Outcome;
 use crate::operation::Bench;
-use crate::queue::{word, Queue, Turn};
+use crate::queue::{Queue, Tray, Turn};
 use crate::registers::{Entry, RegisterFile};
 use crate::schedule::Schedule;
 use crate::scratch::Scratch;
 use crate::window::Windows;
+use crate::words::QueueWords;
 use crate::{ConfigError, Effects, Host, MAX_VECTORS};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
-use ringbar_spec::regs::{
-    Register, COMPLETION_HEAD, COMPLETION_TAIL, NO_QUEUE, RESET_KEY, SUBMISSION_TAIL,
-};
+use ringbar_spec::regs::{Register, NO_QUEUE, RESET_KEY};
+use ringbar_spec::wake;
 
 /// What differs from device to device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub struct Device {
     pub(crate) windows: Windows,
     pub(crate) schedule: Schedule,
     scratch: Scratch,
+    tray: Tray,
 }
 
 impl Device {
@@ -67,6 +68,7 @@ impl Device {
             windows: Windows::new(),
             schedule: Schedule::default(),
             scratch: Scratch::new(),
+            tray: Tray::new(),
         })
     }
 
@@ -75,11 +77,14 @@ impl Device {
         self.registers.see_time(now);
         let mut effects = Effects::default();
         let value = match decode(offset, data.len(), Direction::Read, self.config.queues) {
-            Ok(Target::Command(register, _)) => self.registers.value(register, now),
+            Ok(Target::Command(register, index)) => self.registers.value(register, index, now),
             Ok(Target::Plain(first, second)) => [Some(first), second]
                 .into_iter()
                 .flatten()
-                .map(|span| span.to_access(self.registers.value(span.register, now)))
+                .map(|span| {
+                    let value = self.registers.value(span.register, span.index, now);
+                    span.to_access(value)
+                })
                 .fold(0, |all, part| all | part),
             Err(code) => {
                 self.refuse_access(code, offset, &mut effects);
@@ -119,7 +124,7 @@ impl Device {
     }
 
     /// Bit 2 of the PCI command register changed. While it is off, guest memory is neither read
-    /// nor written.
+    /// nor written, and no queue goes to sleep or wakes.
     pub fn set_bus_master(&mut self, on: bool) -> Effects {
         self.registers.status = self.registers.status.with_bus_master(on);
         self.with_work(Effects::default())
@@ -132,15 +137,48 @@ impl Device {
         self.windows.close_all();
         self.schedule = Schedule::default();
         for queue in 0..MAX_QUEUES as u16 {
-            for info in [
-                &SUBMISSION_TAIL::INFO,
-                &COMPLETION_HEAD::INFO,
-                &COMPLETION_TAIL::INFO,
-            ] {
-                host.store(word(info, queue), 0);
-            }
+            let generation = match queue < self.config.queues {
+                true => self.registers.generation(),
+                false => 0,
+            };
+            QueueWords::new(host, queue).reset(generation);
         }
         Effects::default()
+    }
+
+    /// Looks at the doorbells of all queues that are awake, once.
+    pub fn poll(&mut self, host: &dyn Host) -> Effects {
+        if self.registers.status.bus_master() {
+            for (number, pending) in self.schedule.awake() {
+                if let Some(Some(queue)) = self.queues.get_mut(number) {
+                    let words = QueueWords::new(host, number as u16);
+                    queue.beat(&words);
+                    if !pending && queue.has_news(&words) {
+                        self.schedule.add(number);
+                    }
+                }
+            }
+        }
+        self.with_work(Effects::default())
+    }
+
+    /// Lets all queues that are awake and have nothing to do go to sleep, until they are kicked.
+    ///
+    /// One that is given something to do in that moment stays awake and asks for work.
+    pub fn sleep(&mut self, host: &dyn Host) -> Effects {
+        if self.registers.status.bus_master() {
+            for (number, _) in self.schedule.awake().filter(|(_, pending)| !pending) {
+                if let Some(Some(queue)) = self.queues.get(number) {
+                    let words = QueueWords::new(host, number as u16);
+                    if wake::sleep(&words, |words| queue.has_news(words)) {
+                        self.schedule.sleep(number);
+                    } else {
+                        self.schedule.add(number);
+                    }
+                }
+            }
+        }
+        self.with_work(Effects::default())
     }
 
     /// Works for one queue that has something to do: at most 64 KiB or 64 descriptors.
@@ -149,12 +187,15 @@ impl Device {
         if self.registers.status.bus_master()
             && let Some(number) = self.schedule.pick()
         {
+            // It was kicked while bus mastering was off.
+            self.wake(number, host);
             let turn = match self.queues.get_mut(number) {
                 Some(Some(queue)) => queue.turn(
                     &mut Bench {
                         host,
                         windows: &self.windows,
                         scratch: &mut self.scratch,
+                        tray: &mut self.tray,
                     },
                     &mut self.registers,
                     &mut effects,
@@ -162,12 +203,13 @@ impl Device {
                 _ => Turn::Waits,
             };
             if turn != Turn::Unfinished {
-                self.schedule.remove(number);
+                self.schedule.idle(number);
             }
             if turn == Turn::Failed
                 && let Some(slot) = self.queues.get_mut(number)
             {
                 *slot = None;
+                self.schedule.remove(number);
                 self.count_queues();
             }
         }
@@ -195,22 +237,31 @@ impl Device {
                 return Effects::default();
             }
             Register::KICK => {
-                self.kick(index);
+                self.kick(index, host);
                 return Effects::default();
             }
             Register::QUEUE_START => self.queue_start(value, host),
             Register::WINDOW_OPEN => self.window_open(value, host),
-            Register::QUEUE_STOP => self.queue_stop(value as u32),
+            Register::QUEUE_STOP => self.queue_stop(value as u32, host),
             Register::WINDOW_CLOSE => self.window_close(value as u32),
             _ => return Effects::default(),
         };
         self.answer_admin(outcome)
     }
 
-    /// Remembers that a queue has something to do. A kick of a stopped queue says nothing.
-    fn kick(&mut self, index: usize) {
+    /// Wakes a queue, or remembers to. A kick of a stopped queue says nothing.
+    fn kick(&mut self, index: usize, host: &dyn Host) {
         if let Some(Some(_)) = self.queues.get(index) {
             self.schedule.add(index);
+            if self.registers.status.bus_master() {
+                self.wake(index, host);
+            }
+        }
+    }
+
+    fn wake(&mut self, number: usize, host: &dyn Host) {
+        if self.schedule.wake(number) {
+            wake::wake(&QueueWords::new(host, number as u16));
         }
     }
 
@@ -242,7 +293,9 @@ impl Device {
     }
 
     fn with_work(&self, mut effects: Effects) -> Effects {
-        effects.work = self.registers.status.bus_master() && !self.schedule.is_empty();
+        let on = self.registers.status.bus_master();
+        effects.work = on && self.schedule.has_work();
+        effects.awake = on && self.schedule.is_awake();
         effects
     }
 }

@@ -17,6 +17,11 @@ pub struct Effects {
     pub interrupts: Vectors,
     /// There is work to do: call [`Device::step`](crate::Device::step) (again).
     pub work: bool,
+    /// Queues are awake: call [`Device::poll`](crate::Device::poll) again and again, and then
+    /// [`Device::sleep`](crate::Device::sleep).
+    pub awake: bool,
+    /// An error went into the log.
+    pub error: bool,
 }
 
 impl BitOrAssign for Effects {
@@ -24,6 +29,8 @@ impl BitOrAssign for Effects {
     fn bitor_assign(&mut self, later: Self) {
         self.interrupts |= later.interrupts;
         self.work = later.work;
+        self.awake = later.awake;
+        self.error |= later.error;
     }
 }
 
@@ -47,7 +54,12 @@ impl Vectors {
 
     /// The vectors, lowest first.
     pub fn iter(self) -> impl Iterator<Item = u16> {
-        (0..MAX_VECTORS).filter(move |&vector| self.contains(vector))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let vector = left.trailing_zeros();
+            left &= left.checked_sub(1)?;
+            Some(vector as u16)
+        })
     }
 
     /// Adds a vector; one that cannot exist is left out.

@@ -21,8 +21,14 @@ pub struct Touch {
     pub write: bool,
 }
 
+/// What the guest does while the device works.
+type Script = Box<dyn FnMut(&FakeHost)>;
+
 /// Memory of a guest that does not exist.
-pub struct FakeHost(RefCell<State>);
+pub struct FakeHost {
+    state: RefCell<State>,
+    script: RefCell<Option<Script>>,
+}
 
 struct State {
     ranges: BTreeMap<DmaAddress, Range>,
@@ -41,30 +47,33 @@ struct Range {
 impl FakeHost {
     /// A host without guest memory, and with this much device memory.
     pub fn new(device_memory_size: usize) -> Self {
-        Self(RefCell::new(State {
-            ranges: BTreeMap::new(),
-            device_memory: vec![0; device_memory_size],
-            words: vec![0; REGISTER_BAR_SIZE / 4],
-            record: None,
-            working: None,
-        }))
+        Self {
+            state: RefCell::new(State {
+                ranges: BTreeMap::new(),
+                device_memory: vec![0; device_memory_size],
+                words: vec![0; REGISTER_BAR_SIZE / 4],
+                record: None,
+                working: None,
+            }),
+            script: RefCell::new(None),
+        }
     }
 
     /// Maps guest memory that holds `bytes`. Ranges may touch but not overlap.
     pub fn map(&self, address: DmaAddress, bytes: Vec<u8>, writable: bool) {
         let range = Range { bytes, writable };
-        self.0.borrow_mut().ranges.insert(address, range);
+        self.state.borrow_mut().ranges.insert(address, range);
     }
 
     /// Unmaps the range that starts at `address`.
     pub fn unmap(&self, address: DmaAddress) {
-        self.0.borrow_mut().ranges.remove(&address);
+        self.state.borrow_mut().ranges.remove(&address);
     }
 
     /// Lets the guest read memory, unrecorded. All of it must be mapped.
     pub fn peek(&self, place: Place, length: usize) -> Vec<u8> {
         let mut data = vec![0; length];
-        let state = self.0.borrow();
+        let state = self.state.borrow();
         state.read(place, &mut data).expect("peek of mapped memory");
         data
     }
@@ -72,28 +81,33 @@ impl FakeHost {
     /// Lets the guest write memory, unrecorded, whatever the device's rights. All of it must be
     /// mapped.
     pub fn poke(&self, place: Place, data: &[u8]) {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         state.write(place, data).expect("poke of mapped memory");
     }
 
     /// What a shared word holds.
     pub fn word(&self, offset: usize) -> u32 {
-        self.0.borrow().words[offset / 4]
+        self.state.borrow().words[offset / 4]
     }
 
     /// Lets the guest write a shared word.
     pub fn set_word(&self, offset: usize, value: u32) {
-        self.0.borrow_mut().words[offset / 4] = value;
+        self.state.borrow_mut().words[offset / 4] = value;
+    }
+
+    /// Lets the guest do something before each load, store and fence of the device from now on.
+    pub fn interleave(&self, script: impl FnMut(&Self) + 'static) {
+        *self.script.borrow_mut() = Some(Box::new(script));
     }
 
     /// Records from now on what the device touches.
     pub fn start_recording(&self) {
-        self.0.borrow_mut().record = Some(Vec::new());
+        self.state.borrow_mut().record = Some(Vec::new());
     }
 
     /// Takes what was recorded since the last call. Recording goes on.
     pub fn take_record(&self) -> Vec<Touch> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         state
             .record
             .as_mut()
@@ -103,12 +117,12 @@ impl FakeHost {
 
     /// Lets this many accesses of the device work, and those after them fail.
     pub fn fail_after(&self, accesses: u64) {
-        self.0.borrow_mut().working = Some(accesses);
+        self.state.borrow_mut().working = Some(accesses);
     }
 
     /// All of guest memory, by address, to compare.
     pub fn snapshot(&self) -> Vec<(DmaAddress, Vec<u8>)> {
-        let state = self.0.borrow();
+        let state = self.state.borrow();
         let ranges = state.ranges.iter();
         ranges
             .map(|(&at, range)| (at, range.bytes.clone()))
@@ -116,13 +130,24 @@ impl FakeHost {
     }
 }
 
+impl FakeHost {
+    fn run_script(&self) {
+        // Out of its place meanwhile, as what it does is the guest's.
+        let script = self.script.borrow_mut().take();
+        if let Some(mut script) = script {
+            script(self);
+            *self.script.borrow_mut() = Some(script);
+        }
+    }
+}
+
 impl Host for FakeHost {
     fn reachable(&self, address: DmaAddress, length: u64, write: bool) -> bool {
-        self.0.borrow().reachable(address, length, write)
+        self.state.borrow().reachable(address, length, write)
     }
 
     fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         state.allow(from, data.len() as u64, false)?;
         state.spend()?;
         state.record(from, data.len(), false);
@@ -130,7 +155,7 @@ impl Host for FakeHost {
     }
 
     fn write(&self, to: Place, data: &[u8]) -> Result<(), Unreachable> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         state.allow(to, data.len() as u64, true)?;
         state.spend()?;
         state.record(to, data.len(), true);
@@ -138,7 +163,7 @@ impl Host for FakeHost {
     }
 
     fn copy(&self, from: Place, to: Place, length: usize) -> Result<(), Unreachable> {
-        let mut state = self.0.borrow_mut();
+        let mut state = self.state.borrow_mut();
         state.allow(from, length as u64, false)?;
         state.allow(to, length as u64, true)?;
         state.spend()?;
@@ -150,11 +175,18 @@ impl Host for FakeHost {
     }
 
     fn load(&self, offset: usize) -> u32 {
+        self.run_script();
         self.word(offset)
     }
 
     fn store(&self, offset: usize, value: u32) {
+        self.run_script();
         self.set_word(offset, value);
+    }
+
+    /// All accesses take effect at once and in order, so there is nothing to do.
+    fn fence(&self) {
+        self.run_script();
     }
 }
 

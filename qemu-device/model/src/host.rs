@@ -25,12 +25,16 @@ pub trait Host {
     fn copy(&self, from: Place, to: Place, length: usize) -> Result<(), Unreachable>;
 
     /// Loads a shared word of BAR 0 that the driver side writes; `offset` counts from the BAR's
-    /// start. Everything that the driver side wrote before the word is seen by later reads.
+    /// start. Everything that the driver side wrote before the word is seen by later reads
+    /// (acquire).
     fn load(&self, offset: usize) -> u32;
 
     /// Stores a shared word of BAR 0 that the device side writes. Everything written before it is
-    /// seen by whoever sees the word.
+    /// seen by whoever sees the word (release).
     fn store(&self, offset: usize, value: u32);
+
+    /// Orders everything before against everything after: `fence(SeqCst)`.
+    fn fence(&self);
 }
 
 /// Where bytes are.

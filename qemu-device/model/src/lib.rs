@@ -5,8 +5,9 @@
 //! [`Device`] takes what the guest does to the device: register accesses, bus mastering, resets.
 //! It answers with [`Effects`]: interrupts to raise, and whether there is work to do. The work is
 //! done by [`Device::step`], a bounded piece at a time, on memory that it reaches through
-//! [`Host`]. The interface is that of `ringbar_spec`, the prose is the data sheet,
-//! `qemu-device/README.md`.
+//! [`Host`]. Between pieces and for a while after the last one, [`Device::poll`] looks for more;
+//! [`Device::sleep`] ends that, and how long the while is, the caller's clock decides. The
+//! interface is that of `ringbar_spec`, the prose is the data sheet, `qemu-device/README.md`.
 //!
 //! This crate knows nothing of sockets, of QEMU, or of how memory is mapped, and it never blocks.
 
@@ -28,6 +29,7 @@ mod scratch;
 #[cfg(feature = "test-utils")]
 pub mod test_driver;
 mod window;
+mod words;
 
 pub use device::{Config, Device};
 pub use effects::{Effects, Vectors, MAX_VECTORS};

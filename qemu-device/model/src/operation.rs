@@ -2,10 +2,13 @@
 
 //! Operations: a descriptor that was checked, and carrying it out in pieces.
 
+use crate::queue::Tray;
 use crate::scratch::{Filling, Scratch};
 use crate::window::{Window, Windows};
-use crate::{Host, Place};
+use crate::{Host, Place, Unreachable};
+use crc32c::crc32c_append;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
+use std::num::NonZeroU16;
 
 /// Most bytes of a piece, and of a step.
 pub(crate) const PIECE: u64 = 64 << 10;
@@ -33,7 +36,7 @@ impl Budget {
     }
 
     /// Descriptors that the budget is good for.
-    pub(crate) fn units(&self) -> u32 {
+    pub(crate) const fn units(&self) -> u32 {
         self.units
     }
 
@@ -56,29 +59,76 @@ pub(crate) struct Bench<'a> {
     pub(crate) host: &'a dyn Host,
     pub(crate) windows: &'a Windows,
     pub(crate) scratch: &'a mut Scratch,
+    pub(crate) tray: &'a mut Tray,
 }
 
 /// A place in a window, by number, so that the window can be closed at any time.
 #[derive(Clone, Copy, Debug)]
 struct Spot {
-    window: u16,
+    window: NonZeroU16,
     offset: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Source {
-    Window(Spot),
-    Made(Filling),
+impl Spot {
+    fn new(window: u16, offset: u64) -> Result<Self, Status> {
+        let window = NonZeroU16::new(window).ok_or(Status::BAD_WINDOW)?;
+        Ok(Self { window, offset })
+    }
 }
 
-/// A descriptor that writes memory, checked and perhaps in part carried out.
+/// How a descriptor ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) status: Status,
+    pub(crate) result: u64,
+}
+
+impl Ended {
+    /// Whether the descriptor was refused, which is an error.
+    pub(crate) fn is_refusal(&self) -> bool {
+        !matches!(self.status, Status::OK | Status::ABORTED | Status::MISMATCH)
+    }
+}
+
+impl From<Status> for Ended {
+    /// Without a result.
+    fn from(status: Status) -> Self {
+        Self { status, result: 0 }
+    }
+}
+
+/// What is done with the bytes.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    /// They come from the source.
+    Copy,
+    /// They are made.
+    Make(Filling),
+    /// Those of the source are compared with the pattern of a seed.
+    Verify(u64),
+    /// Those of the source go into a checksum, which is this so far.
+    Checksum(u32),
+}
+
+impl Work {
+    fn reads(self) -> bool {
+        !matches!(self, Self::Make(_))
+    }
+
+    fn writes(self) -> bool {
+        matches!(self, Self::Copy | Self::Make(_))
+    }
+}
+
+/// A descriptor that works on memory, checked and perhaps in part carried out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
     pub(crate) tag: u32,
-    source: Source,
-    destination: Spot,
+    work: Work,
+    source: Option<Spot>,
+    destination: Option<Spot>,
     length: u64,
-    /// Bytes written: the first ones, or the last ones if `backward`.
+    /// Bytes done: the first ones, or the last ones if `backward`.
     done: u64,
     /// Goes from the last byte to the first, as the source starts before the destination and
     /// reaches into it.
@@ -88,83 +138,80 @@ pub(crate) struct Operation {
     aborted: bool,
 }
 
-/// A stretch without a gap on both sides.
+/// A stretch without a gap in the windows that the operation uses.
 struct Piece {
     /// First byte, counted from the start of the operation.
     start: u64,
     from: Option<Place>,
-    to: Place,
+    to: Option<Place>,
     length: u64,
 }
 
 impl Operation {
     /// Checks a descriptor of a queue in `domain`. `None` if there is nothing to carry out.
+    // Inlined because the answer, passed through memory, is a good part of a short operation's time.
+    #[inline]
     pub(crate) fn new(
         descriptor: &Descriptor,
         domain: u32,
         windows: &Windows,
     ) -> Result<Option<Self>, Status> {
-        let opcode = Opcode(descriptor.opcode);
-        let filling = match opcode {
+        let operand = descriptor.operand;
+        let work = match Opcode(descriptor.opcode) {
             Opcode::NOP => return nop(descriptor).map(|()| None),
-            Opcode::COPY => None,
-            Opcode::FILL => Some(Filling::Word(descriptor.operand)),
-            Opcode::PATTERN => Some(Filling::Pattern(descriptor.operand)),
+            Opcode::COPY => Work::Copy,
+            Opcode::FILL => Work::Make(Filling::Word(operand)),
+            Opcode::PATTERN => Work::Make(Filling::Pattern(operand)),
+            Opcode::VERIFY => Work::Verify(operand),
+            Opcode::CRC32C => Work::Checksum(operand as u32),
             _ => return Err(Status::BAD_OPCODE),
         };
         if descriptor.length == 0 || descriptor.length > MAX_LENGTH {
             return Err(Status::BAD_LENGTH);
         }
         let length = u64::from(descriptor.length);
-        let from = Spot {
-            window: descriptor.source_window,
-            offset: descriptor.source_offset,
+        let source = match work.reads() {
+            true => Some(Spot::new(
+                descriptor.source_window,
+                descriptor.source_offset,
+            )?),
+            false => None,
         };
-        let to = Spot {
-            window: descriptor.destination_window,
-            offset: descriptor.destination_offset,
+        let destination = match work.writes() {
+            true => Some(Spot::new(
+                descriptor.destination_window,
+                descriptor.destination_offset,
+            )?),
+            false => None,
         };
+        check_windows(source, destination, length, domain, windows)?;
 
-        let open = |spot: Spot| {
-            windows
-                .get(spot.window)
-                .filter(|window| window.domain == domain)
-                .ok_or(Status::BAD_WINDOW)
-        };
-        let source = match filling {
-            None => Some(open(from)?),
-            Some(_) => None,
-        };
-        let destination = open(to)?;
-        if source.is_some_and(|window| !window.holds(from.offset, length))
-            || !destination.holds(to.offset, length)
-        {
-            return Err(Status::OUT_OF_BOUNDS);
+        let mut unused = 0;
+        if source.is_none() {
+            unused |= descriptor.source_offset | u64::from(descriptor.source_window);
         }
-        if source.is_some_and(|window| !window.readable) {
-            return Err(Status::NOT_READABLE);
+        if destination.is_none() {
+            unused |= descriptor.destination_offset | u64::from(descriptor.destination_window);
         }
-        if !destination.writable {
-            return Err(Status::NOT_WRITABLE);
-        }
-        let unused = match filling {
-            None => descriptor.operand,
-            Some(_) => descriptor.source_offset | u64::from(descriptor.source_window),
+        unused |= match work {
+            Work::Copy => operand,
+            Work::Checksum(_) => operand >> 32,
+            Work::Make(_) | Work::Verify(_) => 0,
         };
         if unused != 0 || !reserved_is_zero(descriptor) {
             return Err(Status::RESERVED_FIELD);
         }
 
-        let distance = to.offset.checked_sub(from.offset);
         Ok(Some(Self {
             tag: descriptor.tag,
-            source: filling.map_or(Source::Window(from), Source::Made),
-            destination: to,
+            work,
+            source,
+            destination,
             length,
             done: 0,
-            backward: filling.is_none()
-                && from.window == to.window
-                && distance.is_some_and(|distance| distance != 0 && distance < length),
+            backward: source
+                .zip(destination)
+                .is_some_and(|(from, to)| reaches_ahead(from, to, length)),
             checked: false,
             aborted: false,
         }))
@@ -172,11 +219,10 @@ impl Operation {
 
     /// Whether the operation uses a window.
     pub(crate) fn uses(&self, window: u16) -> bool {
-        let reads = match self.source {
-            Source::Window(spot) => spot.window == window,
-            Source::Made(_) => false,
-        };
-        reads || self.destination.window == window
+        [self.source, self.destination]
+            .iter()
+            .flatten()
+            .any(|spot| spot.window.get() == window)
     }
 
     /// Breaks the operation off: it does nothing any more but end.
@@ -185,85 +231,127 @@ impl Operation {
     }
 
     /// Goes on as far as the budget reaches. Answers how the operation ended, if it did.
-    pub(crate) fn advance(&mut self, bench: &mut Bench<'_>, budget: &mut Budget) -> Option<Status> {
+    pub(crate) fn advance(&mut self, bench: &mut Bench<'_>, budget: &mut Budget) -> Option<Ended> {
         loop {
             if self.aborted {
-                return Some(Status::ABORTED);
-            }
-            if self.done == self.length {
-                return Some(Status::OK);
+                return Some(Status::ABORTED.into());
             }
             if budget.is_spent() {
                 return None;
             }
             let Some(piece) = self.piece(bench.windows, budget.bytes) else {
-                return Some(Status::ABORTED);
+                return Some(Status::ABORTED.into());
             };
             // A single piece is all or nothing anyway.
             if !self.checked && piece.length < self.length {
                 if !self.reachable(bench, budget) {
                     budget.spend_unit();
-                    return Some(Status::DMA_FAULT);
+                    return Some(Status::DMA_FAULT.into());
                 }
                 self.checked = true;
             }
             budget.spend_piece(piece.length);
-            let written = match (self.source, piece.from) {
-                (Source::Made(filling), _) => {
-                    let bytes = bench.scratch.make(filling, piece.start, piece.length);
-                    bench.host.write(piece.to, bytes)
+            match self.work_on(&piece, bench) {
+                Ok(None) => {
+                    self.done = self.done.saturating_add(piece.length);
+                    if self.done == self.length {
+                        return Some(self.complete());
+                    }
                 }
-                (Source::Window(_), Some(from)) => {
-                    bench.host.copy(from, piece.to, piece.length as usize)
+                Ok(ended) => return ended,
+                Err(Unreachable) => {
+                    let status = if self.done == 0 {
+                        Status::DMA_FAULT
+                    } else {
+                        Status::ABORTED
+                    };
+                    return Some(status.into());
                 }
-                (Source::Window(_), None) => return Some(Status::ABORTED),
-            };
-            if written.is_err() {
-                return Some(if self.done == 0 {
-                    Status::DMA_FAULT
-                } else {
-                    Status::ABORTED
-                });
             }
-            self.done = self.done.saturating_add(piece.length);
+        }
+    }
+
+    /// Does what is to be done with a piece. Answers how the operation ended, if that ends it.
+    fn work_on(
+        &mut self,
+        piece: &Piece,
+        bench: &mut Bench<'_>,
+    ) -> Result<Option<Ended>, Unreachable> {
+        let &Piece { start, length, .. } = piece;
+        let from = piece.from.ok_or(Unreachable);
+        let to = piece.to.ok_or(Unreachable);
+        match &mut self.work {
+            Work::Copy => bench.host.copy(from?, to?, length as usize)?,
+            Work::Make(filling) => {
+                let bytes = bench.scratch.make(*filling, start, length);
+                bench.host.write(to?, bytes)?;
+            }
+            Work::Verify(seed) => {
+                let from = from?;
+                let read = |bytes: &mut [u8]| bench.host.read(from, bytes);
+                if let Some(same) = bench.scratch.compare(*seed, start, length, read)? {
+                    return Ok(Some(Ended {
+                        status: Status::MISMATCH,
+                        result: start.saturating_add(same),
+                    }));
+                }
+            }
+            Work::Checksum(checksum) => {
+                let bytes = bench.scratch.room(length);
+                bench.host.read(from?, bytes)?;
+                *checksum = crc32c_append(*checksum, bytes);
+            }
+        }
+        Ok(None)
+    }
+
+    /// How the operation ends when all bytes are done.
+    fn complete(&self) -> Ended {
+        Ended {
+            status: Status::OK,
+            result: match self.work {
+                Work::Copy | Work::Make(_) => 0,
+                Work::Verify(_) => self.length,
+                Work::Checksum(checksum) => checksum.into(),
+            },
         }
     }
 
     /// The next piece, of at most `limit` bytes. `None` if a window is gone.
     fn piece(&self, windows: &Windows, limit: u64) -> Option<Piece> {
-        let to = windows.get(self.destination.window)?;
-        let from = match self.source {
-            Source::Window(spot) => Some((windows.get(spot.window)?, spot.offset)),
-            Source::Made(_) => None,
-        };
         let left = self.length.checked_sub(self.done)?;
         let mut limit = limit.min(left);
+        let source = look_up(self.source, windows)?;
+        let destination = look_up(self.destination, windows)?;
         let start = if self.backward {
-            limit = to.length_before(self.destination.offset.checked_add(left)?, limit)?;
-            if let Some((from, offset)) = from {
-                limit = from.length_before(offset.checked_add(left)?, limit)?;
+            for (window, offset) in [source, destination].into_iter().flatten() {
+                limit = window.length_before(offset.checked_add(left)?, limit)?;
             }
             left.checked_sub(limit)?
         } else {
             self.done
         };
-        let run = |window: &Window, offset: u64| window.from(offset.checked_add(start)?, limit);
-        let from = match from {
-            Some((window, offset)) => Some(run(window, offset)?),
-            None => None,
+        let run = |place: Option<(&Window, u64)>, limit: u64| match place {
+            Some((window, offset)) => window
+                .from(offset.checked_add(start)?, limit)
+                .map(|run| (Some(run.place), run.length)),
+            None => Some((None, limit)),
         };
-        let to = run(to, self.destination.offset)?;
-        let length = from.map_or(to.length, |from| from.length.min(to.length));
+        let (from, length) = run(source, limit)?;
+        let (to, length) = run(destination, length)?;
         (length > 0).then_some(Piece {
             start,
-            from: from.map(|from| from.place),
-            to: to.place,
+            from,
+            to,
             length,
         })
     }
 
     fn reachable(&self, bench: &Bench<'_>, budget: &mut Budget) -> bool {
-        let mut look = |spot: Spot, write: bool| {
+        let mut look = |spot: Option<Spot>, write: bool| {
+            let Some(spot) = spot else {
+                return true;
+            };
             bench.windows.get(spot.window).is_some_and(|window| {
                 let (reachable, looked) =
                     window.reachable(bench.host, spot.offset, self.length, write);
@@ -271,12 +359,57 @@ impl Operation {
                 reachable
             })
         };
-        let source = match self.source {
-            Source::Window(spot) => look(spot, false),
-            Source::Made(_) => true,
-        };
-        source && look(self.destination, true)
+        look(self.source, false) && look(self.destination, true)
     }
+}
+
+/// Checks that a queue in `domain` may use `length` bytes of its windows as it wants to.
+fn check_windows(
+    source: Option<Spot>,
+    destination: Option<Spot>,
+    length: u64,
+    domain: u32,
+    windows: &Windows,
+) -> Result<(), Status> {
+    let open = |spot: Option<Spot>| match spot {
+        Some(spot) => windows
+            .get(spot.window)
+            .filter(|window| window.domain == domain)
+            .map(|window| Some((window, spot.offset)))
+            .ok_or(Status::BAD_WINDOW),
+        None => Ok(None),
+    };
+    let source = open(source)?;
+    let destination = open(destination)?;
+    let leaves =
+        |place: Option<(&Window, u64)>| place.is_some_and(|(window, at)| !window.holds(at, length));
+    if leaves(source) || leaves(destination) {
+        return Err(Status::OUT_OF_BOUNDS);
+    }
+    if source.is_some_and(|(window, _)| !window.readable) {
+        return Err(Status::NOT_READABLE);
+    }
+    if destination.is_some_and(|(window, _)| !window.writable) {
+        return Err(Status::NOT_WRITABLE);
+    }
+    Ok(())
+}
+
+/// The window of a spot and the offset in it; `None` if it is closed, and within if there is none.
+fn look_up(spot: Option<Spot>, windows: &Windows) -> Option<Option<(&Window, u64)>> {
+    match spot {
+        Some(spot) => Some(Some((windows.get(spot.window)?, spot.offset))),
+        None => Some(None),
+    }
+}
+
+/// Whether the source starts before the destination and reaches into it.
+fn reaches_ahead(from: Spot, to: Spot, length: u64) -> bool {
+    from.window == to.window
+        && to
+            .offset
+            .checked_sub(from.offset)
+            .is_some_and(|distance| distance != 0 && distance < length)
 }
 
 fn nop(descriptor: &Descriptor) -> Result<(), Status> {

@@ -2,27 +2,30 @@
 
 //! A running queue: takes descriptors from one ring, posts completions to the other.
 
-use crate::operation::{Bench, Budget, Operation};
+use crate::operation::{Bench, Budget, Ended, Operation};
 use crate::registers::{Entry, RegisterFile};
+use crate::words::QueueWords;
 use crate::{Effects, Host, Place};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{COMPLETION_HEAD, COMPLETION_TAIL, SUBMISSION_TAIL};
+use ringbar_spec::regs::QUEUE_RUNNING;
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor, Status};
 use ringbar_spec::setup::QueueSetup;
-use ringbar_spec::RegisterInfo;
+use ringbar_spec::wake::{self, Word, Words};
 use zerocopy::IntoBytes;
 
 /// Most descriptors that are fetched at once.
 const BATCH: usize = 16;
+/// Most completions of a turn.
+const COMPLETIONS: usize = Budget::STEP.units() as usize;
 
 /// What a queue does after its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// Goes on with its next turn.
     Unfinished,
-    /// Waits for a kick.
+    /// Waits until its doorbell says something new.
     Waits,
-    /// Cannot go on. The error is logged.
+    /// Cannot go on. The error is logged and shown.
     Failed,
 }
 
@@ -45,11 +48,22 @@ pub(crate) struct Queue {
     /// Completion head, as last loaded.
     taken: u32,
     operation: Option<Operation>,
+    /// Polling passes since it was started, modulo 2^32.
+    heartbeat: u32,
 }
 
 impl Queue {
-    /// A queue with empty rings. The setup was checked.
-    pub(crate) fn new(number: u16, vector: u16, setup: QueueSetup) -> Self {
+    /// A queue with empty rings, which sleeps. The setup was checked.
+    pub(crate) fn start(
+        number: u16,
+        vector: u16,
+        setup: QueueSetup,
+        words: &QueueWords<'_>,
+    ) -> Self {
+        words.store(Word::CompletionTail, 0);
+        words.store(Word::Heartbeat, 0);
+        words.store(Word::Sleeping, 1);
+        words.store(Word::QueueState, QUEUE_RUNNING);
         Self {
             number,
             setup,
@@ -58,7 +72,20 @@ impl Queue {
             submitted: 0,
             taken: 0,
             operation: None,
+            heartbeat: 0,
         }
+    }
+
+    /// Shows that the device looks at the doorbell.
+    pub(crate) fn beat(&mut self, words: &QueueWords<'_>) {
+        self.heartbeat = self.heartbeat.wrapping_add(1);
+        words.store(Word::Heartbeat, self.heartbeat);
+    }
+
+    /// Whether the doorbell says that there is something to do.
+    pub(crate) fn has_news(&self, words: &QueueWords<'_>) -> bool {
+        words.load(Word::SubmissionTail) != self.done
+            && (self.has_room() || words.load(Word::CompletionHead) != self.taken)
     }
 
     /// Breaks off what uses a window.
@@ -77,14 +104,16 @@ impl Queue {
     ) -> Turn {
         let before = self.done;
         let end = self.work(bench, registers, effects);
+        let end = self.post(before, bench).and(end);
+        let words = QueueWords::new(bench.host, self.number);
         if self.done != before {
-            bench
-                .host
-                .store(word(&COMPLETION_TAIL::INFO, self.number), self.done);
-            registers.announce(self.vector, effects);
+            let wanted = wake::post(&words, before, self.done);
+            registers.announce(self.vector, wanted, effects);
         }
         end.unwrap_or_else(|fault| {
             registers.log(self.entry(fault.code, fault.value), effects);
+            show_stopped(&words, fault.code.0.into());
+            registers.announce(self.vector, true, effects);
             Turn::Failed
         })
     }
@@ -96,90 +125,81 @@ impl Queue {
         effects: &mut Effects,
     ) -> Result<Turn, Fault> {
         let mut budget = Budget::STEP;
-        let mut batch = Batch::new();
+        bench.tray.clear();
         if self.operation.is_none() {
-            // A kick says that there is something new.
+            // What it was woken for.
             self.look_at_doorbell(bench.host)?;
         }
         while !budget.is_spent() {
-            let (tag, ended) = match self.operation.take() {
-                Some(operation) => self.carry_out(operation, bench, &mut budget),
-                None => {
-                    if !self.may_go_on(bench.host)? {
-                        return Ok(Turn::Waits);
-                    }
-                    let descriptor = match batch.next() {
-                        Some(descriptor) => descriptor,
-                        None => batch.fetch(self, budget.units(), bench.host)?,
-                    };
-                    self.begin(&descriptor, bench, &mut budget)
+            if self.operation.is_none() {
+                if !self.may_go_on(bench.host)? {
+                    return Ok(Turn::Waits);
                 }
-            };
-            let Some(status) = ended else {
+                bench.tray.fill(self, budget.units(), bench.host)?;
+            }
+            let Some((tag, ended)) = self.go_on(bench, &mut budget) else {
                 return Ok(Turn::Unfinished);
             };
-            if status != Status::OK && status != Status::ABORTED {
-                let value = u64::from(status.0) << 32 | u64::from(tag);
+            if ended.is_refusal() {
+                let value = u64::from(ended.status.0) << 32 | u64::from(tag);
                 registers.log(self.entry(ErrorCode::DESCRIPTOR_REFUSED, value), effects);
             }
-            self.post(tag, status, bench.host)?;
+            bench.tray.complete(tag, ended);
+            self.done = self.done.wrapping_add(1);
         }
         Ok(Turn::Unfinished)
     }
 
     /// Whether there is a descriptor, and room for its completion.
     fn may_go_on(&mut self, host: &dyn Host) -> Result<bool, Fault> {
-        let stuck = |queue: &Self| {
-            queue.done == queue.submitted
-                || distance(queue.taken, queue.done) >= queue.setup.completion_entries
-        };
-        if stuck(self) {
+        let free = |queue: &Self| queue.done != queue.submitted && queue.has_room();
+        if !free(self) {
             self.look_at_doorbell(host)?;
         }
-        Ok(!stuck(self))
+        Ok(free(self))
     }
 
-    /// Checks a descriptor and carries out what the budget reaches for. Answers its tag, and how it
-    /// ended, if it did.
-    fn begin(
-        &mut self,
-        descriptor: &Descriptor,
-        bench: &mut Bench<'_>,
-        budget: &mut Budget,
-    ) -> (u32, Option<Status>) {
-        let status = match Operation::new(descriptor, self.setup.domain, bench.windows) {
-            Ok(Some(operation)) => return self.carry_out(operation, bench, budget),
-            Ok(None) => Status::OK,
-            Err(status) => status,
-        };
-        budget.spend_unit();
-        (descriptor.tag, Some(status))
+    /// Whether the completion ring has a free slot, as far as was last seen.
+    fn has_room(&self) -> bool {
+        distance(self.taken, self.done) < self.setup.completion_entries
     }
 
-    /// Goes on with an operation, and keeps it if it does not end.
-    fn carry_out(
-        &mut self,
-        mut operation: Operation,
-        bench: &mut Bench<'_>,
-        budget: &mut Budget,
-    ) -> (u32, Option<Status>) {
-        let ended = operation.advance(bench, budget);
-        if ended.is_none() {
-            self.operation = Some(operation);
+    /// Goes on with the operation in progress, or begins the next descriptor. Answers the tag of
+    /// what ended and how it did.
+    fn go_on(&mut self, bench: &mut Bench<'_>, budget: &mut Budget) -> Option<(u32, Ended)> {
+        if self.operation.is_none() {
+            let descriptor = bench.tray.next()?;
+            let status = match Operation::new(descriptor, self.setup.domain, bench.windows) {
+                Ok(Some(operation)) => {
+                    self.operation = Some(operation);
+                    None
+                }
+                Ok(None) => Some(Status::OK),
+                Err(status) => Some(status),
+            };
+            if let Some(status) = status {
+                budget.spend_unit();
+                return Some((descriptor.tag, status.into()));
+            }
         }
-        (operation.tag, ended)
+        let operation = self.operation.as_mut()?;
+        let ended = operation.advance(bench, budget)?;
+        let tag = operation.tag;
+        self.operation = None;
+        Some((tag, ended))
     }
 
     /// Loads what the driver side wrote to the doorbell page, and checks it.
     fn look_at_doorbell(&mut self, host: &dyn Host) -> Result<(), Fault> {
-        let tail = host.load(word(&SUBMISSION_TAIL::INFO, self.number));
+        let words = QueueWords::new(host, self.number);
+        let tail = words.load(Word::SubmissionTail);
         if distance(self.done, tail) > self.setup.submission_entries {
             return Err(Fault {
                 code: ErrorCode::BAD_TAIL,
                 value: tail.into(),
             });
         }
-        let head = host.load(word(&COMPLETION_HEAD::INFO, self.number));
+        let head = words.load(Word::CompletionHead);
         if distance(self.taken, head) > distance(self.taken, self.done) {
             return Err(Fault {
                 code: ErrorCode::BAD_HEAD,
@@ -191,25 +211,40 @@ impl Queue {
         Ok(())
     }
 
-    /// Posts the completion of the oldest descriptor. The tail is stored at the end of the turn.
-    fn post(&mut self, tag: u32, status: Status, host: &dyn Host) -> Result<(), Fault> {
-        let completion = Completion {
-            tag,
-            status: status.0,
-            reserved: 0,
-            result: 0,
+    /// Writes the completions from number `first` on. The tail is stored at the end of the turn.
+    ///
+    /// At one that cannot be written `done` ends, so that neither it nor any behind it is announced.
+    fn post(&mut self, first: u32, bench: &Bench<'_>) -> Result<(), Fault> {
+        let (ring, entries) = (self.setup.completion_ring, self.setup.completion_entries);
+        let write = |index: u32, completions: &[Completion]| {
+            let address = entry_address::<Completion>(ring, index, entries);
+            bench
+                .host
+                .write(Place::Guest(address), completions.as_bytes())
+                .map_err(|_| Fault {
+                    code: ErrorCode::COMPLETION_FAULT,
+                    value: address,
+                })
         };
-        let address = entry_address::<Completion>(
-            self.setup.completion_ring,
-            self.done,
-            self.setup.completion_entries,
-        );
-        host.write(Place::Guest(address), completion.as_bytes())
-            .map_err(|_| Fault {
-                code: ErrorCode::COMPLETION_FAULT,
-                value: address,
-            })?;
-        self.done = self.done.wrapping_add(1);
+        let mut index = first;
+        let mut left = bench.tray.completions();
+        while !left.is_empty() {
+            let to_ring_end = entries.saturating_sub(slot(index, entries)) as usize;
+            let (run, rest) = left.split_at(left.len().min(to_ring_end));
+            if write(index, run).is_err() {
+                // Perhaps some of them can be.
+                for completion in run {
+                    if let Err(fault) = write(index, std::slice::from_ref(completion)) {
+                        self.done = index;
+                        return Err(fault);
+                    }
+                    index = index.wrapping_add(1);
+                }
+            } else {
+                index = index.wrapping_add(run.len() as u32);
+            }
+            left = rest;
+        }
         Ok(())
     }
 
@@ -222,33 +257,46 @@ impl Queue {
     }
 }
 
-/// Descriptors that were copied out of the ring and not looked at yet.
-struct Batch {
+/// What lies between the rings and the work of a turn.
+pub(crate) struct Tray {
+    /// Copied out of the submission ring; those from `next` to `end` were not looked at yet.
     descriptors: [Descriptor; BATCH],
     next: usize,
     end: usize,
+    /// Of this turn; the first `ended` are to be written to the completion ring.
+    completions: [Completion; COMPLETIONS],
+    ended: usize,
 }
 
-impl Batch {
-    fn new() -> Self {
+impl Tray {
+    pub(crate) fn new() -> Self {
         Self {
             descriptors: [Descriptor::default(); BATCH],
             next: 0,
             end: 0,
+            completions: [Completion::default(); COMPLETIONS],
+            ended: 0,
         }
     }
 
-    fn next(&mut self) -> Option<Descriptor> {
-        if self.next == self.end {
-            return None;
-        }
-        let descriptor = self.descriptors.get(self.next).copied();
+    fn clear(&mut self) {
+        self.next = 0;
+        self.end = 0;
+        self.ended = 0;
+    }
+
+    /// The next descriptor, if one was fetched.
+    fn next(&mut self) -> Option<&Descriptor> {
+        let next = self.next;
         self.next += 1;
-        descriptor
+        self.descriptors.get(..self.end)?.get(next)
     }
 
-    /// Copies the queue's next descriptors, `limit` at most, and takes the first.
-    fn fetch(&mut self, queue: &Queue, limit: u32, host: &dyn Host) -> Result<Descriptor, Fault> {
+    /// Copies the queue's next descriptors, `limit` at most, if all that were fetched are taken.
+    fn fill(&mut self, queue: &Queue, limit: u32, host: &dyn Host) -> Result<(), Fault> {
+        if self.next < self.end {
+            return Ok(());
+        }
         let entries = queue.setup.submission_entries;
         let address = entry_address::<Descriptor>(queue.setup.submission_ring, queue.done, entries);
         let to_ring_end = entries.saturating_sub(slot(queue.done, entries));
@@ -267,13 +315,30 @@ impl Batch {
             {
                 self.next = 0;
                 self.end = count;
-                break;
+                return Ok(());
             }
         }
-        self.next().ok_or(Fault {
+        Err(Fault {
             code: ErrorCode::SUBMISSION_FAULT,
             value: address,
         })
+    }
+
+    /// Keeps the completion of a descriptor.
+    fn complete(&mut self, tag: u32, ended: Ended) {
+        if let Some(place) = self.completions.get_mut(self.ended) {
+            *place = Completion {
+                tag,
+                status: ended.status.0,
+                reserved: 0,
+                result: ended.result,
+            };
+            self.ended += 1;
+        }
+    }
+
+    fn completions(&self) -> &[Completion] {
+        self.completions.get(..self.ended).unwrap_or_default()
     }
 }
 
@@ -282,7 +347,8 @@ fn entry_address<T>(ring: u64, index: u32, entries: u32) -> u64 {
     ring.wrapping_add(u64::from(slot(index, entries)) * size_of::<T>() as u64)
 }
 
-/// Offset of a queue's shared word in BAR 0.
-pub(crate) fn word(info: &RegisterInfo, queue: u16) -> usize {
-    info.offset + usize::from(queue) * info.stride
+/// Shows that the queue does not run any more: `QUEUE_STOPPED`, or the code of what stopped it.
+pub(crate) fn show_stopped(words: &QueueWords<'_>, state: u32) {
+    words.store(Word::QueueState, state);
+    words.store(Word::Sleeping, 0);
 }

@@ -5,7 +5,8 @@
 use crate::{Effects, Vectors};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
-    Register, ERROR_LAST, IRQ_CAUSE, IRQ_MASK, NO_QUEUE, QUEUE_LIMITS, STATUS, WINDOW_LIMITS,
+    Register, ERROR_LAST, ERROR_LOG_ENTRIES, ERROR_LOG_ENTRY, IRQ_CAUSE, IRQ_MASK, NO_QUEUE,
+    QUEUE_LIMITS, STATUS, WINDOW_LIMITS,
 };
 use ringbar_spec::{ring, setup};
 
@@ -21,6 +22,13 @@ pub(crate) struct Entry {
     pub(crate) value: u64,
 }
 
+/// An error in the log, as its registers show it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Logged {
+    entry: ERROR_LOG_ENTRY,
+    value: u64,
+}
+
 /// The registers that are more than a command.
 pub(crate) struct RegisterFile {
     queues: u16,
@@ -34,8 +42,10 @@ pub(crate) struct RegisterFile {
     owed: Vectors,
     scratch: u64,
     error_count: u32,
-    error_last: ERROR_LAST,
-    error_value: u64,
+    /// Error number n is in place n modulo the length.
+    error_log: [Logged; ERROR_LOG_ENTRIES],
+    /// Errors of each queue since it was started.
+    queue_errors: Box<[u32]>,
     pub(crate) admin_status: ErrorCode,
 }
 
@@ -52,8 +62,8 @@ impl RegisterFile {
             owed: Vectors::NONE,
             scratch: 0,
             error_count: 0,
-            error_last: no_error(),
-            error_value: 0,
+            error_log: [Logged::default(); ERROR_LOG_ENTRIES],
+            queue_errors: vec![0; queues.into()].into(),
             admin_status: ErrorCode::NONE,
         }
     }
@@ -68,13 +78,18 @@ impl RegisterFile {
         self.origin = Some(now);
     }
 
+    /// How many resets there were.
+    pub(crate) fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// Takes the time of the first access as that of power-on.
     pub(crate) fn see_time(&mut self, now: u64) {
         self.origin.get_or_insert(now);
     }
 
-    /// What a register answers at time `now`.
-    pub(crate) fn value(&self, register: Register, now: u64) -> u64 {
+    /// What a register answers at time `now`; of an array, the one at `index`.
+    pub(crate) fn value(&self, register: Register, index: usize, now: u64) -> u64 {
         match register {
             Register::STATUS => self.status.into_raw().into(),
             Register::IRQ_CAUSE => self.irq_cause.into_raw().into(),
@@ -82,8 +97,11 @@ impl RegisterFile {
             Register::COUNTER => now.saturating_sub(self.origin.unwrap_or(now)),
             Register::RESET_GENERATION => self.generation.into(),
             Register::ERROR_COUNT => self.error_count.into(),
-            Register::ERROR_LAST => self.error_last.into_raw().into(),
-            Register::ERROR_VALUE => self.error_value,
+            Register::ERROR_LAST => self.newest_error().into_raw().into(),
+            Register::ERROR_VALUE => self.logged(self.error_count as usize).value,
+            Register::ERROR_LOG_ENTRY => self.logged(index).entry.into_raw(),
+            Register::ERROR_LOG_VALUE => self.logged(index).value,
+            Register::QUEUE_ERRORS => self.queue_errors.get(index).copied().unwrap_or(0).into(),
             Register::QUEUE_LIMITS => QUEUE_LIMITS::zeroed()
                 .with_entries(ring::MAX_ENTRIES)
                 .with_queues(self.queues.into())
@@ -110,7 +128,13 @@ impl RegisterFile {
             | Register::KICK
             | Register::SUBMISSION_TAIL
             | Register::COMPLETION_HEAD
-            | Register::COMPLETION_TAIL => register.reset_value().unwrap_or(0),
+            | Register::INTERRUPT_AT
+            | Register::DRIVER_INTERRUPT_AT
+            | Register::COMPLETION_TAIL
+            | Register::SLEEPING
+            | Register::QUEUE_STATE
+            | Register::GENERATION
+            | Register::HEARTBEAT => register.reset_value().unwrap_or(0),
         }
     }
 
@@ -131,10 +155,20 @@ impl RegisterFile {
     /// Logs an error.
     pub(crate) fn log(&mut self, entry: Entry, effects: &mut Effects) {
         self.error_count = self.error_count.saturating_add(1);
-        self.error_last = ERROR_LAST::zeroed()
-            .with_queue(entry.queue.into())
-            .with_code(entry.code.0.into());
-        self.error_value = entry.value;
+        let number = self.error_count;
+        if let Some(place) = self.error_log.get_mut(number as usize % ERROR_LOG_ENTRIES) {
+            *place = Logged {
+                entry: ERROR_LOG_ENTRY::zeroed()
+                    .with_number(number.into())
+                    .with_queue(entry.queue.into())
+                    .with_code(entry.code.0.into()),
+                value: entry.value,
+            };
+        }
+        if let Some(errors) = self.queue_errors.get_mut(usize::from(entry.queue)) {
+            *errors = errors.saturating_add(1);
+        }
+        effects.error = true;
         self.status = self.status.with_error(true);
         self.irq_cause = self.irq_cause.with_error(true);
         if !self.irq_mask.error() {
@@ -145,19 +179,44 @@ impl RegisterFile {
     /// Empties the error log.
     pub(crate) fn clear_errors(&mut self) {
         self.error_count = 0;
-        self.error_last = no_error();
-        self.error_value = 0;
+        self.error_log = [Logged::default(); ERROR_LOG_ENTRIES];
         self.status = self.status.with_error(false);
     }
 
-    /// Announces completions of a queue that has this vector.
-    pub(crate) fn announce(&mut self, vector: u16, effects: &mut Effects) {
+    /// Starts to count the errors of a queue.
+    pub(crate) fn forget_errors_of(&mut self, queue: u16) {
+        if let Some(errors) = self.queue_errors.get_mut(usize::from(queue)) {
+            *errors = 0;
+        }
+    }
+
+    /// Notes that a queue completed something or stopped, and raises its vector if it is wanted.
+    pub(crate) fn announce(&mut self, vector: u16, wanted: bool, effects: &mut Effects) {
         self.irq_cause = self.irq_cause.with_completion(true);
+        if !wanted {
+            return;
+        }
         if self.irq_mask.completion() {
             self.owed.insert(vector);
         } else {
             effects.interrupts.insert(vector);
         }
+    }
+
+    /// Entry `index` of the log, modulo its length.
+    fn logged(&self, index: usize) -> Logged {
+        let place = self.error_log.get(index % ERROR_LOG_ENTRIES);
+        place.copied().unwrap_or_default()
+    }
+
+    fn newest_error(&self) -> ERROR_LAST {
+        let none = ERROR_LAST::zeroed().with_queue(NO_QUEUE.into());
+        if self.error_count == 0 {
+            return none;
+        }
+        let entry = self.logged(self.error_count as usize).entry;
+        none.with_queue(entry.queue() as u32)
+            .with_code(entry.code() as u32)
     }
 
     fn clear_causes(&mut self, bits: u64) {
@@ -182,7 +241,39 @@ impl RegisterFile {
     }
 }
 
-/// What [`ERROR_LAST`] holds while the log is empty.
-fn no_error() -> ERROR_LAST {
-    ERROR_LAST::zeroed().with_queue(NO_QUEUE.into())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ERROR: Entry = Entry {
+        code: ErrorCode::BAD_TAIL,
+        queue: 1,
+        value: 7,
+    };
+
+    /// No test of the device makes that many errors.
+    #[test]
+    fn number_of_errors_stays_at_its_largest_value() {
+        let mut registers = RegisterFile::new(2);
+        registers.error_count = u32::MAX - 1;
+
+        registers.log(ERROR, &mut Effects::default());
+        registers.log(Entry { value: 8, ..ERROR }, &mut Effects::default());
+
+        let count = registers.value(Register::ERROR_COUNT, 0, 0);
+        assert_eq!(count, u64::from(u32::MAX));
+        assert_eq!(registers.value(Register::ERROR_VALUE, 0, 0), 8);
+        assert_eq!(registers.value(Register::ERROR_LOG_VALUE, 15, 0), 8);
+    }
+
+    #[test]
+    fn errors_of_a_queue_stay_at_their_largest_value() {
+        let mut registers = RegisterFile::new(2);
+        registers.queue_errors[1] = u32::MAX;
+
+        registers.log(ERROR, &mut Effects::default());
+
+        let errors = registers.value(Register::QUEUE_ERRORS, 1, 0);
+        assert_eq!(errors, u64::from(u32::MAX));
+    }
 }

@@ -1,33 +1,71 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Whose turn it is.
+//! Which queues have something to do, which are looked after, and whose turn it is.
 
 use ringbar_spec::layout::MAX_QUEUES;
 
-/// Queues that have something to do, in turn.
+/// The queues that do not merely sleep.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Schedule {
     /// Bit n: queue n has something to do.
     pending: u64,
+    /// Bit n: queue n is awake, so its doorbell is to be polled.
+    awake: u64,
     /// Queue to look at first.
     next: u32,
 }
 const _: () = assert!(MAX_QUEUES <= u64::BITS as usize);
 
 impl Schedule {
-    pub(crate) fn is_empty(self) -> bool {
-        self.pending == 0
+    /// Whether a queue has something to do.
+    pub(crate) fn has_work(self) -> bool {
+        self.pending != 0
     }
 
+    /// Whether a queue is awake.
+    pub(crate) fn is_awake(self) -> bool {
+        self.awake != 0
+    }
+
+    /// The queue has something to do, until [`idle`](Self::idle) is called.
     pub(crate) fn add(&mut self, queue: usize) {
         self.pending |= bit(queue);
     }
 
-    pub(crate) fn remove(&mut self, queue: usize) {
+    /// The queue has nothing to do for now.
+    pub(crate) fn idle(&mut self, queue: usize) {
         self.pending &= !bit(queue);
     }
 
-    /// The next queue with something to do. It stays in until it is removed.
+    /// The queue is awake. Says whether it was not.
+    pub(crate) fn wake(&mut self, queue: usize) -> bool {
+        let slept = self.awake & bit(queue) == 0;
+        self.awake |= bit(queue);
+        slept
+    }
+
+    /// The queue sleeps.
+    pub(crate) fn sleep(&mut self, queue: usize) {
+        self.awake &= !bit(queue);
+    }
+
+    /// The queue does not run any more.
+    pub(crate) fn remove(&mut self, queue: usize) {
+        self.idle(queue);
+        self.sleep(queue);
+    }
+
+    /// The queues that are awake, and whether each has something to do.
+    pub(crate) fn awake(self) -> impl Iterator<Item = (usize, bool)> {
+        let mut left = self.awake;
+        std::iter::from_fn(move || {
+            let queue = left.trailing_zeros();
+            left &= left.checked_sub(1)?;
+            Some((queue as usize, self.pending >> queue & 1 != 0))
+        })
+    }
+
+    /// The next queue with something to do.
     pub(crate) fn pick(&mut self) -> Option<usize> {
         let from_next = self.pending & u64::MAX.checked_shl(self.next).unwrap_or(0);
         let candidates = if from_next == 0 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The buffer that made-up bytes are written from.
+//! The buffer that bytes are made in, or read to.
 
 use crate::operation::PIECE;
+use crate::Unreachable;
 use ringbar_spec::pattern;
 
 /// What the bytes of a destination are made of.
@@ -39,8 +40,48 @@ impl Scratch {
         for (index, word) in (start / 8..).zip(self.0.iter_mut().take(words)) {
             *word = filling.word(index).to_le();
         }
-        let bytes = zerocopy::IntoBytes::as_bytes(&*self.0);
+        self.bytes(skipped, length)
+    }
+
+    /// Room for `length` bytes, at most a piece.
+    pub(crate) fn room(&mut self, length: u64) -> &mut [u8] {
+        self.bytes(0, length)
+    }
+
+    /// Compares bytes `start` to `start` + `length` of the pattern that `seed` makes, at most a
+    /// piece, with those that `read` gives. Answers how many agree before the first that differs;
+    /// `None` if all agree.
+    pub(crate) fn compare(
+        &mut self,
+        seed: u64,
+        start: u64,
+        length: u64,
+        read: impl FnOnce(&mut [u8]) -> Result<(), Unreachable>,
+    ) -> Result<Option<u64>, Unreachable> {
+        let skipped = start % 8;
+        let first = start / 8;
+        let words = (skipped + length).div_ceil(8);
+        // The bytes around agree with themselves.
+        for index in [0, words.saturating_sub(1)] {
+            if let Some(word) = self.0.get_mut(index as usize) {
+                *word = pattern::word(seed, first + index).to_le();
+            }
+        }
+        read(self.bytes(skipped, length))?;
+        let words = self.0.iter().take(words as usize);
+        let differs = words
+            .zip(first..)
+            .zip(0u64..)
+            .find_map(|((word, at), index)| {
+                let difference = u64::from_le(*word) ^ pattern::word(seed, at);
+                (difference != 0).then(|| 8 * index + u64::from(difference.trailing_zeros() / 8))
+            });
+        Ok(differs.map(|byte| byte.saturating_sub(skipped)))
+    }
+
+    fn bytes(&mut self, skipped: u64, length: u64) -> &mut [u8] {
+        let bytes = zerocopy::IntoBytes::as_mut_bytes(&mut *self.0);
         let range = skipped as usize..(skipped + length) as usize;
-        bytes.get(range).unwrap_or_default()
+        bytes.get_mut(range).unwrap_or_default()
     }
 }

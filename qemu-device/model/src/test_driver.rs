@@ -9,10 +9,13 @@ use crate::fake::FakeHost;
 use crate::{Config, Device, DmaAddress, Effects, Place, Vectors};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
-    Register, COMPLETION_HEAD, COMPLETION_TAIL, ERROR_LAST, KICK, SUBMISSION_TAIL,
+    Register, COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, ERROR_LAST, INTERRUPT_AT,
+    KICK, SUBMISSION_TAIL,
 };
 use ringbar_spec::ring::{slot, Completion, Descriptor, Opcode};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup};
+use ringbar_spec::wake::Waiter;
+use ringbar_spec::RegisterInfo;
 use zerocopy::{FromBytes, IntoBytes};
 
 /// Guest memory starts here, so that small numbers are no addresses.
@@ -31,6 +34,7 @@ pub struct TestDriver {
     /// Interrupts since they were last taken.
     interrupts: Vectors,
     work: bool,
+    awake: bool,
     free: DmaAddress,
 }
 
@@ -43,6 +47,7 @@ impl TestDriver {
             now: 1_000_000,
             interrupts: Vectors::NONE,
             work: false,
+            awake: false,
             free: FIRST_ADDRESS,
         };
         driver.set_bus_master(true);
@@ -107,6 +112,35 @@ impl TestDriver {
             steps += 1;
         }
         steps
+    }
+
+    /// One polling pass of the device. Answers whether it found something to do.
+    pub fn poll(&mut self) -> bool {
+        let effects = self.device.poll(&self.host);
+        self.note(effects);
+        self.work
+    }
+
+    /// The end of the polling time. Answers whether all queues sleep.
+    pub fn sleep(&mut self) -> bool {
+        let effects = self.device.sleep(&self.host);
+        self.note(effects);
+        !self.awake
+    }
+
+    /// Polls and steps until there is nothing to do, then lets the queues sleep.
+    pub fn rest(&mut self) {
+        loop {
+            self.run();
+            if !self.poll() && self.sleep() {
+                break;
+            }
+        }
+    }
+
+    /// Whether the device wants to be polled.
+    pub fn is_awake(&self) -> bool {
+        self.awake
     }
 
     /// Whether the device asked for a step.
@@ -202,18 +236,21 @@ impl TestDriver {
             vector: vector.into(),
             ..QueueSetup::default()
         };
-        assert_eq!(self.queue_start(&setup), ErrorCode::NONE);
-        Ring {
+        let ring = Ring {
             queue,
             setup,
             submitted: 0,
             taken: 0,
-        }
+        };
+        ring.disarm(self);
+        assert_eq!(self.queue_start(&setup), ErrorCode::NONE);
+        ring
     }
 
     fn note(&mut self, effects: Effects) {
         self.interrupts |= effects.interrupts;
         self.work = effects.work;
+        self.awake = effects.awake;
     }
 }
 
@@ -253,9 +290,30 @@ impl Ring {
         driver.host.set_word(head, self.taken);
     }
 
+    /// Wants an interrupt when completion `index` is posted.
+    pub fn arm(&self, driver: &TestDriver, waiter: Waiter, index: u32) {
+        let info = match waiter {
+            Waiter::Process => &INTERRUPT_AT::INFO,
+            Waiter::Driver => &DRIVER_INTERRUPT_AT::INFO,
+        };
+        driver.host.set_word(self.offset(info), index);
+    }
+
+    /// Wants no interrupt: names a completion that was posted long ago.
+    pub fn disarm(&self, driver: &TestDriver) {
+        for waiter in [Waiter::Process, Waiter::Driver] {
+            self.arm(driver, waiter, self.taken.wrapping_sub(1));
+        }
+    }
+
     /// The completion tail that the device told.
     pub fn completion_tail(&self, driver: &TestDriver) -> u32 {
-        driver.host.word(self.offset(&COMPLETION_TAIL::INFO))
+        self.word(driver, &COMPLETION_TAIL::INFO)
+    }
+
+    /// A shared word of the queue.
+    pub fn word(&self, driver: &TestDriver, info: &RegisterInfo) -> u32 {
+        driver.host.word(self.offset(info))
     }
 
     /// Takes a completion, if there is one.
@@ -289,7 +347,7 @@ impl Ring {
         self.take(driver).expect("a completion")
     }
 
-    fn offset(&self, info: &ringbar_spec::RegisterInfo) -> usize {
+    fn offset(&self, info: &RegisterInfo) -> usize {
         info.offset_of(self.queue.into())
             .expect("a queue that the layout has")
     }
@@ -328,6 +386,27 @@ pub fn fill(tag: u32, word: u64, to: (u16, u64), length: u32) -> Descriptor {
         destination_offset: to.1,
         operand: word,
         ..Descriptor::default()
+    }
+}
+
+/// A descriptor that compares with a pattern.
+pub fn verify(tag: u32, seed: u64, from: (u16, u64), length: u32) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::VERIFY.0,
+        tag,
+        length,
+        source_window: from.0,
+        source_offset: from.1,
+        operand: seed,
+        ..Descriptor::default()
+    }
+}
+
+/// A descriptor that goes on with a checksum.
+pub fn crc32c(tag: u32, checksum: u32, from: (u16, u64), length: u32) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::CRC32C.0,
+        ..verify(tag, checksum.into(), from, length)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::{DmaAddress, Host, Place};
 use ringbar_spec::setup::MAX_WINDOWS;
+use std::num::NonZeroU16;
 
 /// All windows of the device.
 pub(crate) struct Windows(Vec<Option<Window>>);
@@ -16,22 +17,18 @@ impl Windows {
     }
 
     /// The window with this number, if it is open.
-    pub(crate) fn get(&self, number: u16) -> Option<&Window> {
-        self.0.get(place(number)?)?.as_ref()
+    pub(crate) fn get(&self, number: NonZeroU16) -> Option<&Window> {
+        self.0.get(usize::from(number.get()) - 1)?.as_ref()
     }
 
     /// Where the window with this number is kept; `None` if the number does not exist.
     pub(crate) fn slot(&mut self, number: u16) -> Option<&mut Option<Window>> {
-        self.0.get_mut(place(number)?)
+        self.0.get_mut(usize::from(number).checked_sub(1)?)
     }
 
     pub(crate) fn close_all(&mut self) {
         self.0.fill_with(|| None);
     }
-}
-
-fn place(number: u16) -> Option<usize> {
-    usize::from(number).checked_sub(1)
 }
 
 /// A numbered view of memory, as checked when it was opened.

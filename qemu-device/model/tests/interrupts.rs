@@ -2,10 +2,11 @@
 
 //! The error log, interrupt causes and interrupt masks.
 
-use ringbar_model::test_driver::{nop, TestDriver};
+use ringbar_model::test_driver::{fill, nop, Ring, TestDriver};
 use ringbar_model::Config;
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{Register, NO_QUEUE};
+use ringbar_spec::regs::{Register, COMPLETION_TAIL, INTERRUPT_AT, NO_QUEUE};
+use ringbar_spec::wake::Waiter;
 
 const CONFIG: Config = Config {
     queues: 4,
@@ -15,6 +16,13 @@ const CONFIG: Config = Config {
 
 fn driver() -> TestDriver {
     TestDriver::new(CONFIG)
+}
+
+/// A queue that wants an interrupt for its first completion.
+fn start_armed(driver: &mut TestDriver, queue: u16, vector: u16) -> Ring {
+    let ring = driver.start_ring(queue, 1, 4, vector);
+    ring.arm(driver, Waiter::Process, 0);
+    ring
 }
 
 #[test]
@@ -111,8 +119,7 @@ fn masked_errors_raise_nothing_until_they_are_unmasked() {
 fn unmasking_a_cause_that_was_cleared_raises_nothing() {
     let mut driver = driver();
     driver.set(Register::IRQ_MASK, 3);
-    let mut ring = driver.start_ring(0, 1, 4, 2);
-    ring.carry_out(&mut driver, &nop(0));
+    start_armed(&mut driver, 0, 2).carry_out(&mut driver, &nop(0));
     driver.read(0x800, 4);
     driver.set(Register::IRQ_CAUSE, 3);
 
@@ -125,13 +132,9 @@ fn unmasking_a_cause_that_was_cleared_raises_nothing() {
 fn masked_completions_raise_their_vectors_when_they_are_unmasked() {
     let mut driver = driver();
     driver.set(Register::IRQ_MASK, 1);
-    driver.start_ring(0, 1, 4, 1);
-    driver
-        .start_ring(1, 1, 4, 2)
-        .carry_out(&mut driver, &nop(0));
-    driver
-        .start_ring(2, 1, 4, 3)
-        .carry_out(&mut driver, &nop(0));
+    start_armed(&mut driver, 0, 1);
+    start_armed(&mut driver, 1, 2).carry_out(&mut driver, &nop(0));
+    start_armed(&mut driver, 2, 3).carry_out(&mut driver, &nop(0));
     let masked = driver.take_interrupts();
 
     driver.set(Register::IRQ_MASK, 0);
@@ -144,9 +147,7 @@ fn masked_completions_raise_their_vectors_when_they_are_unmasked() {
 fn unmasking_raises_owed_vectors_once() {
     let mut driver = driver();
     driver.set(Register::IRQ_MASK, 1);
-    driver
-        .start_ring(1, 1, 4, 2)
-        .carry_out(&mut driver, &nop(0));
+    start_armed(&mut driver, 1, 2).carry_out(&mut driver, &nop(0));
     driver.set(Register::IRQ_MASK, 0);
     driver.take_interrupts();
 
@@ -154,4 +155,141 @@ fn unmasking_raises_owed_vectors_once() {
     driver.set(Register::IRQ_MASK, 0);
 
     assert_eq!(driver.take_interrupts(), []);
+}
+
+/// Descriptors for a queue that wants nothing yet.
+fn push_nops(driver: &mut TestDriver, count: u32) -> Ring {
+    let mut ring = driver.start_ring(0, 1, 8, 2);
+    (0..count).for_each(|tag| ring.push(driver, &nop(tag)));
+    ring
+}
+
+#[test]
+fn completion_that_nobody_waits_for_sets_the_cause_and_raises_nothing() {
+    let mut driver = driver();
+    let ring = push_nops(&mut driver, 1);
+
+    ring.kick(&mut driver);
+    driver.run();
+
+    assert_eq!(driver.take_interrupts(), []);
+    assert_eq!(driver.get(Register::IRQ_CAUSE), 1);
+}
+
+#[test]
+fn completion_that_process_or_driver_waits_for_raises_the_vector() {
+    for waiter in [Waiter::Process, Waiter::Driver] {
+        for index in [0, 2, 4] {
+            let mut driver = driver();
+            let ring = push_nops(&mut driver, 5);
+
+            ring.arm(&driver, waiter, index);
+            ring.kick(&mut driver);
+            driver.run();
+
+            assert_eq!(driver.take_interrupts(), [2], "{waiter:?} for {index}");
+        }
+    }
+}
+
+#[test]
+fn completion_that_is_still_to_come_raises_nothing() {
+    let mut driver = driver();
+    let ring = push_nops(&mut driver, 5);
+
+    ring.arm(&driver, Waiter::Process, 5);
+    ring.kick(&mut driver);
+    driver.run();
+
+    assert_eq!(driver.take_interrupts(), []);
+}
+
+#[test]
+fn completion_raises_its_vector_once() {
+    let mut driver = driver();
+    let mut ring = push_nops(&mut driver, 5);
+    ring.arm(&driver, Waiter::Process, 4);
+    ring.kick(&mut driver);
+    driver.run();
+    driver.take_interrupts();
+
+    ring.push(&driver, &nop(0));
+    ring.kick(&mut driver);
+    driver.run();
+
+    assert_eq!(driver.take_interrupts(), []);
+}
+
+#[test]
+fn process_that_arms_after_the_completion_was_posted_sees_it() {
+    let mut driver = driver();
+    let ring = push_nops(&mut driver, 1);
+    ring.kick(&mut driver);
+    let (arm_at, armed) = (INTERRUPT_AT::INFO.offset, COMPLETION_TAIL::INFO.offset);
+    // Just before the device looks whether somebody waits.
+    driver.host.interleave(move |host| {
+        if host.word(armed) == 1 {
+            host.set_word(arm_at, 0);
+        }
+    });
+
+    driver.run();
+
+    assert_eq!(driver.take_interrupts(), [2]);
+}
+
+#[test]
+fn masked_completion_that_nobody_waits_for_is_not_owed() {
+    let mut driver = driver();
+    driver.set(Register::IRQ_MASK, 1);
+    let ring = push_nops(&mut driver, 1);
+    ring.kick(&mut driver);
+    driver.run();
+
+    driver.set(Register::IRQ_MASK, 0);
+
+    assert_eq!(driver.take_interrupts(), []);
+}
+
+/// Lets queue 0, which has vector 2 and is not armed, fail.
+fn fail(driver: &mut TestDriver) {
+    let ring = push_nops(driver, 1);
+    driver.host.unmap(ring.setup.submission_ring);
+    ring.kick(driver);
+    driver.run();
+}
+
+#[test]
+fn error_that_stops_a_queue_raises_its_vector_and_that_of_errors() {
+    let mut driver = driver();
+
+    fail(&mut driver);
+
+    assert_eq!(driver.take_interrupts(), [0, 2]);
+    assert_eq!(driver.get(Register::IRQ_CAUSE), 3);
+}
+
+#[test]
+fn masked_vector_of_a_queue_that_an_error_stopped_is_owed() {
+    let mut driver = driver();
+    driver.set(Register::IRQ_MASK, 1);
+
+    fail(&mut driver);
+    let masked = driver.take_interrupts();
+    driver.set(Register::IRQ_MASK, 0);
+
+    assert_eq!(masked, [0]);
+    assert_eq!(driver.take_interrupts(), [2]);
+}
+
+#[test]
+fn descriptor_that_is_refused_raises_the_vector_of_its_queue_on_demand_alone() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, 1, 8, 2);
+    ring.push(&driver, &fill(0, 0, (9, 0), 8));
+
+    ring.kick(&mut driver);
+    driver.run();
+
+    assert_eq!(driver.take_interrupts(), [0]);
 }

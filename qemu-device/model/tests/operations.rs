@@ -3,10 +3,11 @@
 //! What each operation writes, whatever the size, the alignment and the segments.
 
 use proptest::prelude::*;
-use ringbar_model::test_driver::{copy, fill, nop, pattern, Ring, TestDriver};
+use ringbar_model::test_driver::{copy, crc32c, fill, nop, pattern, verify, Ring, TestDriver};
 use ringbar_model::{Config, Place};
 use ringbar_spec::pattern as spec_pattern;
-use ringbar_spec::ring::{Descriptor, Status, MAX_LENGTH};
+use ringbar_spec::regs::Register;
+use ringbar_spec::ring::{Completion, Descriptor, Status, MAX_LENGTH};
 use ringbar_spec::setup::{Segment, RIGHT_READ, RIGHT_WRITE};
 
 const BOTH: u32 = RIGHT_READ | RIGHT_WRITE;
@@ -100,9 +101,28 @@ impl Setup {
     }
 
     fn carry_out(&mut self, descriptor: &Descriptor) -> Status {
+        let completion = self.complete(descriptor);
+        assert_eq!(completion.result, 0);
+        Status(completion.status)
+    }
+
+    /// Status and result.
+    fn ask(&mut self, descriptor: &Descriptor) -> (Status, u64) {
+        let completion = self.complete(descriptor);
+        (Status(completion.status), completion.result)
+    }
+
+    fn complete(&mut self, descriptor: &Descriptor) -> Completion {
         let completion = self.ring.carry_out(&mut self.driver, descriptor);
         assert_eq!(completion.tag, descriptor.tag);
-        Status(completion.status)
+        completion
+    }
+
+    /// Changes one byte of a window.
+    fn spoil(&mut self, window: u16, offset: u64) {
+        let mut memory = self.get(window);
+        memory[offset as usize] ^= 0x80;
+        self.put(window, &memory);
     }
 }
 
@@ -212,6 +232,172 @@ fn copy_has_any_length_and_goes_between_all_kinds_of_memory() {
             assert!(setup.get(from) == content, "source window {from}");
         }
     }
+}
+
+#[test]
+fn verify_finds_what_pattern_wrote() {
+    for length in LENGTHS {
+        for (window, offset) in [(DEVICE, 3), (PIECES, 4099)] {
+            let mut setup = Setup::new();
+            setup.carry_out(&pattern(1, 0xfeed, (window, offset), length));
+
+            let answer = setup.ask(&verify(2, 0xfeed, (window, offset), length));
+
+            assert_eq!(
+                answer,
+                (Status::OK, length.into()),
+                "{length} bytes at {offset} of window {window}"
+            );
+        }
+    }
+}
+
+#[test]
+fn verify_names_the_first_byte_that_differs() {
+    const LENGTH: u32 = 200_001;
+    for offset in [0, 3] {
+        for wrong in [0, 1, 7, 8, 4095, 65_535, 65_536, 131_071, 200_000] {
+            let mut setup = Setup::new();
+            setup.carry_out(&pattern(1, 5, (PIECES, offset), LENGTH));
+            setup.spoil(PIECES, offset + u64::from(LENGTH) - 1);
+            if wrong != u64::from(LENGTH) - 1 {
+                setup.spoil(PIECES, offset + wrong);
+            }
+
+            let answer = setup.ask(&verify(2, 5, (PIECES, offset), LENGTH));
+
+            assert_eq!(answer, (Status::MISMATCH, wrong));
+        }
+    }
+}
+
+#[test]
+fn verify_does_not_look_at_the_bytes_around() {
+    for (offset, length) in [(100, 5), (101, 16), (107, 8)] {
+        let mut setup = Setup::new();
+        setup.carry_out(&pattern(1, 5, (PLAIN, offset), length));
+        setup.spoil(PLAIN, offset - 1);
+        setup.spoil(PLAIN, offset + u64::from(length));
+
+        let answer = setup.ask(&verify(2, 5, (PLAIN, offset), length));
+
+        assert_eq!(answer, (Status::OK, length.into()));
+    }
+}
+
+#[test]
+fn verify_with_another_seed_is_a_mismatch() {
+    let mut setup = Setup::new();
+    setup.carry_out(&pattern(1, 5, (PLAIN, 0), 4096));
+
+    let (status, _) = setup.ask(&verify(2, 6, (PLAIN, 0), 4096));
+
+    assert_eq!(status, Status::MISMATCH);
+}
+
+#[test]
+fn mismatch_is_not_an_error() {
+    let mut setup = Setup::new();
+
+    setup.ask(&verify(2, 6, (PLAIN, 0), 4096));
+
+    assert_eq!(setup.driver.get(Register::ERROR_COUNT), 0);
+}
+
+#[test]
+fn verify_and_crc32c_write_nothing() {
+    for descriptor in [
+        verify(1, 5, (PIECES, 1), 150_000),
+        crc32c(1, 0, (PIECES, 1), 150_000),
+    ] {
+        let mut setup = Setup::new();
+        let ring = Place::Guest(setup.ring.setup.completion_ring);
+        setup.driver.host.start_recording();
+
+        setup.ask(&descriptor);
+
+        let touches = setup.driver.host.take_record();
+        let writes: Vec<_> = touches.iter().filter(|touch| touch.write).collect();
+        assert!(writes.iter().all(|touch| touch.place == ring), "{writes:?}");
+    }
+}
+
+/// The check value of the catalogue, and those of RFC 3720, B.4.
+#[test]
+fn crc32c_has_the_known_values() {
+    let mut command = [0; 48];
+    for (place, byte) in [
+        (0, 0x01),
+        (1, 0xc0),
+        (16, 0x14),
+        (22, 0x04),
+        (27, 0x14),
+        (31, 0x18),
+        (32, 0x28),
+        (40, 0x02),
+    ] {
+        command[place] = byte;
+    }
+    let ascending: Vec<u8> = (0..32).collect();
+    let descending: Vec<u8> = (0..32).rev().collect();
+    let known: [(&[u8], u64); 6] = [
+        (b"123456789", 0xe306_9283),
+        (&[0; 32], 0x8a91_36aa),
+        (&[0xff; 32], 0x62a8_ab43),
+        (&ascending, 0x46dd_794e),
+        (&descending, 0x113f_db5c),
+        (&command, 0xd996_3a56),
+    ];
+
+    for (bytes, checksum) in known {
+        let mut setup = Setup::new();
+        setup.put(PIECES, &guarded(3, bytes));
+
+        let answer = setup.ask(&crc32c(1, 0, (PIECES, 3), bytes.len() as u32));
+
+        assert_eq!(answer, (Status::OK, checksum));
+    }
+}
+
+#[test]
+fn crc32c_has_any_length_and_alignment() {
+    let content = content();
+    for length in LENGTHS {
+        for (window, offset) in [(DEVICE, 9), (PIECES, 1)] {
+            let mut setup = Setup::new();
+            setup.put(window, &content);
+
+            let answer = setup.ask(&crc32c(1, 0, (window, offset), length));
+
+            let bytes = &content[offset as usize..][..length as usize];
+            assert_eq!(
+                answer,
+                (Status::OK, bitwise_crc32c(bytes).into()),
+                "{length} bytes at {offset} of window {window}"
+            );
+        }
+    }
+}
+
+#[test]
+fn crc32c_goes_on_from_its_operand() {
+    let mut setup = Setup::new();
+    setup.put(PLAIN, &content());
+    let (_, whole) = setup.ask(&crc32c(1, 0, (PLAIN, 10), 150_003));
+
+    let (_, first) = setup.ask(&crc32c(1, 0, (PLAIN, 10), 70_001));
+    let rest = setup.ask(&crc32c(1, first as u32, (PLAIN, 70_011), 80_002));
+
+    assert_eq!(rest, (Status::OK, whole));
+}
+
+/// CRC-32C as its definition has it, a bit at a time.
+fn bitwise_crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |checksum, byte| {
+        (0..8).fold(checksum ^ u32::from(*byte), |checksum, _| {
+            (checksum >> 1) ^ ((checksum & 1) * 0x82f6_3b78)
+        })
+    })
 }
 
 #[test]

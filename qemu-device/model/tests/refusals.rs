@@ -2,7 +2,7 @@
 
 //! Descriptors that are refused write nothing; those that are broken off say so.
 
-use ringbar_model::test_driver::{copy, fill, nop, pattern, Ring, TestDriver};
+use ringbar_model::test_driver::{copy, crc32c, fill, nop, pattern, verify, Ring, TestDriver};
 use ringbar_model::{Config, Place};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
@@ -90,7 +90,7 @@ fn right() -> Descriptor {
 
 #[test]
 fn unknown_opcode_is_refused() {
-    let opcode = Opcode::PATTERN.0 + 1;
+    let opcode = Opcode::CRC32C.0 + 1;
     refused(&Descriptor { opcode, ..right() }, Status::BAD_OPCODE);
 }
 
@@ -217,6 +217,76 @@ fn source_of_a_fill_or_pattern_is_refused() {
     };
     refused(&window, Status::RESERVED_FIELD);
     refused(&offset, Status::RESERVED_FIELD);
+}
+
+/// The operations that only read, from a window.
+fn readers(from: (u16, u64), length: u32) -> [Descriptor; 2] {
+    [verify(1, 0, from, length), crc32c(1, 0, from, length)]
+}
+
+#[test]
+fn destination_of_an_operation_that_only_reads_is_refused() {
+    for right in readers((SOURCE, 0), 8) {
+        let destination_window = DESTINATION;
+        let window = Descriptor {
+            destination_window,
+            ..right
+        };
+        let offset = Descriptor {
+            destination_offset: 8,
+            ..right
+        };
+        refused(&window, Status::RESERVED_FIELD);
+        refused(&offset, Status::RESERVED_FIELD);
+    }
+}
+
+#[test]
+fn source_of_an_operation_that_only_reads_is_checked() {
+    for (from, length, status) in [
+        ((SOURCE, 0), 0, Status::BAD_LENGTH),
+        ((DEVICE, 0), MAX_LENGTH + 1, Status::BAD_LENGTH),
+        ((0, 0), 8, Status::BAD_WINDOW),
+        ((9, 0), 8, Status::BAD_WINDOW),
+        ((FOREIGN, 0), 8, Status::BAD_WINDOW),
+        ((SOURCE, 2 * SEGMENT - 7), 8, Status::OUT_OF_BOUNDS),
+        ((DESTINATION, 0), 8, Status::NOT_READABLE),
+    ] {
+        for descriptor in readers(from, length) {
+            refused(&descriptor, status);
+        }
+    }
+}
+
+#[test]
+fn checksum_over_32_bits_is_refused() {
+    let right = crc32c(1, u32::MAX, (SOURCE, 0), 8);
+    let operand = 1 << 32;
+    refused(&Descriptor { operand, ..right }, Status::RESERVED_FIELD);
+}
+
+#[test]
+fn refused_descriptor_has_no_result() {
+    for descriptor in readers((DESTINATION, 0), 8) {
+        let mut setup = Setup::new();
+
+        let completion = setup.ring.carry_out(&mut setup.driver, &descriptor);
+
+        assert_eq!(completion.result, 0);
+    }
+}
+
+#[test]
+fn source_of_an_operation_that_only_reads_must_be_reachable_to_its_end() {
+    for descriptor in readers((SOURCE, 0), 2 * SEGMENT as u32) {
+        let mut setup = Setup::new();
+        setup.driver.host.unmap(setup.source[1].address);
+
+        let completion = setup.ring.carry_out(&mut setup.driver, &descriptor);
+
+        assert_eq!(Status(completion.status), Status::DMA_FAULT);
+        assert_eq!(completion.result, 0);
+    }
 }
 
 #[test]

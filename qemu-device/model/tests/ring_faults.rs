@@ -6,6 +6,7 @@ use ringbar_model::test_driver::{nop, TestDriver};
 use ringbar_model::{Config, Place};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
+use ringbar_spec::wake::Waiter;
 
 const DOMAIN: u32 = 1;
 const SUBMISSION_TAIL: usize = 0x80000;
@@ -171,6 +172,45 @@ fn completion_ring_that_cannot_be_written_stops_the_queue() {
     );
     assert_eq!(ring.completion_tail(&driver), 1);
     assert_eq!(driver.get(Register::STATUS), STOPPED_BY_ERROR);
+}
+
+#[test]
+fn completions_before_the_one_that_cannot_be_written_are_announced() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    ring.arm(&driver, Waiter::Process, 1);
+    (0..4).for_each(|tag| ring.push(&driver, &nop(tag)));
+    let address = ring.setup.completion_ring;
+    driver.host.map(address, vec![0; 2 * 16], true);
+
+    ring.kick(&mut driver);
+    driver.run();
+
+    assert_eq!(ring.take_tags(&driver), [0, 1]);
+    assert_eq!(
+        driver.last_error(),
+        (ErrorCode::COMPLETION_FAULT, 0, address + 32)
+    );
+}
+
+#[test]
+fn completions_of_a_step_go_round_the_end_of_the_ring() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    // The ring is 64 bytes, with memory that can be written behind it.
+    let address = ring.setup.completion_ring;
+    driver.host.map(address, vec![0; 128], true);
+    (0..3).for_each(|tag| ring.push(&driver, &nop(tag)));
+    ring.kick(&mut driver);
+    driver.run();
+    ring.take_all(&driver);
+
+    (3..7).for_each(|tag| ring.push(&driver, &nop(tag)));
+    ring.kick(&mut driver);
+    driver.run();
+
+    assert_eq!(ring.take_tags(&driver), [3, 4, 5, 6]);
+    assert_eq!(driver.host.peek(Place::Guest(address + 64), 64), [0; 64]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use ringbar_model::{Config, Place};
 use ringbar_spec::regs::{Register, IRQ_CAUSE};
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_spec::setup::{QueueSetup, RIGHT_READ, RIGHT_WRITE};
+use ringbar_spec::wake::Waiter;
 
 const BOTH: u32 = RIGHT_READ | RIGHT_WRITE;
 const DOMAIN: u32 = 1;
@@ -97,6 +98,7 @@ fn completion_carries_tag_and_status_and_nothing_else() {
 fn completion_raises_the_vector_of_the_queue() {
     let mut driver = driver();
     let mut ring = driver.start_ring(0, DOMAIN, 4, 3);
+    ring.arm(&driver, Waiter::Process, 0);
 
     ring.carry_out(&mut driver, &nop(0));
 
@@ -112,6 +114,7 @@ fn completion_raises_its_vector_while_the_cause_is_set() {
     ring.carry_out(&mut driver, &nop(0));
     driver.take_interrupts();
 
+    ring.arm(&driver, Waiter::Process, 1);
     ring.carry_out(&mut driver, &nop(1));
 
     assert_eq!(driver.take_interrupts(), [3]);
@@ -248,6 +251,8 @@ fn step_raises_the_vector_once_for_all_its_completions() {
     let mut driver = driver();
     let mut ring = driver.start_ring(0, DOMAIN, 64, 1);
     (0..64).for_each(|tag| ring.push(&driver, &nop(tag)));
+    ring.arm(&driver, Waiter::Process, 5);
+    ring.arm(&driver, Waiter::Driver, 63);
     ring.kick(&mut driver);
 
     let effects = driver.device.step(&driver.host);

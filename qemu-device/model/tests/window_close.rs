@@ -5,7 +5,7 @@
 mod common;
 
 use common::{device_memory, driver, segments, BOTH, MEMORY};
-use ringbar_model::test_driver::{copy, fill, pattern};
+use ringbar_model::test_driver::{copy, crc32c, fill, pattern, verify};
 use ringbar_model::Place;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
@@ -132,6 +132,29 @@ fn closing_the_source_window_aborts_too() {
     driver.run();
 
     assert_eq!(ring.take(&driver).unwrap().status, Status::ABORTED.0);
+}
+
+#[test]
+fn closing_a_window_that_is_only_read_aborts_too() {
+    for descriptor in [
+        verify(3, 5, (1, 0), MEMORY as u32),
+        crc32c(3, 0, (1, 0), MEMORY as u32),
+    ] {
+        let mut driver = driver();
+        driver.open_device_memory(1, 7, BOTH, 0, MEMORY);
+        let mut ring = driver.start_ring(0, 7, 4, 0);
+        ring.carry_out(&mut driver, &pattern(0, 5, (1, 0), MEMORY as u32));
+        ring.push(&driver, &descriptor);
+        ring.kick(&mut driver);
+        driver.step();
+
+        driver.admin(Register::WINDOW_CLOSE, 1);
+        driver.run();
+
+        let completion = ring.take(&driver).unwrap();
+        assert_eq!(completion.status, Status::ABORTED.0);
+        assert_eq!(completion.result, 0);
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use ringbar_endpoint::dma::Rights;
 use ringbar_endpoint::Connection;
@@ -17,9 +18,10 @@ use crate::regions::Region;
 use crate::state::State;
 use crate::worker::Worker;
 
-/// Serves the device to a client until it is gone.
-pub fn serve(client: UnixStream, state: State) -> Result<(), Error> {
-    Ok(Connection::new(client).serve(&mut Backend::new(state)?)?)
+/// Serves the device to a client until it is gone. After its last work the device polls for
+/// `poll_time` before it sleeps.
+pub fn serve(client: UnixStream, state: State, poll_time: Duration) -> Result<(), Error> {
+    Ok(Connection::new(client).serve(&mut Backend::new(state, poll_time)?)?)
 }
 
 struct Backend {
@@ -29,7 +31,7 @@ struct Backend {
 }
 
 impl Backend {
-    fn new(state: State) -> Result<Self, Error> {
+    fn new(state: State, poll_time: Duration) -> Result<Self, Error> {
         let regions = state
             .regions()
             .iter()
@@ -38,7 +40,7 @@ impl Backend {
             .map_err(ringbar_endpoint::Error::Share)?;
         let interrupts = state.interrupt_types();
         Ok(Self {
-            worker: Worker::start(state)?,
+            worker: Worker::start(state, poll_time)?,
             regions,
             interrupts,
         })

@@ -3,11 +3,16 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DEVICE_MEMORY_SIZE, MAX_QUEUES};
 use vfio_bindings::bindings::vfio::{VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX};
 
+/// Queues of a device.
+const QUEUES: u16 = 8;
+/// Polling time in microseconds: a kick costs about as much.
+const POLL_TIME: u32 = 50;
 /// Most vectors that MSI knows.
 const MSI_VECTORS: u16 = 32;
 
@@ -24,9 +29,13 @@ pub struct Options {
     pub interrupts: InterruptKind,
 
     /// Number of queues, 1 to 64
-    #[arg(long, value_name = "N", default_value_t = 1,
+    #[arg(long, value_name = "N", default_value_t = QUEUES,
           value_parser = clap::value_parser!(u16).range(1..=MAX_QUEUES as i64))]
     pub queues: u16,
+
+    /// How long the queues are polled after the last work before they sleep; 0 for not at all
+    #[arg(long, value_name = "MICROSECONDS", default_value_t = POLL_TIME)]
+    pub poll_time: u32,
 
     /// Device memory: a power of two, K, M and G may follow the number
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_memory_size)]
@@ -51,12 +60,18 @@ impl Options {
         Self {
             socket: socket.into(),
             interrupts: InterruptKind::Msix,
-            queues: 1,
+            queues: QUEUES,
+            poll_time: POLL_TIME,
             device_memory: DEVICE_MEMORY_SIZE,
             once: false,
             log: String::new(),
             trace: false,
         }
+    }
+
+    /// How long the queues are polled after the last work.
+    pub fn poll_time(&self) -> Duration {
+        Duration::from_micros(self.poll_time.into())
     }
 
     /// Interrupt vectors that the device offers: one for errors and one a queue, as far as they go.

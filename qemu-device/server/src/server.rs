@@ -48,7 +48,7 @@ impl Server {
             options,
         } = self;
         loop {
-            let result = backend::serve(socket.accept()?, state);
+            let result = backend::serve(socket.accept()?, state, options.poll_time());
             match result {
                 result if options.once => return result,
                 Ok(()) => log::info!("client gone"),

@@ -35,6 +35,7 @@ pub struct State {
     guest_errors: GuestErrors,
     started: Instant,
     work: bool,
+    awake: bool,
 }
 
 impl State {
@@ -55,6 +56,7 @@ impl State {
             guest_errors: GuestErrors::default(),
             started: Instant::now(),
             work: false,
+            awake: false,
         })
     }
 
@@ -80,6 +82,12 @@ impl State {
     /// Whether [`step`](Self::step) has something to do.
     pub fn has_work(&self) -> bool {
         self.work
+    }
+
+    /// Whether queues are awake, so that [`poll`](Self::poll) and [`sleep`](Self::sleep) have
+    /// something to do.
+    pub fn is_awake(&self) -> bool {
+        self.awake
     }
 
     /// Carries out a trapped read.
@@ -172,7 +180,18 @@ impl State {
     /// Does a bounded piece of the device's work.
     pub fn step(&mut self) {
         let effects = self.device.step(&self.memory);
-        self.work = false;
+        self.apply(effects, Cause::Work);
+    }
+
+    /// Looks for work in the queues that are awake.
+    pub fn poll(&mut self) {
+        let effects = self.device.poll(&self.memory);
+        self.apply(effects, Cause::Work);
+    }
+
+    /// Lets the queues sleep that have no work.
+    pub fn sleep(&mut self) {
+        let effects = self.device.sleep(&self.memory);
         self.apply(effects, Cause::Work);
     }
 
@@ -192,9 +211,12 @@ impl State {
         for vector in effects.interrupts.iter() {
             self.interrupts.raise(usize::from(vector));
         }
-        self.work |= effects.work;
-        let now = self.now();
-        self.guest_errors.look(&mut self.device, now, cause);
+        self.work = effects.work;
+        self.awake = effects.awake;
+        if effects.error {
+            let now = self.now();
+            self.guest_errors.look(&mut self.device, now, cause);
+        }
     }
 
     /// The doorbell and status pages, for clients that do not map them.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use ringbar_model::Device;
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{Register, ERROR_COUNT, ERROR_LAST, ERROR_VALUE, NO_QUEUE};
+use ringbar_spec::regs::{Register, ERROR_LAST, ERROR_VALUE, NO_QUEUE};
 use vfio_bindings::bindings::vfio::{VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX};
 
 /// Log target of traced accesses: `--trace` switches it on.
@@ -86,19 +86,12 @@ impl fmt::Display for Trapped<'_> {
 /// Says once for each kind of error that the guest made it.
 #[derive(Debug, Default)]
 pub struct GuestErrors {
-    count: u32,
     told: HashSet<u16>,
 }
 
 impl GuestErrors {
-    /// Looks at the device's error log after `cause`, and logs an error of a kind not seen before.
+    /// Says what the newest error of the device is, which `cause` led to.
     pub fn look(&mut self, device: &mut Device, now: u64, cause: impl fmt::Display) {
-        let count = read(device, &ERROR_COUNT::INFO, now) as u32;
-        let news = count > self.count;
-        self.count = count;
-        if !news {
-            return;
-        }
         let last = ERROR_LAST::from_raw(read(device, &ERROR_LAST::INFO, now) as u32);
         let code = ErrorCode(last.code() as u16);
         let value = read(device, &ERROR_VALUE::INFO, now);

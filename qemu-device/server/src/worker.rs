@@ -2,8 +2,10 @@
 
 //! The thread that does the device's work, and the lock that it shares with the transport.
 
+use std::hint;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
@@ -21,6 +23,7 @@ pub struct Worker {
 struct Shared {
     inner: Mutex<Inner>,
     wake: Condvar,
+    poll_time: Duration,
 }
 
 struct Inner {
@@ -29,11 +32,12 @@ struct Inner {
 }
 
 impl Worker {
-    /// Starts the thread. It sleeps while there is no work.
-    pub fn start(state: State) -> Result<Self, Error> {
+    /// Starts the thread. It sleeps while there is no work, but for `poll_time` after the last.
+    pub fn start(state: State, poll_time: Duration) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
             inner: Mutex::new(Inner { state, stop: false }),
             wake: Condvar::new(),
+            poll_time,
         });
         let thread = thread::Builder::new()
             .name("device".into())
@@ -55,7 +59,7 @@ impl Worker {
     pub fn with<R>(&self, request: impl FnOnce(&mut State) -> R) -> R {
         let mut inner = self.shared.inner.lock();
         let answer = request(&mut inner.state);
-        if inner.state.has_work() {
+        if inner.state.has_work() || inner.state.is_awake() {
             self.shared.wake.notify_one();
         }
         answer
@@ -76,15 +80,28 @@ impl Drop for Worker {
 impl Shared {
     fn work(&self) {
         let mut inner = self.inner.lock();
+        let mut idle_since = None;
         while !inner.stop {
-            if inner.state.has_work() {
-                inner.state.step();
-                // Hands the lock to a request that waits for it: without that, this thread would
-                // mostly take it again before the other one has woken up.
-                MutexGuard::bump(&mut inner);
+            let state = &mut inner.state;
+            if state.has_work() {
+                state.step();
+                state.poll();
+                idle_since = None;
+            } else if state.is_awake() {
+                let since = *idle_since.get_or_insert_with(Instant::now);
+                if since.elapsed() < self.poll_time {
+                    hint::spin_loop();
+                    state.poll();
+                } else {
+                    state.sleep();
+                }
             } else {
                 self.wake.wait(&mut inner);
+                idle_since = None;
             }
+            // Hands the lock to a request that waits for it: without that, this thread would
+            // mostly take it again before the other one has woken up.
+            MutexGuard::bump(&mut inner);
         }
     }
 }

@@ -252,6 +252,58 @@ fn unmapped_memory_is_not_reached_any_more() {
 }
 
 #[test]
+fn memory_that_was_reached_before_is_not_reached_after_unmap() {
+    for all in [false, true] {
+        let (mut memory, file) = memory_with_pages(&[1, 2]);
+        memory.write(Place::Guest(PAGE), b"soon").unwrap();
+        if all {
+            memory.dma.unmap_all();
+        } else {
+            memory.dma.unmap(PAGE, PAGE).unwrap();
+        }
+
+        let result = memory.write(Place::Guest(PAGE), b"late");
+
+        assert_eq!(result, Err(Unreachable));
+        assert_eq!(content(&file, 0, 4), b"soon");
+    }
+}
+
+#[test]
+fn address_that_is_mapped_elsewhere_reaches_the_new_place() {
+    let (mut memory, file) = memory_with_pages(&[1, 2]);
+    memory.write(Place::Guest(PAGE), b"old").unwrap();
+    memory.dma.unmap(PAGE, PAGE).unwrap();
+    let part = Some(file.try_clone().unwrap());
+    memory
+        .dma
+        .map(PAGE, PAGE, Rights::READ_WRITE, part, PAGE)
+        .unwrap();
+
+    memory.write(Place::Guest(PAGE), b"new").unwrap();
+
+    assert_eq!(content(&file, 0, 3), b"old");
+    assert_eq!(content(&file, PAGE, 3), b"new");
+}
+
+#[test]
+fn many_pages_are_reached_in_turn() {
+    let pages: Vec<u64> = (1..200).collect();
+    let (memory, file) = memory_with_pages(&pages);
+
+    for _ in 0..2 {
+        for page in &pages {
+            let number = page.to_le_bytes();
+            memory.write(Place::Guest(page * PAGE), &number).unwrap();
+        }
+    }
+
+    for (place, page) in (0..).zip(&pages) {
+        assert_eq!(content(&file, place * PAGE, 8), page.to_le_bytes());
+    }
+}
+
+#[test]
 fn file_is_mapped_once_however_many_ranges_show_it() {
     let (_memory, file) = memory_with_pages(&[1, 2, 5, 9]);
     let inode = file.metadata().unwrap().ino().to_string();

@@ -55,7 +55,10 @@ impl Register {
             | Self::QUEUE_LIMITS
             | Self::WINDOW_LIMITS
             | Self::LENGTH_LIMIT
-            | Self::ADMIN_STATUS => Access::ReadOnly,
+            | Self::ADMIN_STATUS
+            | Self::ERROR_LOG_ENTRY
+            | Self::ERROR_LOG_VALUE
+            | Self::QUEUE_ERRORS => Access::ReadOnly,
             Self::SCRATCH | Self::IRQ_MASK => Access::ReadWrite,
             Self::IRQ_CAUSE => Access::WriteOneToClear,
             Self::RESET
@@ -65,8 +68,15 @@ impl Register {
             | Self::QUEUE_STOP
             | Self::WINDOW_CLOSE => Access::WriteOnly,
             Self::KICK => Access::Command,
-            Self::SUBMISSION_TAIL | Self::COMPLETION_HEAD => Access::DriverShared,
-            Self::COMPLETION_TAIL => Access::DeviceShared,
+            Self::SUBMISSION_TAIL
+            | Self::COMPLETION_HEAD
+            | Self::INTERRUPT_AT
+            | Self::DRIVER_INTERRUPT_AT => Access::DriverShared,
+            Self::COMPLETION_TAIL
+            | Self::SLEEPING
+            | Self::QUEUE_STATE
+            | Self::GENERATION
+            | Self::HEARTBEAT => Access::DeviceShared,
         }
     }
 
@@ -77,12 +87,13 @@ impl Register {
         match self {
             Self::IDENT => Some(ids::IDENT as u64),
             Self::VERSION => Some((ids::VERSION_MAJOR as u64) << 16 | ids::VERSION_MINOR as u64),
-            // Bits 0 to 3: the four opcodes of `ring::Opcode::ALL`, which a test compares.
-            Self::FEATURES => Some(0xf),
+            // Bits 0 to 5: the six opcodes of `ring::Opcode::ALL`, which a test compares.
+            Self::FEATURES => Some(0x3f),
             Self::STATUS => Some(1),
             Self::ERROR_LAST => Some(0xffff_0000),
             Self::KICK => Some(KICK_ANSWER as u64),
             Self::RESET_GENERATION
+            | Self::GENERATION
             | Self::QUEUE_LIMITS
             | Self::WINDOW_LIMITS
             | Self::LENGTH_LIMIT => None,
@@ -101,7 +112,15 @@ impl Register {
             | Self::WINDOW_CLOSE
             | Self::SUBMISSION_TAIL
             | Self::COMPLETION_HEAD
-            | Self::COMPLETION_TAIL => Some(0),
+            | Self::INTERRUPT_AT
+            | Self::DRIVER_INTERRUPT_AT
+            | Self::COMPLETION_TAIL
+            | Self::SLEEPING
+            | Self::QUEUE_STATE
+            | Self::HEARTBEAT
+            | Self::ERROR_LOG_ENTRY
+            | Self::ERROR_LOG_VALUE
+            | Self::QUEUE_ERRORS => Some(0),
         }
     }
 }

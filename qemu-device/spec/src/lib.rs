@@ -3,7 +3,7 @@
 //! The hardware interface of the ringbar device, written once.
 //!
 //! The device model, the server, the tests and the kernel module all build from these files. The
-//! module compiles [`ids`], [`layout`], [`regs`], [`ring`], [`setup`], [`error`] and [`pattern`]
+//! module compiles [`ids`], [`layout`], [`regs`], [`ring`], [`setup`], [`error`] and [`wake`]
 //! by path with the kernel's own `register!`; here `register` is its host twin. The prose that
 //! goes with the tables is the data sheet, `qemu-device/README.md`.
 //!
@@ -25,6 +25,7 @@ mod register;
 pub mod regs;
 pub mod ring;
 pub mod setup;
+pub mod wake;
 
 pub(crate) use register::register;
 pub use register::{Field, RegisterInfo};

@@ -146,11 +146,33 @@ register! {
         31:0 window;
     }
 
+    /// A recent error: the error with number n is in entry n modulo 16.
+    ///
+    /// Read it before and after [`ERROR_LOG_VALUE`]: they belong together if it is the same.
+    pub ERROR_LOG_ENTRY(u64)[16, stride = 16] @ 0x1100 {
+        /// Number of the error, what [`ERROR_COUNT`] was with it; 0 if there is none.
+        63:32 number;
+        /// Queue concerned, all ones if none.
+        31:16 queue;
+        /// An `error::ErrorCode`.
+        15:0 code;
+    }
+
+    /// Value that caused a recent error.
+    pub ERROR_LOG_VALUE(u64)[16, stride = 16] @ 0x1108 {
+        63:0 value;
+    }
+
     // One page a queue from here on.
 
-    /// Writing anything makes the device look at the doorbell. Reads answer `KICK_ANSWER`.
+    /// Writing anything wakes a queue that sleeps. Reads answer `KICK_ANSWER`.
     pub KICK(u32)[64, stride = 4096] @ 0x40000 {
         31:0 any;
+    }
+
+    /// Errors of the queue since it was started. Stays at its largest value.
+    pub QUEUE_ERRORS(u32)[64, stride = 4096] @ 0x40008 {
+        31:0 count;
     }
 
     /// Descriptors ever submitted, modulo 2^32. Written by the driver side. Shared memory.
@@ -163,9 +185,45 @@ register! {
         31:0 index;
     }
 
+    /// The process wants an interrupt when the completion with this number is posted. Written by
+    /// the driver side. Shared memory.
+    pub INTERRUPT_AT(u32)[64, stride = 4096] @ 0x80080 {
+        31:0 index;
+    }
+
+    /// The driver wants an interrupt when the completion with this number is posted. Written by
+    /// the driver side, by the driver alone. Shared memory.
+    pub DRIVER_INTERRUPT_AT(u32)[64, stride = 4096] @ 0x80084 {
+        31:0 index;
+    }
+
     /// Completions ever posted, modulo 2^32. Written by the device side. Shared memory.
     pub COMPLETION_TAIL(u32)[64, stride = 4096] @ 0xc0000 {
         31:0 index;
+    }
+
+    /// Whether the queue sleeps: descriptors are seen only after a kick. Written by the device
+    /// side. Shared memory.
+    pub SLEEPING(u32)[64, stride = 4096] @ 0xc0040 {
+        0:0 sleeps => bool;
+    }
+
+    /// Whether the queue runs, and what stopped it. Written by the device side. Shared memory.
+    pub QUEUE_STATE(u32)[64, stride = 4096] @ 0xc0044 {
+        /// [`QUEUE_STOPPED`], [`QUEUE_RUNNING`], or the `error::ErrorCode` that stopped it.
+        15:0 state;
+    }
+
+    /// What [`RESET_GENERATION`] holds, to be seen without a trap. Written by the device side.
+    /// Shared memory.
+    pub GENERATION(u32)[64, stride = 4096] @ 0xc0048 {
+        31:0 count;
+    }
+
+    /// Steps while the device polls the queue, modulo 2^32. Written by the device side. Shared
+    /// memory.
+    pub HEARTBEAT(u32)[64, stride = 4096] @ 0xc0080 {
+        31:0 count;
     }
 }
 
@@ -173,5 +231,11 @@ register! {
 pub const RESET_KEY: u32 = u32::from_le_bytes(*b"RST!");
 /// What [`KICK`] answers; all ones means that nobody serves the device any more.
 pub const KICK_ANSWER: u32 = u32::from_le_bytes(*b"kick");
+/// What [`QUEUE_STATE`] holds for a queue that was not started, or was stopped.
+pub const QUEUE_STOPPED: u32 = 0;
+/// What [`QUEUE_STATE`] holds for a queue that runs.
+pub const QUEUE_RUNNING: u32 = 1;
+/// Entries of the error log.
+pub const ERROR_LOG_ENTRIES: usize = 16;
 /// Queue number in [`ERROR_LAST`] of an error that concerns no queue.
 pub const NO_QUEUE: u16 = u16::MAX;

@@ -39,7 +39,8 @@ pub struct Descriptor {
     pub source_offset: u64,
     /// Offset of the first byte in the destination window.
     pub destination_offset: u64,
-    /// [`Opcode::FILL`]: eight bytes, repeated. [`Opcode::PATTERN`]: the seed. Else 0.
+    /// [`Opcode::FILL`]: eight bytes, repeated. [`Opcode::PATTERN`] and [`Opcode::VERIFY`]: the
+    /// seed. [`Opcode::CRC32C`]: checksum of what comes before, 0 to begin with. Else 0.
     pub operand: u64,
     /// Must be 0.
     pub reserved: [u64; 3],
@@ -77,12 +78,21 @@ impl Opcode {
     /// Fills the destination with the pattern (`pattern.rs`) that the operand seeds.
     pub const PATTERN: Self = Self(3);
 
+    /// Compares the source with the pattern that the operand seeds. The result is the number of
+    /// bytes that agree before the first that differs.
+    pub const VERIFY: Self = Self(4);
+    /// Computes the CRC-32C (Castagnoli, as in iSCSI, RFC 3720) of the source. The result is the
+    /// checksum.
+    pub const CRC32C: Self = Self(5);
+
     /// All opcodes with a meaning, by name as the data sheet has it.
     pub const ALL: &'static [(Self, &'static str)] = &[
         (Self::NOP, "NOP"),
         (Self::COPY, "COPY"),
         (Self::FILL, "FILL"),
         (Self::PATTERN, "PATTERN"),
+        (Self::VERIFY, "VERIFY"),
+        (Self::CRC32C, "CRC32C"),
     ];
 }
 
@@ -111,6 +121,8 @@ impl Status {
     pub const DMA_FAULT: Self = Self(8);
     /// The operation was broken off. Any part of the destination may have been written.
     pub const ABORTED: Self = Self(9);
+    /// VERIFY found bytes that differ. No refusal: nothing is logged.
+    pub const MISMATCH: Self = Self(10);
 
     /// All statuses with a meaning, by name as the data sheet has it.
     pub const ALL: &'static [(Self, &'static str)] = &[
@@ -124,6 +136,7 @@ impl Status {
         (Self::RESERVED_FIELD, "RESERVED_FIELD"),
         (Self::DMA_FAULT, "DMA_FAULT"),
         (Self::ABORTED, "ABORTED"),
+        (Self::MISMATCH, "MISMATCH"),
     ];
 }
 

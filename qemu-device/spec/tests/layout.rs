@@ -12,8 +12,8 @@ use ringbar_spec::layout::{
     PUBLIC_PAGE, REGISTER_BAR_SIZE, STATUS_PAGES,
 };
 use ringbar_spec::regs::{
-    Register, ERROR_LAST, IRQ_CAUSE, IRQ_MASK, NO_QUEUE, QUEUE_LIMITS, STATUS, VERSION,
-    WINDOW_LIMITS,
+    Register, ERROR_LAST, ERROR_LOG_ENTRIES, IRQ_CAUSE, IRQ_MASK, NO_QUEUE, QUEUE_LIMITS, STATUS,
+    VERSION, WINDOW_LIMITS,
 };
 use ringbar_spec::ring::{
     distance, entries_valid, slot, Completion, Descriptor, Opcode, MAX_ENTRIES, MIN_ENTRIES,
@@ -40,7 +40,7 @@ fn identification_is_pinned() {
     assert_eq!((ids::VENDOR_ID, ids::DEVICE_ID), (0x1af4, 0x10f0));
     assert_eq!((ids::REVISION_ID, ids::CLASS_CODE), (1, 0x088000));
     assert_eq!(ids::IDENT.to_le_bytes(), *b"RBAR");
-    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (1, 0));
+    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (2, 0));
 }
 
 #[test]
@@ -75,10 +75,19 @@ fn offsets_are_pinned() {
             (0x1018, 8),
             (0x1020, 4),
             (0x1024, 4),
+            (0x1100, 8),
+            (0x1108, 8),
             (0x40000, 4),
+            (0x40008, 4),
             (0x80000, 4),
             (0x80040, 4),
+            (0x80080, 4),
+            (0x80084, 4),
             (0xc0000, 4),
+            (0xc0040, 4),
+            (0xc0044, 4),
+            (0xc0048, 4),
+            (0xc0080, 4),
         ]
     );
 }
@@ -121,10 +130,11 @@ fn registers_have_four_or_eight_bytes() {
 #[test]
 fn registers_lie_in_the_page_of_their_access() {
     let page = |register: Register| match register.access() {
+        Access::Command => KICK_PAGES..DOORBELL_PAGES,
+        Access::ReadOnly if register == Register::QUEUE_ERRORS => KICK_PAGES..DOORBELL_PAGES,
         Access::ReadOnly | Access::ReadWrite | Access::WriteOneToClear | Access::WriteOnly => {
             PUBLIC_PAGE..ADMIN_PAGE + PAGE_SIZE
         }
-        Access::Command => KICK_PAGES..DOORBELL_PAGES,
         Access::DriverShared => DOORBELL_PAGES..STATUS_PAGES,
         Access::DeviceShared => STATUS_PAGES..REGISTER_BAR_SIZE,
     };
@@ -149,17 +159,40 @@ fn public_page_has_no_command() {
 }
 
 #[test]
-fn arrays_have_a_page_for_each_queue() {
-    let arrays = [
-        Register::KICK,
-        Register::SUBMISSION_TAIL,
-        Register::COMPLETION_HEAD,
-        Register::COMPLETION_TAIL,
-    ];
+fn registers_from_the_kick_pages_on_have_a_page_for_each_queue() {
+    let odd = Register::ALL.iter().find(|register| {
+        let info = register.info();
+        info.offset >= KICK_PAGES && (info.count, info.stride) != (MAX_QUEUES, PAGE_SIZE)
+    });
 
-    let shapes = arrays.map(|register| (register.info().count, register.info().stride));
+    assert_eq!(odd, None);
+}
 
-    assert_eq!(shapes, [(MAX_QUEUES, PAGE_SIZE); 4]);
+#[test]
+fn error_log_has_a_value_behind_each_entry() {
+    let entries = Register::ERROR_LOG_ENTRY.info();
+    let values = Register::ERROR_LOG_VALUE.info();
+
+    let places = |index| (entries.offset_of(index), values.offset_of(index));
+
+    assert_eq!(places(15), (Some(0x11f0), Some(0x11f8)));
+    assert_eq!(
+        (entries.count, values.count),
+        (ERROR_LOG_ENTRIES, ERROR_LOG_ENTRIES)
+    );
+}
+
+#[test]
+fn words_that_change_often_have_a_cache_line_of_their_own() {
+    let lines = |access: Access| {
+        let all = Register::ALL.iter().filter(move |it| it.access() == access);
+        all.map(|register| register.info().offset % PAGE_SIZE / 64)
+            .collect::<Vec<_>>()
+    };
+
+    // Tails and head, then what changes when somebody sleeps or waits, then the heartbeat.
+    assert_eq!(lines(Access::DriverShared), [0, 1, 2, 2]);
+    assert_eq!(lines(Access::DeviceShared), [0, 1, 1, 1, 2]);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 //!
 //! One script plays the guest, which asks, and QEMU's monitor, which is told.
 
+mod servers;
+
 use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
 use crate::{assert_failed, run};
 
@@ -88,7 +90,10 @@ fn server_that_fails_while_its_device_leaves_fails_the_run() {
 
     let finished = run(&bench, &["--interrupts", "msi"]);
 
-    assert_failed(&finished, "the device server ended with signal 9 (SIGKILL)");
+    assert_failed(
+        &finished,
+        "the server of device 0 ended with signal 9 (SIGKILL)",
+    );
 }
 
 #[test]
@@ -102,7 +107,7 @@ fn server_that_leaves_after_the_device_was_put_back_fails_the_run() {
 
     let finished = run(&bench, &["--interrupts", "msi"]);
 
-    assert_failed(&finished, "the device server ended with exit status 0");
+    assert_failed(&finished, "the server of device 0 ended with exit status 0");
 }
 
 #[test]

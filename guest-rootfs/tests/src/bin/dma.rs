@@ -4,9 +4,8 @@
 //! mapping of the coherent buffer, without a copy and without a call.
 
 use ringbar_client::{Buffer, Rights};
-use ringbar_spec::pattern;
 use ringbar_spec::ring::{Descriptor, Opcode};
-use ringbar_tests::{open, run, seed, succeed, PciFunction, PATIENCE, SHORT};
+use ringbar_tests::{open, pattern_bytes, run, seed, succeed, PciFunction, PATIENCE, SHORT};
 use std::process::ExitCode;
 
 const SIZE: usize = 64 * 1024;
@@ -63,12 +62,6 @@ fn pattern_descriptor(buffer: &Buffer, offset: u64, length: u32, seed: u64) -> D
     }
 }
 
-fn pattern_bytes(seed: u64, length: u64) -> Vec<u8> {
-    (0..length)
-        .map(|offset| pattern::byte(seed, offset))
-        .collect()
-}
-
 fn device_pattern_is_seen() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -83,7 +76,7 @@ fn device_pattern_is_seen() {
 
     assert_eq!(
         buffer.mapping().read_bytes(0, SIZE),
-        pattern_bytes(seed, SIZE as u64)
+        pattern_bytes(seed, SIZE)
     );
 }
 
@@ -139,7 +132,7 @@ fn copy_moves_bytes() {
     let mut queue = device.create_queue(4).unwrap();
     let source = device.create_buffer(SIZE, Rights::Read).unwrap();
     let destination = marked_buffer(&device);
-    let bytes = pattern_bytes(seed(), SIZE as u64);
+    let bytes = pattern_bytes(seed(), SIZE);
     source.mapping().write_bytes(0, &bytes);
 
     succeed(
@@ -168,7 +161,7 @@ fn overlapping_copy_acts_as_memmove() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = device.create_buffer(SIZE, Rights::ReadWrite).unwrap();
-    let mut expected = pattern_bytes(seed(), SIZE as u64);
+    let mut expected = pattern_bytes(seed(), SIZE);
     buffer.mapping().write_bytes(0, &expected);
 
     succeed(
@@ -225,7 +218,7 @@ fn nothing_without_bus_master() {
     queue
         .push(pattern_descriptor(&buffer, 0, SIZE as u32, 3))
         .unwrap();
-    queue.submit().unwrap();
+    queue.submit();
     let waited = queue.wait(1, SHORT);
     let seen = buffer.mapping().read_bytes(0, SIZE);
     function.set_bus_master(true);
@@ -237,8 +230,5 @@ fn nothing_without_bus_master() {
     );
     assert!(seen.iter().all(|byte| *byte == UNTOUCHED));
     resumed.expect("the descriptor completes once bus mastering is on again");
-    assert_eq!(
-        buffer.mapping().read_bytes(0, SIZE),
-        pattern_bytes(3, SIZE as u64)
-    );
+    assert_eq!(buffer.mapping().read_bytes(0, SIZE), pattern_bytes(3, SIZE));
 }

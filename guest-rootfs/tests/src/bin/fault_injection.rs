@@ -4,15 +4,17 @@
 //! `Documentation/fault-injection`): the call says so, nothing is left behind, and works next time.
 
 use ringbar_client::{Device, Error, Memory, Part, Policy, Rights};
-use ringbar_spec::ring::{Descriptor, Opcode, Status};
-use ringbar_tests::{run_all, Case, PciFunction, Skip, NODE, PATIENCE};
+use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_tests::{nop, run_all, Case, PciFunction, Skip, NODE, PATIENCE};
+use rustix::event::{eventfd, EventfdFlags};
 use rustix::io::Errno;
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
 const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
-const MAPPINGS: &str = "/sys/kernel/debug/ringbar0/mappings";
+const FOLDER: &str = "/sys/kernel/debug/ringbar0";
 /// Whether only chosen caches fail.
 const CACHE_FILTER: &str = "/sys/kernel/debug/failslab/cache-filter";
 const PAGE: usize = 4096;
@@ -24,6 +26,25 @@ fn main() -> ExitCode {
         case("open", || Device::open(NODE).map(drop)),
         case("info", || node()?.info().map(drop)),
         case("create_queue", || node()?.create_queue(256).map(drop)),
+        case("destroy_queue", || node()?.create_queue(4)?.close()),
+        case("reset_queue", || node()?.create_queue(4)?.reset()),
+        case("set_eventfd", || {
+            let queue = node()?.create_queue(4)?;
+            let event = eventfd(0, EventfdFlags::CLOEXEC);
+            let event = event.map_err(|errno| Error::Refused {
+                call: "eventfd",
+                errno,
+            })?;
+            queue.set_event_fd(Some(event.as_fd()))?;
+            queue.set_event_fd(None)
+        }),
+        case("execute", || {
+            let mut queue = node()?.create_kernel_queue(4)?;
+            let mut completions = [Completion::default(); 9];
+            let done = queue.execute(&[nop(1); 9], &mut completions, PATIENCE)?;
+            assert_eq!(done, 9);
+            Ok(())
+        }),
         case("create_buffer", || {
             node()?
                 .create_buffer(16 * PAGE, Rights::ReadWrite)
@@ -39,6 +60,18 @@ fn main() -> ExitCode {
         case("create_vmalloc_memory", || memory(Memory::Vmalloc)),
         case("map_public_registers", || {
             node()?.map_public_registers().map(drop)
+        }),
+        case("open_window", || {
+            let device = node()?;
+            let buffer = device.create_buffer(PAGE, Rights::Read)?;
+            let parts = [buffer.part(5..8), buffer.part(0..5)];
+            device.open_window(&parts, Rights::Read)?.close()
+        }),
+        case("destroy_buffer", || {
+            let device = node()?;
+            let buffer = device.create_buffer(PAGE, Rights::Read)?;
+            device.open_window(&[buffer.part(5..8)], Rights::Read)?;
+            buffer.close()
         }),
         case("whole_life_of_a_descriptor", whole_life),
         Case::skippable("probe_fails_cleanly_at_each_allocation", || {
@@ -77,9 +110,14 @@ fn fail_each(call: fn() -> Result<(), Error>) {
     for nth in 1..LIMIT {
         let (result, injected) = with_failure(nth, call);
         assert_eq!(
-            mappings(),
+            show("mappings"),
             "count 0\n",
             "mappings are left after failure {nth}"
+        );
+        assert_eq!(
+            show("usage"),
+            "device queues 0 windows 0 buffers 0 bytes 0\n",
+            "something is taken after failure {nth}"
         );
         match result {
             Ok(()) if !injected => {
@@ -194,6 +232,6 @@ fn whole_life() -> Result<(), Error> {
     Ok(())
 }
 
-fn mappings() -> String {
-    fs::read_to_string(MAPPINGS).expect("debugfs is mounted and has our folder")
+fn show(file: &str) -> String {
+    fs::read_to_string(format!("{FOLDER}/{file}")).expect("debugfs is mounted and has our folder")
 }

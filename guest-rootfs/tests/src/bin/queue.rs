@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Rings and interrupts: order, wrap-around, batches, and sleeping until a completion arrives.
+//! Rings in the process's own mapping: order, wrap-around, batches, and several queues at once.
 
-use ringbar_spec::ring::{Descriptor, Opcode, Status};
-use ringbar_tests::{open, ready_for, run, PATIENCE, READABLE};
-use rustix::event::PollFlags;
+use ringbar_client::{Device, Queue, Rights};
+use ringbar_spec::pattern;
+use ringbar_spec::ring::{distance, Completion, Descriptor, Opcode, Status};
+use ringbar_spec::wake::Word;
+use ringbar_tests::{copy, crc32c, fork, nop, open, pattern_bytes, run, seed, until, PATIENCE};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::thread;
+
+/// Queues at work at once.
+const QUEUES: u64 = 4;
+/// Rounds of each of them.
+const ROUNDS: u64 = 200;
+/// Bytes of their buffers.
+const SIZE: usize = 8192;
 
 fn main() -> ExitCode {
     run(&[
@@ -16,33 +25,41 @@ fn main() -> ExitCode {
         ),
         ("rings_wrap_around", rings_wrap_around),
         ("full_ring_completes_as_a_batch", full_ring_completes),
-        ("sleeper_is_woken_by_the_interrupt", sleeper_is_woken),
         (
-            "interrupts_are_counted_by_the_kernel",
-            interrupts_are_counted,
+            "ring_that_is_never_empty_completes_in_order",
+            never_empty_ring,
         ),
-        (
-            "poll_is_readable_while_completions_are_not_taken",
-            poll_is_level_triggered,
-        ),
+        ("completions_are_seen_without_a_call", completions_are_seen),
         ("queue_starts_anew_for_the_next_file", queue_starts_anew),
+        ("queues_of_several_processes_do_not_mix", several_processes),
+        ("queues_of_several_threads_do_not_mix", several_threads),
     ])
 }
 
-fn nop(tag: u32) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::NOP.0,
-        tag,
-        ..Default::default()
+/// Takes a completion without waiting in a call.
+fn take(queue: &mut Queue) -> Completion {
+    let mut taken = None;
+    for _ in 0..10_000 {
+        taken = queue.pop().unwrap();
+        if taken.is_some() {
+            break;
+        }
     }
+    until("a completion", || {
+        if taken.is_none() {
+            taken = queue.pop().unwrap();
+        }
+        taken.is_some()
+    });
+    taken.expect("there is one")
 }
 
 fn completions_come_in_order() {
     let mut queue = open().create_queue(8).unwrap();
     (100..108).for_each(|tag| queue.push(nop(tag)).unwrap());
-    queue.submit().unwrap();
+    queue.submit();
     queue.wait(8, PATIENCE).unwrap();
-    let tags: Vec<u32> = std::iter::from_fn(|| queue.pop())
+    let tags: Vec<u32> = std::iter::from_fn(|| queue.pop().unwrap())
         .map(|done| done.tag)
         .collect();
     assert_eq!(tags, (100..108).collect::<Vec<_>>());
@@ -67,73 +84,48 @@ fn full_ring_completes() {
     for round in 0..3 {
         (0..entries).for_each(|tag| queue.push(nop(round * entries + tag)).unwrap());
         assert!(queue.push(nop(0)).is_err(), "the ring is full");
-        queue.submit().unwrap();
+        queue.submit();
         queue.wait(entries, PATIENCE).unwrap();
-        let taken = std::iter::from_fn(|| queue.pop()).count();
+        let taken = std::iter::from_fn(|| queue.pop().unwrap()).count();
         assert_eq!(taken, entries as usize);
     }
 }
 
-fn sleeper_is_woken() {
-    let device = open();
-    let mut queue = device.create_queue(4).unwrap();
-    let number = queue.number();
-    let waiter = device.clone();
-    let sleeper = std::thread::spawn(move || {
-        let mut wait = ringbar_uapi::ioctl::Wait {
-            queue: number,
-            completion_tail: 1,
-            timeout_ms: PATIENCE.as_millis() as u32,
-            reserved: 0,
-        };
-        waiter.wait(&mut wait)
-    });
-    std::thread::sleep(Duration::from_millis(50));
-    assert!(!sleeper.is_finished(), "nothing was submitted yet");
-    queue.push(nop(1)).unwrap();
-    queue.submit().unwrap();
-    sleeper.join().unwrap().expect("the sleeper is woken");
-}
-
-fn interrupts_are_counted() {
-    let mut queue = open().create_queue(4).unwrap();
-    let before = interrupts();
-    queue.push(nop(1)).unwrap();
-    queue.run(PATIENCE).unwrap();
-    // The completion is there before its interrupt is.
-    let deadline = Instant::now() + PATIENCE;
-    while interrupts() == before {
-        assert!(
-            Instant::now() < deadline,
-            "no interrupt of the driver was counted"
-        );
-        std::thread::sleep(Duration::from_millis(1));
+fn never_empty_ring() {
+    let mut queue = open().create_queue(8).unwrap();
+    let mut taken = 0;
+    for tag in 0..50_000 {
+        if queue.in_flight() == queue.entries() {
+            assert_eq!(take(&mut queue).tag, taken);
+            taken += 1;
+        }
+        queue.push(nop(tag)).unwrap();
+        queue.submit();
     }
+    while queue.in_flight() > 0 {
+        assert_eq!(take(&mut queue).tag, taken);
+        taken += 1;
+    }
+    assert_eq!(taken, 50_000);
 }
 
-fn poll_is_level_triggered() {
-    let device = open();
-    let mut queue = device.create_queue(4).unwrap();
-    assert_eq!(ready_for(&device, Duration::ZERO), PollFlags::empty());
-    queue.push(nop(1)).unwrap();
-    queue.submit().unwrap();
-    assert_eq!(ready_for(&device, PATIENCE), READABLE);
-    assert_eq!(
-        ready_for(&device, Duration::ZERO),
-        READABLE,
-        "nothing was taken yet"
-    );
-    queue.wait(1, PATIENCE).unwrap();
-    queue.pop().unwrap();
-    // Says that it was taken.
-    queue.submit().unwrap();
-    assert_eq!(ready_for(&device, Duration::ZERO), PollFlags::empty());
+fn completions_are_seen() {
+    let mut queue = open().create_queue(4).unwrap();
+    for tag in 0..3 {
+        queue.push(nop(tag)).unwrap();
+        queue.submit();
+        assert_eq!(take(&mut queue).tag, tag);
+        // What each side has told the other.
+        assert_eq!(queue.word(Word::SubmissionTail), tag + 1);
+        assert_eq!(queue.word(Word::CompletionTail), tag + 1);
+        assert_eq!(queue.word(Word::CompletionHead), tag + 1);
+    }
 }
 
 fn queue_starts_anew() {
     let mut queue = open().create_queue(8).unwrap();
     (0..5).for_each(|tag| queue.push(nop(tag)).unwrap());
-    queue.submit().unwrap();
+    queue.submit();
     queue.wait(5, PATIENCE).unwrap();
     drop(queue);
     let mut queue = open().create_queue(2).unwrap();
@@ -141,16 +133,70 @@ fn queue_starts_anew() {
     assert_eq!(queue.run(PATIENCE).unwrap().tag, 77);
 }
 
-/// Interrupts that the kernel has counted for the driver, over all processors.
-fn interrupts() -> u64 {
-    let table = std::fs::read_to_string("/proc/interrupts").expect("procfs is mounted");
-    table
-        .lines()
-        .filter(|line| line.ends_with("ringbar"))
-        .flat_map(|line| {
-            line.split_whitespace()
-                .skip(1)
-                .map_while(|word| word.parse::<u64>().ok())
+fn several_processes() {
+    let seed = seed();
+    println!("# seed {seed:#x}");
+    let work = |number| {
+        fork::start(move || {
+            move_patterns(&open(), seed ^ number);
+            true
         })
-        .sum()
+    };
+    let children: Vec<_> = (0..QUEUES).map(work).collect();
+    for child in children {
+        let status = child.end();
+        assert!(status.success(), "{status}");
+    }
+}
+
+fn several_threads() {
+    let device = &open();
+    let seed = seed();
+    println!("# seed {seed:#x}");
+    thread::scope(|scope| {
+        for number in 0..QUEUES {
+            scope.spawn(move || move_patterns(device, seed ^ number));
+        }
+    });
+}
+
+/// Has a queue of its own make patterns, move and check them, several descriptors at once.
+fn move_patterns(device: &Device, seed: u64) {
+    let mut queue = device.create_queue(8).unwrap();
+    let source = device.create_buffer(SIZE, Rights::ReadWrite).unwrap();
+    let target = device.create_buffer(SIZE, Rights::ReadWrite).unwrap();
+    for round in 0..ROUNDS {
+        let seed = pattern::word(seed, round);
+        let length = 1 + (seed % SIZE as u64) as usize;
+        let make = Descriptor {
+            opcode: Opcode::PATTERN.0,
+            length: length as u32,
+            destination_window: source.window(),
+            operand: seed,
+            ..Default::default()
+        };
+        let sum = Descriptor {
+            opcode: Opcode::CRC32C.0,
+            length: length as u32,
+            source_window: target.window(),
+            ..Default::default()
+        };
+        for descriptor in [make, copy(&source, &target, length), sum] {
+            queue.push(descriptor).unwrap();
+        }
+        queue.submit();
+        if round % 2 == 0 {
+            queue.wait(3, PATIENCE).unwrap();
+        }
+        let done = [(); 3].map(|()| take(&mut queue));
+        let statuses = done.map(|completion| Status(completion.status));
+        assert_eq!(statuses, [Status::OK; 3], "round {round}");
+        let bytes = target.mapping().read_bytes(0, length);
+        assert!(bytes == pattern_bytes(seed, length), "round {round}");
+        assert_eq!(done[2].result, crc32c(0, &bytes).into(), "round {round}");
+    }
+    assert_eq!(
+        distance(queue.word(Word::CompletionHead), 3 * ROUNDS as u32),
+        0
+    );
 }

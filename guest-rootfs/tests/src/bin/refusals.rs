@@ -3,11 +3,14 @@
 //! What driver and device refuse, and by which name. Nothing refused writes anything.
 
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
-use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_ENTRIES};
-use ringbar_tests::{carry_out, open, run, SHORT};
-use ringbar_uapi::ioctl::{Submit, Wait};
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::ring::{self, Completion, Descriptor, Status, MAX_ENTRIES};
+use ringbar_tests::{break_ring, carry_out, nop, open, run, PATIENCE, SHORT};
+use ringbar_uapi::ioctl::{self, Object, OpenWindow, Wait, WindowPart};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
+use rustix::ioctl::{Opcode, Updater};
+use std::fs;
 use std::process::ExitCode;
 
 const PAGE: usize = 4096;
@@ -16,19 +19,30 @@ const UNTOUCHED: u8 = 0x5a;
 fn main() -> ExitCode {
     run(&[
         (
-            "second_file_that_asks_for_the_queue_gets_ebusy",
-            second_queue_is_busy,
-        ),
-        (
-            "queue_is_free_again_when_its_file_is_closed",
-            queue_is_free_again,
+            "queue_is_refused_when_all_are_taken_and_free_again_when_a_file_is_closed",
+            all_queues_are_taken,
         ),
         ("ring_sizes_that_no_ring_has_are_refused", bad_ring_sizes),
         ("buffer_sizes_out_of_range_are_refused", bad_buffer_sizes),
         ("foreign_queue_is_refused", foreign_queue),
-        ("tail_beyond_the_ring_is_refused", tail_beyond_the_ring),
+        ("tail_beyond_the_ring_stops_the_queue", tail_beyond_the_ring),
         ("wait_for_what_never_comes_times_out", wait_times_out),
         ("unknown_ioctl_is_refused", unknown_ioctl),
+        (
+            "reserved_fields_of_calls_on_windows_and_buffers_must_be_0",
+            reserved_fields_of_calls,
+        ),
+        ("unknown_rights_are_refused", unknown_rights),
+        ("number_of_parts_out_of_range_is_refused", bad_part_counts),
+        ("parts_that_cannot_be_read_are_refused", unreadable_parts),
+        (
+            "arrays_that_cannot_be_read_or_written_are_refused",
+            unreachable_arrays,
+        ),
+        (
+            "flags_and_reserved_fields_of_calls_on_queues_must_be_0",
+            reserved_fields_of_queues,
+        ),
         ("unknown_opcode_completes_with_its_name", bad_opcode),
         (
             "window_that_is_not_open_completes_with_its_name",
@@ -81,13 +95,18 @@ fn refused<T>(result: Result<T, Error>, errno: Errno) {
     assert_eq!(error.errno(), Some(errno), "{error}");
 }
 
-fn second_queue_is_busy() {
-    let _first = open().create_queue(4).unwrap();
-    refused(open().create_queue(4), Errno::BUSY);
-}
-
-fn queue_is_free_again() {
-    drop(open().create_queue(4).unwrap());
+fn all_queues_are_taken() {
+    let most = open().info().unwrap().queues as usize;
+    let mut taken = Vec::new();
+    let refusal = loop {
+        assert!(taken.len() <= most, "the device has {most} queues");
+        match open().create_queue(4) {
+            Ok(queue) => taken.push(queue),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refusal.errno(), Some(Errno::NOSPC), "{refusal}");
+    drop(taken.pop().expect("there was a queue to take"));
     open().create_queue(4).unwrap();
 }
 
@@ -109,33 +128,27 @@ fn bad_buffer_sizes() {
 
 fn foreign_queue() {
     let queue = open().create_queue(4).unwrap();
-    let other = open();
     let number = queue.number();
-    refused(
-        other.submit(Submit {
-            queue: number,
-            ..Default::default()
-        }),
-        Errno::NXIO,
-    );
-    refused(
-        other.wait(&mut Wait {
-            queue: number,
-            ..Default::default()
-        }),
-        Errno::NXIO,
-    );
+    let other = open();
+    let mut wait = Wait {
+        queue: number,
+        ..Default::default()
+    };
+    refused(other.wait(&mut wait), Errno::NXIO);
+    refused(other.reset_queue(number), Errno::NXIO);
+    refused(other.destroy_queue(number), Errno::NXIO);
+    refused(other.set_event_fd(number, None), Errno::NXIO);
 }
 
 fn tail_beyond_the_ring() {
-    let device = open();
-    let queue = device.create_queue(4).unwrap();
-    let submit = Submit {
-        queue: queue.number(),
-        submission_tail: 5,
-        ..Default::default()
-    };
-    refused(device.submit(submit), Errno::INVAL);
+    let mut queue = open().create_queue(4).unwrap();
+    break_ring(&queue);
+    match queue.wait(1, PATIENCE) {
+        Err(Error::QueueStopped {
+            code: ErrorCode::BAD_TAIL,
+        }) => {}
+        other => panic!("{other:?}"),
+    }
 }
 
 fn wait_times_out() {
@@ -153,6 +166,152 @@ fn unknown_ioctl() {
     assert_eq!(answer, Err(Errno::NOTTY));
 }
 
+/// Issues a call as it stands, which the library would not.
+#[expect(unsafe_code, reason = "no library offers calls with bad arguments")]
+fn call<const NUMBER: Opcode, T>(device: &Device, mut argument: T) -> Result<(), Errno> {
+    // SAFETY: All calls with an argument may write no more than it. What an `OpenWindow` points to
+    // is only read; an `Execute` points to what is its case's, or to what no process has.
+    let call = unsafe { Updater::<NUMBER, T>::new(&mut argument) };
+    // SAFETY: As above.
+    unsafe { rustix::ioctl::ioctl(&**device.file(), call) }
+}
+
+/// Checks that what is refused takes nothing.
+fn takes_nothing(refuse: impl FnOnce()) {
+    let usage =
+        || fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs has our folder");
+    let before = usage();
+    refuse();
+    assert_eq!(usage(), before);
+}
+
+/// Opens a window on one part as it stands.
+fn open_window(device: &Device, part: WindowPart, open: OpenWindow) -> Result<(), Errno> {
+    let open = OpenWindow {
+        parts: (&raw const part).expose_provenance() as u64,
+        ..open
+    };
+    call::<{ ioctl::OPEN_WINDOW as Opcode }, _>(device, open)
+}
+
+fn reserved_fields_of_calls() {
+    let device = open();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let part = buffer.part(0..8);
+    let open = OpenWindow {
+        count: 1,
+        rights: ioctl::RIGHT_READ,
+        ..Default::default()
+    };
+    let window = device.open_window(&[part], Rights::Read).unwrap();
+    let queue = device.create_queue(4).unwrap();
+    takes_nothing(|| {
+        for reserved in [1, 1 << 31] {
+            let in_part = WindowPart { reserved, ..part };
+            assert_eq!(open_window(&device, in_part, open), Err(Errno::INVAL));
+            let in_open = OpenWindow { reserved, ..open };
+            assert_eq!(open_window(&device, part, in_open), Err(Errno::INVAL));
+            let object = |number| Object { number, reserved };
+            let own = object(buffer.window().into());
+            let destroyed = call::<{ ioctl::DESTROY_BUFFER as Opcode }, _>(&device, own);
+            assert_eq!(destroyed, Err(Errno::INVAL));
+            let opened = object(window.number().into());
+            let closed = call::<{ ioctl::CLOSE_WINDOW as Opcode }, _>(&device, opened);
+            assert_eq!(closed, Err(Errno::INVAL));
+            let number = object(queue.number());
+            let reset = call::<{ ioctl::RESET_QUEUE as Opcode }, _>(&device, number);
+            assert_eq!(reset, Err(Errno::INVAL));
+            let destroyed = call::<{ ioctl::DESTROY_QUEUE as Opcode }, _>(&device, number);
+            assert_eq!(destroyed, Err(Errno::INVAL));
+            let memory = ioctl::CreateDeviceMemory {
+                size: 1,
+                rights: ioctl::RIGHT_READ,
+                reserved,
+                ..Default::default()
+            };
+            let created = call::<{ ioctl::CREATE_DEVICE_MEMORY as Opcode }, _>(&device, memory);
+            assert_eq!(created, Err(Errno::INVAL));
+        }
+    });
+    assert_eq!(open_window(&device, part, open), Ok(()));
+}
+
+fn unknown_rights() {
+    let device = open();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let part = buffer.part(0..8);
+    takes_nothing(|| {
+        for rights in [0, 4, ioctl::RIGHT_READ | 4, 1 << 31, u32::MAX] {
+            let open = OpenWindow {
+                count: 1,
+                rights,
+                ..Default::default()
+            };
+            assert_eq!(open_window(&device, part, open), Err(Errno::INVAL));
+            let create = ioctl::CreateBuffer {
+                size: 1,
+                rights,
+                ..Default::default()
+            };
+            let created = call::<{ ioctl::CREATE_BUFFER as Opcode }, _>(&device, create);
+            assert_eq!(created, Err(Errno::INVAL));
+            let create = ioctl::CreateDeviceMemory {
+                size: 1,
+                rights,
+                ..Default::default()
+            };
+            let created = call::<{ ioctl::CREATE_DEVICE_MEMORY as Opcode }, _>(&device, create);
+            assert_eq!(created, Err(Errno::INVAL));
+        }
+    });
+}
+
+fn bad_part_counts() {
+    let device = open();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    takes_nothing(|| {
+        for count in [0, ioctl::MAX_PARTS + 1, 1 << 31, u32::MAX] {
+            let open = OpenWindow {
+                count,
+                rights: ioctl::RIGHT_READ,
+                ..Default::default()
+            };
+            let part = buffer.part(0..8);
+            assert_eq!(open_window(&device, part, open), Err(Errno::INVAL));
+        }
+    });
+}
+
+fn unreadable_parts() {
+    let device = open();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let array = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let mapped = Mapping::new(device.file().clone(), array.offset(), PAGE, true).unwrap();
+    let last = PAGE - size_of::<WindowPart>();
+    // As a little-endian machine has it: buffer and reserved field, offset, length.
+    mapped.write_words(last, [u64::from(buffer.window()), 0, 8]);
+    let last = mapped.as_ptr().addr() as u64 + last as u64;
+    let open = |parts| {
+        let open = OpenWindow {
+            parts,
+            count: 1,
+            rights: ioctl::RIGHT_READ,
+            ..Default::default()
+        };
+        call::<{ ioctl::OPEN_WINDOW as Opcode }, _>(&device, open)
+    };
+    takes_nothing(|| {
+        // Nothing, the kernel's, no address at all.
+        for address in [0, 1 << 63, 0xffff_8880_0000_0000, u64::MAX] {
+            assert_eq!(open(address), Err(Errno::FAULT), "{address:#x}");
+        }
+    });
+    assert_eq!(open(last), Ok(()));
+    // It is mapped no less, but nothing is there any more.
+    array.close().unwrap();
+    takes_nothing(|| assert_eq!(open(last), Err(Errno::FAULT)));
+}
+
 /// A queue and a marked buffer of one page that may be read and written.
 fn set_up() -> (Device, Queue, Buffer) {
     let device = open();
@@ -164,7 +323,7 @@ fn set_up() -> (Device, Queue, Buffer) {
 
 fn fill(buffer: &Buffer) -> Descriptor {
     Descriptor {
-        opcode: Opcode::FILL.0,
+        opcode: ring::Opcode::FILL.0,
         length: 64,
         destination_window: buffer.window(),
         operand: u64::MAX,
@@ -181,6 +340,93 @@ fn ends_with(queue: &mut Queue, buffer: &Buffer, descriptor: Descriptor, status:
         .read_bytes(0, PAGE)
         .iter()
         .all(|byte| *byte == UNTOUCHED));
+}
+
+fn unreachable_arrays() {
+    let device = open();
+    let mut queue = device.create_kernel_queue(4).unwrap();
+    let descriptors = [nop(1); 3];
+    let mut completions = [Completion::default(); 3];
+    let good = ioctl::Execute {
+        descriptors: descriptors.as_ptr().expose_provenance() as u64,
+        completions: completions.as_mut_ptr().expose_provenance() as u64,
+        queue: queue.number(),
+        count: 3,
+        timeout_ms: PATIENCE.as_millis() as u32,
+        reserved: 0,
+    };
+    let execute = |argument| call::<{ ioctl::EXECUTE as Opcode }, _>(&device, argument);
+    // The first page, and the kernel's.
+    for address in [0, 8, 1 << 63, u64::MAX - 63] {
+        let descriptors = ioctl::Execute {
+            descriptors: address,
+            ..good
+        };
+        assert_eq!(execute(descriptors), Err(Errno::FAULT), "{address:#x}");
+        let completions = ioctl::Execute {
+            completions: address,
+            ..good
+        };
+        assert_eq!(execute(completions), Err(Errno::FAULT), "{address:#x}");
+    }
+    static READ_ONLY: [Completion; 3] = [Completion {
+        tag: 0,
+        status: 0,
+        reserved: 0,
+        result: 0,
+    }; 3];
+    let completions = ioctl::Execute {
+        completions: READ_ONLY.as_ptr().expose_provenance() as u64,
+        ..good
+    };
+    assert_eq!(execute(completions), Err(Errno::FAULT), "read-only memory");
+    let reserved = ioctl::Execute {
+        reserved: 1,
+        ..good
+    };
+    assert_eq!(execute(reserved), Err(Errno::INVAL));
+    // What those have left in the rings is not given to the next.
+    let mut completions = [Completion::default(); 2];
+    let done = queue.execute(&[nop(7), nop(8)], &mut completions, PATIENCE);
+    assert_eq!(done.unwrap(), 2);
+    assert_eq!(completions.map(|completion| completion.tag), [7, 8]);
+}
+
+fn reserved_fields_of_queues() {
+    let device = open();
+    let queue = device.create_queue(4).unwrap();
+    let create = ioctl::CreateQueue {
+        entries: 4,
+        ..Default::default()
+    };
+    let flags = ioctl::CreateQueue {
+        flags: 1 << 1,
+        ..create
+    };
+    let reserved = ioctl::CreateQueue {
+        reserved: 1,
+        ..create
+    };
+    let wait = Wait {
+        queue: queue.number(),
+        reserved: 1,
+        ..Default::default()
+    };
+    takes_nothing(|| {
+        for create in [flags, reserved] {
+            let created = call::<{ ioctl::CREATE_QUEUE as Opcode }, _>(&device, create);
+            assert_eq!(created, Err(Errno::INVAL), "{create:?}");
+        }
+        refused(device.wait(&mut { wait }), Errno::INVAL);
+        let object = Object {
+            number: queue.number(),
+            reserved: 1,
+        };
+        let reset = call::<{ ioctl::RESET_QUEUE as Opcode }, _>(&device, object);
+        assert_eq!(reset, Err(Errno::INVAL));
+        let destroyed = call::<{ ioctl::DESTROY_QUEUE as Opcode }, _>(&device, object);
+        assert_eq!(destroyed, Err(Errno::INVAL));
+    });
 }
 
 fn bad_opcode() {
@@ -246,7 +492,7 @@ fn not_readable() {
     let (device, mut queue, buffer) = set_up();
     let source = device.create_buffer(PAGE, Rights::Write).unwrap();
     let descriptor = Descriptor {
-        opcode: Opcode::COPY.0,
+        opcode: ring::Opcode::COPY.0,
         source_window: source.window(),
         operand: 0,
         ..fill(&buffer)

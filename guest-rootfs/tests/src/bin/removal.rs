@@ -113,11 +113,11 @@ fn calls_give_enodev() {
     let mut queue = device.create_queue(4).unwrap();
     let unbound = function.unbind();
     let info = device.info();
-    let submit = queue.submit();
+    let reset = queue.reset();
     let create = device.create_buffer(PAGE, Rights::Read);
     drop(unbound);
     assert_eq!(info.unwrap_err().errno(), Some(Errno::NODEV));
-    assert_eq!(submit.unwrap_err().errno(), Some(Errno::NODEV));
+    assert_eq!(reset.unwrap_err().errno(), Some(Errno::NODEV));
     assert_eq!(create.unwrap_err().errno(), Some(Errno::NODEV));
     // Bound again, the old file stays without a device.
     assert_eq!(device.info().unwrap_err().errno(), Some(Errno::NODEV));

@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
-use ringbar_model::test_driver::{copy, fill, nop, pattern};
+use ringbar_model::test_driver::{copy, crc32c, fill, nop, pattern, verify};
 use ringbar_spec::layout::{ADMIN_PAGE, KICK_PAGES, PUBLIC_PAGE};
 use ringbar_spec::regs::RESET_KEY;
 use ringbar_spec::ring::Descriptor;
@@ -30,13 +30,17 @@ pub(crate) enum Action {
     CloseWindow(u64),
     /// Writes a descriptor to the place that the driver side's tail points at, rings and kicks.
     Submit(u16, Descriptor),
-    /// Writes any doorbell, and perhaps kicks.
+    /// Writes any doorbell, and perhaps kicks. An awake queue is polled anyway.
     Doorbell(u16, u32, u32, bool),
     /// Takes what is in the completion ring.
     Take(u16),
     BusMaster(bool),
     Step,
     Run,
+    /// Looks at the doorbells once.
+    Poll,
+    /// The polling time is over.
+    Sleep,
     Reset,
     /// Unmaps an arena, or maps it again.
     Map(usize, bool),
@@ -60,6 +64,8 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
         2 => any::<bool>().prop_map(Action::BusMaster),
         8 => Just(Action::Step),
         4 => Just(Action::Run),
+        6 => Just(Action::Poll),
+        2 => Just(Action::Sleep),
         1 => Just(Action::Reset),
         1 => (0..ARENAS.len(), any::<bool>()).prop_map(|(arena, on)| Action::Map(arena, on)),
         1 => (0u64..40).prop_map(Action::FailAfter),
@@ -69,7 +75,7 @@ pub(crate) fn action() -> impl Strategy<Value = Action> {
 fn offset() -> impl Strategy<Value = u64> {
     let page = select(vec![PUBLIC_PAGE, ADMIN_PAGE, KICK_PAGES]);
     prop_oneof![
-        8 => (page, 0u64..0x50).prop_map(|(page, at)| page as u64 + at),
+        8 => (page, 0u64..0x220).prop_map(|(page, at)| page as u64 + at),
         1 => 0u64..0x11_0000,
         1 => any::<u64>(),
     ]
@@ -176,6 +182,10 @@ fn descriptor() -> impl Strategy<Value = Descriptor> {
             .prop_map(|(tag, word, to, length)| fill(tag, word, to, length)),
         4 => (any::<u32>(), any::<u64>(), spot(), length())
             .prop_map(|(tag, seed, to, length)| pattern(tag, seed, to, length)),
+        4 => (any::<u32>(), 0u64..2, spot(), length())
+            .prop_map(|(tag, seed, from, length)| verify(tag, seed, from, length)),
+        4 => (any::<u32>(), any::<u32>(), spot(), length())
+            .prop_map(|(tag, checksum, from, length)| crc32c(tag, checksum, from, length)),
         1 => any::<[u8; 64]>().prop_map(|bytes| Descriptor::read_from_bytes(&bytes).unwrap()),
     ]
 }

@@ -58,7 +58,11 @@ proptest! {
         world.act(&Action::BusMaster(false));
 
         for action in after.iter().filter(|it| !matches!(it, Action::BusMaster(true))) {
+            let before = world.status_words();
             prop_assert_eq!(world.act(action), []);
+            if matches!(action, Action::Step | Action::Run | Action::Poll | Action::Sleep) {
+                prop_assert_eq!(world.status_words(), before);
+            }
         }
     }
 

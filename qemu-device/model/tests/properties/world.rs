@@ -9,7 +9,8 @@ use ringbar_model::{Config, Place};
 use ringbar_spec::access::Access;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
-    Register, COMPLETION_HEAD, COMPLETION_TAIL, KICK, STATUS, SUBMISSION_TAIL,
+    Register, COMPLETION_HEAD, GENERATION, KICK, QUEUE_RUNNING, QUEUE_STATE, QUEUE_STOPPED,
+    SLEEPING, STATUS, SUBMISSION_TAIL,
 };
 use ringbar_spec::ring::{Completion, Descriptor};
 use ringbar_spec::setup::{Segment, WindowSetup, RIGHT_READ, RIGHT_WRITE};
@@ -119,6 +120,12 @@ impl World {
             Action::Run => {
                 self.driver.run();
             }
+            Action::Poll => {
+                self.driver.poll();
+            }
+            Action::Sleep => {
+                self.driver.sleep();
+            }
             Action::Reset => {
                 self.driver.reset();
                 self.windows.clear();
@@ -142,7 +149,9 @@ impl World {
             assert!(fine, "{touch:x?} is in no window and in no ring");
         }
         assert!(status.running_queues() <= QUEUES.into());
-        assert!(status.bus_master() || !self.driver.has_work());
+        let wants = self.driver.has_work() || self.driver.is_awake();
+        assert!(status.bus_master() || !wants);
+        self.check_words(status);
         let vectors = self.driver.take_interrupts();
         assert!(
             vectors.iter().all(|&vector| vector < VECTORS),
@@ -152,6 +161,35 @@ impl World {
             let beyond = self.driver.get(register) & !register.info().field_mask();
             assert_eq!(beyond, 0, "{register:?}");
         }
+    }
+
+    /// Checks that the words of the status pages say what the registers say.
+    fn check_words(&mut self, status: STATUS) {
+        let generation = self.driver.get(Register::RESET_GENERATION);
+        let mut running = 0;
+        let mut awake = false;
+        for queue in 0..QUEUES {
+            let shown = |info| self.driver.host.word(word(info, queue));
+            let state = shown(&QUEUE_STATE::INFO);
+            let sleeps = shown(&SLEEPING::INFO) != 0;
+            assert!(matches!(state, QUEUE_STOPPED | QUEUE_RUNNING | 48..=51));
+            if state == QUEUE_RUNNING {
+                running += 1;
+                awake |= !sleeps;
+            } else {
+                assert!(!sleeps, "queue {queue} sleeps in state {state}");
+            }
+            assert_eq!(u64::from(shown(&GENERATION::INFO)), generation);
+        }
+        assert_eq!(status.running_queues(), running);
+        assert_eq!(self.driver.is_awake(), awake && status.bus_master());
+    }
+
+    /// The words of all status pages, which the device writes.
+    pub(crate) fn status_words(&self) -> Vec<u32> {
+        let device = shared().filter(|it| it.access() == Access::DeviceShared);
+        let places = device.flat_map(|it| (0..QUEUES).map(move |queue| word(it.info(), queue)));
+        places.map(|at| self.driver.host.word(at)).collect()
     }
 
     /// Checks that nothing is left of what was before a reset.
@@ -169,15 +207,12 @@ impl World {
         assert_eq!(self.driver.get(Register::RESET_GENERATION), generation);
         assert!(!self.driver.has_work());
         for queue in 0..QUEUES {
-            let words = [
-                &SUBMISSION_TAIL::INFO,
-                &COMPLETION_HEAD::INFO,
-                &COMPLETION_TAIL::INFO,
-            ];
-            assert_eq!(
-                words.map(|info| self.driver.host.word(word(info, queue))),
-                [0; 3]
-            );
+            for register in shared().filter(|it| *it != Register::GENERATION) {
+                let value = self.driver.host.word(word(register.info(), queue));
+                assert_eq!(value, 0, "{register:?}");
+            }
+            let shown = self.driver.host.word(word(&GENERATION::INFO, queue));
+            assert_eq!(u64::from(shown), generation);
         }
         for window in 1..6 {
             let outcome = self.driver.admin(Register::WINDOW_CLOSE, window);
@@ -265,6 +300,11 @@ fn allowed(setup: &WindowSetup, list: &[Segment]) -> Vec<Allowed> {
             })
         })
         .collect()
+}
+
+fn shared() -> impl Iterator<Item = Register> {
+    let all = Register::ALL.iter().copied();
+    all.filter(|it| matches!(it.access(), Access::DriverShared | Access::DeviceShared))
 }
 
 fn readable() -> impl Iterator<Item = Register> {

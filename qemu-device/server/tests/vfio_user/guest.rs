@@ -8,15 +8,19 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{fence, AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringbar_server::config_space::{COMMAND, COMMAND_BUS_MASTER};
 use ringbar_server::options::InterruptKind;
 use ringbar_server::{Error, Options, Server};
 use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, REGISTER_BAR_SIZE};
-use ringbar_spec::regs::{Register, COMPLETION_HEAD, COMPLETION_TAIL, KICK, SUBMISSION_TAIL};
+use ringbar_spec::regs::{
+    Register, COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, INTERRUPT_AT, KICK, SLEEPING,
+    SUBMISSION_TAIL,
+};
 use ringbar_spec::ring::{slot, Completion, Descriptor};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use ringbar_spec::RegisterInfo;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use tempfile::TempDir;
 use vfio_bindings::bindings::vfio::{
@@ -76,10 +80,19 @@ pub(crate) struct Guest {
 impl Guest {
     /// Connects to a server on a thread; nothing is set up yet.
     pub(crate) fn connect(interrupts: InterruptKind) -> Self {
+        Self::connect_with(interrupts, |_| ())
+    }
+
+    /// Connects to a server with other options, on a thread; nothing is set up yet.
+    pub(crate) fn connect_with(
+        interrupts: InterruptKind,
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = Options::new(folder.path().join("socket"));
         options.interrupts = interrupts;
         options.once = true;
+        change(&mut options);
         let server = Server::bind(&options).unwrap();
         let server = thread::spawn(|| server.run());
         Self {
@@ -114,6 +127,13 @@ impl Guest {
         guest
     }
 
+    /// Connects to a server that polls for this many microseconds, and sets everything up.
+    pub(crate) fn start_polling(poll_time: u32) -> Self {
+        let mut guest = Self::connect_with(InterruptKind::Msix, |it| it.poll_time = poll_time);
+        guest.set_up();
+        guest
+    }
+
     /// Sets up memory, interrupts, bus mastering, queue 0 and both windows.
     pub(crate) fn set_up(&mut self) {
         self.map_memory();
@@ -136,14 +156,14 @@ impl Guest {
             .unwrap();
     }
 
-    /// Connects an eventfd to each of the vectors 0 and 1, one at a time as QEMU does.
+    /// Connects an eventfd to each vector, one at a time as QEMU does.
     pub(crate) fn connect_interrupts(&mut self) {
         let index = match self.interrupts {
             InterruptKind::Msix => VFIO_PCI_MSIX_IRQ_INDEX,
             InterruptKind::Msi => VFIO_PCI_MSI_IRQ_INDEX,
         };
         let flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-        for vector in 0..2 {
+        for vector in 0..self.client.get_irq_info(index).unwrap().count {
             let eventfd = File::from(eventfd(0, EventfdFlags::NONBLOCK).unwrap());
             self.client
                 .set_irqs(index, flags, vector, 1, &[eventfd.as_raw_fd()])
@@ -212,15 +232,25 @@ impl Guest {
 
     /// Starts queue 0, which must work.
     pub(crate) fn start_queue(&mut self) {
-        let setup = QueueSetup {
-            queue: 0,
-            domain: DOMAIN,
+        self.start_with(&QueueSetup {
             submission_ring: BASE + SUBMISSION_RING,
             completion_ring: BASE + COMPLETION_RING,
             submission_entries: ENTRIES,
             completion_entries: ENTRIES,
             vector: 1,
             ..Default::default()
+        });
+    }
+
+    /// Starts a queue, which must work.
+    pub(crate) fn start_with(&mut self, setup: &QueueSetup) {
+        let queue = setup.queue as usize;
+        for info in [&INTERRUPT_AT::INFO, &DRIVER_INTERRUPT_AT::INFO] {
+            self.word_of(info, queue).store(u32::MAX, Ordering::Release);
+        }
+        let setup = QueueSetup {
+            domain: DOMAIN,
+            ..*setup
         };
         self.poke(BLOCK, setup.as_bytes());
         self.set(Register::QUEUE_START, BASE + BLOCK);
@@ -279,9 +309,17 @@ impl Guest {
             .load(Ordering::Acquire)
     }
 
+    /// Wants the queue's interrupt when completion `index` is posted. Answers how many are.
+    pub(crate) fn arm(&self, index: u32) -> u32 {
+        self.word(INTERRUPT_AT::INFO.offset)
+            .store(index, Ordering::Release);
+        fence(Ordering::SeqCst);
+        self.completion_tail()
+    }
+
     /// Takes the next completion, waiting for the queue's interrupt as long as there is none.
     pub(crate) fn wait(&mut self) -> Completion {
-        while self.completion_tail() == self.taken {
+        while self.arm(self.taken) == self.taken {
             self.wait_interrupt(1);
         }
         let entry = u64::from(slot(self.taken, ENTRIES)) * size_of::<Completion>() as u64;
@@ -329,6 +367,34 @@ impl Guest {
         self.client.shutdown().unwrap();
         let (server, _folder) = self.server.unwrap();
         server.join().unwrap()
+    }
+
+    /// Submits one descriptor, kicks if the queue sleeps, and waits for the completion.
+    pub(crate) fn carry_out_by_the_rules(&mut self, descriptor: &Descriptor) -> Completion {
+        self.submit(descriptor);
+        if self.sleeps() {
+            self.kick();
+        }
+        self.wait()
+    }
+
+    /// Whether queue 0 announces that it sleeps.
+    pub(crate) fn sleeps(&self) -> bool {
+        self.word(SLEEPING::INFO.offset).load(Ordering::Acquire) != 0
+    }
+
+    /// Waits until the mapped words say something; fails the test if they never do.
+    pub(crate) fn wait_until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
+        let start = Instant::now();
+        while !condition(self) {
+            assert!(start.elapsed().as_secs() < PATIENCE.tv_sec as u64, "{what}");
+            thread::yield_now();
+        }
+    }
+
+    /// A word of a queue in BAR 0 as mapped.
+    pub(crate) fn word_of(&self, info: &RegisterInfo, queue: usize) -> &AtomicU32 {
+        self.word(info.offset_of(queue).unwrap())
     }
 
     /// A word of BAR 0 as mapped.

@@ -8,3 +8,4 @@ mod guest;
 mod interface;
 mod operations;
 mod process;
+mod sleeping;

@@ -67,6 +67,7 @@ fn msi_device_completes_with_an_interrupt() {
 #[test]
 fn completion_raises_the_queue_vector() {
     let mut guest = Guest::start(Msix);
+    guest.arm(0);
     guest.submit(&nop(1));
 
     guest.kick();

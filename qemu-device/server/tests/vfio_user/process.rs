@@ -8,15 +8,18 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ringbar_model::test_driver::nop;
 use ringbar_server::options::InterruptKind;
+use ringbar_spec::regs::Register;
 use rustix::process::{kill_process, Pid, Signal};
 use tempfile::TempDir;
 use vfio_user::Client;
 
 use crate::guest::Guest;
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_ringbar-server"))
@@ -62,16 +65,33 @@ impl Running {
         (self.child.wait().unwrap().code(), log)
     }
 
-    /// Processor time used so far, in ticks of the kernel.
-    fn ticks(&self) -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let (_name, fields) = stat.rsplit_once(") ").unwrap();
-        fields
-            .split(' ')
-            .skip(11)
-            .take(2)
-            .map(|ticks| ticks.parse::<u64>().unwrap())
-            .sum()
+    /// Name, state and number of context switches of each thread.
+    fn threads(&self) -> Vec<String> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        tasks
+            .map(|task| {
+                let status = fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+                let telling = |line: &&str| {
+                    ["Name:", "State:", "voluntary", "nonvoluntary"]
+                        .iter()
+                        .any(|start| line.starts_with(start))
+                };
+                status.lines().filter(telling).collect::<Vec<_>>().join(" ")
+            })
+            .collect()
+    }
+
+    /// Waits until the threads are as wanted; fails the test if they never are.
+    fn wait_for_threads(&self, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
+        let start = Instant::now();
+        loop {
+            let threads = self.threads();
+            if wanted(&threads) {
+                return threads;
+            }
+            assert!(start.elapsed() < PATIENCE, "{threads:?}");
+            thread::yield_now();
+        }
     }
 }
 
@@ -141,6 +161,7 @@ fn help_names_every_option() {
         "--socket",
         "--interrupts",
         "--queues",
+        "--poll-time",
         "--device-memory",
         "--once",
         "--log",
@@ -276,15 +297,37 @@ fn guest_error_is_logged_once_a_kind_with_name_and_value() {
 }
 
 #[test]
-fn idle_server_uses_no_processor_time() {
+fn idle_server_blocks() {
     let server = Running::start(&[]);
     let mut guest = Guest::attach(&server.socket, InterruptKind::Msix);
     guest.set_up();
     guest.carry_out(&nop(1));
+    guest.wait_until("the queue does not sleep", Guest::sleeps);
 
-    let before = server.ticks();
-    thread::sleep(Duration::from_millis(500));
-    let used = server.ticks() - before;
+    let before = server.wait_for_threads(|all| all.iter().all(|it| it.contains("(sleeping)")));
+    thread::sleep(Duration::from_millis(300));
 
-    assert!(used < 10, "{used} ticks in half a second");
+    assert_eq!(server.threads(), before);
+}
+
+#[test]
+fn device_thread_runs_while_it_polls() {
+    let server = Running::start(&["--poll-time", "4294967295"]);
+    let mut guest = Guest::attach(&server.socket, InterruptKind::Msix);
+    guest.set_up();
+
+    guest.carry_out(&nop(1));
+
+    server.wait_for_threads(|all| {
+        let device = all.iter().find(|it| it.contains("device"));
+        device.is_some_and(|it| it.contains("(running)"))
+    });
+}
+
+#[test]
+fn device_has_8_queues_by_default() {
+    let server = Running::start(&[]);
+    let mut guest = Guest::attach(&server.socket, InterruptKind::Msix);
+
+    assert_eq!(guest.get(Register::QUEUE_LIMITS) & 0xffff, 8);
 }

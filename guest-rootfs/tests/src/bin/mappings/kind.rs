@@ -107,8 +107,8 @@ pub(crate) const KINDS: &[Kind] = &[
 ];
 
 fn queue(device: &Device, offset: fn(QueueOffsets) -> u64, size: usize) -> (u64, usize) {
-    let queue = device.create_queue(256).unwrap();
-    (offset(queue.offsets()), size)
+    let queue = device.start_queue(256).unwrap();
+    (offset(QueueOffsets::from(&queue)), size)
 }
 
 fn device_memory(device: &Device, part: Part) -> (u64, usize) {

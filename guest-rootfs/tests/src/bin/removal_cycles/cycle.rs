@@ -7,15 +7,15 @@ use crate::crew::Member;
 use crate::probe::Probe;
 use crate::region::{self, Region};
 use crate::way::Way;
-use ringbar_client::{Device, Error, Mapping, Queue, Rights};
-use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_client::{Device, Error, Mapping, Rights};
+use ringbar_spec::ring::{Completion, Descriptor, Opcode};
 use ringbar_tests::{open, seed, succeed, NODE, SHORT};
-use ringbar_uapi::ioctl::{Submit, Wait};
+use ringbar_uapi::ioctl::Wait;
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::io::Errno;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Entries of the rings.
 const ENTRIES: u32 = 256;
@@ -65,15 +65,15 @@ struct Scene {
 impl Scene {
     fn set() -> Self {
         let device = open();
-        let queue = device.create_queue(ENTRIES).expect("a queue");
+        let queue = device.start_queue(ENTRIES).expect("a queue");
         let regions = region::make_all(&device, &queue);
         let mappings = regions
             .iter()
             .map(|region| (region.clone(), region.map(device.file()).expect("mapped")))
             .collect();
-        let sleeper = sleep_in_wait(device.clone(), queue.number());
+        let sleeper = sleep_in_wait(device.clone(), queue.queue);
         let poller = sleep_in_poll(device.clone());
-        let copier = keep_copying(&device, queue);
+        let copier = keep_copying(&device);
         let mut crew: Vec<_> = CREW
             .into_iter()
             .map(|role| Member::start(&device, role, &regions))
@@ -157,8 +157,9 @@ fn sleep_in_poll(device: Device) -> JoinHandle<PollFlags> {
     })
 }
 
-/// Keeps the queue full of large copies until that is refused.
-fn keep_copying(device: &Device, mut queue: Queue) -> JoinHandle<Error> {
+/// Keeps a queue of the kernel full of large copies until that is refused. A queue of one's own
+/// would be gone under the hands of who fills it.
+fn keep_copying(device: &Device) -> JoinHandle<Error> {
     let [source, destination] = [Rights::Read, Rights::Write].map(|rights| {
         let buffer = device.create_buffer(COPY, rights);
         buffer.expect("a large buffer")
@@ -170,40 +171,17 @@ fn keep_copying(device: &Device, mut queue: Queue) -> JoinHandle<Error> {
         destination_window: destination.window(),
         ..Default::default()
     };
-    for _ in 0..queue.entries() {
-        queue.push(copy).expect("the ring has room");
-    }
-    let (device, number) = (device.clone(), queue.number());
+    let copies = [copy; ENTRIES as usize];
+    let mut completions = [Completion::default(); ENTRIES as usize];
+    let mut queue = device.create_kernel_queue(ENTRIES).expect("a queue");
     thread::spawn(move || {
-        let _owned = (source, destination, queue);
-        let mut taken = 0;
+        let _owned = (source, destination);
         loop {
-            match submit_all(&device, number, taken) {
-                Ok(posted) => taken = posted,
-                Err(error) => return error,
+            if let Err(error) = queue.execute(&copies, &mut completions, Duration::MAX) {
+                return error;
             }
         }
     })
-}
-
-/// Hands the whole ring to the device and waits for a completion; gives how many there were.
-///
-/// Does not touch the rings, which may be gone: the descriptors in them are good for ever.
-fn submit_all(device: &Device, queue: u32, taken: u32) -> Result<u32, Error> {
-    device.submit(Submit {
-        queue,
-        submission_tail: taken.wrapping_add(ENTRIES),
-        completion_head: taken,
-        reserved: 0,
-    })?;
-    let mut wait = Wait {
-        queue,
-        completion_tail: taken.wrapping_add(1),
-        timeout_ms: u32::MAX,
-        reserved: 0,
-    };
-    device.wait(&mut wait)?;
-    Ok(wait.completion_tail)
 }
 
 /// A fresh file can do what a file can do.

@@ -10,33 +10,22 @@ mod cycle;
 mod preemption;
 mod probe;
 mod region;
-mod usage;
 mod way;
 
 use child::Role;
 use preemption::FullPreemption;
 use region::Region;
-use ringbar_tests::{run_all, Case, PciFunction, Runner, Skip, SHORT};
+use ringbar_tests::usage::{self, Usage};
+use ringbar_tests::{parameter, run_all, Case, PciFunction, Runner, Skip};
 use std::cell::OnceCell;
-use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::thread;
-use std::time::{Duration, Instant};
-use usage::Usage;
 use way::Way;
 
 /// Cycles, if nobody says how many.
 const CYCLES: usize = 10;
 /// Cycles before the first look at what is used: caches fill, numbers are given out.
 const WARM_UP: usize = 6;
-/// Memory in KiB that may be missing at the end, for what the kernel keeps for itself: free memory,
-/// slabs, vmalloc. In 100 cycles that finds 10 KiB lost in each, or 5 KiB of small objects.
-const TOLERANCES: [i64; 3] = [1024, 512, 64];
-/// Where a debug kernel tells of memory that is lost.
-const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
-/// How long the kernel may take to clear away what was closed.
-const SETTLING: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -74,24 +63,8 @@ fn main() -> ExitCode {
         "device_del_is_one_of_the_ways",
         move || unplug,
     ));
-    let memory = before.clone();
-    cases.push(Case::skippable("memory_is_back", move || {
-        if Path::new(KMEMLEAK).exists() {
-            return Err(Skip(
-                "this kernel keeps what is freed; it has kmemleak".into(),
-            ));
-        }
-        assert_back(&memory, |now, before| {
-            let grown = now.grown(before);
-            grown
-                .iter()
-                .zip(TOLERANCES)
-                .all(|(grown, most)| *grown <= most)
-        });
-        Ok(())
-    }));
-    cases.push(Case::new("open_files_are_back", move || {
-        assert_back(&before, |now, before| now.files <= before.files);
+    cases.push(Case::new("memory_and_open_files_are_back", move || {
+        usage::assert_back(before.get().expect("the cycles were run"));
     }));
     let _preemption = FullPreemption::switch_on();
     run_all(cases)
@@ -99,11 +72,7 @@ fn main() -> ExitCode {
 
 /// How often the device is to go.
 fn cycles() -> usize {
-    let line = std::fs::read_to_string("/proc/cmdline").expect("procfs is mounted");
-    let word = line
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix("ringbar.cycles="));
-    word.map_or(CYCLES, |word| word.parse().expect("ringbar.cycles=NUMBER"))
+    parameter::number("ringbar.cycles").map_or(CYCLES, |cycles| cycles as usize)
 }
 
 /// Whether the device can be taken out of the machine.
@@ -115,22 +84,4 @@ fn require_unplug() -> Result<(), Skip> {
         Some(_) => Ok(()),
         None => Err(Skip("nobody outside takes requests".into())),
     }
-}
-
-/// Waits until as much is back as there must be.
-fn assert_back(before: &OnceCell<Usage>, is_back: fn(&Usage, &Usage) -> bool) {
-    let before = before.get().expect("the cycles were run");
-    let deadline = Instant::now() + SETTLING;
-    let mut now = Usage::now();
-    while !is_back(&now, before) && Instant::now() < deadline {
-        thread::sleep(SHORT);
-        now = Usage::now();
-    }
-    println!("# before: {before}");
-    println!("# after:  {now}");
-    let more = now.more_objects(before);
-    assert!(
-        is_back(&now, before),
-        "something stays behind; more: {more:?}"
-    );
 }

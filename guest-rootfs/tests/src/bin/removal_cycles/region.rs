@@ -2,7 +2,8 @@
 
 //! Regions of one open file, one of each kind of mapping.
 
-use ringbar_client::{Device, Error, Mapping, Memory, Part, Policy, Queue, Rights};
+use ringbar_client::{Device, Error, Mapping, Memory, Part, Policy, Rights};
+use ringbar_uapi::ioctl::CreateQueue;
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
 use std::fs::File;
 use std::sync::Arc;
@@ -68,23 +69,22 @@ impl Region {
 }
 
 /// Makes a region of each kind. They stay until the file is closed.
-pub(crate) fn make_all(device: &Device, queue: &Queue) -> Vec<Region> {
-    let entries = queue.entries() as usize;
-    let offsets = queue.offsets();
+pub(crate) fn make_all(device: &Device, queue: &CreateQueue) -> Vec<Region> {
+    let entries = queue.entries as usize;
     let mut regions = vec![
         region("public-registers", PUBLIC_REGISTERS, PAGE, Touch::Read),
-        region("kick", offsets.kick, PAGE, Touch::Read),
-        region("doorbell", offsets.doorbell, PAGE, Touch::Read),
-        region("status", offsets.status, PAGE, Touch::Read),
+        region("kick", queue.kick, PAGE, Touch::Read),
+        region("doorbell", queue.doorbell, PAGE, Touch::Read),
+        region("status", queue.status, PAGE, Touch::Read),
         region(
             "submission-ring",
-            offsets.submission_ring,
+            queue.submission_ring,
             entries * 64,
             Touch::Read,
         ),
         region(
             "completion-ring",
-            offsets.completion_ring,
+            queue.completion_ring,
             entries * 16,
             Touch::Read,
         ),

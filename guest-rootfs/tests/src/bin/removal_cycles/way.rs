@@ -58,16 +58,14 @@ struct Unplugged {
 impl Unplugged {
     fn unplug() -> Self {
         let mut runner = Runner::find().expect("somebody outside takes the device out");
-        let done = runner.ask("device_del");
-        done.unwrap_or_else(|reason| panic!("device_del: {reason}"));
+        runner.must("device_del");
         Self { runner }
     }
 }
 
 impl Drop for Unplugged {
     fn drop(&mut self) {
-        let done = self.runner.ask("device_add");
-        done.unwrap_or_else(|reason| panic!("device_add: {reason}"));
+        self.runner.must("device_add");
     }
 }
 

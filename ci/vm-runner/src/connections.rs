@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The sockets of a process, held beyond its end so that they are closed with all messages read.
+//!
+//! Linux tells the peer of a UNIX socket that was closed with something unread in it of a reset, not
+//! of an end, and QEMU 11.1 aborts when it hears that from a device's server (`error_setv:
+//! Assertion`, as it sets the error twice). Whether something is unread when a server is killed is
+//! chance: the kernel gives back its memory first and closes its files last.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+
+use rustix::process::{pidfd_getfd, pidfd_open, Pid, PidfdFlags, PidfdGetfdFlags};
+
+/// Sockets of a process. Closed in order when dropped, which must be after it has ended.
+#[derive(Debug)]
+pub(crate) struct Connections(Vec<UnixStream>);
+
+impl Connections {
+    /// Takes hold of those that a child has now.
+    pub(crate) fn of(pid: Pid) -> io::Result<Self> {
+        let process = pidfd_open(pid, PidfdFlags::empty())?;
+        let mut sockets = Vec::new();
+        for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+            let path = entry?.path();
+            let number = path
+                .file_name()
+                .and_then(|name| name.to_str()?.parse().ok());
+            let target = fs::read_link(&path).unwrap_or_default();
+            let is_socket = target.to_string_lossy().starts_with("socket:");
+            if let Some(number) = number.filter(|_| is_socket) {
+                let socket = pidfd_getfd(&process, number, PidfdGetfdFlags::empty())?;
+                sockets.push(UnixStream::from(socket));
+            }
+        }
+        Ok(Self(sockets))
+    }
+}
+
+impl Drop for Connections {
+    fn drop(&mut self) {
+        for socket in &mut self.0 {
+            // Nothing more can come in from here on. An error means that it was not connected.
+            let _ = socket.shutdown(Shutdown::Read);
+            while matches!(socket.read(&mut [0; 4096]), Ok(1..)) {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::os::fd::OwnedFd;
+    use std::process::{Child, Command, Stdio};
+
+    /// A process that has one end of a connection and reads nothing from it.
+    fn reader() -> (Child, Pid, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let child = Command::new("sleep")
+            .arg("1000")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .spawn()
+            .expect("it starts");
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a number")).expect("not 0");
+        (child, pid, ours)
+    }
+
+    fn kill(child: &mut Child) {
+        child.kill().expect("killed");
+        child.wait().expect("ended");
+    }
+
+    /// Why the precaution: without it the peer hears of a reset.
+    #[test]
+    fn unread_message_of_a_killed_process_is_a_reset_for_its_peer() {
+        let (mut child, _, mut peer) = reader();
+
+        peer.write_all(b"unread").expect("sent");
+        kill(&mut child);
+
+        let error = peer.read(&mut [0]).expect_err("reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn held_connection_ends_in_order_although_a_message_is_unread() {
+        let (mut child, pid, mut peer) = reader();
+
+        let held = Connections::of(pid).expect("held");
+        peer.write_all(b"unread").expect("sent");
+        kill(&mut child);
+        peer.write_all(b"too late").expect("sent");
+        drop(held);
+
+        assert_eq!(peer.read(&mut [0]).expect("the end"), 0);
+    }
+}

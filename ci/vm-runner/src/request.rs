@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the guest may ask for. Pure: text to request.
+
+/// Something that the guest asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// Take the device out of its slot.
+    DeviceDel,
+    /// Put a device with a new server into the slot.
+    DeviceAdd,
+    /// Kill the server, with the device in its slot.
+    ServerKill,
+    /// Stop the server, so that it answers nothing.
+    ServerStop,
+    /// Let the stopped server go on.
+    ServerCont,
+}
+
+const WORDS: [(&str, Request); 5] = [
+    ("device_del", Request::DeviceDel),
+    ("device_add", Request::DeviceAdd),
+    ("server_kill", Request::ServerKill),
+    ("server_stop", Request::ServerStop),
+    ("server_cont", Request::ServerCont),
+];
+
+/// Understands a line: a word, then the number of the device, which is 0 if there is none.
+pub(crate) fn parse(line: &str, devices: u32) -> Result<(Request, u32), String> {
+    let (word, number) = line.split_once(' ').unwrap_or((line, "0"));
+    let Some((_, request)) = WORDS.iter().find(|(known, _)| *known == word) else {
+        let known = WORDS.map(|(known, _)| known).join(", ");
+        return Err(format!("{word:?} is no request; there are {known}"));
+    };
+    match number.parse() {
+        Ok(number) if number < devices => Ok((*request, number)),
+        _ => Err(format!(
+            "{number:?} is no device; this machine has {devices}, counted from 0"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn assert_refused(line: &str, reason: &str) {
+        let error = parse(line, 2).expect_err("refused");
+        assert!(error.contains(reason), "{error}");
+    }
+
+    #[test]
+    fn request_without_a_number_means_the_first_device() {
+        assert_eq!(parse("device_del", 1), Ok((Request::DeviceDel, 0)));
+    }
+
+    #[test]
+    fn number_names_the_device() {
+        assert_eq!(parse("server_kill 1", 2), Ok((Request::ServerKill, 1)));
+    }
+
+    #[test]
+    fn unknown_request_is_refused_with_those_there_are() {
+        assert_refused(
+            "device_dl",
+            "\"device_dl\" is no request; there are device_del",
+        );
+    }
+
+    #[test]
+    fn device_that_the_machine_has_not_is_refused() {
+        assert_refused("server_stop 2", "\"2\" is no device; this machine has 2");
+    }
+
+    #[test]
+    fn words_after_the_number_are_refused() {
+        assert_refused("server_stop 0 1", "\"0 1\" is no device");
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_survived(line in any::<String>(), devices in any::<u32>()) {
+            if let Ok((_, number)) = parse(&line, devices) {
+                prop_assert!(number < devices);
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Runs in which the guest has servers killed, stopped and continued, and runs with two devices.
+
+use rustix::process::Signal;
+
+use super::{DELETE, SERVER};
+use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
+use crate::{assert_failed, run, signal};
+
+/// Says its number and which device it is for, and is a good server.
+const NAMED_SERVER: &str = r#"
+case "$*" in *device1*) number=1 ;; *) number=0 ;; esac
+echo "server of device $number"; echo $$ > "$RINGBAR_BENCH/pid$number"
+"#;
+
+/// What the guest's script can find out about a server.
+const STATE: &str = r#"
+state() { sed 's/.*) \(.\).*/state: \1/' "/proc/$(cat "$RINGBAR_BENCH/pid$1")/stat" >&2; }
+"#;
+
+fn named_server() -> String {
+    format!("{NAMED_SERVER}{GOOD_SERVER}")
+}
+
+#[test]
+fn devices_have_servers_and_logs_of_their_own() {
+    let bench = Bench::new(&named_server(), GOOD_GUEST);
+
+    let finished = run(&bench, &["--devices", "2"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    assert!(bench.log("server.log").contains("server of device 0"));
+    assert!(bench.log("server1.log").contains("server of device 1"));
+    let command = bench.log("qemu-command.txt");
+    assert_eq!(command.matches("vfio-user-pci").count(), 2, "{command}");
+}
+
+#[test]
+fn server_that_the_guest_has_killed_does_not_fail_the_run() {
+    let guest = format!("told; ask 'server_kill 1'; answered; {GOOD_GUEST}");
+    let bench = Bench::new(&named_server(), &guest);
+
+    let finished = run(&bench, &["--devices", "2"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    assert!(bench.log("qemu.log").contains("answer: ok"));
+}
+
+#[test]
+fn other_server_that_dies_meanwhile_fails_the_run() {
+    let guest = r#"told; ask 'server_kill 1'; answered
+        kill -9 "$(cat "$RINGBAR_BENCH/pid0")"; sleep 1000"#;
+    let bench = Bench::new(&named_server(), guest);
+
+    let finished = run(&bench, &["--devices", "2"]);
+
+    assert_failed(&finished, "the server of device 0 ended with signal 9");
+}
+
+#[test]
+fn device_comes_back_after_its_server_was_killed() {
+    let guest = format!(
+        r#"ask server_kill; answered {DELETE} answered
+        ask device_add; told; monitor '{{"return": {{}}, "id": 2}}'; answered
+        {GOOD_GUEST}"#
+    );
+    let bench = Bench::new(SERVER, &guest);
+
+    let finished = run(&bench, &["--interrupts", "msi"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let answers = bench.log("qemu.log").matches("answer: ok").count();
+    assert_eq!(answers, 3);
+    let servers = bench.log("server.log").matches("listening on").count();
+    assert_eq!(servers, 2);
+}
+
+#[test]
+fn server_is_stopped_and_goes_on() {
+    let guest = format!(
+        "{STATE} told; ask 'server_stop'; answered; state 0
+        ask server_cont; answered; until state 0 2>&1 | grep -q '[RS]'; do sleep 0.01; done
+        {GOOD_GUEST}"
+    );
+    let bench = Bench::new(&named_server(), &guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = bench.log("qemu.log");
+    assert!(log.contains("answer: ok\nstate: T\nanswer: ok\n"), "{log}");
+}
+
+#[test]
+fn stopped_server_ends_with_the_run() {
+    let guest = format!("told; ask server_stop; answered; {GOOD_GUEST}");
+    let bench = Bench::new(&named_server(), &guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn stopped_server_ends_with_an_interrupted_run() {
+    let guest = "told; ask server_stop; answered; ready; sleep 1000";
+    let bench = Bench::new(&named_server(), guest);
+    let runner = bench.command(&[]).spawn().expect("the runner starts");
+    bench.wait_until_ready();
+
+    signal(runner.id(), Signal::INT);
+    let output = runner.wait_with_output().expect("it ends");
+
+    assert_eq!(output.status.code(), Some(130));
+    assert_eq!(bench.processes(), [""; 0]);
+}
+
+#[test]
+fn continued_server_may_end_with_an_error() {
+    let server = format!("trap 'exit 1' CONT\n{}", named_server());
+    let guest = format!("told; ask server_stop; answered; ask server_cont; answered; {GOOD_GUEST}");
+    let bench = Bench::new(&server, &guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+}
+
+#[test]
+fn continued_server_that_crashes_fails_the_run() {
+    let server = format!("trap 'kill -SEGV $$' CONT\n{}", named_server());
+    let guest = "told; ask server_stop; answered; ask server_cont; answered; sleep 1000";
+    let bench = Bench::new(&server, guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "the server of device 0 ended with signal 11");
+}
+
+#[test]
+fn request_for_a_device_that_is_not_there_is_refused() {
+    let guest = format!("told; ask 'server_kill 1'; answered; {GOOD_GUEST}");
+    let bench = Bench::new(&named_server(), &guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = bench.log("qemu.log");
+    assert!(log.contains("answer: error: \"1\" is no device"), "{log}");
+}
+
+#[test]
+fn request_during_another_one_is_refused_and_the_first_goes_on() {
+    let guest = format!(
+        r#"{DELETE} ask 'server_kill 1'; answered; touch "$RINGBAR_BENCH/deleted"; answered
+        {GOOD_GUEST}"#
+    );
+    let bench = Bench::new(SERVER, &guest);
+
+    let finished = run(&bench, &["--interrupts", "msi"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = bench.log("qemu.log");
+    let refused = "answer: error: the request before this one is not answered yet\nanswer: ok";
+    assert!(log.contains(refused), "{log}");
+}

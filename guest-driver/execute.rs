@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Carries out descriptors on a queue of the kernel: copies them in, waits, copies completions out.
+//!
+//! What a mapped queue does without the driver is done here with two copies and a sleep, to compare.
+//! Of a queue, one call at a time does so.
+
+use crate::{
+    device::Device,
+    file::OpenFile,
+    interface::{
+        ioctl,
+        ring::{
+            distance,
+            slot,
+            Completion,
+            Descriptor, //
+        },
+        wake::{
+            self,
+            Word,
+            Words, //
+        },
+    },
+    queue::Queue,
+    waiters::Waiters,
+};
+use core::mem::size_of;
+use kernel::{
+    io::{
+        io_project,
+        Io, //
+    },
+    prelude::*,
+    sync::Arc,
+    time::{
+        msecs_to_jiffies,
+        Jiffies, //
+    },
+    uaccess::{
+        UserPtr,
+        UserSlice,
+        UserSliceReader,
+        UserSliceWriter, //
+    },
+};
+use zerocopy::IntoBytes;
+
+/// Most descriptors between two copies from the process.
+const BATCH: u32 = 64;
+
+/// How far a queue of the kernel is.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// Descriptors ever handed to the device.
+    submitted: u32,
+    /// Completions ever taken.
+    taken: u32,
+}
+
+impl OpenFile {
+    /// Carries out descriptors; see [`ioctl::EXECUTE`].
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` if the file has no such queue; `EINVAL` if it is one that processes map, reserved
+    /// field; `EFAULT`; `ENOMEM`; as [`Waiters::wait`]. How many were completed is in the argument.
+    pub(crate) fn execute(&self, execute: &mut ioctl::Execute) -> Result {
+        let count = core::mem::take(&mut execute.count);
+        if execute.reserved != 0 {
+            return Err(EINVAL);
+        }
+        let waiters = self.with_objects(|_device, objects| {
+            let queue = objects.queue(execute.queue)?;
+            queue
+                .progress()
+                .map(|_| queue.waiters().clone())
+                .ok_or(EINVAL)
+        })?;
+        let mut left = msecs_to_jiffies(execute.timeout_ms);
+        let turn = waiters.take_turn(&self.shared().gate, &mut left)?;
+        Execution {
+            file: self,
+            number: execute.queue,
+            waiters: &waiters,
+            run: turn.run(),
+            left,
+            descriptors: user_slice::<Descriptor>(execute.descriptors, count)?.reader(),
+            completions: user_slice::<Completion>(execute.completions, count)?.writer(),
+        }
+        .carry_out(count, &mut execute.count)
+    }
+}
+
+/// A call under way.
+struct Execution<'a> {
+    file: &'a OpenFile,
+    number: u32,
+    waiters: &'a Arc<Waiters>,
+    run: u32,
+    left: Jiffies,
+    descriptors: UserSliceReader,
+    completions: UserSliceWriter,
+}
+
+impl Execution<'_> {
+    /// Carries out `count` descriptors. `done` says how many were.
+    fn carry_out(&mut self, count: u32, done: &mut u32) -> Result {
+        // What a call before this one has left in the rings is nobody's.
+        let mut tail = self.with_queue(|_device, queue| Ok(queue.submitted()))?;
+        self.wait(tail, &mut tail)?;
+        self.with_queue(|device, queue| queue.take(device, tail, &mut []))?;
+
+        let batch = self
+            .with_queue(|_device, queue| Ok(queue.entries()))?
+            .min(BATCH);
+        let mut descriptors = KVec::from_elem(Descriptor::default(), batch as usize, GFP_KERNEL)?;
+        let mut completions = KVec::from_elem(Completion::default(), batch as usize, GFP_KERNEL)?;
+        while *done < count {
+            let length = batch.min(count - *done) as usize;
+            let descriptors = descriptors.get_mut(..length).ok_or(EINVAL)?;
+            self.descriptors.read_slice(descriptors.as_mut_bytes())?;
+            let wanted = self.with_queue(|device, queue| queue.submit(device, descriptors))?;
+            let mut tail = wanted.wrapping_sub(length as u32);
+            let waited = self.wait(wanted, &mut tail);
+            // Some may be complete in any case.
+            let taken =
+                self.with_queue(|device, queue| queue.take(device, tail, &mut completions))?;
+            let completions = completions.get(..taken).ok_or(EIO)?;
+            self.completions.write_slice(completions.as_bytes())?;
+            *done += taken as u32;
+            waited?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, wanted: u32, tail: &mut u32) -> Result {
+        let gate = &self.file.shared().gate;
+        self.waiters
+            .wait(gate, self.run, wanted, &mut self.left, tail)
+    }
+
+    /// Calls `f` with the queue, if it is still that with which the call began.
+    fn with_queue<R>(&self, f: impl FnOnce(&Device<'_>, &mut Queue) -> Result<R>) -> Result<R> {
+        self.file.with_objects(|device, objects| {
+            let queue = objects.queue_mut(self.number)?;
+            if !Arc::ptr_eq(queue.waiters(), self.waiters) || self.waiters.run() != self.run {
+                return Err(EIO);
+            }
+            f(device, queue)
+        })
+    }
+}
+
+impl Queue {
+    /// Descriptors ever handed to the device.
+    fn submitted(&self) -> u32 {
+        self.progress().map_or(0, |progress| progress.submitted)
+    }
+
+    /// Writes descriptors to the ring, in which there is room for them, and hands them to the
+    /// device. Gives how many it will have completed then.
+    fn submit(&mut self, device: &Device<'_>, descriptors: &[Descriptor]) -> Result<u32> {
+        let mut tail = self.submitted();
+        for descriptor in descriptors {
+            let place = slot(tail, self.entries()) as usize * size_of::<Descriptor>();
+            io_project!(self.submission(), [try: place..place + size_of::<Descriptor>()])
+                .copy_from_slice(descriptor.as_bytes());
+            tail = tail.wrapping_add(1);
+        }
+        self.progress_mut().ok_or(EINVAL)?.submitted = tail;
+        if wake::submit(&device.registers().words(self.number())?, tail) {
+            device.registers().kick(self.number())?;
+        }
+        Ok(tail)
+    }
+
+    /// Takes the completions before `tail`, as many as there is room for in `completions`; the
+    /// others are dropped. Gives how many it took.
+    fn take(
+        &mut self,
+        device: &Device<'_>,
+        tail: u32,
+        completions: &mut [Completion],
+    ) -> Result<usize> {
+        let head = self.progress().ok_or(EINVAL)?.taken;
+        if distance(head, tail) > self.entries() {
+            dev_warn!(
+                device.pdev(),
+                "queue {}: completion tail {} is wrong\n",
+                self.number(),
+                tail
+            );
+            return Err(EIO);
+        }
+        let there = distance(head, tail) as usize;
+        let mut index = head;
+        for completion in completions.iter_mut().take(there) {
+            let place = slot(index, self.entries()) as usize * size_of::<Completion>();
+            io_project!(self.completion(), [try: place..place + size_of::<Completion>()])
+                .copy_to_slice(completion.as_mut_bytes());
+            index = index.wrapping_add(1);
+        }
+        self.progress_mut().ok_or(EINVAL)?.taken = tail;
+        let words = device.registers().words(self.number())?;
+        words.store(Word::CompletionHead, tail);
+        Ok(there.min(completions.len()))
+    }
+}
+
+/// The process's array of `count` values at `address`.
+fn user_slice<T>(address: u64, count: u32) -> Result<UserSlice> {
+    let length = size_of::<T>().checked_mul(count as usize).ok_or(EINVAL)?;
+    let address = UserPtr::from_addr(usize::try_from(address)?);
+    Ok(UserSlice::new(address, length))
+}

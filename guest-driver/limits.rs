@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! How much of a device its users may take, each of them and all together.
+//!
+//! Whatever a file takes comes with a [`Charge`], which gives it back when it is dropped. The
+//! limits are module parameters.
+
+use crate::module_parameters as limits;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+    task::Kuid, //
+};
+
+/// What is counted.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    /// Queues.
+    pub(crate) queues: u64,
+    /// Windows, also those that name buffers.
+    pub(crate) windows: u64,
+    /// DMA buffers, ranges of device memory, memories of the kernel.
+    pub(crate) buffers: u64,
+    /// All their memory, and rings.
+    pub(crate) bytes: u64,
+}
+
+impl Amount {
+    /// The sum, if it keeps to `limits`, of which 0 is none.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` if it does not.
+    fn plus(self, more: Self, limits: Self) -> Result<Self> {
+        let add = |used: u64, more, limit| match used.checked_add(more) {
+            Some(sum) if more == 0 || limit == 0 || sum <= limit => Ok(sum),
+            _ => Err(ENOSPC),
+        };
+        Ok(Self {
+            queues: add(self.queues, more.queues, limits.queues)?,
+            windows: add(self.windows, more.windows, limits.windows)?,
+            buffers: add(self.buffers, more.buffers, limits.buffers)?,
+            bytes: add(self.bytes, more.bytes, limits.bytes)?,
+        })
+    }
+
+    /// What is left without `less`, which is part of it.
+    fn minus(self, less: Self) -> Self {
+        Self {
+            queues: self.queues - less.queues,
+            windows: self.windows - less.windows,
+            buffers: self.buffers - less.buffers,
+            bytes: self.bytes - less.bytes,
+        }
+    }
+}
+
+/// What the users of one device have of it.
+#[pin_data]
+pub(crate) struct Accounts {
+    /// Taken inside a file's `objects`; nothing is taken inside it.
+    #[pin]
+    books: Mutex<Books>,
+}
+
+struct Books {
+    device: Amount,
+    /// Users who have something.
+    users: KVec<(Kuid, Amount)>,
+}
+
+impl Accounts {
+    /// Nobody has anything.
+    pub(crate) fn new() -> Result<Arc<Self>> {
+        let books = Books {
+            device: Amount::default(),
+            users: KVec::new(),
+        };
+        Arc::pin_init(pin_init!(Self { books <- new_mutex!(books) }), GFP_KERNEL)
+    }
+
+    /// Calls `f` for the device, which is nobody, and then for each user with what they have.
+    pub(crate) fn for_each<E>(
+        &self,
+        mut f: impl FnMut(Option<Kuid>, &Amount) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let books = self.books.lock();
+        f(None, &books.device)?;
+        books
+            .users
+            .iter()
+            .try_for_each(|(user, amount)| f(Some(*user), amount))
+    }
+}
+
+/// A user of a device.
+pub(crate) struct User {
+    accounts: Arc<Accounts>,
+    id: Kuid,
+}
+
+impl User {
+    /// The user `id` of the device with these accounts.
+    pub(crate) fn new(accounts: Arc<Accounts>, id: Kuid) -> Self {
+        Self { accounts, id }
+    }
+
+    /// Takes `amount`.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` if a limit of the user or of the device is in the way; `ENOMEM`.
+    pub(crate) fn charge(&self, amount: Amount) -> Result<Charge> {
+        let mut books = self.accounts.books.lock();
+        let device = books.device.plus(amount, of_a_device())?;
+        let known = books.users.iter_mut().find(|(id, _)| *id == self.id);
+        match known {
+            Some((_, used)) => *used = used.plus(amount, of_a_user())?,
+            None => {
+                let used = Amount::default().plus(amount, of_a_user())?;
+                books.users.push((self.id, used), GFP_KERNEL)?;
+            }
+        }
+        books.device = device;
+        Ok(Charge {
+            accounts: self.accounts.clone(),
+            id: self.id,
+            amount,
+        })
+    }
+}
+
+/// What a thing takes from its user and its device. Given back when dropped.
+pub(crate) struct Charge {
+    accounts: Arc<Accounts>,
+    id: Kuid,
+    amount: Amount,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        let mut books = self.accounts.books.lock();
+        books.device = books.device.minus(self.amount);
+        books.users.retain(|(id, used)| {
+            if *id == self.id {
+                *used = used.minus(self.amount);
+            }
+            *used != Amount::default()
+        });
+    }
+}
+
+fn of_a_user() -> Amount {
+    Amount {
+        queues: limits::user_queues.value().into(),
+        windows: limits::user_windows.value().into(),
+        buffers: limits::user_buffers.value().into(),
+        bytes: limits::user_bytes.value(),
+    }
+}
+
+fn of_a_device() -> Amount {
+    Amount {
+        queues: limits::device_queues.value().into(),
+        windows: limits::device_windows.value().into(),
+        buffers: limits::device_buffers.value().into(),
+        bytes: limits::device_bytes.value(),
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Has the device copy from one buffer to another: open, map, submit, wait.
+
+use ringbar_client::{Device, Rights};
+use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use std::error::Error;
+use std::time::Duration;
+
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+    let device = Device::open("/dev/ringbar0")?;
+    // All of these are mapped into this process.
+    let mut queue = device.create_queue(16)?;
+    let source = device.create_buffer(4096, Rights::Read)?;
+    let destination = device.create_buffer(4096, Rights::Write)?;
+    source.mapping().write_bytes(0, b"from here to there");
+
+    queue.push(Descriptor {
+        opcode: Opcode::COPY.0,
+        length: 18,
+        source_window: source.window(),
+        destination_window: destination.window(),
+        destination_offset: 100,
+        ..Descriptor::default()
+    })?;
+    queue.submit();
+    queue.wait(1, Duration::from_secs(10))?;
+    let completion = queue.pop()?.ok_or("a wait that ended well leaves one")?;
+
+    assert_eq!(Status(completion.status), Status::OK);
+    let bytes = destination.mapping().read_bytes(100, 18);
+    println!("# copied: {}", String::from_utf8(bytes)?);
+    Ok(())
+}

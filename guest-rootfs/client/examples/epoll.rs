@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Waits for completions with epoll, beside whatever else a program waits for.
+
+use ringbar_client::Device;
+use ringbar_spec::ring::{Descriptor, Opcode};
+use rustix::event::epoll;
+use std::error::Error;
+
+/// How many descriptors to carry out.
+const COUNT: u32 = 10;
+
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+    let device = Device::open("/dev/ringbar0")?;
+    let mut queue = device.create_queue(16)?;
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+    let name = epoll::EventData::new_u64(0);
+    epoll::add(&epoll, &device, name, epoll::EventFlags::IN)?;
+
+    for tag in 0..COUNT {
+        queue.push(Descriptor {
+            opcode: Opcode::NOP.0,
+            tag,
+            ..Descriptor::default()
+        })?;
+    }
+    queue.submit();
+
+    let mut taken = 0;
+    while taken < COUNT {
+        let mut events = Vec::with_capacity(1);
+        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)?;
+        // The file stays readable until the last one is taken.
+        while let Some(completion) = queue.pop()? {
+            println!("# completed: {}", completion.tag);
+            taken += 1;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Looks at the ring again and again, without a system call: the shortest way to a completion.
+
+use ringbar_client::{Device, Queue};
+use ringbar_spec::ring::{Completion, Descriptor, Opcode};
+use ringbar_spec::wake::Word;
+use std::error::Error;
+use std::hint::spin_loop;
+
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+    let device = Device::open("/dev/ringbar0")?;
+    let mut queue = device.create_queue(16)?;
+    for tag in 0..10 {
+        queue.push(Descriptor {
+            opcode: Opcode::NOP.0,
+            tag,
+            ..Descriptor::default()
+        })?;
+    }
+    queue.submit();
+    while queue.in_flight() > 0 {
+        let completion = next(&mut queue)?;
+        println!("# completed: {}", completion.tag);
+    }
+    Ok(())
+}
+
+/// Waits for a completion. A server that died says nothing: its heart no longer beats.
+fn next(queue: &mut Queue) -> Result<Completion, ringbar_client::Error> {
+    loop {
+        let heartbeat = queue.word(Word::Heartbeat);
+        for _ in 0..100_000 {
+            if let Some(completion) = queue.pop()? {
+                return Ok(completion);
+            }
+            spin_loop();
+        }
+        if queue.word(Word::Heartbeat) == heartbeat {
+            queue.check()?;
+        }
+    }
+}

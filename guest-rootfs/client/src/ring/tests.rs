@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The rings against the device model, and against memory that holds anything.
+
+use super::*;
+use proptest::prelude::*;
+use ringbar_model::test_driver::{self, nop, TestDriver};
+use ringbar_model::{Config, Place};
+use ringbar_spec::regs;
+use ringbar_spec::ring::Status;
+use ringbar_spec::setup::QueueSetup;
+use ringbar_spec::RegisterInfo;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use zerocopy::{FromBytes, IntoBytes};
+
+const ENTRIES: u32 = 4;
+
+/// A queue in the memory of a device model.
+struct Modelled {
+    driver: Rc<RefCell<TestDriver>>,
+    queue: QueueSetup,
+    kicks: Cell<u32>,
+}
+
+impl Modelled {
+    fn place(&self, word: Word) -> usize {
+        let info: &RegisterInfo = match word {
+            Word::SubmissionTail => &regs::SUBMISSION_TAIL::INFO,
+            Word::CompletionHead => &regs::COMPLETION_HEAD::INFO,
+            Word::InterruptAt => &regs::INTERRUPT_AT::INFO,
+            Word::DriverInterruptAt => &regs::DRIVER_INTERRUPT_AT::INFO,
+            Word::CompletionTail => &regs::COMPLETION_TAIL::INFO,
+            Word::Sleeping => &regs::SLEEPING::INFO,
+            Word::QueueState => &regs::QUEUE_STATE::INFO,
+            Word::Generation => &regs::GENERATION::INFO,
+            Word::Heartbeat => &regs::HEARTBEAT::INFO,
+        };
+        info.offset_of(self.queue.queue as usize).expect("a queue")
+    }
+}
+
+impl Words for Modelled {
+    fn load(&self, word: Word) -> u32 {
+        self.driver.borrow().host.word(self.place(word))
+    }
+
+    fn store(&self, word: Word, value: u32) {
+        let driver = self.driver.borrow();
+        driver.host.set_word(self.place(word), value);
+    }
+
+    fn fence(&self) {}
+}
+
+impl Memory for Modelled {
+    fn put(&self, slot: u32, descriptor: &Descriptor) {
+        let at = self.queue.submission_ring + u64::from(slot) * 64;
+        let driver = self.driver.borrow();
+        driver.host.poke(Place::Guest(at), descriptor.as_bytes());
+    }
+
+    fn get(&self, slot: u32) -> Completion {
+        let at = self.queue.completion_ring + u64::from(slot) * 16;
+        let bytes = self.driver.borrow().host.peek(Place::Guest(at), 16);
+        Completion::read_from_bytes(&bytes).expect("16 bytes")
+    }
+
+    fn kick(&self) {
+        self.kicks.set(self.kicks.get() + 1);
+        let kick = regs::KICK::INFO.offset_of(self.queue.queue as usize);
+        let kick = kick.expect("a queue") as u64;
+        self.driver.borrow_mut().write(kick, 4, 1);
+    }
+}
+
+fn set_up() -> (Rc<RefCell<TestDriver>>, Ring<Modelled>) {
+    let mut driver = TestDriver::new(Config {
+        queues: 2,
+        vectors: 3,
+        device_memory_size: 1 << 20,
+    });
+    let queue = driver.start_ring(1, 7, ENTRIES, 1).setup;
+    let driver = Rc::new(RefCell::new(driver));
+    let memory = Modelled {
+        driver: driver.clone(),
+        queue,
+        kicks: Cell::new(0),
+    };
+    (driver, Ring::new(memory, ENTRIES))
+}
+
+fn tags(ring: &mut Ring<Modelled>) -> Vec<u32> {
+    let next = || ring.pop().expect("the queue runs");
+    std::iter::from_fn(next).map(|done| done.tag).collect()
+}
+
+#[test]
+fn completions_come_back_in_order_around_the_ring() {
+    let (driver, mut ring) = set_up();
+    for round in 0..10 {
+        let expected: Vec<u32> = (0..3).map(|index| round * 3 + index).collect();
+        for tag in &expected {
+            ring.push(&nop(*tag)).unwrap();
+        }
+        ring.submit();
+        driver.borrow_mut().rest();
+        assert_eq!(tags(&mut ring), expected);
+    }
+}
+
+#[test]
+fn full_ring_takes_no_more_until_a_completion_is_taken() {
+    let (driver, mut ring) = set_up();
+    for tag in 0..ENTRIES {
+        ring.push(&nop(tag)).unwrap();
+    }
+    assert!(matches!(
+        ring.push(&nop(9)),
+        Err(Error::Full { entries: 4 })
+    ));
+    ring.submit();
+    driver.borrow_mut().rest();
+    assert!(matches!(ring.push(&nop(9)), Err(Error::Full { .. })));
+    assert_eq!(ring.pop().unwrap().map(|done| done.tag), Some(0));
+    ring.push(&nop(9)).unwrap();
+    ring.submit();
+    driver.borrow_mut().rest();
+    assert_eq!(tags(&mut ring), [1, 2, 3, 9]);
+}
+
+#[test]
+fn what_was_not_submitted_is_not_carried_out() {
+    let (driver, mut ring) = set_up();
+    ring.push(&nop(1)).unwrap();
+    driver.borrow_mut().rest();
+    assert_eq!(tags(&mut ring), []);
+    assert_eq!(ring.in_flight(), 1);
+}
+
+#[test]
+fn only_a_queue_that_sleeps_is_kicked() {
+    let (driver, mut ring) = set_up();
+    for (tag, kicks) in [(0, 1), (1, 1), (2, 2)] {
+        ring.push(&nop(tag)).unwrap();
+        ring.submit();
+        assert_eq!(ring.memory.kicks.get(), kicks, "descriptor {tag}");
+        driver.borrow_mut().poll();
+        driver.borrow_mut().run();
+        assert_eq!(tags(&mut ring), [tag]);
+        if tag == 1 {
+            assert!(driver.borrow_mut().sleep());
+        }
+    }
+}
+
+#[test]
+fn completion_head_is_told_when_the_last_one_is_taken() {
+    let (driver, mut ring) = set_up();
+    ring.push(&nop(1)).unwrap();
+    ring.push(&nop(2)).unwrap();
+    ring.submit();
+    driver.borrow_mut().rest();
+    ring.pop().unwrap();
+    assert_eq!(ring.memory.load(Word::CompletionHead), 0);
+    ring.pop().unwrap();
+    assert_eq!(ring.memory.load(Word::CompletionHead), 2);
+}
+
+#[test]
+fn arming_says_whether_an_interrupt_is_to_come() {
+    let (driver, mut ring) = set_up();
+    ring.push(&nop(1)).unwrap();
+    ring.push(&nop(2)).unwrap();
+    assert!(ring.arm(2).unwrap());
+    ring.submit();
+    driver.borrow_mut().rest();
+    assert_eq!(driver.borrow_mut().take_interrupts(), [1]);
+    assert!(!ring.arm(2).unwrap());
+    assert!(ring.arm(3).unwrap());
+}
+
+#[test]
+fn queue_that_stopped_gives_what_it_completed_and_then_its_error() {
+    let (driver, mut ring) = set_up();
+    ring.push(&nop(5)).unwrap();
+    ring.submit();
+    driver.borrow_mut().rest();
+    let tail = ring.memory.place(Word::SubmissionTail);
+    driver.borrow().host.set_word(tail, 100);
+    ring.memory.kick();
+    driver.borrow_mut().rest();
+    assert_eq!(ring.pop().unwrap().map(|done| done.tag), Some(5));
+    let error = ring.pop().unwrap_err();
+    let bad_tail = ErrorCode::BAD_TAIL;
+    assert!(
+        matches!(error, Error::QueueStopped { code } if code == bad_tail),
+        "{error}"
+    );
+    assert!(ring.arm(1).is_err(), "no interrupt is to come");
+}
+
+#[test]
+fn reset_of_the_device_is_seen_by_its_generation() {
+    let (driver, mut ring) = set_up();
+    ring.push(&nop(5)).unwrap();
+    ring.submit();
+    driver.borrow_mut().reset();
+    let error = ring.pop().unwrap_err();
+    assert!(
+        matches!(error, Error::Reset { queue: 0, now: 1 }),
+        "{error}"
+    );
+}
+
+#[test]
+fn completions_of_what_was_not_submitted_are_an_error() {
+    let (_driver, mut ring) = set_up();
+    ring.push(&nop(5)).unwrap();
+    ring.submit();
+    ring.push(&nop(6)).unwrap();
+    ring.memory.store(Word::CompletionTail, 2);
+    let error = ring.pop().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::BadCompletionTail {
+                announced: 2,
+                submitted: 1
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn completion_tail_that_goes_back_is_an_error() {
+    let (driver, mut ring) = set_up();
+    (0..2).for_each(|tag| ring.push(&nop(tag)).unwrap());
+    ring.submit();
+    driver.borrow_mut().rest();
+    assert_eq!(tags(&mut ring), [0, 1]);
+    ring.push(&nop(2)).unwrap();
+    ring.submit();
+    ring.memory.store(Word::CompletionTail, 1);
+    assert!(matches!(ring.pop(), Err(Error::BadCompletionTail { .. })));
+}
+
+#[test]
+fn started_anew_the_ring_is_empty() {
+    let (driver, mut ring) = set_up();
+    ring.push(&nop(5)).unwrap();
+    ring.submit();
+    let setup = ring.memory.queue;
+    {
+        let mut driver = driver.borrow_mut();
+        let stopped = driver.admin(regs::Register::QUEUE_STOP, setup.queue.into());
+        assert_eq!(stopped, ErrorCode::NONE);
+    }
+    assert!(matches!(
+        ring.pop(),
+        Err(Error::QueueStopped {
+            code: ErrorCode::NONE
+        })
+    ));
+    ring.memory.store(Word::SubmissionTail, 0);
+    assert_eq!(driver.borrow_mut().queue_start(&setup), ErrorCode::NONE);
+    ring.restart();
+    ring.push(&test_driver::fill(7, 0, (9, 0), 1)).unwrap();
+    ring.submit();
+    driver.borrow_mut().rest();
+    let completion = ring.pop().unwrap().expect("a completion");
+    assert_eq!(
+        (completion.tag, Status(completion.status)),
+        (7, Status::BAD_WINDOW)
+    );
+}
+
+/// Memory where each load gives what somebody else has just written there.
+struct Scribbled(RefCell<Vec<u32>>);
+
+impl Words for Scribbled {
+    fn load(&self, _word: Word) -> u32 {
+        self.0.borrow_mut().pop().unwrap_or(QUEUE_RUNNING)
+    }
+
+    fn store(&self, _word: Word, _value: u32) {}
+
+    fn fence(&self) {}
+}
+
+impl Memory for Scribbled {
+    fn put(&self, slot: u32, _descriptor: &Descriptor) {
+        assert!(slot < ENTRIES);
+    }
+
+    fn get(&self, slot: u32) -> Completion {
+        assert!(slot < ENTRIES);
+        Completion::default()
+    }
+
+    fn kick(&self) {}
+}
+
+#[test]
+fn completion_posted_just_before_the_queue_stopped_is_taken() {
+    // Loads in turn, the last of the list first: tail, generation, state; tail and generation again.
+    let stopped = ErrorCode::BAD_TAIL.0.into();
+    let mut ring = Ring::new(Scribbled(RefCell::new(vec![7])), ENTRIES);
+    ring.push(&nop(1)).unwrap();
+    ring.submit();
+    ring.memory.0.replace(vec![7, 1, stopped, 7, 0]);
+    assert!(ring.pop().unwrap().is_some());
+}
+
+proptest! {
+    #[test]
+    fn memory_that_holds_anything_does_no_harm(
+        loads in prop::collection::vec(prop_oneof![0..6u32, Just(u32::MAX), any::<u32>()], 0..60),
+        start in prop_oneof![Just(0u32), Just(u32::MAX - 2), any::<u32>()],
+        actions in prop::collection::vec(0..5u8, 0..60),
+    ) {
+        // The generation stays the same, or little else would be looked at.
+        let mut ring = Ring::new(Scribbled(RefCell::new(Vec::new())), ENTRIES);
+        (ring.head, ring.posted, ring.submitted, ring.tail) = (start, start, start, start);
+        ring.memory.0.replace(loads);
+        for action in actions {
+            match action {
+                0 => drop(ring.push(&Descriptor::default())),
+                1 => ring.submit(),
+                2 => drop(ring.arm(1)),
+                3 => drop(ring.has(u32::MAX)),
+                _ => drop(ring.pop()),
+            }
+            let order = [ring.head, ring.posted, ring.submitted, ring.tail];
+            let order = order.map(|index| distance(ring.head, index));
+            prop_assert!(order.is_sorted() && order[3] <= ENTRIES, "{order:?}");
+        }
+    }
+}

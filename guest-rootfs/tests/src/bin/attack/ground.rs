@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the attacker has: a queue, windows of every kind, and around each of them bytes that must
+//! stay as they are.
+
+use crate::victim::{pattern, Victim};
+use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Part, Queue, Rights, Window};
+use ringbar_tests::open;
+use std::ops::Range;
+
+/// Bytes of each buffer.
+pub(crate) const SIZE: usize = 64 << 10;
+/// What a window shows of a buffer: odd places and lengths, in another order than in the buffer.
+const PARTS: [Range<u64>; 4] = [9000..13_097, 101..2100, 2500..2501, 20_479..24_576];
+/// What a window shows of the device memory.
+const DEVICE_PART: Range<u64> = 4173..12_099;
+
+/// A window that can be named, as the data sheet sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) window: u16,
+    /// `None` if it cannot be used.
+    pub(crate) open: Option<Opened>,
+}
+
+/// A window of the attacker's own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened {
+    pub(crate) length: u64,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+}
+
+/// The attacker's place.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) device: Device,
+    pub(crate) queue: Queue,
+    seed: u64,
+    parts: Buffer,
+    read_only: Buffer,
+    device_memory: DeviceMemory,
+    // Open as long as the file is.
+    _windows: [Window; 2],
+    _write_only: Buffer,
+    targets: Vec<Target>,
+}
+
+impl Ground {
+    /// A place with guards in it, made from `seed`.
+    pub(crate) fn new(entries: u32, victim: &Victim, seed: u64) -> Self {
+        let device = open();
+        let queue = device.create_queue(entries).expect("a queue is free");
+        let buffer = |rights| device.create_buffer(SIZE, rights).expect("there is memory");
+        let (parts, read_only) = (buffer(Rights::ReadWrite), buffer(Rights::Read));
+        let (write_only, freed) = (buffer(Rights::Write), buffer(Rights::ReadWrite));
+        let device_memory = device
+            .create_device_memory(Part::WriteCombining, SIZE, Rights::ReadWrite)
+            .expect("there is device memory");
+        let scattered = device
+            .open_window(&PARTS.map(|range| parts.part(range)), Rights::ReadWrite)
+            .expect("the parts lie in the buffer");
+        let on_device = device
+            .open_window(&[device_memory.part(DEVICE_PART)], Rights::ReadWrite)
+            .expect("the part lies in the range");
+        let closed = device
+            .open_window(&[parts.part(0..4096)], Rights::ReadWrite)
+            .expect("the part lies in the buffer");
+
+        let usable = |window, length, readable, writable| Target {
+            window,
+            open: Some(Opened {
+                length,
+                readable,
+                writable,
+            }),
+        };
+        let useless = |window| Target { window, open: None };
+        let length = PARTS.iter().map(|part| part.end - part.start).sum();
+        let device_length = DEVICE_PART.end - DEVICE_PART.start;
+        let mut targets = vec![
+            usable(scattered.number(), length, true, true),
+            usable(on_device.number(), device_length, true, true),
+            usable(read_only.window(), SIZE as u64, true, false),
+            usable(write_only.window(), SIZE as u64, false, true),
+            useless(closed.number()),
+            useless(freed.window()),
+            useless(0),
+            useless(1024),
+            useless(1025),
+            useless(u16::MAX),
+        ];
+        targets.extend(victim.windows().iter().copied().map(useless));
+        closed.close().expect("it is open");
+        freed.close().expect("it is there");
+
+        let ground = Self {
+            device,
+            queue,
+            seed,
+            parts,
+            read_only,
+            device_memory,
+            _windows: [scattered, on_device],
+            _write_only: write_only,
+            targets,
+        };
+        for (mapping, _) in ground.guarded() {
+            mapping.write_bytes(0, &pattern(seed, SIZE));
+        }
+        ground
+    }
+
+    /// Windows to name in descriptors. Those that show guards are not among them.
+    pub(crate) fn windows(&self) -> Vec<Target> {
+        self.targets.clone()
+    }
+
+    /// All bytes that no window shows for writing are as they were.
+    pub(crate) fn assert_guards(&self) {
+        let before = pattern(self.seed, SIZE);
+        for (mapping, mut open) in self.guarded() {
+            open.sort_by_key(|range| range.start);
+            let now = mapping.read_bytes(0, SIZE);
+            let mut start = 0;
+            for range in open.into_iter().chain(std::iter::once(SIZE..SIZE)) {
+                let guard = start..range.start;
+                let changed = guard.clone().find(|&at| now[at] != before[at]);
+                assert_eq!(changed, None, "first byte of {guard:?} that has changed");
+                start = range.end;
+            }
+        }
+    }
+
+    /// Each memory with guards, and what of it may be written.
+    fn guarded(&self) -> [(&Mapping, Vec<Range<usize>>); 3] {
+        let part = |range: Range<u64>| range.start as usize..range.end as usize;
+        [
+            (self.parts.mapping(), PARTS.map(part).to_vec()),
+            (self.read_only.mapping(), Vec::new()),
+            (self.device_memory.mapping(), vec![part(DEVICE_PART)]),
+        ]
+    }
+}

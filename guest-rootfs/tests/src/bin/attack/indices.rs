@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Anything at all in the pages of one's own queue, and other processes' pages.
+
+use crate::victim::Victim;
+use fastrand::Rng;
+use ringbar_client::Mapping;
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::layout::{MAX_QUEUES, PAGE_SIZE};
+use ringbar_spec::regs::QUEUE_RUNNING;
+use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_spec::wake::Word;
+use ringbar_tests::{open, parameter, PATIENCE};
+use ringbar_uapi::mmap;
+use rustix::io::Errno;
+
+/// How often a queue is spoilt and started anew.
+const ROUNDS: u32 = 300;
+/// Words written in a round.
+const WRITES: u32 = 20;
+const ENTRIES: u32 = 16;
+
+pub(crate) fn random_indices_stop_their_own_queue() {
+    let seed = parameter::seed();
+    let victim = Victim::start(seed);
+    let mut random = Rng::with_seed(seed);
+    let device = open();
+    let mut queue = device.create_queue(ENTRIES).expect("a queue is free");
+    let page = |offset| Mapping::new(device.file().clone(), offset, PAGE_SIZE, true);
+    let doorbell = page(queue.offsets().doorbell).expect("the page can be mapped again");
+    let kick = page(queue.offsets().kick).expect("the page can be mapped again");
+    let mut stopped = 0;
+    for _ in 0..ROUNDS {
+        for _ in 0..WRITES {
+            let tail = queue.word(Word::CompletionTail);
+            // Any word of the page, those with a meaning more often.
+            let places = [0, 0x40, 0x80, 0x84, random.usize(..PAGE_SIZE / 4) * 4];
+            let edges = [
+                tail,
+                tail.wrapping_add(ENTRIES),
+                0,
+                u32::MAX,
+                1 << 31,
+                random.u32(..),
+            ];
+            let value = edges[random.usize(..edges.len())]
+                .wrapping_add(random.u32(0..3))
+                .wrapping_sub(1);
+            doorbell.write(places[random.usize(..places.len())], value);
+            if random.u8(0..4) == 0 {
+                kick.write(0, value);
+            }
+        }
+        let state = queue.word(Word::QueueState);
+        if state != QUEUE_RUNNING {
+            let codes = [ErrorCode::BAD_TAIL, ErrorCode::BAD_HEAD].map(|code| u32::from(code.0));
+            assert!(codes.contains(&state), "queue state {state}");
+            stopped += 1;
+        }
+        queue.reset().expect("the queue can be started anew");
+        let nop = Descriptor {
+            opcode: Opcode::NOP.0,
+            tag: random.u32(..),
+            ..Descriptor::default()
+        };
+        queue.push(nop).expect("there is room");
+        let completion = queue.run(PATIENCE).expect("the queue works again");
+        assert_eq!(
+            (completion.tag, Status(completion.status)),
+            (nop.tag, Status::OK)
+        );
+    }
+    println!("# stopped {stopped} times");
+    assert_ne!(stopped, 0);
+    victim.assert_untouched();
+}
+
+pub(crate) fn foreign_pages_cannot_be_mapped() {
+    let victim = Victim::start(parameter::seed());
+    let device = open();
+    let queue = device.create_queue(ENTRIES).expect("a queue is free");
+    let kinds = [
+        mmap::KIND_SUBMISSION_RING,
+        mmap::KIND_COMPLETION_RING,
+        mmap::KIND_KICK,
+        mmap::KIND_DOORBELL,
+        mmap::KIND_STATUS,
+    ];
+    let queues = device.info().expect("the device is there").queues;
+    let others = (0..MAX_QUEUES as u32).filter(|number| *number != queue.number());
+    for (number, kind) in others.flat_map(|number| kinds.map(|kind| (number, kind))) {
+        let offset = mmap::encode(kind, number as u16);
+        let refused = Mapping::new(device.file().clone(), offset, PAGE_SIZE, false);
+        let errno = refused.expect_err("it is not ours").errno();
+        let expected = if number < queues {
+            Errno::PERM
+        } else {
+            Errno::NXIO
+        };
+        assert_eq!(errno, Some(expected), "queue {number}, kind {kind}");
+    }
+    assert!(victim.queue() < queues);
+    for window in victim.windows() {
+        for kind in [
+            mmap::KIND_BUFFER,
+            mmap::KIND_DEVICE_MEMORY,
+            mmap::KIND_LAZY_DEVICE_MEMORY,
+        ] {
+            let offset = mmap::encode(kind, *window);
+            let refused = Mapping::new(device.file().clone(), offset, PAGE_SIZE, false);
+            let errno = refused.expect_err("it is not ours").errno();
+            assert_eq!(errno, Some(Errno::PERM), "window {window}, kind {kind}");
+        }
+    }
+    victim.assert_untouched();
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Every combination of fields at and beyond their limits.
+
+use crate::expected;
+use crate::ground::{Ground, Target};
+use crate::victim::Victim;
+use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
+use ringbar_tests::{parameter, PATIENCE};
+
+/// Entries of the ring; as many descriptors are on their way at once.
+const ENTRIES: u32 = 1024;
+/// Known opcodes, the first that is not, and the last.
+const OPCODES: [u16; 8] = [0, 1, 2, 3, 4, 5, 6, u16::MAX];
+
+pub(crate) fn each_field_at_and_beyond_its_limit() {
+    let seed = parameter::seed();
+    let victim = Victim::start(seed);
+    let mut ground = Ground::new(ENTRIES, &victim, seed);
+    let targets = ground.windows();
+    let (mut tried, mut batch) = (0_u64, Vec::new());
+    for descriptor in combinations(&targets) {
+        batch.push(Descriptor {
+            tag: batch.len() as u32,
+            ..descriptor
+        });
+        if batch.len() == ENTRIES as usize {
+            tried += carry_out(&mut ground, &batch, &targets);
+            batch.clear();
+        }
+    }
+    tried += carry_out(&mut ground, &batch, &targets);
+
+    println!("# {tried} descriptors");
+    ground.assert_guards();
+    victim.assert_untouched();
+}
+
+/// Carries out a batch and compares how each descriptor ended.
+fn carry_out(ground: &mut Ground, batch: &[Descriptor], targets: &[Target]) -> u64 {
+    for descriptor in batch {
+        ground.queue.push(*descriptor).expect("there is room");
+    }
+    ground.queue.submit();
+    let count = batch.len() as u32;
+    ground
+        .queue
+        .wait(count, PATIENCE)
+        .expect("the queue runs on");
+    for descriptor in batch {
+        let completion = ground.queue.pop().expect("the queue runs on");
+        let completion = completion.expect("as many completions as descriptors");
+        assert_eq!(completion.tag, descriptor.tag);
+        let (status, expected) = (
+            Status(completion.status),
+            expected::status(descriptor, targets),
+        );
+        // Whether bytes are those of the pattern is not for this test.
+        let compared = status == Status::MISMATCH && descriptor.opcode == Opcode::VERIFY.0;
+        let agrees = status == expected || compared && expected == Status::OK;
+        assert!(agrees, "{status:?}, not {expected:?}: {descriptor:?}");
+    }
+    u64::from(count)
+}
+
+/// Descriptors with each field at its limits, for each pair of windows.
+fn combinations(targets: &[Target]) -> impl Iterator<Item = Descriptor> + '_ {
+    let numbers = || targets.iter().map(|target| target.window);
+    OPCODES
+        .into_iter()
+        .flat_map(move |opcode| {
+            numbers().flat_map(move |source_window| {
+                numbers().flat_map(move |destination_window| {
+                    let room = room(targets, source_window).min(room(targets, destination_window));
+                    places(room).flat_map(move |(length, offset)| {
+                        [(offset, 0), (0, offset), (0, 0)].map(
+                            |(source_offset, destination_offset)| Descriptor {
+                                opcode,
+                                length,
+                                source_window,
+                                destination_window,
+                                source_offset,
+                                destination_offset,
+                                ..Descriptor::default()
+                            },
+                        )
+                    })
+                })
+            })
+        })
+        .chain(reserved(targets))
+}
+
+/// A sound descriptor of each opcode, with each field that must be 0 set in turn.
+fn reserved(targets: &[Target]) -> impl Iterator<Item = Descriptor> {
+    let both = |target: &&Target| target.open.is_some_and(|it| it.readable && it.writable);
+    let window = targets.iter().find(both).map_or(0, |target| target.window);
+    OPCODES.into_iter().flat_map(move |opcode| {
+        let reads = [1, 4, 5].contains(&opcode);
+        let writes = [1, 2, 3].contains(&opcode);
+        let sound = Descriptor {
+            opcode,
+            length: if reads || writes { 16 } else { 0 },
+            source_window: if reads { window } else { 0 },
+            destination_window: if writes { window } else { 0 },
+            ..Descriptor::default()
+        };
+        let with = |change: fn(&mut Descriptor)| {
+            let mut changed = sound;
+            change(&mut changed);
+            changed
+        };
+        [
+            sound,
+            with(|it| it.flags = 1),
+            with(|it| it.flags = 1 << 15),
+            with(|it| it.operand = 1),
+            with(|it| it.operand = 1 << 32),
+            with(|it| it.operand = u64::MAX),
+            with(|it| it.reserved[0] = 1),
+            with(|it| it.reserved[1] = 1 << 63),
+            with(|it| it.reserved[2] = 1),
+            with(|it| it.length ^= 1),
+        ]
+    })
+}
+
+fn room(targets: &[Target], window: u16) -> u64 {
+    let target = targets.iter().find(|target| target.window == window);
+    target
+        .and_then(|target| target.open)
+        .map_or(64, |it| it.length)
+}
+
+/// Lengths and offsets at the limits of a window of `room` bytes.
+fn places(room: u64) -> impl Iterator<Item = (u32, u64)> {
+    let lengths = [
+        0,
+        1,
+        room as u32,
+        room as u32 + 1,
+        MAX_LENGTH,
+        MAX_LENGTH + 1,
+        u32::MAX,
+    ];
+    lengths.into_iter().flat_map(move |length| {
+        let last = room.wrapping_sub(length.into());
+        let wraps = u64::from(length).wrapping_neg();
+        [
+            0,
+            last,
+            last.wrapping_add(1),
+            room,
+            1 << 32,
+            1 << 63,
+            wraps,
+            u64::MAX,
+        ]
+        .map(|offset| (length, offset))
+    })
+}

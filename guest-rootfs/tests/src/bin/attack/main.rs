@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The attacker: a process that writes whatever it likes into its mapped ring and pages, and reaches
+//! no byte outside of its own windows.
+//!
+//! `ringbar.full=1` on the kernel command line asks for all of it, `ringbar.seed=N` makes a run that
+//! failed happen again.
+
+mod expected;
+mod ground;
+mod indices;
+mod killed;
+mod limits;
+mod random;
+mod scribbler;
+mod victim;
+
+use ground::Ground;
+use random::Generator;
+use ringbar_spec::ring::Status;
+use ringbar_tests::{parameter, run, PATIENCE};
+use scribbler::Scribbler;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use victim::Victim;
+
+/// Random descriptors, in full and when time is short.
+const DESCRIPTORS: [u64; 2] = [1_000_000, 20_000];
+/// Entries of the attacker's ring.
+const ENTRIES: u32 = 256;
+
+fn main() -> ExitCode {
+    run(&[
+        (
+            "each_field_at_and_beyond_its_limit_ends_as_the_data_sheet_says",
+            limits::each_field_at_and_beyond_its_limit,
+        ),
+        (
+            "random_descriptors_change_no_byte_outside_their_windows",
+            random_descriptors_stay_inside,
+        ),
+        (
+            "random_indices_stop_their_own_queue_alone",
+            indices::random_indices_stop_their_own_queue,
+        ),
+        (
+            "pages_of_other_processes_cannot_be_mapped",
+            indices::foreign_pages_cannot_be_mapped,
+        ),
+        (
+            "processes_killed_with_dma_in_flight_leave_nothing_behind",
+            killed::nothing_is_left_behind,
+        ),
+    ])
+}
+
+/// Descriptors that a second thread rewrites while the device reads them, on all kinds of windows:
+/// one's own, read-only, closed, freed, other processes', and those that do not exist.
+fn random_descriptors_stay_inside() {
+    let seed = parameter::seed();
+    let victim = Victim::start(seed);
+    let mut ground = Ground::new(ENTRIES, &victim, seed);
+    let [full, short] = DESCRIPTORS;
+    let count = parameter::count(full, short);
+    let mut generator = Generator::new(seed, ground.windows());
+    let scribbler = Scribbler::start(&ground, Generator::new(!seed, ground.windows()));
+
+    let mut ended = BTreeMap::new();
+    let mut pushed = 0;
+    while pushed < count || ground.queue.in_flight() > 0 {
+        while pushed < count && ground.queue.in_flight() < ENTRIES {
+            let descriptor = generator.descriptor();
+            ground.queue.push(descriptor).expect("there is room");
+            pushed += 1;
+        }
+        ground.queue.submit();
+        ground.queue.wait(1, PATIENCE).expect("the queue runs on");
+        while let Some(completion) = ground.queue.pop().expect("the queue runs on") {
+            *ended.entry(completion.status).or_insert(0_u64) += 1;
+        }
+    }
+    scribbler.stop();
+
+    println!("# {count} descriptors, by status: {ended:?}");
+    ground.assert_guards();
+    victim.assert_untouched();
+    // What was tried has reached every check of the device.
+    for (status, name) in Status::ALL {
+        let needed = ![Status::DMA_FAULT, Status::ABORTED].contains(status);
+        assert!(
+            !needed || ended.contains_key(&status.0),
+            "{name} never came"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Descriptors by chance: half of them sound, the others wrong in any way.
+
+use crate::ground::{Opened, Target};
+use fastrand::Rng;
+use ringbar_spec::ring::{Descriptor, Opcode, MAX_LENGTH};
+
+/// Makes descriptors, always the same ones for a seed.
+#[derive(Debug)]
+pub(crate) struct Generator {
+    random: Rng,
+    targets: Vec<Target>,
+}
+
+impl Generator {
+    /// Names the windows of `targets` and no others.
+    pub(crate) fn new(seed: u64, targets: Vec<Target>) -> Self {
+        Self {
+            random: Rng::with_seed(seed),
+            targets,
+        }
+    }
+
+    /// The next descriptor.
+    pub(crate) fn descriptor(&mut self) -> Descriptor {
+        let mut descriptor = self.sound();
+        if self.random.bool() {
+            for _ in 0..self.random.u8(1..4) {
+                self.spoil(&mut descriptor);
+            }
+        }
+        descriptor
+    }
+
+    /// A number below `limit`.
+    pub(crate) fn below(&mut self, limit: u32) -> u32 {
+        self.random.u32(0..limit)
+    }
+
+    /// A descriptor that names windows which may be used as it says, and lies inside.
+    fn sound(&mut self) -> Descriptor {
+        let opcode = Opcode(self.random.u16(0..6));
+        let mut descriptor = Descriptor {
+            opcode: opcode.0,
+            tag: self.random.u32(..),
+            ..Descriptor::default()
+        };
+        if opcode == Opcode::NOP {
+            return descriptor;
+        }
+        let reads = [Opcode::COPY, Opcode::VERIFY, Opcode::CRC32C].contains(&opcode);
+        let writes = [Opcode::COPY, Opcode::FILL, Opcode::PATTERN].contains(&opcode);
+        let source = reads.then(|| self.usable(|it| it.readable));
+        let destination = writes.then(|| self.usable(|it| it.writable));
+        let room = [source, destination].into_iter().flatten();
+        let room = room.map(|(_, length)| length).min().unwrap_or(1);
+        // Mostly short, so that many are carried out.
+        let most = 1 << self.random.u32(3..14);
+        let length = self.random.u64(1..=room.min(most));
+        descriptor.length = length as u32;
+        if let Some((window, end)) = source {
+            descriptor.source_window = window;
+            descriptor.source_offset = self.random.u64(0..=end - length);
+        }
+        if let Some((window, end)) = destination {
+            descriptor.destination_window = window;
+            descriptor.destination_offset = self.random.u64(0..=end - length);
+        }
+        descriptor.operand = match opcode {
+            Opcode::COPY => 0,
+            Opcode::CRC32C => self.random.u32(..).into(),
+            _ => self.random.u64(..),
+        };
+        descriptor
+    }
+
+    fn usable(&mut self, fits: impl Fn(&Opened) -> bool) -> (u16, u64) {
+        let fitting: Vec<_> = self
+            .targets
+            .iter()
+            .filter_map(|target| Some((target.window, target.open.filter(&fits)?.length)))
+            .collect();
+        fitting[self.random.usize(..fitting.len())]
+    }
+
+    /// Makes one field of a descriptor wrong, perhaps.
+    fn spoil(&mut self, descriptor: &mut Descriptor) {
+        match self.random.u8(0..9) {
+            0 => descriptor.opcode = self.random.u16(..) >> self.random.u32(0..16),
+            1 => descriptor.flags = 1 << self.random.u32(0..16),
+            2 => descriptor.length = self.length(),
+            3 => descriptor.source_window = self.window(),
+            4 => descriptor.destination_window = self.window(),
+            5 => descriptor.source_offset = self.offset(descriptor.length),
+            6 => descriptor.destination_offset = self.offset(descriptor.length),
+            7 => descriptor.operand = self.random.u64(..),
+            _ => descriptor.reserved[self.random.usize(..3)] = self.random.u64(..),
+        }
+    }
+
+    fn window(&mut self) -> u16 {
+        self.targets[self.random.usize(..self.targets.len())].window
+    }
+
+    fn length(&mut self) -> u32 {
+        let target = self.targets[self.random.usize(..self.targets.len())];
+        let room = target.open.map_or(4096, |it| it.length) as u32;
+        let edges = [0, 1, room, MAX_LENGTH, u32::MAX, 1 << 31, 4096];
+        let edge = edges[self.random.usize(..edges.len())];
+        edge.wrapping_add(self.random.u32(0..3)).wrapping_sub(1)
+    }
+
+    fn offset(&mut self, length: u32) -> u64 {
+        let target = self.targets[self.random.usize(..self.targets.len())];
+        let room = target.open.map_or(4096, |it| it.length);
+        let last = room.wrapping_sub(length.into());
+        let wraps = u64::from(length).wrapping_neg();
+        let edges = [0, last, room, wraps, 1 << 32, 1 << 63, u64::MAX];
+        let edge = edges[self.random.usize(..edges.len())];
+        edge.wrapping_add(self.random.u64(0..3)).wrapping_sub(1)
+    }
+}

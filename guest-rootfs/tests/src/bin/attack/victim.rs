@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Another process, with memory of every kind and a queue that works while it is attacked.
+
+use crate::ground::SIZE;
+use ringbar_client::{Device, Mapping, Memory, Part, Policy, Queue, Rights};
+use ringbar_spec::pattern::word;
+use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_tests::fork::{self, Fork};
+use ringbar_tests::{open, succeed};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+
+/// The process.
+#[derive(Debug)]
+pub(crate) struct Victim {
+    process: Fork,
+    line: UnixStream,
+    windows: Vec<u16>,
+    queue: u32,
+}
+
+impl Victim {
+    /// Starts it. The calling process must have one thread.
+    pub(crate) fn start(seed: u64) -> Self {
+        let (line, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let process = fork::start(move || suffer(theirs, !seed));
+        let mut numbers = [0; 4];
+        for number in &mut numbers {
+            let mut bytes = [0; 4];
+            (&line)
+                .read_exact(&mut bytes)
+                .expect("the victim has set up");
+            *number = u32::from_ne_bytes(bytes);
+        }
+        let [queue, windows @ ..] = numbers;
+        Self {
+            process,
+            line,
+            windows: windows.map(|window| window as u16).to_vec(),
+            queue,
+        }
+    }
+
+    /// Numbers of its windows.
+    pub(crate) fn windows(&self) -> &[u16] {
+        &self.windows
+    }
+
+    /// Number of its queue.
+    pub(crate) fn queue(&self) -> u32 {
+        self.queue
+    }
+
+    /// Ends the process, which has seen to its own memory and queue.
+    pub(crate) fn assert_untouched(self) {
+        // The child has both ends, so closing this one would tell it nothing.
+        (&self.line).write_all(&[0]).expect("the victim listens");
+        let end = self.process.end();
+        assert!(
+            end.success(),
+            "the victim's memory or queue suffered: {end}"
+        );
+    }
+}
+
+/// The bytes that `seed` makes.
+pub(crate) fn pattern(seed: u64, length: usize) -> Vec<u8> {
+    let words = (0..length.div_ceil(8) as u64).flat_map(|index| word(seed, index).to_le_bytes());
+    words.take(length).collect()
+}
+
+/// What the victim does: works until it hears a byte, then looks at everything it has.
+fn suffer(line: UnixStream, seed: u64) -> bool {
+    let device = open();
+    let mut queue = device.create_queue(8).expect("a queue is free");
+    let buffer = device
+        .create_buffer(SIZE, Rights::ReadWrite)
+        .expect("there is memory");
+    let scratch = device
+        .create_buffer(SIZE, Rights::ReadWrite)
+        .expect("there is memory");
+    let range = device
+        .create_device_memory(Part::Uncached, SIZE, Rights::ReadWrite)
+        .expect("there is device memory");
+    let [contiguous, vmalloc] =
+        [Memory::Contiguous(Policy::Cached), Memory::Vmalloc].map(|kind| memory(&device, kind));
+    let mine = [
+        buffer.mapping(),
+        range.mapping(),
+        contiguous.mapping(),
+        vmalloc.mapping(),
+    ];
+    let before = pattern(seed, SIZE);
+    mine.iter().for_each(|it| it.write_bytes(0, &before));
+    for number in [
+        queue.number(),
+        buffer.window().into(),
+        range.window().into(),
+        scratch.window().into(),
+    ] {
+        (&line)
+            .write_all(&number.to_ne_bytes())
+            .expect("the parent listens");
+    }
+    line.set_nonblocking(true).expect("a flag");
+    loop {
+        work(
+            &mut queue,
+            buffer.window(),
+            scratch.window(),
+            scratch.mapping(),
+            &before,
+        );
+        match (&line).read(&mut [0]) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            _ => break,
+        }
+    }
+    mine.iter().all(|it| it.read_bytes(0, SIZE) == before)
+}
+
+fn memory(device: &Device, kind: Memory) -> ringbar_client::KernelMemory {
+    device.create_memory(kind, SIZE).expect("there is memory")
+}
+
+/// One copy whose outcome is looked at.
+fn work(queue: &mut Queue, from: u16, to: u16, seen: &Mapping, expected: &[u8]) {
+    const LENGTH: usize = 4099;
+    seen.write_bytes(0, &[0; LENGTH]);
+    let descriptor = Descriptor {
+        opcode: Opcode::COPY.0,
+        length: LENGTH as u32,
+        source_window: from,
+        destination_window: to,
+        ..Descriptor::default()
+    };
+    succeed(queue, descriptor);
+    assert_eq!(seen.read_bytes(0, LENGTH), expected[..LENGTH]);
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The examples of the client library do what they say.
+
+#[path = "../../../client/examples/copy.rs"]
+mod copy;
+#[path = "../../../client/examples/epoll.rs"]
+mod epoll;
+#[path = "../../../client/examples/eventfd.rs"]
+mod eventfd;
+#[path = "../../../client/examples/polling.rs"]
+mod polling;
+
+use ringbar_tests::run;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    run(&[
+        ("copy", || copy::main().unwrap()),
+        ("epoll", || epoll::main().unwrap()),
+        ("eventfd", || eventfd::main().unwrap()),
+        ("polling", || polling::main().unwrap()),
+    ])
+}

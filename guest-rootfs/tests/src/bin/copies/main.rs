@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Copies of every size in every direction, many of them and by several processes at once: every
+//! byte arrives, and no other byte changes.
+//!
+//! `ringbar.full=1` on the kernel command line asks for all of it.
+
+mod crowd;
+mod place;
+
+use fastrand::Rng;
+use place::{Direction, Place};
+use ringbar_client::Queue;
+use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_tests::{open, parameter, run_all, succeed, Case};
+use std::process::ExitCode;
+
+/// Every size up to this, in bytes: more than two pages.
+const SIZES: usize = 9000;
+/// Sizes to step over, when time is short.
+const SHORT_STEP: u64 = 97;
+/// Copies of any size up to [`LARGEST`], in full and when time is short.
+const LARGE: [u64; 2] = [250, 10];
+const LARGEST: usize = 1 << 20;
+
+fn main() -> ExitCode {
+    let mut cases = Vec::new();
+    for direction in Direction::ALL {
+        let name = direction.name();
+        cases.push(Case::new(format!("every_size_arrives_{name}"), move || {
+            every_size_arrives(direction);
+        }));
+        cases.push(Case::new(format!("large_sizes_arrive_{name}"), move || {
+            large_sizes_arrive(direction);
+        }));
+    }
+    cases.push(Case::new(
+        "processes_with_several_queues_copy_at_once_without_a_mismatch",
+        crowd::copy_at_once,
+    ));
+    run_all(cases)
+}
+
+fn every_size_arrives(direction: Direction) {
+    let mut random = Rng::with_seed(parameter::seed());
+    let device = open();
+    let mut queue = device.create_queue(2).expect("a queue is free");
+    let [from, to] = direction.places(&device, 4 * SIZES);
+    let step = parameter::count(1, SHORT_STEP) as usize;
+    for length in (1..=SIZES).step_by(step) {
+        arrives(&mut queue, &from, &to, length, &mut random);
+    }
+}
+
+fn large_sizes_arrive(direction: Direction) {
+    let mut random = Rng::with_seed(parameter::seed());
+    let device = open();
+    let mut queue = device.create_queue(2).expect("a queue is free");
+    let [from, to] = direction.places(&device, 2 * LARGEST);
+    let [full, short] = LARGE;
+    for _ in 0..parameter::count(full, short) {
+        let length = random.usize(1..=LARGEST);
+        arrives(&mut queue, &from, &to, length, &mut random);
+    }
+}
+
+/// Copies `length` random bytes from any place to any place, and looks at them and around them.
+fn arrives(queue: &mut Queue, from: &Place, to: &Place, length: usize, random: &mut Rng) {
+    /// Bytes looked at on each side.
+    const AROUND: usize = 64;
+    let source = random.usize(..=from.size() - length);
+    let destination = random.usize(AROUND..=to.size() - length - AROUND);
+    let mut sent = vec![0; length];
+    random.fill(&mut sent);
+    from.write(source, &sent);
+    let mut expected = vec![!sent[0]; length + 2 * AROUND];
+    to.write(destination - AROUND, &expected);
+    expected[AROUND..AROUND + length].copy_from_slice(&sent);
+    succeed(
+        queue,
+        Descriptor {
+            opcode: Opcode::COPY.0,
+            length: length as u32,
+            source_window: from.window(),
+            source_offset: source as u64,
+            destination_window: to.window(),
+            destination_offset: destination as u64,
+            ..Descriptor::default()
+        },
+    );
+    let seen = to.read(destination - AROUND, expected.len());
+    let wrong = seen
+        .iter()
+        .zip(&expected)
+        .position(|(seen, expected)| seen != expected);
+    assert_eq!(wrong, None, "{length} bytes from {source} to {destination}");
+}

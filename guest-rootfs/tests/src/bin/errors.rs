@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What debugfs shows of the device's errors.
+
+use ringbar_client::{Device, Queue};
+use ringbar_spec::regs::{ERROR_LOG_ENTRIES, IDENT};
+use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_tests::{carry_out, open, run};
+use std::fs;
+use std::process::ExitCode;
+
+const FOLDER: &str = "/sys/kernel/debug/ringbar0";
+
+fn main() -> ExitCode {
+    run(&[
+        (
+            "refused_descriptor_is_logged_by_name_with_its_queue",
+            refused_descriptor_is_logged,
+        ),
+        (
+            "bad_access_is_logged_by_name_without_a_queue",
+            bad_access_is_logged,
+        ),
+        (
+            "log_has_the_last_errors_in_their_order",
+            log_has_the_last_errors,
+        ),
+        (
+            "queue_counts_its_own_errors_since_its_start",
+            queue_counts_its_own_errors,
+        ),
+        ("descriptor_that_succeeds_is_no_error", success_is_no_error),
+        ("nothing_is_kept_of_a_device_that_answers", nothing_is_kept),
+    ])
+}
+
+fn show(file: &str) -> String {
+    fs::read_to_string(format!("{FOLDER}/{file}")).expect("debugfs is mounted and has our folder")
+}
+
+/// Errors that the device has counted, and the lines about them.
+fn log() -> (u64, Vec<String>) {
+    let text = show("errors");
+    let mut lines = text.lines();
+    let count = lines.next().and_then(|line| line.strip_prefix("count "));
+    let count = count.expect("the count comes first").parse();
+    let errors = lines.filter(|line| line.starts_with("error "));
+    (
+        count.expect("a number"),
+        errors.map(str::to_owned).collect(),
+    )
+}
+
+/// Errors that the driver shows for a queue.
+fn errors_of(queue: &Queue) -> u64 {
+    let start = format!("queue {} errors ", queue.number());
+    let text = show("errors");
+    let line = text.lines().find_map(|line| line.strip_prefix(&start));
+    let line = line.expect("there is a line for each queue");
+    line.parse().expect("a number")
+}
+
+/// Has the device refuse a descriptor.
+fn fail(queue: &mut Queue, tag: u32) {
+    let bad = Descriptor {
+        opcode: 0xffff,
+        tag,
+        ..Default::default()
+    };
+    let completion = carry_out(queue, bad);
+    assert_eq!(Status(completion.status), Status::BAD_OPCODE);
+}
+
+fn queue_of(device: &Device) -> Queue {
+    device.create_queue(4).unwrap()
+}
+
+fn refused_descriptor_is_logged() {
+    let device = open();
+    let _first = queue_of(&device);
+    let mut queue = queue_of(&device);
+    let (before, _) = log();
+    fail(&mut queue, 0xabc);
+    let (count, errors) = log();
+    assert_eq!(count, before + 1);
+    let value = u64::from(Status::BAD_OPCODE.0) << 32 | 0xabc;
+    assert_eq!(
+        errors.last().unwrap(),
+        &format!(
+            "error {count} queue {} DESCRIPTOR_REFUSED {value:#x}",
+            queue.number()
+        )
+    );
+}
+
+fn bad_access_is_logged() {
+    let device = open();
+    let registers = device.map_public_registers().unwrap();
+    let (before, _) = log();
+    registers.write(IDENT::INFO.offset, 0u32);
+    let (count, errors) = log();
+    assert_eq!(count, before + 1);
+    let value = IDENT::INFO.offset;
+    assert_eq!(
+        errors.last().unwrap(),
+        &format!("error {count} queue none READ_ONLY {value:#x}")
+    );
+}
+
+fn log_has_the_last_errors() {
+    let device = open();
+    let mut queue = queue_of(&device);
+    let (before, _) = log();
+    let more = ERROR_LOG_ENTRIES as u32 + 3;
+    for tag in 0..more {
+        fail(&mut queue, tag);
+    }
+    let (count, errors) = log();
+    assert_eq!(count, before + u64::from(more));
+    let expected: Vec<_> = (3..more)
+        .map(|tag| {
+            format!(
+                "error {} queue {} DESCRIPTOR_REFUSED {:#x}",
+                before + u64::from(tag) + 1,
+                queue.number(),
+                1 << 32 | tag as u64
+            )
+        })
+        .collect();
+    assert_eq!(errors, expected);
+}
+
+fn queue_counts_its_own_errors() {
+    let device = open();
+    let mut first = queue_of(&device);
+    let mut second = queue_of(&device);
+    (0..3).for_each(|tag| fail(&mut first, tag));
+    fail(&mut second, 0);
+    assert_eq!((errors_of(&first), errors_of(&second)), (3, 1));
+    first.reset().unwrap();
+    assert_eq!((errors_of(&first), errors_of(&second)), (0, 1));
+}
+
+fn success_is_no_error() {
+    let device = open();
+    let mut queue = queue_of(&device);
+    let before = log();
+    let done = carry_out(
+        &mut queue,
+        Descriptor {
+            opcode: Opcode::NOP.0,
+            ..Default::default()
+        },
+    );
+    assert_eq!(Status(done.status), Status::OK);
+    assert_eq!(log(), before);
+    assert_eq!(errors_of(&queue), 0);
+}
+
+fn nothing_is_kept() {
+    let device = open();
+    drop((queue_of(&device), device));
+    assert_eq!(show("kept"), "queues 0\nbuffers 0\nbytes 0\n");
+}

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Queues whose rings are the kernel's: what a batch gives, and that nothing of them is mapped.
+
+use ringbar_client::{Error, Mapping, Rights};
+use ringbar_spec::layout::MAX_QUEUES;
+use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_tests::{copy, nop, open, pattern_bytes, run, seed, PciFunction, PATIENCE};
+use ringbar_uapi::mmap;
+use rustix::io::Errno;
+use std::process::ExitCode;
+use std::time::Duration;
+
+const PAGE: usize = 4096;
+const ENTRIES: u32 = 8;
+
+fn main() -> ExitCode {
+    run(&[
+        (
+            "batch_larger_than_the_ring_completes_in_order",
+            large_batch_completes,
+        ),
+        ("empty_batch_completes", empty_batch_completes),
+        ("device_carries_out_the_batch", device_carries_it_out),
+        (
+            "error_comes_back_with_its_descriptor_alone",
+            error_comes_back_alone,
+        ),
+        ("nothing_of_it_can_be_mapped", nothing_can_be_mapped),
+        (
+            "mapped_queue_executes_nothing",
+            mapped_queue_executes_nothing,
+        ),
+        ("queue_of_another_file_is_refused", foreign_queue_is_refused),
+        ("queue_works_after_a_reset", works_after_a_reset),
+        (
+            "batch_after_one_that_timed_out_has_its_own_completions",
+            leftovers_are_dropped,
+        ),
+        (
+            "batches_of_several_queues_run_side_by_side",
+            several_queues_run,
+        ),
+    ])
+}
+
+fn large_batch_completes() {
+    let mut queue = open().create_kernel_queue(ENTRIES).unwrap();
+    for count in [1, ENTRIES, ENTRIES + 1, 1000] {
+        let batch: Vec<_> = (0..count).map(nop).collect();
+        let mut completions = vec![Completion::default(); batch.len()];
+        let done = queue.execute(&batch, &mut completions, PATIENCE).unwrap();
+        assert_eq!(done, batch.len());
+        let tags = completions.iter().map(|completion| completion.tag);
+        assert!(tags.eq(0..count), "batch of {count}");
+    }
+}
+
+fn leftovers_are_dropped() {
+    let function = PciFunction::under_test();
+    let mut queue = open().create_kernel_queue(ENTRIES).unwrap();
+    for round in 0..10 {
+        let late = [nop(u32::MAX); ENTRIES as usize];
+        let mut completions = [Completion::default(); ENTRIES as usize];
+        // Nothing is carried out meanwhile.
+        function.set_bus_master(false);
+        let first = queue.execute(&late, &mut completions, Duration::from_millis(1));
+        function.set_bus_master(true);
+        assert_eq!(first.unwrap_err().errno(), Some(Errno::TIMEDOUT));
+        let batch = [nop(round), nop(round + 1)];
+        let mut completions = [Completion::default(); 2];
+        let second = queue.execute(&batch, &mut completions, PATIENCE);
+        assert_eq!(second.unwrap(), 2);
+        assert_eq!(completions.map(|done| done.tag), [round, round + 1]);
+    }
+}
+
+fn empty_batch_completes() {
+    let mut queue = open().create_kernel_queue(ENTRIES).unwrap();
+    assert_eq!(queue.execute(&[], &mut [], PATIENCE).unwrap(), 0);
+}
+
+fn device_carries_it_out() {
+    let device = open();
+    let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
+    let source = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let target = device.create_buffer(PAGE, Rights::Write).unwrap();
+    let seed = seed();
+    let make = Descriptor {
+        opcode: Opcode::PATTERN.0,
+        length: PAGE as u32,
+        destination_window: source.window(),
+        operand: seed,
+        ..Default::default()
+    };
+    let batch = [make, copy(&source, &target, PAGE)];
+    let mut completions = [Completion::default(); 2];
+    queue.execute(&batch, &mut completions, PATIENCE).unwrap();
+    assert_eq!(completions.map(|done| Status(done.status)), [Status::OK; 2]);
+    let expected = pattern_bytes(seed, PAGE);
+    assert_eq!(target.mapping().read_bytes(0, PAGE), expected);
+}
+
+fn error_comes_back_alone() {
+    let mut queue = open().create_kernel_queue(ENTRIES).unwrap();
+    let mut batch: Vec<_> = (0..20).map(nop).collect();
+    batch[3].opcode = 0xffff;
+    batch[11].flags = 1;
+    let mut completions = vec![Completion::default(); batch.len()];
+    queue.execute(&batch, &mut completions, PATIENCE).unwrap();
+    for (index, completion) in completions.iter().enumerate() {
+        let expected = match index {
+            3 => Status::BAD_OPCODE,
+            11 => Status::RESERVED_FIELD,
+            _ => Status::OK,
+        };
+        assert_eq!(Status(completion.status), expected, "descriptor {index}");
+        assert_eq!(completion.tag, index as u32);
+    }
+}
+
+fn nothing_can_be_mapped() {
+    let device = open();
+    let queue = device.create_kernel_queue(ENTRIES).unwrap();
+    assert!((queue.number() as usize) < MAX_QUEUES);
+    for kind in [
+        mmap::KIND_SUBMISSION_RING,
+        mmap::KIND_COMPLETION_RING,
+        mmap::KIND_KICK,
+        mmap::KIND_DOORBELL,
+        mmap::KIND_STATUS,
+    ] {
+        let offset = mmap::encode(kind, queue.number() as u16);
+        let mapped = Mapping::new(device.file().clone(), offset, PAGE, false);
+        let errno = mapped.expect_err("refused").errno();
+        assert_eq!(errno, Some(Errno::PERM), "kind {kind}");
+    }
+}
+
+fn mapped_queue_executes_nothing() {
+    let device = open();
+    let queue = device.create_queue(ENTRIES).unwrap();
+    let executed = device.execute(
+        queue.number(),
+        &[nop(1)],
+        &mut [Completion::default()],
+        PATIENCE,
+    );
+    assert_eq!(executed.unwrap_err().errno(), Some(Errno::INVAL));
+}
+
+fn foreign_queue_is_refused() {
+    let queue = open().create_kernel_queue(ENTRIES).unwrap();
+    let executed = open().execute(
+        queue.number(),
+        &[nop(1)],
+        &mut [Completion::default()],
+        PATIENCE,
+    );
+    assert_eq!(executed.unwrap_err().errno(), Some(Errno::NXIO));
+}
+
+fn works_after_a_reset() {
+    let mut queue = open().create_kernel_queue(ENTRIES).unwrap();
+    let mut completions = [Completion::default(); 3];
+    for round in 0..10 {
+        let batch = [0, 1, 2].map(|index| nop(round * 3 + index));
+        queue.execute(&batch, &mut completions, PATIENCE).unwrap();
+        assert_eq!(
+            completions.map(|done| done.tag),
+            batch.map(|descriptor| descriptor.tag)
+        );
+        queue.reset().unwrap();
+    }
+}
+
+fn several_queues_run() {
+    let device = open();
+    std::thread::scope(|scope| {
+        for thread in 0..3u32 {
+            let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
+            scope.spawn(move || {
+                for round in 0..50 {
+                    let batch: Vec<_> = (0..30).map(|index| nop(thread << 16 | index)).collect();
+                    let mut completions = vec![Completion::default(); batch.len()];
+                    let done: Result<usize, Error> =
+                        queue.execute(&batch, &mut completions, PATIENCE);
+                    assert_eq!(done.unwrap(), batch.len(), "round {round}");
+                    for (completion, descriptor) in completions.iter().zip(&batch) {
+                        assert_eq!(completion.tag, descriptor.tag);
+                    }
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! How much of a device a user may have, and all users together. Each case loads the module with
+//! limits of its own.
+
+use ringbar_client::{Buffer, Device, Error, Memory, Part, Policy, Rights};
+use ringbar_tests::{fork, open, run, NODE};
+use rustix::io::Errno;
+use rustix::process::Uid;
+use rustix::system::{delete_module, finit_module};
+use rustix::thread::set_thread_res_uid;
+use std::ffi::CStr;
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::ExitCode;
+
+const MODULE: &str = "/lib/modules/ringbar.ko";
+const PAGE: usize = 4096;
+/// User "nobody".
+const OTHER: u32 = 65534;
+/// Bytes of the rings of a queue with few entries: a page for each.
+const RINGS: usize = 2 * PAGE;
+
+fn main() -> ExitCode {
+    run(&[
+        ("queues_of_a_user_are_limited", queues_of_a_user),
+        ("windows_of_a_user_are_limited", windows_of_a_user),
+        (
+            "buffers_of_every_kind_count_together",
+            buffers_of_every_kind,
+        ),
+        (
+            "bytes_of_buffers_memories_and_rings_count_together",
+            bytes_of_everything,
+        ),
+        (
+            "files_of_a_user_share_the_limit_and_give_back_when_closed",
+            files_of_a_user_share,
+        ),
+        ("another_user_has_limits_of_its_own", another_user),
+        (
+            "user_is_who_opened_the_file_not_who_calls",
+            user_is_who_opened,
+        ),
+        ("queues_of_a_device_are_limited", queues_of_a_device),
+        ("windows_of_a_device_are_limited", windows_of_a_device),
+        ("buffers_of_a_device_are_limited", buffers_of_a_device),
+        ("bytes_of_a_device_are_limited", bytes_of_a_device),
+        ("what_is_refused_is_not_counted", refused_is_not_counted),
+        ("limit_of_0_is_none", limit_of_0_is_none),
+    ])
+}
+
+/// The module, loaded with limits. Loaded again without any of our own when dropped.
+struct Loaded;
+
+impl Loaded {
+    fn with(limits: &CStr) -> Self {
+        reload(limits);
+        // For other users.
+        fs::set_permissions(NODE, Permissions::from_mode(0o666)).expect("root may");
+        Self
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        reload(c"");
+    }
+}
+
+fn reload(limits: &CStr) {
+    delete_module(c"ringbar", 0).expect("nobody uses the module");
+    let module = File::open(MODULE).expect("the module is where init has found it");
+    finit_module(&module, limits, 0).expect("the module knows the limits");
+}
+
+#[track_caller]
+fn full<T>(result: Result<T, Error>) {
+    let error = result.err().expect("the limit is reached");
+    assert_eq!(error.errno(), Some(Errno::NOSPC), "{error}");
+}
+
+fn buffer(device: &Device, size: usize) -> Result<Buffer, Error> {
+    device.create_buffer(size, Rights::ReadWrite)
+}
+
+/// Runs `body` with a file that another user has opened; `body` is to say whether all is well.
+#[track_caller]
+fn as_another_user(body: impl FnOnce(Device) -> bool) {
+    let status = fork::run(|| {
+        let other = Uid::from_raw(OTHER);
+        set_thread_res_uid(other, other, other).expect("root may become anyone");
+        body(open())
+    });
+    assert!(status.success(), "{status}");
+}
+
+fn queues_of_a_user() {
+    let _loaded = Loaded::with(c"user_queues=2");
+    let device = open();
+    let first = device.create_queue(2).unwrap();
+    let _second = device.create_queue(2).unwrap();
+    full(device.create_queue(2));
+    full(device.create_kernel_queue(2));
+    first.close().unwrap();
+    let _third = device.create_queue(2).unwrap();
+    full(device.create_queue(2));
+}
+
+fn windows_of_a_user() {
+    let _loaded = Loaded::with(c"user_windows=3");
+    let device = open();
+    let first = buffer(&device, PAGE).unwrap();
+    let _second = device
+        .create_device_memory(Part::Lazy, PAGE, Rights::Read)
+        .unwrap();
+    let open = || device.open_window(&[first.part(0..8)], Rights::Read);
+    let window = open().unwrap();
+    full(open());
+    full(buffer(&device, PAGE));
+    full(device.create_device_memory(Part::Lazy, PAGE, Rights::Read));
+    window.close().unwrap();
+    open().unwrap();
+    full(open());
+    // Takes the other window along.
+    first.close().unwrap();
+    let third = buffer(&device, PAGE).unwrap();
+    device
+        .open_window(&[third.part(0..8)], Rights::Read)
+        .unwrap();
+    full(buffer(&device, PAGE));
+}
+
+fn buffers_of_every_kind() {
+    let _loaded = Loaded::with(c"user_buffers=4");
+    let device = open();
+    let memory = |kind| device.create_memory(kind, PAGE);
+    let contiguous = Memory::Contiguous(Policy::Cached);
+    let range = || device.create_device_memory(Part::Uncached, PAGE, Rights::Read);
+    let first = buffer(&device, PAGE).unwrap();
+    let second = range().unwrap();
+    let _third = memory(Memory::Vmalloc).unwrap();
+    let _fourth = memory(contiguous).unwrap();
+    let all_full = || {
+        full(buffer(&device, PAGE));
+        full(range());
+        full(memory(Memory::Vmalloc));
+        full(memory(contiguous));
+    };
+    all_full();
+    first.close().unwrap();
+    let _fifth = range().unwrap();
+    all_full();
+    second.close().unwrap();
+    let _sixth = memory(Memory::Vmalloc).unwrap();
+    all_full();
+}
+
+fn bytes_of_everything() {
+    let _loaded = Loaded::with(c"user_bytes=40960");
+    let device = open();
+    let memory = |pages| device.create_memory(Memory::Vmalloc, pages * PAGE);
+    let range = |pages| device.create_device_memory(Part::Uncached, pages * PAGE, Rights::Read);
+    // Two pages of ten.
+    let queue = device.create_queue(2).unwrap();
+    // A page each, however few bytes are asked for.
+    let first = buffer(&device, 1).unwrap();
+    let _second = memory(3).unwrap();
+    let third = range(3).unwrap();
+    // One is left.
+    full(device.create_queue(2));
+    full(buffer(&device, PAGE + 1));
+    full(memory(2));
+    full(range(2));
+    let _fourth = buffer(&device, PAGE).unwrap();
+    full(buffer(&device, 1));
+    third.close().unwrap();
+    full(memory(4));
+    let _fifth = memory(3).unwrap();
+    first.close().unwrap();
+    queue.close().unwrap();
+    full(range(4));
+    range(3).unwrap();
+    full(buffer(&device, 1));
+}
+
+fn files_of_a_user_share() {
+    let _loaded = Loaded::with(c"user_buffers=2");
+    let (first, second) = (open(), open());
+    let _kept = buffer(&first, PAGE).unwrap();
+    buffer(&second, PAGE).unwrap();
+    full(buffer(&first, PAGE));
+    full(buffer(&second, PAGE));
+    drop(second);
+    buffer(&first, PAGE).unwrap();
+    full(buffer(&open(), PAGE));
+}
+
+fn another_user() {
+    let _loaded = Loaded::with(c"user_buffers=2 user_queues=1 user_windows=3 user_bytes=32768");
+    let device = open();
+    let take_all = |device: &Device| {
+        let taken = (
+            buffer(device, 3 * PAGE).unwrap(),
+            buffer(device, 3 * PAGE).unwrap(),
+            device.create_queue(2).unwrap(),
+        );
+        full(buffer(device, PAGE));
+        full(device.create_queue(2));
+        taken
+    };
+    let _taken = take_all(&device);
+    as_another_user(|other| {
+        take_all(&other);
+        true
+    });
+    // What the other had, and gave back, is nothing to us.
+    full(buffer(&device, PAGE));
+}
+
+fn user_is_who_opened() {
+    let _loaded = Loaded::with(c"user_buffers=1");
+    let device = open();
+    let _taken = buffer(&device, PAGE).unwrap();
+    as_another_user(|other| {
+        full(buffer(&device, PAGE));
+        buffer(&other, PAGE).is_ok()
+    });
+}
+
+fn queues_of_a_device() {
+    let _loaded = Loaded::with(c"device_queues=3 user_queues=2");
+    let device = open();
+    let first = device.create_queue(2).unwrap();
+    let _second = device.create_queue(2).unwrap();
+    full(device.create_queue(2));
+    as_another_user(|other| {
+        let _third = other.create_queue(2).unwrap();
+        full(other.create_queue(2));
+        true
+    });
+    first.close().unwrap();
+    as_another_user(|other| {
+        let _queues = [(); 2].map(|()| other.create_queue(2).unwrap());
+        full(other.create_queue(2));
+        true
+    });
+}
+
+fn windows_of_a_device() {
+    let _loaded = Loaded::with(c"device_windows=4 user_windows=3");
+    let device = open();
+    let first = buffer(&device, PAGE).unwrap();
+    let opened = [(); 2].map(|()| device.open_window(&[first.part(0..8)], Rights::Read));
+    let [one, _two] = opened.map(|window| window.unwrap());
+    as_another_user(|other| {
+        let own = buffer(&other, PAGE).unwrap();
+        full(other.open_window(&[own.part(0..8)], Rights::Read));
+        true
+    });
+    one.close().unwrap();
+    as_another_user(|other| {
+        let own = buffer(&other, PAGE).unwrap();
+        let open = || other.open_window(&[own.part(0..8)], Rights::Read);
+        open().unwrap();
+        full(open());
+        true
+    });
+}
+
+fn buffers_of_a_device() {
+    let _loaded = Loaded::with(c"device_buffers=3 user_buffers=2");
+    let device = open();
+    let _buffers = [(); 2].map(|()| buffer(&device, PAGE).unwrap());
+    as_another_user(|other| {
+        other.create_memory(Memory::Vmalloc, PAGE).unwrap();
+        full(buffer(&other, PAGE));
+        full(other.create_memory(Memory::Vmalloc, PAGE));
+        full(other.create_device_memory(Part::Lazy, PAGE, Rights::Read));
+        true
+    });
+}
+
+fn bytes_of_a_device() {
+    let _loaded = Loaded::with(c"device_bytes=32768");
+    let device = open();
+    let first = buffer(&device, 5 * PAGE).unwrap();
+    as_another_user(|other| {
+        let _queue = other.create_queue(2).unwrap();
+        full(buffer(&other, PAGE + 1));
+        let _buffer = buffer(&other, PAGE).unwrap();
+        full(buffer(&other, 1));
+        full(other.create_queue(2));
+        true
+    });
+    first.close().unwrap();
+    buffer(&device, 8 * PAGE).unwrap();
+    full(buffer(&device, 1));
+}
+
+fn refused_is_not_counted() {
+    let _loaded = Loaded::with(c"user_bytes=1073741824 user_windows=100 user_buffers=0");
+    let device = open();
+    let usage =
+        || fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is there");
+    let nobody = "device queues 0 windows 0 buffers 0 bytes 0\n";
+    assert_eq!(usage(), nobody);
+    // More than there is of this part.
+    full(device.create_device_memory(Part::Lazy, 256 << 20, Rights::Read));
+    // A bad length and a bad number of entries.
+    buffer(&device, 0).unwrap_err();
+    device.create_queue(3).unwrap_err();
+    assert_eq!(usage(), nobody);
+    let own = buffer(&device, PAGE).unwrap();
+    device
+        .open_window(&[own.part(0..2 * PAGE as u64)], Rights::Read)
+        .unwrap_err();
+    let _queue = device.create_queue(2).unwrap();
+    let amount = format!("queues 1 windows 1 buffers 1 bytes {}", PAGE + RINGS);
+    assert_eq!(usage(), format!("device {amount}\nuser 0 {amount}\n"));
+}
+
+fn limit_of_0_is_none() {
+    let _loaded = Loaded::with(
+        c"user_queues=0 user_windows=0 user_buffers=0 user_bytes=0 device_buffers=0 device_bytes=0",
+    );
+    let device = open();
+    let info = device.info().unwrap();
+    for _ in 0..info.queues {
+        device.create_queue(2).unwrap();
+    }
+    // The device itself has no more.
+    full(device.create_queue(2));
+    let mut windows = 0;
+    let refusal = loop {
+        match buffer(&device, PAGE) {
+            Ok(_) => windows += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refusal.errno(), Some(Errno::NOSPC), "{refusal}");
+    // More than the defaults allow.
+    assert!(windows > 512, "{windows}");
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Queues that are reset and given back while others work, and what is left of them.
+
+use ringbar_client::{Buffer, Device, Error, Mapping, Queue, QueueOffsets, Rights};
+use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_tests::{
+    break_ring, copy, crc32c, fork, nop, open, pattern_bytes, run, seed, PATIENCE,
+};
+use ringbar_uapi::ioctl::Wait;
+use rustix::io::Errno;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+/// Signal number on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
+const SIGBUS: i32 = 7;
+/// Entries of the rings.
+const ENTRIES: u32 = 16;
+/// Bytes of a copy that is in flight when its queue goes.
+const COPY: usize = 1 << 20;
+
+fn main() -> ExitCode {
+    run(&[
+        (
+            "pages_of_a_queue_that_was_given_back_give_sigbus",
+            given_back_pages,
+        ),
+        (
+            "pages_of_a_queue_that_was_reset_stay_mapped",
+            reset_pages_stay,
+        ),
+        (
+            "calls_on_a_queue_that_was_given_back_are_refused",
+            given_back_calls,
+        ),
+        (
+            "number_of_a_queue_can_be_had_again",
+            number_can_be_had_again,
+        ),
+        ("reset_forgets_what_was_in_flight", reset_forgets),
+        ("reset_starts_a_queue_that_had_stopped", reset_starts_again),
+        ("waiter_of_a_queue_that_is_reset_gets_eio", waiter_gets_eio),
+        ("resets_do_not_disturb_other_queues", || {
+            disturb(|_, mut queue| {
+                queue.reset().unwrap();
+                queue
+            });
+        }),
+        ("giving_back_does_not_disturb_other_queues", || {
+            disturb(|device, queue| {
+                queue.close().unwrap();
+                device.create_queue(ENTRIES).unwrap()
+            });
+        }),
+    ])
+}
+
+/// Offsets and sizes of all that a queue has mapped, and whether it is written.
+fn regions(offsets: QueueOffsets) -> [(&'static str, u64); 5] {
+    [
+        ("submission ring", offsets.submission_ring),
+        ("completion ring", offsets.completion_ring),
+        ("kick", offsets.kick),
+        ("doorbell", offsets.doorbell),
+        ("status", offsets.status),
+    ]
+}
+
+/// Maps the first page of each region of a queue, has `change` happen, and touches one of them.
+/// Gives the signal that ends it. A child does so, with a file of its own.
+fn touch_after(index: usize, change: fn(&Device, u32)) -> (&'static str, Option<i32>) {
+    let mut names = regions(QueueOffsets::from(&Default::default())).into_iter();
+    let status = fork::run(|| {
+        let device = open();
+        let queue = device.start_queue(ENTRIES).unwrap();
+        let maps = regions(QueueOffsets::from(&queue)).map(|(_, offset)| {
+            Mapping::new(device.file().clone(), offset, PAGE_SIZE, false).unwrap()
+        });
+        for map in &maps {
+            map.read::<u32>(0);
+        }
+        change(&device, queue.queue);
+        maps[index].read::<u32>(0);
+        true
+    });
+    let name = names.nth(index).expect("a region").0;
+    assert!(
+        status.signal().is_some() || status.success(),
+        "{name}: {status}"
+    );
+    (name, status.signal())
+}
+
+fn given_back_pages() {
+    for index in 0..5 {
+        let (name, signal) = touch_after(index, |device, queue| {
+            device.destroy_queue(queue).unwrap();
+        });
+        assert_eq!(signal, Some(SIGBUS), "{name}");
+    }
+}
+
+fn reset_pages_stay() {
+    for index in 0..5 {
+        let (name, signal) = touch_after(index, |device, queue| {
+            device.reset_queue(queue).unwrap();
+        });
+        assert_eq!(signal, None, "{name}");
+    }
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(result: Result<T, Error>, errno: Errno) {
+    assert_eq!(result.expect_err("refused").errno(), Some(errno));
+}
+
+fn given_back_calls() {
+    let device = open();
+    let queue = device.start_queue(ENTRIES).unwrap();
+    let number = queue.queue;
+    device.destroy_queue(number).unwrap();
+    let mut wait = Wait {
+        queue: number,
+        ..Default::default()
+    };
+    refused(device.wait(&mut wait), Errno::NXIO);
+    refused(device.reset_queue(number), Errno::NXIO);
+    refused(device.destroy_queue(number), Errno::NXIO);
+    refused(device.set_event_fd(number, None), Errno::NXIO);
+    for (name, offset) in regions(QueueOffsets::from(&queue)) {
+        let mapped = Mapping::new(device.file().clone(), offset, PAGE_SIZE, false);
+        let errno = mapped.expect_err(name).errno();
+        assert_eq!(errno, Some(Errno::PERM), "{name}");
+    }
+}
+
+fn number_can_be_had_again() {
+    let device = open();
+    for tag in 0..200 {
+        let mut queue = device.create_queue(ENTRIES).unwrap();
+        queue.push(nop(tag)).unwrap();
+        assert_eq!(queue.run(PATIENCE).unwrap().tag, tag);
+        queue.close().unwrap();
+    }
+}
+
+/// A pair of large buffers, and a copy from one to the other.
+fn large_copy(device: &Device) -> (Descriptor, [Buffer; 2]) {
+    let buffers = [Rights::Read, Rights::Write]
+        .map(|rights| device.create_buffer(COPY, rights).expect("a large buffer"));
+    (copy(&buffers[0], &buffers[1], COPY), buffers)
+}
+
+fn reset_forgets() {
+    let device = open();
+    let (copy, _buffers) = large_copy(&device);
+    let mut queue = device.create_queue(ENTRIES).unwrap();
+    for round in 0..20 {
+        for _ in 0..round % ENTRIES {
+            queue.push(copy).unwrap();
+        }
+        queue.submit();
+        queue.push(nop(1)).unwrap();
+        queue.reset().unwrap();
+        assert_eq!(queue.in_flight(), 0);
+        assert!(queue.pop().unwrap().is_none());
+        queue.push(nop(round)).unwrap();
+        assert_eq!(queue.run(PATIENCE).unwrap().tag, round);
+    }
+}
+
+fn reset_starts_again() {
+    let device = open();
+    let mut queue = device.create_queue(ENTRIES).unwrap();
+    for tag in 0..3 {
+        break_ring(&queue);
+        let stopped = queue.wait(1, PATIENCE);
+        assert!(matches!(stopped, Err(Error::QueueStopped { .. })));
+        queue.reset().unwrap();
+        queue.push(nop(tag)).unwrap();
+        assert_eq!(queue.run(PATIENCE).unwrap().tag, tag);
+    }
+}
+
+fn waiter_gets_eio() {
+    let device = open();
+    let mut queue = device.create_queue(ENTRIES).unwrap();
+    let mut wait = Wait {
+        queue: queue.number(),
+        completion_tail: 1,
+        timeout_ms: PATIENCE.as_millis() as u32,
+        reserved: 0,
+    };
+    let waiter = thread::spawn(move || device.wait(&mut wait));
+    thread::sleep(std::time::Duration::from_millis(50));
+    queue.reset().unwrap();
+    refused(waiter.join().unwrap(), Errno::IO);
+}
+
+/// Ends what a queue does, again and again, while two others of the same file and one of another
+/// file move bytes that are checked. `end` gives the queue that is used next.
+fn disturb(end: fn(&Device, Queue) -> Queue) {
+    let done = &AtomicBool::new(false);
+    let (device, other) = (&open(), &open());
+    thread::scope(|scope| {
+        let workers = [device, device, other].map(|device| {
+            scope.spawn(move || {
+                let mut rounds = 0;
+                let mut worker = Worker::new(device);
+                while !done.load(Ordering::Relaxed) || rounds < 20 {
+                    worker.work(rounds);
+                    rounds += 1;
+                }
+                println!("# {rounds} rounds");
+            })
+        });
+        let (copy, _buffers) = large_copy(device);
+        let mut queue = device.create_queue(ENTRIES).unwrap();
+        for _ in 0..100 {
+            (0..ENTRIES).for_each(|_| queue.push(copy).unwrap());
+            queue.submit();
+            queue = end(device, queue);
+        }
+        done.store(true, Ordering::Relaxed);
+        let ends = workers.map(|worker| worker.join().is_ok());
+        assert_eq!(ends, [true; 3], "a worker was disturbed");
+    });
+}
+
+/// Moves bytes from buffer to buffer and sees that they arrive.
+struct Worker {
+    queue: Queue,
+    source: Buffer,
+    target: Buffer,
+    bytes: Vec<u8>,
+    sum: u32,
+}
+
+impl Worker {
+    const SIZE: usize = 70_001;
+
+    fn new(device: &Device) -> Self {
+        let source = device.create_buffer(Self::SIZE, Rights::Read).unwrap();
+        let bytes = pattern_bytes(seed(), Self::SIZE);
+        source.mapping().write_bytes(0, &bytes);
+        Self {
+            queue: device.create_queue(4).unwrap(),
+            target: device.create_buffer(Self::SIZE, Rights::ReadWrite).unwrap(),
+            sum: crc32c(0, &bytes),
+            source,
+            bytes,
+        }
+    }
+
+    fn work(&mut self, round: u32) {
+        let clear = Descriptor {
+            opcode: Opcode::FILL.0,
+            length: Self::SIZE as u32,
+            destination_window: self.target.window(),
+            operand: round.into(),
+            ..Default::default()
+        };
+        let sum = Descriptor {
+            opcode: Opcode::CRC32C.0,
+            length: Self::SIZE as u32,
+            source_window: self.target.window(),
+            ..Default::default()
+        };
+        for descriptor in [clear, copy(&self.source, &self.target, Self::SIZE), sum] {
+            self.queue.push(descriptor).unwrap();
+        }
+        self.queue.submit();
+        self.queue.wait(3, PATIENCE).unwrap();
+        let done = [(); 3].map(|()| self.queue.pop().unwrap().expect("three were posted"));
+        assert_eq!(done.map(|done| Status(done.status)), [Status::OK; 3]);
+        assert_eq!(done[2].result, self.sum.into());
+        assert!(self.target.mapping().read_bytes(0, Self::SIZE) == self.bytes);
+    }
+}

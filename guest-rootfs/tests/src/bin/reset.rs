@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The function is reset (FLR) through sysfs, without our driver and while it is used.
+
+use ringbar_client::{Buffer, Device, Error, KernelQueue, Mapping, Queue, Rights};
+use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_spec::wake::Word;
+use ringbar_tests::{
+    copy, nop, open, pattern_bytes, ready_for, run, seed, succeed, until, PciFunction, PATIENCE,
+    SHORT,
+};
+use ringbar_uapi::ioctl::Wait;
+use rustix::event::{eventfd, EventfdFlags, PollFlags};
+use rustix::io::Errno;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+/// Entries of the rings.
+const ENTRIES: u32 = 16;
+/// Bytes of a copy that is in flight when the reset comes.
+const COPY: usize = 1 << 20;
+/// Longer than a test waits for anything.
+const LONG: Duration = Duration::from_secs(300);
+
+fn main() -> ExitCode {
+    run(&[
+        (
+            "reset_without_driver_steps_the_generation",
+            reset_without_driver,
+        ),
+        (
+            "device_works_after_a_reset_without_driver",
+            device_works_after_a_reset_without_driver,
+        ),
+        ("sleeper_gets_eio", sleeper_gets_eio),
+        ("batch_of_the_kernel_gets_eio", batch_gets_eio),
+        ("poller_gets_pollerr", poller_gets_pollerr),
+        ("eventfd_is_signalled", eventfd_is_signalled),
+        ("calls_on_what_was_there_before_get_eio", calls_get_eio),
+        ("client_sees_the_reset_in_its_pages", client_sees_it),
+        ("new_file_works_at_once", new_file_works_at_once),
+        ("sleeper_of_a_new_queue_is_woken", new_sleeper_is_woken),
+        (
+            "same_file_works_with_what_it_makes_anew",
+            same_file_works_anew,
+        ),
+        (
+            "numbers_stay_with_the_file_that_had_them",
+            numbers_stay_with_their_file,
+        ),
+        ("numbers_come_back_when_the_file_goes", numbers_come_back),
+        (
+            "what_was_there_before_can_be_given_back",
+            old_can_be_given_back,
+        ),
+        (
+            "bytes_of_a_new_file_stay_whole_when_the_old_one_closes",
+            old_file_closes_cleanly,
+        ),
+        ("resets_in_a_row_under_load", resets_in_a_row),
+    ])
+}
+
+/// Reset generation of the device.
+fn generation() -> u32 {
+    let queue = open().create_queue(2).unwrap();
+    queue.word(Word::Generation)
+}
+
+fn reset_without_driver() {
+    let function = PciFunction::under_test();
+    let first = generation();
+    drop(function.unbind());
+    let second = generation();
+    let unbound = function.unbind();
+    function.reset();
+    drop(unbound);
+    let resets_of_the_driver = second - first;
+    assert_eq!(generation() - second, resets_of_the_driver + 1);
+}
+
+fn device_works_after_a_reset_without_driver() {
+    let function = PciFunction::under_test();
+    let unbound = function.unbind();
+    function.reset();
+    drop(unbound);
+    works(&open());
+}
+
+/// Fills a buffer through a queue, both new.
+fn works(device: &Device) {
+    let mut queue = device.create_queue(4).unwrap();
+    let buffer = device.create_buffer(PAGE_SIZE, Rights::Write).unwrap();
+    succeed(
+        &mut queue,
+        Descriptor {
+            opcode: Opcode::FILL.0,
+            length: PAGE_SIZE as u32,
+            destination_window: buffer.window(),
+            operand: u64::MAX,
+            ..Default::default()
+        },
+    );
+    assert_eq!(buffer.mapping().read_bytes(0, PAGE_SIZE), [0xff; PAGE_SIZE]);
+}
+
+/// Queues whose copies are under way, of one file.
+struct Load {
+    device: Device,
+    buffers: [Buffer; 2],
+    queues: Vec<Queue>,
+}
+
+impl Load {
+    fn start() -> Self {
+        let device = open();
+        let buffers =
+            [Rights::Read, Rights::Write].map(|rights| device.create_buffer(COPY, rights).unwrap());
+        let queues = (0..3).map(|_| device.create_queue(ENTRIES).unwrap());
+        let mut load = Self {
+            queues: queues.collect(),
+            device,
+            buffers,
+        };
+        load.queues.iter_mut().for_each(|queue| {
+            let copy = copy(&load.buffers[0], &load.buffers[1], COPY);
+            (0..ENTRIES).for_each(|_| queue.push(copy).unwrap());
+            queue.submit();
+        });
+        load
+    }
+}
+
+/// Waits in a thread for one more completion than was asked for.
+fn sleeper(load: &Load) -> thread::JoinHandle<Result<(), Error>> {
+    let device = load.device.clone();
+    let mut wait = Wait {
+        queue: load.queues[0].number(),
+        completion_tail: ENTRIES + 1,
+        timeout_ms: LONG.as_millis() as u32,
+        reserved: 0,
+    };
+    thread::spawn(move || device.wait(&mut wait))
+}
+
+#[track_caller]
+fn refused<T: std::fmt::Debug>(result: Result<T, Error>) {
+    assert_eq!(result.expect_err("refused").errno(), Some(Errno::IO));
+}
+
+fn sleeper_gets_eio() {
+    let load = Load::start();
+    let sleeper = sleeper(&load);
+    thread::sleep(SHORT);
+    PciFunction::under_test().reset();
+    refused(sleeper.join().unwrap());
+}
+
+fn batch_gets_eio() {
+    let load = Load::start();
+    let mut queue: KernelQueue = load.device.create_kernel_queue(ENTRIES).unwrap();
+    let batch = vec![copy(&load.buffers[0], &load.buffers[1], COPY); 4096];
+    let caller = thread::spawn(move || {
+        let mut completions = vec![Completion::default(); batch.len()];
+        queue.execute(&batch, &mut completions, LONG)
+    });
+    thread::sleep(Duration::from_millis(20));
+    PciFunction::under_test().reset();
+    refused(caller.join().unwrap());
+}
+
+fn poller_gets_pollerr() {
+    let device = open();
+    let _queue = device.create_queue(ENTRIES).unwrap();
+    let poller = device.clone();
+    let poller = thread::spawn(move || ready_for(&poller, LONG));
+    thread::sleep(SHORT);
+    PciFunction::under_test().reset();
+    assert_eq!(poller.join().unwrap(), PollFlags::ERR);
+    assert_eq!(ready_for(&device, Duration::ZERO), PollFlags::ERR);
+}
+
+fn eventfd_is_signalled() {
+    let device = open();
+    let queue = device.create_queue(ENTRIES).unwrap();
+    let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
+    queue.set_event_fd(Some(event.as_fd())).unwrap();
+    PciFunction::under_test().reset();
+    until("the eventfd is signalled", || {
+        rustix::io::read(&event, &mut [0; 8]).is_ok()
+    });
+}
+
+fn calls_get_eio() {
+    let load = Load::start();
+    let mut kernel = load.device.create_kernel_queue(ENTRIES).unwrap();
+    PciFunction::under_test().reset();
+    let number = load.queues[0].number();
+    let mut wait = Wait {
+        queue: number,
+        completion_tail: 1,
+        timeout_ms: LONG.as_millis() as u32,
+        reserved: 0,
+    };
+    refused(load.device.wait(&mut wait));
+    refused(load.device.reset_queue(number));
+    refused(kernel.execute(&[nop(0)], &mut [Completion::default()], LONG));
+    let part = load.buffers[0].part(0..PAGE_SIZE as u64);
+    refused(load.device.open_window(&[part], Rights::Read));
+}
+
+fn client_sees_it() {
+    let mut load = Load::start();
+    PciFunction::under_test().reset();
+    let queue = &mut load.queues[0];
+    let outcome = queue.wait(ENTRIES, LONG);
+    assert!(matches!(outcome, Err(Error::Reset { .. })), "{outcome:?}");
+}
+
+fn new_file_works_at_once() {
+    let _load = Load::start();
+    PciFunction::under_test().reset();
+    works(&open());
+}
+
+fn new_sleeper_is_woken() {
+    let _load = Load::start();
+    PciFunction::under_test().reset();
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let mut wait = Wait {
+        queue: queue.number(),
+        completion_tail: 1,
+        timeout_ms: PATIENCE.as_millis() as u32,
+        reserved: 0,
+    };
+    let sleeper = thread::spawn(move || device.wait(&mut wait));
+    thread::sleep(SHORT);
+    queue.push(nop(1)).unwrap();
+    queue.submit();
+    sleeper.join().unwrap().expect("the sleeper is woken");
+}
+
+fn same_file_works_anew() {
+    let load = Load::start();
+    PciFunction::under_test().reset();
+    works(&load.device);
+}
+
+fn numbers_stay_with_their_file() {
+    let load = Load::start();
+    let old: Vec<u32> = load.queues.iter().map(Queue::number).collect();
+    let windows = [load.buffers[0].window(), load.buffers[1].window()];
+    PciFunction::under_test().reset();
+    let device = open();
+    let free = device.info().unwrap().queues as usize - old.len();
+    for _ in 0..free {
+        let queue = device.create_queue(2).unwrap();
+        assert!(!old.contains(&queue.number()));
+        let buffer = device.create_buffer(PAGE_SIZE, Rights::Read).unwrap();
+        assert!(!windows.contains(&buffer.window()));
+    }
+    let errno = device.create_queue(2).expect_err("all are taken").errno();
+    assert_eq!(errno, Some(Errno::NOSPC));
+}
+
+fn numbers_come_back() {
+    let load = Load::start();
+    PciFunction::under_test().reset();
+    drop(load);
+    let device = open();
+    let all = device.info().unwrap().queues;
+    let queues: Vec<Queue> = (0..all).map(|_| device.create_queue(2).unwrap()).collect();
+    assert_eq!(queues.len(), all as usize);
+}
+
+fn old_can_be_given_back() {
+    let load = Load::start();
+    let offsets = load.queues[0].offsets();
+    let device = load.device.clone();
+    PciFunction::under_test().reset();
+    load.queues
+        .into_iter()
+        .for_each(|queue| queue.close().unwrap());
+    load.buffers
+        .into_iter()
+        .for_each(|buffer| buffer.close().unwrap());
+    let mapped = Mapping::new(device.file().clone(), offsets.doorbell, PAGE_SIZE, true);
+    assert_eq!(mapped.unwrap_err().errno(), Some(Errno::PERM));
+    works(&device);
+}
+
+fn old_file_closes_cleanly() {
+    let load = Load::start();
+    PciFunction::under_test().reset();
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let buffers =
+        [Rights::Read, Rights::Write].map(|rights| device.create_buffer(COPY, rights).unwrap());
+    let bytes = pattern_bytes(seed(), COPY);
+    buffers[0].mapping().write_bytes(0, &bytes);
+    drop(load);
+    succeed(&mut queue, copy(&buffers[0], &buffers[1], COPY));
+    assert!(buffers[1].mapping().read_bytes(0, COPY) == bytes);
+}
+
+fn resets_in_a_row() {
+    let function = PciFunction::under_test();
+    for round in 0..10 {
+        let load = Load::start();
+        let sleeper = sleeper(&load);
+        function.reset();
+        refused(sleeper.join().unwrap());
+        let mut queue = load.device.create_queue(2).unwrap();
+        queue.push(nop(round)).unwrap();
+        let completion = queue.run(PATIENCE).unwrap();
+        assert_eq!(
+            (completion.tag, Status(completion.status)),
+            (round, Status::OK)
+        );
+    }
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Several devices do not know each other: whatever becomes of one, the other loses nothing.
+
+use ringbar_client::{Device, Error};
+use ringbar_tests::{
+    hammer, node, open, run_all, within, Case, Hammer, LongCopies, PciFunction, Runner, Skip, LOSS,
+    NODE, PATIENCE,
+};
+use rustix::io::Errno;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+
+/// The device that things happen to.
+const OTHER: u32 = 1;
+/// What its users do.
+const HAMMER: &str = "hammer";
+const COPY: &str = "copy";
+/// How often its driver is taken off.
+const UNBINDS: u32 = 10;
+/// How many of its users are killed.
+const KILLS: u32 = 20;
+/// Signal numbers on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
+const SIGBUS: i32 = 7;
+
+fn main() -> ExitCode {
+    if let Some(what) = std::env::args().nth(1) {
+        return use_device(&what);
+    }
+    run_all(vec![
+        case("both_work_at_once", both_work_at_once),
+        case("unbinding_one_leaves_the_other_alone", unbind),
+        case("killing_users_of_one_leaves_the_other_alone", kill_users),
+        Case::skippable("loss_of_one_leaves_the_other_alone", lose_server),
+    ])
+}
+
+fn case(name: &'static str, body: fn()) -> Case {
+    Case::skippable(name, move || two_devices().map(|()| body()))
+}
+
+fn two_devices() -> Result<(), Skip> {
+    match Path::new(&node(OTHER)).exists() {
+        true => Ok(()),
+        false => Err(Skip("there is one device only".into())),
+    }
+}
+
+/// In a process of its own: uses the other device until that fails.
+fn use_device(what: &str) -> ExitCode {
+    let device = Device::open(node(OTHER)).expect("the device can be opened");
+    let mut announced = false;
+    let at_work = || {
+        if !announced {
+            println!("at work");
+            announced = true;
+        }
+        true
+    };
+    let ended = match what {
+        HAMMER => hammer(&device, at_work),
+        _ => copy_at_length(&device, at_work),
+    };
+    match ended.expect_err("it goes on until it fails") {
+        Error::ServerGone { .. } => ExitCode::SUCCESS,
+        error if [Some(Errno::IO), Some(Errno::NODEV)].contains(&error.errno()) => {
+            ExitCode::SUCCESS
+        }
+        error => panic!("{error}"),
+    }
+}
+
+fn copy_at_length(device: &Device, mut go_on: impl FnMut() -> bool) -> Result<(), Error> {
+    let mut copies = LongCopies::prepare(device)?;
+    loop {
+        copies.start()?;
+        if !go_on() {
+            return Ok(());
+        }
+        copies.finish()?;
+    }
+}
+
+/// A process that uses the other device. Killed when dropped.
+struct User {
+    process: Child,
+    _output: BufReader<ChildStdout>,
+}
+
+impl User {
+    /// Starts it and waits until it is at work.
+    fn start(what: &str) -> Self {
+        let mut process = Command::new("/proc/self/exe")
+            .arg(what)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program can start itself");
+        let output = process.stdout.take().expect("its output is a pipe");
+        let mut output = BufReader::new(output);
+        let mut line = String::new();
+        output.read_line(&mut line).expect("its output can be read");
+        assert_eq!(line, "at work\n");
+        Self {
+            process,
+            _output: output,
+        }
+    }
+
+    #[track_caller]
+    fn ends(&mut self, limit: Duration) -> ExitStatus {
+        within("the user of the device ends", limit, || {
+            self.process.try_wait().expect("a child of ours")
+        })
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        // An error means that it has ended.
+        let _ended = self.process.kill();
+        let _status = self.process.wait();
+    }
+}
+
+/// The device behind the first node works all the time, whatever `happens` to the other.
+fn undisturbed(happens: impl FnOnce(&Hammer)) {
+    let hammer = Hammer::start(open());
+    hammer.goes_on();
+    happens(&hammer);
+    hammer.goes_on();
+    hammer.finish();
+}
+
+fn both_work_at_once() {
+    let other = Device::open(node(OTHER)).expect("the device can be opened");
+    undisturbed(|_| {
+        let other = Hammer::start(other);
+        for _ in 0..10 {
+            other.goes_on();
+        }
+        other.finish();
+    });
+}
+
+fn unbind() {
+    let function = PciFunction::of(OTHER);
+    undisturbed(|hammer| {
+        for _ in 0..UNBINDS {
+            let mut user = User::start(HAMMER);
+            let unbound = function.unbind();
+            let status = user.ends(PATIENCE);
+            drop(unbound);
+            let gone = status.success() || status.signal() == Some(SIGBUS);
+            assert!(gone, "{status}");
+            assert!(Path::new(NODE).exists());
+            hammer.goes_on();
+        }
+    });
+}
+
+fn kill_users() {
+    undisturbed(|hammer| {
+        for _ in 0..KILLS {
+            drop(User::start(HAMMER));
+            hammer.goes_on();
+        }
+    });
+}
+
+fn lose_server() -> Result<(), Skip> {
+    two_devices()?;
+    let Some(mut runner) = Runner::find() else {
+        return Err(Skip("nobody outside can kill a server".into()));
+    };
+    let back = PciFunction::of(OTHER).can_be_lost()?;
+    undisturbed(|hammer| {
+        let mut users = [HAMMER, COPY].map(User::start);
+        runner.must(&format!("server_kill {OTHER}"));
+        for user in &mut users {
+            let status = user.ends(LOSS);
+            assert!(status.success(), "{status}");
+        }
+        hammer.goes_on();
+        if back {
+            runner.must(&format!("device_del {OTHER}"));
+            runner.must(&format!("device_add {OTHER}"));
+            within("the device comes back", PATIENCE, || {
+                Path::new(&node(OTHER)).exists().then_some(())
+            });
+            drop(User::start(HAMMER));
+        }
+    });
+    Ok(())
+}

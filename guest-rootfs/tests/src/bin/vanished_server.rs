@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The server of a device is killed, or stopped, while the device is in use: calls give `EIO`, who
+//! waits is told, and everything ends.
+
+use ringbar_client::{Buffer, Device, Error, Queue, Rights};
+use ringbar_tests::{
+    node, nop, ready_for, run_all, within, Case, LongCopies, PciFunction, Runner, Skip, LOSS,
+    PATIENCE,
+};
+use ringbar_uapi::ioctl::Wait;
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use std::cell::RefCell;
+use std::path::Path;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::thread::{self, JoinHandle};
+
+/// How a server vanishes, and which device has it. A device is lost for good unless it can be taken
+/// out and put back, so each has its own.
+#[derive(Clone, Copy)]
+struct Way {
+    device: u32,
+    name: &'static str,
+    request: &'static str,
+    /// What becomes of the server in the end.
+    afterwards: Option<&'static str>,
+}
+
+const WAYS: [Way; 2] = [
+    Way {
+        device: 2,
+        name: "killed",
+        request: "server_kill",
+        afterwards: None,
+    },
+    Way {
+        device: 3,
+        name: "stopped",
+        request: "server_stop",
+        afterwards: Some("server_cont"),
+    },
+];
+
+fn main() -> ExitCode {
+    run_all(WAYS.into_iter().flat_map(cases).collect())
+}
+
+/// The cases of a way, which are steps of one story.
+fn cases(way: Way) -> Vec<Case> {
+    let steps: [(&str, Step); 7] = [
+        ("sleepers_wake_and_pollers_are_told", sleepers_wake),
+        ("calls_give_eio", calls_give_eio),
+        ("mapped_pages_stay_and_say_that_nobody_serves", pages_stay),
+        ("files_can_be_closed", files_can_be_closed),
+        ("driver_can_be_taken_off", driver_can_be_taken_off),
+        ("driver_does_not_take_a_dead_device", not_bound_again),
+        ("device_comes_back_with_another_server", comes_back),
+    ];
+    let story = Rc::new(RefCell::new(None));
+    let case = |(name, step): (&str, Step)| {
+        let story = Rc::clone(&story);
+        Case::skippable(format!("{}/{name}", way.name), move || {
+            let mut story = story.borrow_mut();
+            if story.is_none() {
+                *story = Some(Story::begin(way)?);
+            }
+            step(story.as_mut().expect("it has begun"))
+        })
+    };
+    steps.into_iter().map(case).collect()
+}
+
+/// What is in use: all of it mapped, and DMA in flight.
+struct Used {
+    device: Device,
+    queue: Queue,
+    buffer: Buffer,
+    copies: LongCopies,
+}
+
+/// A case: a step of the story.
+type Step = fn(&mut Story) -> Result<(), Skip>;
+
+struct Story {
+    way: Way,
+    runner: Runner,
+    function: PciFunction,
+    can_be_unplugged: bool,
+    /// What is in use when the server vanishes.
+    used: Option<Used>,
+}
+
+impl Story {
+    fn begin(way: Way) -> Result<Self, Skip> {
+        if !Path::new(&node(way.device)).exists() {
+            return Err(Skip("there are too few devices".into()));
+        }
+        let runner = Runner::find();
+        let runner = runner.ok_or(Skip("nobody outside can do it to the server".into()))?;
+        let function = PciFunction::of(way.device);
+        let device = Device::open(node(way.device)).expect("the device can be opened");
+        let queue = device.create_queue(8).expect("a queue");
+        let buffer = device.create_buffer(4096, Rights::Write).expect("a buffer");
+        // In a file of its own, which is readable when some have ended.
+        let copier = Device::open(node(way.device)).expect("the device can be opened");
+        let copies = LongCopies::prepare(&copier).expect("another queue");
+        Ok(Self {
+            way,
+            runner,
+            can_be_unplugged: function.can_be_lost()?,
+            function,
+            used: Some(Used {
+                device,
+                queue,
+                buffer,
+                copies,
+            }),
+        })
+    }
+
+    fn used(&mut self) -> &mut Used {
+        self.used.as_mut().expect("the step before this one worked")
+    }
+
+    fn ask(&mut self, request: &str) {
+        self.runner.must(&format!("{request} {}", self.way.device));
+    }
+}
+
+/// What a thread gives that must end.
+#[track_caller]
+fn end<T>(what: &str, thread: JoinHandle<T>) -> T {
+    within(what, LOSS, || thread.is_finished().then_some(()));
+    thread.join().expect("it does not panic")
+}
+
+fn sleepers_wake(story: &mut Story) -> Result<(), Skip> {
+    let used = story.used();
+    let mut wait = Wait {
+        queue: used.queue.number(),
+        completion_tail: 1,
+        timeout_ms: 10 * LOSS.as_millis() as u32,
+        reserved: 0,
+    };
+    let (sleeping, polling) = (used.device.clone(), used.device.clone());
+    let sleeper = thread::spawn(move || sleeping.wait(&mut wait));
+    let poller = thread::spawn(move || ready_for(&polling, 10 * LOSS));
+    used.copies.start().expect("the ring has room");
+    story.ask(story.way.request);
+    let woken = end("the sleeper wakes", sleeper).expect_err("nothing was completed");
+    assert_eq!(woken.errno(), Some(Errno::IO));
+    let ready = end("the poller is told", poller);
+    assert!(ready.contains(PollFlags::ERR), "{ready:?}");
+    Ok(())
+}
+
+fn calls_give_eio(story: &mut Story) -> Result<(), Skip> {
+    let used = story.used();
+    let (old, number) = (used.device.clone(), used.queue.number());
+    let new = Device::open(node(story.way.device)).expect("the node is there");
+    let calls = thread::spawn(move || {
+        [
+            old.create_queue(4).map(drop),
+            old.create_buffer(4096, Rights::Read).map(drop),
+            old.reset_queue(number),
+            new.create_queue(4).map(drop),
+            new.create_buffer(4096, Rights::Read).map(drop),
+        ]
+        .map(|answer| answer.expect_err("nobody serves it").errno())
+    });
+    assert_eq!(end("the calls", calls), [Some(Errno::IO); 5]);
+    Ok(())
+}
+
+fn pages_stay(story: &mut Story) -> Result<(), Skip> {
+    let Used { queue, buffer, .. } = story.used();
+    buffer.mapping().write(0, 7u32);
+    assert_eq!(buffer.mapping().read::<u32>(0), 7);
+    queue.push(nop(1)).expect("the ring has room");
+    let error = queue.run(PATIENCE).expect_err("nobody serves it");
+    assert!(matches!(error, Error::ServerGone { .. }), "{error}");
+    Ok(())
+}
+
+fn files_can_be_closed(story: &mut Story) -> Result<(), Skip> {
+    let used = story.used.take();
+    end("closing", thread::spawn(move || drop(used)));
+    Ok(())
+}
+
+fn driver_can_be_taken_off(story: &mut Story) -> Result<(), Skip> {
+    // Left off: what can be done with the device is for the next steps.
+    let function = story.function.clone();
+    end(
+        "unbinding",
+        thread::spawn(move || std::mem::forget(function.unbind())),
+    );
+    assert!(!Path::new(&node(story.way.device)).exists());
+    Ok(())
+}
+
+fn not_bound_again(story: &mut Story) -> Result<(), Skip> {
+    if let Some(request) = story.way.afterwards {
+        story.ask(request);
+    }
+    let function = story.function.clone();
+    let bound = end("binding", thread::spawn(move || function.try_bind()));
+    assert!(!bound);
+    Ok(())
+}
+
+fn comes_back(story: &mut Story) -> Result<(), Skip> {
+    if !story.can_be_unplugged {
+        return Err(Skip("QEMU 11.1 aborts on device_del with MSI-X".into()));
+    }
+    story.ask("device_del");
+    story.ask("device_add");
+    let node = node(story.way.device);
+    within("the node comes back", PATIENCE, || {
+        Path::new(&node).exists().then_some(())
+    });
+    let device = Device::open(node).expect("the device can be opened");
+    let mut queue = device.create_queue(4).expect("a queue");
+    queue.push(nop(3)).expect("the ring has room");
+    assert_eq!(queue.run(PATIENCE).expect("it works").tag, 3);
+    Ok(())
+}

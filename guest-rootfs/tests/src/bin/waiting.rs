@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Waiting for completions: in a call, by poll and epoll on the file, by an eventfd.
+
+use ringbar_client::{Device, Error, Queue};
+use ringbar_spec::error::ErrorCode;
+use ringbar_tests::{break_ring, nop, open, ready_for, run, until, PATIENCE, READABLE, SHORT};
+use ringbar_uapi::ioctl::Wait;
+use rustix::event::{epoll, eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Long enough for a thread to fall asleep; the case holds also if it has not.
+const NAP: Duration = Duration::from_millis(50);
+
+fn main() -> ExitCode {
+    run(&[
+        ("sleeper_is_woken_by_the_completion", sleeper_is_woken),
+        (
+            "wait_for_what_was_posted_returns_at_once",
+            wait_for_the_past_returns,
+        ),
+        (
+            "waiters_of_a_queue_wake_each_at_its_own_count",
+            waiters_wake_at_their_counts,
+        ),
+        (
+            "waiters_of_two_queues_of_a_file_wake_each_for_its_own",
+            waiters_of_two_queues,
+        ),
+        (
+            "poll_is_readable_while_completions_are_not_taken",
+            poll_is_level_triggered,
+        ),
+        (
+            "poll_tells_of_each_queue_of_the_file",
+            poll_tells_of_each_queue,
+        ),
+        ("poller_is_woken_by_the_completion", poller_is_woken),
+        (
+            "poller_and_waiter_of_a_queue_are_both_woken",
+            poller_and_waiter_are_woken,
+        ),
+        (
+            "epoll_is_readable_again_and_again",
+            epoll_is_level_triggered,
+        ),
+        (
+            "epoll_with_edges_tells_of_each_completion",
+            epoll_with_edges,
+        ),
+        ("eventfd_is_signalled_when_armed", eventfd_is_signalled),
+        (
+            "eventfd_is_signalled_at_the_count_that_was_asked_for",
+            eventfd_is_signalled_at_the_count,
+        ),
+        ("eventfd_is_silent_unless_armed", eventfd_is_silent),
+        ("eventfd_that_was_taken_away_is_silent", eventfd_taken_away),
+        ("eventfd_of_each_queue_is_its_own", eventfd_of_each_queue),
+        (
+            "file_that_is_no_eventfd_is_refused",
+            file_that_is_no_eventfd,
+        ),
+        (
+            "waiters_learn_at_once_that_the_queue_has_stopped",
+            waiters_learn_of_a_stop,
+        ),
+        (
+            "interrupts_are_counted_by_the_kernel",
+            interrupts_are_counted,
+        ),
+        (
+            "completions_that_nobody_waits_for_raise_no_interrupt",
+            no_interrupt_without_waiters,
+        ),
+    ])
+}
+
+fn submit(queue: &mut Queue, count: u32) {
+    (0..count).for_each(|tag| queue.push(nop(tag)).unwrap());
+    queue.submit();
+}
+
+fn take_all(queue: &mut Queue) -> usize {
+    std::iter::from_fn(|| queue.pop().unwrap()).count()
+}
+
+/// Takes the completions of all that is in flight, without waiting in a call.
+fn poll_out(queue: &mut Queue) {
+    until("all completions", || {
+        take_all(queue);
+        queue.in_flight() == 0
+    });
+}
+
+/// A thread in WAIT until `count` completions were ever posted.
+fn waiter(device: &Device, queue: &Queue, count: u32) -> JoinHandle<Result<(), Error>> {
+    let mut wait = Wait {
+        queue: queue.number(),
+        completion_tail: count,
+        timeout_ms: PATIENCE.as_millis() as u32,
+        reserved: 0,
+    };
+    let device = device.clone();
+    thread::spawn(move || device.wait(&mut wait))
+}
+
+/// A thread in poll.
+fn poller(device: &Device) -> JoinHandle<PollFlags> {
+    let device = device.clone();
+    thread::spawn(move || ready_for(&device, PATIENCE))
+}
+
+fn sleeper_is_woken() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let sleeper = waiter(&device, &queue, 1);
+    thread::sleep(NAP);
+    assert!(!sleeper.is_finished(), "nothing was submitted yet");
+    submit(&mut queue, 1);
+    sleeper.join().unwrap().expect("the sleeper is woken");
+}
+
+fn wait_for_the_past_returns() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    submit(&mut queue, 3);
+    queue.wait(3, PATIENCE).unwrap();
+    for count in 0..=3 {
+        let mut wait = Wait {
+            queue: queue.number(),
+            completion_tail: count,
+            ..Default::default()
+        };
+        device.wait(&mut wait).expect("no time is needed");
+        assert_eq!(wait.completion_tail, 3);
+    }
+}
+
+fn waiters_wake_at_their_counts() {
+    let device = open();
+    let mut queue = device.create_queue(8).unwrap();
+    // The nearest one comes neither first nor last.
+    let [third, first, second, again] = [3, 1, 2, 1].map(|count| waiter(&device, &queue, count));
+    thread::sleep(NAP);
+    submit(&mut queue, 1);
+    first.join().unwrap().unwrap();
+    again.join().unwrap().unwrap();
+    thread::sleep(NAP);
+    assert!(!second.is_finished() && !third.is_finished());
+    submit(&mut queue, 1);
+    second.join().unwrap().unwrap();
+    thread::sleep(NAP);
+    assert!(!third.is_finished());
+    submit(&mut queue, 1);
+    third.join().unwrap().unwrap();
+}
+
+fn waiters_of_two_queues() {
+    let device = open();
+    let [mut one, mut other] = [4, 4].map(|entries| device.create_queue(entries).unwrap());
+    let of_one = waiter(&device, &one, 1);
+    let of_other = waiter(&device, &other, 1);
+    thread::sleep(NAP);
+    submit(&mut other, 1);
+    of_other.join().unwrap().unwrap();
+    thread::sleep(NAP);
+    assert!(!of_one.is_finished(), "woken for another queue");
+    submit(&mut one, 1);
+    of_one.join().unwrap().unwrap();
+}
+
+fn poll_is_level_triggered() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    assert_eq!(ready_for(&device, SHORT), PollFlags::empty());
+    submit(&mut queue, 2);
+    queue.wait(2, PATIENCE).unwrap();
+    for taken in 0..2 {
+        let ready = ready_for(&device, Duration::ZERO);
+        assert_eq!(ready, READABLE, "{taken} were taken");
+        queue.pop().unwrap().unwrap();
+    }
+    assert_eq!(ready_for(&device, SHORT), PollFlags::empty());
+    submit(&mut queue, 1);
+    assert_eq!(ready_for(&device, PATIENCE), READABLE);
+}
+
+fn poll_tells_of_each_queue() {
+    let device = open();
+    let mut queues = [4, 4, 4].map(|entries| device.create_queue(entries).unwrap());
+    for queue in &mut queues {
+        let poller = poller(&device);
+        thread::sleep(NAP);
+        submit(queue, 1);
+        assert_eq!(poller.join().unwrap(), READABLE);
+        assert_eq!(take_all(queue), 1);
+        assert_eq!(ready_for(&device, Duration::ZERO), PollFlags::empty());
+    }
+}
+
+fn poller_is_woken() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    for _ in 0..10 {
+        let poller = poller(&device);
+        thread::sleep(Duration::from_millis(10));
+        submit(&mut queue, 1);
+        assert_eq!(poller.join().unwrap(), READABLE);
+        assert_eq!(take_all(&mut queue), 1);
+    }
+}
+
+fn poller_and_waiter_are_woken() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    // One armed for the first completion, one for the second, in both orders.
+    for count in [2, 4] {
+        let (poller, waiter) = if count == 2 {
+            let poller = poller(&device);
+            thread::sleep(NAP);
+            (poller, waiter(&device, &queue, count))
+        } else {
+            let waiter = waiter(&device, &queue, count);
+            thread::sleep(NAP);
+            (poller(&device), waiter)
+        };
+        thread::sleep(NAP);
+        submit(&mut queue, 1);
+        assert_eq!(poller.join().unwrap(), READABLE);
+        assert!(!waiter.is_finished());
+        submit(&mut queue, 1);
+        waiter.join().unwrap().unwrap();
+        poll_out(&mut queue);
+    }
+}
+
+/// An epoll instance with the device's file in it.
+fn epoll_on(device: &Device, flags: epoll::EventFlags) -> OwnedFd {
+    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
+    epoll::add(&epoll, device, epoll::EventData::new_u64(0), flags).unwrap();
+    epoll
+}
+
+/// Whether epoll tells of something within a time.
+fn epoll_tells(epoll: &OwnedFd, timeout: Duration) -> bool {
+    let mut events = Vec::with_capacity(4);
+    let timeout = Timespec::try_from(timeout).unwrap();
+    let space = rustix::buffer::spare_capacity(&mut events);
+    epoll::wait(epoll, space, Some(&timeout)).unwrap() > 0
+}
+
+fn epoll_is_level_triggered() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let epoll = epoll_on(&device, epoll::EventFlags::IN);
+    assert!(!epoll_tells(&epoll, SHORT));
+    for _ in 0..3 {
+        submit(&mut queue, 1);
+        assert!(epoll_tells(&epoll, PATIENCE));
+        assert!(epoll_tells(&epoll, Duration::ZERO), "it was not taken yet");
+        assert_eq!(take_all(&mut queue), 1);
+        assert!(!epoll_tells(&epoll, Duration::ZERO));
+    }
+}
+
+fn epoll_with_edges() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let epoll = epoll_on(&device, epoll::EventFlags::IN | epoll::EventFlags::ET);
+    for _ in 0..10 {
+        // Looking arms for the next completion.
+        while epoll_tells(&epoll, Duration::ZERO) {}
+        assert_eq!(ready_for(&device, Duration::ZERO), PollFlags::empty());
+        submit(&mut queue, 1);
+        assert!(epoll_tells(&epoll, PATIENCE));
+        queue.wait(1, PATIENCE).unwrap();
+        assert_eq!(take_all(&mut queue), 1);
+    }
+}
+
+/// A queue with an eventfd.
+fn with_event(device: &Device) -> (Queue, OwnedFd) {
+    let queue = device.create_queue(8).unwrap();
+    let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
+    queue.set_event_fd(Some(event.as_fd())).unwrap();
+    (queue, event)
+}
+
+/// Waits until an eventfd is signalled, and takes the signals.
+fn signalled(event: &OwnedFd, timeout: Duration) -> bool {
+    let timeout = Timespec::try_from(timeout).unwrap();
+    let mut files = [PollFd::new(event, PollFlags::IN)];
+    poll(&mut files, Some(&timeout)).unwrap();
+    rustix::io::read(event, &mut [0; 8]).is_ok()
+}
+
+fn eventfd_is_signalled() {
+    let (mut queue, event) = with_event(&open());
+    for _ in 0..10 {
+        assert!(queue.arm(1).unwrap());
+        submit(&mut queue, 1);
+        assert!(signalled(&event, PATIENCE));
+        assert_eq!(take_all(&mut queue), 1);
+    }
+}
+
+fn eventfd_is_signalled_at_the_count() {
+    let (mut queue, event) = with_event(&open());
+    assert!(queue.arm(3).unwrap());
+    submit(&mut queue, 2);
+    queue.wait(2, PATIENCE).unwrap();
+    // The interrupt of the call above signals as well: it is an interrupt of this queue.
+    while signalled(&event, SHORT) {}
+    submit(&mut queue, 1);
+    assert!(signalled(&event, PATIENCE));
+    assert_eq!(take_all(&mut queue), 3);
+}
+
+fn eventfd_is_silent() {
+    let (mut queue, event) = with_event(&open());
+    submit(&mut queue, 4);
+    poll_out(&mut queue);
+    assert!(!signalled(&event, SHORT));
+}
+
+fn eventfd_taken_away() {
+    let (mut queue, event) = with_event(&open());
+    queue.set_event_fd(None).unwrap();
+    assert!(queue.arm(1).unwrap());
+    submit(&mut queue, 1);
+    poll_out(&mut queue);
+    assert!(!signalled(&event, SHORT));
+}
+
+fn eventfd_of_each_queue() {
+    let device = open();
+    let (mut one, of_one) = with_event(&device);
+    let (mut other, of_other) = with_event(&device);
+    assert!(one.arm(1).unwrap() && other.arm(1).unwrap());
+    submit(&mut other, 1);
+    assert!(signalled(&of_other, PATIENCE));
+    assert!(!signalled(&of_one, SHORT), "nothing was completed there");
+    submit(&mut one, 1);
+    assert!(signalled(&of_one, PATIENCE));
+}
+
+fn file_that_is_no_eventfd() {
+    let device = open();
+    let queue = device.create_queue(4).unwrap();
+    let refused = queue.set_event_fd(Some(device.as_fd()));
+    assert_eq!(refused.unwrap_err().errno(), Some(Errno::INVAL));
+}
+
+fn waiters_learn_of_a_stop() {
+    let device = open();
+    let (mut queue, event) = with_event(&device);
+    let in_call = waiter(&device, &queue, 1);
+    let in_poll = poller(&device);
+    assert!(queue.arm(1).unwrap());
+    thread::sleep(NAP);
+    break_ring(&queue);
+    let refused = in_call.join().unwrap().unwrap_err();
+    assert_eq!(refused.errno(), Some(Errno::IO), "{refused}");
+    let ready = in_poll.join().unwrap();
+    assert!(ready.contains(PollFlags::ERR), "{ready:?}");
+    assert!(signalled(&event, PATIENCE));
+    match queue.wait(1, PATIENCE) {
+        Err(Error::QueueStopped {
+            code: ErrorCode::BAD_TAIL,
+        }) => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+fn interrupts_are_counted() {
+    let mut queue = open().create_queue(4).unwrap();
+    let before = interrupts();
+    assert!(queue.arm(1).unwrap());
+    submit(&mut queue, 1);
+    // The completion is there before its interrupt is.
+    until("an interrupt", || interrupts() > before);
+}
+
+fn no_interrupt_without_waiters() {
+    let mut queue = open().create_queue(64).unwrap();
+    let before = interrupts();
+    for _ in 0..20 {
+        submit(&mut queue, 50);
+        poll_out(&mut queue);
+    }
+    thread::sleep(SHORT);
+    assert_eq!(interrupts(), before);
+}
+
+/// Interrupts that the kernel has counted for the driver, over all processors.
+fn interrupts() -> u64 {
+    let table = std::fs::read_to_string("/proc/interrupts").expect("procfs is mounted");
+    table
+        .lines()
+        .filter(|line| line.ends_with("ringbar"))
+        .flat_map(|line| {
+            line.split_whitespace()
+                .skip(1)
+                .map_while(|word| word.parse::<u64>().ok())
+        })
+        .sum()
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! A device that sleeps is woken, and no wake-up is lost on either side, however the two meet.
+
+use ringbar_client::{Device, Queue};
+use ringbar_spec::pattern;
+use ringbar_spec::wake::Word;
+use ringbar_tests::{nop, open, ready_for, run, seed, until, PATIENCE, READABLE, SHORT};
+use ringbar_uapi::ioctl::Wait;
+use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
+use std::hint::spin_loop;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Descriptors of a case, one after the other.
+const ROUNDS: u32 = 20_000;
+/// The same for ways that share all but the last step with another one.
+const FEWER: u32 = 5_000;
+/// Longest pause before a descriptor: twice as long as the device looks at the doorbell by default,
+/// so that it often falls asleep just then.
+const LONGEST_PAUSE: u64 = 100_000;
+
+fn main() -> ExitCode {
+    run(&[
+        (
+            "idle_queue_sleeps_and_its_heart_stands_still",
+            idle_queue_sleeps,
+        ),
+        ("heart_beats_while_there_is_work", heart_beats),
+        ("kick_page_of_a_sleeping_queue_answers", kick_page_answers),
+        ("no_wakeup_is_lost_polling_the_ring", || {
+            ping_pong(ROUNDS, |_, queue| {
+                let deadline = Instant::now() + PATIENCE;
+                while queue.pop().unwrap().is_none() {
+                    assert!(Instant::now() < deadline, "{}", state(queue));
+                    spin_loop();
+                }
+            });
+        }),
+        ("no_wakeup_is_lost_waiting_in_a_call", || {
+            let mut posted = 0;
+            ping_pong(ROUNDS, move |device, queue| {
+                posted += 1;
+                let mut wait = Wait {
+                    queue: queue.number(),
+                    completion_tail: posted,
+                    timeout_ms: PATIENCE.as_millis() as u32,
+                    reserved: 0,
+                };
+                let waited = device.wait(&mut wait);
+                waited.unwrap_or_else(|error| panic!("{error}: {}", state(queue)));
+                queue.pop().unwrap().expect("WAIT says that it is there");
+            });
+        }),
+        ("no_wakeup_is_lost_polling_the_file", || {
+            ping_pong(FEWER, |device, queue| {
+                assert_eq!(ready_for(device, PATIENCE), READABLE, "{}", state(queue));
+                queue.pop().unwrap().expect("poll says that it is there");
+            });
+        }),
+        ("no_wakeup_is_lost_waiting_for_an_eventfd", || {
+            let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
+            let mut first = true;
+            ping_pong(FEWER, move |_, queue| {
+                if std::mem::take(&mut first) {
+                    queue.set_event_fd(Some(event.as_fd())).unwrap();
+                }
+                let limit = Timespec::try_from(PATIENCE).expect("a short time");
+                while queue.pop().unwrap().is_none() {
+                    if queue.arm(1).unwrap() {
+                        let mut files = [PollFd::new(&event, PollFlags::IN)];
+                        poll(&mut files, Some(&limit)).unwrap();
+                        let signals = rustix::io::read(&event, &mut [0; 8]);
+                        signals.unwrap_or_else(|error| panic!("{error}: {}", state(queue)));
+                    }
+                }
+            });
+        }),
+    ])
+}
+
+/// Submits descriptors one after the other with pauses of any length, and has `take` wait for each.
+fn ping_pong(rounds: u32, mut take: impl FnMut(&Device, &mut Queue)) {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let seed = seed();
+    println!("# seed {seed:#x}");
+    for round in 0..rounds {
+        let pause = pattern::word(seed, round.into()) % LONGEST_PAUSE;
+        let end = Instant::now() + Duration::from_nanos(pause);
+        while Instant::now() < end {
+            spin_loop();
+        }
+        queue.push(nop(round)).unwrap();
+        queue.submit();
+        take(&device, &mut queue);
+        assert_eq!(queue.in_flight(), 0, "round {round}");
+    }
+}
+
+/// What both sides say of a queue, for messages.
+fn state(queue: &Queue) -> String {
+    let words = [
+        Word::SubmissionTail,
+        Word::CompletionHead,
+        Word::CompletionTail,
+        Word::Sleeping,
+        Word::QueueState,
+        Word::Heartbeat,
+    ];
+    format!("{:?}", words.map(|word| (word, queue.word(word))))
+}
+
+fn sleeps(queue: &Queue) -> bool {
+    queue.word(Word::Sleeping) == 1
+}
+
+fn idle_queue_sleeps() {
+    let mut queue = open().create_queue(4).unwrap();
+    assert!(sleeps(&queue), "a queue starts asleep");
+    queue.push(nop(1)).unwrap();
+    queue.run(PATIENCE).unwrap();
+    until("the queue sleeps", || sleeps(&queue));
+    let heartbeat = queue.word(Word::Heartbeat);
+    thread::sleep(SHORT);
+    assert!(sleeps(&queue), "nobody woke it");
+    assert_eq!(queue.word(Word::Heartbeat), heartbeat);
+    queue.push(nop(2)).unwrap();
+    queue.run(PATIENCE).unwrap();
+}
+
+fn heart_beats() {
+    let mut queue = open().create_queue(4).unwrap();
+    let before = queue.word(Word::Heartbeat);
+    until("a heartbeat", || {
+        queue.push(nop(1)).unwrap();
+        queue.run(PATIENCE).unwrap();
+        queue.word(Word::Heartbeat) != before
+    });
+}
+
+fn kick_page_answers() {
+    let mut queue = open().create_queue(4).unwrap();
+    queue.push(nop(1)).unwrap();
+    queue.run(PATIENCE).unwrap();
+    until("the queue sleeps", || sleeps(&queue));
+    queue.check().unwrap();
+    assert!(sleeps(&queue), "asking does not wake it");
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Works a device without a pause, and checks every byte and every completion.
+
+use crate::{copy, pattern_bytes, seed, until, PATIENCE};
+use ringbar_client::{Buffer, Device, Error, Queue, Rights};
+use ringbar_spec::pattern;
+use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+const SIZE: usize = 4096;
+/// Bytes of a long copy, as large as a descriptor may have them in a small machine.
+const LONG: usize = 1 << 20;
+/// Long copies that are in flight at once.
+const LONG_COPIES: u32 = 1024;
+const QUEUES: usize = 2;
+/// Descriptors of a round.
+const ROUND: u32 = 3;
+
+/// A thread that hammers a device.
+#[derive(Debug)]
+pub struct Hammer {
+    rounds: Arc<AtomicU64>,
+    enough: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), Error>>,
+}
+
+impl Hammer {
+    /// Starts it.
+    pub fn start(device: Device) -> Self {
+        let rounds = Arc::new(AtomicU64::new(0));
+        let enough = Arc::new(AtomicBool::new(false));
+        let (count, stop) = (Arc::clone(&rounds), Arc::clone(&enough));
+        let thread = thread::spawn(move || {
+            hammer(&device, || {
+                count.fetch_add(1, Ordering::Relaxed);
+                !stop.load(Ordering::Relaxed)
+            })
+        });
+        Self {
+            rounds,
+            enough,
+            thread,
+        }
+    }
+
+    /// Sees that it goes on, for some rounds from now on.
+    #[track_caller]
+    pub fn goes_on(&self) {
+        let before = self.rounds.load(Ordering::Relaxed);
+        until("the other device goes on", || {
+            self.rounds.load(Ordering::Relaxed) >= before + 10
+        });
+    }
+
+    /// Ends it, and sees that nothing went wrong.
+    #[track_caller]
+    pub fn finish(self) {
+        self.enough.store(true, Ordering::Relaxed);
+        let ended = self.thread.join().expect("every byte is right");
+        ended.expect("every call works");
+    }
+}
+
+/// Hammers a device until `another_round` says no, or a call fails.
+///
+/// # Panics
+///
+/// If a byte or a completion is wrong.
+pub fn hammer(device: &Device, mut another_round: impl FnMut() -> bool) -> Result<(), Error> {
+    let mut anvils = Vec::new();
+    for _ in 0..QUEUES {
+        anvils.push(Anvil::new(device)?);
+    }
+    let seed = seed();
+    for round in 0.. {
+        for (number, anvil) in (0..).zip(&mut anvils) {
+            anvil.strike(pattern::word(seed, round * QUEUES as u64 + number))?;
+        }
+        for anvil in &mut anvils {
+            anvil.examine()?;
+        }
+        if !another_round() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// Long copies in flight: DMA for a while without a kick.
+#[derive(Debug)]
+pub struct LongCopies {
+    queue: Queue,
+    source: Buffer,
+    destination: Buffer,
+}
+
+impl LongCopies {
+    /// A queue and buffers for them.
+    pub fn prepare(device: &Device) -> Result<Self, Error> {
+        Ok(Self {
+            queue: device.create_queue(LONG_COPIES)?,
+            source: device.create_buffer(LONG, Rights::Read)?,
+            destination: device.create_buffer(LONG, Rights::Write)?,
+        })
+    }
+
+    /// Starts them.
+    pub fn start(&mut self) -> Result<(), Error> {
+        let copy = copy(&self.source, &self.destination, LONG);
+        (0..LONG_COPIES).try_for_each(|_| self.queue.push(copy))?;
+        self.queue.submit();
+        Ok(())
+    }
+
+    /// Waits until they have ended.
+    pub fn finish(&mut self) -> Result<(), Error> {
+        self.queue.wait(LONG_COPIES, PATIENCE)?;
+        while self.queue.pop()?.is_some() {}
+        Ok(())
+    }
+}
+
+/// A queue and what it copies.
+struct Anvil {
+    queue: Queue,
+    source: Buffer,
+    destination: Buffer,
+    /// What must be in the destination.
+    expected: Vec<u8>,
+    /// Seed and length of what is copied in this round.
+    round: (u64, usize),
+}
+
+impl Anvil {
+    fn new(device: &Device) -> Result<Self, Error> {
+        Ok(Self {
+            queue: device.create_queue(4)?,
+            source: device.create_buffer(SIZE, Rights::ReadWrite)?,
+            destination: device.create_buffer(SIZE, Rights::ReadWrite)?,
+            expected: vec![0; SIZE],
+            round: (0, 0),
+        })
+    }
+
+    /// Has a pattern made, copied and verified by the device.
+    fn strike(&mut self, seed: u64) -> Result<(), Error> {
+        let length = 1 + seed as usize % SIZE;
+        self.round = (seed, length);
+        self.queue.push(Descriptor {
+            opcode: Opcode::PATTERN.0,
+            length: length as u32,
+            destination_window: self.source.window(),
+            operand: seed,
+            ..Default::default()
+        })?;
+        self.queue
+            .push(copy(&self.source, &self.destination, length))?;
+        self.queue.push(Descriptor {
+            opcode: Opcode::VERIFY.0,
+            length: length as u32,
+            source_window: self.destination.window(),
+            operand: seed,
+            ..Default::default()
+        })?;
+        self.queue.submit();
+        Ok(())
+    }
+
+    /// Waits for it and looks at all that was copied and all that was not.
+    fn examine(&mut self) -> Result<(), Error> {
+        let (seed, length) = self.round;
+        self.queue.wait(ROUND, PATIENCE)?;
+        for _ in 0..ROUND {
+            let completion = self.queue.pop()?.expect("it was waited for");
+            assert_eq!(Status(completion.status), Status::OK, "seed {seed:#x}");
+        }
+        self.expected[..length].copy_from_slice(&pattern_bytes(seed, length));
+        let found = self.destination.mapping().read_bytes(0, SIZE);
+        assert!(found == self.expected, "seed {seed:#x}, length {length}");
+        Ok(())
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the guest's command line says to test programs.
+
+/// The number that `NAME=NUMBER` gives on the kernel command line, if it is there.
+pub fn number(name: &str) -> Option<u64> {
+    let line = std::fs::read_to_string("/proc/cmdline").expect("procfs is mounted");
+    let word = line
+        .split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))?;
+    Some(
+        word.parse()
+            .unwrap_or_else(|_| panic!("{name}={word} is no number")),
+    )
+}
+
+/// A big count: `full` if `ringbar.full=1` asks for it, as `make test` does; else `short`.
+pub fn count(full: u64, short: u64) -> u64 {
+    if number("ringbar.full") == Some(1) {
+        full
+    } else {
+        short
+    }
+}
+
+/// The seed of a test, printed, so that a run that failed can be repeated.
+pub fn seed() -> u64 {
+    let seed = crate::seed();
+    println!("# seed {seed}; SEED={seed} repeats it");
+    seed
+}
