@@ -6,7 +6,6 @@ use std::fmt;
 use std::rc::Rc;
 
 use clap::ValueEnum;
-use indicatif::ProgressBar;
 
 use crate::client::Client;
 use crate::outcome::Outcome;
@@ -114,8 +113,10 @@ pub const fn free(name: &'static str, basis: Basis, run: fn(&mut Kit<'_>) -> Out
     }
 }
 
+/// Is told steps done, and of how many.
+pub type Progress<'a> = dyn Fn(usize, usize) + 'a;
+
 /// What cases that make their own connections work with.
-#[derive(Debug)]
 pub struct Kit<'a> {
     /// The server.
     pub target: &'a mut Target,
@@ -125,8 +126,8 @@ pub struct Kit<'a> {
     pub seed: u64,
     /// How many random messages.
     pub messages: u64,
-    /// For people.
-    pub progress: &'a ProgressBar,
+    /// Told how far a long case is: steps done, and of how many.
+    pub progress: &'a Progress<'a>,
 }
 
 impl Kit<'_> {
@@ -147,7 +148,6 @@ impl Kit<'_> {
 
     /// Says how far a long case is.
     pub fn step(&self, done: usize, of: usize) {
-        self.progress.set_message(format!("{done}/{of}"));
-        self.progress.tick();
+        (self.progress)(done, of);
     }
 }

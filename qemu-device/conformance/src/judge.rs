@@ -4,9 +4,7 @@
 
 use std::rc::Rc;
 
-use indicatif::ProgressBar;
-
-use crate::case::{Case, Group, Kit, Run};
+use crate::case::{Case, Group, Kit, Progress, Run};
 use crate::outcome::{Outcome, Stop};
 use crate::survey::Survey;
 use crate::target::Target;
@@ -67,7 +65,7 @@ impl Judge {
     }
 
     /// Runs one case, and makes sure that the next one finds a server.
-    pub fn run(&mut self, selected: Selected, progress: &ProgressBar) -> Verdict {
+    pub fn run(&mut self, selected: Selected, progress: &Progress<'_>) -> Verdict {
         let mut outcome = self.run_alone(selected.case, progress);
         if self.lost_after.is_none()
             && let Err(reason) = self.after_case()
@@ -78,7 +76,7 @@ impl Judge {
         Verdict { selected, outcome }
     }
 
-    fn run_alone(&mut self, case: &Case, progress: &ProgressBar) -> Outcome {
+    fn run_alone(&mut self, case: &Case, progress: &Progress<'_>) -> Outcome {
         let mut kit = Kit {
             target: &mut self.target,
             survey: Rc::clone(&self.survey),

@@ -55,7 +55,9 @@ fn judge(options: &Options, selected: &[Selected]) -> Result<usize, String> {
     for selected in selected {
         progress.set_prefix(selected.name());
         progress.set_message("");
-        let verdict = judge.run(*selected, &progress);
+        let verdict = judge.run(*selected, &|done, of| {
+            progress.set_message(format!("{done}/{of}"))
+        });
         let line = report.add(&verdict);
         if !options.quiet || verdict.outcome.is_err() {
             progress.suspend(|| println!("{line}"));

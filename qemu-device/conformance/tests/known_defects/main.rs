@@ -8,7 +8,6 @@ mod server;
 
 use std::time::Duration;
 
-use indicatif::ProgressBar;
 use ringbar_conformance::cases;
 use ringbar_conformance::judge::{Judge, Verdict};
 use ringbar_conformance::outcome::Stop;
@@ -35,10 +34,9 @@ fn judge(names: &[&str], timeout: Duration) -> Vec<Verdict> {
         names.len(),
         "a case has another name now: {names:?}"
     );
-    let progress = ProgressBar::hidden();
     selected
         .into_iter()
-        .map(|case| judge.run(case, &progress))
+        .map(|case| judge.run(case, &|_, _| ()))
         .collect()
 }
 
