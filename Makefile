@@ -34,7 +34,8 @@ test-host: ## tests that need neither root nor QEMU
 	@ci/test-host.sh
 test-vm: build ## VM tests: both configurations of the kernel
 	@ci/vm.sh test
-soak: ## VM tests of both kernels, big counts in full everywhere
+soak: ## stress run of the wake-ups, VM tests of both kernels, big counts in full everywhere
+	@ci/cargo.sh test --locked --release -p ringbar-server --test vfio_user -- --ignored
 	@$(MAKE) test-vm CYCLES=100 TIMEOUT=7200 && $(MAKE) test-vm KERNEL=debug CYCLES=100 TIMEOUT=7200
 fuzz-short: ## fuzz what takes bytes from the client, 10 million messages a target
 	@ci/fuzz.sh short

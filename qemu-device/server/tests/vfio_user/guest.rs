@@ -77,7 +77,29 @@ pub(crate) struct Guest {
     taken: u32,
 }
 
+/// What threads of a test share.
+pub(crate) struct Parts<'a> {
+    /// The connection.
+    pub(crate) client: &'a mut Client,
+    /// BAR 0 as mapped.
+    pub(crate) registers: &'a MmapRegion,
+    /// Guest memory.
+    pub(crate) memory: &'a MmapRegion,
+    /// What vectors signal.
+    pub(crate) eventfds: &'a [File],
+}
+
 impl Guest {
+    /// Its parts, for several threads at once.
+    pub(crate) fn parts(&mut self) -> Parts<'_> {
+        Parts {
+            client: &mut self.client,
+            registers: &self.registers,
+            memory: &self.memory,
+            eventfds: &self.eventfds,
+        }
+    }
+
     /// Connects to a server on a thread; nothing is set up yet.
     pub(crate) fn connect(interrupts: InterruptKind) -> Self {
         Self::connect_with(interrupts, |_| ())

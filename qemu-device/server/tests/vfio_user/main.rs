@@ -9,3 +9,4 @@ mod interface;
 mod operations;
 mod process;
 mod sleeping;
+mod stress;

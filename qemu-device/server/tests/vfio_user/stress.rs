@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Sleep and wake-up with real threads and a real server: pauses of any length around the time that
+//! it polls, kicks only if the protocol says so, and nobody who waits is forgotten.
+
+use std::fs::File;
+use std::hint::spin_loop;
+use std::io::Read;
+use std::sync::atomic::{fence, AtomicU32, Ordering};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ringbar_model::test_driver::nop;
+use ringbar_server::options::InterruptKind::Msix;
+use ringbar_spec::pattern;
+use ringbar_spec::regs::{
+    COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, GENERATION, HEARTBEAT, INTERRUPT_AT,
+    KICK, QUEUE_STATE, SLEEPING, SUBMISSION_TAIL,
+};
+use ringbar_spec::ring::{slot, Completion, Descriptor};
+use ringbar_spec::setup::QueueSetup;
+use ringbar_spec::wake::{self, Waiter, Word, Words};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use vfio_user::Client;
+use vm_memory::{MmapRegion, VolatileMemory, VolatileSlice};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::guest::{Guest, Parts, BASE, BUFFER};
+
+const QUEUES: u32 = 4;
+/// Entries of each ring.
+const ENTRIES: u32 = 16;
+/// Guest memory of a queue's rings: descriptors, then completions.
+const RINGS: u64 = 0x1000;
+const COMPLETIONS: u64 = ENTRIES as u64 * size_of::<Descriptor>() as u64;
+/// How long the device polls.
+const POLL_TIME: Duration = Duration::from_micros(20);
+/// Longest time until a completion is there.
+const PATIENCE: Timespec = Timespec {
+    tv_sec: 60,
+    tv_nsec: 0,
+};
+
+/// The driver side of a queue, on a thread of its own.
+struct Producer<'a> {
+    queue: usize,
+    client: &'a Mutex<&'a mut Client>,
+    registers: &'a MmapRegion,
+    memory: &'a MmapRegion,
+    event: &'a File,
+    tail: u32,
+    head: u32,
+}
+
+impl Words for Producer<'_> {
+    fn load(&self, word: Word) -> u32 {
+        self.word(word).load(Ordering::Acquire)
+    }
+
+    fn store(&self, word: Word, value: u32) {
+        self.word(word).store(value, Ordering::Release);
+    }
+
+    fn fence(&self) {
+        fence(Ordering::SeqCst);
+    }
+}
+
+impl Producer<'_> {
+    fn word(&self, word: Word) -> &AtomicU32 {
+        let info = match word {
+            Word::SubmissionTail => &SUBMISSION_TAIL::INFO,
+            Word::CompletionHead => &COMPLETION_HEAD::INFO,
+            Word::InterruptAt => &INTERRUPT_AT::INFO,
+            Word::DriverInterruptAt => &DRIVER_INTERRUPT_AT::INFO,
+            Word::CompletionTail => &COMPLETION_TAIL::INFO,
+            Word::Sleeping => &SLEEPING::INFO,
+            Word::QueueState => &QUEUE_STATE::INFO,
+            Word::Generation => &GENERATION::INFO,
+            Word::Heartbeat => &HEARTBEAT::INFO,
+        };
+        let offset = info.offset_of(self.queue).unwrap();
+        self.registers.get_atomic_ref(offset).unwrap()
+    }
+
+    /// Guest memory of an entry.
+    fn entry(&self, of: u64, index: u32, size: usize) -> VolatileSlice<'_> {
+        let place = of + u64::from(slot(index, ENTRIES)) * size as u64;
+        let place = BUFFER + self.queue as u64 * RINGS + place;
+        self.memory.get_slice(place as usize, size).unwrap()
+    }
+
+    fn rounds(&mut self, rounds: u64) {
+        for round in 0..rounds {
+            let chance = pattern::word(self.queue as u64, round);
+            // The longest pause is several times as long as the device polls.
+            pause(Duration::from_nanos(chance % 0x1_0000));
+            let batch = 1 + (chance >> 16) as u32 % ENTRIES;
+            self.submit(batch);
+            // Either waiter, for the first, the last or one between; now and then nobody sleeps.
+            let count = 1 + (chance >> 24) as u32 % batch;
+            match (chance >> 32) % 4 {
+                0 => {}
+                1 => self.sleep_until(Waiter::Driver, count),
+                _ => self.sleep_until(Waiter::Process, count),
+            }
+            self.sleep_until(Waiter::Process, batch);
+            self.take(batch);
+        }
+    }
+
+    fn submit(&mut self, count: u32) {
+        for index in (0..count).map(|n| self.tail.wrapping_add(n)) {
+            let entry = self.entry(0, index, size_of::<Descriptor>());
+            entry.copy_from(nop(index).as_bytes());
+        }
+        self.tail = self.tail.wrapping_add(count);
+        if wake::submit(self, self.tail) {
+            let kick = KICK::INFO.offset_of(self.queue).unwrap();
+            let mut client = self.client.lock().unwrap();
+            client.region_write(0, kick as u64, &[0; 4]).unwrap();
+        }
+    }
+
+    /// Sleeps until `count` completions are there.
+    fn sleep_until(&self, waiter: Waiter, count: u32) {
+        let last = self.head.wrapping_add(count - 1);
+        while !wake::passes(last, self.head, wake::arm(self, waiter, last)) {
+            let mut polled = [PollFd::new(self.event, PollFlags::IN)];
+            let woken = poll(&mut polled, Some(&PATIENCE)).unwrap();
+            assert_eq!(
+                woken,
+                1,
+                "lost wake-up: queue {}, {waiter:?} waits for {last}, tail {}, sleeping {}",
+                self.queue,
+                self.load(Word::CompletionTail),
+                self.load(Word::Sleeping),
+            );
+            let mut event = self.event;
+            event.read_exact(&mut [0; 8]).unwrap();
+        }
+    }
+
+    fn take(&mut self, count: u32) {
+        for index in (0..count).map(|n| self.head.wrapping_add(n)) {
+            let mut bytes = [0; size_of::<Completion>()];
+            self.entry(COMPLETIONS, index, bytes.len())
+                .copy_to(&mut bytes);
+            let completion = Completion::read_from_bytes(&bytes).unwrap();
+            assert_eq!(completion.tag, index, "queue {}", self.queue);
+        }
+        self.head = self.head.wrapping_add(count);
+        self.store(Word::CompletionHead, self.head);
+    }
+}
+
+/// Sleeping would take too long, and never as long as asked for.
+fn pause(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        spin_loop();
+    }
+}
+
+/// Rounds are of all queues together.
+fn stress(rounds: u64) {
+    let mut guest = Guest::connect_with(Msix, |options| {
+        options.poll_time = POLL_TIME.as_micros() as u32;
+    });
+    guest.map_memory();
+    guest.connect_interrupts();
+    guest.set_bus_master(true);
+    for queue in 0..QUEUES {
+        let rings = BASE + BUFFER + u64::from(queue) * RINGS;
+        guest.start_with(&QueueSetup {
+            queue,
+            submission_ring: rings,
+            completion_ring: rings + COMPLETIONS,
+            submission_entries: ENTRIES,
+            completion_entries: ENTRIES,
+            vector: queue + 1,
+            ..Default::default()
+        });
+    }
+    let Parts {
+        client,
+        registers,
+        memory,
+        eventfds,
+    } = guest.parts();
+    let client = &Mutex::new(client);
+    thread::scope(|scope| {
+        for queue in 0..QUEUES as usize {
+            let event = &eventfds[queue + 1];
+            scope.spawn(move || {
+                let mut producer = Producer {
+                    queue,
+                    client,
+                    registers,
+                    memory,
+                    event,
+                    tail: 0,
+                    head: 0,
+                };
+                producer.rounds(rounds / u64::from(QUEUES));
+            });
+        }
+    });
+    guest.hang_up().unwrap();
+}
+
+#[test]
+fn no_wake_up_is_lost() {
+    stress(20_000);
+}
+
+#[test]
+#[ignore = "minutes: make soak"]
+fn no_wake_up_is_lost_in_a_million_rounds() {
+    stress(1_000_000);
+}
