@@ -29,7 +29,8 @@ long() {
 		coverage+=" -Cllvm-args=-sanitizer-coverage-$option"
 	done
 	# With --target build scripts and macros are built without the flags.
-	RUSTFLAGS="--cfg fuzzing $coverage" "$ci_dir/cargo.sh" build --quiet "${build[@]}" --features libfuzzer --target "$triple"
+	RUSTFLAGS="--cfg fuzzing $coverage" "$ci_dir/cargo.sh" build --quiet "${build[@]}" --features libfuzzer --target "$triple" \
+		"${targets[@]/#/--bin=fuzz-}"
 	for target in "${targets[@]}"; do
 		folders=("$folder/corpus/$target" "$checkout/qemu-device/fuzz/regressions/$target")
 		mkdir -p "${folders[0]}"
