@@ -39,12 +39,16 @@ test-vm: build ## VM tests: both configurations of the kernel
 soak: ## stress run of the wake-ups, VM tests of both kernels, big counts in full everywhere
 	@ci/cargo.sh test --locked --release -p ringbar-server --test vfio_user -- --ignored
 	@$(MAKE) test-vm CYCLES=100 TIMEOUT=7200 && $(MAKE) test-vm KERNEL=debug CYCLES=100 TIMEOUT=7200
+fuzz-short: ## fuzz what takes bytes from the client, 10 million messages a target
+	@ci/fuzz.sh short
+fuzz: ## the same with libFuzzer, FUZZ_TIME seconds a target
+	@ci/fuzz.sh long
 test-sabotage: ## modules that are broken on purpose make VM tests fail
 	@KERNEL=debug ci/build.sh && ci/sabotage.sh
 
 #: As hosted CI runs it
 prepush: fmt lint test-host ## the fast part of `make test`
-ci-job-host: fmt lint test-host ## job: what needs no VM
+ci-job-host: fmt lint test-host fuzz-short ## job: what needs no VM
 ci-job-module: module module-lint ## job: the kernel module
 ci-job-vm: test-vm ## job: the VM
 ci-job-vm-debug: ## job: the VM with the debug kernel
@@ -68,6 +72,9 @@ distclean: ## remove build/ and ringbar's cache
 #? CYCLES=0        how often the device goes in removal_cycles; make test: 100 in stock-msix, else 10
 #? FULL=0          1 for random and repeated tests in full; make test: 1
 #? SEED=           number that a random test printed, to repeat it
+#? FUZZ_TIME=600   seconds of libFuzzer for each target of make fuzz
+#? FUZZ_MESSAGES=  messages for each target of make fuzz-short; 10000000
+#? FUZZ_SEED=      where make fuzz-short starts; random
 #? SERVER_ARGS=    further options for ringbar-server
 #? RINGBAR_CACHE   the cache; else $XDG_CACHE_HOME/ringbar or ~/.cache/ringbar
 #? RINGBAR_MIRROR  Debian mirror; else the host's own

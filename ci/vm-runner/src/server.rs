@@ -38,6 +38,8 @@ pub(crate) fn start(
     command
         .arg("--socket")
         .arg(place.socket(device))
+        // It is to end with QEMU.
+        .arg("--once")
         .args(["--interrupts", options.interrupts.word()])
         .args(&options.server_arg);
     // The plugin watches the first device.

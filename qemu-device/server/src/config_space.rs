@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! PCI configuration space: identity, BARs and capabilities of the device.
-//!
-//! QEMU emulates much of it itself, BARs and interrupt enables among them, and sends every write
-//! on; what is here is complete all the same. PCI Express Base Specification 5.0, chapter 7.
+//! What the configuration space of this device holds.
 
 use ringbar_spec::ids::{CLASS_CODE, DEVICE_ID, REVISION_ID, VENDOR_ID};
 use ringbar_spec::layout::{
@@ -11,233 +8,45 @@ use ringbar_spec::layout::{
     REGISTER_BAR_SIZE,
 };
 
+pub use ringbar_endpoint::config_space::*;
+
 use crate::options::InterruptKind;
 
-/// Size of configuration space with its extended part, in bytes.
-pub const SIZE: usize = 4096;
-/// Bytes that are not all 0; the extended part has no capability, so it begins with an empty header.
-const USED: usize = 256;
-
-/// Offset of the command register.
-pub const COMMAND: usize = 0x04;
-/// Bit of [`COMMAND`]: the device may do DMA.
-pub const COMMAND_BUS_MASTER: u16 = 1 << 2;
-const COMMAND_MEMORY: u16 = 1 << 1;
-const COMMAND_INTX_DISABLE: u16 = 1 << 10;
-const STATUS_CAPABILITIES: u16 = 1 << 4;
-/// Offset of the first BAR; each takes four bytes.
-pub const BARS: usize = 0x10;
-const BAR_64_BIT_PREFETCHABLE: u32 = 0xc;
-/// Offset of the pointer to the first capability.
-pub const CAPABILITIES: usize = 0x34;
-
-/// Offset of the PCI Express capability.
-pub const EXPRESS: usize = 0x40;
-/// Offset of device control, in the PCI Express capability.
-pub const DEVICE_CONTROL: usize = EXPRESS + 0x08;
-/// Bit of [`DEVICE_CONTROL`]: resets the function, reads 0.
-pub const FUNCTION_RESET: u16 = 1 << 15;
-/// Offset of the power management capability.
-pub const POWER: usize = 0x80;
-/// Offset of power control and status.
-pub const POWER_CONTROL: usize = POWER + 4;
-const POWER_STATE: u8 = 0x3;
-const POWER_STATE_D0: u8 = 0;
-const POWER_STATE_D3_HOT: u8 = 3;
-/// Offset of the MSI-X or the MSI capability.
-pub const INTERRUPTS: usize = 0x90;
-
-/// What a write to configuration space asks the device to do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use]
-pub struct ConfigEffects {
-    /// Bus mastering was switched, by the command register or by the power state.
-    pub bus_master: Option<bool>,
-    /// The function is to be reset; configuration space has been already.
-    pub function_reset: bool,
-}
-
-/// Configuration space of the device.
-#[derive(Clone, Debug)]
-pub struct ConfigSpace {
-    bytes: [u8; USED],
-    writable: [u8; USED],
-    reset: [u8; USED],
-}
-
-impl ConfigSpace {
-    /// Configuration space after power-on.
-    pub fn new(interrupts: InterruptKind, vectors: u16, device_memory: usize) -> Self {
-        let mut space = Self {
-            bytes: [0; USED],
-            writable: [0; USED],
-            reset: [0; USED],
-        };
-        space.put_header();
-        space.put_bar(REGISTER_BAR, REGISTER_BAR_SIZE as u64, 0);
-        space.put_bar(
-            DEVICE_MEMORY_BAR,
-            device_memory as u64,
-            BAR_64_BIT_PREFETCHABLE,
-        );
-        space.put_express();
-        space.put_power();
-        match interrupts {
-            InterruptKind::Msix => {
-                space.put_bar(MSIX_BAR, MSIX_BAR_SIZE as u64, 0);
-                space.put_msix(vectors);
-            }
-            InterruptKind::Msi => space.put_msi(vectors),
-        }
-        space.reset = space.bytes;
-        space
-    }
-
-    /// Reads bytes; beyond the end they are all ones, as on a bus where nobody answers.
-    pub fn read(&self, offset: u64, data: &mut [u8]) {
-        for (place, byte) in (offset..).zip(data) {
-            *byte = match usize::try_from(place) {
-                Ok(place) if place < SIZE => self.bytes.get(place).copied().unwrap_or(0),
-                _ => 0xff,
-            };
-        }
-    }
-
-    /// Writes bytes, as far as they are writable.
-    pub fn write(&mut self, offset: u64, data: &[u8]) -> ConfigEffects {
-        let bus_master = self.bus_master();
-        let power_state = self.byte(POWER_CONTROL) & POWER_STATE;
-        for (place, value) in (offset..).zip(data) {
-            let place = usize::try_from(place).unwrap_or(usize::MAX);
-            if let (Some(byte), Some(mask)) = (self.bytes.get_mut(place), self.writable.get(place))
-            {
-                *byte = *byte & !mask | value & mask;
+/// Configuration space after power-on.
+pub fn power_on(interrupts: InterruptKind, vectors: u16, device_memory: usize) -> ConfigSpace {
+    let mut bars = vec![
+        Bar {
+            index: REGISTER_BAR,
+            size: REGISTER_BAR_SIZE as u64,
+            wide: false,
+        },
+        Bar {
+            index: DEVICE_MEMORY_BAR,
+            size: device_memory as u64,
+            wide: true,
+        },
+    ];
+    let messages = match interrupts {
+        InterruptKind::Msix => {
+            bars.push(Bar {
+                index: MSIX_BAR,
+                size: MSIX_BAR_SIZE as u64,
+                wide: false,
+            });
+            Messages::MsiX {
+                vectors,
+                bar: MSIX_BAR,
+                table: MSIX_TABLE_OFFSET as u32,
+                pending: MSIX_PBA_OFFSET as u32,
             }
         }
-        self.refuse_unknown_power_state(power_state);
-        let function_reset = self.half(DEVICE_CONTROL) & FUNCTION_RESET != 0;
-        if function_reset {
-            self.reset();
-        }
-        ConfigEffects {
-            bus_master: (self.bus_master() != bus_master).then_some(self.bus_master()),
-            function_reset,
-        }
-    }
-
-    /// Returns every register to its value after power-on.
-    pub fn reset(&mut self) {
-        self.bytes = self.reset;
-    }
-
-    /// Whether the device may do DMA: it is switched on and the device is awake.
-    pub fn bus_master(&self) -> bool {
-        self.half(COMMAND) & COMMAND_BUS_MASTER != 0
-            && self.byte(POWER_CONTROL) & POWER_STATE == POWER_STATE_D0
-    }
-
-    fn refuse_unknown_power_state(&mut self, before: u8) {
-        let byte = &mut self.bytes[POWER_CONTROL];
-        if !matches!(*byte & POWER_STATE, POWER_STATE_D0 | POWER_STATE_D3_HOT) {
-            *byte = *byte & !POWER_STATE | before;
-        }
-    }
-
-    fn put_header(&mut self) {
-        self.put(0x00, &VENDOR_ID.to_le_bytes());
-        self.put(0x02, &DEVICE_ID.to_le_bytes());
-        self.put_writable(
-            COMMAND,
-            &(COMMAND_MEMORY | COMMAND_BUS_MASTER | COMMAND_INTX_DISABLE).to_le_bytes(),
-        );
-        self.put(0x06, &STATUS_CAPABILITIES.to_le_bytes());
-        self.put(
-            0x08,
-            &(CLASS_CODE << 8 | u32::from(REVISION_ID)).to_le_bytes(),
-        );
-        // Cache line size and interrupt line: kept for software, without effect.
-        self.put_writable(0x0c, &[0xff]);
-        self.put_writable(0x3c, &[0xff]);
-        self.put(0x2c, &VENDOR_ID.to_le_bytes());
-        self.put(0x2e, &DEVICE_ID.to_le_bytes());
-        self.put(CAPABILITIES, &[EXPRESS as u8]);
-    }
-
-    /// A BAR of a power of two of bytes: the address bits below its size read 0.
-    fn put_bar(&mut self, bar: u32, size: u64, kind: u32) {
-        let offset = BARS + 4 * bar as usize;
-        let mask = !size.wrapping_sub(1);
-        self.put(offset, &kind.to_le_bytes());
-        self.put_writable(offset, &(mask as u32).to_le_bytes());
-        if kind == BAR_64_BIT_PREFETCHABLE {
-            self.put_writable(offset + 4, &((mask >> 32) as u32).to_le_bytes());
-        }
-    }
-
-    /// PCI Express endpoint, version 2, with function level reset; link of 2.5 GT/s and one lane.
-    fn put_express(&mut self) {
-        self.put(EXPRESS, &[0x10, POWER as u8, 0x02, 0x00]);
-        // Role-based error reporting, function level reset.
-        self.put(EXPRESS + 0x04, &(1_u32 << 15 | 1 << 28).to_le_bytes());
-        // Error reporting, relaxed ordering, payload and request size, no snoop, function reset.
-        self.put(DEVICE_CONTROL, &0x2810_u16.to_le_bytes());
-        self.put_writable(DEVICE_CONTROL, &(0x78ff | FUNCTION_RESET).to_le_bytes());
-        self.put(EXPRESS + 0x0c, &0x11_u32.to_le_bytes());
-        // Common clock and extended synch.
-        self.put_writable(EXPRESS + 0x10, &0x00c0_u16.to_le_bytes());
-        self.put(EXPRESS + 0x12, &0x0011_u16.to_le_bytes());
-        self.put(EXPRESS + 0x2c, &0x02_u32.to_le_bytes());
-        self.put(EXPRESS + 0x30, &0x0001_u16.to_le_bytes());
-    }
-
-    /// Power management, version 3: D0 and D3hot, no PME, nothing lost on the way back to D0.
-    fn put_power(&mut self) {
-        self.put(POWER, &[0x01, INTERRUPTS as u8, 0x03, 0x00]);
-        self.put(POWER_CONTROL, &[1 << 3]);
-        self.put_writable(POWER_CONTROL, &[POWER_STATE]);
-    }
-
-    fn put_msix(&mut self, vectors: u16) {
-        let control = vectors.saturating_sub(1) & 0x7ff;
-        self.put(INTERRUPTS, &[0x11, 0]);
-        self.put(INTERRUPTS + 2, &control.to_le_bytes());
-        // Enable, and mask for all vectors.
-        self.put_writable(INTERRUPTS + 2, &0xc000_u16.to_le_bytes());
-        self.put(
-            INTERRUPTS + 4,
-            &(MSIX_TABLE_OFFSET as u32 | MSIX_BAR).to_le_bytes(),
-        );
-        self.put(
-            INTERRUPTS + 8,
-            &(MSIX_PBA_OFFSET as u32 | MSIX_BAR).to_le_bytes(),
-        );
-    }
-
-    /// MSI with 64-bit addresses and without a mask for each vector.
-    fn put_msi(&mut self, vectors: u16) {
-        let exponent = vectors.next_power_of_two().trailing_zeros().min(5) as u16;
-        self.put(INTERRUPTS, &[0x05, 0]);
-        self.put(INTERRUPTS + 2, &(exponent << 1 | 1 << 7).to_le_bytes());
-        // Enable, number of vectors; then address and data.
-        self.put_writable(INTERRUPTS + 2, &0x0071_u16.to_le_bytes());
-        self.put_writable(INTERRUPTS + 4, &0xffff_fffc_u32.to_le_bytes());
-        self.put_writable(INTERRUPTS + 8, &u32::MAX.to_le_bytes());
-        self.put_writable(INTERRUPTS + 12, &u16::MAX.to_le_bytes());
-    }
-
-    fn put(&mut self, offset: usize, value: &[u8]) {
-        self.bytes[offset..offset + value.len()].copy_from_slice(value);
-    }
-
-    fn put_writable(&mut self, offset: usize, mask: &[u8]) {
-        self.writable[offset..offset + mask.len()].copy_from_slice(mask);
-    }
-
-    fn byte(&self, offset: usize) -> u8 {
-        self.bytes[offset]
-    }
-
-    fn half(&self, offset: usize) -> u16 {
-        u16::from_le_bytes([self.byte(offset), self.byte(offset + 1)])
-    }
+        InterruptKind::Msi => Messages::Msi { vectors },
+    };
+    let identity = Identity {
+        vendor: VENDOR_ID,
+        device: DEVICE_ID,
+        class: CLASS_CODE,
+        revision: REVISION_ID,
+    };
+    ConfigSpace::new(identity, &bars, messages)
 }

@@ -25,16 +25,6 @@ pub enum Error {
     /// The device does not exist in this shape.
     #[error("device: {0}")]
     Device(#[from] ringbar_model::ConfigError),
-    /// The system refuses memory.
-    #[error("cannot make {size} bytes of memory for {name}: {source}")]
-    Memory {
-        /// What for.
-        name: &'static str,
-        /// How much.
-        size: usize,
-        /// Why.
-        source: io::Error,
-    },
     /// The system refuses a thread or a signal handler.
     #[error("cannot start {name}: {source}")]
     Start {
@@ -51,9 +41,15 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// The transport broke.
+    /// No client can connect any more.
+    #[error("cannot accept a client: {0}")]
+    Accept(io::Error),
+    /// Memory, or a range of DMA addresses.
+    #[error(transparent)]
+    Endpoint(#[from] ringbar_endpoint::Error),
+    /// The client was dropped.
     #[error("connection lost: {0}")]
-    Transport(String),
+    Lost(#[from] ringbar_endpoint::Lost),
 
     /// An access leaves its region.
     #[error("access of {length} bytes at {offset:#x} leaves region {region} of {size:#x} bytes")]
@@ -67,74 +63,4 @@ pub enum Error {
         /// Size of the region, 0 if there is none.
         size: u64,
     },
-    /// A range of DMA addresses is empty or passes 2^64.
-    #[error("{size:#x} bytes at DMA address {address:#x}: empty, or beyond the end of the address space")]
-    DmaRange {
-        /// First DMA address.
-        address: u64,
-        /// Length.
-        size: u64,
-    },
-    /// A range of DMA addresses is mapped already, in part at least.
-    #[error("{size:#x} bytes at DMA address {address:#x} overlap the mapping at {other:#x}: unmap it first")]
-    DmaOverlap {
-        /// First DMA address.
-        address: u64,
-        /// Length.
-        size: u64,
-        /// First DMA address of the mapping that is there.
-        other: u64,
-    },
-    /// The file is shorter than the range to map.
-    #[error("{size:#x} bytes at {offset:#x} of a memory file leave its {file_size:#x} bytes")]
-    DmaFile {
-        /// First byte in the file.
-        offset: u64,
-        /// Length.
-        size: u64,
-        /// Length of the file.
-        file_size: u64,
-    },
-    /// The file cannot be mapped.
-    #[error("cannot map a memory file: {0}")]
-    DmaMap(io::Error),
-    /// Too many mappings.
-    #[error("{0} DMA mappings are the limit: unmap some first")]
-    DmaMappings(usize),
-    /// All mappings can only be removed with address and size 0.
-    #[error("unmapping everything takes address and size 0, not {address:#x} and {size:#x}")]
-    DmaUnmapAll {
-        /// Address in the request.
-        address: u64,
-        /// Size in the request.
-        size: u64,
-    },
-    /// No such interrupts.
-    #[error("interrupts {start} to {start}+{count} of type {index}: the device has {limit}")]
-    Interrupts {
-        /// Interrupt index of VFIO.
-        index: u32,
-        /// First vector.
-        start: u32,
-        /// Number of vectors.
-        count: u32,
-        /// Vectors that there are.
-        limit: usize,
-    },
-    /// An interrupt request that has no meaning here.
-    #[error("interrupt request with flags {flags:#x}, {count} vectors and {fds} eventfds has no meaning for this device")]
-    InterruptRequest {
-        /// Flags of `VFIO_DEVICE_SET_IRQS`.
-        flags: u32,
-        /// Number of vectors.
-        count: u32,
-        /// Number of eventfds that came along.
-        fds: usize,
-    },
-}
-
-impl From<Error> for io::Error {
-    fn from(error: Error) -> Self {
-        Self::new(io::ErrorKind::InvalidInput, error)
-    }
 }

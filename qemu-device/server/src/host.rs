@@ -4,14 +4,14 @@
 
 use std::sync::atomic::{fence, Ordering};
 
+use ringbar_endpoint::dma::{Access, DmaMap};
+use ringbar_endpoint::memory::SharedMemory;
 use ringbar_model::{DmaAddress, Host, Note, Place, Unreachable};
 use ringbar_spec::layout::REGISTER_BAR_SIZE;
 use vm_memory::VolatileSlice;
 
-use crate::dma::{Access, DmaMap};
 use crate::error::Error;
 use crate::events::Events;
-use crate::memory::SharedMemory;
 
 /// All memory that the device reaches.
 #[derive(Debug)]

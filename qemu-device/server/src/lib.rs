@@ -12,12 +12,9 @@
 
 pub mod backend;
 pub mod config_space;
-pub mod dma;
 pub mod error;
 pub mod events;
 pub mod host;
-pub mod interrupts;
-pub mod memory;
 pub mod options;
 pub mod regions;
 pub mod server;

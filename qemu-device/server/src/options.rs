@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DEVICE_MEMORY_SIZE, MAX_QUEUES};
+use vfio_bindings::bindings::vfio::{VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX};
 
 /// Queues of a device.
 const QUEUES: u16 = 8;
@@ -40,8 +41,12 @@ pub struct Options {
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_memory_size)]
     pub device_memory: usize,
 
+    /// End with the first client, instead of waiting for the next one
+    #[arg(long)]
+    pub once: bool,
+
     /// What to log: a level, or target=level with commas between
-    #[arg(long, value_name = "FILTER", default_value = "info,vfio_user=warn")]
+    #[arg(long, value_name = "FILTER", default_value = "info")]
     pub log: String,
 
     /// Write what the device does to this file, for the report
@@ -62,6 +67,7 @@ impl Options {
             queues: QUEUES,
             poll_time: POLL_TIME,
             device_memory: DEVICE_MEMORY_SIZE,
+            once: false,
             log: String::new(),
             events: None,
             trace: false,
@@ -90,6 +96,16 @@ pub enum InterruptKind {
     Msix,
     /// MSI, the next power of two of vectors, at most 32.
     Msi,
+}
+
+impl InterruptKind {
+    /// Its index of VFIO.
+    pub fn index(self) -> u32 {
+        match self {
+            Self::Msix => VFIO_PCI_MSIX_IRQ_INDEX,
+            Self::Msi => VFIO_PCI_MSI_IRQ_INDEX,
+        }
+    }
 }
 
 /// Reads a size such as `64K`, and checks it against the limits of the device memory.

@@ -3,7 +3,6 @@
 //! The server from its socket to the end of its client.
 
 use std::path::Path;
-use std::time::Duration;
 use std::{fs, process, thread};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -19,7 +18,7 @@ use crate::state::State;
 pub struct Server {
     socket: Socket,
     state: State,
-    poll_time: Duration,
+    options: Options,
 }
 
 impl Server {
@@ -28,7 +27,7 @@ impl Server {
         Ok(Self {
             state: State::new(options)?,
             socket: Socket::bind(&options.socket)?,
-            poll_time: options.poll_time(),
+            options: options.clone(),
         })
     }
 
@@ -37,10 +36,26 @@ impl Server {
         self.socket.path()
     }
 
-    /// Serves one client and returns when it is gone. The socket is removed then.
+    /// Serves client after client, each with a device as after power-on; with
+    /// [`once`](Options::once) only the first, and how that one ends is the result. The socket is
+    /// removed in the end.
+    ///
+    /// A client that comes while there is another one waits until that is gone.
     pub fn run(self) -> Result<(), Error> {
-        let (listener, _file) = self.socket.into_parts();
-        backend::serve(listener, self.state, self.poll_time)
+        let Self {
+            socket,
+            mut state,
+            options,
+        } = self;
+        loop {
+            let result = backend::serve(socket.accept()?, state, options.poll_time());
+            match result {
+                result if options.once => return result,
+                Ok(()) => log::info!("client gone"),
+                Err(error) => log::warn!("{error}"),
+            }
+            state = State::new(&options)?;
+        }
     }
 
     /// Makes SIGTERM and SIGINT remove the socket and end the process with status 0.

@@ -2,11 +2,14 @@
 
 //! The socket that QEMU connects to.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
 
 use crate::error::Error;
 
@@ -40,20 +43,30 @@ impl Socket {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
-        Ok(Self {
+        let socket = Self {
             listener: UnixListener::bind(path).map_err(failed)?,
             file: SocketFile(path.to_owned()),
-        })
+        };
+        // Whoever slips in before this is turned away by its user id.
+        fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
+        Ok(socket)
+    }
+
+    /// Waits for the next client of this process's user, or of root.
+    pub fn accept(&self) -> Result<UnixStream, Error> {
+        loop {
+            let (client, _address) = self.listener.accept().map_err(Error::Accept)?;
+            let peer = socket_peercred(&client).map_err(|error| Error::Accept(error.into()))?;
+            if peer.uid == geteuid() || peer.uid.is_root() {
+                return Ok(client);
+            }
+            log::warn!("user {} may not connect", peer.uid.as_raw());
+        }
     }
 
     /// Where it listens.
     pub fn path(&self) -> &Path {
         &self.file.0
-    }
-
-    /// The listener, and the guard that removes the file.
-    pub fn into_parts(self) -> (UnixListener, SocketFile) {
-        (self.listener, self.file)
     }
 }
 
@@ -126,6 +139,29 @@ mod tests {
         drop(Socket::bind(&path).unwrap());
 
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn socket_is_for_its_user_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+
+        let _socket = Socket::bind(&path).unwrap();
+
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+
+    #[test]
+    fn client_of_the_same_user_is_let_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let socket = Socket::bind(&path).unwrap();
+        let _client = UnixStream::connect(&path).unwrap();
+
+        assert!(socket.accept().is_ok());
     }
 
     #[test]

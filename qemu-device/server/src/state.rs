@@ -7,18 +7,21 @@
 
 use std::fmt;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use ringbar_endpoint::dma::Rights;
+use ringbar_endpoint::interrupts::Vectors;
 use ringbar_model::{Config, Device, Effects};
 use ringbar_spec::layout::DOORBELL_PAGES;
+use ringbar_vfio_user::device::{DmaRange, Interrupts, SetInterrupts};
+use ringbar_vfio_user::Errno;
 use vm_memory::VolatileSlice;
 
-use crate::config_space::ConfigSpace;
-use crate::dma::Rights;
+use crate::config_space::{self, ConfigSpace};
 use crate::error::Error;
 use crate::events::Events;
 use crate::host::Memory;
-use crate::interrupts::Interrupts;
 use crate::options::Options;
 use crate::regions::{self, Region};
 use crate::trace::{GuestErrors, RegisterName, Trapped, Value, TARGET};
@@ -28,7 +31,7 @@ pub struct State {
     device: Device,
     config: ConfigSpace,
     memory: Memory,
-    interrupts: Interrupts,
+    interrupts: Vectors,
     regions: Vec<Region>,
     guest_errors: GuestErrors,
     started: Instant,
@@ -55,9 +58,9 @@ impl State {
         })?;
         Ok(Self {
             device,
-            config: ConfigSpace::new(options.interrupts, vectors, options.device_memory),
+            config: config_space::power_on(options.interrupts, vectors, options.device_memory),
             memory,
-            interrupts: Interrupts::new(options.interrupts, vectors),
+            interrupts: Vectors::new(options.interrupts.index(), vectors),
             regions: regions::regions(options.interrupts, options.device_memory),
             guest_errors: GuestErrors::default(),
             started: Instant::now(),
@@ -80,9 +83,9 @@ impl State {
         }
     }
 
-    /// Number of vectors of an interrupt type of VFIO.
-    pub fn vectors(&self, index: u32) -> usize {
-        self.interrupts.count(index)
+    /// The interrupt types, by index of VFIO.
+    pub fn interrupt_types(&self) -> Vec<Interrupts> {
+        self.interrupts.types()
     }
 
     /// Whether [`step`](Self::step) has something to do.
@@ -162,27 +165,19 @@ impl State {
         Ok(())
     }
 
-    /// Makes guest memory unreachable; with `all` all of it.
-    pub fn dma_unmap(&mut self, address: u64, size: u64, all: bool) -> Result<(), Error> {
-        let removed = match (all, address, size) {
-            (false, ..) => self.memory.dma.unmap(address, size)?,
-            (true, 0, 0) => self.memory.dma.unmap_all(),
-            (true, ..) => return Err(Error::DmaUnmapAll { address, size }),
+    /// Makes guest memory unreachable.
+    pub fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Error> {
+        let removed = match range.size() {
+            Some(size) => self.memory.dma.unmap(range.first, size)?,
+            None => self.memory.dma.unmap_all(),
         };
-        log::debug!("unmapped {size:#x} bytes at {address:#x}: {removed} mappings");
+        log::debug!("unmapped {range:x?}: {removed} mappings");
         Ok(())
     }
 
     /// Connects, disconnects or raises interrupts.
-    pub fn set_interrupts(
-        &mut self,
-        index: u32,
-        flags: u32,
-        start: u32,
-        count: u32,
-        eventfds: Vec<File>,
-    ) -> Result<(), Error> {
-        self.interrupts.set(index, flags, start, count, eventfds)
+    pub fn set_interrupts(&mut self, request: SetInterrupts<OwnedFd>) -> Result<(), Errno> {
+        self.interrupts.set(request)
     }
 
     /// Resets the device with its configuration space, as at a system reset.

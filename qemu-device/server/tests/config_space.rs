@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use ringbar_server::config_space::{
-    ConfigEffects, ConfigSpace, BARS, CAPABILITIES, COMMAND, COMMAND_BUS_MASTER, DEVICE_CONTROL,
-    EXPRESS, FUNCTION_RESET, INTERRUPTS, POWER, POWER_CONTROL, SIZE,
+    power_on, ConfigEffects, ConfigSpace, BARS, CAPABILITIES, COMMAND, COMMAND_BUS_MASTER,
+    DEVICE_CONTROL, EXPRESS, FUNCTION_RESET, INTERRUPTS, POWER, POWER_CONTROL, SIZE,
 };
 use ringbar_server::options::InterruptKind;
 use ringbar_spec::ids::{CLASS_CODE, DEVICE_ID, REVISION_ID, VENDOR_ID};
@@ -13,11 +13,11 @@ use ringbar_spec::ids::{CLASS_CODE, DEVICE_ID, REVISION_ID, VENDOR_ID};
 const DEVICE_MEMORY: usize = 16 << 20;
 
 fn msix() -> ConfigSpace {
-    ConfigSpace::new(InterruptKind::Msix, 2, DEVICE_MEMORY)
+    power_on(InterruptKind::Msix, 2, DEVICE_MEMORY)
 }
 
 fn msi(vectors: u16) -> ConfigSpace {
-    ConfigSpace::new(InterruptKind::Msi, vectors, DEVICE_MEMORY)
+    power_on(InterruptKind::Msi, vectors, DEVICE_MEMORY)
 }
 
 fn read16(space: &ConfigSpace, offset: usize) -> u16 {
@@ -165,7 +165,7 @@ fn extended_capability_list_is_empty() {
 
 #[test]
 fn msix_shows_vectors_table_and_pending_bits() {
-    let space = ConfigSpace::new(InterruptKind::Msix, 65, DEVICE_MEMORY);
+    let space = power_on(InterruptKind::Msix, 65, DEVICE_MEMORY);
 
     assert_eq!(read16(&space, INTERRUPTS + 2), 64);
     assert_eq!(read32(&space, INTERRUPTS + 4), 4);

@@ -9,10 +9,10 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use common::memory_file;
 use proptest::prelude::*;
+use ringbar_endpoint::dma::{Access, DmaMap, Rights};
+use ringbar_endpoint::Error;
 use ringbar_model::{Host, Place, Unreachable};
-use ringbar_server::dma::{Access, DmaMap, Rights};
 use ringbar_server::host::Memory;
-use ringbar_server::Error;
 
 const PAGE: u64 = 4096;
 const READ_ONLY: Rights = Rights {

@@ -113,6 +113,7 @@ impl Guest {
         let folder = tempfile::tempdir().unwrap();
         let mut options = Options::new(folder.path().join("socket"));
         options.interrupts = interrupts;
+        options.once = true;
         change(&mut options);
         let server = Server::bind(&options).unwrap();
         let server = thread::spawn(|| server.run());

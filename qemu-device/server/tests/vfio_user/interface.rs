@@ -74,18 +74,18 @@ fn device_memory_is_mappable_as_a_whole() {
 fn interrupts_are_msix_only() {
     let mut guest = Guest::connect(Msix);
 
-    let counts = [0, 1, 2, 3, 4].map(|index| guest.client.get_irq_info(index).unwrap().count);
+    let counts = [0, 1, 2].map(|index| guest.client.get_irq_info(index).unwrap().count);
 
-    assert_eq!(counts, [0, 0, 9, 0, 0]);
+    assert_eq!(counts, [0, 0, 9]);
 }
 
 #[test]
 fn msi_option_offers_msi_only_and_no_msix_page() {
     let mut guest = Guest::connect(Msi);
 
-    let counts = [0, 1, 2, 3, 4].map(|index| guest.client.get_irq_info(index).unwrap().count);
+    let counts = [0, 1, 2].map(|index| guest.client.get_irq_info(index).unwrap().count);
 
-    assert_eq!(counts, [0, 16, 0, 0, 0]);
+    assert_eq!(counts, [0, 16, 0]);
     assert_eq!(guest.client.region(4).unwrap().size, 0);
 }
 

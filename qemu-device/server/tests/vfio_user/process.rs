@@ -3,8 +3,8 @@
 //! The server as a process: arguments, signals, socket, log.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::net::UnixListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread;
@@ -163,6 +163,7 @@ fn help_names_every_option() {
         "--queues",
         "--poll-time",
         "--device-memory",
+        "--once",
         "--log",
         "--trace",
         "--version",
@@ -230,8 +231,33 @@ fn killed_server_can_be_started_again_at_once() {
 }
 
 #[test]
-fn client_that_goes_ends_the_server_with_0_and_a_line() {
-    let mut server = Running::start(&[]);
+fn client_after_client_gets_a_device_as_after_power_on() {
+    const SCRATCH: u64 = 0x18;
+    let server = Running::start(&[]);
+
+    for _ in 0..5 {
+        let mut client = Client::new(&server.socket).unwrap();
+        let mut scratch = [0xff; 4];
+        client.region_read(0, SCRATCH, &mut scratch).unwrap();
+        assert_eq!(scratch, [0; 4]);
+        client.region_write(0, SCRATCH, &[1, 2, 3, 4]).unwrap();
+    }
+}
+
+#[test]
+fn client_that_breaks_the_protocol_is_dropped_and_the_next_one_served() {
+    let server = Running::start(&[]);
+    let mut stranger = UnixStream::connect(&server.socket).unwrap();
+    stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    // All that it gets is the end.
+    assert_eq!(stranger.read(&mut [0]).unwrap_or(0), 0);
+
+    assert!(Client::new(&server.socket).is_ok());
+}
+
+#[test]
+fn first_client_that_goes_ends_the_server_with_0_and_a_line_if_asked_to() {
+    let mut server = Running::start(&["--once"]);
     drop(Client::new(&server.socket).unwrap());
 
     let (status, log) = server.finish();
@@ -242,7 +268,7 @@ fn client_that_goes_ends_the_server_with_0_and_a_line() {
 
 #[test]
 fn trace_shows_accesses_by_register_name() {
-    let mut server = Running::start(&["--trace"]);
+    let mut server = Running::start(&["--trace", "--once"]);
     let mut client = Client::new(&server.socket).unwrap();
     client.region_read(0, 0, &mut [0; 4]).unwrap();
     client.region_write(0, 0x18, &[1, 2, 3, 4]).unwrap();
@@ -256,7 +282,7 @@ fn trace_shows_accesses_by_register_name() {
 
 #[test]
 fn guest_error_is_logged_once_a_kind_with_name_and_value() {
-    let mut server = Running::start(&[]);
+    let mut server = Running::start(&["--once"]);
     let mut client = Client::new(&server.socket).unwrap();
     client.region_write(0, 0, &[0x5a; 4]).unwrap();
     client.region_write(0, 0, &[0x5b; 4]).unwrap();

@@ -4,21 +4,29 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::os::fd::OwnedFd;
 
-use ringbar_server::interrupts::Interrupts;
-use ringbar_server::options::InterruptKind;
-use ringbar_server::Error;
+use ringbar_endpoint::interrupts::Vectors;
+use ringbar_vfio_user::device::{Action, Data, SetInterrupts};
+use ringbar_vfio_user::Errno;
 use rustix::event::{eventfd, EventfdFlags};
 use rustix::fs::{fcntl_getfl, OFlags};
 use vfio_bindings::bindings::vfio::{
-    VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD,
-    VFIO_IRQ_SET_DATA_NONE, VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
-    VFIO_PCI_MSI_IRQ_INDEX,
+    VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
 };
 
 const MSIX: u32 = VFIO_PCI_MSIX_IRQ_INDEX;
-const CONNECT: u32 = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-const TRIGGER: u32 = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+
+/// A request to trigger.
+fn trigger(index: u32, start: u32, count: u32, data: Data<OwnedFd>) -> SetInterrupts<OwnedFd> {
+    SetInterrupts {
+        index,
+        start,
+        count,
+        action: Action::Trigger,
+        data,
+    }
+}
 
 fn new_eventfd() -> File {
     File::from(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).unwrap())
@@ -38,18 +46,20 @@ fn taken(eventfd: &File) -> u64 {
 }
 
 /// Four MSI-X vectors, all connected.
-fn connected() -> (Interrupts, Vec<File>) {
-    let mut interrupts = Interrupts::new(InterruptKind::Msix, 4);
+fn connected() -> (Vectors, Vec<File>) {
+    let mut interrupts = Vectors::new(MSIX, 4);
     let eventfds: Vec<File> = (0..4).map(|_| new_eventfd()).collect();
     let theirs = eventfds
         .iter()
-        .map(|eventfd| eventfd.try_clone().unwrap())
+        .map(|eventfd| eventfd.try_clone().unwrap().into())
         .collect();
-    interrupts.set(MSIX, CONNECT, 0, 4, theirs).unwrap();
+    interrupts
+        .set(trigger(MSIX, 0, 4, Data::Connect(theirs)))
+        .unwrap();
     (interrupts, eventfds)
 }
 
-fn raised_counts(interrupts: &mut Interrupts, eventfds: &[File]) -> Vec<u64> {
+fn raised_counts(interrupts: &mut Vectors, eventfds: &[File]) -> Vec<u64> {
     (0..4).for_each(|vector| interrupts.raise(vector));
     eventfds.iter().map(taken).collect()
 }
@@ -66,7 +76,7 @@ fn raised_vector_signals_its_eventfd_only() {
 
 #[test]
 fn vector_without_eventfd_or_beyond_the_last_is_dropped() {
-    let mut interrupts = Interrupts::new(InterruptKind::Msix, 1);
+    let mut interrupts = Vectors::new(MSIX, 1);
 
     interrupts.raise(0);
     interrupts.raise(1);
@@ -75,11 +85,13 @@ fn vector_without_eventfd_or_beyond_the_last_is_dropped() {
 
 #[test]
 fn eventfds_are_connected_from_start_on() {
-    let mut interrupts = Interrupts::new(InterruptKind::Msix, 4);
+    let mut interrupts = Vectors::new(MSIX, 4);
     let eventfd = new_eventfd();
-    let theirs = vec![eventfd.try_clone().unwrap()];
+    let theirs = vec![eventfd.try_clone().unwrap().into()];
 
-    interrupts.set(MSIX, CONNECT, 3, 1, theirs).unwrap();
+    interrupts
+        .set(trigger(MSIX, 3, 1, Data::Connect(theirs)))
+        .unwrap();
     interrupts.raise(3);
 
     assert_eq!(taken(&eventfd), 1);
@@ -89,7 +101,9 @@ fn eventfds_are_connected_from_start_on() {
 fn request_without_eventfds_disconnects_its_vectors() {
     let (mut interrupts, eventfds) = connected();
 
-    interrupts.set(MSIX, CONNECT, 1, 2, vec![]).unwrap();
+    interrupts
+        .set(trigger(MSIX, 1, 2, Data::Disconnect))
+        .unwrap();
 
     assert_eq!(raised_counts(&mut interrupts, &eventfds), [1, 0, 0, 1]);
 }
@@ -98,7 +112,9 @@ fn request_without_eventfds_disconnects_its_vectors() {
 fn request_for_no_vectors_disconnects_all() {
     let (mut interrupts, eventfds) = connected();
 
-    interrupts.set(MSIX, TRIGGER, 0, 0, vec![]).unwrap();
+    interrupts
+        .set(trigger(MSIX, 0, 0, Data::DisableAll))
+        .unwrap();
 
     assert_eq!(raised_counts(&mut interrupts, &eventfds), [0; 4]);
 }
@@ -108,7 +124,7 @@ fn disconnecting_another_type_changes_nothing() {
     let (mut interrupts, eventfds) = connected();
 
     interrupts
-        .set(VFIO_PCI_INTX_IRQ_INDEX, TRIGGER, 0, 0, vec![])
+        .set(trigger(VFIO_PCI_INTX_IRQ_INDEX, 0, 0, Data::DisableAll))
         .unwrap();
 
     assert_eq!(raised_counts(&mut interrupts, &eventfds), [1; 4]);
@@ -118,74 +134,69 @@ fn disconnecting_another_type_changes_nothing() {
 fn client_raises_vectors_itself() {
     let (mut interrupts, eventfds) = connected();
 
-    interrupts.set(MSIX, TRIGGER, 1, 1, vec![]).unwrap();
+    interrupts.set(trigger(MSIX, 1, 1, Data::Each)).unwrap();
+    let chosen = Data::Chosen(vec![true, false, true]);
+    interrupts.set(trigger(MSIX, 1, 3, chosen)).unwrap();
 
-    assert_eq!(taken(&eventfds[1]), 1);
+    let counts: Vec<u64> = eventfds.iter().map(taken).collect();
+    assert_eq!(counts, [0, 2, 0, 1]);
 }
 
 #[test]
 fn vectors_beyond_the_last_are_refused() {
     let (mut interrupts, eventfds) = connected();
 
-    let results = [(4, 1), (0, 5), (u32::MAX, u32::MAX)]
-        .map(|(start, count)| interrupts.set(MSIX, CONNECT, start, count, vec![]));
-
-    assert!(results
-        .iter()
-        .all(|result| matches!(result, Err(Error::Interrupts { limit: 4, .. }))));
+    for (start, count) in [(4, 1), (0, 5), (u32::MAX, u32::MAX)] {
+        let result = interrupts.set(trigger(MSIX, start, count, Data::Disconnect));
+        assert_eq!(result, Err(Errno::INVAL));
+    }
     assert_eq!(raised_counts(&mut interrupts, &eventfds), [1; 4]);
 }
 
 #[test]
 fn type_that_the_device_does_not_have_is_refused() {
     let (mut interrupts, _eventfds) = connected();
+    let connect = Data::Connect(vec![new_eventfd().into()]);
 
-    let result = interrupts.set(VFIO_PCI_MSI_IRQ_INDEX, CONNECT, 0, 1, vec![new_eventfd()]);
+    let result = interrupts.set(trigger(VFIO_PCI_MSI_IRQ_INDEX, 0, 1, connect));
 
-    assert!(matches!(result, Err(Error::Interrupts { limit: 0, .. })));
-}
-
-#[test]
-fn number_of_eventfds_must_fit() {
-    let (mut interrupts, _eventfds) = connected();
-
-    let result = interrupts.set(MSIX, CONNECT, 0, 2, vec![new_eventfd()]);
-
-    assert!(matches!(
-        result,
-        Err(Error::InterruptRequest { fds: 1, .. })
-    ));
+    assert_eq!(result, Err(Errno::INVAL));
 }
 
 #[test]
 fn masking_is_refused() {
     let (mut interrupts, _eventfds) = connected();
-    let flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK;
+    let mask = SetInterrupts {
+        action: Action::Mask,
+        ..trigger(MSIX, 0, 1, Data::Each)
+    };
 
-    let result = interrupts.set(MSIX, flags, 0, 1, vec![]);
-
-    assert!(matches!(result, Err(Error::InterruptRequest { .. })));
+    assert_eq!(interrupts.set(mask), Err(Errno::INVAL));
 }
 
 #[test]
 fn connected_eventfd_cannot_block_the_device() {
-    let mut interrupts = Interrupts::new(InterruptKind::Msix, 1);
+    let mut interrupts = Vectors::new(MSIX, 1);
     let blocking = File::from(eventfd(0, EventfdFlags::CLOEXEC).unwrap());
-    let theirs = vec![blocking.try_clone().unwrap()];
+    let theirs = vec![blocking.try_clone().unwrap().into()];
 
-    interrupts.set(MSIX, CONNECT, 0, 1, theirs).unwrap();
+    interrupts
+        .set(trigger(MSIX, 0, 1, Data::Connect(theirs)))
+        .unwrap();
 
     assert!(fcntl_getfl(&blocking).unwrap().contains(OFlags::NONBLOCK));
 }
 
 #[test]
-fn each_kind_counts_its_vectors_under_its_index() {
-    let msix = Interrupts::new(InterruptKind::Msix, 5);
-    let msi = Interrupts::new(InterruptKind::Msi, 8);
+fn vectors_are_the_only_interrupts() {
+    let counts = |index| {
+        let types = Vectors::new(index, 5).types();
+        types
+            .iter()
+            .map(|interrupts| interrupts.count)
+            .collect::<Vec<_>>()
+    };
 
-    assert_eq!(
-        (msix.count(MSIX), msix.count(VFIO_PCI_MSI_IRQ_INDEX)),
-        (5, 0)
-    );
-    assert_eq!((msi.count(MSIX), msi.count(VFIO_PCI_MSI_IRQ_INDEX)), (0, 8));
+    assert_eq!(counts(MSIX), [0, 0, 5, 0, 0]);
+    assert_eq!(counts(VFIO_PCI_MSI_IRQ_INDEX), [0, 5, 0, 0, 0]);
 }

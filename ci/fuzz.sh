@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Fuzzes what takes bytes from the client.
+#
+# `fuzz.sh short`: a fixed number of messages from a seed, with Rust's compiler alone.
+# `fuzz.sh long`: libFuzzer, which looks for new paths; takes a C++ compiler. The flags are those of
+# cargo-fuzz without a sanitizer, so that the stable compiler does: there is no unsafe code to look into.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+targets=(session dma)
+: "${FUZZ_MESSAGES:=10000000}" "${FUZZ_TIME:=600}"
+build=(--locked --profile fuzz -p ringbar-fuzz)
+
+short() {
+	"$ci_dir/cargo.sh" build --quiet "${build[@]}"
+	for target in "${targets[@]}"; do
+		"$checkout/build/cargo/fuzz/ringbar-fuzz" "$target" --messages "$FUZZ_MESSAGES" ${FUZZ_SEED:+--seed "$FUZZ_SEED"}
+	done
+}
+
+long() {
+	command -v c++ >/dev/null || die "libFuzzer takes a C++ compiler: apt-get install g++"
+	local triple coverage option target folders folder=$checkout/build/fuzz
+	triple=$(rustc -vV | sed -n 's/^host: //p')
+	coverage='-Cpasses=sancov-module -Ccodegen-units=1'
+	for option in level=4 inline-8bit-counters pc-table trace-compares; do
+		coverage+=" -Cllvm-args=-sanitizer-coverage-$option"
+	done
+	# With --target build scripts and macros are built without the flags.
+	RUSTFLAGS="--cfg fuzzing $coverage" "$ci_dir/cargo.sh" build --quiet "${build[@]}" --features libfuzzer --target "$triple" \
+		"${targets[@]/#/--bin=fuzz-}"
+	for target in "${targets[@]}"; do
+		folders=("$folder/corpus/$target" "$checkout/qemu-device/fuzz/regressions/$target")
+		mkdir -p "${folders[0]}"
+		[[ -d ${folders[1]} ]] || unset 'folders[1]'
+		say "$target for $FUZZ_TIME s; the corpus is in $folder/corpus/$target"
+		"$checkout/build/cargo/$triple/fuzz/fuzz-$target" -max_total_time="$FUZZ_TIME" -max_len=1000 -rss_limit_mb=512 -timeout=10 \
+			-print_final_stats=1 -artifact_prefix="$folder/$target-" "${folders[@]}" ||
+			die "$target failed: move $folder/$target-* to qemu-device/fuzz/regressions/$target and commit it with the repair"
+	done
+}
+
+case ${1:-} in
+short) short ;;
+long) long ;;
+*) die "say short or long" ;;
+esac

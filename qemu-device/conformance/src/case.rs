@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! A case: one rule, and how to see whether a server keeps it.
+
+use std::fmt;
+use std::rc::Rc;
+
+use clap::ValueEnum;
+
+use crate::client::Client;
+use crate::outcome::Outcome;
+use crate::survey::Survey;
+use crate::target::Target;
+
+/// A case. Its full name is `group/name`.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Names the rule: subject and outcome.
+    pub name: &'static str,
+    /// Where the rule comes from.
+    pub basis: Basis,
+    /// How to see it.
+    pub run: Run,
+}
+
+/// How a case is run.
+#[derive(Clone, Copy, Debug)]
+pub enum Run {
+    /// On a connection of its own that has negotiated; it must be in step at the end.
+    Session(fn(&mut Client) -> Outcome),
+    /// Makes its own connections.
+    Free(fn(&mut Kit<'_>) -> Outcome),
+}
+
+/// Where a rule comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Basis {
+    /// The protocol's document says so, or the structures of VFIO that it refers to.
+    Spec,
+    /// QEMU's client relies on it.
+    Qemu,
+    /// A server that trusts no client does so: it stays in step, keeps nothing, and refuses what
+    /// has no meaning.
+    Strict,
+}
+
+/// A group of cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// Header: sizes, types, ids, unknown commands
+    Header,
+    /// VERSION, and what may come before it
+    Version,
+    /// DMA_MAP and DMA_UNMAP
+    Dma,
+    /// DEVICE_GET_INFO, GET_REGION_INFO, GET_IRQ_INFO
+    Info,
+    /// DEVICE_SET_IRQS
+    Irqs,
+    /// REGION_READ and REGION_WRITE
+    Region,
+    /// REGION_WRITE_MULTI
+    WriteMulti,
+    /// Commands that a server may do without, and DEVICE_RESET
+    Other,
+    /// File descriptors: none is kept that has no use
+    Fds,
+    /// Form and order of replies
+    Replies,
+    /// Every message split at every byte
+    Drip,
+    /// Connection closed at every byte of every message
+    Disconnect,
+    /// Floods, random messages, reconnection, memory
+    Robustness,
+}
+
+impl Basis {
+    /// As shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spec => "spec",
+            Self::Qemu => "qemu",
+            Self::Strict => "strict",
+        }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// A case with a negotiated connection of its own.
+pub const fn session(name: &'static str, basis: Basis, run: fn(&mut Client) -> Outcome) -> Case {
+    Case {
+        name,
+        basis,
+        run: Run::Session(run),
+    }
+}
+
+/// A case that makes its own connections.
+pub const fn free(name: &'static str, basis: Basis, run: fn(&mut Kit<'_>) -> Outcome) -> Case {
+    Case {
+        name,
+        basis,
+        run: Run::Free(run),
+    }
+}
+
+/// Is told steps done, and of how many.
+pub type Progress<'a> = dyn Fn(usize, usize) + 'a;
+
+/// What cases that make their own connections work with.
+pub struct Kit<'a> {
+    /// The server.
+    pub target: &'a mut Target,
+    /// What it has.
+    pub survey: Rc<Survey>,
+    /// For random messages.
+    pub seed: u64,
+    /// How many random messages.
+    pub messages: u64,
+    /// Told how far a long case is: steps done, and of how many.
+    pub progress: &'a Progress<'a>,
+}
+
+impl Kit<'_> {
+    /// A connection that has said nothing yet.
+    pub fn connect(&mut self) -> Outcome<Client> {
+        self.target.connect(&self.survey)
+    }
+
+    /// A connection that has negotiated.
+    pub fn client(&mut self) -> Outcome<Client> {
+        self.target.session(&self.survey)
+    }
+
+    /// Whether the server still serves a new client.
+    pub fn serves(&mut self) -> Outcome {
+        self.client()?.alive()
+    }
+
+    /// Says how far a long case is.
+    pub fn step(&self, done: usize, of: usize) {
+        (self.progress)(done, of);
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Runs cases one after the other, and keeps them apart.
+
+use std::rc::Rc;
+
+use crate::case::{Case, Group, Kit, Progress, Run};
+use crate::outcome::{Outcome, Stop};
+use crate::survey::Survey;
+use crate::target::Target;
+
+/// A case in its group.
+#[derive(Clone, Copy, Debug)]
+pub struct Selected {
+    /// Its group.
+    pub group: Group,
+    /// The case.
+    pub case: &'static Case,
+}
+
+impl Selected {
+    /// Full name.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.group, self.case.name)
+    }
+}
+
+/// How a case ended.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// The case.
+    pub selected: Selected,
+    /// What was seen.
+    pub outcome: Outcome,
+}
+
+/// Judges one server.
+#[derive(Debug)]
+pub struct Judge {
+    target: Target,
+    survey: Rc<Survey>,
+    seed: u64,
+    messages: u64,
+    /// The case after which the server no longer served anybody, if we cannot start it again.
+    lost_after: Option<String>,
+}
+
+impl Judge {
+    /// Finds out what the server has. An error means that it cannot be judged.
+    pub fn new(mut target: Target, seed: u64, messages: u64) -> Outcome<Self> {
+        let mut client = target.connect(&Rc::new(Survey::default()))?;
+        let survey = Survey::take(&mut client)?;
+        Ok(Self {
+            target,
+            survey: Rc::new(survey),
+            seed,
+            messages,
+            lost_after: None,
+        })
+    }
+
+    /// What the server has.
+    pub fn survey(&self) -> &Survey {
+        &self.survey
+    }
+
+    /// Runs one case, and makes sure that the next one finds a server.
+    pub fn run(&mut self, selected: Selected, progress: &Progress<'_>) -> Verdict {
+        let mut outcome = self.run_alone(selected.case, progress);
+        if self.lost_after.is_none()
+            && let Err(reason) = self.after_case()
+        {
+            outcome = Err(join(outcome, &reason));
+            self.recover(&selected);
+        }
+        Verdict { selected, outcome }
+    }
+
+    fn run_alone(&mut self, case: &Case, progress: &Progress<'_>) -> Outcome {
+        let mut kit = Kit {
+            target: &mut self.target,
+            survey: Rc::clone(&self.survey),
+            seed: self.seed,
+            messages: self.messages,
+            progress,
+        };
+        if let Some(case) = &self.lost_after {
+            // It may have been started again by whoever cares for it.
+            if kit.serves().is_err() {
+                return Err(Stop::Failed(format!("no server since {case}")));
+            }
+            self.lost_after = None;
+        }
+        match case.run {
+            Run::Free(run) => run(&mut kit),
+            Run::Session(run) => {
+                let mut client = kit.client()?;
+                run(&mut client)?;
+                if client.in_use() {
+                    client.alive()?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The server must have survived, and serve the next client.
+    fn after_case(&mut self) -> Outcome {
+        if let Some(status) = self.target.crash() {
+            return Err(Stop::Failed(format!("the server ended: {status}")));
+        }
+        let served = self
+            .target
+            .session(&self.survey)
+            .and_then(|mut client| client.alive());
+        served.map_err(|reason| {
+            Stop::Failed(format!("afterwards a new client is not served: {reason}"))
+        })
+    }
+
+    /// Starts the server again, if that is up to us.
+    fn recover(&mut self, selected: &Selected) {
+        self.target.stop();
+        if self.after_case().is_err() {
+            self.lost_after = Some(selected.name());
+        }
+    }
+}
+
+/// What the case saw, and what was seen after it.
+fn join(outcome: Outcome, after: &Stop) -> Stop {
+    match outcome {
+        Err(Stop::Failed(reason)) => Stop::Failed(format!("{reason}; {after}")),
+        _ => Stop::Failed(after.to_string()),
+    }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::case::Group;
+
+/// Judges a vfio-user server: one case a rule of the protocol, well-formed and malformed.
+///
+/// The server listens on SOCKET, or is started with --server-command. Each case has a connection
+/// of its own; after it the server must serve a new client. What the device has is asked for, and
+/// cases about anything else are skipped with the reason. Configuration space is read, and its
+/// interrupt line register written with what it holds; other registers are read by the groups
+/// region and robustness.
+///
+/// A rule comes from the protocol's document (spec), from what QEMU's client relies on (qemu), or
+/// from what a server does that trusts no client (strict).
+#[derive(Clone, Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit status: 0 no case failed, 1 some did, 2 the server could not be judged"
+)]
+pub struct Options {
+    /// Socket of the server
+    #[arg(value_name = "SOCKET", required_unless_present = "list")]
+    pub socket: Option<PathBuf>,
+
+    /// Run only this group; may be given more than once
+    #[arg(long, value_name = "GROUP", value_enum)]
+    pub group: Vec<Group>,
+
+    /// Run only cases whose name, group/case, contains TEXT; may be given more than once
+    #[arg(long, value_name = "TEXT")]
+    pub case: Vec<String>,
+
+    /// Show the cases and where their rules come from, and run none
+    #[arg(long)]
+    pub list: bool,
+
+    /// Start of the random messages; the same messages come from the same seed [default: random]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Number of random messages in each case that sends them
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub messages: u64,
+
+    /// Seconds without an answer after which the server counts as hung
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub timeout: Duration,
+
+    /// Starts the server, now and whenever it has ended; a line for the shell
+    #[arg(long, value_name = "COMMAND")]
+    pub server_command: Option<String>,
+
+    /// Where the output of --server-command is appended to; without, it is thrown away
+    #[arg(long, value_name = "FILE", requires = "server_command")]
+    pub server_log: Option<PathBuf>,
+
+    /// Also write the results as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Show only cases that did not pass
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("must be more than 0".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn timeout_must_be_more_than_nothing() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["0", "-1", "nan", "soon"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

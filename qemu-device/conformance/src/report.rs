@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Results for people and for tools.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use clap::ValueEnum as _;
+use serde::Serialize;
+
+use crate::case::{Basis, Group};
+use crate::judge::Verdict;
+use crate::outcome::Stop;
+
+/// How a case ended, without the reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The rule is kept.
+    Passed,
+    /// The rule is broken.
+    Failed,
+    /// The server does not have what the rule is about.
+    Skipped,
+}
+
+/// Everything about a run.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Start of the random messages.
+    pub seed: u64,
+    /// Number of cases that passed.
+    pub passed: usize,
+    /// Number of cases that failed.
+    pub failed: usize,
+    /// Number of cases that were skipped.
+    pub skipped: usize,
+    /// The cases.
+    pub cases: Vec<CaseReport>,
+}
+
+/// A case in the report.
+#[derive(Debug, Serialize)]
+pub struct CaseReport {
+    /// Full name.
+    pub name: String,
+    /// Its group.
+    pub group: Group,
+    /// Where its rule comes from.
+    pub basis: Basis,
+    /// How it ended.
+    pub status: Status,
+    /// Why, if it did not pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Report {
+    /// No case yet.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            passed: 0,
+            failed: 0,
+            skipped: 0,
+            cases: Vec::new(),
+        }
+    }
+
+    /// Adds a case. Returns its line of the table.
+    pub fn add(&mut self, verdict: &Verdict) -> String {
+        let (status, reason) = match &verdict.outcome {
+            Ok(()) => (Status::Passed, None),
+            Err(Stop::Failed(reason)) => (Status::Failed, Some(reason.clone())),
+            Err(Stop::Skipped(reason)) => (Status::Skipped, Some(reason.clone())),
+        };
+        let count = match status {
+            Status::Passed => &mut self.passed,
+            Status::Failed => &mut self.failed,
+            Status::Skipped => &mut self.skipped,
+        };
+        *count = count.saturating_add(1);
+        let report = CaseReport {
+            name: verdict.selected.name(),
+            group: verdict.selected.group,
+            basis: verdict.selected.case.basis,
+            status,
+            reason,
+        };
+        let line = report.line();
+        self.cases.push(report);
+        line
+    }
+
+    /// The table by group.
+    pub fn summary(&self) -> String {
+        let mut text = String::from("\ngroup        passed failed skipped\n");
+        for group in Group::value_variants() {
+            let mut counts = BTreeMap::new();
+            for case in self.cases.iter().filter(|case| case.group == *group) {
+                *counts.entry(case.status).or_insert(0_usize) += 1;
+            }
+            if !counts.is_empty() {
+                let count = |status| counts.get(&status).copied().unwrap_or(0);
+                let _infallible = writeln!(
+                    text,
+                    "{:12} {:6} {:6} {:7}",
+                    group.to_string(),
+                    count(Status::Passed),
+                    count(Status::Failed),
+                    count(Status::Skipped)
+                );
+            }
+        }
+        let _infallible = writeln!(
+            text,
+            "{:12} {:6} {:6} {:7}   seed {}",
+            "all", self.passed, self.failed, self.skipped, self.seed
+        );
+        text
+    }
+}
+
+impl CaseReport {
+    fn line(&self) -> String {
+        let word = match self.status {
+            Status::Passed => "ok",
+            Status::Failed => "FAIL",
+            Status::Skipped => "skip",
+        };
+        match &self.reason {
+            None => format!("{word:5}{}", self.name),
+            Some(reason) => format!("{word:5}{} ({}): {reason}", self.name, self.basis.name()),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Messages as bytes, right ones and wrong ones.
+//!
+//! Written from the protocol's document and shared with no server on purpose: a mistake of a
+//! server must not be one of its judge as well.
+
+use std::os::fd::OwnedFd;
+
+/// Length of the header.
+pub const HEADER: usize = 16;
+/// Bits of the flags that tell commands from replies.
+pub const TYPE_MASK: u32 = 0xf;
+/// Type of a reply.
+pub const TYPE_REPLY: u32 = 1;
+/// Flag: no reply is wanted.
+pub const NO_REPLY: u32 = 1 << 4;
+/// Flag: the command failed.
+pub const ERROR: u32 = 1 << 5;
+/// Default of `max_data_xfer_size`.
+pub const DEFAULT_TRANSFER: u32 = 1 << 20;
+/// Page that both sides support always.
+pub const PAGE: u64 = 4096;
+
+/// Numbers of the commands.
+pub mod command {
+    /// Negotiates version and limits.
+    pub const VERSION: u16 = 1;
+    /// Makes client memory reachable.
+    pub const DMA_MAP: u16 = 2;
+    /// Makes client memory unreachable.
+    pub const DMA_UNMAP: u16 = 3;
+    /// Number of regions and interrupt types.
+    pub const GET_INFO: u16 = 4;
+    /// One region.
+    pub const GET_REGION_INFO: u16 = 5;
+    /// Event descriptors of a region.
+    pub const GET_REGION_IO_FDS: u16 = 6;
+    /// One interrupt type.
+    pub const GET_IRQ_INFO: u16 = 7;
+    /// Connects, masks and raises interrupts.
+    pub const SET_IRQS: u16 = 8;
+    /// Reads a region.
+    pub const REGION_READ: u16 = 9;
+    /// Writes a region.
+    pub const REGION_WRITE: u16 = 10;
+    /// Reads client memory; only servers send it.
+    pub const DMA_READ: u16 = 11;
+    /// Writes client memory; only servers send it.
+    pub const DMA_WRITE: u16 = 12;
+    /// Resets the device.
+    pub const RESET: u16 = 13;
+    /// Number without a meaning in this version, once for dirty pages.
+    pub const UNUSED_14: u16 = 14;
+    /// Several small writes at once.
+    pub const REGION_WRITE_MULTI: u16 = 15;
+    /// Gets, sets or probes a feature.
+    pub const FEATURE: u16 = 16;
+    /// Reads migration data.
+    pub const MIG_DATA_READ: u16 = 17;
+    /// Writes migration data.
+    pub const MIG_DATA_WRITE: u16 = 18;
+    /// First number that the protocol has no meaning for.
+    pub const FIRST_UNKNOWN: u16 = 19;
+}
+
+/// A message to send. Nothing about it is checked.
+#[derive(Debug)]
+pub struct Request {
+    /// Chosen by the client when sent, unless it is set here.
+    pub id: Option<u16>,
+    /// Number of the command.
+    pub command: u16,
+    /// Size in the header; the true one unless it is set.
+    pub size: Option<u32>,
+    /// Flags in the header.
+    pub flags: u32,
+    /// Error in the header, which means nothing in a command.
+    pub error: u32,
+    /// What follows the header.
+    pub payload: Vec<u8>,
+    /// Descriptors that go with the first byte. Our copies are closed once they are sent.
+    pub fds: Vec<OwnedFd>,
+}
+
+impl Request {
+    /// A command without payload.
+    pub fn new(command: u16) -> Self {
+        Self {
+            id: None,
+            command,
+            size: None,
+            flags: 0,
+            error: 0,
+            payload: Vec::new(),
+            fds: Vec::new(),
+        }
+    }
+
+    /// Appends 16 bits.
+    pub fn u16(self, value: u16) -> Self {
+        self.bytes(&value.to_ne_bytes())
+    }
+
+    /// Appends 32 bits.
+    pub fn u32(self, value: u32) -> Self {
+        self.bytes(&value.to_ne_bytes())
+    }
+
+    /// Appends 64 bits.
+    pub fn u64(self, value: u64) -> Self {
+        self.bytes(&value.to_ne_bytes())
+    }
+
+    /// Appends bytes.
+    pub fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.payload.extend_from_slice(bytes);
+        self
+    }
+
+    /// Changes the payload's length, with zeros if it grows.
+    pub fn length(mut self, length: usize) -> Self {
+        self.payload.resize(length, 0);
+        self
+    }
+
+    /// Replaces the 32 bits at `offset` of the payload, which must be there.
+    pub fn with_u32(mut self, offset: usize, value: u32) -> Self {
+        if let Some(field) = self.payload.get_mut(offset..offset.saturating_add(4)) {
+            field.copy_from_slice(&value.to_ne_bytes());
+        }
+        self
+    }
+
+    /// Replaces the id.
+    pub fn id(mut self, id: u16) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// Lies about the size.
+    pub fn size(mut self, size: u32) -> Self {
+        self.size = Some(size);
+        self
+    }
+
+    /// Replaces the flags.
+    pub fn flags(mut self, flags: u32) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Sets the flag that no reply is wanted.
+    pub fn no_reply(self) -> Self {
+        let flags = self.flags | NO_REPLY;
+        self.flags(flags)
+    }
+
+    /// Appends a descriptor.
+    pub fn fd(mut self, fd: impl Into<OwnedFd>) -> Self {
+        self.fds.push(fd.into());
+        self
+    }
+
+    /// Appends descriptors.
+    pub fn fds(mut self, fds: impl IntoIterator<Item = OwnedFd>) -> Self {
+        self.fds.extend(fds);
+        self
+    }
+
+    /// The bytes of the message, with `id` unless it has one of its own.
+    pub fn to_bytes(&self, id: u16) -> Vec<u8> {
+        let true_size = u32::try_from(self.payload.len().saturating_add(HEADER));
+        let size = self.size.unwrap_or(true_size.unwrap_or(u32::MAX));
+        let mut bytes = Vec::with_capacity(self.payload.len().saturating_add(HEADER));
+        bytes.extend(self.id.unwrap_or(id).to_ne_bytes());
+        bytes.extend(self.command.to_ne_bytes());
+        bytes.extend(size.to_ne_bytes());
+        bytes.extend(self.flags.to_ne_bytes());
+        bytes.extend(self.error.to_ne_bytes());
+        bytes.extend(&self.payload);
+        bytes
+    }
+}
+
+/// A message that came.
+#[derive(Debug)]
+pub struct Message {
+    /// Id of the command it answers.
+    pub id: u16,
+    /// Number of the command.
+    pub command: u16,
+    /// Flags of the header.
+    pub flags: u32,
+    /// Error of the header.
+    pub error: u32,
+    /// What followed the header.
+    pub payload: Vec<u8>,
+    /// Descriptors that came with it.
+    pub fds: Vec<OwnedFd>,
+}
+
+impl Message {
+    /// Whether it is a reply.
+    pub fn is_reply(&self) -> bool {
+        self.flags & TYPE_MASK == TYPE_REPLY
+    }
+
+    /// Whether it says that a command failed.
+    pub fn is_error(&self) -> bool {
+        self.flags & ERROR != 0
+    }
+
+    /// The 16 bits at `offset` of the payload; 0 if it is shorter.
+    pub fn u16(&self, offset: usize) -> u16 {
+        u16::from_ne_bytes(self.array(offset))
+    }
+
+    /// The 32 bits at `offset` of the payload; 0 if it is shorter.
+    pub fn u32(&self, offset: usize) -> u32 {
+        u32::from_ne_bytes(self.array(offset))
+    }
+
+    /// The 64 bits at `offset` of the payload; 0 if it is shorter.
+    pub fn u64(&self, offset: usize) -> u64 {
+        u64::from_ne_bytes(self.array(offset))
+    }
+
+    fn array<const N: usize>(&self, offset: usize) -> [u8; N] {
+        let rest = self.payload.get(offset..).unwrap_or_default();
+        rest.first_chunk().copied().unwrap_or([0; N])
+    }
+}
+
+/// The size that a header gives, and the message without its payload; `None` for a short header.
+pub fn parse_header(bytes: &[u8]) -> Option<(u32, Message)> {
+    let (header, _) = bytes.split_first_chunk::<HEADER>()?;
+    let message = Message {
+        id: 0,
+        command: 0,
+        flags: 0,
+        error: 0,
+        payload: header.to_vec(),
+        fds: Vec::new(),
+    };
+    Some((
+        message.u32(4),
+        Message {
+            id: message.u16(0),
+            command: message.u16(2),
+            flags: message.u32(8),
+            error: message.u32(12),
+            payload: Vec::new(),
+            fds: Vec::new(),
+        },
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_has_its_true_size_unless_it_lies() {
+        let request = Request::new(9).u64(1).u32(2);
+
+        assert_eq!(request.to_bytes(7)[..8], [7, 0, 9, 0, 28, 0, 0, 0]);
+        assert_eq!(request.size(5).to_bytes(7)[..8], [7, 0, 9, 0, 5, 0, 0, 0]);
+    }
+
+    #[test]
+    fn header_is_parsed_as_it_was_built() {
+        let bytes = Request::new(4).flags(NO_REPLY).id(300).to_bytes(0);
+
+        let (size, message) = parse_header(&bytes).unwrap();
+
+        assert_eq!(size, 16);
+        assert_eq!(
+            (message.id, message.command, message.flags),
+            (300, 4, NO_REPLY)
+        );
+    }
+}

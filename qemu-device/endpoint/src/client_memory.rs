@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Memory of the client, read and written by message.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use parking_lot::{Condvar, Mutex};
+use ringbar_vfio_user::requests::{NotSent, Requests, Ticket, Unexpected};
+use ringbar_vfio_user::session::{Answer, ClientLimits};
+use ringbar_vfio_user::wire::MAX_TRANSFER;
+use ringbar_vfio_user::Errno;
+
+use crate::stream::Stream;
+
+/// Reads and writes memory of the client by message: the way to memory that came without a file.
+///
+/// Each call waits for the client's answer, and the client answers nothing while it waits for a
+/// reply itself. So this exists only on threads that [`Connection::spawn`] has made, and cannot
+/// leave them: a method of the device has no way to get hold of it. What the type cannot see: no
+/// lock that such a method takes may be held during a call.
+///
+/// [`Connection::spawn`]: crate::Connection::spawn
+pub struct ClientMemory {
+    stream: Arc<Stream>,
+    mailbox: Arc<Mailbox>,
+    /// Neither `Send` nor `Sync`.
+    _on_this_thread: PhantomData<*const ()>,
+}
+
+/// Where a thread that asks and the thread that receives meet.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    requests: Requests,
+    answers: BTreeMap<Ticket, Result<Vec<u8>, Errno>>,
+    client: Option<ClientLimits>,
+    closed: bool,
+}
+
+impl fmt::Debug for ClientMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientMemory").finish_non_exhaustive()
+    }
+}
+
+impl ClientMemory {
+    pub(crate) fn new(stream: Arc<Stream>, mailbox: Arc<Mailbox>) -> Self {
+        Self {
+            stream,
+            mailbox,
+            _on_this_thread: PhantomData,
+        }
+    }
+
+    /// Reads memory at a DMA address.
+    ///
+    /// Errors are those of the client, and [`Errno::PIPE`] once it is gone. What has been read by
+    /// then is in `data`.
+    pub fn read(&self, address: u64, data: &mut [u8]) -> Result<(), Errno> {
+        let piece = self.mailbox.longest_transfer()?;
+        let mut address = Some(address);
+        for part in data.chunks_mut(piece) {
+            let from = address.ok_or(Errno::OVERFLOW)?;
+            let bytes =
+                self.ask(|requests, client| Ok(requests.read(from, part.len(), client)?))?;
+            if bytes.len() != part.len() {
+                return Err(Errno::PROTO);
+            }
+            part.copy_from_slice(&bytes);
+            address = advance(from, part.len());
+        }
+        Ok(())
+    }
+
+    /// Writes memory at a DMA address.
+    ///
+    /// Errors are those of the client, and [`Errno::PIPE`] once it is gone. A part may have been
+    /// written by then.
+    pub fn write(&self, address: u64, data: &[u8]) -> Result<(), Errno> {
+        let piece = self.mailbox.longest_transfer()?;
+        let mut address = Some(address);
+        for part in data.chunks(piece) {
+            let to = address.ok_or(Errno::OVERFLOW)?;
+            self.ask(|requests, client| Ok(requests.write(to, part, client)?))?;
+            address = advance(to, part.len());
+        }
+        Ok(())
+    }
+
+    /// Sends a request and waits for what comes of it.
+    fn ask(
+        &self,
+        mut build: impl FnMut(&mut Requests, ClientLimits) -> Result<(Ticket, &[u8]), Refused>,
+    ) -> Result<Vec<u8>, Errno> {
+        let (ticket, message) = self.mailbox.issue(&mut build)?;
+        // Not under the mailbox's lock: the receiving thread must never wait for a send.
+        self.stream.send(&message, None)?;
+        self.mailbox.wait(ticket)
+    }
+}
+
+/// Why a request was not built.
+struct Refused(NotSent);
+
+impl From<NotSent> for Refused {
+    fn from(reason: NotSent) -> Self {
+        Self(reason)
+    }
+}
+
+impl Mailbox {
+    /// The client has said what it takes.
+    pub(crate) fn set_client(&self, limits: ClientLimits) {
+        self.inner.lock().client = Some(limits);
+    }
+
+    /// The client has answered.
+    pub(crate) fn deliver(&self, answer: &Answer<'_>) -> Result<(), Unexpected> {
+        let mut inner = self.inner.lock();
+        let completed = inner.requests.complete(answer)?;
+        let result = completed.result.map(<[u8]>::to_vec);
+        inner.answers.insert(completed.ticket, result);
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    /// Nothing will be answered any more.
+    pub(crate) fn close(&self) {
+        self.inner.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn longest_transfer(&self) -> Result<usize, Errno> {
+        let client = self.inner.lock().client.ok_or(Errno::NOTCONN)?;
+        Ok(usize::try_from(client.transfer).map_or(MAX_TRANSFER, |most| most.min(MAX_TRANSFER)))
+    }
+
+    fn issue(
+        &self,
+        build: &mut impl FnMut(&mut Requests, ClientLimits) -> Result<(Ticket, &[u8]), Refused>,
+    ) -> Result<(Ticket, Vec<u8>), Errno> {
+        let mut inner = self.inner.lock();
+        loop {
+            if inner.closed {
+                return Err(Errno::PIPE);
+            }
+            let client = inner.client.ok_or(Errno::NOTCONN)?;
+            match build(&mut inner.requests, client) {
+                Ok((ticket, message)) => return Ok((ticket, message.to_vec())),
+                Err(Refused(NotSent::Transfer { .. })) => return Err(Errno::INVAL),
+                Err(Refused(NotSent::Busy)) => self.changed.wait(&mut inner),
+            }
+        }
+    }
+
+    fn wait(&self, ticket: Ticket) -> Result<Vec<u8>, Errno> {
+        let mut inner = self.inner.lock();
+        loop {
+            if let Some(answer) = inner.answers.remove(&ticket) {
+                return answer;
+            }
+            if inner.closed {
+                inner.requests.forget(ticket);
+                return Err(Errno::PIPE);
+            }
+            self.changed.wait(&mut inner);
+        }
+    }
+}
+
+/// `None` at the end of the address space.
+fn advance(address: u64, length: usize) -> Option<u64> {
+    address.checked_add(u64::try_from(length).ok()?)
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! One client over a socket.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use log::Level;
+use ringbar_vfio_user::wire::command;
+use ringbar_vfio_user::{Action, Device, Errno, Session, Violation};
+
+use crate::client_memory::{ClientMemory, Mailbox};
+use crate::refusals::Refusals;
+use crate::stream::Stream;
+
+/// Most bytes that are received at once.
+const BUFFER: usize = 64 << 10;
+
+/// A client over a socket.
+#[derive(Debug)]
+pub struct Connection {
+    stream: Arc<Stream>,
+    mailbox: Arc<Mailbox>,
+}
+
+/// Why a client was dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum Lost {
+    /// It broke the protocol.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    /// File descriptors were lost on the way, so no one knows which ones came.
+    #[error("file descriptors were lost; is the limit of open files too low?")]
+    Descriptors,
+    /// The socket fails.
+    #[error("socket: {0}")]
+    Socket(io::Error),
+}
+
+impl From<Errno> for Lost {
+    fn from(errno: Errno) -> Self {
+        Self::Socket(errno.into())
+    }
+}
+
+impl Connection {
+    /// Takes over a socket that a client has connected to.
+    pub fn new(socket: UnixStream) -> Self {
+        Self {
+            stream: Arc::new(Stream::new(socket)),
+            mailbox: Arc::default(),
+        }
+    }
+
+    /// Starts a thread that can read and write memory of the client by message.
+    ///
+    /// As soon as the client is gone each of its accesses fails: it is then to end.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(ClientMemory) -> T + Send + 'static,
+    ) -> io::Result<JoinHandle<T>> {
+        let stream = Arc::clone(&self.stream);
+        let mailbox = Arc::clone(&self.mailbox);
+        Builder::new()
+            .name(name.to_owned())
+            .spawn(move || work(ClientMemory::new(stream, mailbox)))
+    }
+
+    /// Serves the device until the client is gone, which is no error even in mid-message.
+    ///
+    /// Afterwards the connection is closed, and who waits for the client's memory wakes up.
+    pub fn serve<D: Device<Fd = OwnedFd>>(self, device: &mut D) -> Result<(), Lost> {
+        let result = self.receive(device);
+        self.stream.close();
+        self.mailbox.close();
+        match result {
+            Err(Lost::Socket(error)) if is_hang_up(&error) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn receive<D: Device<Fd = OwnedFd>>(&self, device: &mut D) -> Result<(), Lost> {
+        let mut session = Session::new();
+        let mut refusals = Refusals::default();
+        let mut buffer = vec![0; BUFFER];
+        loop {
+            let wanted = session.wanted().min(BUFFER);
+            let received = self
+                .stream
+                .receive(buffer.get_mut(..wanted).unwrap_or_default())?;
+            if received.incomplete {
+                return Err(Lost::Descriptors);
+            }
+            let bytes = buffer.get(..received.length).unwrap_or_default();
+            if bytes.is_empty() {
+                if let Err(violation) = session.end() {
+                    log::debug!("{violation}");
+                }
+                return Ok(());
+            }
+            let negotiated = session.client_limits().is_some();
+            let mut sent = Ok(());
+            let result = session.receive(bytes, received.fds, device, &mut |action| {
+                if let Err(error) = self.act(action, &mut refusals) {
+                    sent = Err(error);
+                }
+            });
+            if let (false, Some(limits)) = (negotiated, session.client_limits()) {
+                self.mailbox.set_client(limits);
+            }
+            sent?;
+            result?;
+        }
+    }
+
+    fn act(&self, action: Action<'_, OwnedFd>, refusals: &mut Refusals) -> Result<(), Errno> {
+        match action {
+            Action::Send { bytes, file } => return self.stream.send(bytes, file),
+            Action::Answer(answer) => {
+                if let Err(unexpected) = self.mailbox.deliver(&answer) {
+                    refusals.note(Level::Warn, format_args!("{unexpected}"));
+                }
+            }
+            Action::Refused { command, refusal } => {
+                // QEMU asks for interrupt types that a device need not have.
+                let level = match command {
+                    command::DEVICE_GET_IRQ_INFO => Level::Debug,
+                    _ => Level::Warn,
+                };
+                let name = command::Name(command);
+                refusals.note(level, format_args!("{name}: {refusal}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the client ended.
+fn is_hang_up(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+    )
+}

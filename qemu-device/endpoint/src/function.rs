@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! A PCI function from its registers: what a small device needs and no more.
+//!
+//! A [`Function`] answers reads and writes of its trapped BARs and knows how to reset. All else is
+//! here: configuration space with function level reset and power states, BARs that the client maps,
+//! MSI-X or MSI, and memory of the guest behind a [`Bus`] that checks each address.
+
+use std::os::fd::OwnedFd;
+
+use ringbar_vfio_user::device::{
+    Device, DmaMap as DmaMapRequest, DmaRange, Interrupts, Region, SetInterrupts,
+};
+use ringbar_vfio_user::Errno;
+use vfio_bindings::bindings::vfio::{
+    VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
+    VFIO_PCI_NUM_REGIONS,
+};
+
+use crate::config_space::{self, Bar, ConfigSpace, Identity, Messages};
+use crate::dma::{Access, DmaMap, Rights};
+use crate::error::Error;
+use crate::interrupts::Vectors;
+use crate::memory::SharedMemory;
+
+/// Behaviour of a PCI function.
+///
+/// Accesses lie inside the BAR and have 1, 2, 4 or 8 bytes from a guest; a client may send any
+/// length, so every length needs an answer. Nothing here may wait.
+pub trait Function {
+    /// Reads a trapped BAR. What is not filled in reads as it was passed: 0.
+    fn read(&mut self, bar: u32, offset: u64, data: &mut [u8], bus: &mut Bus);
+
+    /// Writes to a trapped BAR.
+    fn write(&mut self, bar: u32, offset: u64, data: &[u8], bus: &mut Bus);
+
+    /// Returns everything to its state after power-on.
+    fn reset(&mut self);
+}
+
+/// Shape of a PCI function.
+#[derive(Debug)]
+pub struct Shape {
+    /// Who it is.
+    pub identity: Identity,
+    /// Its BARs, with the one for MSI-X.
+    pub bars: Vec<BarShape>,
+    /// How it interrupts.
+    pub messages: Messages,
+}
+
+/// Shape of a BAR.
+#[derive(Debug)]
+pub struct BarShape {
+    /// 0 to 5; one with memory has 64 bits and takes the next as well.
+    pub index: u32,
+    /// What is behind it.
+    pub backing: Backing,
+}
+
+/// What is behind a BAR.
+#[derive(Debug)]
+pub enum Backing {
+    /// So many bytes, a power of two, of which each access is a call of the [`Function`].
+    Trapped(u64),
+    /// Memory, which the client maps. The function keeps a clone of the `Arc`, if it wants to.
+    Memory(std::sync::Arc<SharedMemory>),
+}
+
+/// What a function reaches: memory of the guest, and its own interrupts.
+#[derive(Debug)]
+pub struct Bus {
+    dma: DmaMap,
+    vectors: Vectors,
+    master: bool,
+}
+
+/// A function that can be served.
+#[derive(Debug)]
+pub struct Endpoint<F> {
+    function: F,
+    bars: Vec<BarShape>,
+    config: ConfigSpace,
+    bus: Bus,
+    regions: Vec<Region<OwnedFd>>,
+    interrupts: Vec<Interrupts>,
+}
+
+/// Memory that the function may not reach: bus mastering is off, or it is not mapped, not with this
+/// right, or came without a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no such memory")]
+pub struct Unreachable;
+
+impl Bus {
+    /// Copies memory of the guest; nothing of it if not all can be reached.
+    pub fn read(&self, address: u64, data: &mut [u8]) -> Result<(), Unreachable> {
+        self.check(address, data.len(), Access::Read)?;
+        let mut next = address;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let source = self
+                .dma
+                .stretch(next, rest.len(), Access::Read)
+                .ok_or(Unreachable)?;
+            let (part, behind) = rest.split_at_mut_checked(source.len()).ok_or(Unreachable)?;
+            source.copy_to(part);
+            next = next.wrapping_add(part.len() as u64);
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    /// Copies into memory of the guest; nothing if not all can be reached.
+    pub fn write(&self, address: u64, data: &[u8]) -> Result<(), Unreachable> {
+        self.check(address, data.len(), Access::Write)?;
+        let mut next = address;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let destination = self
+                .dma
+                .stretch(next, rest.len(), Access::Write)
+                .ok_or(Unreachable)?;
+            let (part, behind) = rest
+                .split_at_checked(destination.len())
+                .ok_or(Unreachable)?;
+            destination.copy_from(part);
+            next = next.wrapping_add(part.len() as u64);
+            rest = behind;
+        }
+        Ok(())
+    }
+
+    /// Raises an interrupt. Dropped while bus mastering is off: it would be a write to memory.
+    pub fn interrupt(&mut self, vector: usize) {
+        if self.master {
+            self.vectors.raise(vector);
+        }
+    }
+
+    fn check(&self, address: u64, length: usize, access: Access) -> Result<(), Unreachable> {
+        let length = u64::try_from(length).map_err(|_| Unreachable)?;
+        (self.master && self.dma.reaches(address, length, access))
+            .then_some(())
+            .ok_or(Unreachable)
+    }
+}
+
+impl<F: Function> Endpoint<F> {
+    /// A function after power-on.
+    pub fn new(function: F, shape: Shape) -> Result<Self, Error> {
+        let mut regions: Vec<Region<OwnedFd>> =
+            (0..VFIO_PCI_NUM_REGIONS).map(|_| Region::EMPTY).collect();
+        let mut bars = Vec::new();
+        for BarShape { index, backing } in &shape.bars {
+            let (size, region) = match backing {
+                Backing::Trapped(size) => (*size, Region::trapped(*size)),
+                Backing::Memory(memory) => {
+                    let size = memory.size() as u64;
+                    let file = memory.file().try_clone().map_err(Error::Share)?;
+                    (size, Region::shared(size, file.into(), Vec::new()))
+                }
+            };
+            bars.push(Bar {
+                index: *index,
+                size,
+                wide: matches!(backing, Backing::Memory(_)),
+            });
+            if let Some(place) = region_mut(&mut regions, *index) {
+                *place = region;
+            }
+        }
+        if let Some(place) = region_mut(&mut regions, VFIO_PCI_CONFIG_REGION_INDEX) {
+            *place = Region::trapped(config_space::SIZE as u64);
+        }
+        let vectors = match shape.messages {
+            Messages::MsiX { vectors, .. } => Vectors::new(VFIO_PCI_MSIX_IRQ_INDEX, vectors),
+            Messages::Msi { vectors } => {
+                Vectors::new(VFIO_PCI_MSI_IRQ_INDEX, vectors.next_power_of_two().min(32))
+            }
+        };
+        Ok(Self {
+            function,
+            config: ConfigSpace::new(shape.identity, &bars, shape.messages),
+            interrupts: vectors.types(),
+            bus: Bus {
+                dma: DmaMap::new(),
+                vectors,
+                master: false,
+            },
+            bars: shape.bars,
+            regions,
+        })
+    }
+
+    fn memory(&self, region: u32) -> Option<&SharedMemory> {
+        self.bars.iter().find_map(|bar| match &bar.backing {
+            Backing::Memory(memory) if bar.index == region => Some(&**memory),
+            _ => None,
+        })
+    }
+}
+
+impl<F: Function> Device for Endpoint<F> {
+    type Fd = OwnedFd;
+
+    fn regions(&self) -> &[Region<OwnedFd>] {
+        &self.regions
+    }
+
+    fn interrupts(&self) -> &[Interrupts] {
+        &self.interrupts
+    }
+
+    fn read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> Result<(), Errno> {
+        if region == VFIO_PCI_CONFIG_REGION_INDEX {
+            self.config.read(offset, data);
+        } else if let Some(memory) = self.memory(region) {
+            let source = memory.slice(offset, data.len()).ok_or(Errno::INVAL)?;
+            source.copy_to(data);
+        } else {
+            self.function.read(region, offset, data, &mut self.bus);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Errno> {
+        if region == VFIO_PCI_CONFIG_REGION_INDEX {
+            let asked = self.config.write(offset, data);
+            self.bus.master = self.config.bus_master();
+            if asked.function_reset {
+                self.function.reset();
+            }
+        } else if let Some(memory) = self.memory(region) {
+            let destination = memory.slice(offset, data.len()).ok_or(Errno::INVAL)?;
+            destination.copy_from(data);
+        } else {
+            self.function.write(region, offset, data, &mut self.bus);
+        }
+        Ok(())
+    }
+
+    fn dma_map(&mut self, map: DmaMapRequest<OwnedFd>) -> Result<(), Errno> {
+        let rights = Rights {
+            read: map.read,
+            write: map.write,
+        };
+        let (file, offset) = match map.file {
+            Some((file, offset)) => (Some(file.into()), offset),
+            None => (None, 0),
+        };
+        let size = map.range.size().ok_or(Errno::INVAL)?;
+        self.bus
+            .dma
+            .map(map.range.first, size, rights, file, offset)
+            .map_err(|error| Errno::from(&error))
+    }
+
+    fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Errno> {
+        match range.size() {
+            Some(size) => self.bus.dma.unmap(range.first, size),
+            None => Ok(self.bus.dma.unmap_all()),
+        }
+        .map(|_count| ())
+        .map_err(|error| Errno::from(&error))
+    }
+
+    fn set_interrupts(&mut self, request: SetInterrupts<OwnedFd>) -> Result<(), Errno> {
+        self.bus.vectors.set(request)
+    }
+
+    fn reset(&mut self) -> Result<(), Errno> {
+        self.config.reset();
+        self.bus.master = false;
+        self.function.reset();
+        Ok(())
+    }
+}
+
+fn region_mut(regions: &mut [Region<OwnedFd>], index: u32) -> Option<&mut Region<OwnedFd>> {
+    regions.get_mut(usize::try_from(index).ok()?)
+}

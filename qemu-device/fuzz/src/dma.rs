@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The DMA map against a list that is searched from end to end.
+//!
+//! What must hold: both map, refuse and unmap the same; an address reaches the byte of the file
+//! that it stands for, and no other; no file is kept that nothing refers to.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::sync::LazyLock;
+
+use ringbar_endpoint::dma::{Access, DmaMap, Rights};
+use rustix::fs::{memfd_create, MemfdFlags};
+use vm_memory::Bytes as _;
+
+use crate::input::Input;
+
+/// Most operations of one input.
+const MOST: usize = 64;
+const PAGE: u64 = 4096;
+/// Length of each file.
+const PAGES: u64 = 8;
+/// Number of files.
+const FILES: u8 = 3;
+
+/// Files of which each page is full of its own number.
+static MEMORY: LazyLock<Vec<File>> = LazyLock::new(|| {
+    (0..FILES)
+        .map(|file| {
+            let fd: OwnedFd = memfd_create("fuzz", MemfdFlags::CLOEXEC).expect("a memfd");
+            let mut memory = File::from(fd);
+            for page in 0..PAGES {
+                let content = [marker(file, page); PAGE as usize];
+                memory.write_all(&content).expect("a memfd can be written");
+            }
+            memory
+        })
+        .collect()
+});
+
+fn marker(file: u8, page: u64) -> u8 {
+    file * 64 + page as u8 + 1
+}
+
+/// A mapping as the list has it.
+#[derive(Clone, Copy)]
+struct Mapping {
+    first: u64,
+    last: u64,
+    rights: Rights,
+    /// Number of the file, and where in it the mapping begins.
+    file: Option<(u8, u64)>,
+}
+
+/// Runs the target.
+pub fn run(data: &[u8]) -> u64 {
+    let mut input = Input::new(data);
+    let mut map = DmaMap::new();
+    let mut list: Vec<Mapping> = Vec::new();
+    let mut done = 0;
+    while input.more() && done < MOST as u64 {
+        match input.byte() % 8 {
+            0..=3 => add(&mut input, &mut map, &mut list),
+            4 => remove(&mut input, &mut map, &mut list),
+            5 if input.byte() == 0 => {
+                assert_eq!(map.unmap_all(), list.len());
+                list.clear();
+            }
+            _ => look(&mut input, &map, &list),
+        }
+        assert_eq!(map.len(), list.len());
+        assert!(map.files() <= usize::from(FILES));
+        done += 1;
+    }
+    map.unmap_all();
+    assert_eq!(map.files(), 0);
+    done
+}
+
+fn add(input: &mut Input<'_>, map: &mut DmaMap, list: &mut Vec<Mapping>) {
+    let (first, size, offset) = (input.pages(), input.pages(), input.pages());
+    let decision = input.byte();
+    let rights = Rights {
+        read: decision & 1 != 0,
+        write: decision & 2 != 0,
+    };
+    let file = (decision & 12 != 0).then_some(((decision >> 4) % FILES, offset));
+    let descriptor = file.map(|(number, _)| {
+        let file = &MEMORY[usize::from(number)];
+        file.try_clone().expect("a descriptor more")
+    });
+    let last = size
+        .checked_sub(1)
+        .and_then(|steps| first.checked_add(steps));
+    let fits = file.is_none_or(|(_, offset)| {
+        offset
+            .checked_add(size)
+            .is_some_and(|end| end <= PAGES * PAGE)
+    });
+    let new = last
+        .filter(|last| fits && list.iter().all(|old| old.last < first || *last < old.first))
+        .map(|last| Mapping {
+            first,
+            last,
+            rights,
+            file,
+        });
+
+    let result = map.map(first, size, rights, descriptor, offset);
+
+    assert_eq!(
+        result.is_ok(),
+        new.is_some(),
+        "map {size:#x} at {first:#x}: {result:?}"
+    );
+    list.extend(new);
+}
+
+fn remove(input: &mut Input<'_>, map: &mut DmaMap, list: &mut Vec<Mapping>) {
+    let (first, size) = (input.pages(), input.pages());
+    let before = list.len();
+    if let Some(steps) = size.checked_sub(1) {
+        let last = first.saturating_add(steps);
+        list.retain(|old| old.first < first || last < old.last);
+    }
+
+    let result = map.unmap(first, size);
+
+    assert_eq!(result.is_ok(), size > 0);
+    assert_eq!(result.unwrap_or(0), before - list.len());
+}
+
+fn look(input: &mut Input<'_>, map: &DmaMap, list: &[Mapping]) {
+    let address = input.field();
+    let length = input.field() % (4 * PAGE);
+    let access = input.one_of(&[Access::Read, Access::Write]);
+    let find = |address: u64| {
+        list.iter().find(|old| {
+            let allowed = match access {
+                Access::Read => old.rights.read,
+                Access::Write => old.rights.write,
+            };
+            (old.first..=old.last).contains(&address) && allowed && old.file.is_some()
+        })
+    };
+
+    let stretch = map.stretch(address, length as usize, access);
+    let found = find(address).filter(|_| length > 0);
+    assert_eq!(
+        stretch.is_some(),
+        found.is_some(),
+        "{length:#x} bytes at {address:#x}"
+    );
+    if let (Some(stretch), Some(mapping)) = (&stretch, found) {
+        let there = (mapping.last - address).saturating_add(1).min(length);
+        assert_eq!(stretch.len() as u64, there);
+        for at in [0, there - 1] {
+            let byte: u8 = stretch.read_obj(at as usize).expect("inside the stretch");
+            assert_eq!(Some(byte), content(mapping, address + at));
+        }
+    }
+
+    let all = length == 0
+        || match length
+            .checked_sub(1)
+            .and_then(|steps| address.checked_add(steps))
+        {
+            Some(last) => reaches(&find, address, last),
+            None => false,
+        };
+    assert_eq!(map.reaches(address, length, access), all);
+}
+
+fn reaches<'a>(find: &impl Fn(u64) -> Option<&'a Mapping>, first: u64, last: u64) -> bool {
+    let mut at = first;
+    while let Some(mapping) = find(at) {
+        if mapping.last >= last {
+            return true;
+        }
+        at = mapping.last + 1;
+    }
+    false
+}
+
+/// What the file has at an address.
+fn content(mapping: &Mapping, address: u64) -> Option<u8> {
+    let (file, offset) = mapping.file?;
+    Some(marker(file, (offset + (address - mapping.first)) / PAGE))
+}

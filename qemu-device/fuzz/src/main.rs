@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Runs a target with inputs from a seed: no compiler but Rust's, and the same inputs every time.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use fastrand::Rng;
+use ringbar_fuzz::TARGETS;
+
+/// Longest input.
+const LONGEST: usize = 400;
+/// Most that the program may grow by, in KiB.
+const GROWTH: u64 = 64 << 10;
+
+/// Fuzzes a target with inputs from a seed.
+///
+/// Input number N of seed S is always the same. When one fails, seed and number are named; with
+/// --save it is written to a file first, to become a regression test.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Exit status: 0 nothing failed, 101 something did"
+)]
+struct Options {
+    /// Which target
+    #[arg(value_parser = TARGETS.iter().map(|(name, _)| *name).collect::<Vec<_>>())]
+    target: String,
+
+    /// Ends after this many messages
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    messages: u64,
+
+    /// Where to start [default: random]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Number of the first input, to repeat one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    from: u64,
+
+    /// Write each input to this file before it is tried
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let Some((_, run)) = TARGETS.iter().find(|(name, _)| *name == options.target) else {
+        return ExitCode::FAILURE;
+    };
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("{}: seed {seed}", options.target);
+    let start = Instant::now();
+    let before = peak_memory();
+    let (mut number, mut messages) = (options.from, 0);
+    while messages < options.messages {
+        let input = input(seed, number);
+        if let Some(path) = &options.save {
+            fs::write(path, &input).expect("the file can be written");
+        }
+        let failure = Failure { seed, number };
+        messages += run(&input).max(1);
+        std::mem::forget(failure);
+        number += 1;
+    }
+    let growth = peak_memory().saturating_sub(before);
+    println!(
+        "{messages} messages in {} inputs, {:.1?}, memory grew by {growth} KiB",
+        number - options.from,
+        start.elapsed()
+    );
+    assert!(growth <= GROWTH, "memory grew by more than {GROWTH} KiB");
+    ExitCode::SUCCESS
+}
+
+fn input(seed: u64, number: u64) -> Vec<u8> {
+    let mut rng = Rng::with_seed(seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    let length = rng.usize(1..LONGEST);
+    let mut input = vec![0; length];
+    rng.fill(&mut input);
+    input
+}
+
+/// Names the input when it fails.
+struct Failure {
+    seed: u64,
+    number: u64,
+}
+
+impl Drop for Failure {
+    fn drop(&mut self) {
+        eprintln!("repeat with --seed {} --from {}", self.seed, self.number);
+    }
+}
+
+/// Most memory this process ever had, in KiB; 0 if the system does not say.
+fn peak_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The server keeps every rule of the conformance kit.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ringbar_conformance::cases;
+use ringbar_conformance::judge::Judge;
+use ringbar_conformance::outcome::Stop;
+use ringbar_conformance::target::{ServerCommand, Target};
+
+/// Until a server that does not answer counts as hung.
+const TIMEOUT: Duration = Duration::from_secs(60);
+/// Random messages of each case that sends them; the program of the kit sends more.
+const MESSAGES: u64 = 3000;
+
+/// Rules about what this server does not have.
+const NOT_APPLICABLE: &[&str] = &[
+    "irqs/mask-and-unmask-of-what-can-be-masked-are-accepted",
+    "other/reset-of-what-cannot-be-reset-is-refused",
+    "region/read-of-what-may-not-be-read-is-refused",
+    "region/write-to-what-may-not-be-written-is-refused",
+    "write-multi/200-writes-are-accepted-if-offered",
+    "write-multi/one-write-is-accepted-if-offered",
+];
+
+/// Judges a server with these options.
+#[track_caller]
+fn assert_conformant(options: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let server = env!("CARGO_BIN_EXE_ringbar-server");
+    let command = ServerCommand {
+        line: format!("'{server}' --socket '{}' {options}", socket.display()),
+        log: None,
+    };
+    let target = Target::new(socket, TIMEOUT, Some(command));
+    let mut judge = Judge::new(target, 1, MESSAGES).unwrap();
+    let mut broken = Vec::new();
+    let mut skipped = BTreeSet::new();
+    for selected in cases::select(&[], &[]) {
+        match judge.run(selected, &|_, _| ()).outcome {
+            Ok(()) => {}
+            Err(Stop::Failed(reason)) => broken.push(format!("{}: {reason}", selected.name())),
+            Err(Stop::Skipped(_)) => {
+                skipped.insert(selected.name());
+            }
+        }
+    }
+
+    assert!(broken.is_empty(), "rules broken:\n{}", broken.join("\n"));
+    let expected: BTreeSet<String> = NOT_APPLICABLE.iter().map(|name| (*name).into()).collect();
+    assert_eq!(skipped, expected);
+}
+
+#[test]
+fn server_with_msix_keeps_every_rule() {
+    assert_conformant("--interrupts msix --queues 4");
+}
+
+#[test]
+fn server_with_msi_and_one_queue_keeps_every_rule() {
+    assert_conformant("--interrupts msi --queues 1");
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The server's side of the vfio-user protocol, without a socket.
+//!
+//! A [`Session`] takes what the client sends, bytes and file descriptors in any portions, checks
+//! it, carries it out on a [`Device`], and hands out [`Action`]s: messages to send, answers to
+//! requests of our own, refusals for a log. It does no input or output, has no threads and no
+//! clock, and keeps a bounded amount of memory whatever the client does. File descriptors are a
+//! type parameter, so that tests and fuzzers can do without real ones.
+//!
+//! [`requests`] has the other direction: reading and writing memory of the client by message.
+
+#![forbid(unsafe_code)]
+
+pub mod device;
+mod incoming;
+pub mod ranges;
+pub mod refusal;
+pub mod requests;
+pub mod session;
+#[cfg(feature = "test-utils")]
+pub mod testing;
+mod version;
+pub mod wire;
+
+pub use device::Device;
+pub use refusal::Refusal;
+/// Error numbers of the operating system, as they travel in replies.
+pub use rustix::io::Errno;
+pub use session::{Action, Session, Violation};

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Why a command was not carried out, and the error number that the client is told.
+
+use rustix::io::Errno;
+
+use crate::wire::command;
+
+/// Why a command was not carried out. Each text names the value and the limit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The header has flags that mean nothing in a command.
+    #[error("flags {0:#x} have no meaning in a command")]
+    Flags(u32),
+    /// The message is longer than any command.
+    #[error("{size} bytes, the limit is {limit}")]
+    TooLong {
+        /// Size in the header.
+        size: u32,
+        /// Longest message.
+        limit: usize,
+    },
+    /// More file descriptors than the command takes. They have been closed.
+    #[error("{count} file descriptors or more, the limit is {limit}")]
+    Fds {
+        /// How many came, up to one more than any message may have.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// Something else came before the version was negotiated.
+    #[error("{} before VERSION", command::Name(*.0))]
+    NotNegotiated(u16),
+    /// The version has been negotiated.
+    #[error("second VERSION")]
+    Negotiated,
+    /// The version message cannot be agreed to.
+    #[error(transparent)]
+    Version(#[from] VersionFault),
+    /// The command is unknown, or not offered.
+    #[error("{} is not supported", command::Name(*.0))]
+    Unsupported(u16),
+    /// The device has no features of VFIO.
+    #[error("device feature {0} is not supported")]
+    Feature(u32),
+    /// The payload does not have the command's size.
+    #[error("{size} bytes of payload, not {needed}")]
+    Payload {
+        /// Size of the payload.
+        size: usize,
+        /// Its right, or its least size.
+        needed: usize,
+    },
+    /// `argsz` leaves no place for the fixed part of the reply or request.
+    #[error("argsz {argsz}, the least is {least}")]
+    ArgSize {
+        /// Value of the field.
+        argsz: u32,
+        /// Its least value.
+        least: usize,
+    },
+    /// Flags of `DMA_MAP` or `DMA_UNMAP` without meaning, or none where one is needed.
+    #[error("DMA flags {0:#x} have no meaning")]
+    DmaFlags(u32),
+    /// The client's file cannot be mapped, and we only map.
+    #[error("DMA through file input and output is not supported")]
+    DmaFileIo,
+    /// Not whole pages, nothing, or beyond the end of the address space.
+    #[error("{size:#x} bytes at DMA address {address:#x}: empty, no whole pages, or beyond 2^64")]
+    DmaRange {
+        /// First DMA address.
+        address: u64,
+        /// Length.
+        size: u64,
+    },
+    /// The place in the file passes 2^63 or is no page.
+    #[error("{size:#x} bytes at {offset:#x} of a file: no page, or beyond 2^63")]
+    DmaFile {
+        /// Place in the file.
+        offset: u64,
+        /// Length.
+        size: u64,
+    },
+    /// Mapped already, in part at least.
+    #[error("{size:#x} bytes at DMA address {address:#x} overlap the mapping at {other:#x}")]
+    DmaOverlap {
+        /// First DMA address.
+        address: u64,
+        /// Length.
+        size: u64,
+        /// First DMA address of the mapping that is there.
+        other: u64,
+    },
+    /// Too many mappings.
+    #[error("{0} DMA mappings are the limit")]
+    DmaCount(usize),
+    /// The mapping would be cut.
+    #[error("unmapping {size:#x} bytes at DMA address {address:#x} would split the mapping at {other:#x}")]
+    DmaSplit {
+        /// First DMA address.
+        address: u64,
+        /// Length.
+        size: u64,
+        /// First DMA address of the mapping.
+        other: u64,
+    },
+    /// Unmapping everything takes address and size 0.
+    #[error("unmapping everything takes address and size 0, not {address:#x} and {size:#x}")]
+    DmaAll {
+        /// First DMA address.
+        address: u64,
+        /// Length.
+        size: u64,
+    },
+    /// No such region.
+    #[error("region {index}, there are {count}")]
+    Region {
+        /// Index in the request.
+        index: u32,
+        /// Number of regions.
+        count: usize,
+    },
+    /// No such type of interrupt.
+    #[error("interrupt type {index}, there are {count}, or it has none")]
+    InterruptType {
+        /// Index in the request.
+        index: u32,
+        /// Number of types.
+        count: usize,
+    },
+    /// Flags of `DEVICE_SET_IRQS` that are not one action and one kind of data.
+    #[error("interrupt flags {0:#x} are not one action and one kind of data")]
+    InterruptFlags(u32),
+    /// An action or kind of data that this type of interrupt does not take.
+    #[error("interrupt flags {flags:#x} are not for interrupt type {index}")]
+    InterruptAction {
+        /// Flags of the request.
+        flags: u32,
+        /// Index in the request.
+        index: u32,
+    },
+    /// Interrupts that the type does not have, or none.
+    #[error("{count} interrupts from {start}, there are {limit}")]
+    InterruptRange {
+        /// First interrupt.
+        start: u32,
+        /// How many.
+        count: u32,
+        /// How many there are.
+        limit: u32,
+    },
+    /// Neither no eventfd nor one for each interrupt.
+    #[error("{fds} file descriptors for {count} interrupts")]
+    InterruptFds {
+        /// How many came.
+        fds: usize,
+        /// How many interrupts.
+        count: u32,
+    },
+    /// More bytes than one message transfers.
+    #[error("transfer of {count} bytes, the limit is {limit}")]
+    Transfer {
+        /// Bytes asked for.
+        count: u32,
+        /// Most bytes.
+        limit: usize,
+    },
+    /// An access leaves its region.
+    #[error("{count} bytes at {offset:#x} leave region {region} of {size:#x} bytes")]
+    OutsideRegion {
+        /// Index of the region.
+        region: u32,
+        /// First byte.
+        offset: u64,
+        /// Length of the access.
+        count: u32,
+        /// Size of the region.
+        size: u64,
+    },
+    /// The region may not be read, or not written.
+    #[error("region {0} does not allow this access")]
+    Permission(u32),
+    /// The device itself refuses.
+    #[error("the device answers: {0}")]
+    Device(#[from] Errno),
+}
+
+/// Why a version message cannot be agreed to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VersionFault {
+    /// Another protocol.
+    #[error("major version {0}, not 0")]
+    Major(u16),
+    /// The text is too long.
+    #[error("version text of {0} bytes, the limit is {1}")]
+    TooLong(usize, usize),
+    /// The text does not end with its only NUL.
+    #[error("version text without a NUL at its end, or with another one")]
+    NotTerminated,
+    /// The text is not the JSON that it should be.
+    #[error("version text: {0}")]
+    Text(String),
+    /// A number is out of range.
+    #[error("{0} is {1}")]
+    Value(&'static str, u64),
+}
+
+impl Refusal {
+    /// What the client is told.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::TooLong { .. } => Errno::MSGSIZE,
+            Self::Unsupported(_) | Self::DmaFileIo => Errno::NOTSUP,
+            // As the kernel answers for a feature that a device does not have.
+            Self::Feature(_) => Errno::NOTTY,
+            Self::DmaOverlap { .. } => Errno::EXIST,
+            Self::DmaCount(_) => Errno::NOSPC,
+            Self::Permission(_) => Errno::PERM,
+            Self::Device(errno) => *errno,
+            _ => Errno::INVAL,
+        }
+    }
+}

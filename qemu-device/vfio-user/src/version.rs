@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Negotiation: what the client can take, and the text of our reply.
+
+use serde::de::IgnoredAny;
+use serde::Deserialize;
+
+use crate::refusal::{Refusal, VersionFault};
+use crate::wire::{Fields, MAX_DMA_MAPS, MAX_FDS, MAX_TRANSFER, PAGE_SIZE};
+
+/// The only major version there is.
+const MAJOR: u16 = 0;
+/// The newest minor version that we know.
+const MINOR: u16 = 0;
+/// Longest text that is looked at; QEMU sends about 200 bytes.
+const MAX_TEXT: usize = 16 << 10;
+
+/// What the client can take, from its version message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Most file descriptors in one message.
+    pub fds: u64,
+    /// Most bytes of one transfer.
+    pub transfer: u64,
+}
+
+impl Default for ClientLimits {
+    /// What the protocol says of a client that says nothing.
+    fn default() -> Self {
+        Self {
+            fds: 1,
+            transfer: 1 << 20,
+        }
+    }
+}
+
+/// A version message that was understood.
+#[derive(Debug)]
+pub(crate) struct Proposal {
+    /// What the client can take.
+    pub(crate) limits: ClientLimits,
+    capabilities: Option<Capabilities>,
+    text_length: usize,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Text {
+    #[serde(default)]
+    capabilities: Capabilities,
+    /// What is unknown. Without this field an array would do as well as an object.
+    #[serde(flatten)]
+    _rest: IgnoredAny,
+}
+
+/// What the text may name, as far as it matters to us.
+#[derive(Debug, Default, Deserialize)]
+struct Capabilities {
+    max_msg_fds: Option<u64>,
+    max_data_xfer_size: Option<u64>,
+    max_dma_maps: Option<u64>,
+    pgsizes: Option<u64>,
+    /// As in [`Text`].
+    #[serde(flatten)]
+    _rest: IgnoredAny,
+}
+
+impl Proposal {
+    /// Reads and checks the payload of a version message.
+    pub(crate) fn parse(payload: &[u8]) -> Result<Self, Refusal> {
+        let mut fields = Fields(payload);
+        let (Some(major), Some(_minor)) = (fields.u16(), fields.u16()) else {
+            return Err(Refusal::Payload {
+                size: payload.len(),
+                needed: 4,
+            });
+        };
+        if major != MAJOR {
+            return Err(VersionFault::Major(major).into());
+        }
+        let capabilities = match fields.rest() {
+            [] => None,
+            text => Some(parse_text(text)?),
+        };
+        let mut limits = ClientLimits::default();
+        if let Some(named) = &capabilities {
+            limits.fds = named.max_msg_fds.unwrap_or(limits.fds);
+            limits.transfer = named.max_data_xfer_size.unwrap_or(limits.transfer);
+        }
+        Ok(Self {
+            limits,
+            capabilities,
+            text_length: fields.rest().len(),
+        })
+    }
+
+    /// The payload of the reply: what the client named and we know, and no more bytes than the
+    /// client sent, as QEMU reads the reply into the memory of its request.
+    pub(crate) fn answer(&self) -> Vec<u8> {
+        let mut payload = [MAJOR.to_ne_bytes(), MINOR.to_ne_bytes()].concat();
+        let Some(named) = &self.capabilities else {
+            return payload;
+        };
+        let ours = [
+            ("max_msg_fds", MAX_FDS as u64, named.max_msg_fds),
+            (
+                "max_data_xfer_size",
+                MAX_TRANSFER as u64,
+                named.max_data_xfer_size,
+            ),
+            ("max_dma_maps", MAX_DMA_MAPS as u64, named.max_dma_maps),
+            ("pgsizes", PAGE_SIZE, named.pgsizes),
+        ];
+        let entries: Vec<String> = ours
+            .into_iter()
+            .filter(|(.., named)| named.is_some())
+            .map(|(name, value, _)| format!("\"{name}\":{value}"))
+            .collect();
+        let text = (0..=entries.len())
+            .rev()
+            .filter_map(|count| entries.get(..count))
+            .map(|entries| format!("{{\"capabilities\":{{{}}}}}\0", entries.join(",")))
+            .chain(["{}\0".to_owned()])
+            .find(|text| text.len() <= self.text_length);
+        payload.extend(text.unwrap_or_default().into_bytes());
+        payload
+    }
+}
+
+fn parse_text(text: &[u8]) -> Result<Capabilities, VersionFault> {
+    if text.len() > MAX_TEXT {
+        return Err(VersionFault::TooLong(text.len(), MAX_TEXT));
+    }
+    let Some((0, text)) = text.split_last() else {
+        return Err(VersionFault::NotTerminated);
+    };
+    if text.contains(&0) {
+        return Err(VersionFault::NotTerminated);
+    }
+    let Text { capabilities, .. } =
+        serde_json::from_slice(text).map_err(|error| VersionFault::Text(error.to_string()))?;
+    let wrong = |name, value| Err(VersionFault::Value(name, value));
+    match capabilities {
+        Capabilities {
+            max_data_xfer_size: Some(0),
+            ..
+        } => wrong("max_data_xfer_size", 0),
+        Capabilities {
+            max_dma_maps: Some(0),
+            ..
+        } => wrong("max_dma_maps", 0),
+        Capabilities {
+            pgsizes: Some(sizes),
+            ..
+        } if sizes == 0 || sizes % PAGE_SIZE != 0 => wrong("pgsizes", sizes),
+        _ => Ok(capabilities),
+    }
+}

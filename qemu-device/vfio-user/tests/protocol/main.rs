@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The rules of the protocol, one test each, against a device that remembers what it was asked.
+
+mod dma;
+mod info;
+mod interrupts;
+mod regions;
+mod requests;
+mod stream;
+mod version;
+
+use ringbar_vfio_user::testing::{Bench, Seen};
+use ringbar_vfio_user::wire::{Header, FLAG_ERROR, TYPE_REPLY};
+use ringbar_vfio_user::Errno;
+
+/// The error that a negotiated client is answered with; `None` for success.
+fn outcome(bytes: &[u8], fds: u32) -> Option<Errno> {
+    outcome_of(&mut Bench::negotiated(), bytes, fds)
+}
+
+/// Sends one command and looks at its reply. An error must come without payload, and its command
+/// be logged; no file descriptor of a refused command may live on.
+fn outcome_of(bench: &mut Bench, bytes: &[u8], fds: u32) -> Option<Errno> {
+    bench.seen.clear();
+    let live = bench.bank.live();
+    bench.send(bytes, fds).unwrap();
+    let command = Header::parse(bytes).unwrap().command;
+    match bench.seen.as_slice() {
+        [Seen::Sent(header, ..)] => {
+            assert_eq!((header.flags, header.error), (TYPE_REPLY, 0));
+            None
+        }
+        [Seen::Sent(header, payload, None), Seen::Refused(refused, refusal)] => {
+            assert_eq!(header.flags, TYPE_REPLY | FLAG_ERROR);
+            assert_eq!((header.command, *refused), (command, command));
+            assert!(payload.is_empty());
+            assert_eq!(bench.bank.live(), live, "descriptors left");
+            let errno = Errno::from_raw_os_error(header.error.try_into().unwrap());
+            assert_eq!(errno, refusal.errno());
+            Some(errno)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The payload of the reply, and the number of the file that came along.
+fn reply(bench: &mut Bench, bytes: &[u8]) -> (Vec<u8>, Option<u32>) {
+    assert_eq!(outcome_of(bench, bytes, 0), None);
+    match bench.seen.pop() {
+        Some(Seen::Sent(_, payload, file)) => (payload, file),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A message whose payload has lost its last byte.
+fn shortened(message: &[u8]) -> Vec<u8> {
+    resized(&message[..message.len() - 1])
+}
+
+/// A message whose payload has got a byte more.
+fn lengthened(message: &[u8]) -> Vec<u8> {
+    resized(&[message, &[0]].concat())
+}
+
+fn resized(bytes: &[u8]) -> Vec<u8> {
+    let header = Header::parse(bytes).unwrap();
+    ringbar_vfio_user::testing::with_header(header, &bytes[16..])
+}
+
+/// A message with the 32-bit word at `offset` of its payload replaced.
+fn patched(message: &[u8], offset: usize, word: u32) -> Vec<u8> {
+    let mut bytes = message.to_vec();
+    bytes[16 + offset..20 + offset].copy_from_slice(&word.to_ne_bytes());
+    bytes
+}
