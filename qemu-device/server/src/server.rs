@@ -11,6 +11,7 @@ use signal_hook::iterator::Signals;
 use crate::backend;
 use crate::error::Error;
 use crate::options::Options;
+use crate::sandbox::{self, Report};
 use crate::socket::Socket;
 use crate::state::State;
 
@@ -58,25 +59,35 @@ impl Server {
         }
     }
 
-    /// Makes SIGTERM and SIGINT remove the socket and end the process with status 0.
-    pub fn exit_on_signals(&self) -> Result<(), Error> {
+    /// Makes the process this server's own: locks it into its sandbox, and lets SIGTERM and SIGINT
+    /// end it with status 0. The socket is removed then, if the sandbox leaves a way to do that.
+    ///
+    /// To be called while there is one thread.
+    pub fn own_process(&mut self) -> Result<Report, Error> {
         let start = |source| Error::Start {
             name: "signal handling",
             source,
         };
+        // Makes sockets, which the sandbox denies.
         let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(start)?;
-        let path = self.path().to_owned();
+        let report = sandbox::enter(&self.options)?;
+        let removable = report.leaves_files().then(|| self.path().to_owned());
+        if removable.is_none() {
+            self.socket.leave_file();
+        }
         thread::Builder::new()
             .name("signals".into())
             .spawn(move || {
                 if signals.forever().next().is_some() {
                     log::info!("asked to end");
-                    // It may be gone already, if the client is.
-                    let _gone = fs::remove_file(&path);
+                    if let Some(path) = removable {
+                        // It may be gone already, if the client is.
+                        let _gone = fs::remove_file(&path);
+                    }
                     process::exit(0);
                 }
             })
-            .map(|_| ())
-            .map_err(start)
+            .map_err(start)?;
+        Ok(report)
     }
 }
