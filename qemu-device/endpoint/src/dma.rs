@@ -10,8 +10,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 
+use rustix::fs::fstat;
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
@@ -260,8 +260,8 @@ impl DmaMap {
 
     /// Finds or makes the mapping of `file` for one more range, and checks that it holds the bytes.
     fn back(&mut self, file: File, offset: u64, size: u64) -> Result<Backing, Error> {
-        let metadata = file.metadata().map_err(Error::DmaMap)?;
-        let file_size = metadata.len();
+        let metadata = fstat(&file).map_err(|error| Error::DmaMap(error.into()))?;
+        let file_size = u64::try_from(metadata.st_size).unwrap_or_default();
         if offset.checked_add(size).is_none_or(|end| end > file_size) {
             return Err(Error::DmaFile {
                 offset,
@@ -270,8 +270,8 @@ impl DmaMap {
             });
         }
         let id = FileId {
-            device: metadata.dev(),
-            inode: metadata.ino(),
+            device: metadata.st_dev,
+            inode: metadata.st_ino,
         };
         let size =
             usize::try_from(file_size).map_err(|error| Error::DmaMap(io::Error::other(error)))?;

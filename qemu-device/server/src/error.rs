@@ -41,6 +41,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A part of the sandbox does not work.
+    #[error("sandbox: {part}: {source}; --sandbox can leave parts out")]
+    Sandbox {
+        /// Which.
+        part: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// No client can connect any more.
     #[error("cannot accept a client: {0}")]
     Accept(io::Error),

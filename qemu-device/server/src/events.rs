@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use ringbar_model::Note;
@@ -13,15 +14,15 @@ use ringbar_trace::place::Place;
 use ringbar_trace::record::{Event, Hex, Record, What};
 use rustix::time::{clock_gettime, ClockId};
 
-/// The file, if there is one.
-#[derive(Debug, Default)]
-pub struct Events(Option<Mutex<Option<File>>>);
+/// The file, if there is one. Shared by the devices that a server makes one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Events(Option<Arc<Mutex<Option<File>>>>);
 
 impl Events {
     /// Goes on writing a file, which a former server of the device may have begun.
     pub fn append(path: &Path) -> io::Result<Self> {
         let file = File::options().append(true).create(true).open(path)?;
-        Ok(Self(Some(Mutex::new(Some(file)))))
+        Ok(Self(Some(Arc::new(Mutex::new(Some(file))))))
     }
 
     /// Whether anything is written.

@@ -5,13 +5,21 @@
 use std::process::{self, ExitCode};
 
 use clap::Parser;
-use ringbar_server::{trace, Error, Options, Server};
+use ringbar_server::sandbox::{self, Format, Parts};
+use ringbar_server::{inherited, trace, Error, Options, Server};
 
 fn main() -> ExitCode {
     let options = Options::parse();
     start_log(&options);
-    end_on_panic();
-    match serve(&options) {
+    end_on_panic(options.sandbox);
+    if let Err(error) = inherited::close_descriptors() {
+        log::warn!("inherited descriptors stay open: /proc/self/fd: {error}");
+    }
+    let result = match options.print_sandbox {
+        Some(format) => print_sandbox(&options, format),
+        None => serve(&options),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{error}");
@@ -21,11 +29,21 @@ fn main() -> ExitCode {
 }
 
 fn serve(options: &Options) -> Result<(), Error> {
-    let server = Server::bind(options)?;
-    server.exit_on_signals()?;
+    let mut server = Server::bind(options)?;
+    server.own_process()?.log();
     eprintln!("listening on {}", server.path().display());
     server.run()?;
     log::info!("client gone, ending");
+    Ok(())
+}
+
+/// Prints what this process has around it, not what it should have.
+fn print_sandbox(options: &Options, format: Format) -> Result<(), Error> {
+    let report = sandbox::enter(options)?;
+    match format {
+        Format::Table => print!("{report}"),
+        Format::Json => println!("{}", serde_json::json!(report)),
+    }
     Ok(())
 }
 
@@ -40,10 +58,15 @@ fn start_log(options: &Options) {
 
 /// A broken server must not linger: as long as its socket is open, each access of the guest would
 /// wait for an answer that never comes.
-fn end_on_panic() {
+fn end_on_panic(sandbox: Parts) {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        report(panic);
+        if sandbox == Parts::NONE {
+            report(panic);
+        } else {
+            // A backtrace opens files.
+            eprintln!("{panic}");
+        }
         process::exit(101);
     }));
 }

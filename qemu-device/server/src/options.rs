@@ -5,9 +5,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::ArgPredicate;
 use clap::{Parser, ValueEnum};
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DEVICE_MEMORY_SIZE, MAX_QUEUES};
 use vfio_bindings::bindings::vfio::{VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX};
+
+use crate::sandbox::{Format, Parts};
 
 /// Queues of a device.
 const QUEUES: u16 = 8;
@@ -20,8 +23,15 @@ const MSI_VECTORS: u16 = 32;
 #[derive(Clone, Debug, Parser)]
 #[command(version)]
 pub struct Options {
-    /// Socket to listen on; QEMU gets the same path
-    #[arg(long, value_name = "PATH")]
+    /// Socket to listen on; QEMU gets the same path. In its sandbox the server cannot remove it in
+    /// the end, the next one does
+    #[arg(
+        long,
+        value_name = "PATH",
+        required = false,
+        required_unless_present = "print_sandbox",
+        default_value_if("print_sandbox", ArgPredicate::IsPresent, "none")
+    )]
     pub socket: PathBuf,
 
     /// Kind of interrupts; QEMU 11.1.3 aborts on hot unplug of a device with msix
@@ -44,6 +54,15 @@ pub struct Options {
     /// End with the first client, instead of waiting for the next one
     #[arg(long)]
     pub once: bool,
+
+    /// Parts of the sandbox: all, none, or some of landlock, seccomp and limits with commas between
+    #[arg(long, value_name = "PARTS", default_value = "all")]
+    pub sandbox: Parts,
+
+    /// Enter the sandbox, print what it consists of here, and end
+    #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, require_equals = true,
+          default_missing_value = "table")]
+    pub print_sandbox: Option<Format>,
 
     /// What to log: a level, or target=level with commas between
     #[arg(long, value_name = "FILTER", default_value = "info")]
@@ -68,6 +87,8 @@ impl Options {
             poll_time: POLL_TIME,
             device_memory: DEVICE_MEMORY_SIZE,
             once: false,
+            sandbox: Parts::ALL,
+            print_sandbox: None,
             log: String::new(),
             events: None,
             trace: false,

@@ -10,7 +10,9 @@ use signal_hook::iterator::Signals;
 
 use crate::backend;
 use crate::error::Error;
+use crate::events::Events;
 use crate::options::Options;
+use crate::sandbox::{self, Report};
 use crate::socket::Socket;
 use crate::state::State;
 
@@ -18,14 +20,24 @@ use crate::state::State;
 pub struct Server {
     socket: Socket,
     state: State,
+    // Opened once: the sandbox lets nobody open files.
+    events: Events,
     options: Options,
 }
 
 impl Server {
     /// Makes the device and its socket. Clients can connect from now on.
     pub fn bind(options: &Options) -> Result<Self, Error> {
+        let events = match &options.events {
+            Some(path) => Events::append(path).map_err(|source| Error::Events {
+                path: path.clone(),
+                source,
+            })?,
+            None => Events::default(),
+        };
         Ok(Self {
-            state: State::new(options)?,
+            state: State::new(options, events.clone())?,
+            events,
             socket: Socket::bind(&options.socket)?,
             options: options.clone(),
         })
@@ -45,6 +57,7 @@ impl Server {
         let Self {
             socket,
             mut state,
+            events,
             options,
         } = self;
         loop {
@@ -54,29 +67,39 @@ impl Server {
                 Ok(()) => log::info!("client gone"),
                 Err(error) => log::warn!("{error}"),
             }
-            state = State::new(&options)?;
+            state = State::new(&options, events.clone())?;
         }
     }
 
-    /// Makes SIGTERM and SIGINT remove the socket and end the process with status 0.
-    pub fn exit_on_signals(&self) -> Result<(), Error> {
+    /// Makes the process this server's own: locks it into its sandbox, and lets SIGTERM and SIGINT
+    /// end it with status 0. The socket is removed then, if the sandbox leaves a way to do that.
+    ///
+    /// To be called while there is one thread.
+    pub fn own_process(&mut self) -> Result<Report, Error> {
         let start = |source| Error::Start {
             name: "signal handling",
             source,
         };
+        // Makes sockets, which the sandbox denies.
         let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(start)?;
-        let path = self.path().to_owned();
+        let report = sandbox::enter(&self.options)?;
+        let removable = report.leaves_files().then(|| self.path().to_owned());
+        if removable.is_none() {
+            self.socket.leave_file();
+        }
         thread::Builder::new()
             .name("signals".into())
             .spawn(move || {
                 if signals.forever().next().is_some() {
                     log::info!("asked to end");
-                    // It may be gone already, if the client is.
-                    let _gone = fs::remove_file(&path);
+                    if let Some(path) = removable {
+                        // It may be gone already, if the client is.
+                        let _gone = fs::remove_file(&path);
+                    }
                     process::exit(0);
                 }
             })
-            .map(|_| ())
-            .map_err(start)
+            .map_err(start)?;
+        Ok(report)
     }
 }

@@ -13,16 +13,19 @@ use rustix::process::geteuid;
 
 use crate::error::Error;
 
-/// A listening socket. Dropping it removes the file.
+/// A listening socket. Dropping it removes the file, unless that is to be left.
 #[derive(Debug)]
 pub struct Socket {
     listener: UnixListener,
     file: SocketFile,
 }
 
-/// The file of a socket, removed when it is dropped.
+/// The file of a socket.
 #[derive(Debug)]
-pub struct SocketFile(PathBuf);
+struct SocketFile {
+    path: PathBuf,
+    leave: bool,
+}
 
 impl Socket {
     /// Listens on `path`. A socket that a dead process left there is replaced.
@@ -45,7 +48,10 @@ impl Socket {
         }
         let socket = Self {
             listener: UnixListener::bind(path).map_err(failed)?,
-            file: SocketFile(path.to_owned()),
+            file: SocketFile {
+                path: path.to_owned(),
+                leave: false,
+            },
         };
         // Whoever slips in before this is turned away by its user id.
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
@@ -66,14 +72,21 @@ impl Socket {
 
     /// Where it listens.
     pub fn path(&self) -> &Path {
-        &self.file.0
+        &self.file.path
+    }
+
+    /// Leaves the file to the next server, as a process without file system has to.
+    pub fn leave_file(&mut self) {
+        self.file.leave = true;
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Somebody else may have removed it already, which is as good.
-        let _gone = fs::remove_file(&self.0);
+        if !self.leave {
+            // Somebody else may have removed it already, which is as good.
+            let _gone = fs::remove_file(&self.path);
+        }
     }
 }
 

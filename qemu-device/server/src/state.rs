@@ -40,17 +40,11 @@ pub struct State {
 }
 
 impl State {
-    /// A device after power-on, without guest memory.
-    pub fn new(options: &Options) -> Result<Self, Error> {
+    /// A device after power-on, without guest memory, that notes what it does in `events`.
+    pub fn new(options: &Options, events: Events) -> Result<Self, Error> {
         let vectors = options.vectors();
         let mut memory = Memory::new(options.device_memory)?;
-        if let Some(path) = &options.events {
-            let events = Events::append(path);
-            memory.events = events.map_err(|source| Error::Events {
-                path: path.clone(),
-                source,
-            })?;
-        }
+        memory.events = events;
         let device = Device::new(Config {
             queues: options.queues,
             vectors,

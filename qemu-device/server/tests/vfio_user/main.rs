@@ -8,5 +8,6 @@ mod guest;
 mod interface;
 mod operations;
 mod process;
+mod sandbox;
 mod sleeping;
 mod stress;

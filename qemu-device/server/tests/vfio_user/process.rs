@@ -21,7 +21,7 @@ use crate::guest::Guest;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn command() -> Command {
+pub(crate) fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_ringbar-server"))
 }
 
@@ -29,20 +29,20 @@ fn run(arguments: &[&str]) -> Output {
     command().args(arguments).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// A server that listens. It is killed when the test drops it.
-struct Running {
-    child: Child,
+pub(crate) struct Running {
+    pub(crate) child: Child,
     log: BufReader<ChildStderr>,
-    socket: PathBuf,
+    pub(crate) socket: PathBuf,
     _folder: TempDir,
 }
 
 impl Running {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("socket");
         let (child, log) = listen(&socket, arguments);
@@ -54,12 +54,12 @@ impl Running {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for the end: exit status and the rest of the log.
-    fn finish(&mut self) -> (Option<i32>, String) {
+    pub(crate) fn finish(&mut self) -> (Option<i32>, String) {
         let mut log = String::new();
         self.log.read_to_string(&mut log).unwrap();
         (self.child.wait().unwrap().code(), log)
@@ -164,6 +164,8 @@ fn help_names_every_option() {
         "--poll-time",
         "--device-memory",
         "--once",
+        "--sandbox",
+        "--print-sandbox",
         "--log",
         "--trace",
         "--version",
@@ -195,8 +197,21 @@ fn socket_in_use_exits_with_1_and_a_reason() {
 }
 
 #[test]
-fn sigterm_removes_the_socket_and_exits_with_0() {
+fn sigterm_exits_with_0_and_the_next_server_takes_the_socket() {
     let mut server = Running::start(&[]);
+
+    server.signal(Signal::TERM);
+    let (status, _log) = server.finish();
+
+    assert_eq!(status, Some(0));
+    let (child, log) = listen(&server.socket, &[]);
+    (server.child, server.log) = (child, log);
+    assert!(Client::new(&server.socket).is_ok());
+}
+
+#[test]
+fn sigterm_outside_of_a_sandbox_removes_the_socket() {
+    let mut server = Running::start(&["--sandbox", "none"]);
 
     server.signal(Signal::TERM);
     let (status, _log) = server.finish();
@@ -214,7 +229,6 @@ fn sigint_with_a_client_exits_with_0() {
     let (status, _log) = server.finish();
 
     assert_eq!(status, Some(0));
-    assert!(!server.socket.exists());
 }
 
 #[test]

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The walls around the process.
+//!
+//! Whoever takes over the process through what a client sends finds: no file system, no network,
+//! no way to run a program or to reach another process, and bounded memory and descriptors. What
+//! is left to it are the device, the client's socket and the client's memory.
+
+mod calls;
+mod limits;
+mod report;
+
+use std::error::Error as StdError;
+use std::hint::black_box;
+use std::str::FromStr;
+use std::{io, thread};
+
+use landlock::{
+    Access, AccessFs, AccessNet, LandlockStatus, RestrictionStatus, Ruleset, RulesetAttr,
+    RulesetError, RulesetStatus, Scope, ABI,
+};
+use rustix::thread::set_no_new_privs;
+
+use crate::error::Error;
+use crate::options::Options;
+
+pub use report::{Call, Format, Limit, Part, Report, State};
+
+/// Which parts are asked for. `no_new_privs` comes with any of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// No file system, network or other process.
+    pub landlock: bool,
+    /// A list of system calls.
+    pub seccomp: bool,
+    /// Resource limits.
+    pub limits: bool,
+}
+
+impl Parts {
+    /// What a server has that is not told otherwise.
+    pub const ALL: Self = Self {
+        landlock: true,
+        seccomp: true,
+        limits: true,
+    };
+    /// For debugging.
+    pub const NONE: Self = Self {
+        landlock: false,
+        seccomp: false,
+        limits: false,
+    };
+}
+
+impl FromStr for Parts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = match text {
+            "all" => return Ok(Self::ALL),
+            _ => Self::NONE,
+        };
+        if text == "none" {
+            return Ok(parts);
+        }
+        for word in text.split(',') {
+            *match word {
+                "landlock" => &mut parts.landlock,
+                "seccomp" => &mut parts.seccomp,
+                "limits" => &mut parts.limits,
+                _ => {
+                    return Err(format!(
+                        "{word:?} is none of landlock, seccomp, limits; alone: all, none"
+                    ))
+                }
+            } = true;
+        }
+        Ok(parts)
+    }
+}
+
+/// Puts the process into its sandbox, for good.
+///
+/// It is to have no other thread, as landlock covers the calling one and its later children. What
+/// needs a file or makes a socket comes before this. A kernel without landlock is no error, the
+/// rest has to work.
+pub fn enter(options: &Options) -> Result<Report, Error> {
+    let parts = options.sandbox;
+    let mut report = Report::default();
+    if parts == Parts::NONE {
+        return Ok(report);
+    }
+    set_no_new_privs(true).map_err(|error| failed("no_new_privs", io::Error::from(error)))?;
+    report.no_new_privs.state = State::On;
+    if parts.seccomp {
+        settle_allocator().map_err(|error| failed("allocator", error))?;
+    }
+    if parts.limits {
+        report.set_limits(limits::set(options).map_err(|error| failed("limits", error))?);
+    }
+    if parts.landlock {
+        let status = restrict_files().map_err(|error| failed("landlock", error))?;
+        report.set_landlock(&status);
+    }
+    if parts.seccomp {
+        report.set_calls(calls::restrict(options).map_err(|error| failed("seccomp", error))?);
+    }
+    Ok(report)
+}
+
+fn failed(part: &'static str, source: impl StdError + Send + Sync + 'static) -> Error {
+    Error::Sandbox {
+        part,
+        source: Box::new(source),
+    }
+}
+
+/// Denies all that the kernel's landlock knows, without an exception.
+fn restrict_files() -> Result<RestrictionStatus, RulesetError> {
+    let newest = ABI::V9;
+    Ruleset::default()
+        .handle_access(AccessFs::from_all(newest))?
+        .handle_access(AccessNet::from_all(newest))?
+        .scope(Scope::from_all(newest))?
+        .create()?
+        .restrict_self()
+}
+
+/// Says what landlock does, or why nothing.
+fn describe(status: &RestrictionStatus) -> (State, String) {
+    let enforced = status.ruleset != RulesetStatus::NotEnforced;
+    match status.landlock {
+        LandlockStatus::Available { effective_abi, .. } if enforced => (
+            State::On,
+            format!("no file system, network or other process, as far as ABI {effective_abi} goes"),
+        ),
+        LandlockStatus::NotEnabled => (State::Missing, "the kernel has it switched off".into()),
+        _ => (State::Missing, "the kernel does not have it".into()),
+    }
+}
+
+/// Makes glibc read what it wants to know before it gives memory of a thread back.
+///
+/// It opens `/proc/sys/vm/overcommit_memory` the first time that a thread other than the first
+/// frees more than it keeps, and remembers the answer.
+fn settle_allocator() -> io::Result<()> {
+    let thread = thread::Builder::new().spawn(free_much_memory)?;
+    thread
+        .join()
+        .map_err(|_| io::Error::other("a thread that only allocates has ended in a panic"))
+}
+
+/// Frees blocks that are too small for a mapping of their own.
+fn free_much_memory() {
+    let blocks: Vec<Vec<u8>> = (0..16).map(|_| black_box(vec![0; 64 << 10])).collect();
+    drop(black_box(blocks));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_all_none_or_a_list() {
+        let parts = ["all", "none", "limits,landlock", "seccomp"].map(|text| text.parse());
+
+        let limits_and_landlock = Parts {
+            seccomp: false,
+            ..Parts::ALL
+        };
+        let seccomp = Parts {
+            seccomp: true,
+            ..Parts::NONE
+        };
+        assert_eq!(
+            parts,
+            [
+                Ok(Parts::ALL),
+                Ok(Parts::NONE),
+                Ok(limits_and_landlock),
+                Ok(seccomp)
+            ]
+        );
+    }
+
+    #[test]
+    fn unknown_part_is_refused_by_name() {
+        let error = "limits,walls".parse::<Parts>().unwrap_err();
+
+        assert!(error.contains("walls"), "{error}");
+    }
+
+    #[test]
+    fn none_and_all_stand_alone() {
+        assert!("none,limits".parse::<Parts>().is_err());
+        assert!("limits,all".parse::<Parts>().is_err());
+        assert!("".parse::<Parts>().is_err());
+    }
+}

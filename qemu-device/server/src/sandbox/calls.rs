@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The system calls that the server may make. Any other one ends it.
+
+use std::collections::BTreeMap;
+use std::env::consts::ARCH;
+use std::process;
+
+use libc::c_long;
+use ringbar_spec::layout::REGISTER_BAR_SIZE;
+use seccompiler::SeccompCmpArgLen::{Dword, Qword};
+use seccompiler::SeccompCmpOp::{Eq, Le, MaskedEq};
+use seccompiler::{
+    apply_filter_all_threads, BackendError, BpfProgram, Error, SeccompAction, SeccompCondition,
+    SeccompFilter, SeccompRule,
+};
+
+use super::Call;
+use crate::options::Options;
+
+macro_rules! calls {
+    ($($number:ident),* $(,)?) => {
+        &[$((stringify!($number), libc::$number)),*]
+    };
+}
+
+/// Calls that may have any arguments.
+const FREE: &[(&str, c_long)] = calls![
+    // The client, guest memory, interrupts and the log.
+    SYS_read,
+    SYS_write,
+    SYS_close,
+    SYS_recvmsg,
+    SYS_sendmsg,
+    SYS_shutdown,
+    SYS_fstat,
+    SYS_munmap,
+    SYS_geteuid,
+    // Threads and locks.
+    SYS_futex,
+    SYS_sched_yield,
+    SYS_sched_getaffinity,
+    SYS_set_robust_list,
+    SYS_rseq,
+    SYS_sigaltstack,
+    SYS_gettid,
+    SYS_getpid,
+    SYS_exit,
+    SYS_exit_group,
+    // Signals.
+    SYS_recvfrom,
+    SYS_rt_sigaction,
+    SYS_rt_sigprocmask,
+    SYS_rt_sigreturn,
+    SYS_restart_syscall,
+    // Heap, hash maps, time where the vDSO has none.
+    SYS_brk,
+    SYS_mremap,
+    SYS_madvise,
+    SYS_getrandom,
+    SYS_clock_gettime,
+];
+
+/// Flags of `clone` that make something else than a plain thread.
+const NOT_A_THREAD: i32 = libc::CLONE_VFORK
+    | libc::CLONE_PTRACE
+    | libc::CLONE_PARENT
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET;
+
+/// What one argument has to be.
+type Condition = Result<SeccompCondition, BackendError>;
+
+/// A call that may have some arguments only.
+struct Limited {
+    name: &'static str,
+    number: c_long,
+    only: &'static str,
+    /// Any of these is enough.
+    rules: Vec<Vec<Condition>>,
+}
+
+/// Calls that may have some arguments only.
+fn limited(options: &Options) -> Vec<Limited> {
+    let largest_file = options.device_memory.max(REGISTER_BAR_SIZE) as u64;
+    let no_exec = || vec![vec![bits(2, libc::PROT_EXEC, 0)]];
+    macro_rules! call {
+        ($number:ident, $only:literal, $rules:expr) => {
+            Limited {
+                name: stringify!($number),
+                number: libc::$number,
+                only: $only,
+                rules: $rules,
+            }
+        };
+    }
+    vec![
+        call!(SYS_mmap, "not executable", no_exec()),
+        call!(SYS_mprotect, "not executable", no_exec()),
+        call!(
+            SYS_clone,
+            "a thread of this process",
+            vec![vec![bits(
+                0,
+                libc::CLONE_THREAD | NOT_A_THREAD,
+                libc::CLONE_THREAD
+            )]]
+        ),
+        call!(
+            SYS_accept4,
+            "close on exec",
+            vec![vec![is(3, libc::SOCK_CLOEXEC)]]
+        ),
+        call!(
+            SYS_getsockopt,
+            "credentials of the client",
+            vec![vec![is(1, libc::SOL_SOCKET), is(2, libc::SO_PEERCRED)]]
+        ),
+        call!(
+            SYS_sendto,
+            "to the peer; signals wake their thread by it",
+            vec![vec![SeccompCondition::new(4, Qword, Eq, 0)]]
+        ),
+        call!(
+            SYS_memfd_create,
+            "close on exec, sealable",
+            vec![vec![is(1, libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)]]
+        ),
+        call!(
+            SYS_ftruncate,
+            "up to the size of the device memory or of BAR 0",
+            vec![vec![SeccompCondition::new(1, Qword, Le, largest_file)]]
+        ),
+        call!(
+            SYS_fcntl,
+            "duplicate, seal, flags",
+            [
+                libc::F_DUPFD_CLOEXEC,
+                libc::F_ADD_SEALS,
+                libc::F_GETFD,
+                libc::F_GETFL,
+                libc::F_SETFL,
+            ]
+            .into_iter()
+            .map(|command| vec![is(1, command)])
+            .collect()
+        ),
+        call!(
+            SYS_prctl,
+            "name of a thread",
+            vec![vec![is(0, libc::PR_SET_NAME)]]
+        ),
+        call!(
+            SYS_tgkill,
+            "abort of this process",
+            vec![vec![is(0, process::id()), is(2, libc::SIGABRT)]]
+        ),
+    ]
+}
+
+/// Kills the process from now on when any of its threads makes another call. Says which it may.
+pub(super) fn restrict(options: &Options) -> Result<Vec<Call>, Error> {
+    let mut calls = Vec::new();
+    let mut rules = BTreeMap::new();
+    for &(name, number) in FREE {
+        rules.insert(number, Vec::new());
+        calls.push(Call::new(name, ""));
+    }
+    for call in limited(options) {
+        let alternatives = call
+            .rules
+            .into_iter()
+            .map(|conditions| SeccompRule::new(conditions.into_iter().collect::<Result<_, _>>()?))
+            .collect::<Result<_, BackendError>>()?;
+        rules.insert(call.number, alternatives);
+        calls.push(Call::new(call.name, call.only));
+    }
+    // Its arguments are in memory, out of a filter's sight. The C library then uses clone.
+    rules.insert(libc::SYS_clone3, Vec::new());
+    calls.push(Call::new("SYS_clone3", "answered with ENOSYS"));
+    let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+
+    let allowed = compile(rules, SeccompAction::KillProcess, SeccompAction::Allow)?;
+    let absent = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    let unseen = compile(clone3, SeccompAction::Allow, absent)?;
+    // The first one would not let a second one in.
+    apply_filter_all_threads(&unseen)?;
+    apply_filter_all_threads(&allowed)?;
+    calls.sort_unstable_by_key(|call| call.name);
+    Ok(calls)
+}
+
+fn compile(
+    rules: BTreeMap<c_long, Vec<SeccompRule>>,
+    other: SeccompAction,
+    listed: SeccompAction,
+) -> Result<BpfProgram, BackendError> {
+    SeccompFilter::new(rules, other, listed, ARCH.try_into()?)?.try_into()
+}
+
+/// A 32-bit argument that has to be `value`.
+fn is(argument: u8, value: impl Into<i64>) -> Condition {
+    SeccompCondition::new(argument, Dword, Eq, low(value))
+}
+
+/// An argument of which the bits in `mask` have to be `value`.
+fn bits(argument: u8, mask: i32, value: i32) -> Condition {
+    SeccompCondition::new(argument, Qword, MaskedEq(low(mask)), low(value))
+}
+
+/// The low half, as the kernel gets it.
+fn low(value: impl Into<i64>) -> u64 {
+    value.into() as u64 & u64::from(u32::MAX)
+}

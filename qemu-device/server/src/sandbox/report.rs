@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the sandbox consists of, for people and programs.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use landlock::RestrictionStatus;
+use serde::Serialize;
+
+/// How [`Report`] is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Whether a part works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It does.
+    On,
+    /// Nobody asked for it.
+    #[default]
+    Off,
+    /// The kernel does not have it.
+    Missing,
+}
+
+/// One of the parts.
+#[derive(Debug, Default, Serialize)]
+pub struct Part {
+    /// Whether it works.
+    pub state: State,
+    /// What it does, or why it does not work.
+    pub effect: String,
+}
+
+/// A system call that may be made.
+#[derive(Debug, Serialize)]
+pub struct Call {
+    /// Its name.
+    pub name: &'static str,
+    /// What its arguments are limited to; empty if they are not.
+    pub only: &'static str,
+}
+
+/// A resource limit.
+#[derive(Debug, Serialize)]
+pub struct Limit {
+    /// What is limited.
+    pub name: &'static str,
+    /// How much there may be.
+    pub value: u64,
+}
+
+/// What is on.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// A program that is run gets no rights by that.
+    pub no_new_privs: Part,
+    /// No files.
+    pub landlock: Part,
+    /// The system calls of `calls` only.
+    pub seccomp: Part,
+    /// The limits of `values`.
+    pub limits: Part,
+    /// System calls that seccomp lets through.
+    pub calls: Vec<Call>,
+    /// The resource limits.
+    pub values: Vec<Limit>,
+}
+
+impl Call {
+    /// `constant` is its name with `SYS_` before it.
+    pub(super) fn new(constant: &'static str, only: &'static str) -> Self {
+        Self {
+            name: constant.trim_start_matches("SYS_"),
+            only,
+        }
+    }
+}
+
+impl Report {
+    /// The parts with their names.
+    pub fn parts(&self) -> [(&'static str, &Part); 4] {
+        [
+            ("no_new_privs", &self.no_new_privs),
+            ("landlock", &self.landlock),
+            ("seccomp", &self.seccomp),
+            ("limits", &self.limits),
+        ]
+    }
+
+    /// Whether a file can still be removed.
+    pub fn leaves_files(&self) -> bool {
+        self.landlock.state != State::On && self.seccomp.state != State::On
+    }
+
+    /// One line with what is on, and a warning for each part that is not.
+    pub fn log(&self) {
+        let on: Vec<&str> = self
+            .parts()
+            .iter()
+            .filter(|(_, part)| part.state == State::On)
+            .map(|(name, _)| *name)
+            .collect();
+        if !on.is_empty() {
+            log::info!("sandbox: {}", on.join(", "));
+        }
+        for (name, part) in self.parts() {
+            match part.state {
+                State::On => {}
+                State::Off => log::warn!("sandbox: {name} is off"),
+                State::Missing => log::warn!("sandbox: no {name}: {}", part.effect),
+            }
+        }
+    }
+
+    pub(super) fn set_landlock(&mut self, status: &RestrictionStatus) {
+        let (state, effect) = super::describe(status);
+        self.landlock = Part { state, effect };
+    }
+
+    pub(super) fn set_calls(&mut self, calls: Vec<Call>) {
+        self.seccomp = Part {
+            state: State::On,
+            effect: format!("{} system calls, any other kills the process", calls.len()),
+        };
+        self.calls = calls;
+    }
+
+    pub(super) fn set_limits(&mut self, values: Vec<Limit>) {
+        let texts: Vec<String> = values.iter().map(Limit::to_string).collect();
+        self.limits = Part {
+            state: State::On,
+            effect: texts.join(", "),
+        };
+        self.values = values;
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::On => "on",
+            Self::Off => "off",
+            Self::Missing => "missing",
+        })
+    }
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.value, self.name)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, part) in self.parts() {
+            writeln!(f, "{name:<13}{:<8}{}", part.state, part.effect)?;
+        }
+        for Call { name, only } in &self.calls {
+            writeln!(f, "  {name:<19}{only}")?;
+        }
+        Ok(())
+    }
+}
