@@ -6,7 +6,6 @@
 //! cases as KTAP and ends with 0 only if all of them passed. A case is a function that panics
 //! when something is wrong.
 
-mod crc32c;
 pub mod fork;
 pub mod parameter;
 mod pci;
@@ -14,7 +13,6 @@ mod runner;
 mod suite;
 pub mod usage;
 
-pub use crc32c::crc32c;
 pub use pci::{PciFunction, Removed, Unbound};
 pub use runner::Runner;
 pub use suite::{run, run_all, Case, SimpleCase, Skip};
