@@ -21,7 +21,7 @@ programs() {
 }
 
 initramfs() {
-	local module=$1 output=$2 sysroot program files=()
+	local module=$1 output=$2 sysroot kernel program files=()
 	sysroot=$("$ci_dir/sysroot.sh")
 	while read -r program; do
 		case ${program##*/} in
@@ -29,6 +29,10 @@ initramfs() {
 		*) files+=(--file "/tests/${program##*/}=$program:755") ;;
 		esac
 	done <"$guest/programs"
+	kernel=$("$ci_dir/kernel.sh")
+	for program in "$kernel"/modules/*.ko; do
+		if [[ -f $program ]]; then files+=(--file "/lib/modules/${program##*/}=$program"); fi
+	done
 	"$checkout/build/cargo/release/ringbar-initramfs" --output "$output" "${files[@]}" \
 		--file "/bin/busybox=$sysroot/usr/bin/busybox:755" --symlink /bin/sh=busybox \
 		--file "/lib/modules/ringbar.ko=$module" \

@@ -140,9 +140,8 @@ impl Queue {
             let Some((tag, ended)) = self.go_on(bench, &mut budget) else {
                 return Ok(Turn::Unfinished);
             };
-            if ended.is_refusal() {
-                let value = u64::from(ended.status.0) << 32 | u64::from(tag);
-                registers.log(self.entry(ErrorCode::DESCRIPTOR_REFUSED, value), effects);
+            if let Some((code, value)) = ended.error(tag) {
+                registers.log(self.entry(code, value), effects);
             }
             bench.tray.complete(tag, ended);
             self.done = self.done.wrapping_add(1);
