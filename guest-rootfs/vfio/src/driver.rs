@@ -9,20 +9,19 @@ use ringbar_client::Mapping;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids::{DEVICE_ID, IDENT, VENDOR_ID, VERSION_MAJOR};
 use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_SIZE, REGISTER_BAR_SIZE};
-use ringbar_spec::regs::{Register, RESET_KEY, VERSION};
+use ringbar_spec::regs::{Register, ERROR_LOG_ENTRIES, ERROR_LOG_ENTRY, RESET_KEY, VERSION};
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor};
-use ringbar_spec::setup::{
-    QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE,
-};
+use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
 use ringbar_spec::wake::{self, Waiter, Word, Words};
+use ringbar_vectors::dma::DmaPath;
 use ringbar_vectors::scene::{Backing, Part, Rights};
 use ringbar_vectors::BATCH;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 use vfio_bindings::bindings::vfio::{
     VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_BAR2_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX,
@@ -110,7 +109,9 @@ impl VfioDriver {
         driver.block = driver.take(2 * PAGE_SIZE)?;
         driver.check()?;
         let all = 0..driver.memory.len();
-        driver.space.map(BASE, &driver.memory, all, Rights::ReadWrite)?;
+        driver
+            .space
+            .map(BASE, &driver.memory, all, Rights::ReadWrite)?;
         driver.connect_interrupts()?;
         driver.bring_up()?;
         Ok(driver)
@@ -398,6 +399,39 @@ impl ringbar_vectors::Path for VfioDriver {
     }
 
     fn run(&mut self, descriptors: &[Descriptor]) -> Result<Vec<Completion>, Error> {
+        self.submit(descriptors)?;
+        self.finish(descriptors.len())
+    }
+}
+
+impl DmaPath for VfioDriver {
+    fn map(&mut self, address: u64, part: &Part, rights: Rights) -> Result<(), Error> {
+        let start = self.memories[part.memory].start;
+        let range = start + part.range.start..start + part.range.end;
+        self.space.map(address, &self.memory, range, rights)
+    }
+
+    fn unmap(&mut self, address: u64, size: usize) -> Result<(), Error> {
+        self.space.unmap(address, size)
+    }
+
+    fn window_of_addresses(&mut self, limit: u64) -> Result<u16, Error> {
+        let segment = Segment {
+            address: 0,
+            length: limit,
+        };
+        let setup = WindowSetup {
+            domain: DOMAIN,
+            kind: WindowKind::SEGMENTS.0,
+            rights: RIGHT_READ | RIGHT_WRITE,
+            length: limit,
+            segments: 1,
+            ..WindowSetup::default()
+        };
+        self.open_window(setup, &[segment])
+    }
+
+    fn submit(&mut self, descriptors: &[Descriptor]) -> Result<(), Error> {
         for descriptor in descriptors {
             let entry = slot(self.submitted, ENTRIES) as usize * size_of::<Descriptor>();
             let words: [u64; 8] = zerocopy::transmute!(*descriptor);
@@ -407,8 +441,12 @@ impl ringbar_vectors::Path for VfioDriver {
         if wake::submit(&self.shared, self.submitted) {
             self.kick();
         }
-        self.wait(descriptors.len() as u32)?;
-        let completions = descriptors.iter().map(|_| {
+        Ok(())
+    }
+
+    fn finish(&mut self, count: usize) -> Result<Vec<Completion>, Error> {
+        self.wait(count as u32)?;
+        let completions = (0..count).map(|_| {
             let entry = slot(self.taken, ENTRIES) as usize * size_of::<Completion>();
             let words: [u64; 2] = self.memory.read_words(self.completion + entry);
             self.taken = self.taken.wrapping_add(1);
@@ -417,6 +455,23 @@ impl ringbar_vectors::Path for VfioDriver {
         let completions = completions.collect();
         self.shared.store(Word::CompletionHead, self.taken);
         Ok(completions)
+    }
+
+    fn errors(&mut self) -> Result<Vec<(ErrorCode, u64)>, Error> {
+        let count = self.get(Register::ERROR_COUNT);
+        let oldest = count.saturating_sub(ERROR_LOG_ENTRIES as u64);
+        let errors = (oldest + 1..=count).map(|number| {
+            let entry = |register: Register| {
+                let info = register.info();
+                let place = info.offset + number as usize % info.count * info.stride;
+                self.registers.read::<u64>(place)
+            };
+            let code = ERROR_LOG_ENTRY::from_raw(entry(Register::ERROR_LOG_ENTRY)).code();
+            (ErrorCode(code as u16), entry(Register::ERROR_LOG_VALUE))
+        });
+        let errors = errors.collect();
+        self.set(Register::ERROR_CLEAR, 0);
+        Ok(errors)
     }
 }
 
@@ -427,7 +482,8 @@ fn address(offset: usize) -> u64 {
 
 /// Memory of the process, as a file, so that it can be mapped and unmapped for the device at will.
 fn memory(size: usize) -> Result<Mapping, Error> {
-    let file = memfd_create("ringbar-vfio", MemfdFlags::CLOEXEC).map_err(refused("memfd_create"))?;
+    let file =
+        memfd_create("ringbar-vfio", MemfdFlags::CLOEXEC).map_err(refused("memfd_create"))?;
     ftruncate(file.as_fd(), size as u64).map_err(refused("ftruncate"))?;
     Ok(Mapping::new(Arc::new(File::from(file)), 0, size, true)?)
 }

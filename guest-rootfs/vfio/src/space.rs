@@ -25,13 +25,12 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 use vfio_bindings::bindings::vfio::{
-    vfio_iommu_type1_dma_map, VFIO_BASE, VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE,
-    VFIO_TYPE,
+    vfio_iommu_type1_dma_map, VFIO_BASE, VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE, VFIO_TYPE,
 };
 use vfio_ioctls::{VfioContainer, VfioDevice, VfioIommufd, VfioOps};
 
 /// `VFIO_IOMMU_MAP_DMA`.
-const MAP_DMA: Opcode = opcode::none(VFIO_TYPE as u8, VFIO_BASE as u8 + 13);
+const MAP_DMA: Opcode = opcode::none(VFIO_TYPE, VFIO_BASE as u8 + 13);
 
 /// How a process gets a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

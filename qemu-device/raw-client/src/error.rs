@@ -14,6 +14,10 @@ pub enum Error {
     #[error("vfio-user: {0}")]
     Protocol(#[from] vfio_user::Error),
 
+    /// The client cannot be led to the server.
+    #[error("relay: {0}")]
+    Relay(#[source] io::Error),
+
     /// A region that must be mapped has no file.
     #[error("region {0} comes without a file to map")]
     NoFile(u32),

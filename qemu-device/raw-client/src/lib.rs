@@ -11,6 +11,7 @@
 mod error;
 mod memory;
 mod path;
+mod relay;
 mod words;
 
 pub use error::Error;

@@ -3,14 +3,16 @@
 //! The driver: brings the device up, opens windows, carries descriptors out.
 
 use crate::memory::{load, map, store, GuestMemory, PAGE};
+use crate::relay::Relay;
 use crate::words::Shared;
 use crate::Error;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::REGISTER_BAR_SIZE;
-use ringbar_spec::regs::{Register, RESET_KEY};
+use ringbar_spec::regs::{Register, ERROR_LOG_ENTRIES, ERROR_LOG_ENTRY, RESET_KEY};
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
 use ringbar_spec::wake::{self, Waiter, Word, Words};
+use ringbar_vectors::dma::DmaPath;
 use ringbar_vectors::scene::{Backing, Part, Rights};
 use ringbar_vectors::BATCH;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
@@ -53,6 +55,7 @@ struct Memory {
 /// A connection to the server with a device that was brought up.
 pub struct RawClient {
     client: Client,
+    relay: Relay,
     guest: GuestMemory,
     shared: MmapRegion,
     device_memory: MmapRegion,
@@ -70,7 +73,8 @@ pub struct RawClient {
 impl RawClient {
     /// Connects to a server that listens at `socket` and brings its device up.
     pub fn connect(socket: &std::path::Path) -> Result<Self, Error> {
-        let client = Client::new(socket)?;
+        let relay = Relay::start(socket).map_err(Error::Relay)?;
+        let client = Client::new(relay.socket())?;
         let mut guest = GuestMemory::new(SIZE)?;
         let ring = ENTRIES as usize * size_of::<Descriptor>();
         let mut this = Self {
@@ -88,6 +92,7 @@ impl RawClient {
             submitted: 0,
             taken: 0,
             guest,
+            relay,
             client,
         };
         this.bring_up()?;
@@ -153,11 +158,17 @@ impl RawClient {
     }
 
     fn get(&mut self, register: Register) -> Result<u64, Error> {
+        self.get_nth(register, 0)
+    }
+
+    /// Reads one of an array of registers, modulo how many there are.
+    fn get_nth(&mut self, register: Register, number: u64) -> Result<u64, Error> {
         let mut bytes = [0; 8];
         let info = register.info();
+        let place = info.offset + number as usize % info.count * info.stride;
         self.client.region_read(
             VFIO_PCI_BAR0_REGION_INDEX,
-            info.offset as u64,
+            place as u64,
             &mut bytes[..info.width],
         )?;
         Ok(u64::from_le_bytes(bytes))
@@ -306,6 +317,43 @@ impl ringbar_vectors::Path for RawClient {
     }
 
     fn run(&mut self, descriptors: &[Descriptor]) -> Result<Vec<Completion>, Error> {
+        self.submit(descriptors)?;
+        self.finish(descriptors.len())
+    }
+}
+
+impl DmaPath for RawClient {
+    fn map(&mut self, address: u64, part: &Part, rights: Rights) -> Result<(), Error> {
+        let start = self.memories[part.memory].start + part.range.start;
+        let file = self.guest.file().as_raw_fd();
+        self.relay.map_with(rights);
+        let size = part.range.len() as u64;
+        let mapped = self.client.dma_map(start as u64, address, size, file);
+        self.relay.map_with(Rights::ReadWrite);
+        Ok(mapped?)
+    }
+
+    fn unmap(&mut self, address: u64, size: usize) -> Result<(), Error> {
+        Ok(self.client.dma_unmap(address, size as u64)?)
+    }
+
+    fn window_of_addresses(&mut self, limit: u64) -> Result<u16, Error> {
+        let segment = Segment {
+            address: 0,
+            length: limit,
+        };
+        let setup = WindowSetup {
+            domain: DOMAIN,
+            kind: WindowKind::SEGMENTS.0,
+            rights: RIGHT_READ | RIGHT_WRITE,
+            length: limit,
+            segments: 1,
+            ..WindowSetup::default()
+        };
+        self.open_window(setup, &[segment])
+    }
+
+    fn submit(&mut self, descriptors: &[Descriptor]) -> Result<(), Error> {
         for descriptor in descriptors {
             let entry = slot(self.submitted, ENTRIES) as usize * size_of::<Descriptor>();
             store(
@@ -318,8 +366,12 @@ impl ringbar_vectors::Path for RawClient {
         if wake::submit(&Shared(&self.shared), self.submitted) {
             self.set(Register::KICK, 1)?;
         }
-        self.wait(descriptors.len() as u32)?;
-        let completions = descriptors.iter().map(|_| {
+        Ok(())
+    }
+
+    fn finish(&mut self, count: usize) -> Result<Vec<Completion>, Error> {
+        self.wait(count as u32)?;
+        let completions = (0..count).map(|_| {
             let entry = slot(self.taken, ENTRIES) as usize * size_of::<Completion>();
             let mut completion = Completion::new_zeroed();
             let bytes = completion.as_mut_bytes();
@@ -330,6 +382,20 @@ impl ringbar_vectors::Path for RawClient {
         let completions = completions.collect();
         Shared(&self.shared).store(Word::CompletionHead, self.taken);
         Ok(completions)
+    }
+
+    fn errors(&mut self) -> Result<Vec<(ErrorCode, u64)>, Error> {
+        let count = self.get(Register::ERROR_COUNT)?;
+        let oldest = count.saturating_sub(ERROR_LOG_ENTRIES as u64);
+        let mut errors = Vec::new();
+        for number in oldest + 1..=count {
+            let entry = self.get_nth(Register::ERROR_LOG_ENTRY, number)?;
+            let value = self.get_nth(Register::ERROR_LOG_VALUE, number)?;
+            let code = ERROR_LOG_ENTRY::from_raw(entry).code();
+            errors.push((ErrorCode(code as u16), value));
+        }
+        self.set(Register::ERROR_CLEAR, 0)?;
+        Ok(errors)
     }
 }
 

@@ -11,12 +11,15 @@
 //! What must come of a descriptor is computed by [`Images`], which is written from the data sheet and
 //! shares no code with the model. Vectors made by hand say it themselves as well.
 //!
+//! [`dma`] has the cases of an IOMMU, for paths that decide themselves what the device reaches.
+//!
 //! This crate does no I/O.
 
 #![forbid(unsafe_code)]
 
 mod check;
 mod crc32c;
+pub mod dma;
 mod images;
 mod path;
 mod random;

@@ -8,8 +8,8 @@
 mod ground;
 
 use ground::Ground;
-use ringbar_tests::{copy, open, parameter, run_all, succeed, Case, Skip};
 use ringbar_client::Rights;
+use ringbar_tests::{copy, open, parameter, run_all, succeed, Case, Skip};
 use ringbar_vectors as vectors;
 use std::process::ExitCode;
 
@@ -18,6 +18,10 @@ fn main() -> ExitCode {
         case(
             "every_vector_ends_as_the_data_sheet_says",
             every_vector_ends_as_the_data_sheet_says,
+        ),
+        case(
+            "iommu_keeps_the_device_to_what_is_mapped",
+            iommu_keeps_the_device_to_what_is_mapped,
         ),
         case(
             "kernel_driver_works_again_when_the_device_is_given_back",
@@ -45,6 +49,17 @@ fn every_vector_ends_as_the_data_sheet_says(ground: Ground) {
     });
     outcome.expect("every vector can be run");
     assert_eq!(different, 0, "vectors that did not end as they must");
+}
+
+fn iommu_keeps_the_device_to_what_is_mapped(ground: Ground) {
+    let mut driver = ground.driver();
+    let mut different = 0;
+    let outcome = vectors::dma::run(&mut driver, parameter::seed(), |row| {
+        println!("# {}", row.line('B'));
+        different += u32::from(row.difference.is_some());
+    });
+    outcome.expect("every case can be run");
+    assert_eq!(different, 0, "cases that did not end as they must");
 }
 
 fn kernel_driver_works_again(ground: Ground) {
