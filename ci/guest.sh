@@ -21,7 +21,7 @@ programs() {
 }
 
 initramfs() {
-	local module=$1 output=$2 sysroot name names=() files=()
+	local module=$1 output=$2 sysroot kernel name names=() files=()
 	sysroot=$("$ci_dir/sysroot.sh")
 	mapfile -t names < <(sed 's|.*/||' "$guest/programs")
 	# Symbols stay, for backtraces. What names lines is with the unstripped programs.
@@ -34,6 +34,10 @@ initramfs() {
 		ringbar-init) files+=(--file "/init=$guest/stripped/$name:755") ;;
 		*) files+=(--file "/tests/$name=$guest/stripped/$name:755") ;;
 		esac
+	done
+	kernel=$("$ci_dir/kernel.sh")
+	for name in "$kernel"/modules/*.ko; do
+		if [[ -f $name ]]; then files+=(--file "/lib/modules/${name##*/}=$name"); fi
 	done
 	"$checkout/build/cargo/release/ringbar-initramfs" --output "$output" "${files[@]}" \
 		--file "/bin/busybox=$sysroot/usr/bin/busybox:755" --symlink /bin/sh=busybox \

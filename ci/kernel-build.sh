@@ -5,6 +5,8 @@ set -euo pipefail
 
 packages=/usr/src/ringbar-kernel
 cp "$packages/vmlinuz" "$packages/release" /kernel/
+cp -r "$packages/modules" /kernel/
+xz -d /kernel/modules/*.xz
 mkdir /kernel/src /kernel/build
 tar -x -f "$packages/source.tar.xz" -C /kernel/src --strip-components=1
 cp "$packages/config" /kernel/build/.config

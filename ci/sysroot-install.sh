@@ -58,6 +58,7 @@ pin QEMU qemu-system-x86 QEMU_SYSTEM_X86
 pin QEMU qemu-system-common QEMU_SYSTEM_COMMON
 pin QEMU qemu-system-data QEMU_SYSTEM_DATA
 pin LINUX "linux-binary-$release" LINUX_BINARY
+pin LINUX "linux-modules-$release" LINUX_MODULES
 pin LINUX "linux-headers-$release" LINUX_HEADERS
 pin LINUX "linux-source-${LINUX_SERIES%.}" LINUX_SOURCE
 pin RUSTC rustc RUSTC
@@ -74,14 +75,19 @@ printf 'Package: seabios ipxe-qemu\nPin: release n=%s-backports\nPin-Priority: 1
 with_apt apt-get install --yes --no-install-recommends -o DPkg::Chroot-Directory="$root" \
 	qemu-system-x86 \
 	rustc rust-src rustfmt rust-clippy bindgen clang lld llvm \
-	gcc make bc bison flex libelf-dev libssl-dev kmod pahole python3-minimal xz-utils busybox-static
+	gcc make bc bison flex libelf-dev libssl-dev kmod pahole python3-minimal xz-utils busybox-static pciutils
 
 # The kernel packages are taken apart, not installed: their scripts want a boot loader.
 kernel=$root/usr/src/ringbar-kernel
 mkdir "$kernel"
 cd "$kernel"
-with_apt apt-get download "linux-binary-$release" "linux-headers-$release" "linux-source-${LINUX_SERIES%.}"
+with_apt apt-get download "linux-binary-$release" "linux-modules-$release" "linux-headers-$release" "linux-source-${LINUX_SERIES%.}"
 unpack linux-binary-*.deb "usr/lib/modules/$release/vmlinuz" vmlinuz
+# What gives a device to a process.
+mkdir modules
+for module in virt/lib/irqbypass drivers/vfio/{vfio,vfio_iommu_type1,pci/vfio-pci-core,pci/vfio-pci}; do
+	unpack linux-modules-*.deb "usr/lib/modules/$release/kernel/$module.ko.xz" "modules/${module##*/}.ko.xz"
+done
 unpack linux-headers-*.deb "usr/src/linux-headers-$release/.config" config
 unpack linux-headers-*.deb "usr/src/linux-headers-$release/Module.symvers" Module.symvers
 # Type information only: what BTF of a module is made against.

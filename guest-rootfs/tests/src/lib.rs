@@ -6,7 +6,6 @@
 //! cases as KTAP and ends with 0 only if all of them passed. A case is a function that panics
 //! when something is wrong.
 
-mod crc32c;
 pub mod fork;
 mod hammer;
 mod kept;
@@ -16,7 +15,6 @@ mod runner;
 mod suite;
 pub mod usage;
 
-pub use crc32c::crc32c;
 pub use hammer::{hammer, Hammer, LongCopies};
 pub use kept::KeptOnPurpose;
 pub use pci::{PciFunction, Removed, Unbound};

@@ -6,7 +6,7 @@ use crate::Skip;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Offset of the command register (PCI Local Bus 3.0, 6.2.2).
 const COMMAND: u64 = 0x04;
@@ -31,6 +31,11 @@ impl PciFunction {
         Self {
             folder: folder.expect("the driver is bound to a device"),
         }
+    }
+
+    /// Its folder in sysfs.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Turns bus mastering on or off.

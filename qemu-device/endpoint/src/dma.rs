@@ -190,22 +190,26 @@ impl DmaMap {
 
     /// Whether `access` may be made to all `length` bytes at `address`.
     pub fn reaches(&self, address: u64, length: u64, access: Access) -> bool {
-        let Some(steps) = length.checked_sub(1) else {
-            return true;
-        };
-        let Some(last) = address.checked_add(steps) else {
-            return false;
-        };
+        self.gap(address, length, access).is_none()
+    }
+
+    /// The first of `length` bytes at `address` to which `access` may not be made.
+    pub fn gap(&self, address: u64, length: u64, access: Access) -> Option<u64> {
+        let steps = length.checked_sub(1)?;
+        // Without one, the bytes pass the end of the address space.
+        let last = address.checked_add(steps);
         let mut next = address;
         loop {
             let Some(range) = self.find(next, access) else {
-                return false;
+                return Some(next);
             };
-            if range.last >= last {
-                return true;
+            if last.is_some_and(|last| range.last >= last) {
+                return None;
             }
-            // Less than `last`, so there is an address behind it.
-            next = range.last.saturating_add(1);
+            match range.last.checked_add(1) {
+                Some(behind) => next = behind,
+                None => return Some(range.last),
+            }
         }
     }
 

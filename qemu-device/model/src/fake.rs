@@ -142,8 +142,8 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
-    fn reachable(&self, address: DmaAddress, length: u64, write: bool) -> bool {
-        self.state.borrow().reachable(address, length, write)
+    fn unreachable(&self, address: DmaAddress, length: u64, write: bool) -> Option<DmaAddress> {
+        self.state.borrow().unreachable(address, length, write)
     }
 
     fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable> {
@@ -194,7 +194,7 @@ impl State {
     /// Checks an access of the device.
     fn allow(&self, place: Place, length: u64, write: bool) -> Result<(), Unreachable> {
         if let Place::Guest(address) = place
-            && !self.reachable(address, length, write)
+            && self.unreachable(address, length, write).is_some()
         {
             return Err(Unreachable);
         }
@@ -219,20 +219,24 @@ impl State {
         }
     }
 
-    fn reachable(&self, address: DmaAddress, length: u64, write: bool) -> bool {
-        let (mut at, mut left) = (Some(address), length);
+    fn unreachable(&self, address: DmaAddress, length: u64, write: bool) -> Option<DmaAddress> {
+        let (mut at, mut left) = (address, length);
         while left > 0 {
-            let Some((range, inside)) = at.and_then(|at| self.range(at)) else {
-                return false;
+            let Some((range, inside)) = self.range(at) else {
+                return Some(at);
             };
             if write && !range.writable {
-                return false;
+                return Some(at);
             }
             let run = left.min((range.bytes.len() - inside) as u64);
-            at = at.and_then(|at| at.checked_add(run));
             left -= run;
+            match at.checked_add(run) {
+                Some(next) => at = next,
+                None if left > 0 => return Some(at),
+                None => {}
+            }
         }
-        true
+        None
     }
 
     /// The range that holds `address`, and the place in it.

@@ -13,8 +13,8 @@ pub type DmaAddress = u64;
 /// Nothing here hands out references to memory, because the other side may change it at any time:
 /// everything is copied. An implementation must not block on the guest.
 pub trait Host {
-    /// Whether all `length` bytes at `address` can be reached, for writing too if `write` is set.
-    fn reachable(&self, address: DmaAddress, length: u64, write: bool) -> bool;
+    /// The first of `length` bytes at `address` that cannot be read, or written if `write` is set.
+    fn unreachable(&self, address: DmaAddress, length: u64, write: bool) -> Option<DmaAddress>;
 
     /// Copies bytes out of one place of memory. Fails without effect if one cannot be reached.
     fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable>;

@@ -5,8 +5,9 @@
 use crate::queue::Tray;
 use crate::scratch::{Filling, Scratch};
 use crate::window::{Window, Windows};
-use crate::{Host, Place, Unreachable};
+use crate::{DmaAddress, Host, Place, Unreachable};
 use crc32c::crc32c_append;
+use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
 use std::num::NonZeroU16;
 
@@ -81,19 +82,39 @@ impl Spot {
 pub(crate) struct Ended {
     pub(crate) status: Status,
     pub(crate) result: u64,
+    /// Memory that could not be reached, if that ended it.
+    unreachable: Option<DmaAddress>,
 }
 
 impl Ended {
-    /// Whether the descriptor was refused, which is an error.
-    pub(crate) fn is_refusal(&self) -> bool {
-        !matches!(self.status, Status::OK | Status::ABORTED | Status::MISMATCH)
+    fn unreachable(status: Status, address: DmaAddress) -> Self {
+        Self {
+            unreachable: Some(address),
+            ..status.into()
+        }
+    }
+
+    /// Code and value of the error that this is, if it is one.
+    pub(crate) fn error(&self, tag: u32) -> Option<(ErrorCode, u64)> {
+        match (self.unreachable, self.status) {
+            (Some(address), _) => Some((ErrorCode::MEMORY_FAULT, address)),
+            (None, Status::OK | Status::ABORTED | Status::MISMATCH) => None,
+            (None, Status(status)) => Some((
+                ErrorCode::DESCRIPTOR_REFUSED,
+                u64::from(status) << 32 | u64::from(tag),
+            )),
+        }
     }
 }
 
 impl From<Status> for Ended {
     /// Without a result.
     fn from(status: Status) -> Self {
-        Self { status, result: 0 }
+        Self {
+            status,
+            result: 0,
+            unreachable: None,
+        }
     }
 }
 
@@ -244,9 +265,9 @@ impl Operation {
             };
             // A single piece is all or nothing anyway.
             if !self.checked && piece.length < self.length {
-                if !self.reachable(bench, budget) {
+                if let Some(address) = self.unreachable(bench, budget) {
                     budget.spend_unit();
-                    return Some(Status::DMA_FAULT.into());
+                    return Some(Ended::unreachable(Status::DMA_FAULT, address));
                 }
                 self.checked = true;
             }
@@ -265,7 +286,7 @@ impl Operation {
                     } else {
                         Status::ABORTED
                     };
-                    return Some(status.into());
+                    return Some(Ended::unreachable(status, piece.unreachable(bench.host)));
                 }
             }
         }
@@ -291,8 +312,8 @@ impl Operation {
                 let read = |bytes: &mut [u8]| bench.host.read(from, bytes);
                 if let Some(same) = bench.scratch.compare(*seed, start, length, read)? {
                     return Ok(Some(Ended {
-                        status: Status::MISMATCH,
                         result: start.saturating_add(same),
+                        ..Status::MISMATCH.into()
                     }));
                 }
             }
@@ -308,12 +329,12 @@ impl Operation {
     /// How the operation ends when all bytes are done.
     fn complete(&self) -> Ended {
         Ended {
-            status: Status::OK,
             result: match self.work {
                 Work::Copy | Work::Make(_) => 0,
                 Work::Verify(_) => self.length,
                 Work::Checksum(checksum) => checksum.into(),
             },
+            ..Status::OK.into()
         }
     }
 
@@ -347,19 +368,37 @@ impl Operation {
         })
     }
 
-    fn reachable(&self, bench: &Bench<'_>, budget: &mut Budget) -> bool {
+    /// The first address in the way of all that is to be read, then of all that is to be written.
+    fn unreachable(&self, bench: &Bench<'_>, budget: &mut Budget) -> Option<DmaAddress> {
         let mut look = |spot: Option<Spot>, write: bool| {
-            let Some(spot) = spot else {
-                return true;
-            };
-            bench.windows.get(spot.window).is_some_and(|window| {
-                let (reachable, looked) =
-                    window.reachable(bench.host, spot.offset, self.length, write);
-                budget.spend_looks(looked);
-                reachable
-            })
+            let spot = spot?;
+            let window = bench.windows.get(spot.window)?;
+            let (address, looked) = window.unreachable(bench.host, spot.offset, self.length, write);
+            budget.spend_looks(looked);
+            address
         };
-        look(self.source, false) && look(self.destination, true)
+        look(self.source, false).or_else(|| look(self.destination, true))
+    }
+}
+
+impl Piece {
+    /// The first address that stands in its way. Its own first one, if it is free again meanwhile.
+    fn unreachable(&self, host: &dyn Host) -> DmaAddress {
+        let look = |place: Option<Place>, write: bool| match place? {
+            Place::Guest(address) => host.unreachable(address, self.length, write),
+            Place::DeviceMemory(_) => None,
+        };
+        let own = [self.from, self.to].into_iter().flatten();
+        look(self.from, false)
+            .or_else(|| look(self.to, true))
+            .or_else(|| {
+                own.filter_map(|place| match place {
+                    Place::Guest(address) => Some(address),
+                    Place::DeviceMemory(_) => None,
+                })
+                .next()
+            })
+            .unwrap_or_default()
     }
 }
 

@@ -141,9 +141,8 @@ impl Queue {
             let Some((tag, ended)) = self.go_on(bench, &mut budget, watched) else {
                 return Ok(Turn::Unfinished);
             };
-            if ended.is_refusal() {
-                let value = u64::from(ended.status.0) << 32 | u64::from(tag);
-                registers.log(self.entry(ErrorCode::DESCRIPTOR_REFUSED, value), effects);
+            if let Some((code, value)) = ended.error(tag) {
+                registers.log(self.entry(code, value), effects);
             }
             let completion = Completion {
                 tag,

@@ -91,29 +91,27 @@ impl Window {
         Some(end.checked_sub(extent)?.min(limit))
     }
 
-    /// Whether all `length` bytes at `offset` can be reached; and how many places were looked at.
-    pub(crate) fn reachable(
+    /// The first address that stands in the way of all `length` bytes at `offset`; and how many places
+    /// were looked at.
+    pub(crate) fn unreachable(
         &self,
         host: &dyn Host,
         offset: u64,
         length: u64,
         write: bool,
-    ) -> (bool, u32) {
+    ) -> (Option<DmaAddress>, u32) {
         let (mut at, mut left, mut looked) = (offset, length, 0u32);
-        while left > 0 {
+        while let Some(run) = self.from(at, left).filter(|run| run.length > 0) {
             looked = looked.saturating_add(1);
-            let Some(run) = self.from(at, left).filter(|run| run.length > 0) else {
-                return (false, looked);
-            };
             if let Place::Guest(address) = run.place
-                && !host.reachable(address, run.length, write)
+                && let Some(address) = host.unreachable(address, run.length, write)
             {
-                return (false, looked);
+                return (Some(address), looked);
             }
             at = at.saturating_add(run.length);
             left = left.saturating_sub(run.length);
         }
-        (true, looked)
+        (None, looked)
     }
 
     /// The extent that has the byte at `offset`: where it starts and ends in the window, and the

@@ -345,6 +345,9 @@ fn destination_that_cannot_be_reached_is_a_dma_fault() {
     let completion = setup.ring.carry_out(&mut setup.driver, &right());
 
     assert_eq!(Status(completion.status), Status::DMA_FAULT);
+    let address = setup.destination[0].address;
+    let error = (ErrorCode::MEMORY_FAULT, 1, address);
+    assert_eq!(setup.driver.last_error(), error);
     assert_eq!(setup.driver.get(Register::ERROR_COUNT), 1);
 }
 
@@ -393,6 +396,8 @@ fn last_source_segment_that_cannot_be_reached_keeps_the_copy_from_starting() {
     let completion = setup.ring.carry_out(&mut setup.driver, &descriptor);
 
     assert_eq!(Status(completion.status), Status::DMA_FAULT);
+    let error = (ErrorCode::MEMORY_FAULT, 1, setup.source[1].address);
+    assert_eq!(setup.driver.last_error(), error);
     assert_eq!(setup.writes(), []);
 }
 
@@ -424,7 +429,7 @@ fn memory_that_goes_away_in_the_middle_aborts_the_operation() {
 }
 
 #[test]
-fn aborted_operation_is_not_an_entry_of_the_error_log() {
+fn address_that_went_away_in_the_middle_is_in_the_error_log() {
     let mut setup = Setup::new();
     let descriptor = fill(6, u64::MAX, (DESTINATION, 0), 2 * SEGMENT as u32);
     setup.ring.push(&setup.driver, &descriptor);
@@ -434,7 +439,8 @@ fn aborted_operation_is_not_an_entry_of_the_error_log() {
     setup.driver.host.unmap(setup.destination[1].address);
     setup.driver.run();
 
-    assert_eq!(setup.driver.get(Register::ERROR_COUNT), 0);
+    let error = (ErrorCode::MEMORY_FAULT, 1, setup.destination[1].address);
+    assert_eq!(setup.driver.last_error(), error);
 }
 
 #[test]

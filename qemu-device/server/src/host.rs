@@ -114,9 +114,9 @@ impl Host for Memory {
         self.events.note(note);
     }
 
-    fn reachable(&self, address: DmaAddress, length: u64, write: bool) -> bool {
-        self.dma.reaches(address, length, Access::Read)
-            && (!write || self.dma.reaches(address, length, Access::Write))
+    fn unreachable(&self, address: DmaAddress, length: u64, write: bool) -> Option<DmaAddress> {
+        let access = if write { Access::Write } else { Access::Read };
+        self.dma.gap(address, length, access)
     }
 
     fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable> {

@@ -107,8 +107,47 @@ fn read_only_mapping_is_read_and_not_written() {
     assert_eq!((read, written), (Ok(()), Err(Unreachable)));
     assert_eq!(&bytes, b"rom");
     assert_eq!(content(&file, 0, 3), b"rom");
-    assert!(memory.reachable(0, PAGE, false));
-    assert!(!memory.reachable(0, PAGE, true));
+    assert_eq!(memory.unreachable(0, PAGE, false), None);
+    assert_eq!(memory.unreachable(0, PAGE, true), Some(0));
+}
+
+#[test]
+fn first_address_that_cannot_be_reached_is_named() {
+    let (memory, _file) = memory_with_pages(&[1, 2, 4]);
+
+    let gaps = [
+        (PAGE, 2 * PAGE),
+        (PAGE, 4 * PAGE),
+        (0, 1),
+        (4 * PAGE + 1, PAGE),
+        (u64::MAX, 2),
+    ]
+    .map(|(address, length)| memory.unreachable(address, length, false));
+
+    assert_eq!(
+        gaps,
+        [
+            None,
+            Some(3 * PAGE),
+            Some(0),
+            Some(5 * PAGE),
+            Some(u64::MAX)
+        ]
+    );
+}
+
+#[test]
+fn memory_that_may_only_be_written_can_be_written() {
+    let file = memory_file(PAGE);
+    let mut memory = Memory::new(16384).unwrap();
+    let rights = Rights {
+        read: false,
+        write: true,
+    };
+    memory.dma.map(0, PAGE, rights, Some(file), 0).unwrap();
+
+    assert_eq!(memory.unreachable(0, PAGE, true), None);
+    assert_eq!(memory.unreachable(0, PAGE, false), Some(0));
 }
 
 #[test]
@@ -349,7 +388,7 @@ fn access_of_no_bytes_needs_no_memory() {
 
     assert_eq!(memory.read(Place::Guest(0), &mut []), Ok(()));
     assert_eq!(memory.copy(Place::Guest(0), Place::Guest(9), 0), Ok(()));
-    assert!(memory.reachable(0, 0, true));
+    assert_eq!(memory.unreachable(0, 0, true), None);
 }
 
 #[test]
@@ -406,7 +445,7 @@ proptest! {
     ) {
         let pages: Vec<u64> = pages.into_iter().collect();
         let (memory, _file) = memory_with_pages(&pages);
-        let reachable = memory.reachable(address, length as u64, true);
+        let reachable = memory.unreachable(address, length as u64, true).is_none();
         let mut buffer = vec![0; length];
 
         prop_assert_eq!(memory.read(Place::Guest(address), &mut buffer).is_ok(), reachable);

@@ -75,6 +75,9 @@ impl ErrorCode {
     /// A descriptor was refused; its completion says so too. Logged: status << 32 | tag. The queue
     /// runs on.
     pub const DESCRIPTOR_REFUSED: Self = Self(52);
+    /// Memory of a window cannot be reached; a completion says so too. Logged: the first DMA address
+    /// that cannot. The queue runs on.
+    pub const MEMORY_FAULT: Self = Self(53);
 
     /// All codes with a meaning, by name as the data sheet has it.
     pub const ALL: &'static [(Self, &'static str)] = &[
@@ -107,5 +110,6 @@ impl ErrorCode {
         (Self::SUBMISSION_FAULT, "SUBMISSION_FAULT"),
         (Self::COMPLETION_FAULT, "COMPLETION_FAULT"),
         (Self::DESCRIPTOR_REFUSED, "DESCRIPTOR_REFUSED"),
+        (Self::MEMORY_FAULT, "MEMORY_FAULT"),
     ];
 }

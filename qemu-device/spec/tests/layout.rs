@@ -40,7 +40,7 @@ fn identification_is_pinned() {
     assert_eq!((ids::VENDOR_ID, ids::DEVICE_ID), (0x1af4, 0x10f0));
     assert_eq!((ids::REVISION_ID, ids::CLASS_CODE), (1, 0x088000));
     assert_eq!(ids::IDENT.to_le_bytes(), *b"RBAR");
-    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (2, 0));
+    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (2, 1));
 }
 
 #[test]

@@ -6,7 +6,8 @@ use ringbar_client::{Device, Queue, Rights};
 use ringbar_spec::pattern;
 use ringbar_spec::ring::{distance, Completion, Descriptor, Opcode, Status};
 use ringbar_spec::wake::Word;
-use ringbar_tests::{copy, crc32c, fork, nop, open, pattern_bytes, run, seed, until, PATIENCE};
+use ringbar_tests::{copy, fork, nop, open, pattern_bytes, run, seed, until, PATIENCE};
+use ringbar_vectors::crc32c;
 use std::process::ExitCode;
 use std::thread;
 

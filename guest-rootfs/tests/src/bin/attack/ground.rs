@@ -6,6 +6,7 @@
 use crate::victim::{pattern, Victim};
 use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Part, Queue, Rights, Window};
 use ringbar_tests::open;
+use ringbar_vectors::{Opened, Target};
 use std::ops::Range;
 
 /// Bytes of each buffer.
@@ -14,22 +15,6 @@ pub(crate) const SIZE: usize = 64 << 10;
 const PARTS: [Range<u64>; 4] = [9000..13_097, 101..2100, 2500..2501, 20_479..24_576];
 /// What a window shows of the device memory.
 const DEVICE_PART: Range<u64> = 4173..12_099;
-
-/// A window that can be named, as the data sheet sees it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Target {
-    pub(crate) window: u16,
-    /// `None` if it cannot be used.
-    pub(crate) open: Option<Opened>,
-}
-
-/// A window of the attacker's own.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Opened {
-    pub(crate) length: u64,
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-}
 
 /// The attacker's place.
 #[derive(Debug)]

@@ -6,19 +6,17 @@
 //! `ringbar.full=1` on the kernel command line asks for all of it, `ringbar.seed=N` makes a run that
 //! failed happen again.
 
-mod expected;
 mod ground;
 mod indices;
 mod killed;
 mod limits;
-mod random;
 mod scribbler;
 mod victim;
 
 use ground::Ground;
-use random::Generator;
 use ringbar_spec::ring::Status;
 use ringbar_tests::{parameter, run, PATIENCE};
+use ringbar_vectors::Generator;
 use scribbler::Scribbler;
 use std::collections::BTreeMap;
 use std::process::ExitCode;

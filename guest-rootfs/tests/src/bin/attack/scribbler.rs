@@ -3,9 +3,9 @@
 //! A thread that rewrites descriptors while the device reads them.
 
 use crate::ground::Ground;
-use crate::random::Generator;
 use ringbar_client::Mapping;
 use ringbar_spec::ring::Descriptor;
+use ringbar_vectors::Generator;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};

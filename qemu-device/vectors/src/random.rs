@@ -2,20 +2,20 @@
 
 //! Descriptors by chance: half of them sound, the others wrong in any way.
 
-use crate::ground::{Opened, Target};
+use crate::check::{Opened, Target};
 use fastrand::Rng;
 use ringbar_spec::ring::{Descriptor, Opcode, MAX_LENGTH};
 
 /// Makes descriptors, always the same ones for a seed.
 #[derive(Debug)]
-pub(crate) struct Generator {
+pub struct Generator {
     random: Rng,
     targets: Vec<Target>,
 }
 
 impl Generator {
     /// Names the windows of `targets` and no others.
-    pub(crate) fn new(seed: u64, targets: Vec<Target>) -> Self {
+    pub fn new(seed: u64, targets: Vec<Target>) -> Self {
         Self {
             random: Rng::with_seed(seed),
             targets,
@@ -23,7 +23,7 @@ impl Generator {
     }
 
     /// The next descriptor.
-    pub(crate) fn descriptor(&mut self) -> Descriptor {
+    pub fn descriptor(&mut self) -> Descriptor {
         let mut descriptor = self.sound();
         if self.random.bool() {
             for _ in 0..self.random.u8(1..4) {
@@ -34,7 +34,7 @@ impl Generator {
     }
 
     /// A number below `limit`.
-    pub(crate) fn below(&mut self, limit: u32) -> u32 {
+    pub fn below(&mut self, limit: u32) -> u32 {
         self.random.u32(0..limit)
     }
 

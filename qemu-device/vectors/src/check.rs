@@ -2,11 +2,31 @@
 
 //! How a descriptor must end: the order of checks in the data sheet, section 8.
 
-use crate::ground::{Opened, Target};
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
 
-/// The status that the data sheet promises, for memory that can be reached.
-pub(crate) fn status(descriptor: &Descriptor, targets: &[Target]) -> Status {
+/// A window that can be named, as the data sheet sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its number.
+    pub window: u16,
+    /// `None` if it cannot be used.
+    pub open: Option<Opened>,
+}
+
+/// A window that can be used.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// Bytes.
+    pub length: u64,
+    /// Descriptors may read it.
+    pub readable: bool,
+    /// Descriptors may write it.
+    pub writable: bool,
+}
+
+/// The status that the data sheet promises, for memory that can be reached; [`Status::OK`] where
+/// the bytes decide between that and [`Status::MISMATCH`].
+pub fn status(descriptor: &Descriptor, targets: &[Target]) -> Status {
     let opcode = Opcode(descriptor.opcode);
     let reads = [Opcode::COPY, Opcode::VERIFY, Opcode::CRC32C].contains(&opcode);
     let writes = [Opcode::COPY, Opcode::FILL, Opcode::PATTERN].contains(&opcode);

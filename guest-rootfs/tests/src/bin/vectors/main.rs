@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The test vectors through the kernel driver: path A.
+//!
+//! Each vector is a row that the table of all paths is made from (`ci/README.md`).
+
+mod driver;
+
+use driver::Driver;
+use ringbar_tests::{parameter, run};
+use ringbar_vectors as vectors;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    run(&[(
+        "every_vector_ends_as_the_data_sheet_says",
+        every_vector_ends_as_the_data_sheet_says,
+    )])
+}
+
+fn every_vector_ends_as_the_data_sheet_says() {
+    let seed = parameter::number("ringbar.seed").unwrap_or(vectors::DEFAULT_SEED);
+    let mut different = 0;
+    let outcome = vectors::run(&mut Driver::open(), &vectors::all(seed), |row| {
+        println!("# {}", row.line('A'));
+        different += u32::from(row.difference.is_some());
+    });
+    outcome.expect("every vector can be run");
+    assert_eq!(different, 0, "vectors that did not end as they must");
+}

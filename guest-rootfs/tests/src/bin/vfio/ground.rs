@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the cases start from: the function under test, with `vfio-pci`.
+
+use ringbar_tests::PciFunction;
+use ringbar_vfio::{Kind, Space, Taken, VfioDriver};
+use rustix::io::Errno;
+use rustix::system::{finit_module, uname};
+use std::fs::{self, File};
+use std::path::Path;
+
+/// Modules that the stock kernel needs for it, in the order in which they need each other. The debug
+/// kernel has all of it built in.
+const MODULES: [&str; 5] = [
+    "irqbypass",
+    "vfio",
+    "vfio_iommu_type1",
+    "vfio-pci-core",
+    "vfio-pci",
+];
+
+/// The function, taken from the kernel's driver. Given back when dropped.
+pub(crate) struct Ground {
+    taken: Taken,
+}
+
+impl Ground {
+    /// Takes the function; `None` if the machine has no IOMMU.
+    pub(crate) fn take() -> Option<Self> {
+        let folder = PciFunction::under_test().folder().to_owned();
+        fs::read_link(folder.join("iommu_group")).ok()?;
+        for module in MODULES {
+            load(Path::new(&format!("/lib/modules/{module}.ko")));
+        }
+        let taken = Taken::take(&folder).expect("vfio-pci takes the device");
+        Some(Self { taken })
+    }
+
+    /// The way in which this kernel gives a device to a process.
+    pub(crate) fn kind() -> Kind {
+        if uname().release().to_bytes().ends_with(b"-ringbar-debug") {
+            Kind::Iommufd
+        } else {
+            Kind::Group
+        }
+    }
+
+    /// A driver of the device, which was brought up.
+    pub(crate) fn driver(&self) -> VfioDriver {
+        let space = Space::new(Self::kind()).expect("an address space can be made");
+        VfioDriver::open(space, self.taken.folder()).expect("the device can be driven")
+    }
+
+    /// Gives the function back, and says which driver took it.
+    pub(crate) fn give_back(self) -> String {
+        self.taken.give_back().expect("a driver takes the device")
+    }
+}
+
+fn load(path: &Path) {
+    let Ok(module) = File::open(path) else {
+        return;
+    };
+    match finit_module(&module, c"", 0) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(errno) => panic!("cannot load {}: {errno}", path.display()),
+    }
+}

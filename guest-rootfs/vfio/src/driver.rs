@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The driver: brings the device up, opens windows, carries descriptors out.
+
+use crate::space::{failed, fd, file, refused};
+use crate::words::SharedPages;
+use crate::{Error, Space};
+use ringbar_client::Mapping;
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::ids::{DEVICE_ID, IDENT, VENDOR_ID, VERSION_MAJOR};
+use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_SIZE, REGISTER_BAR_SIZE};
+use ringbar_spec::regs::{Register, ERROR_LOG_ENTRIES, ERROR_LOG_ENTRY, RESET_KEY, VERSION};
+use ringbar_spec::ring::{distance, slot, Completion, Descriptor};
+use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use ringbar_spec::wake::{self, Waiter, Word, Words};
+use ringbar_vectors::dma::DmaPath;
+use ringbar_vectors::scene::{Backing, Part, Rights};
+use ringbar_vectors::BATCH;
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use vfio_bindings::bindings::vfio::{
+    VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_BAR2_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX,
+    VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
+};
+use vfio_ioctls::VfioDevice;
+use vmm_sys_util::eventfd::{EventFd, EFD_NONBLOCK};
+use zerocopy::IntoBytes;
+
+/// Bytes of the driver's memory.
+const SIZE: usize = 4 << 20;
+/// Where the device sees it.
+const BASE: u64 = 0x1_0000_0000;
+/// Entries of both rings.
+const ENTRIES: u32 = BATCH as u32;
+/// Protection domain of the queue, and another one.
+const DOMAIN: u32 = 1;
+const OTHER_DOMAIN: u32 = 2;
+/// Longest time that completions may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Command register and its bits for memory space and bus mastering.
+const COMMAND: u64 = 4;
+const COMMAND_ON: u16 = 1 << 1 | 1 << 2;
+
+/// Memory as vectors know it.
+#[derive(Clone, Copy)]
+struct Memory {
+    backing: Backing,
+    /// First byte in the driver's or the device's memory.
+    start: usize,
+}
+
+/// A device that was brought up.
+pub struct VfioDriver {
+    device: VfioDevice,
+    registers: Mapping,
+    shared: SharedPages,
+    device_memory: Mapping,
+    device_used: usize,
+    memory: Mapping,
+    used: usize,
+    /// One a vector.
+    interrupts: Vec<EventFd>,
+    submission: usize,
+    completion: usize,
+    block: usize,
+    memories: Vec<Memory>,
+    next_window: u16,
+    submitted: u32,
+    taken: u32,
+    // Goes last: as long as the device is open it can reach the memory.
+    space: Space,
+}
+
+impl VfioDriver {
+    /// Opens the device with this folder in sysfs, which `vfio-pci` has, and brings it up.
+    pub fn open(space: Space, folder: &Path) -> Result<Self, Error> {
+        let device = space.open(folder)?;
+        let shared = REGISTER_BAR_SIZE - DOORBELL_PAGES;
+        let map = |index, offset: usize, size| {
+            let start = device.get_region_offset(index) + offset as u64;
+            Mapping::new(file(&device)?, start, size, true).map_err(Error::from)
+        };
+        let bar2 = device.get_region_size(VFIO_PCI_BAR2_REGION_INDEX) as usize;
+        let mut driver = Self {
+            registers: map(VFIO_PCI_BAR0_REGION_INDEX, 0, 2 * PAGE_SIZE)?,
+            shared: SharedPages(map(VFIO_PCI_BAR0_REGION_INDEX, DOORBELL_PAGES, shared)?),
+            device_memory: map(VFIO_PCI_BAR2_REGION_INDEX, 0, bar2)?,
+            device_used: 0,
+            memory: memory(SIZE)?,
+            used: 0,
+            interrupts: Vec::new(),
+            submission: 0,
+            completion: 0,
+            block: 0,
+            memories: Vec::new(),
+            next_window: 1,
+            submitted: 0,
+            taken: 0,
+            device,
+            space,
+        };
+        driver.submission = driver.take(ENTRIES as usize * size_of::<Descriptor>())?;
+        driver.completion = driver.take(ENTRIES as usize * size_of::<Completion>())?;
+        driver.block = driver.take(2 * PAGE_SIZE)?;
+        driver.check()?;
+        let all = 0..driver.memory.len();
+        driver
+            .space
+            .map(BASE, &driver.memory, all, Rights::ReadWrite)?;
+        driver.connect_interrupts()?;
+        driver.bring_up()?;
+        Ok(driver)
+    }
+
+    /// The device, for calls of one's own.
+    pub fn device(&self) -> &VfioDevice {
+        &self.device
+    }
+
+    /// Resets the function (FLR) through VFIO, and brings it up again. Windows are gone then.
+    pub fn reset(&mut self) -> Result<(), Error> {
+        self.device.reset();
+        self.next_window = 1;
+        (self.submitted, self.taken) = (0, 0);
+        self.bring_up()
+    }
+
+    /// It is the device that this driver is for.
+    fn check(&self) -> Result<(), Error> {
+        let mut ids = [0; 4];
+        self.device
+            .region_read(VFIO_PCI_CONFIG_REGION_INDEX, &mut ids, 0);
+        let version = VERSION::from_raw(self.get(Register::VERSION) as u32);
+        for (what, found, wanted) in [
+            (
+                "vendor and device",
+                u32::from_le_bytes(ids).into(),
+                u64::from(DEVICE_ID) << 16 | u64::from(VENDOR_ID),
+            ),
+            ("identity", self.get(Register::IDENT), IDENT.into()),
+            (
+                "major version",
+                version.major().into(),
+                VERSION_MAJOR.into(),
+            ),
+        ] {
+            if found != wanted {
+                return Err(Error::WrongDevice {
+                    what,
+                    found,
+                    wanted,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Connects an eventfd to each vector, of MSI-X if the device has that, else of MSI.
+    fn connect_interrupts(&mut self) -> Result<(), Error> {
+        let vectors = |index| self.device.get_irq_info(index).map_or(0, |it| it.count);
+        let index = match vectors(VFIO_PCI_MSIX_IRQ_INDEX) {
+            0 => VFIO_PCI_MSI_IRQ_INDEX,
+            _ => VFIO_PCI_MSIX_IRQ_INDEX,
+        };
+        for _ in 0..vectors(index) {
+            let event = EventFd::new(EFD_NONBLOCK).map_err(failed("eventfd"))?;
+            self.interrupts.push(event);
+        }
+        self.device
+            .enable_irq(index, self.interrupts.iter().collect())?;
+        Ok(())
+    }
+
+    /// Data sheet, section 14.
+    fn bring_up(&mut self) -> Result<(), Error> {
+        let command = COMMAND_ON.to_le_bytes();
+        self.device
+            .region_write(VFIO_PCI_CONFIG_REGION_INDEX, &command, COMMAND);
+        self.set(Register::RESET, RESET_KEY.into());
+        for (word, value) in [
+            (Word::SubmissionTail, 0),
+            (Word::CompletionHead, 0),
+            (Word::InterruptAt, u32::MAX),
+            (Word::DriverInterruptAt, u32::MAX),
+        ] {
+            self.shared.store(word, value);
+        }
+        let setup = QueueSetup {
+            queue: 0,
+            domain: DOMAIN,
+            submission_ring: address(self.submission),
+            completion_ring: address(self.completion),
+            submission_entries: ENTRIES,
+            completion_entries: ENTRIES,
+            vector: self.vector(),
+            ..QueueSetup::default()
+        };
+        self.memory.write_bytes(self.block, setup.as_bytes());
+        self.command(Register::QUEUE_START, address(self.block))
+    }
+
+    /// The queue's vector: one of its own, if there are two.
+    fn vector(&self) -> u32 {
+        u32::from(self.interrupts.len() > 1)
+    }
+
+    /// Takes whole pages of the driver's memory; gives the offset of the first byte.
+    fn take(&mut self, size: usize) -> Result<usize, Error> {
+        let start = self.used;
+        let end = start.checked_add(size.next_multiple_of(PAGE_SIZE));
+        let end = end.filter(|end| *end <= self.memory.len());
+        self.used = end.ok_or(Error::Full(size))?;
+        Ok(start)
+    }
+
+    fn open_window(&mut self, setup: WindowSetup, segments: &[Segment]) -> Result<u16, Error> {
+        let number = self.next_window;
+        let setup = WindowSetup {
+            window: number.into(),
+            ..setup
+        };
+        self.memory.write_bytes(self.block, setup.as_bytes());
+        let list = self.block + size_of::<WindowSetup>();
+        self.memory.write_bytes(list, segments.as_bytes());
+        self.command(Register::WINDOW_OPEN, address(self.block))?;
+        self.next_window += 1;
+        Ok(number)
+    }
+
+    /// Reads a register of the first two pages.
+    fn get(&self, register: Register) -> u64 {
+        let info = register.info();
+        match info.width {
+            8 => self.registers.read(info.offset),
+            _ => self.registers.read::<u32>(info.offset).into(),
+        }
+    }
+
+    /// Writes a register of the first two pages.
+    fn set(&self, register: Register, value: u64) {
+        let info = register.info();
+        match info.width {
+            8 => self.registers.write(info.offset, value),
+            _ => self.registers.write(info.offset, value as u32),
+        }
+    }
+
+    /// Gives an admin command that must be carried out.
+    fn command(&self, register: Register, value: u64) -> Result<(), Error> {
+        self.set(register, value);
+        match ErrorCode(self.get(Register::ADMIN_STATUS) as u16) {
+            ErrorCode::NONE => Ok(()),
+            code => Err(Error::RefusedByDevice {
+                command: register.info().name,
+                code,
+            }),
+        }
+    }
+
+    /// Wakes the queue, by a write as a system call makes it.
+    fn kick(&self) {
+        let kick = Register::KICK.info().offset as u64;
+        self.device
+            .region_write(VFIO_PCI_BAR0_REGION_INDEX, &1_u32.to_le_bytes(), kick);
+    }
+
+    /// Waits until `count` completions are there.
+    fn wait(&mut self, count: u32) -> Result<(), Error> {
+        let deadline = Instant::now() + PATIENCE;
+        let last = self.taken.wrapping_add(count).wrapping_sub(1);
+        loop {
+            let tail = wake::arm(&self.shared, Waiter::Process, last);
+            let there = distance(self.taken, tail);
+            if there >= count {
+                return Ok(());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::Late {
+                    missing: count - there,
+                    wanted: count,
+                    limit: PATIENCE,
+                });
+            }
+            self.sleep(left)?;
+        }
+    }
+
+    /// Sleeps until the queue's interrupt comes, or for so long.
+    fn sleep(&self, limit: Duration) -> Result<(), Error> {
+        let event = &self.interrupts[self.vector() as usize];
+        let limit = Timespec::try_from(limit).unwrap_or_default();
+        let mut polled = [PollFd::from_borrowed_fd(fd(event), PollFlags::IN)];
+        poll(&mut polled, Some(&limit)).map_err(refused("poll"))?;
+        // Nothing to read if the time has passed.
+        let _interrupts = event.read();
+        Ok(())
+    }
+
+    /// Where a memory lies.
+    fn place(&self, memory: usize) -> (&Mapping, usize) {
+        let Memory { backing, start } = self.memories[memory];
+        match backing {
+            Backing::Guest => (&self.memory, start),
+            Backing::Device => (&self.device_memory, start),
+        }
+    }
+}
+
+impl ringbar_vectors::Path for VfioDriver {
+    type Error = Error;
+
+    fn memory(&mut self, backing: Backing, size: usize) -> Result<(), Error> {
+        let start = match backing {
+            Backing::Guest => self.take(size)?,
+            Backing::Device => {
+                let start = self.device_used;
+                let end = start.checked_add(size);
+                let end = end.filter(|end| *end <= self.device_memory.len());
+                self.device_used = end.ok_or(Error::Full(size))?;
+                start
+            }
+        };
+        self.memories.push(Memory { backing, start });
+        Ok(())
+    }
+
+    fn window(&mut self, parts: &[Part], rights: Rights) -> Result<u16, Error> {
+        let setup = WindowSetup {
+            domain: DOMAIN,
+            rights: match rights {
+                Rights::Read => RIGHT_READ,
+                Rights::Write => RIGHT_WRITE,
+                Rights::ReadWrite => RIGHT_READ | RIGHT_WRITE,
+            },
+            length: parts.iter().map(|it| it.range.len() as u64).sum(),
+            ..WindowSetup::default()
+        };
+        let first = |part: &Part| self.memories[part.memory].start + part.range.start;
+        if let [part] = parts
+            && self.memories[part.memory].backing == Backing::Device
+        {
+            let setup = WindowSetup {
+                kind: WindowKind::DEVICE_MEMORY.0,
+                offset: first(part) as u64,
+                ..setup
+            };
+            return self.open_window(setup, &[]);
+        }
+        let segments: Vec<_> = parts
+            .iter()
+            .map(|part| Segment {
+                address: address(first(part)),
+                length: part.range.len() as u64,
+            })
+            .collect();
+        let setup = WindowSetup {
+            kind: WindowKind::SEGMENTS.0,
+            segments: segments.len() as u32,
+            ..setup
+        };
+        self.open_window(setup, &segments)
+    }
+
+    fn foreign_window(&mut self) -> Result<u16, Error> {
+        let start = self.take(PAGE_SIZE)?;
+        let setup = WindowSetup {
+            domain: OTHER_DOMAIN,
+            kind: WindowKind::SEGMENTS.0,
+            rights: RIGHT_READ | RIGHT_WRITE,
+            length: PAGE_SIZE as u64,
+            segments: 1,
+            ..WindowSetup::default()
+        };
+        let segment = Segment {
+            address: address(start),
+            length: PAGE_SIZE as u64,
+        };
+        self.open_window(setup, &[segment])
+    }
+
+    fn close(&mut self, window: u16) -> Result<(), Error> {
+        self.command(Register::WINDOW_CLOSE, window.into())
+    }
+
+    fn write(&mut self, memory: usize, offset: usize, bytes: &[u8]) {
+        let (mapping, start) = self.place(memory);
+        mapping.write_bytes(start + offset, bytes);
+    }
+
+    fn read(&mut self, memory: usize, offset: usize, bytes: &mut [u8]) {
+        let (mapping, start) = self.place(memory);
+        mapping.read_into(start + offset, bytes);
+    }
+
+    fn run(&mut self, descriptors: &[Descriptor]) -> Result<Vec<Completion>, Error> {
+        self.submit(descriptors)?;
+        self.finish(descriptors.len())
+    }
+}
+
+impl DmaPath for VfioDriver {
+    fn map(&mut self, address: u64, part: &Part, rights: Rights) -> Result<(), Error> {
+        let start = self.memories[part.memory].start;
+        let range = start + part.range.start..start + part.range.end;
+        self.space.map(address, &self.memory, range, rights)
+    }
+
+    fn unmap(&mut self, address: u64, size: usize) -> Result<(), Error> {
+        self.space.unmap(address, size)
+    }
+
+    fn window_of_addresses(&mut self, limit: u64) -> Result<u16, Error> {
+        let segment = Segment {
+            address: 0,
+            length: limit,
+        };
+        let setup = WindowSetup {
+            domain: DOMAIN,
+            kind: WindowKind::SEGMENTS.0,
+            rights: RIGHT_READ | RIGHT_WRITE,
+            length: limit,
+            segments: 1,
+            ..WindowSetup::default()
+        };
+        self.open_window(setup, &[segment])
+    }
+
+    fn submit(&mut self, descriptors: &[Descriptor]) -> Result<(), Error> {
+        for descriptor in descriptors {
+            let entry = slot(self.submitted, ENTRIES) as usize * size_of::<Descriptor>();
+            let words: [u64; 8] = zerocopy::transmute!(*descriptor);
+            self.memory.write_words(self.submission + entry, words);
+            self.submitted = self.submitted.wrapping_add(1);
+        }
+        if wake::submit(&self.shared, self.submitted) {
+            self.kick();
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, count: usize) -> Result<Vec<Completion>, Error> {
+        self.wait(count as u32)?;
+        let completions = (0..count).map(|_| {
+            let entry = slot(self.taken, ENTRIES) as usize * size_of::<Completion>();
+            let words: [u64; 2] = self.memory.read_words(self.completion + entry);
+            self.taken = self.taken.wrapping_add(1);
+            zerocopy::transmute!(words)
+        });
+        let completions = completions.collect();
+        self.shared.store(Word::CompletionHead, self.taken);
+        Ok(completions)
+    }
+
+    fn errors(&mut self) -> Result<Vec<(ErrorCode, u64)>, Error> {
+        let count = self.get(Register::ERROR_COUNT);
+        let oldest = count.saturating_sub(ERROR_LOG_ENTRIES as u64);
+        let errors = (oldest + 1..=count).map(|number| {
+            let entry = |register: Register| {
+                let info = register.info();
+                let place = info.offset + number as usize % info.count * info.stride;
+                self.registers.read::<u64>(place)
+            };
+            let code = ERROR_LOG_ENTRY::from_raw(entry(Register::ERROR_LOG_ENTRY)).code();
+            (ErrorCode(code as u16), entry(Register::ERROR_LOG_VALUE))
+        });
+        let errors = errors.collect();
+        self.set(Register::ERROR_CLEAR, 0);
+        Ok(errors)
+    }
+}
+
+/// DMA address of an offset in the driver's memory.
+fn address(offset: usize) -> u64 {
+    BASE + offset as u64
+}
+
+/// Memory of the process, as a file, so that it can be mapped and unmapped for the device at will.
+fn memory(size: usize) -> Result<Mapping, Error> {
+    let file =
+        memfd_create("ringbar-vfio", MemfdFlags::CLOEXEC).map_err(refused("memfd_create"))?;
+    ftruncate(file.as_fd(), size as u64).map_err(refused("ftruncate"))?;
+    Ok(Mapping::new(Arc::new(File::from(file)), 0, size, true)?)
+}

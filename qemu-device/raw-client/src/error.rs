@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What can go wrong.
+
+use ringbar_spec::error::ErrorCode;
+use std::io;
+use std::time::Duration;
+
+/// Why the device cannot be driven.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server does not answer as the protocol says.
+    #[error("vfio-user: {0}")]
+    Protocol(#[from] vfio_user::Error),
+
+    /// The client cannot be led to the server.
+    #[error("relay: {0}")]
+    Relay(#[source] io::Error),
+
+    /// A region that must be mapped has no file.
+    #[error("region {0} comes without a file to map")]
+    NoFile(u32),
+
+    /// Memory cannot be made or mapped.
+    #[error("memory: {0}")]
+    Memory(#[source] io::Error),
+
+    /// The guest's memory is used up.
+    #[error("{0} bytes more do not fit into the memory of the client")]
+    Full(usize),
+
+    /// The device refused an admin command.
+    #[error("{command} was refused: error {}", .code.0)]
+    Refused {
+        /// The register.
+        command: &'static str,
+        /// What it says.
+        code: ErrorCode,
+    },
+
+    /// Nothing came.
+    #[error("{missing} of {wanted} completions did not come within {limit:?}")]
+    Late {
+        /// How many are missing.
+        missing: u32,
+        /// How many were submitted.
+        wanted: u32,
+        /// How long they were waited for.
+        limit: Duration,
+    },
+}

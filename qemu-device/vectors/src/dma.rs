@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What an IOMMU takes from a device: addresses that were never mapped, are mapped no more, or not
+//! in that direction. For paths that decide themselves what the device reaches.
+//!
+//! The device either does all that a descriptor says, or names what went wrong and has written
+//! nothing; its error log says which address was in the way.
+
+use crate::scene::{Backing, Part, Rights};
+use crate::{Path, Row, BATCH};
+use fastrand::Rng;
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use std::ops::Range;
+
+/// A path that maps memory for the device.
+pub trait DmaPath: Path {
+    /// Lets the device reach a part of a memory at an address; whole pages.
+    fn map(&mut self, address: u64, part: &Part, rights: Rights) -> Result<(), Self::Error>;
+
+    /// Takes all away that is mapped in a range, which begins and ends with a mapping.
+    fn unmap(&mut self, address: u64, size: usize) -> Result<(), Self::Error>;
+
+    /// Opens a window that shows every address up to `limit`, so that offsets in it are addresses.
+    fn window_of_addresses(&mut self, limit: u64) -> Result<u16, Self::Error>;
+
+    /// Submits descriptors and does not wait.
+    fn submit(&mut self, descriptors: &[Descriptor]) -> Result<(), Self::Error>;
+
+    /// Waits for `count` completions.
+    fn finish(&mut self, count: usize) -> Result<Vec<Completion>, Self::Error>;
+
+    /// The errors in the device's log, at most 16, the oldest first. Empties the log.
+    fn errors(&mut self) -> Result<Vec<(ErrorCode, u64)>, Self::Error>;
+}
+
+const PAGE: usize = 4096;
+/// Pages of a memory that cases map.
+const PAGES: usize = 64;
+/// Where they map it: far from whatever a path needs for itself, and within what 39 bits can name.
+const AT: u64 = 0x20_0000_0000;
+/// Behind the last address that windows show.
+const LIMIT: u64 = 1 << 39;
+/// Descriptors to random addresses.
+const RANDOM: usize = 10_000;
+/// Errors that the log holds, so descriptors that are looked at together.
+const LOG: usize = 16;
+/// How often memory is taken away from a copy.
+const ROUNDS: usize = 20;
+
+/// What a case begins with: two memories, of which nothing is mapped at [`AT`].
+struct Ground<'a, P> {
+    path: &'a mut P,
+    /// Index of the memory that is mapped.
+    memory: usize,
+    /// What it holds.
+    image: Vec<u8>,
+    /// Window of all addresses.
+    addresses: u16,
+    /// Window on a memory of the path's own, and its index.
+    own: u16,
+    own_memory: usize,
+}
+
+type Outcome = Result<(), String>;
+type Case<P> = fn(&mut Ground<'_, P>) -> Outcome;
+
+/// Names of the cases, in the order of [`cases`].
+const NAMES: [&str; 11] = [
+    "iommu_address_never_mapped",
+    "iommu_address_just_unmapped",
+    "iommu_mapped_read_only",
+    "iommu_mapped_write_only",
+    "iommu_two_mappings_with_a_hole",
+    "iommu_two_mappings_side_by_side",
+    "iommu_only_the_first_page_is_mapped",
+    "iommu_one_unmap_of_many_mappings",
+    "iommu_address_shows_other_memory_meanwhile",
+    "iommu_unmapped_while_operations_run",
+    "iommu_random_addresses",
+];
+
+fn cases<P: DmaPath>() -> [Case<P>; NAMES.len()] {
+    [
+        never_mapped,
+        just_unmapped,
+        read_only,
+        write_only,
+        hole,
+        side_by_side,
+        first_page_only,
+        one_large_unmap,
+        remapped,
+        unmapped_meanwhile,
+        random_addresses,
+    ]
+}
+
+/// The rows of a path on which every case passes.
+pub fn expected() -> Vec<Row> {
+    NAMES.map(passed).into()
+}
+
+fn passed(name: &str) -> Row {
+    Row {
+        name: name.into(),
+        ends: "as-required".into(),
+        digest: 0,
+        difference: None,
+    }
+}
+
+/// Runs all cases on a path of which nothing was used yet. Gives a row each, as they are done.
+pub fn run<P: DmaPath>(path: &mut P, seed: u64, mut report: impl FnMut(Row)) -> Outcome {
+    let failed = |error: P::Error| error.to_string();
+    let size = PAGES * PAGE;
+    path.memory(Backing::Guest, size).map_err(failed)?;
+    path.memory(Backing::Guest, size).map_err(failed)?;
+    let own = [Part {
+        memory: 1,
+        range: 0..size,
+    }];
+    let mut ground = Ground {
+        addresses: path.window_of_addresses(LIMIT).map_err(failed)?,
+        own: path.window(&own, Rights::ReadWrite).map_err(failed)?,
+        path,
+        memory: 0,
+        own_memory: 1,
+        image: Vec::new(),
+    };
+    let mut random = Rng::with_seed(seed);
+    for (name, case) in NAMES.into_iter().zip(cases()) {
+        let bytes: Vec<u8> = (0..size).map(|_| random.u8(..)).collect();
+        ground.path.write(ground.memory, 0, &bytes);
+        ground.path.write(ground.own_memory, 0, &bytes[1..]);
+        ground.image = bytes;
+        ground.path.errors().map_err(failed)?;
+        let outcome = case(&mut ground).and_then(|()| ground.look());
+        let row = passed(name);
+        report(match outcome {
+            Ok(()) => row,
+            Err(difference) => Row {
+                ends: "DIFFERS".into(),
+                difference: Some(difference),
+                ..row
+            },
+        });
+    }
+    Ok(())
+}
+
+/// A page of the memory that is mapped.
+fn page(number: usize) -> Range<usize> {
+    number * PAGE..(number + 1) * PAGE
+}
+
+impl<P: DmaPath> Ground<'_, P> {
+    fn map(&mut self, address: u64, range: Range<usize>, rights: Rights) -> Outcome {
+        let memory = self.memory;
+        let mapped = self.path.map(address, &Part { memory, range }, rights);
+        mapped.map_err(|error| format!("cannot map {address:#x}: {error}"))
+    }
+
+    fn unmap(&mut self, address: u64, size: usize) -> Outcome {
+        let unmapped = self.path.unmap(address, size);
+        unmapped.map_err(|error| format!("cannot unmap {address:#x}: {error}"))
+    }
+
+    fn fill(&self, address: u64, length: usize, byte: u8) -> Descriptor {
+        Descriptor {
+            opcode: Opcode::FILL.0,
+            length: length as u32,
+            destination_window: self.addresses,
+            destination_offset: address,
+            operand: u64::from_ne_bytes([byte; 8]),
+            ..Descriptor::default()
+        }
+    }
+
+    /// Copies to the path's own memory.
+    fn fetch(&self, address: u64, length: usize) -> Descriptor {
+        Descriptor {
+            opcode: Opcode::COPY.0,
+            length: length as u32,
+            source_window: self.addresses,
+            source_offset: address,
+            destination_window: self.own,
+            ..Descriptor::default()
+        }
+    }
+
+    fn run(&mut self, descriptors: &[Descriptor]) -> Result<Vec<Status>, String> {
+        let done = self.path.run(descriptors);
+        let done = done.map_err(|error| error.to_string())?;
+        Ok(done.iter().map(|it| Status(it.status)).collect())
+    }
+
+    /// Carries out one descriptor that must succeed.
+    fn works(&mut self, descriptor: Descriptor) -> Outcome {
+        match self.run(&[descriptor])?[..] {
+            [Status::OK] => Ok(()),
+            ref ended => Err(format!("ended {ended:?}, not OK: {descriptor:?}")),
+        }
+    }
+
+    /// Carries out one descriptor that must end with a fault at an address, which is logged.
+    fn faults(&mut self, descriptor: Descriptor, address: u64) -> Outcome {
+        let ended = self.run(&[descriptor])?;
+        if ended != [Status::DMA_FAULT] {
+            return Err(format!("ended {ended:?}, not DMA_FAULT: {descriptor:?}"));
+        }
+        self.logged(&[address])?;
+        self.look()
+    }
+
+    /// The log has faults at just these addresses.
+    fn logged(&mut self, addresses: &[u64]) -> Outcome {
+        let errors = self.path.errors().map_err(|error| error.to_string())?;
+        let must: Vec<_> = addresses
+            .iter()
+            .map(|address| (ErrorCode::MEMORY_FAULT, *address))
+            .collect();
+        if errors == must {
+            Ok(())
+        } else {
+            Err(format!("the log has {errors:x?}, not {must:x?}"))
+        }
+    }
+
+    /// The memory that is mapped holds what it must.
+    fn look(&mut self) -> Outcome {
+        let mut seen = vec![0; self.image.len()];
+        self.path.read(self.memory, 0, &mut seen);
+        match seen
+            .iter()
+            .zip(&self.image)
+            .position(|(is, must)| is != must)
+        {
+            None => Ok(()),
+            Some(at) => Err(format!(
+                "byte {at:#x} of the memory is {:#04x}, not {:#04x}",
+                seen[at], self.image[at]
+            )),
+        }
+    }
+
+    /// What was fetched is what stands in a range of the memory.
+    fn fetched(&mut self, range: Range<usize>) -> Outcome {
+        let mut seen = vec![0; range.len()];
+        self.path.read(self.own_memory, 0, &mut seen);
+        if seen == self.image[range.clone()] {
+            Ok(())
+        } else {
+            Err(format!("what was fetched is not what stands in {range:?}"))
+        }
+    }
+}
+
+fn never_mapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    for length in [1, PAGE, 40 * PAGE] {
+        ground.faults(ground.fill(AT + 3, length, 1), AT + 3)?;
+        ground.faults(ground.fetch(AT + 3, length), AT + 3)?;
+    }
+    Ok(())
+}
+
+fn just_unmapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    ground.map(AT, page(7), Rights::ReadWrite)?;
+    ground.works(ground.fill(AT, PAGE, 1))?;
+    ground.image[page(7)].fill(1);
+    ground.look()?;
+    ground.unmap(AT, PAGE)?;
+    ground.faults(ground.fill(AT, PAGE, 2), AT)?;
+    ground.faults(ground.fetch(AT + 5, 1), AT + 5)
+}
+
+fn read_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    let size = 40 * PAGE;
+    ground.map(AT, 0..size, Rights::Read)?;
+    for length in [1, size] {
+        ground.works(ground.fetch(AT, length))?;
+        ground.fetched(0..length)?;
+        ground.faults(ground.fill(AT, length, 1), AT)?;
+    }
+    ground.unmap(AT, size)
+}
+
+/// Whether it can be read is not looked at: QEMU has no way to say that it cannot.
+fn write_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    let size = 40 * PAGE;
+    ground.map(AT, 0..size, Rights::Write)?;
+    for (length, byte) in [(1, 1), (size, 2)] {
+        ground.works(ground.fill(AT, length, byte))?;
+        ground.image[..length].fill(byte);
+        ground.look()?;
+    }
+    ground.unmap(AT, size)
+}
+
+fn hole<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    let after = AT + 2 * PAGE as u64;
+    ground.map(AT, page(1), Rights::ReadWrite)?;
+    ground.map(after, page(2), Rights::ReadWrite)?;
+    let missing = AT + PAGE as u64;
+    ground.faults(ground.fill(AT, 3 * PAGE, 1), missing)?;
+    ground.faults(ground.fetch(AT, 3 * PAGE), missing)?;
+    ground.faults(ground.fill(AT + 1, PAGE + 1, 1), missing)?;
+    ground.faults(ground.fill(after - 1, 2, 1), after - 1)?;
+    ground.unmap(AT, PAGE)?;
+    ground.unmap(after, PAGE)
+}
+
+fn side_by_side<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    let second = AT + PAGE as u64;
+    ground.map(AT, page(9), Rights::ReadWrite)?;
+    ground.map(second, page(4), Rights::ReadWrite)?;
+    ground.works(ground.fill(second - 3, 8, 5))?;
+    ground.image[page(9)][PAGE - 3..].fill(5);
+    ground.image[page(4)][..5].fill(5);
+    ground.look()?;
+    ground.unmap(AT, 2 * PAGE)
+}
+
+fn first_page_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    let end = AT + PAGE as u64;
+    ground.map(AT, page(0), Rights::ReadWrite)?;
+    ground.works(ground.fill(end - 8, 8, 3))?;
+    ground.image[PAGE - 8..PAGE].fill(3);
+    ground.faults(ground.fill(end - 8, 9, 4), end)?;
+    ground.faults(ground.fetch(end - 1, 2), end)?;
+    // More than the device does at once.
+    ground.faults(ground.fill(AT, 40 * PAGE, 4), end)?;
+    ground.unmap(AT, PAGE)
+}
+
+fn one_large_unmap<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    // Backwards, so that no two of them become one.
+    for number in 0..PAGES {
+        let address = AT + (number * PAGE) as u64;
+        ground.map(address, page(PAGES - 1 - number), Rights::ReadWrite)?;
+    }
+    ground.works(ground.fill(AT, PAGES * PAGE, 6))?;
+    ground.image.fill(6);
+    ground.look()?;
+    ground.unmap(AT, PAGES * PAGE)?;
+    for number in 0..PAGES {
+        let address = AT + (number * PAGE) as u64;
+        ground.faults(ground.fill(address, 1, 7), address)?;
+    }
+    Ok(())
+}
+
+fn remapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    for (number, byte) in [(3, 1), (5, 2), (3, 4)] {
+        ground.map(AT, page(number), Rights::ReadWrite)?;
+        ground.works(ground.fill(AT, PAGE, byte))?;
+        ground.image[page(number)].fill(byte);
+        ground.look()?;
+        ground.unmap(AT, PAGE)?;
+    }
+    Ok(())
+}
+
+fn unmapped_meanwhile<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    let size = PAGES * PAGE;
+    let batch = vec![ground.fill(AT, size, 1); BATCH];
+    let marks = vec![0xa5; size];
+    for round in 0..ROUNDS {
+        ground.map(AT, 0..size, Rights::ReadWrite)?;
+        let submitted = ground.path.submit(&batch);
+        submitted.map_err(|error| error.to_string())?;
+        ground.unmap(AT, size)?;
+        // From here on the memory is the path's again.
+        ground.path.write(ground.memory, 0, &marks);
+        let done = ground.path.finish(batch.len());
+        let done = done.map_err(|error| error.to_string())?;
+        let ended: Vec<_> = done.iter().map(|it| Status(it.status)).collect();
+        let good = ended.iter().take_while(|it| **it == Status::OK).count();
+        let rest = ended[good..].strip_prefix(&[Status::ABORTED]);
+        let rest = rest.unwrap_or(&ended[good..]);
+        if rest.iter().any(|it| *it != Status::DMA_FAULT) {
+            return Err(format!("round {round}: ended {ended:?}"));
+        }
+        ground.image.copy_from_slice(&marks);
+        ground.look()?;
+        let errors = ground.path.errors().map_err(|error| error.to_string())?;
+        let inside = |address| (AT..AT + size as u64).contains(&address);
+        let named = |&(code, address): &_| code == ErrorCode::MEMORY_FAULT && inside(address);
+        if errors.len() != (ended.len() - good).min(LOG) || !errors.iter().all(named) {
+            return Err(format!("round {round}: the log has {errors:x?}"));
+        }
+    }
+    Ok(())
+}
+
+fn random_addresses<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    let mut random = Rng::with_seed(ground.image.iter().map(|byte| u64::from(*byte)).sum());
+    // Every other page, and the last quarter without a gap.
+    let mapped = |number: usize| number < PAGES && (number >= PAGES * 3 / 4 || number % 2 == 1);
+    for number in (0..PAGES).filter(|number| mapped(*number)) {
+        let address = AT + (number * PAGE) as u64;
+        ground.map(address, page(number), Rights::ReadWrite)?;
+    }
+    let size = PAGES * PAGE;
+    for _ in 0..RANDOM / LOG {
+        let mut batch = Vec::new();
+        let (mut ends, mut faults) = (Vec::new(), Vec::new());
+        for _ in 0..LOG {
+            let most = 1 << random.u32(0..14);
+            let length = random.usize(1..=most);
+            let address = match random.u8(0..8) {
+                0 => AT - random.u64(1..=2 * PAGE as u64),
+                1 => AT + size as u64 + random.u64(0..1 << 30),
+                2 => LIMIT - random.u64(length as u64..1 << 30),
+                _ => AT + random.u64(0..size as u64),
+            };
+            let byte = random.u8(..);
+            batch.push(ground.fill(address, length, byte));
+            let reached = |address: &u64| {
+                let offset = address.checked_sub(AT).map(|it| it as usize);
+                offset.is_some_and(|offset| mapped(offset / PAGE))
+            };
+            let all = address..address + length as u64;
+            match all.clone().find(|address| !reached(address)) {
+                Some(address) => {
+                    ends.push(Status::DMA_FAULT);
+                    faults.push(address);
+                }
+                None => {
+                    ends.push(Status::OK);
+                    let first = (address - AT) as usize;
+                    ground.image[first..first + length].fill(byte);
+                }
+            }
+        }
+        let ended = ground.run(&batch)?;
+        if ended != ends {
+            return Err(format!("ended {ended:?}, not {ends:?}: {batch:x?}"));
+        }
+        ground.logged(&faults)?;
+        ground.look()?;
+    }
+    for number in (0..PAGES).filter(|number| mapped(*number)) {
+        ground.unmap(AT + (number * PAGE) as u64, PAGE)?;
+    }
+    Ok(())
+}

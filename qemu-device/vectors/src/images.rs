@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the memories of the scene must hold, and how descriptors must end, by the data sheet.
+
+use crate::crc32c;
+use crate::scene::{self, Window};
+use ringbar_spec::pattern::byte;
+use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+
+/// The bytes of all memories, as they must be.
+#[derive(Clone, Debug)]
+pub struct Images {
+    windows: Vec<Window>,
+    memories: Vec<Vec<u8>>,
+}
+
+impl Default for Images {
+    /// As before each vector.
+    fn default() -> Self {
+        Self {
+            windows: scene::windows(),
+            memories: (0..scene::MEMORIES.len()).map(scene::initial).collect(),
+        }
+    }
+}
+
+impl Images {
+    /// The bytes, memory by memory.
+    pub fn memories(&self) -> &[Vec<u8>] {
+        &self.memories
+    }
+
+    /// Carries out a descriptor, one byte after another, and gives its completion.
+    pub fn carry_out(&mut self, descriptor: &Descriptor) -> Completion {
+        let targets: Vec<_> = self.windows.iter().map(Window::target).collect();
+        let mut status = crate::status(descriptor, &targets);
+        let mut result = 0;
+        if status == Status::OK {
+            (status, result) = self.work(descriptor);
+        }
+        Completion {
+            tag: descriptor.tag,
+            status: status.0,
+            reserved: 0,
+            result,
+        }
+    }
+
+    /// Does what a descriptor says that has passed all checks.
+    fn work(&mut self, descriptor: &Descriptor) -> (Status, u64) {
+        let length = descriptor.length as usize;
+        let operand = descriptor.operand;
+        match Opcode(descriptor.opcode) {
+            Opcode::COPY => {
+                let bytes = self.source(descriptor);
+                self.write(descriptor, &bytes);
+            }
+            Opcode::FILL => {
+                let bytes = operand.to_le_bytes().into_iter().cycle();
+                self.write(descriptor, &bytes.take(length).collect::<Vec<_>>());
+            }
+            Opcode::PATTERN => {
+                let bytes = (0..length as u64).map(|offset| byte(operand, offset));
+                self.write(descriptor, &bytes.collect::<Vec<_>>());
+            }
+            Opcode::VERIFY => {
+                let wrong = (0..)
+                    .zip(self.source(descriptor))
+                    .find(|&(offset, found)| byte(operand, offset) != found);
+                return match wrong {
+                    Some((offset, _)) => (Status::MISMATCH, offset),
+                    None => (Status::OK, length as u64),
+                };
+            }
+            Opcode::CRC32C => {
+                let checksum = crc32c(operand as u32, &self.source(descriptor));
+                return (Status::OK, checksum.into());
+            }
+            _ => {}
+        }
+        (Status::OK, 0)
+    }
+
+    /// The bytes that a descriptor reads.
+    fn source(&self, descriptor: &Descriptor) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(descriptor.length as usize);
+        let places = self.places(descriptor.source_window, descriptor.source_offset);
+        for (memory, range) in places {
+            let left = descriptor.length as usize - bytes.len();
+            let end = range.end.min(range.start + left);
+            bytes.extend_from_slice(&self.memories[memory][range.start..end]);
+        }
+        bytes
+    }
+
+    /// Puts bytes where a descriptor writes.
+    fn write(&mut self, descriptor: &Descriptor, mut bytes: &[u8]) {
+        for (memory, range) in
+            self.places(descriptor.destination_window, descriptor.destination_offset)
+        {
+            let (now, rest) = bytes.split_at(range.len().min(bytes.len()));
+            self.memories[memory][range.start..][..now.len()].copy_from_slice(now);
+            bytes = rest;
+        }
+    }
+
+    /// Memories and ranges from `offset` of a window on.
+    fn places(&self, window: u16, offset: u64) -> Vec<(usize, std::ops::Range<usize>)> {
+        let window = self.windows.iter().find(|it| it.number == window);
+        let mut skip = offset as usize;
+        let mut places = Vec::new();
+        for part in window.into_iter().flat_map(|window| &window.parts) {
+            let skipped = skip.min(part.range.len());
+            skip -= skipped;
+            places.push((part.memory, part.range.start + skipped..part.range.end));
+        }
+        places
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Test vectors of the device as data, and what must come of them by the data sheet.
+//!
+//! A [`Vector`] is a batch of descriptors with their completions. All vectors run on one [`scene`]:
+//! memories with known bytes, and windows of every kind on them. A [`Path`] is a way to the device:
+//! it makes memories and windows, carries descriptors out, and reads bytes back. [`run`] runs
+//! vectors on a path, compares every completion and every byte of every memory, and gives a
+//! [`Row`] a vector; [`Table`] puts the rows of several paths side by side.
+//!
+//! What must come of a descriptor is computed by [`Images`], which is written from the data sheet and
+//! shares no code with the model. Vectors made by hand say it themselves as well.
+//!
+//! [`dma`] has the cases of an IOMMU, for paths that decide themselves what the device reaches.
+//!
+//! This crate does no I/O.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod crc32c;
+pub mod dma;
+mod images;
+mod path;
+mod random;
+pub mod scene;
+mod table;
+mod vector;
+
+pub use check::{status, Opened, Target};
+pub use crc32c::crc32c;
+pub use images::Images;
+pub use path::{run, Failure, Path, BATCH};
+pub use random::Generator;
+pub use table::{Row, Table};
+pub use vector::{all, by_chance, by_hand, Vector, DEFAULT_SEED};
