@@ -9,6 +9,7 @@
 mod crc32c;
 pub mod fork;
 mod hammer;
+mod kept;
 pub mod parameter;
 mod pci;
 mod runner;
@@ -17,6 +18,7 @@ pub mod usage;
 
 pub use crc32c::crc32c;
 pub use hammer::{hammer, Hammer, LongCopies};
+pub use kept::KeptOnPurpose;
 pub use pci::{PciFunction, Removed, Unbound};
 pub use runner::Runner;
 pub use suite::{run, run_all, Case, SimpleCase, Skip};

@@ -4,8 +4,8 @@
 
 use ringbar_client::{Device, Error};
 use ringbar_tests::{
-    hammer, node, open, run_all, within, Case, Hammer, LongCopies, PciFunction, Runner, Skip, LOSS,
-    NODE, PATIENCE,
+    hammer, node, open, run_all, within, Case, Hammer, KeptOnPurpose, LongCopies, PciFunction,
+    Runner, Skip, LOSS, NODE, PATIENCE,
 };
 use rustix::io::Errno;
 use std::io::{BufRead, BufReader};
@@ -185,7 +185,9 @@ fn lose_server() -> Result<(), Skip> {
         }
         hammer.goes_on();
         if back {
+            let kept = KeptOnPurpose::begin();
             runner.must(&format!("device_del {OTHER}"));
+            drop(kept);
             runner.must(&format!("device_add {OTHER}"));
             within("the device comes back", PATIENCE, || {
                 Path::new(&node(OTHER)).exists().then_some(())

@@ -5,8 +5,8 @@
 
 use ringbar_client::{Buffer, Device, Error, Queue, Rights};
 use ringbar_tests::{
-    node, nop, ready_for, run_all, within, Case, LongCopies, PciFunction, Runner, Skip, LOSS,
-    PATIENCE,
+    node, nop, ready_for, run_all, within, Case, KeptOnPurpose, LongCopies, PciFunction, Runner,
+    Skip, LOSS, PATIENCE,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
@@ -193,6 +193,7 @@ fn files_can_be_closed(story: &mut Story) -> Result<(), Skip> {
 fn driver_can_be_taken_off(story: &mut Story) -> Result<(), Skip> {
     // Left off: what can be done with the device is for the next steps.
     let function = story.function.clone();
+    let _kept = KeptOnPurpose::begin();
     end(
         "unbinding",
         thread::spawn(move || std::mem::forget(function.unbind())),
