@@ -21,7 +21,7 @@ const MSI_VECTORS: u16 = 32;
 
 /// Serves a ringbar PCI device to QEMU's vfio-user-pci over a UNIX socket.
 #[derive(Clone, Debug, Parser)]
-#[command(version)]
+#[command(version, override_usage = "ringbar-server --socket <PATH> [OPTIONS]")]
 pub struct Options {
     /// Socket to listen on; QEMU gets the same path. In its sandbox the server cannot remove it in
     /// the end, the next one does

@@ -91,7 +91,7 @@ pub fn enter(options: &Options) -> Result<Report, Error> {
         return Ok(report);
     }
     set_no_new_privs(true).map_err(|error| failed("no_new_privs", io::Error::from(error)))?;
-    report.no_new_privs.state = State::On;
+    report.set_no_new_privs();
     if parts.seccomp {
         settle_allocator().map_err(|error| failed("allocator", error))?;
     }

@@ -120,6 +120,13 @@ impl Report {
         }
     }
 
+    pub(super) fn set_no_new_privs(&mut self) {
+        self.no_new_privs = Part {
+            state: State::On,
+            effect: "no rights by running a program".into(),
+        };
+    }
+
     pub(super) fn set_landlock(&mut self, status: &RestrictionStatus) {
         let (state, effect) = super::describe(status);
         self.landlock = Part { state, effect };
@@ -162,10 +169,12 @@ impl fmt::Display for Limit {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, part) in self.parts() {
-            writeln!(f, "{name:<13}{:<8}{}", part.state, part.effect)?;
+            let line = format!("{name:<13}{:<8}{}", part.state, part.effect);
+            writeln!(f, "{}", line.trim_end())?;
         }
         for Call { name, only } in &self.calls {
-            writeln!(f, "  {name:<19}{only}")?;
+            let line = format!("  {name:<19}{only}");
+            writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
     }
