@@ -36,7 +36,7 @@ test-vm: build ## VM tests: both configurations of the kernel
 	@ci/vm.sh test
 soak: ## VM tests of both kernels, big counts in full everywhere
 	@$(MAKE) test-vm CYCLES=100 TIMEOUT=7200 && $(MAKE) test-vm KERNEL=debug CYCLES=100 TIMEOUT=7200
-test-sabotage: ## modules that are broken on purpose make VM tests fail
+test-sabotage: ## modules and a device that are broken on purpose make VM tests fail
 	@KERNEL=debug ci/build.sh && ci/sabotage.sh
 
 #: As hosted CI runs it
