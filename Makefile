@@ -43,7 +43,7 @@ fuzz-short: ## fuzz what takes bytes from the client, 10 million messages a targ
 	@ci/fuzz.sh short
 fuzz: ## the same with libFuzzer, FUZZ_TIME seconds a target
 	@ci/fuzz.sh long
-test-sabotage: ## modules that are broken on purpose make VM tests fail
+test-sabotage: ## modules and a device that are broken on purpose make VM tests fail
 	@KERNEL=debug ci/build.sh && ci/sabotage.sh
 
 #: As hosted CI runs it

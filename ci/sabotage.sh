@@ -1,31 +1,52 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Shows that the debug run notices a broken driver: each module that is broken on purpose must make it fail,
-# for the right reason. The unbroken module passes the same programs in `make test KERNEL=debug`.
+# Shows that the debug run notices a broken driver or device: each that is broken on purpose must make it fail,
+# for the right reason. The unbroken ones pass the same programs in `make test-vm KERNEL=debug`.
 set -euo pipefail
 export KERNEL=debug
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# caught WHAT PROGRAMS FILE PATTERN: FILE of the run's logs must tell what was found.
+# caught WHAT PROGRAMS FILE PATTERN: FILE of a run with that module must tell what was found.
 caught() {
-	local what=$1 programs=$2 file=$3 pattern=$4
-	local report=$checkout/build/report/sabotage-$what folder=$checkout/build/sabotage/$what-debug
-	local logs=$report/logs/sabotage-$what
+	local what=$1 folder=$checkout/build/sabotage/$1-debug
 	"$ci_dir/module.sh" sabotage "$what"
 	grep -q sabotage "$folder/ringbar.ko" || die "$folder/ringbar.ko is not broken: RINGBAR_SABOTAGE did not get to Kbuild"
 	"$ci_dir/guest.sh" initramfs "$folder/ringbar.ko" "$folder/initramfs.cpio"
+	fails "$what" "$2" "$3" "$4" 0 "$folder/initramfs.cpio"
+}
+
+# fails WHAT PROGRAMS FILE PATTERN IOMMU INITRAMFS [SERVER]
+fails() {
+	local what=$1 programs=$2 file=$3 pattern=$4 iommu=$5 output=$checkout/build/sabotage/$1.output
+	local report=$checkout/build/report/sabotage-$what
+	local logs=$report/logs/sabotage-$what
+	shift 5
 	say "sabotage: $what"
 	# Of a former run nothing may count.
 	rm -rf -- "$report"
-	if TESTS=$programs INTERRUPTS=msix IOMMU=0 "$ci_dir/vm.sh" sabotage "sabotage-$what" "$folder/initramfs.cpio" >"$folder/output" 2>&1; then
-		die "the run passed although the driver is broken ($what): see $logs"
+	if TESTS=$programs INTERRUPTS=msix IOMMU=$iommu "$ci_dir/vm.sh" sabotage "sabotage-$what" "$@" >"$output" 2>&1; then
+		die "the run passed although something is broken ($what): see $logs"
 	fi
 	grep -qE "$pattern" "$logs/$file" || {
-		cat "$folder/output" >&2
+		cat "$output" >&2
 		die "the run failed, but $logs/$file does not say '$pattern': it failed for another reason than $what"
 	}
 	say "sabotage: $what was noticed: $(grep -m 1 -oE "$pattern.*" "$logs/$file")"
+}
+
+# The device that is off by one, on each path of the test vectors by itself.
+wrong_device() {
+	local folder=$checkout/build/sabotage/off-by-one initramfs=$checkout/build/guest/initramfs$kernel_suffix.cpio
+	local server=$folder/release/ringbar-server difference='copy_guest_to_device_[^ ]* OK [0-9a-f]* byte'
+	"$ci_dir/cargo.sh" build --locked --release -p ringbar-server --features off-by-one --target-dir "$folder"
+	fails path-a vectors results.ktap "vector: A $difference" 0 "$initramfs" "$server"
+	fails path-b vfio results.ktap "vector: B $difference" 1 "$initramfs" "$server"
+	if "$checkout/build/cargo/release/ringbar-verdict" --server "$server" --paths C --table "$folder/vectors.md" 2>"$folder/output"; then
+		die "path C agrees although the device is off by one: see $folder/vectors.md"
+	fi
+	grep -q 'path C, copy_guest_to_device_.*: byte' "$folder/output" || die "path C failed for another reason: see $folder/output"
+	say "sabotage: path-c was noticed: $(grep -m 1 'path C, copy' "$folder/output")"
 }
 
 # It must not get into the module that everybody else uses.
@@ -35,3 +56,4 @@ done
 caught use-after-free registers console.log 'BUG: KASAN: slab-use-after-free in .*sabotage'
 caught no-revocation removal results.ktap 'not ok [0-9]+ .*gives_sigbus_after_unbind'
 caught leak registers,leaks results.ktap 'not ok [0-9]+ driver_leaves_no_memory_behind'
+wrong_device

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
-# kernel, `sabotage NAME INITRAMFS` with another module.
+# kernel, `sabotage NAME INITRAMFS [SERVER]` with another module or server.
 #
 # KERNEL, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and SERVER_ARGS are
 # explained by `make help`.
@@ -10,6 +10,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 initramfs=$checkout/build/guest/initramfs$kernel_suffix.cpio
+server=$checkout/build/cargo/release/ringbar-server
 if [[ $KERNEL == debug ]]; then
 	# Any report ends the run. The kernel keeps records of all memory, which takes some.
 	words=(panic_on_warn=1 oops=panic kasan.fault=panic)
@@ -32,7 +33,7 @@ fi
 vm() {
 	local command=$1 name=$2 args=() word words=("${words[@]}")
 	shift 2
-	args+=(--server "$checkout/build/cargo/release/ringbar-server" --qemu "$ci_dir/qemu.sh")
+	args+=(--server "$server" --qemu "$ci_dir/qemu.sh")
 	args+=(--kernel "$kernel/vmlinuz" --initrd "$initramfs" --name "$name" "${for_kernel[@]}")
 	if [[ -n ${ACCEL:-} ]]; then args+=(--accel "$ACCEL"); fi
 	if [[ -n ${INTERRUPTS:-} ]]; then args+=(--interrupts "$INTERRUPTS"); fi
@@ -77,8 +78,9 @@ report() {
 }
 
 # configuration NAME INTERRUPTS IOMMU: the next one runs, also after one has failed.
-failed=()
+failed=() ran=()
 configuration() {
+	ran+=("$1")
 	# More than one device, so that programs can lose some of them.
 	INTERRUPTS=$2 IOMMU=$3 DEVICES=${DEVICES:-4} run "$1" "$checkout/build/report/$1" || failed+=("$1")
 }
@@ -97,7 +99,17 @@ test_all() {
 		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-2400} configuration debug-msi msi 0
 		;;
 	esac
+	verdict || failed+=("paths")
 	((${#failed[@]} == 0)) || die "failed: ${failed[*]}"
+}
+
+# One table of all paths to the device, from the runs of this kernel and one without a guest.
+verdict() {
+	local name args=()
+	for name in "${ran[@]}"; do args+=(--results "$checkout/build/report/$name/logs/$name/results.ktap"); done
+	if [[ -n ${SEED:-} ]]; then args+=(--seed "$SEED"); fi
+	"$checkout/build/cargo/release/ringbar-verdict" --server "$server" \
+		"${args[@]}" --table "$checkout/build/report/vectors$kernel_suffix.md"
 }
 
 kernel=$("$ci_dir/kernel.sh")
@@ -107,7 +119,8 @@ shell) vm shell shell ;;
 test) test_all ;;
 sabotage)
 	initramfs=$3
+	server=${4:-$server}
 	run "$2" "$checkout/build/report/$2" "make test-sabotage"
 	;;
-*) die "usage: $0 run|shell|test|sabotage NAME INITRAMFS" ;;
+*) die "usage: $0 run|shell|test|sabotage NAME INITRAMFS [SERVER]" ;;
 esac

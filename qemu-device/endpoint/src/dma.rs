@@ -5,13 +5,16 @@
 //! The client maps files of guest memory at DMA addresses, with a vIOMMU page by page. Each file
 //! is mapped into this process once and whole, as tens of thousands of small mappings would pass
 //! the kernel's limit; the ranges of DMA addresses refer to it.
+//!
+//! A byte of a mapping that its file has lost kills who touches it. So a file is mapped only if
+//! nobody can take bytes from it any more; see [`keeps_its_bytes`].
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 
-use rustix::fs::fstat;
+use rustix::fs::{fcntl_get_seals, fstat, fstatfs, FsWord, SealFlags};
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
@@ -84,7 +87,8 @@ struct Range {
     /// Last address: the end of a range at the top would not fit.
     last: u64,
     rights: Rights,
-    /// `None` for memory that came without a file; the device cannot reach it.
+    /// `None` for memory that came without a file, or with one that may lose bytes; the device
+    /// cannot reach it.
     backing: Option<Backing>,
 }
 
@@ -96,6 +100,8 @@ pub struct DmaMap {
     /// A place is empty when no range refers to it any more.
     files: Vec<Option<MappedFile>>,
     recent: Recent,
+    /// It has been said that a file may lose bytes.
+    warned: bool,
 }
 
 impl DmaMap {
@@ -106,7 +112,8 @@ impl DmaMap {
 
     /// Maps `size` bytes from `offset` of `file` at `address`.
     ///
-    /// Without a file the range is remembered but cannot be reached.
+    /// Without a file the range is remembered but cannot be reached. The same with a file that may
+    /// lose bytes: the first such is logged.
     pub fn map(
         &mut self,
         address: u64,
@@ -131,7 +138,10 @@ impl DmaMap {
         if self.ranges.len() >= MAX_MAPPINGS {
             return Err(Error::DmaMappings(MAX_MAPPINGS));
         }
-        let backing = file.map(|file| self.back(file, offset, size)).transpose()?;
+        let backing = match file {
+            Some(file) => self.back(file, offset, size)?,
+            None => None,
+        };
         self.ranges.insert(
             address,
             Range {
@@ -263,7 +273,10 @@ impl DmaMap {
     }
 
     /// Finds or makes the mapping of `file` for one more range, and checks that it holds the bytes.
-    fn back(&mut self, file: File, offset: u64, size: u64) -> Result<Backing, Error> {
+    /// `None` if it may lose them.
+    fn back(&mut self, file: File, offset: u64, size: u64) -> Result<Option<Backing>, Error> {
+        // Before the size is looked at, which may change until then.
+        let keeps = keeps_its_bytes(&file).map_err(Error::DmaMap)?;
         let metadata = fstat(&file).map_err(|error| Error::DmaMap(error.into()))?;
         let file_size = u64::try_from(metadata.st_size).unwrap_or_default();
         if offset.checked_add(size).is_none_or(|end| end > file_size) {
@@ -272,6 +285,16 @@ impl DmaMap {
                 size,
                 file_size,
             });
+        }
+        if !keeps {
+            if !self.warned {
+                log::warn!(
+                    "guest memory that is not sealed against shrinking, or of huge pages, cannot \
+                     be reached: QEMU's memory-backend-memfd has the right kind"
+                );
+                self.warned = true;
+            }
+            return Ok(None);
         }
         let id = FileId {
             device: metadata.st_dev,
@@ -286,10 +309,10 @@ impl DmaMap {
                 && known.mapping.size() >= size
             {
                 known.ranges += 1;
-                return Ok(Backing {
+                return Ok(Some(Backing {
                     file: index,
                     offset,
-                });
+                }));
             }
         }
         let mapped = MappedFile {
@@ -307,10 +330,10 @@ impl DmaMap {
         if let Some(place) = self.files.get_mut(index) {
             *place = Some(mapped);
         }
-        Ok(Backing {
+        Ok(Some(Backing {
             file: index,
             offset,
-        })
+        }))
     }
 
     /// One range less shows a file.
@@ -372,6 +395,18 @@ impl Recent {
     fn place(&self, address: u64) -> Option<&Cell<Option<Range>>> {
         self.0.get((address >> PAGE_SHIFT) as usize % RECENT)
     }
+}
+
+/// The file system of memory files, of `linux/magic.h`.
+const TMPFS_MAGIC: FsWord = 0x0102_1994;
+
+/// Whether nothing that others do to the file takes bytes from under its mapping.
+///
+/// Only files of `memfd_create` can be sealed against shrinking. A hole in one reads as 0, but for
+/// huge pages: if there is none left in their pool, a touch of the hole kills.
+fn keeps_its_bytes(file: &File) -> io::Result<bool> {
+    let sealed = fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
+    Ok(sealed && fstatfs(file)?.f_type == TMPFS_MAGIC)
 }
 
 fn last_address(address: u64, size: u64) -> Option<u64> {

@@ -11,7 +11,7 @@ use std::os::fd::OwnedFd;
 use std::sync::LazyLock;
 
 use ringbar_endpoint::dma::{Access, DmaMap, Rights};
-use rustix::fs::{memfd_create, MemfdFlags};
+use rustix::fs::{fcntl_add_seals, memfd_create, MemfdFlags, SealFlags};
 use vm_memory::Bytes as _;
 
 use crate::input::Input;
@@ -28,12 +28,14 @@ const FILES: u8 = 3;
 static MEMORY: LazyLock<Vec<File>> = LazyLock::new(|| {
     (0..FILES)
         .map(|file| {
-            let fd: OwnedFd = memfd_create("fuzz", MemfdFlags::CLOEXEC).expect("a memfd");
+            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+            let fd: OwnedFd = memfd_create("fuzz", flags).expect("a memfd");
             let mut memory = File::from(fd);
             for page in 0..PAGES {
                 let content = [marker(file, page); PAGE as usize];
                 memory.write_all(&content).expect("a memfd can be written");
             }
+            fcntl_add_seals(&memory, SealFlags::SHRINK).expect("a memfd can be sealed");
             memory
         })
         .collect()

@@ -13,6 +13,7 @@ use ringbar_endpoint::dma::{Access, DmaMap, Rights};
 use ringbar_endpoint::Error;
 use ringbar_model::{Host, Place, Unreachable};
 use ringbar_server::host::Memory;
+use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 
 const PAGE: u64 = 4096;
 const READ_ONLY: Rights = Rights {
@@ -370,7 +371,7 @@ fn file_is_let_go_with_its_last_range() {
 #[test]
 fn file_that_grew_is_reached_to_its_new_end() {
     let (mut memory, file) = memory_with_pages(&[1]);
-    rustix::fs::ftruncate(&file, 2 * PAGE).unwrap();
+    ftruncate(&file, 2 * PAGE).unwrap();
     let part = Some(file.try_clone().unwrap());
     memory
         .dma
@@ -380,6 +381,40 @@ fn file_that_grew_is_reached_to_its_new_end() {
     memory.write(Place::Guest(2 * PAGE - 1), b"ab").unwrap();
 
     assert_eq!(content(&file, PAGE - 1, 2), b"ab");
+}
+
+#[test]
+fn file_that_may_shrink_is_accepted_and_not_reached() {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = File::from(memfd_create("unsealed", flags).unwrap());
+    ftruncate(&file, PAGE).unwrap();
+    let mut memory = Memory::new(16384).unwrap();
+    let theirs = Some(file.try_clone().unwrap());
+    let mapped = memory.dma.map(0, PAGE, Rights::READ_WRITE, theirs, 0);
+
+    ftruncate(&file, 0).unwrap();
+
+    assert!(mapped.is_ok());
+    let read = memory.read(Place::Guest(0), &mut [0; 4]);
+    assert_eq!((read, memory.dma.files()), (Err(Unreachable), 0));
+}
+
+#[test]
+fn file_of_huge_pages_is_accepted_and_not_reached() {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
+    let file = match memfd_create("huge", flags) {
+        Ok(file) => File::from(file),
+        Err(error) => return println!("skipped: no file of huge pages: {error}"),
+    };
+    ftruncate(&file, 1 << 30).unwrap();
+    fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
+    let mut memory = Memory::new(16384).unwrap();
+
+    let mapped = memory.dma.map(0, PAGE, Rights::READ_WRITE, Some(file), 0);
+
+    assert!(mapped.is_ok());
+    let read = memory.read(Place::Guest(0), &mut [0; 4]);
+    assert_eq!((read, memory.dma.files()), (Err(Unreachable), 0));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 //! What came of vectors: a row each, as a line between machines, and all paths side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Write};
 
 /// Begins a row's line, behind whatever else stands there.
@@ -52,27 +52,32 @@ impl Row {
 }
 
 /// Vector by path.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Table {
-    paths: Vec<char>,
-    expected: Vec<Row>,
+    expected: Vec<Expected>,
     /// By path and vector.
     found: BTreeMap<(char, String), Row>,
 }
 
+/// What must come of a vector, on these paths.
+#[derive(Clone, Debug)]
+struct Expected {
+    paths: String,
+    row: Row,
+}
+
 impl Table {
-    /// A table of these paths, with what must come of the vectors.
-    pub fn new(paths: &[char], expected: Vec<Row>) -> Self {
-        Self {
-            paths: paths.to_vec(),
-            expected,
-            found: BTreeMap::new(),
-        }
+    /// Expects these rows on each of the paths.
+    pub fn expect(&mut self, paths: &str, rows: impl IntoIterator<Item = Row>) {
+        self.expected.extend(rows.into_iter().map(|row| Expected {
+            paths: paths.into(),
+            row,
+        }));
     }
 
     /// Adds a row. Of two runs of a path, one that differs is kept.
     pub fn add(&mut self, path: char, row: Row) {
-        let right = |row: &Row| self.expected.iter().any(|it| agrees(it, row));
+        let right = |row: &Row| self.expected.iter().any(|it| it.row == *row);
         let key = (path, row.name.clone());
         if self.found.get(&key).is_none_or(right) {
             self.found.insert(key, row);
@@ -86,61 +91,69 @@ impl Table {
         }
     }
 
-    /// What is missing or differs, path by path.
+    /// What is missing or differs.
     pub fn differences(&self) -> Vec<String> {
         let mut differences = Vec::new();
-        for path in &self.paths {
-            for expected in &self.expected {
-                let name = &expected.name;
-                match self.found.get(&(*path, name.clone())) {
-                    None => differences.push(format!("path {path}, {name}: was not run")),
-                    Some(row) if !agrees(expected, row) => {
-                        differences.push(format!("path {path}, {name}: {}", cell(expected, row)));
-                    }
-                    Some(_) => {}
+        for Expected { paths, row: must } in &self.expected {
+            for path in paths.chars() {
+                let found = self.found.get(&(path, must.name.clone()));
+                if found != Some(must) {
+                    let is = cell(must, found);
+                    differences.push(format!("path {path}, {}: {is}", must.name));
                 }
             }
         }
         for (path, name) in self.found.keys() {
-            if !self.expected.iter().any(|expected| expected.name == *name) {
-                differences.push(format!("path {path}, {name}: no such vector"));
+            let due = |it: &Expected| it.row.name == *name && it.paths.contains(*path);
+            if !self.expected.iter().any(due) {
+                differences.push(format!("path {path}, {name}: nobody asked for it"));
             }
         }
         differences
     }
-}
 
-fn agrees(expected: &Row, row: &Row) -> bool {
-    expected == row
-}
-
-/// What a path's cell says.
-fn cell(expected: &Row, row: &Row) -> String {
-    if agrees(expected, row) {
-        return row.ends.clone();
+    /// All paths, in order.
+    fn paths(&self) -> BTreeSet<char> {
+        self.expected
+            .iter()
+            .flat_map(|it| it.paths.chars())
+            .collect()
     }
-    let why = row.difference.clone();
-    let why = why.unwrap_or_else(|| format!("digest {:08x}", row.digest));
-    format!("**{}**: {why}", row.ends)
+}
+
+/// What the cell of a path says.
+fn cell(must: &Row, found: Option<&Row>) -> String {
+    match found {
+        None => "**not run**".into(),
+        Some(row) if row == must => row.ends.clone(),
+        Some(row) => {
+            let why = row.difference.clone();
+            let why = why.unwrap_or_else(|| format!("digest {:08x}", row.digest));
+            format!("**{}**: {why}", row.ends)
+        }
+    }
 }
 
 impl Display for Table {
     /// As a table of Markdown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let paths = self.paths();
         write!(f, "| vector | must end | digest |")?;
-        for path in &self.paths {
+        for path in &paths {
             write!(f, " path {path} |")?;
         }
-        writeln!(f, "\n|---|---|---|{}", "---|".repeat(self.paths.len()))?;
-        for expected in &self.expected {
+        writeln!(f, "\n|---|---|---|{}", "---|".repeat(paths.len()))?;
+        for Expected { paths: due, row } in &self.expected {
             let Row {
                 name, ends, digest, ..
-            } = expected;
+            } = row;
             write!(f, "| {name} | {ends} | {digest:08x} |")?;
-            for path in &self.paths {
-                match self.found.get(&(*path, name.clone())) {
-                    Some(row) => write!(f, " {} |", cell(expected, row))?,
-                    None => write!(f, " **not run** |")?,
+            for path in &paths {
+                if due.contains(*path) {
+                    let found = self.found.get(&(*path, name.clone()));
+                    write!(f, " {} |", cell(row, found))?;
+                } else {
+                    write!(f, " |")?;
                 }
             }
             writeln!(f)?;
@@ -162,6 +175,13 @@ mod tests {
         }
     }
 
+    /// A table that expects one vector.
+    fn table(paths: &str) -> Table {
+        let mut table = Table::default();
+        table.expect(paths, [row("a", 1)]);
+        table
+    }
+
     #[test]
     fn line_of_a_row_is_read_back() {
         let rows = [
@@ -180,7 +200,7 @@ mod tests {
 
     #[test]
     fn paths_that_agree_have_no_differences() {
-        let mut table = Table::new(&['A', 'C'], vec![row("a", 1)]);
+        let mut table = table("AC");
 
         table.read("noise\n# vector: A a OK 00000001\n");
         table.add('C', row("a", 1));
@@ -193,15 +213,13 @@ mod tests {
 
     #[test]
     fn vector_that_was_not_run_is_a_difference() {
-        let table = Table::new(&['A'], vec![row("a", 1)]);
-
-        assert_eq!(table.differences(), ["path A, a: was not run"]);
+        assert_eq!(table("A").differences(), ["path A, a: **not run**"]);
     }
 
     #[test]
     fn other_digest_is_a_difference_whatever_came_before_and_after() {
         for digests in [[1, 2], [2, 1]] {
-            let mut table = Table::new(&['A'], vec![row("a", 1)]);
+            let mut table = table("A");
 
             for digest in digests {
                 table.add('A', row("a", digest));
@@ -212,11 +230,31 @@ mod tests {
     }
 
     #[test]
-    fn vector_that_is_not_known_is_a_difference() {
-        let mut table = Table::new(&['A'], Vec::new());
+    fn vector_that_nobody_asked_for_is_a_difference() {
+        let mut table = table("A");
 
         table.add('A', row("a", 1));
+        table.add('A', row("b", 1));
+        table.add('B', row("a", 1));
 
-        assert_eq!(table.differences(), ["path A, a: no such vector"]);
+        let asked = [
+            "path A, b: nobody asked for it",
+            "path B, a: nobody asked for it",
+        ];
+        assert_eq!(table.differences(), asked);
+    }
+
+    #[test]
+    fn path_that_a_vector_does_not_go_has_an_empty_cell() {
+        let mut table = table("A");
+        table.expect("B", [row("b", 2)]);
+
+        table.add('A', row("a", 1));
+        table.add('B', row("b", 2));
+
+        assert_eq!(table.differences(), Vec::<String>::new());
+        assert!(table
+            .to_string()
+            .ends_with("| b | OK | 00000002 | | OK |\n"));
     }
 }

@@ -13,7 +13,7 @@ use ringbar_endpoint::config_space::{COMMAND, COMMAND_BUS_MASTER, DEVICE_CONTROL
 use ringbar_endpoint::{Connection, Lost};
 use ringbar_example_sum::Sum;
 use rustix::event::{eventfd, EventfdFlags};
-use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
+use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_PCI_CONFIG_REGION_INDEX,
     VFIO_PCI_MSI_IRQ_INDEX,
@@ -42,8 +42,11 @@ impl Guest {
             Connection::new(socket).serve(&mut Sum::endpoint().unwrap())
         });
         let mut client = Client::new(&path).unwrap();
-        let memory = File::from(memfd_create("guest", MemfdFlags::CLOEXEC).unwrap());
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let memory = File::from(memfd_create("guest", flags).unwrap());
         ftruncate(&memory, SIZE).unwrap();
+        // The device reaches no memory that could vanish.
+        fcntl_add_seals(&memory, SealFlags::SHRINK).unwrap();
         client.dma_map(0, BASE, SIZE, memory.as_raw_fd()).unwrap();
         let interrupt = File::from(eventfd(0, EventfdFlags::NONBLOCK).unwrap());
         let flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;

@@ -34,6 +34,7 @@ const FREE: &[(&str, c_long)] = calls![
     SYS_sendmsg,
     SYS_shutdown,
     SYS_fstat,
+    SYS_fstatfs,
     SYS_munmap,
     SYS_geteuid,
     // Threads and locks.
@@ -142,6 +143,7 @@ fn limited(options: &Options) -> Vec<Limited> {
             [
                 libc::F_DUPFD_CLOEXEC,
                 libc::F_ADD_SEALS,
+                libc::F_GET_SEALS,
                 libc::F_GETFD,
                 libc::F_GETFL,
                 libc::F_SETFL,

@@ -4,11 +4,13 @@
 
 use std::fs::File;
 
-use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
+use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 
 /// A file of `size` bytes in memory, as QEMU has for guest memory.
 pub(crate) fn memory_file(size: u64) -> File {
-    let file = File::from(memfd_create("test-guest", MemfdFlags::CLOEXEC).unwrap());
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = File::from(memfd_create("test-guest", flags).unwrap());
     ftruncate(&file, size).unwrap();
+    fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
     file
 }
