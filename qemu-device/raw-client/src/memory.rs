@@ -3,7 +3,7 @@
 //! The memory of a guest that does not exist.
 
 use crate::Error;
-use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
+use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 use std::fs::File;
 use std::io;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
@@ -18,8 +18,11 @@ pub(crate) struct GuestMemory {
 impl GuestMemory {
     pub(crate) fn new(size: usize) -> Result<Self, Error> {
         let make = || -> io::Result<File> {
-            let file = File::from(memfd_create("raw-client", MemfdFlags::CLOEXEC)?);
+            let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+            let file = File::from(memfd_create("raw-client", flags)?);
             ftruncate(&file, size as u64)?;
+            // A server maps no file that may shrink.
+            fcntl_add_seals(&file, SealFlags::SHRINK)?;
             Ok(file)
         };
         let file = make().map_err(Error::Memory)?;

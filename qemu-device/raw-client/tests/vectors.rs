@@ -10,7 +10,8 @@ use std::thread;
 /// Calls `body` with a client whose server runs on a thread.
 fn with_client(body: impl FnOnce(&mut RawClient)) {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options::new(folder.path().join("socket"));
+    let mut options = Options::new(folder.path().join("socket"));
+    options.once = true;
     let server = Server::bind(&options).unwrap();
     let server = thread::spawn(|| server.run());
     let mut client = RawClient::connect(&options.socket).unwrap();
