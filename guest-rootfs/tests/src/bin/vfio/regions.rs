@@ -21,9 +21,14 @@ use vfio_bindings::bindings::vfio::{
     VFIO_REGION_INFO_FLAG_MMAP,
 };
 
-const CONFIG_SIZE: u64 = 4096;
 /// Bits that say which region an offset in the device's file is of.
 const REGION_SHIFT: u32 = 40;
+
+/// Bytes of configuration space that this kernel reaches: the debug kernel only the first 256.
+fn config_size(ground: &Ground) -> u64 {
+    let config = fs::metadata(ground.folder().join("config"));
+    config.expect("sysfs has it").len()
+}
 
 /// Kind of interrupts that the device has, and how many.
 fn interrupts(driver: &VfioDriver) -> (u32, u32) {
@@ -52,7 +57,7 @@ pub(crate) fn regions_are_those_of_the_device(ground: Ground) {
             VFIO_PCI_BAR0_REGION_INDEX => REGISTER_BAR_SIZE as u64,
             VFIO_PCI_BAR2_REGION_INDEX => DEVICE_MEMORY_SIZE as u64,
             VFIO_PCI_BAR4_REGION_INDEX if kind == VFIO_PCI_MSIX_IRQ_INDEX => MSIX_BAR_SIZE as u64,
-            VFIO_PCI_CONFIG_REGION_INDEX => CONFIG_SIZE,
+            VFIO_PCI_CONFIG_REGION_INDEX => config_size(&ground),
             _ => 0,
         };
         // A region that the device does not have is refused, or empty.
@@ -76,7 +81,7 @@ pub(crate) fn regions_that_are_not_there_are_refused(ground: Ground) {
         (VFIO_PCI_BAR0_REGION_INDEX, REGISTER_BAR_SIZE as u64),
         (VFIO_PCI_BAR2_REGION_INDEX, DEVICE_MEMORY_SIZE as u64),
         (VFIO_PCI_BAR2_REGION_INDEX, (1 << REGION_SHIFT) - 4),
-        (VFIO_PCI_CONFIG_REGION_INDEX, CONFIG_SIZE),
+        (VFIO_PCI_CONFIG_REGION_INDEX, config_size(&ground)),
         (VFIO_PCI_BAR0_REGION_INDEX + 1, 0),
         (VFIO_PCI_NUM_REGIONS, 0),
     ] {
