@@ -20,8 +20,15 @@ programs() {
 	mv "$guest/programs.new" "$guest/programs"
 }
 
+# tools: paths of what a person looks at a PCI device with, and of all shared objects that this needs.
+tools() {
+	local tools=(/usr/bin/lspci /usr/bin/setpci)
+	printf '%s\n' "${tools[@]}"
+	"$ci_dir/in-sysroot.sh" ldd "${tools[@]}" | grep -oE '/lib[^ ]+' | sort -u
+}
+
 initramfs() {
-	local module=$1 output=$2 sysroot kernel name names=() files=()
+	local module=$1 output=$2 sysroot kernel name program names=() files=()
 	sysroot=$("$ci_dir/sysroot.sh")
 	mapfile -t names < <(sed 's|.*/||' "$guest/programs")
 	# Symbols stay, for backtraces. What names lines is with the unstripped programs.
@@ -39,6 +46,8 @@ initramfs() {
 	for name in "$kernel"/modules/*.ko; do
 		if [[ -f $name ]]; then files+=(--file "/lib/modules/${name##*/}=$name"); fi
 	done
+	# Tools of the release, with what they are linked to.
+	while read -r program; do files+=(--file "$program=$sysroot/$program:755"); done < <(tools)
 	"$checkout/build/cargo/release/ringbar-initramfs" --output "$output" "${files[@]}" \
 		--file "/bin/busybox=$sysroot/usr/bin/busybox:755" --symlink /bin/sh=busybox \
 		--file "/lib/modules/ringbar.ko=$module" \

@@ -99,7 +99,8 @@ test_all() {
 		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-2400} configuration debug-msi msi 0
 		;;
 	esac
-	verdict || failed+=("paths")
+	# Who asks for some programs has not run all paths.
+	[[ -n ${TESTS:-} ]] || verdict || failed+=("paths")
 	((${#failed[@]} == 0)) || die "failed: ${failed[*]}"
 }
 

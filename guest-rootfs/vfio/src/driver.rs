@@ -19,7 +19,7 @@ use ringbar_vectors::BATCH;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,6 +63,8 @@ pub struct VfioDriver {
     device_used: usize,
     memory: Mapping,
     used: usize,
+    /// Kind of interrupts, as VFIO numbers them.
+    kind: u32,
     /// One a vector.
     interrupts: Vec<EventFd>,
     submission: usize,
@@ -93,6 +95,7 @@ impl VfioDriver {
             device_used: 0,
             memory: memory(SIZE)?,
             used: 0,
+            kind: VFIO_PCI_MSIX_IRQ_INDEX,
             interrupts: Vec::new(),
             submission: 0,
             completion: 0,
@@ -122,12 +125,23 @@ impl VfioDriver {
         &self.device
     }
 
-    /// Resets the function (FLR) through VFIO, and brings it up again. Windows are gone then.
-    pub fn reset(&mut self) -> Result<(), Error> {
-        self.device.reset();
+    /// The device's file, for accesses of one's own.
+    pub fn file(&self) -> Result<Arc<File>, Error> {
+        file(&self.device)
+    }
+
+    /// Brings the device up after a reset. Windows are gone.
+    pub fn begin_again(&mut self) -> Result<(), Error> {
         self.next_window = 1;
         (self.submitted, self.taken) = (0, 0);
         self.bring_up()
+    }
+
+    /// Switches memory space and bus mastering on.
+    pub fn enable(&self) {
+        let command = COMMAND_ON.to_le_bytes();
+        self.device
+            .region_write(VFIO_PCI_CONFIG_REGION_INDEX, &command, COMMAND);
     }
 
     /// It is the device that this driver is for.
@@ -160,27 +174,33 @@ impl VfioDriver {
         Ok(())
     }
 
-    /// Connects an eventfd to each vector, of MSI-X if the device has that, else of MSI.
+    /// Makes an eventfd for each vector, of MSI-X if the device has that, else of MSI.
     fn connect_interrupts(&mut self) -> Result<(), Error> {
         let vectors = |index| self.device.get_irq_info(index).map_or(0, |it| it.count);
-        let index = match vectors(VFIO_PCI_MSIX_IRQ_INDEX) {
-            0 => VFIO_PCI_MSI_IRQ_INDEX,
-            _ => VFIO_PCI_MSIX_IRQ_INDEX,
-        };
-        for _ in 0..vectors(index) {
+        if vectors(self.kind) == 0 {
+            self.kind = VFIO_PCI_MSI_IRQ_INDEX;
+        }
+        for _ in 0..vectors(self.kind) {
             let event = EventFd::new(EFD_NONBLOCK).map_err(failed("eventfd"))?;
             self.interrupts.push(event);
         }
-        self.device
-            .enable_irq(index, self.interrupts.iter().collect())?;
-        Ok(())
+        self.connect_interrupts_again()
+    }
+
+    /// Connects the eventfds to the vectors.
+    pub fn connect_interrupts_again(&self) -> Result<(), Error> {
+        let events = self.interrupts.iter().collect();
+        Ok(self.device.enable_irq(self.kind, events)?)
+    }
+
+    /// The eventfd of the queue's vector.
+    pub fn interrupt_fd(&self) -> RawFd {
+        self.interrupts[self.vector() as usize].as_raw_fd()
     }
 
     /// Data sheet, section 14.
     fn bring_up(&mut self) -> Result<(), Error> {
-        let command = COMMAND_ON.to_le_bytes();
-        self.device
-            .region_write(VFIO_PCI_CONFIG_REGION_INDEX, &command, COMMAND);
+        self.enable();
         self.set(Register::RESET, RESET_KEY.into());
         for (word, value) in [
             (Word::SubmissionTail, 0),
@@ -233,7 +253,7 @@ impl VfioDriver {
     }
 
     /// Reads a register of the first two pages.
-    fn get(&self, register: Register) -> u64 {
+    pub fn get(&self, register: Register) -> u64 {
         let info = register.info();
         match info.width {
             8 => self.registers.read(info.offset),
@@ -242,7 +262,7 @@ impl VfioDriver {
     }
 
     /// Writes a register of the first two pages.
-    fn set(&self, register: Register, value: u64) {
+    pub fn set(&self, register: Register, value: u64) {
         let info = register.info();
         match info.width {
             8 => self.registers.write(info.offset, value),
@@ -279,27 +299,27 @@ impl VfioDriver {
             if there >= count {
                 return Ok(());
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            // Without an interrupt completions do not count.
+            if !self.sleep(deadline.saturating_duration_since(Instant::now()))? {
                 return Err(Error::Late {
                     missing: count - there,
                     wanted: count,
                     limit: PATIENCE,
                 });
             }
-            self.sleep(left)?;
         }
     }
 
-    /// Sleeps until the queue's interrupt comes, or for so long.
-    fn sleep(&self, limit: Duration) -> Result<(), Error> {
+    /// Sleeps until the queue's interrupt comes, but not longer than this. Says whether it came.
+    fn sleep(&self, limit: Duration) -> Result<bool, Error> {
         let event = &self.interrupts[self.vector() as usize];
         let limit = Timespec::try_from(limit).unwrap_or_default();
         let mut polled = [PollFd::from_borrowed_fd(fd(event), PollFlags::IN)];
-        poll(&mut polled, Some(&limit)).map_err(refused("poll"))?;
-        // Nothing to read if the time has passed.
-        let _interrupts = event.read();
-        Ok(())
+        let came = poll(&mut polled, Some(&limit)).map_err(refused("poll"))? == 1;
+        if came {
+            event.read().map_err(failed("read"))?;
+        }
+        Ok(came)
     }
 
     /// Where a memory lies.

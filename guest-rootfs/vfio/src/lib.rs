@@ -8,6 +8,7 @@
 //! device sees, and [`VfioDriver`] drives the device: rings, windows and interrupts from the data
 //! sheet, apart from the kernel driver and its client library.
 
+pub mod calls;
 mod driver;
 mod error;
 mod handover;

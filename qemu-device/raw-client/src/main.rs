@@ -11,7 +11,7 @@ use ringbar_vectors::{self as vectors, Images, Table};
 use std::error::Error as StdError;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -106,7 +106,6 @@ impl Served {
             .arg("--socket")
             .arg(folder.path().join("socket"))
             .args(["--log", "error"])
-            .stdout(Stdio::null())
             .spawn()
             .map_err(|error| format!("{}: {error}", program.display()))?;
         Ok(Self { server, folder })

@@ -207,26 +207,27 @@ impl RawClient {
             if there >= count {
                 return Ok(());
             }
+            // Without an interrupt completions do not count.
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if !self.sleep(left).map_err(Error::Memory)? {
                 return Err(Error::Late {
                     missing: count - there,
                     wanted: count,
                     limit: PATIENCE,
                 });
             }
-            self.sleep(left).map_err(Error::Memory)?;
         }
     }
 
-    /// Sleeps until the queue's interrupt comes, or for so long.
-    fn sleep(&mut self, limit: Duration) -> io::Result<()> {
+    /// Sleeps until the queue's interrupt comes, but not longer than this. Says whether it came.
+    fn sleep(&mut self, limit: Duration) -> io::Result<bool> {
         let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
         let mut polled = [PollFd::new(&self.interrupt, PollFlags::IN)];
-        if poll(&mut polled, Some(&limit))? == 1 {
+        let came = poll(&mut polled, Some(&limit))? == 1;
+        if came {
             self.interrupt.read_exact(&mut [0; 8])?;
         }
-        Ok(())
+        Ok(came)
     }
 }
 

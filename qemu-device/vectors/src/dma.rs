@@ -37,8 +37,9 @@ pub trait DmaPath: Path {
 const PAGE: usize = 4096;
 /// Pages of a memory that cases map.
 const PAGES: usize = 64;
-/// Where they map it: far from whatever a path needs for itself, and within what 39 bits can name.
-const AT: u64 = 0x20_0000_0000;
+/// Where they map it: far from whatever a path needs for itself, and within what 39 bits can name. Not
+/// round, as whatever remembers ranges by their low bits would forget them over the rings.
+const AT: u64 = 0x20_0002_3000;
 /// Behind the last address that windows show.
 const LIMIT: u64 = 1 << 39;
 /// Descriptors to random addresses.

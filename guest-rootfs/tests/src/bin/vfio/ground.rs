@@ -51,6 +51,11 @@ impl Ground {
         VfioDriver::open(space, self.taken.folder()).expect("the device can be driven")
     }
 
+    /// The function's folder in sysfs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.taken.folder()
+    }
+
     /// Gives the function back, and says which driver took it.
     pub(crate) fn give_back(self) -> String {
         self.taken.give_back().expect("a driver takes the device")

@@ -6,6 +6,7 @@
 //! On the stock kernel by container and group, on the debug kernel by device node and iommufd.
 
 mod ground;
+mod regions;
 
 use ground::Ground;
 use ringbar_client::Rights;
@@ -22,6 +23,26 @@ fn main() -> ExitCode {
         case(
             "iommu_keeps_the_device_to_what_is_mapped",
             iommu_keeps_the_device_to_what_is_mapped,
+        ),
+        case(
+            "regions_are_those_of_the_device",
+            regions::regions_are_those_of_the_device,
+        ),
+        case(
+            "regions_that_are_not_there_are_refused",
+            regions::regions_that_are_not_there_are_refused,
+        ),
+        case(
+            "bad_interrupt_requests_are_refused",
+            regions::bad_interrupt_requests_are_refused,
+        ),
+        case(
+            "interrupts_that_are_set_up_twice_still_come",
+            regions::interrupts_that_are_set_up_twice_still_come,
+        ),
+        case(
+            "function_is_reset_by_vfio_and_by_sysfs",
+            regions::function_is_reset_by_vfio_and_by_sysfs,
         ),
         case(
             "kernel_driver_works_again_when_the_device_is_given_back",

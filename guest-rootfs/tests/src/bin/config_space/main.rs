@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Configuration space as pciutils see it.
+//!
+//! What `lspci` and `setpci` say is compared with files beside this one, which a person has read line by
+//! line. `msix.txt` and `msi.txt` are of the two kinds of interrupts.
+
+use ringbar_tests::{run, PciFunction};
+use std::process::{Command, ExitCode};
+
+const MSIX: &str = include_str!("msix.txt");
+const MSI: &str = include_str!("msi.txt");
+/// Writes all ones to registers and says what stays, by offset and as `setpci` names widths.
+const MASKS: &str = include_str!("masks.txt");
+
+fn main() -> ExitCode {
+    run(&[
+        (
+            "lspci_shows_what_a_person_has_read",
+            lspci_shows_what_a_person_has_read,
+        ),
+        (
+            "registers_keep_just_the_bits_that_are_writable",
+            registers_keep_just_the_bits_that_are_writable,
+        ),
+    ])
+}
+
+fn lspci_shows_what_a_person_has_read() {
+    let function = PciFunction::under_test();
+    let expected = match function.can_be_unplugged() {
+        true => MSI,
+        false => MSIX,
+    };
+    let _unbound = function.unbind();
+
+    let shown = tool("lspci", &["-vvv", "-nn", "-s", &address(&function)]);
+
+    same(&plain(&shown), expected);
+}
+
+fn registers_keep_just_the_bits_that_are_writable() {
+    let function = PciFunction::under_test();
+    let msi = function.can_be_unplugged();
+    let _unbound = function.unbind();
+    let address = address(&function);
+    let mut found = String::new();
+    for line in MASKS.lines() {
+        let (register, rest) = line.split_once('=').expect("register=value # meaning");
+        let (_, meaning) = rest.split_once('#').expect("register=value # meaning");
+        // BAR 4 and the capability belong to MSI-X.
+        if msi && meaning.contains("MSI-X") {
+            found += line;
+        } else {
+            let read = || tool("setpci", &["-s", &address, register]);
+            let ones = format!("{register}=ffffffff");
+            let before = read();
+            tool("setpci", &["-s", &address, &ones]);
+            let kept = read();
+            let back = format!("{register}={}", before.trim());
+            tool("setpci", &["-s", &address, &back]);
+            assert_eq!(read(), before, "{register} takes its value back");
+            found += &format!("{register}={} #{meaning}", kept.trim());
+        }
+        found += "\n";
+    }
+
+    same(&found, MASKS);
+}
+
+/// Address of the function, as tools take it.
+fn address(function: &PciFunction) -> String {
+    let name = function
+        .folder()
+        .file_name()
+        .expect("a function has a name");
+    name.to_string_lossy().into_owned()
+}
+
+/// What a tool says. It must say so without complaint.
+fn tool(name: &str, arguments: &[&str]) -> String {
+    let output = Command::new(format!("/usr/bin/{name}"))
+        .args(arguments)
+        .output();
+    let output = output.expect("the tool is in the initramfs");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name} {arguments:?}: {complaint}");
+    String::from_utf8(output.stdout).expect("the tool speaks ASCII")
+}
+
+/// Leaves out what the machine decides: addresses of the function and of its BARs, and its group.
+fn plain(shown: &str) -> String {
+    let lines = shown.lines().filter(|line| !line.contains("IOMMU group"));
+    lines
+        .map(|line| match line.split_once(" at ") {
+            Some((what, place)) if what.contains("Region") => {
+                let rest = place.split_once(' ').map_or("", |(_, rest)| rest);
+                format!("{what} at * {rest}\n")
+            }
+            _ if !line.starts_with(char::is_whitespace) => match line.split_once(' ') {
+                Some((_, rest)) => format!("* {rest}\n"),
+                None => format!("{line}\n"),
+            },
+            _ => format!("{line}\n"),
+        })
+        .collect()
+}
+
+#[track_caller]
+fn same(found: &str, expected: &str) {
+    if found != expected {
+        for line in found.lines() {
+            println!("# |{line}");
+        }
+    }
+    for (found, expected) in found.lines().zip(expected.lines()) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found.lines().count(), expected.lines().count());
+}

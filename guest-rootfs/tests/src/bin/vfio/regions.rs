@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Regions, interrupts and resets as `vfio-pci` has them: what the device shows is what a device of
+//! hardware would, and what is refused does it no harm.
+
+use crate::ground::Ground;
+use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, MSIX_BAR_SIZE, REGISTER_BAR_SIZE};
+use ringbar_spec::regs::Register;
+use ringbar_spec::ring::{Descriptor, Status};
+use ringbar_vectors::{Path, BATCH};
+use ringbar_vfio::calls::{self, InterruptSet};
+use ringbar_vfio::VfioDriver;
+use rustix::io::Errno;
+use std::fs;
+use std::os::unix::fs::FileExt;
+use vfio_bindings::bindings::vfio::{
+    VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD,
+    VFIO_IRQ_SET_DATA_NONE, VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_BAR2_REGION_INDEX,
+    VFIO_PCI_BAR4_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_INTX_IRQ_INDEX,
+    VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX, VFIO_PCI_NUM_IRQS, VFIO_PCI_NUM_REGIONS,
+    VFIO_REGION_INFO_FLAG_MMAP,
+};
+
+/// Bits that say which region an offset in the device's file is of.
+const REGION_SHIFT: u32 = 40;
+
+/// Bytes of configuration space that this kernel reaches: the debug kernel only the first 256.
+fn config_size(ground: &Ground) -> u64 {
+    let config = fs::metadata(ground.folder().join("config"));
+    config.expect("sysfs has it").len()
+}
+
+/// Kind of interrupts that the device has, and how many.
+fn interrupts(driver: &VfioDriver) -> (u32, u32) {
+    let count = |index| calls::interrupts(driver.device(), index).expect("it is a kind");
+    match (
+        count(VFIO_PCI_MSIX_IRQ_INDEX),
+        count(VFIO_PCI_MSI_IRQ_INDEX),
+    ) {
+        (0, msi) => (VFIO_PCI_MSI_IRQ_INDEX, msi),
+        (msix, _) => (VFIO_PCI_MSIX_IRQ_INDEX, msix),
+    }
+}
+
+/// A batch is carried out, and its interrupt comes.
+fn assert_alive(driver: &mut VfioDriver) {
+    let done = driver.run(&[Descriptor::default(); BATCH]);
+    let done = done.expect("the device works");
+    assert!(done.iter().all(|it| it.status == Status::OK.0), "{done:?}");
+}
+
+pub(crate) fn regions_are_those_of_the_device(ground: Ground) {
+    let driver = ground.driver();
+    let (kind, _) = interrupts(&driver);
+    for index in 0..VFIO_PCI_NUM_REGIONS {
+        let size = match index {
+            VFIO_PCI_BAR0_REGION_INDEX => REGISTER_BAR_SIZE as u64,
+            VFIO_PCI_BAR2_REGION_INDEX => DEVICE_MEMORY_SIZE as u64,
+            VFIO_PCI_BAR4_REGION_INDEX if kind == VFIO_PCI_MSIX_IRQ_INDEX => MSIX_BAR_SIZE as u64,
+            VFIO_PCI_CONFIG_REGION_INDEX => config_size(&ground),
+            _ => 0,
+        };
+        // A region that the device does not have is refused, or empty.
+        let info = calls::region_info(driver.device(), index);
+        let found = info.as_ref().map_or(0, |info| info.size);
+        assert_eq!(found, size, "region {index}: {info:?}");
+        let mapped = [VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_BAR2_REGION_INDEX].contains(&index);
+        let flags = info.map_or(0, |info| info.flags);
+        assert!(!mapped || flags & VFIO_REGION_INFO_FLAG_MMAP != 0);
+    }
+}
+
+pub(crate) fn regions_that_are_not_there_are_refused(ground: Ground) {
+    let mut driver = ground.driver();
+    for index in [VFIO_PCI_NUM_REGIONS, u32::MAX] {
+        let info = calls::region_info(driver.device(), index);
+        assert_eq!(info.err(), Some(Errno::INVAL), "region {index}");
+    }
+    let file = driver.file().expect("a descriptor more");
+    for (region, offset) in [
+        (VFIO_PCI_BAR0_REGION_INDEX, REGISTER_BAR_SIZE as u64),
+        (VFIO_PCI_BAR2_REGION_INDEX, DEVICE_MEMORY_SIZE as u64),
+        (VFIO_PCI_BAR2_REGION_INDEX, (1 << REGION_SHIFT) - 4),
+        (VFIO_PCI_CONFIG_REGION_INDEX, config_size(&ground)),
+        (VFIO_PCI_BAR0_REGION_INDEX + 1, 0),
+        (VFIO_PCI_NUM_REGIONS, 0),
+    ] {
+        let place = u64::from(region) << REGION_SHIFT | offset;
+        let read = file.read_at(&mut [0; 4], place);
+        let written = file.write_at(&[0; 4], place);
+        assert!(
+            read.is_err() && written.is_err(),
+            "region {region}, {offset:#x}"
+        );
+    }
+    assert_alive(&mut driver);
+}
+
+pub(crate) fn bad_interrupt_requests_are_refused(ground: Ground) {
+    let mut driver = ground.driver();
+    let (kind, count) = interrupts(&driver);
+    let fd = driver.interrupt_fd();
+    let connect = InterruptSet {
+        flags: VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+        index: kind,
+        start: 0,
+        count: 1,
+        data: [fd; 4],
+        ..Default::default()
+    };
+    let other = VFIO_PCI_MSIX_IRQ_INDEX + VFIO_PCI_MSI_IRQ_INDEX - kind;
+    let refused = [
+        (
+            "no such kind",
+            InterruptSet {
+                index: VFIO_PCI_NUM_IRQS,
+                ..connect
+            },
+        ),
+        (
+            "a kind that the device does not have",
+            InterruptSet {
+                index: other,
+                ..connect
+            },
+        ),
+        (
+            "INTx",
+            InterruptSet {
+                index: VFIO_PCI_INTX_IRQ_INDEX,
+                ..connect
+            },
+        ),
+        (
+            "start behind the last",
+            InterruptSet {
+                start: count,
+                ..connect
+            },
+        ),
+        (
+            "one too many",
+            InterruptSet {
+                start: count - 1,
+                count: 2,
+                ..connect
+            },
+        ),
+        (
+            "wraps around",
+            InterruptSet {
+                start: u32::MAX,
+                count: 2,
+                ..connect
+            },
+        ),
+        (
+            "more than there are descriptors",
+            InterruptSet {
+                count: 5,
+                ..connect
+            },
+        ),
+        (
+            "no descriptor",
+            InterruptSet {
+                data: [9999; 4],
+                ..connect
+            },
+        ),
+        (
+            "no eventfd",
+            InterruptSet {
+                data: [0; 4],
+                ..connect
+            },
+        ),
+        (
+            "two actions",
+            InterruptSet {
+                flags: connect.flags | VFIO_IRQ_SET_ACTION_MASK,
+                ..connect
+            },
+        ),
+        (
+            "no action",
+            InterruptSet {
+                flags: VFIO_IRQ_SET_DATA_EVENTFD,
+                ..connect
+            },
+        ),
+        (
+            "none, but not from the first",
+            InterruptSet {
+                flags: VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
+                start: count,
+                count: 1,
+                ..connect
+            },
+        ),
+    ];
+    for (what, set) in refused {
+        let answer = calls::set_interrupts(driver.device(), set);
+        assert!(answer.is_err(), "{what}: {answer:?}");
+        // Linux has let go of a vector before it finds that the descriptor is bad; with MSI the message
+        // of all vectors goes with the first one.
+        driver
+            .connect_interrupts_again()
+            .expect("they can be set up");
+        assert_alive(&mut driver);
+    }
+}
+
+pub(crate) fn interrupts_that_are_set_up_twice_still_come(ground: Ground) {
+    let mut driver = ground.driver();
+    for _ in 0..3 {
+        driver
+            .connect_interrupts_again()
+            .expect("they can be set up");
+        assert_alive(&mut driver);
+    }
+    let (kind, _) = interrupts(&driver);
+    driver
+        .device()
+        .disable_irq(kind)
+        .expect("they can be turned off");
+    driver.connect_interrupts_again().expect("and on again");
+    assert_alive(&mut driver);
+}
+
+/// Resets that return registers to what they are after power-on, while a queue runs.
+pub(crate) fn function_is_reset_by_vfio_and_by_sysfs(ground: Ground) {
+    let mut driver = ground.driver();
+    let sysfs = ground.folder().to_owned();
+    fs::write(sysfs.join("reset_method"), "flr").expect("the function has FLR");
+    for way in ["VFIO", "sysfs"] {
+        assert_alive(&mut driver);
+        driver.set(Register::SCRATCH, 0x5ca7);
+        let before = driver.get(Register::RESET_GENERATION);
+
+        match way {
+            "VFIO" => calls::reset(driver.device()).expect("the function is reset"),
+            _ => fs::write(sysfs.join("reset"), "1").expect("the function is reset"),
+        }
+
+        // Its memory space may be off now.
+        driver.enable();
+        assert_eq!(driver.get(Register::SCRATCH), 0, "{way}");
+        assert_ne!(driver.get(Register::RESET_GENERATION), before, "{way}");
+        driver.begin_again().expect("the device can be brought up");
+        assert_alive(&mut driver);
+    }
+}
