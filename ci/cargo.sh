@@ -4,27 +4,33 @@
 #
 # Every checkout has a build folder of its own: cargo tells a stale result by its time alone, so two
 # checkouts that share one can be given each other's programs. A new checkout starts with a copy of the
-# folder used last, without our own crates, and compiles no dependency again.
+# folder used last, without our own crates, and compiles no dependency again. The folders of checkouts
+# that are gone go as well.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
+# Every file of one of our crates has its name in its path, and all of them are named ringbar.
+copy_dependencies() { tar -C "$1" -c --exclude='*ringbar*' --exclude=incremental . | tar -C "$2" -x; }
+
 seed() {
-	local newest=$RINGBAR_CACHE other profile lock
+	local other newest='' lock fd
 	for other in "$RINGBAR_CACHE/cargo-$rustc"-*; do
-		if [[ -d $other && $other != *.tmp.* && ($newest == "$RINGBAR_CACHE" || $other -nt $newest) ]]; then newest=$other; fi
+		if [[ -f $other/checkout && (-z $newest || $other -nt $newest) ]]; then newest=$other; fi
 	done
-	[[ $newest != "$RINGBAR_CACHE" ]] || return 0
-	# cargo holds this lock of a profile while it writes there.
-	while IFS= read -r profile; do
-		mkdir -p "$1/$profile"
-		exec {lock}<"$newest/$profile/.cargo-lock"
-		flock -s "$lock"
-		cp -a --reflink=auto "$newest/$profile/." "$1/$profile/"
-		exec {lock}<&-
-	done < <(find "$newest" -maxdepth 3 -name .cargo-lock -printf '%P\n' | sed 's|/.cargo-lock$||')
-	# Every file of one of our crates has its name in its path, and all of them are named ringbar.
-	(cd "$1" && find . -depth -path '*ringbar*' -delete)
+	if [[ -n $newest ]]; then
+		# cargo holds this lock of a profile while it writes there.
+		while IFS= read -r -d '' lock; do
+			exec {fd}<"$lock"
+			flock -s "$fd"
+		done < <(find "$newest" -maxdepth 3 -name .cargo-lock -print0)
+		# Without a copy everything is merely compiled again.
+		copy_dependencies "$newest" "$1" || find "$1" -mindepth 1 -delete
+	fi
+	printf '%s\n' "$checkout" >"$1/checkout"
+	for other in "$RINGBAR_CACHE"/cargo-*-*/checkout; do
+		if [[ $other != "$1/"* && -f $other && ! -d $(<"$other") ]]; then rm -rf -- "${other%/checkout}"; fi
+	done
 }
 
 "$ci_dir/setup.sh" cargo

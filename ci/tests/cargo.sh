@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# A new checkout gets the dependencies that another one has compiled, and what gone checkouts left goes.
+# shellcheck disable=SC2016 # another shell expands what is quoted here
+set -euo pipefail
+# shellcheck source=ci/tests/assert.sh
+source "$(dirname "$0")/assert.sh"
+
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+export RINGBAR_CACHE=$place/cache
+mkdir "$place/bin" && PATH=$place/bin:$PATH
+# A cargo that tells its build folder and, if asked, fills it.
+printf '#!/bin/sh\ncase $1 in fill) d=$CARGO_BUILD_BUILD_DIR/debug; mkdir -p $d/incremental && touch $d/.cargo-lock $d/libserde $d/libringbar_spec $d/incremental/x;; esac\n[ $1 = --version ] && echo cargo 1.95.0 || echo $CARGO_BUILD_BUILD_DIR\n' >"$place/bin/cargo"
+printf '#!/bin/sh\necho rustc 1.95.0\n' >"$place/bin/rustc"
+chmod +x "$place/bin/"*
+
+# checkout NAME: a checkout as far as cargo.sh looks.
+checkout() { mkdir -p "$place/$1" && cp -r "$ci" "$ci/../Cargo.toml" "$place/$1"; }
+# cargo_of NAME ARG: what cargo prints in that checkout: its build folder.
+cargo_of() { "$place/$1/ci/cargo.sh" "$2"; }
+# left FOLDER: what is in a build folder.
+left() { (cd "$1" && find . -type f -printf '%P\n' | sort | tr '\n' ' '); }
+
+checkout first && checkout second && checkout third
+first=$(cargo_of first fill)
+second=$(cargo_of second look)
+fails checkouts_have_folders_of_their_own test "$first" = "$second"
+equal new_checkout_starts_with_the_dependencies_alone 'checkout debug/.cargo-lock debug/libserde ' "$(left "$second")"
+equal copy_leaves_the_other_as_it_was 'checkout debug/.cargo-lock debug/incremental/x debug/libringbar_spec debug/libserde ' "$(left "$first")"
+
+rm -r "$place/first"
+cargo_of third look >/dev/null
+fails folder_of_a_gone_checkout_goes test -e "$first"
+equal folder_of_a_present_one_stays "$second" "$(cargo_of second look)"
+
+# As on a full disk: the copy ends with an error in the middle.
+printf '#!/bin/sh\ncase "$*" in *-x*) touch "$2/half"; cat >/dev/null; exit 1;; esac\nexec /usr/bin/env -i /bin/tar "$@"\n' >"$place/bin/tar"
+chmod +x "$place/bin/tar" && checkout fourth
+equal copy_that_fails_leaves_an_empty_folder 'checkout ' "$(left "$(cargo_of fourth look 2>/dev/null)")"
