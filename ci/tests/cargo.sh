@@ -29,6 +29,11 @@ fails checkouts_have_folders_of_their_own test "$first" = "$second"
 equal new_checkout_starts_with_the_dependencies_alone 'checkout debug/.cargo-lock debug/libserde ' "$(left "$second")"
 equal copy_leaves_the_other_as_it_was 'checkout debug/.cargo-lock debug/incremental/x debug/libringbar_spec debug/libserde ' "$(left "$first")"
 
+checkout busy
+equal new_checkout_does_not_wait_for_a_folder_in_use 'checkout ' \
+	"$(flock "$second/debug/.cargo-lock" timeout 20 "$place/busy/ci/cargo.sh" look | (read -r folder; left "$folder"))"
+rm -r "$place/busy"
+
 rm -r "$place/first"
 cargo_of third look >/dev/null
 fails folder_of_a_gone_checkout_goes test -e "$first"
