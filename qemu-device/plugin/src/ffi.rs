@@ -61,6 +61,7 @@ struct RegisterDescription {
     read_only: bool,
 }
 
+// SAFETY: The signatures are those of QEMU's `qemu-plugin.h`.
 unsafe extern "C" {
     fn qemu_plugin_register_vcpu_tb_trans_cb(
         id: qemu_plugin_id_t,
