@@ -10,7 +10,8 @@ use std::process::{Command, ExitCode};
 
 const MSIX: &str = include_str!("msix.txt");
 const MSI: &str = include_str!("msi.txt");
-/// Writes all ones to registers and says what stays, by offset and as `setpci` names widths.
+/// What stays of all ones in each register: offset and width as `setpci` names them, perhaps a mask of
+/// the bits that are written, what stays, and the meaning.
 const MASKS: &str = include_str!("masks.txt");
 
 fn main() -> ExitCode {
@@ -46,21 +47,22 @@ fn registers_keep_just_the_bits_that_are_writable() {
     let address = address(&function);
     let mut found = String::new();
     for line in MASKS.lines() {
-        let (register, rest) = line.split_once('=').expect("register=value # meaning");
+        let (place, rest) = line.split_once('=').expect("register=value # meaning");
         let (_, meaning) = rest.split_once('#').expect("register=value # meaning");
-        // BAR 4 and the capability belong to MSI-X.
-        if msi && meaning.contains("MSI-X") {
+        let (register, mask) = place.split_once(':').unwrap_or((place, "ffffffff"));
+        let other = if msi { "MSI-X" } else { "MSI " };
+        if meaning.contains(other) {
             found += line;
         } else {
             let read = || tool("setpci", &["-s", &address, register]);
-            let ones = format!("{register}=ffffffff");
+            let ones = format!("{register}=ffffffff:{mask}");
             let before = read();
             tool("setpci", &["-s", &address, &ones]);
             let kept = read();
             let back = format!("{register}={}", before.trim());
             tool("setpci", &["-s", &address, &back]);
             assert_eq!(read(), before, "{register} takes its value back");
-            found += &format!("{register}={} #{meaning}", kept.trim());
+            found += &format!("{place}={} #{meaning}", kept.trim());
         }
         found += "\n";
     }
