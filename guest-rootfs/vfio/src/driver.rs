@@ -210,6 +210,11 @@ impl VfioDriver {
         ] {
             self.shared.store(word, value);
         }
+        self.start_queue()
+    }
+
+    /// Starts the queue, which must not run.
+    pub fn start_queue(&mut self) -> Result<(), Error> {
         let setup = QueueSetup {
             queue: 0,
             domain: DOMAIN,

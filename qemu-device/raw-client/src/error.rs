@@ -3,6 +3,7 @@
 //! What can go wrong.
 
 use ringbar_spec::error::ErrorCode;
+use rustix::io::Errno;
 use std::io;
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ pub enum Error {
     /// The client cannot be led to the server.
     #[error("relay: {0}")]
     Relay(#[source] io::Error),
+
+    /// The server refused a command.
+    #[error("the server refuses: {0}")]
+    RefusedByServer(Errno),
 
     /// A region that must be mapped has no file.
     #[error("region {0} comes without a file to map")]

@@ -99,6 +99,32 @@ impl RawClient {
         Ok(this)
     }
 
+    /// Asks the server by a call of one's own. An error if it refuses, which the client does not notice.
+    pub fn ask<T>(
+        &mut self,
+        call: impl FnOnce(&mut Client) -> Result<T, vfio_user::Error>,
+    ) -> Result<T, Error> {
+        let answer = call(&mut self.client)?;
+        match self.relay.refusal() {
+            Some(errno) => Err(Error::RefusedByServer(errno)),
+            None => Ok(answer),
+        }
+    }
+
+    /// Connects an eventfd to the queue's vector.
+    pub fn connect_interrupt(&mut self) -> Result<(), Error> {
+        let event = self.interrupt.as_raw_fd();
+        self.ask(|client| {
+            client.set_irqs(
+                VFIO_PCI_MSIX_IRQ_INDEX,
+                VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+                VECTOR,
+                1,
+                &[event],
+            )
+        })
+    }
+
     /// Hangs up.
     pub fn hang_up(self) -> Result<(), Error> {
         Ok(self.client.shutdown()?)
@@ -106,19 +132,11 @@ impl RawClient {
 
     /// Data sheet, section 14.
     fn bring_up(&mut self) -> Result<(), Error> {
-        let file = self.guest.file().as_raw_fd();
-        self.client
-            .dma_map(0, BASE, self.guest.size() as u64, file)?;
-        self.client.set_irqs(
-            VFIO_PCI_MSIX_IRQ_INDEX,
-            VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-            VECTOR,
-            1,
-            &[self.interrupt.as_raw_fd()],
-        )?;
+        let (size, file) = (self.guest.size() as u64, self.guest.file().as_raw_fd());
+        self.ask(|client| client.dma_map(0, BASE, size, file))?;
+        self.connect_interrupt()?;
         let command = COMMAND_ON.to_le_bytes();
-        self.client
-            .region_write(VFIO_PCI_CONFIG_REGION_INDEX, COMMAND, &command)?;
+        self.ask(|client| client.region_write(VFIO_PCI_CONFIG_REGION_INDEX, COMMAND, &command))?;
         self.set(Register::RESET, RESET_KEY.into())?;
         let words = Shared(&self.shared);
         for (word, value) in [
@@ -129,6 +147,11 @@ impl RawClient {
         ] {
             words.store(word, value);
         }
+        self.start_queue()
+    }
+
+    /// Starts the queue, which must not run.
+    pub fn start_queue(&mut self) -> Result<(), Error> {
         let setup = QueueSetup {
             queue: 0,
             domain: DOMAIN,
@@ -166,23 +189,17 @@ impl RawClient {
         let mut bytes = [0; 8];
         let info = register.info();
         let place = info.offset + number as usize % info.count * info.stride;
-        self.client.region_read(
-            VFIO_PCI_BAR0_REGION_INDEX,
-            place as u64,
-            &mut bytes[..info.width],
-        )?;
+        let read = &mut bytes[..info.width];
+        self.ask(|client| client.region_read(VFIO_PCI_BAR0_REGION_INDEX, place as u64, read))?;
         Ok(u64::from_le_bytes(bytes))
     }
 
     fn set(&mut self, register: Register, value: u64) -> Result<(), Error> {
         let info = register.info();
-        let bytes = value.to_le_bytes();
-        self.client.region_write(
-            VFIO_PCI_BAR0_REGION_INDEX,
-            info.offset as u64,
-            &bytes[..info.width],
-        )?;
-        Ok(())
+        let bytes = &value.to_le_bytes()[..info.width];
+        self.ask(|client| {
+            client.region_write(VFIO_PCI_BAR0_REGION_INDEX, info.offset as u64, bytes)
+        })
     }
 
     /// Gives an admin command that must be carried out.
@@ -329,13 +346,13 @@ impl DmaPath for RawClient {
         let file = self.guest.file().as_raw_fd();
         self.relay.map_with(rights);
         let size = part.range.len() as u64;
-        let mapped = self.client.dma_map(start as u64, address, size, file);
+        let mapped = self.ask(|client| client.dma_map(start as u64, address, size, file));
         self.relay.map_with(Rights::ReadWrite);
-        Ok(mapped?)
+        mapped
     }
 
     fn unmap(&mut self, address: u64, size: usize) -> Result<(), Error> {
-        Ok(self.client.dma_unmap(address, size as u64)?)
+        self.ask(|client| client.dma_unmap(address, size as u64))
     }
 
     fn window_of_addresses(&mut self, limit: u64) -> Result<u16, Error> {

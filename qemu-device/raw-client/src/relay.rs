@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Stands between client and server and lets the client map memory with fewer rights: that of
-//! `vfio_user` always asks for both. All else passes as it is.
+//! Stands between client and server and does what that of `vfio_user` does not: it maps memory with
+//! fewer rights than all, and notices when the server refuses. All else passes as it is.
 
 use ringbar_vectors::scene::Rights;
+use rustix::io::Errno;
 use rustix::net::{
     recvmsg, sendmsg, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags,
@@ -14,27 +15,47 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use tempfile::TempDir;
 use vfio_bindings::bindings::vfio::{VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE};
 
 /// Bytes that pass at once.
 const CHUNK: usize = 64 << 10;
-/// Command of a `DMA_MAP` message (vfio-user, "Commands"), and the places in the message of the
-/// command and of the flags.
-const DMA_MAP: [u8; 2] = 2_u16.to_ne_bytes();
+/// Commands (vfio-user, "Commands").
+const DMA_MAP: u16 = 2;
+const DMA_UNMAP: u16 = 3;
+const GET_IRQ_INFO: u16 = 7;
+const REGION_READ: u16 = 9;
+const REGION_WRITE: u16 = 10;
+/// Bytes of the header, and places in it: of the command, of the flags, and of the error number.
+const HEADER: usize = 16;
 const COMMAND_AT: usize = 2;
-const FLAGS_AT: usize = 16 + 4;
+const FLAGS_AT: usize = 8;
+const ERROR_AT: usize = 12;
+/// Flag of a reply: the command was refused.
+const REFUSED: u32 = 1 << 5;
+/// Places of the flags of a `DMA_MAP`, and of the number of bytes of a `REGION_READ`.
+const MAP_FLAGS_AT: usize = HEADER + 4;
+const COUNT_AT: usize = HEADER + 12;
 /// Descriptors that come with a message of this device.
 const DESCRIPTORS: usize = 4;
 
 /// The relay. Its threads end when either side hangs up.
 pub(crate) struct Relay {
-    flags: Arc<AtomicU32>,
+    talk: Arc<Mutex<Talk>>,
     socket: PathBuf,
     _folder: TempDir,
+}
+
+/// What the relay knows of both sides. The client waits for the reply to each command.
+struct Talk {
+    /// Rights that memory is mapped with.
+    rights: Rights,
+    /// Bytes of the reply that the client waits for, whether it is one or a refusal.
+    awaited: Option<usize>,
+    /// Why the last command was refused.
+    refusal: Option<Errno>,
 }
 
 impl Relay {
@@ -44,17 +65,21 @@ impl Relay {
         let socket = folder.path().join("socket");
         let listener = UnixListener::bind(&socket)?;
         let server = UnixStream::connect(server)?;
-        let flags = Arc::new(AtomicU32::new(flags(Rights::ReadWrite)));
-        let asked = flags.clone();
+        let talk = Arc::new(Mutex::new(Talk {
+            rights: Rights::ReadWrite,
+            awaited: None,
+            refusal: None,
+        }));
+        let [asked, answered] = [talk.clone(), talk.clone()];
         thread::spawn(move || -> io::Result<()> {
             let (client, _) = listener.accept()?;
             let (there, back) = (server.try_clone()?, client.try_clone()?);
-            thread::spawn(move || pass(&there, &back, |_| {}));
-            pass(&client, &server, |message| restrict(message, &asked));
+            thread::spawn(move || pass(&there, &back, |reply| lock(&answered).answer(reply)));
+            pass(&client, &server, |command| lock(&asked).ask(command));
             Ok(())
         });
         Ok(Self {
-            flags,
+            talk,
             socket,
             _folder: folder,
         })
@@ -67,11 +92,60 @@ impl Relay {
 
     /// From now on memory is mapped with these rights.
     pub(crate) fn map_with(&self, rights: Rights) {
-        self.flags.store(flags(rights), Ordering::SeqCst);
+        lock(&self.talk).rights = rights;
+    }
+
+    /// Why the server refused the last command, if it did. Said once.
+    pub(crate) fn refusal(&self) -> Option<Errno> {
+        lock(&self.talk).refusal.take()
     }
 }
 
-fn flags(rights: Rights) -> u32 {
+fn lock(talk: &Mutex<Talk>) -> MutexGuard<'_, Talk> {
+    talk.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Talk {
+    /// Puts the rights into a `DMA_MAP`, and notes what the client waits for. It sends a command in one
+    /// piece.
+    fn ask(&mut self, command: &mut [u8]) {
+        let number = get(command, COMMAND_AT).map(u16::from_ne_bytes);
+        if number == Some(DMA_MAP)
+            && let Some(flags) = command.get_mut(MAP_FLAGS_AT..MAP_FLAGS_AT + 4)
+        {
+            flags.copy_from_slice(&flags_of(self.rights).to_ne_bytes());
+        }
+        let count = get(command, COUNT_AT).map_or(0, u32::from_ne_bytes);
+        self.refusal = None;
+        self.awaited = Some(match number {
+            Some(DMA_UNMAP) => HEADER + 24,
+            Some(GET_IRQ_INFO | REGION_WRITE) => HEADER + 16,
+            Some(REGION_READ) => HEADER + 16 + count as usize,
+            _ => HEADER,
+        });
+    }
+
+    /// Notes a refusal, which is a header, and makes it as long as the reply that the client waits for.
+    fn answer(&mut self, reply: &mut Vec<u8>) {
+        // What else comes belongs to the same reply.
+        let Some(awaited) = self.awaited.take() else {
+            return;
+        };
+        let [flags, error] = [FLAGS_AT, ERROR_AT].map(|at| get(reply, at).map(u32::from_ne_bytes));
+        if flags.unwrap_or(0) & REFUSED != 0 {
+            let error = error.and_then(|error| i32::try_from(error).ok());
+            self.refusal = Some(error.map_or(Errno::IO, Errno::from_raw_os_error));
+            reply.resize(awaited.max(HEADER), 0);
+        }
+    }
+}
+
+/// The bytes at a place of a message.
+fn get<const N: usize>(message: &[u8], at: usize) -> Option<[u8; N]> {
+    message.get(at..at + N)?.try_into().ok()
+}
+
+fn flags_of(rights: Rights) -> u32 {
     match rights {
         Rights::Read => VFIO_DMA_MAP_FLAG_READ,
         Rights::Write => VFIO_DMA_MAP_FLAG_WRITE,
@@ -79,19 +153,10 @@ fn flags(rights: Rights) -> u32 {
     }
 }
 
-/// Puts the flags into a `DMA_MAP`. The client sends that in one piece, and waits for the answer.
-fn restrict(message: &mut [u8], asked: &AtomicU32) {
-    if message.get(COMMAND_AT..COMMAND_AT + 2) == Some(&DMA_MAP)
-        && let Some(flags) = message.get_mut(FLAGS_AT..FLAGS_AT + 4)
-    {
-        flags.copy_from_slice(&asked.load(Ordering::SeqCst).to_ne_bytes());
-    }
-}
-
 /// Passes on what comes, until one side hangs up.
-fn pass(from: &UnixStream, to: &UnixStream, change: impl Fn(&mut [u8])) {
+fn pass(from: &UnixStream, to: &UnixStream, look: impl Fn(&mut Vec<u8>)) {
     let mut bytes = vec![0; CHUNK];
-    while let Ok(true) = pass_once(from, to, &mut bytes, &change) {}
+    while let Ok(true) = pass_once(from, to, &mut bytes, &look) {}
     // The other side learns of it, unless it knows.
     let _gone = to.shutdown(Shutdown::Both);
 }
@@ -101,7 +166,7 @@ fn pass_once(
     from: &UnixStream,
     to: &UnixStream,
     bytes: &mut [u8],
-    change: &impl Fn(&mut [u8]),
+    look: &impl Fn(&mut Vec<u8>),
 ) -> io::Result<bool> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -115,10 +180,12 @@ fn pass_once(
         })
         .flatten()
         .collect();
-    let Some(mut message) = bytes.get_mut(..received.bytes).filter(|it| !it.is_empty()) else {
+    let mut message = bytes[..received.bytes].to_vec();
+    if message.is_empty() {
         return Ok(false);
-    };
-    change(message);
+    }
+    look(&mut message);
+    let mut message = &message[..];
     let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -133,7 +200,7 @@ fn pass_once(
             SendFlags::NOSIGNAL,
         )?;
         control.clear();
-        message = &mut message[sent..];
+        message = &message[sent..];
     }
     Ok(true)
 }

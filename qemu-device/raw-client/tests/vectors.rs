@@ -2,25 +2,10 @@
 
 //! The test vectors and the cases of an IOMMU, at the socket.
 
-use ringbar_raw_client::RawClient;
-use ringbar_server::{Options, Server};
+mod common;
+
+use common::with_client;
 use ringbar_vectors as vectors;
-use std::thread;
-
-/// Calls `body` with a client whose server runs on a thread.
-fn with_client(body: impl FnOnce(&mut RawClient)) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut options = Options::new(folder.path().join("socket"));
-    options.once = true;
-    let server = Server::bind(&options).unwrap();
-    let server = thread::spawn(|| server.run());
-    let mut client = RawClient::connect(&options.socket).unwrap();
-
-    body(&mut client);
-
-    client.hang_up().unwrap();
-    server.join().unwrap().unwrap();
-}
 
 #[test]
 fn every_vector_ends_as_the_data_sheet_says() {

@@ -41,6 +41,10 @@ fn main() -> ExitCode {
             regions::interrupts_that_are_set_up_twice_still_come,
         ),
         case(
+            "what_is_there_already_cannot_be_set_up_again",
+            regions::what_is_there_already_cannot_be_set_up_again,
+        ),
+        case(
             "function_is_reset_by_vfio_and_by_sysfs",
             regions::function_is_reset_by_vfio_and_by_sysfs,
         ),

@@ -4,12 +4,13 @@
 //! hardware would, and what is refused does it no harm.
 
 use crate::ground::Ground;
+use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, MSIX_BAR_SIZE, REGISTER_BAR_SIZE};
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_vectors::{Path, BATCH};
 use ringbar_vfio::calls::{self, InterruptSet};
-use ringbar_vfio::VfioDriver;
+use ringbar_vfio::{Error, Space, VfioDriver};
 use rustix::io::Errno;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -225,6 +226,20 @@ pub(crate) fn interrupts_that_are_set_up_twice_still_come(ground: Ground) {
         .disable_irq(kind)
         .expect("they can be turned off");
     driver.connect_interrupts_again().expect("and on again");
+    assert_alive(&mut driver);
+}
+
+pub(crate) fn what_is_there_already_cannot_be_set_up_again(ground: Ground) {
+    let mut driver = ground.driver();
+
+    let space = Space::new(Ground::kind()).expect("an address space can be made");
+    let other = VfioDriver::open(space, ground.folder());
+    assert!(other.is_err(), "a device that is open is opened again");
+    match driver.start_queue() {
+        Err(Error::RefusedByDevice { code, .. }) => assert_eq!(code, ErrorCode::QUEUE_RUNS),
+        other => panic!("a queue that runs is started: {other:?}"),
+    }
+
     assert_alive(&mut driver);
 }
 
