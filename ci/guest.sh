@@ -15,7 +15,7 @@ programs() {
 	# cargo names what it made: what former builds left in its folder must not get into the guest.
 	RUSTFLAGS="${RUSTFLAGS:-} -Ctarget-feature=+crt-static" \
 		"$ci_dir/cargo.sh" build --locked --profile guest --target x86_64-unknown-linux-gnu \
-		--message-format json-render-diagnostics --bins -p ringbar-init -p ringbar-tests |
+		--message-format json-render-diagnostics --bins -p ringbar-init -p ringbar-ctl -p ringbar-tests |
 		sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' >"$guest/programs.new"
 	mv "$guest/programs.new" "$guest/programs"
 }
@@ -39,6 +39,7 @@ initramfs() {
 	for name in "${names[@]}"; do
 		case $name in
 		ringbar-init) files+=(--file "/init=$guest/stripped/$name:755") ;;
+		ringbarctl) files+=(--file "/bin/$name=$guest/stripped/$name:755") ;;
 		*) files+=(--file "/tests/$name=$guest/stripped/$name:755") ;;
 		esac
 	done

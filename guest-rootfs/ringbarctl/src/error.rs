@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What can go wrong, and what to do about it.
+
+use crate::number::Width;
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::ring::Status;
+use rustix::io::Errno;
+use std::path::PathBuf;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The driver or the device.
+    #[error(transparent)]
+    Client(#[from] ringbar_client::Error),
+    /// The registers cannot be mapped.
+    #[error("the public registers cannot be mapped: {0}")]
+    Registers(ringbar_client::Error),
+    /// A place is not aligned.
+    #[error("offset {offset:#x} is no multiple of the width, {} bytes", width.bytes())]
+    Alignment {
+        /// Offset in BAR 0.
+        offset: usize,
+        /// Of the access.
+        width: Width,
+    },
+    /// The access leaves the page.
+    #[error("{} bytes at {offset:#x} leave the public registers, which end at 0xfff", width.bytes())]
+    Beyond {
+        /// Offset in BAR 0.
+        offset: usize,
+        /// Of the access.
+        width: Width,
+    },
+    /// The value has too many bits.
+    #[error("{value:#x} has more than {} bytes", width.bytes())]
+    TooLarge {
+        /// The value.
+        value: u64,
+        /// Of the access.
+        width: Width,
+    },
+    /// The device has logged an access.
+    #[error("the device refused the access to {offset:#x}: {}", code_name(*code))]
+    AccessRefused {
+        /// Offset in BAR 0.
+        offset: usize,
+        /// What it has logged.
+        code: ErrorCode,
+    },
+    /// The device refused a descriptor, or broke off.
+    #[error("the device answered {} to {operation} of {length} bytes", status_name(*status))]
+    Status {
+        /// Which operation.
+        operation: &'static str,
+        /// Bytes.
+        length: usize,
+        /// What it said.
+        status: Status,
+    },
+    /// The bytes are wrong.
+    #[error("byte {offset} is {found:#04x} where {expected:#04x} should be")]
+    Differs {
+        /// Counted from the first byte of all.
+        offset: u64,
+        /// What is there.
+        found: u8,
+        /// What should be there.
+        expected: u8,
+    },
+    /// A file.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// What to do, if there is something.
+    pub(crate) fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Client(error) => client_advice(error),
+            Self::Registers(error) if error.errno() == Some(Errno::PERM) => {
+                Some("they need CAP_SYS_RAWIO: try as root")
+            }
+            Self::Registers(error) => client_advice(error),
+            Self::Alignment { .. } => Some("choose a smaller width: --width 1"),
+            Self::Beyond { .. } => Some("choose a smaller width or offset"),
+            Self::TooLarge { .. } => Some("choose a larger width, or a smaller value"),
+            Self::AccessRefused { .. } => {
+                Some("`ringbarctl regions` and `ringbarctl peek` show what is there")
+            }
+            Self::Status { .. } => Some(
+                "section 7 of the device's data sheet says what that means; \
+                 `errors` in /sys/kernel/debug/ringbarN has the value that caused it",
+            ),
+            Self::Differs { .. } => {
+                Some("a fault of device, driver or QEMU, or another process wrote there: repeat it")
+            }
+            Self::File { .. } => None,
+        }
+    }
+
+    /// The exit status.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Self::Alignment { .. } | Self::Beyond { .. } | Self::TooLarge { .. } => 2,
+            Self::Differs { .. } => 3,
+            _ => 1,
+        }
+    }
+}
+
+fn client_advice(error: &ringbar_client::Error) -> Option<&'static str> {
+    use ringbar_client::Error as Client;
+    match error {
+        Client::Open { errno, .. } => Some(match *errno {
+            Errno::NOENT => "`ls /dev/ringbar*` shows the devices there are; see --device",
+            Errno::ACCESS | Errno::PERM => "nodes belong to root: try as root",
+            Errno::NODEV | Errno::NXIO => "the device has gone; `dmesg` may say why",
+            _ => "`dmesg` may say why",
+        }),
+        Client::Refused { errno, .. } => Some(match *errno {
+            Errno::NOSPC => {
+                "a limit is reached, or others use all there is: see `usage` in \
+                 /sys/kernel/debug/ringbarN"
+            }
+            Errno::NOMEM => "the guest has no memory for it: choose a smaller length",
+            Errno::IO => "the device refused or is lost; `dmesg` says which",
+            Errno::NODEV => "the device has gone; bind or plug it in again",
+            Errno::NOTTY => "this is no node of the ringbar driver, or of another version of it",
+            _ => "the table of calls in guest-driver/README.md says what that means",
+        }),
+        Client::TimedOut => Some("is bus mastering on, and does the server run? see `dmesg`"),
+        Client::ServerGone { .. } => Some("start the server again, and plug the device in again"),
+        Client::Reset { .. } => Some("somebody reset the device meanwhile: repeat it"),
+        Client::QueueStopped { .. } | Client::BadCompletionTail { .. } => {
+            Some("see `errors` in /sys/kernel/debug/ringbarN")
+        }
+        Client::Full { .. } => None,
+    }
+}
+
+/// The name that the data sheet has for a code.
+pub(crate) fn code_name(code: ErrorCode) -> String {
+    let known = ErrorCode::ALL.iter().find(|(known, _)| *known == code);
+    known.map_or_else(|| format!("code {}", code.0), |(_, name)| (*name).into())
+}
+
+fn status_name(status: Status) -> String {
+    let known = Status::ALL.iter().find(|(known, _)| *known == status);
+    known.map_or_else(
+        || format!("status {}", status.0),
+        |(_, name)| (*name).into(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_registers_say_what_is_needed() {
+        let error = Error::Registers(ringbar_client::Error::Refused {
+            call: "mmap",
+            errno: Errno::PERM,
+        });
+
+        assert!(error.advice().expect("advice").contains("CAP_SYS_RAWIO"));
+        assert_eq!(error.status(), 1);
+    }
+
+    #[test]
+    fn status_without_a_name_is_a_number() {
+        let error = Error::Status {
+            operation: "COPY",
+            length: 8,
+            status: Status(999),
+        };
+
+        let text = "the device answered status 999 to COPY of 8 bytes";
+        assert_eq!(error.to_string(), text);
+    }
+
+    #[test]
+    fn wrong_bytes_have_an_exit_status_of_their_own() {
+        let error = Error::Differs {
+            offset: 5,
+            found: 0,
+            expected: 0xff,
+        };
+
+        assert_eq!(error.status(), 3);
+        let text = "byte 5 is 0x00 where 0xff should be";
+        assert_eq!(error.to_string(), text);
+    }
+}

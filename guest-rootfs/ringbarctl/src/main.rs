@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The device at the prompt of the guest: what it is, its registers, its operations, its counters.
+//!
+//! A command makes an answer, a value that can be shown as text and as JSON; [`output`] prints it.
+//! All of it goes through the client library, so a program can do the same.
+
+mod error;
+mod info;
+mod number;
+mod operations;
+mod options;
+mod output;
+mod place;
+mod regions;
+mod registers;
+mod sysfs;
+mod watch;
+
+use clap::Parser as _;
+use error::Error;
+use options::{Command, Options};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let done = carry_out(&options);
+    output::end(&options, done)
+}
+
+fn carry_out(options: &Options) -> Result<(), Error> {
+    let (node, json) = (&options.device, options.json);
+    match &options.command {
+        Command::Info => output::print(json, &info::look(node)?),
+        Command::Regions => output::print(json, &regions::look(node)?),
+        Command::Peek(peek) => output::print(json, &registers::peek(node, peek)?),
+        Command::Poke(poke) => output::print(json, &registers::poke(node, poke)?),
+        Command::Copy(copy) => {
+            let answer = operations::copy(node, copy)?;
+            output::print_beside(copy.output.as_deref(), json, &answer)
+        }
+        Command::Fill(fill) => {
+            let answer = operations::fill(node, fill)?;
+            output::print_beside(fill.output.as_deref(), json, &answer)
+        }
+        Command::Crc(crc) => output::print(json, &operations::crc(node, crc)?),
+        Command::Watch(watch) => watch::run(node, watch, json),
+    }
+}

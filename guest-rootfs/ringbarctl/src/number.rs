@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Numbers on the command line.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Longest time between two lines.
+const MAX_SECONDS: f64 = 86_400.0;
+
+/// Bytes of an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// 1.
+    Byte,
+    /// 2.
+    Half,
+    /// 4.
+    Word,
+    /// 8.
+    Double,
+}
+
+impl Width {
+    /// The width with this many bytes.
+    pub(crate) fn of(bytes: usize) -> Option<Self> {
+        match bytes {
+            1 => Some(Self::Byte),
+            2 => Some(Self::Half),
+            4 => Some(Self::Word),
+            8 => Some(Self::Double),
+            _ => None,
+        }
+    }
+
+    /// How many bytes.
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::Byte => 1,
+            Self::Half => 2,
+            Self::Word => 4,
+            Self::Double => 8,
+        }
+    }
+
+    /// Largest number that it has room for.
+    pub(crate) fn max(self) -> u64 {
+        match self {
+            Self::Byte => u8::MAX.into(),
+            Self::Half => u16::MAX.into(),
+            Self::Word => u32::MAX.into(),
+            Self::Double => u64::MAX,
+        }
+    }
+}
+
+impl FromStr for Width {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let width = text.parse().ok().and_then(Self::of);
+        width.ok_or_else(|| "an access has 1, 2, 4 or 8 bytes".to_owned())
+    }
+}
+
+/// Reads a number: decimal, hexadecimal after `0x`, binary after `0b`, with `_` between digits.
+pub(crate) fn parse(text: &str) -> Result<u64, String> {
+    let (digits, radix) = match text.split_at_checked(2) {
+        Some(("0x" | "0X", digits)) => (digits, 16),
+        Some(("0b" | "0B", digits)) => (digits, 2),
+        _ => (text, 10),
+    };
+    let plain = digits.replace('_', "");
+    // The parser would take a sign.
+    if !plain.starts_with(|first: char| first.is_digit(radix)) {
+        return Err("no number: write 24, 0x18 or 0b1_1000".to_owned());
+    }
+    u64::from_str_radix(&plain, radix).map_err(|error| error.to_string())
+}
+
+/// Reads a number of bytes, not 0, with K, M or G behind it if it is one of KiB, MiB or GiB.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let units = [('K', 10), ('M', 20), ('G', 30)];
+    let scaled = units.iter().find_map(|(unit, shift)| {
+        let lower = unit.to_ascii_lowercase();
+        Some((text.strip_suffix([*unit, lower])?, 1u64 << shift))
+    });
+    let (digits, unit) = scaled.unwrap_or((text, 1));
+    match parse(digits)?.checked_mul(unit) {
+        Some(0) => Err("at least 1 byte".to_owned()),
+        Some(bytes) => Ok(bytes),
+        None => Err("more than 2^64 bytes".to_owned()),
+    }
+}
+
+/// Reads a time in seconds.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) if (0.01..=MAX_SECONDS).contains(&seconds) => {
+            Ok(Duration::from_secs_f64(seconds))
+        }
+        _ => Err("a number of seconds from 0.01 to 86400".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_in_three_radices() {
+        assert_eq!(parse("24"), Ok(24));
+        assert_eq!(parse("0x1_8"), Ok(24));
+        assert_eq!(parse("0b1_1000"), Ok(24));
+        assert_eq!(parse("0xffff_ffff_ffff_ffff"), Ok(u64::MAX));
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for text in ["", "x", "-1", "+1", "0x", "0x+1", "0b2", "1.5", "_", "é"] {
+            assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn number_over_64_bits_is_refused() {
+        assert!(parse("0x1_0000_0000_0000_0000").is_err());
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("512"), Ok(512));
+        assert_eq!(size("64K"), Ok(65_536));
+        assert_eq!(size("1m"), Ok(1 << 20));
+        assert_eq!(size("0x2G"), Ok(2 << 30));
+    }
+
+    #[test]
+    fn size_of_nothing_or_too_much_is_refused() {
+        assert!(size("0").is_err());
+        assert!(size("K").is_err());
+        assert!(size("0xffffffffffffffffK").is_err());
+    }
+
+    #[test]
+    fn times_are_parts_of_seconds_and_finite() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for text in ["0", "-1", "inf", "NaN", "1e9", "soon"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn widths_are_those_of_the_data_sheet() {
+        assert_eq!("8".parse(), Ok(Width::Double));
+        assert!("3".parse::<Width>().is_err());
+        assert!("0".parse::<Width>().is_err());
+    }
+}

@@ -1,0 +1,433 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! `copy`, `fill` and `crc`: the device works, and what it made is looked at.
+//!
+//! Bytes pass in pieces, so that any number of them needs little memory.
+
+use crate::error::Error;
+use crate::options::{Copy, Crc, Fill, Memory, Source};
+use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Queue, Rights};
+use ringbar_spec::layout::{memory_part, MemoryPart};
+use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use serde::Serialize;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Most bytes of a piece.
+const PIECE: u64 = 1 << 20;
+/// Longest time that a piece may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the device did.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer {
+    operation: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<&'static str>,
+    bytes: u64,
+    descriptors: u64,
+    /// From submission to completion, of all descriptors together.
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crc32c: Option<u64>,
+}
+
+/// Copies from memory to memory.
+pub(crate) fn copy(node: &Path, options: &Copy) -> Result<Answer, Error> {
+    let mut worker = Worker::new(node, "copy")?;
+    let from = worker.memory(options.from, Rights::ReadWrite)?;
+    let to = worker.memory(options.to, Rights::Write)?;
+    let mut output = Output::open(options.output.as_deref())?;
+    worker.feed(&options.source, &from, |worker, length| {
+        worker.work(
+            Opcode::COPY,
+            Descriptor {
+                length,
+                source_window: from.window(),
+                destination_window: to.window(),
+                ..Descriptor::default()
+            },
+        )?;
+        let expected = from.mapping().read_bytes(0, length as usize);
+        worker.check(&to, &expected)?;
+        output.write(&expected)
+    })?;
+    output.flush()?;
+    let names = (Some(options.from.name()), Some(options.to.name()));
+    Ok(worker.answer(names, None))
+}
+
+/// Fills memory.
+pub(crate) fn fill(node: &Path, options: &Fill) -> Result<Answer, Error> {
+    let mut worker = Worker::new(node, "fill")?;
+    let to = worker.memory(options.to, Rights::Write)?;
+    let mut output = Output::open(options.output.as_deref())?;
+    let value = options.value.to_le_bytes();
+    // Whole values, so that each piece begins with the first byte of one.
+    for length in pieces(options.length, worker.piece & !7) {
+        worker.work(
+            Opcode::FILL,
+            Descriptor {
+                length,
+                destination_window: to.window(),
+                operand: options.value,
+                ..Descriptor::default()
+            },
+        )?;
+        let expected: Vec<u8> = value
+            .iter()
+            .copied()
+            .cycle()
+            .take(length as usize)
+            .collect();
+        worker.check(&to, &expected)?;
+        output.write(&expected)?;
+    }
+    output.flush()?;
+    Ok(worker.answer((None, Some(options.to.name())), None))
+}
+
+/// Computes a checksum.
+pub(crate) fn crc(node: &Path, options: &Crc) -> Result<Answer, Error> {
+    let mut worker = Worker::new(node, "crc")?;
+    let from = worker.memory(options.from, Rights::ReadWrite)?;
+    let mut crc = 0;
+    worker.feed(&options.source, &from, |worker, length| {
+        let completion = worker.work(
+            Opcode::CRC32C,
+            Descriptor {
+                length,
+                source_window: from.window(),
+                operand: crc,
+                ..Descriptor::default()
+            },
+        )?;
+        crc = completion.result;
+        Ok(())
+    })?;
+    Ok(worker.answer((Some(options.from.name()), None), Some(crc)))
+}
+
+/// Memory that both the device and this process reach.
+enum Reached {
+    Buffer(Buffer),
+    Device(DeviceMemory),
+}
+
+impl Reached {
+    fn mapping(&self) -> &Mapping {
+        match self {
+            Self::Buffer(buffer) => buffer.mapping(),
+            Self::Device(memory) => memory.mapping(),
+        }
+    }
+
+    fn window(&self) -> u16 {
+        match self {
+            Self::Buffer(buffer) => buffer.window(),
+            Self::Device(memory) => memory.window(),
+        }
+    }
+}
+
+/// A device, a queue of it, and what was done.
+struct Worker {
+    operation: &'static str,
+    device: Device,
+    queue: Queue,
+    /// Bytes that any memory has room for.
+    piece: u64,
+    bytes: u64,
+    descriptors: u64,
+    spent: Duration,
+}
+
+impl Worker {
+    fn new(node: &Path, operation: &'static str) -> Result<Self, Error> {
+        let device = Device::open(node)?;
+        let info = device.info()?;
+        let parts = [
+            MemoryPart::WriteCombining,
+            MemoryPart::Uncached,
+            MemoryPart::Lazy,
+        ];
+        let parts = parts.map(|part| memory_part(info.device_memory_size as usize, part).1 as u64);
+        let limits = parts
+            .into_iter()
+            .chain([info.max_length.into(), info.max_buffer.into()]);
+        Ok(Self {
+            operation,
+            queue: device.create_queue(2)?,
+            device,
+            piece: limits.fold(PIECE, u64::min),
+            bytes: 0,
+            descriptors: 0,
+            spent: Duration::ZERO,
+        })
+    }
+
+    fn memory(&self, memory: Memory, rights: Rights) -> Result<Reached, Error> {
+        let size = self.piece as usize;
+        Ok(match memory.part() {
+            None => Reached::Buffer(self.device.create_buffer(size, rights)?),
+            Some(part) => Reached::Device(self.device.create_device_memory(part, size, rights)?),
+        })
+    }
+
+    /// Puts the source's bytes into memory piece by piece, and calls `act` with the length of each.
+    fn feed(
+        &mut self,
+        source: &Source,
+        memory: &Reached,
+        mut act: impl FnMut(&mut Self, u32) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let Some(path) = &source.input else {
+            for (number, length) in (0..).zip(pieces(source.length, self.piece)) {
+                self.make_pattern(memory, length, source.seed.wrapping_add(number))?;
+                act(self, length)?;
+            }
+            return Ok(());
+        };
+        let mut input = Input::open(path)?;
+        let mut bytes = vec![0; self.piece as usize];
+        loop {
+            let read = input.fill(&mut bytes)?;
+            if read == 0 {
+                return Ok(());
+            }
+            memory
+                .mapping()
+                .write_bytes(0, bytes.get(..read).unwrap_or_default());
+            act(self, read as u32)?;
+        }
+    }
+
+    /// Not part of what is counted.
+    fn make_pattern(&mut self, memory: &Reached, length: u32, seed: u64) -> Result<(), Error> {
+        let descriptor = Descriptor {
+            length,
+            destination_window: memory.window(),
+            operand: seed,
+            ..Descriptor::default()
+        };
+        self.carry_out(Opcode::PATTERN, descriptor).map(drop)
+    }
+
+    /// Carries out a descriptor, and counts it.
+    fn work(&mut self, opcode: Opcode, descriptor: Descriptor) -> Result<Completion, Error> {
+        let start = Instant::now();
+        let completion = self.carry_out(opcode, descriptor)?;
+        self.spent = self.spent.saturating_add(start.elapsed());
+        self.bytes = self.bytes.saturating_add(descriptor.length.into());
+        self.descriptors = self.descriptors.saturating_add(1);
+        Ok(completion)
+    }
+
+    fn carry_out(&mut self, opcode: Opcode, descriptor: Descriptor) -> Result<Completion, Error> {
+        self.queue.push(Descriptor {
+            opcode: opcode.0,
+            ..descriptor
+        })?;
+        let completion = self.queue.run(PATIENCE)?;
+        match Status(completion.status) {
+            Status::OK => Ok(completion),
+            status => Err(Error::Status {
+                operation: name(opcode),
+                length: descriptor.length as usize,
+                status,
+            }),
+        }
+    }
+
+    /// Compares what the last descriptor made.
+    fn check(&self, memory: &Reached, expected: &[u8]) -> Result<(), Error> {
+        let found = memory.mapping().read_bytes(0, expected.len());
+        let before = self.bytes.saturating_sub(expected.len() as u64);
+        match first_difference(&found, expected) {
+            None => Ok(()),
+            Some((place, found, expected)) => Err(Error::Differs {
+                offset: before.saturating_add(place),
+                found,
+                expected,
+            }),
+        }
+    }
+
+    fn answer(
+        &self,
+        (from, to): (Option<&'static str>, Option<&'static str>),
+        crc32c: Option<u64>,
+    ) -> Answer {
+        Answer {
+            operation: self.operation,
+            from,
+            to,
+            bytes: self.bytes,
+            descriptors: self.descriptors,
+            seconds: self.spent.as_secs_f64(),
+            crc32c,
+        }
+    }
+}
+
+fn name(opcode: Opcode) -> &'static str {
+    let known = Opcode::ALL.iter().find(|(known, _)| *known == opcode);
+    known.map_or("an unknown operation", |(_, name)| name)
+}
+
+/// Place and values of the first bytes that differ.
+fn first_difference(found: &[u8], expected: &[u8]) -> Option<(u64, u8, u8)> {
+    let mut pairs = (0..).zip(found.iter().zip(expected));
+    let (place, (found, expected)) = pairs.find(|(_, (found, expected))| found != expected)?;
+    Some((place, *found, *expected))
+}
+
+/// Lengths of the pieces of `total` bytes, each at most `piece` and fit for a descriptor.
+fn pieces(total: u64, piece: u64) -> impl Iterator<Item = u32> {
+    let mut left = total;
+    std::iter::from_fn(move || {
+        let next = left.min(piece);
+        left = left.saturating_sub(next);
+        u32::try_from(next).ok().filter(|next| *next > 0)
+    })
+}
+
+/// A file to read, or standard input.
+struct Input {
+    path: PathBuf,
+    from: Box<dyn Read>,
+}
+
+impl Input {
+    fn open(path: &Path) -> Result<Self, Error> {
+        let from: Box<dyn Read> = if path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            let file = File::open(path);
+            Box::new(file.map_err(|source| failed("read", path, source))?)
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            from,
+        })
+    }
+
+    /// Reads until `bytes` is full or the file ends; says how many.
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.from.read(rest) {
+                Ok(0) => break,
+                Ok(read) => filled = filled.saturating_add(read),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(failed("read", &self.path, source)),
+            }
+        }
+        Ok(filled)
+    }
+}
+
+/// A file to write, standard output, or nothing.
+struct Output(Option<(PathBuf, Box<dyn Write>)>);
+
+impl Output {
+    fn open(path: Option<&Path>) -> Result<Self, Error> {
+        let Some(path) = path else {
+            return Ok(Self(None));
+        };
+        let to: Box<dyn Write> = if path == Path::new("-") {
+            Box::new(io::stdout())
+        } else {
+            let file = File::create(path);
+            Box::new(file.map_err(|source| failed("write", path, source))?)
+        };
+        Ok(Self(Some((path.to_owned(), to))))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.with(|to| to.write_all(bytes))
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        self.with(|to| to.flush())
+    }
+
+    fn with(&mut self, act: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+        match &mut self.0 {
+            None => Ok(()),
+            Some((path, to)) => act(&mut **to).map_err(|source| failed("write", path, source)),
+        }
+    }
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::File {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(crc) = self.crc32c {
+            write!(f, "{crc:#010x}  ")?;
+        }
+        write!(f, "{} of {} bytes", self.operation, self.bytes)?;
+        if let Some(from) = self.from {
+            write!(f, " from {from}")?;
+        }
+        if let Some(to) = self.to {
+            write!(f, " to {to}")?;
+        }
+        let microseconds = self.seconds * 1e6;
+        writeln!(
+            f,
+            " in {} descriptors and {microseconds:.1} us",
+            self.descriptors
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_add_up_and_none_is_empty() {
+        assert_eq!(pieces(10, 4).collect::<Vec<_>>(), [4, 4, 2]);
+        assert_eq!(pieces(8, 4).collect::<Vec<_>>(), [4, 4]);
+        assert_eq!(pieces(0, 4).count(), 0);
+    }
+
+    #[test]
+    fn first_byte_that_differs_is_found() {
+        assert_eq!(first_difference(&[1, 2, 3], &[1, 5, 6]), Some((1, 2, 5)));
+        assert_eq!(first_difference(&[1, 2], &[1, 2]), None);
+    }
+
+    #[test]
+    fn checksum_is_shown_first_and_left_out_where_there_is_none() {
+        let mut answer = Answer {
+            operation: "crc",
+            from: Some("buffer"),
+            to: None,
+            bytes: 9,
+            descriptors: 1,
+            seconds: 1.25e-5,
+            crc32c: Some(0xe306_9283),
+        };
+        let line = "0xe3069283  crc of 9 bytes from buffer in 1 descriptors and 12.5 us\n";
+        assert_eq!(answer.to_string(), line);
+
+        answer.crc32c = None;
+        let json = serde_json::to_value(&answer).expect("JSON");
+        assert!(json.get("crc32c").is_none());
+        assert_eq!(json["bytes"], 9);
+    }
+}

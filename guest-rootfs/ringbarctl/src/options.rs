@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The command line.
+
+use crate::number::{self, Width};
+use crate::place::RegisterPlace;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ringbar_client::Part;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Shows what a ringbar device is and has it work.
+///
+/// Exit status: 0 if it is done; 1 if the driver, the device or a file said no, and the message says
+/// what to do; 2 if the command line is wrong; 3 if the device's bytes are not what they should be.
+#[derive(Debug, Parser)]
+#[command(name = "ringbarctl", version, max_term_width = 100)]
+pub(crate) struct Options {
+    /// Node of the device
+    #[arg(
+        long,
+        global = true,
+        value_name = "NODE",
+        default_value = "/dev/ringbar0"
+    )]
+    pub(crate) device: PathBuf,
+    /// Print JSON, an object a line; an error is an object too, with `error` and `advice`
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows what the device is and what its limits are
+    Info,
+    /// Shows the device's pages and memory: where, how accessed, who may map them
+    Regions,
+    /// Reads public registers; needs CAP_SYS_RAWIO
+    Peek(Peek),
+    /// Writes a public register; needs CAP_SYS_RAWIO
+    Poke(Poke),
+    /// Has the device copy bytes from one memory to another, and compares them
+    Copy(Copy),
+    /// Has the device fill memory with a value, and looks at it
+    Fill(Fill),
+    /// Has the device compute a CRC-32C
+    Crc(Crc),
+    /// Shows live counters, a line a second; what it may not see is a dash
+    Watch(Watch),
+}
+
+/// Options of `peek`.
+#[derive(Debug, Args)]
+pub(crate) struct Peek {
+    /// Registers by name, or offsets in BAR 0 such as 0x18; all public registers if none
+    #[arg(value_name = "REGISTER|OFFSET")]
+    pub(crate) places: Vec<RegisterPlace>,
+    /// Bytes of each access; that of the register, or 4 for an offset, if not given
+    #[arg(long, value_name = "1|2|4|8")]
+    pub(crate) width: Option<Width>,
+}
+
+/// Options of `poke`.
+#[derive(Debug, Args)]
+pub(crate) struct Poke {
+    /// A register by name, or an offset in BAR 0 such as 0x18
+    #[arg(value_name = "REGISTER|OFFSET")]
+    pub(crate) place: RegisterPlace,
+    /// Value: decimal, 0x hexadecimal or 0b binary; `_` may stand between digits
+    #[arg(value_parser = number::parse)]
+    pub(crate) value: u64,
+    /// Bytes of the access; that of the register, or 4 for an offset, if not given
+    #[arg(long, value_name = "1|2|4|8")]
+    pub(crate) width: Option<Width>,
+}
+
+/// Bytes that the device is given.
+#[derive(Debug, Args)]
+pub(crate) struct Source {
+    /// File with the bytes, `-` for standard input; the device makes a pattern if not given
+    pub(crate) input: Option<PathBuf>,
+    /// Bytes of the pattern; K, M and G may follow the number
+    #[arg(long, value_name = "SIZE", default_value = "4K", value_parser = number::size,
+          conflicts_with = "input")]
+    pub(crate) length: u64,
+    /// Seed of the pattern
+    #[arg(long, default_value = "1", value_parser = number::parse, conflicts_with = "input")]
+    pub(crate) seed: u64,
+}
+
+/// Options of `copy`.
+#[derive(Debug, Args)]
+pub(crate) struct Copy {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// File that the copied bytes are written to, `-` for standard output (then the answer goes to
+    /// standard error); none if not given
+    #[arg(requires = "input")]
+    pub(crate) output: Option<PathBuf>,
+    /// Memory to copy from
+    #[arg(long, value_enum, default_value_t = Memory::Buffer)]
+    pub(crate) from: Memory,
+    /// Memory to copy to
+    #[arg(long, value_enum, default_value_t = Memory::Buffer)]
+    pub(crate) to: Memory,
+}
+
+/// Options of `fill`.
+#[derive(Debug, Args)]
+pub(crate) struct Fill {
+    /// File that the bytes are written to, `-` for standard output (then the answer goes to standard
+    /// error); none if not given
+    pub(crate) output: Option<PathBuf>,
+    /// Bytes to fill; K, M and G may follow the number
+    #[arg(long, value_name = "SIZE", default_value = "4K", value_parser = number::size)]
+    pub(crate) length: u64,
+    /// Eight bytes that are repeated, as a number, its lowest byte first
+    #[arg(long, default_value = "0", value_parser = number::parse)]
+    pub(crate) value: u64,
+    /// Memory to fill
+    #[arg(long, value_enum, default_value_t = Memory::Buffer)]
+    pub(crate) to: Memory,
+}
+
+/// Options of `crc`.
+#[derive(Debug, Args)]
+pub(crate) struct Crc {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Memory that the bytes are put into
+    #[arg(long, value_enum, default_value_t = Memory::Buffer)]
+    pub(crate) from: Memory,
+}
+
+/// Options of `watch`.
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Time from line to line, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = number::seconds)]
+    pub(crate) interval: Duration,
+    /// Lines to print; without end if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+}
+
+/// Memory that the device reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Memory {
+    /// A DMA buffer, in the guest's memory
+    Buffer,
+    /// Device memory, mapped write-combining
+    WriteCombining,
+    /// Device memory, mapped uncached
+    Uncached,
+    /// Device memory, mapped page by page when touched
+    Lazy,
+}
+
+impl Memory {
+    /// The part of the device memory, if it is that.
+    pub(crate) fn part(self) -> Option<Part> {
+        match self {
+            Self::Buffer => None,
+            Self::WriteCombining => Some(Part::WriteCombining),
+            Self::Uncached => Some(Part::Uncached),
+            Self::Lazy => Some(Part::Lazy),
+        }
+    }
+
+    /// The word for it on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Buffer => "buffer",
+            Self::WriteCombining => "write-combining",
+            Self::Uncached => "uncached",
+            Self::Lazy => "lazy",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::error::ErrorKind;
+    use clap::CommandFactory as _;
+
+    fn parse(line: &str) -> Result<Options, clap::Error> {
+        Options::try_parse_from(line.split(' '))
+    }
+
+    #[track_caller]
+    fn assert_refused(line: &str, kind: ErrorKind, reason: &str) {
+        let error = parse(line).expect_err("refused");
+        assert_eq!(error.kind(), kind);
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+
+    #[test]
+    fn command_line_definition_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn every_argument_has_a_help_text() {
+        for command in Options::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{command}");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{command}: {argument}");
+            }
+        }
+    }
+
+    #[test]
+    fn options_for_all_may_follow_the_command() {
+        let options = parse("ringbarctl info --json --device /dev/ringbar1").expect("understood");
+
+        assert!(options.json);
+        assert_eq!(options.device, PathBuf::from("/dev/ringbar1"));
+    }
+
+    #[test]
+    fn output_is_the_second_file() {
+        let options = parse("ringbarctl copy in out --to lazy").expect("understood");
+
+        let Command::Copy(copy) = options.command else {
+            panic!("{options:?}");
+        };
+        assert_eq!(copy.source.input, Some("in".into()));
+        assert_eq!(copy.output, Some("out".into()));
+        assert_eq!((copy.from, copy.to), (Memory::Buffer, Memory::Lazy));
+    }
+
+    #[test]
+    fn length_of_a_file_is_its_own() {
+        let line = "ringbarctl crc in --length 4K";
+        assert_refused(line, ErrorKind::ArgumentConflict, "cannot be used with");
+    }
+
+    #[test]
+    fn admin_register_is_refused_with_the_reason() {
+        let line = "ringbarctl poke RESET 1";
+        assert_refused(line, ErrorKind::ValueValidation, "the driver's alone");
+    }
+
+    #[test]
+    fn count_of_no_lines_is_refused() {
+        let line = "ringbarctl watch --count 0";
+        assert_refused(line, ErrorKind::ValueValidation, "0 is not in 1..");
+    }
+
+    #[test]
+    fn words_of_memories_are_those_that_are_shown() {
+        for memory in Memory::value_variants() {
+            let value = memory.to_possible_value().expect("none is hidden");
+            assert_eq!(value.get_name(), memory.name());
+        }
+    }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Prints answers and errors, as text or as JSON.
+
+use crate::error::Error;
+use crate::options::Options;
+use serde::Serialize;
+use serde_json::json;
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Prints an answer. A text ends its own lines.
+pub(crate) fn print<T: Display + Serialize>(json: bool, answer: &T) -> Result<(), Error> {
+    let printed = print_to(&mut io::stdout().lock(), json, answer);
+    printed.map_err(|source| Error::File {
+        action: "write",
+        path: PathBuf::from("standard output"),
+        source,
+    })
+}
+
+/// Prints an answer where it is not among the bytes that went to `file`: to standard error if that
+/// is standard output.
+pub(crate) fn print_beside<T: Display + Serialize>(
+    file: Option<&Path>,
+    json: bool,
+    answer: &T,
+) -> Result<(), Error> {
+    if file != Some(Path::new("-")) {
+        return print(json, answer);
+    }
+    // Nobody is left to be told if this fails.
+    let _ = print_to(&mut io::stderr().lock(), json, answer);
+    Ok(())
+}
+
+fn print_to<T: Display + Serialize>(
+    output: &mut impl Write,
+    json: bool,
+    answer: &T,
+) -> io::Result<()> {
+    if json {
+        serde_json::to_writer(&mut *output, answer)?;
+        writeln!(output)?;
+    } else {
+        write!(output, "{answer}")?;
+    }
+    output.flush()
+}
+
+/// Says what went wrong, if something did, and gives the exit status.
+pub(crate) fn end(options: &Options, done: Result<(), Error>) -> ExitCode {
+    let Err(error) = done else {
+        return ExitCode::SUCCESS;
+    };
+    if let Error::File { source, .. } = &error {
+        // Who reads has enough, as `head` has.
+        if source.kind() == ErrorKind::BrokenPipe {
+            return ExitCode::SUCCESS;
+        }
+    }
+    let (what, advice) = (error.to_string(), error.advice());
+    if options.json {
+        let object = json!({ "error": what, "advice": advice });
+        // Nobody is left to be told if this fails.
+        let _ = writeln!(io::stdout(), "{object}");
+    } else {
+        eprintln!("ringbarctl: {what}");
+        if let Some(advice) = advice {
+            eprintln!("  {advice}");
+        }
+    }
+    ExitCode::from(error.status())
+}

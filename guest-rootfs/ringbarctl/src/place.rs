@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Places of registers, by name or offset: only what a process can map at all.
+
+use crate::number;
+use ringbar_spec::layout::{
+    ADMIN_PAGE, DOORBELL_PAGES, KICK_PAGES, PAGE_SIZE, PUBLIC_PAGE, REGISTER_BAR_SIZE,
+};
+use ringbar_spec::regs::Register;
+use std::str::FromStr;
+
+/// A place in the page of public registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RegisterPlace {
+    /// A register.
+    Register(Register),
+    /// An offset, whatever is there.
+    Offset(usize),
+}
+
+impl RegisterPlace {
+    /// Offset in BAR 0.
+    pub(crate) fn offset(self) -> usize {
+        match self {
+            Self::Register(register) => register.info().offset,
+            Self::Offset(offset) => offset,
+        }
+    }
+
+    /// The register that begins there.
+    pub(crate) fn register(self) -> Option<Register> {
+        match self {
+            Self::Register(register) => Some(register),
+            Self::Offset(offset) => public().find(|register| register.info().offset == offset),
+        }
+    }
+}
+
+/// All public registers, by offset.
+pub(crate) fn public() -> impl Iterator<Item = Register> {
+    let all = Register::ALL.iter().copied();
+    all.filter(|register| is_public(register.info().offset))
+}
+
+fn is_public(offset: usize) -> bool {
+    (PUBLIC_PAGE..PUBLIC_PAGE + PAGE_SIZE).contains(&offset)
+}
+
+impl FromStr for RegisterPlace {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let place = if text.starts_with(|first: char| first.is_ascii_digit()) {
+            let offset = number::parse(text)?;
+            Self::Offset(usize::try_from(offset).map_err(|error| error.to_string())?)
+        } else {
+            let name = |register: &&Register| register.info().name.eq_ignore_ascii_case(text);
+            Self::Register(*Register::ALL.iter().find(name).ok_or_else(|| {
+                let names: Vec<_> = public().map(|register| register.info().name).collect();
+                format!("no such register; there are {}", names.join(", "))
+            })?)
+        };
+        if is_public(place.offset()) {
+            Ok(place)
+        } else {
+            Err(why_not(place.offset()).to_owned())
+        }
+    }
+}
+
+/// Why nobody can get at a place outside the public page.
+fn why_not(offset: usize) -> &'static str {
+    match offset {
+        ADMIN_PAGE..KICK_PAGES => {
+            "beyond the public registers, from 0x1000 on, is the driver's alone; no process may map it"
+        }
+        KICK_PAGES..DOORBELL_PAGES => {
+            "a kick page can be mapped only by the process that owns the queue; \
+             `ringbarctl watch` shows how many queues there are"
+        }
+        DOORBELL_PAGES..REGISTER_BAR_SIZE => {
+            "a doorbell or status page can be mapped only by the process that owns the queue; \
+             `ringbarctl watch` shows how many queues there are"
+        }
+        _ => "beyond the end of BAR 0, which has 0x100000 bytes; public registers end at 0xfff",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn assert_refused(text: &str, reason: &str) {
+        let error = text.parse::<RegisterPlace>().expect_err("refused");
+        assert!(error.contains(reason), "{error}");
+    }
+
+    #[test]
+    fn name_in_any_case_is_the_register() {
+        for name in ["SCRATCH", "scratch"] {
+            let place = name.parse();
+            assert_eq!(place, Ok(RegisterPlace::Register(Register::SCRATCH)));
+        }
+    }
+
+    #[test]
+    fn offset_of_a_register_knows_its_name() {
+        let place: RegisterPlace = "0x18".parse().expect("a place");
+
+        assert_eq!(place, RegisterPlace::Offset(0x18));
+        assert_eq!(place.register(), Some(Register::SCRATCH));
+    }
+
+    #[test]
+    fn offset_inside_a_register_is_none_of_its_own() {
+        let place: RegisterPlace = "0x1c".parse().expect("a place");
+
+        assert_eq!(place.register(), None);
+    }
+
+    #[test]
+    fn unknown_name_is_answered_with_those_there_are() {
+        assert_refused("scrach", "there are IDENT, VERSION, ");
+    }
+
+    #[test]
+    fn pages_that_nobody_may_map_are_refused_with_the_reason() {
+        assert_refused("IRQ_MASK", "driver's alone");
+        assert_refused("0x1000", "driver's alone");
+        assert_refused("KICK", "owns the queue");
+        assert_refused("0xc0000", "owns the queue");
+        assert_refused("0x100000", "end of BAR 0");
+        assert_refused("0xffffffffffffffff", "end of BAR 0");
+    }
+
+    #[test]
+    fn last_public_offset_is_a_place() {
+        assert_eq!("0xfff".parse(), Ok(RegisterPlace::Offset(0xfff)));
+    }
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! `watch`: live counters, a line each time.
+
+use crate::error::Error;
+use crate::options::Watch;
+use crate::output;
+use crate::sysfs::{number_after, Place};
+use ringbar_client::{Device, Mapping};
+use ringbar_spec::regs::{COUNTER, ERROR_COUNT, RESET_GENERATION};
+use serde::Serialize;
+use std::fmt;
+use std::path::Path;
+use std::thread;
+
+/// Lines after which the header comes again.
+const PAGE: u64 = 20;
+const HEADER: &str =
+    "  uptime s  resets  queues  windows  buffers         bytes  mappings  interrupts  errors";
+
+/// The counters of a moment. What may not be seen is not there.
+#[derive(Debug, Default, Serialize)]
+struct Counters {
+    /// Time since power-on or the last reset.
+    uptime_ns: Option<u64>,
+    resets: Option<u64>,
+    /// Of all users together, as the driver counts.
+    queues: Option<u64>,
+    windows: Option<u64>,
+    buffers: Option<u64>,
+    bytes: Option<u64>,
+    mappings: Option<u64>,
+    /// Since the guest started.
+    interrupts: Option<u64>,
+    /// Since the device's log was last cleared.
+    errors: Option<u64>,
+}
+
+/// A line, and whether the header stands above it.
+#[derive(Serialize)]
+struct Line {
+    #[serde(skip)]
+    with_header: bool,
+    #[serde(flatten)]
+    counters: Counters,
+}
+
+/// Prints lines until there were enough.
+pub(crate) fn run(node: &Path, options: &Watch, json: bool) -> Result<(), Error> {
+    let device = Device::open(node)?;
+    // Only some may see the registers.
+    let registers = device.map_public_registers().ok();
+    let place = Place::of(node);
+    for number in 0..options.count.unwrap_or(u64::MAX) {
+        if number > 0 {
+            thread::sleep(options.interval);
+        }
+        // Fails if the device has gone; the registers would end the process then.
+        device.info()?;
+        let line = Line {
+            with_header: number % PAGE == 0,
+            counters: Counters::now(registers.as_ref(), &place),
+        };
+        output::print(json, &line)?;
+    }
+    Ok(())
+}
+
+impl Counters {
+    fn now(registers: Option<&Mapping>, place: &Place) -> Self {
+        let word = |offset| registers.map(|registers| registers.read::<u32>(offset).into());
+        let usage = place.debugfs("usage").unwrap_or_default();
+        let used = |what| number_after(usage.lines().next()?, what);
+        Self {
+            uptime_ns: registers.map(|registers| registers.read(COUNTER::INFO.offset)),
+            resets: word(RESET_GENERATION::INFO.offset),
+            queues: used("queues"),
+            windows: used("windows"),
+            buffers: used("buffers"),
+            bytes: used("bytes"),
+            mappings: place
+                .debugfs("mappings")
+                .and_then(|text| number_after(&text, "count")),
+            interrupts: place.interrupts(),
+            errors: word(ERROR_COUNT::INFO.offset),
+        }
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.with_header {
+            writeln!(f, "{HEADER}")?;
+        }
+        let shown = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |v| v.to_string());
+        let counters = &self.counters;
+        let uptime = counters.uptime_ns.map_or_else(
+            || "-".to_owned(),
+            |nanoseconds| format!("{:.1}", nanoseconds as f64 / 1e9),
+        );
+        writeln!(
+            f,
+            "{uptime:>10}  {:>6}  {:>6}  {:>7}  {:>7}  {:>12}  {:>8}  {:>10}  {:>6}",
+            shown(counters.resets),
+            shown(counters.queues),
+            shown(counters.windows),
+            shown(counters.buffers),
+            shown(counters.bytes),
+            shown(counters.mappings),
+            shown(counters.interrupts),
+            shown(counters.errors),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn line_is_as_wide_as_the_header() {
+        let line = Line {
+            with_header: true,
+            counters: Counters {
+                uptime_ns: Some(1_250_000_000),
+                ..Counters::default()
+            },
+        };
+        let text = line.to_string();
+        let lengths: Vec<_> = text.lines().map(str::len).collect();
+
+        assert_eq!(lengths, [HEADER.len(), HEADER.len()]);
+        assert!(text.contains("       1.2       -"), "{text}");
+    }
+
+    #[test]
+    fn what_may_not_be_seen_is_null() {
+        let line = Line {
+            with_header: true,
+            counters: Counters {
+                errors: Some(3),
+                ..Counters::default()
+            },
+        };
+        let json = serde_json::to_value(&line).expect("JSON");
+
+        assert_eq!(json["errors"], 3);
+        assert!(json["uptime_ns"].is_null());
+        assert!(json.get("with_header").is_none());
+    }
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! `ringbarctl`, as a person or a script calls it: what it answers, what it says when it cannot.
+
+use ringbar_spec::regs::SCRATCH;
+use ringbar_tests::{open, pattern_bytes, run, seed, NODE};
+use ringbar_vectors::crc32c;
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Output, Stdio};
+
+const PROGRAM: &str = "/bin/ringbarctl";
+/// More than a piece, and no whole number of words.
+const SIZE: usize = (1 << 20) + 5;
+/// A user who may do nothing special.
+const NOBODY: u32 = 65534;
+
+fn main() -> ExitCode {
+    run(&[
+        ("help_names_every_command", help_names_every_command),
+        ("info_is_what_the_driver_says", info_is_what_the_driver_says),
+        (
+            "regions_of_the_device_memory_fill_it",
+            regions_fill_the_device_memory,
+        ),
+        ("poked_value_is_peeked", poked_value_is_peeked),
+        (
+            "peek_without_a_place_shows_all_public_registers",
+            peek_shows_all,
+        ),
+        (
+            "poke_of_a_read_only_register_says_that_the_device_refused",
+            read_only_is_refused,
+        ),
+        (
+            "admin_register_is_an_error_of_the_command_line",
+            admin_register_is_refused,
+        ),
+        (
+            "copied_file_is_the_same_through_every_memory",
+            copied_file_is_the_same,
+        ),
+        (
+            "answer_does_not_mix_with_the_bytes",
+            answer_does_not_mix_with_the_bytes,
+        ),
+        (
+            "filled_file_repeats_the_value",
+            filled_file_repeats_the_value,
+        ),
+        (
+            "checksum_of_the_digits_is_the_known_one",
+            checksum_of_digits,
+        ),
+        ("checksum_goes_on_from_piece_to_piece", checksum_goes_on),
+        ("missing_file_is_named", missing_file_is_named),
+        (
+            "missing_device_is_named_with_what_to_do",
+            missing_device_is_named,
+        ),
+        (
+            "user_without_rights_is_told_what_to_do",
+            user_without_rights_is_told,
+        ),
+        ("watch_counts_what_is_in_use", watch_counts),
+    ])
+}
+
+fn call(arguments: &[&str]) -> Output {
+    call_with_input(arguments, b"")
+}
+
+fn call_with_input(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(PROGRAM)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let written = child.stdin.take().expect("a pipe").write_all(input);
+    written.expect("the program reads, or there is nothing to read");
+    child.wait_with_output().expect("the program ends")
+}
+
+/// What the program answers with `--json`.
+#[track_caller]
+fn ask(arguments: &[&str]) -> Value {
+    let output = call(&[arguments, &["--json"]].concat());
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stderr, b"", "{output:?}");
+    serde_json::from_slice(&output.stdout).expect("one JSON value")
+}
+
+/// The error that the program answers with `--json`, with this exit status.
+#[track_caller]
+fn ask_in_vain(arguments: &[&str], status: i32) -> (String, String) {
+    let output = call(&[arguments, &["--json"]].concat());
+    assert_eq!(output.status.code(), Some(status), "{output:?}");
+    told(&output)
+}
+
+/// What an error says, and its advice.
+#[track_caller]
+fn told(output: &Output) -> (String, String) {
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
+    let text = |field: &str| answer[field].as_str().unwrap_or_default().to_owned();
+    (text("error"), text("advice"))
+}
+
+fn help_names_every_command() {
+    let output = call(&["--help"]);
+    assert!(output.status.success());
+    let help = String::from_utf8(output.stdout).unwrap();
+    for command in [
+        "info", "regions", "peek", "poke", "copy", "fill", "crc", "watch",
+    ] {
+        assert!(
+            help.contains(&format!("\n  {command} ")),
+            "{command}: {help}"
+        );
+        let own = call(&[command, "--help"]);
+        assert!(own.status.success(), "{command}");
+    }
+}
+
+fn info_is_what_the_driver_says() {
+    let info = open().info().unwrap();
+    let answer = ask(&["info"]);
+    assert_eq!(answer["node"], NODE);
+    assert_eq!(answer["queues"], info.queues);
+    assert_eq!(answer["vectors"], info.vectors);
+    assert_eq!(answer["device_memory"], info.device_memory_size);
+    assert_eq!(answer["id"], "1af4:10f0");
+    assert_eq!(answer["operations"][1], "COPY");
+}
+
+fn regions_fill_the_device_memory() {
+    let answer = ask(&["regions"]);
+    let regions = answer["regions"].as_array().expect("a list");
+    let parts = regions.iter().filter(|region| region["bar"] == 2);
+    let size: u64 = parts.map(|part| part["size"].as_u64().unwrap()).sum();
+    assert_eq!(size, open().info().unwrap().device_memory_size);
+}
+
+fn poked_value_is_peeked() {
+    for value in [0x1122_3344_5566_7788_u64, u64::MAX, 0] {
+        let done = call(&["poke", "scratch", &format!("{value:#x}")]);
+        assert!(done.status.success(), "{done:?}");
+        let answer = ask(&["peek", "0x18"]);
+        let register = &answer["registers"][0];
+        assert_eq!(register["name"], "SCRATCH");
+        assert_eq!(register["value"], value);
+        let registers = open().map_public_registers().unwrap();
+        assert_eq!(registers.read::<u64>(SCRATCH::INFO.offset), value);
+    }
+}
+
+fn peek_shows_all() {
+    let text = String::from_utf8(call(&["peek"]).stdout).unwrap();
+    assert!(text.starts_with("0x000  IDENT "), "{text}");
+    assert!(text.contains(" ready=1"), "{text}");
+    assert!(text.contains("LENGTH_LIMIT"), "{text}");
+}
+
+fn read_only_is_refused() {
+    let (error, _) = ask_in_vain(&["poke", "IDENT", "1"], 1);
+    assert_eq!(error, "the device refused the access to 0x0: READ_ONLY");
+    let (error, _) = ask_in_vain(&["peek", "0x800"], 1);
+    assert!(error.ends_with("0x800: RESERVED_REGISTER"), "{error}");
+}
+
+fn admin_register_is_refused() {
+    let output = call(&["peek", "QUEUE_STOP"]);
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("the driver's alone"), "{told}");
+}
+
+fn copied_file_is_the_same() {
+    let bytes = pattern_bytes(seed(), SIZE);
+    fs::write("/tmp/in", &bytes).unwrap();
+    for memory in ["buffer", "write-combining", "uncached", "lazy"] {
+        for arguments in [["--to", memory], ["--from", memory]] {
+            fs::write("/tmp/out", "old").unwrap();
+            let answer = ask(&[&["copy", "/tmp/in", "/tmp/out"][..], &arguments].concat());
+            assert_eq!(answer["bytes"], SIZE);
+            assert_eq!(answer["descriptors"], 2);
+            assert!(fs::read("/tmp/out").unwrap() == bytes, "{arguments:?}");
+        }
+    }
+}
+
+fn answer_does_not_mix_with_the_bytes() {
+    let output = call_with_input(&["copy", "-", "-"], b"from here to there");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stdout, b"from here to there");
+    assert!(output.stderr.starts_with(b"copy of 18 bytes from buffer"));
+}
+
+fn filled_file_repeats_the_value() {
+    let length = SIZE.to_string();
+    let line = ["fill", "/tmp/filled", "--value", "0x0807060504030201"];
+    let answer = ask(&[&line[..], &["--length", &length, "--to", "lazy"]].concat());
+    assert_eq!(answer["bytes"], SIZE);
+    let found = fs::read("/tmp/filled").unwrap();
+    assert_eq!(found.len(), SIZE);
+    let mut expected = (1..=8).cycle();
+    assert!(found.iter().all(|byte| expected.next() == Some(*byte)));
+}
+
+fn checksum_of_digits() {
+    let output = call_with_input(&["crc", "-", "--json"], b"123456789");
+    assert!(output.status.success(), "{output:?}");
+    let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
+    assert_eq!(answer["crc32c"], 0xe306_9283_u32);
+    assert_eq!(answer["bytes"], 9);
+}
+
+fn checksum_goes_on() {
+    let bytes = pattern_bytes(seed(), SIZE);
+    fs::write("/tmp/in", &bytes).unwrap();
+    let answer = ask(&["crc", "/tmp/in"]);
+    assert_eq!(answer["descriptors"], 2);
+    assert_eq!(answer["crc32c"], crc32c(0, &bytes));
+}
+
+fn missing_file_is_named() {
+    let (error, _) = ask_in_vain(&["crc", "/tmp/nothing"], 1);
+    assert!(
+        error.starts_with("cannot read /tmp/nothing: No such file"),
+        "{error}"
+    );
+}
+
+fn missing_device_is_named() {
+    let (error, advice) = ask_in_vain(&["info", "--device", "/dev/ringbar99"], 1);
+    assert!(error.contains("/dev/ringbar99"), "{error}");
+    assert!(advice.contains("ls /dev/ringbar*"), "{advice}");
+}
+
+fn user_without_rights_is_told() {
+    let output = Command::new(PROGRAM)
+        .args(["info", "--json"])
+        .uid(NOBODY)
+        .output();
+    let output = output.expect("the program runs");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let (_, advice) = told(&output);
+    assert!(advice.contains("try as root"), "{advice}");
+}
+
+fn watch_counts() {
+    let queues = || ask(&["watch", "--count", "1"])["queues"].as_u64();
+    let before = queues().expect("debugfs is there");
+    let device = open();
+    let _queue = device.create_queue(2).unwrap();
+    assert_eq!(queues(), Some(before + 1));
+
+    let output = call(&["watch", "--count", "2", "--interval", "0.01", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let times = text.lines().map(|line| {
+        let line: Value = serde_json::from_str(line).expect("an object a line");
+        line["uptime_ns"].as_u64().expect("root sees the registers")
+    });
+    let times: Vec<_> = times.collect();
+    assert_eq!(times.len(), 2);
+    assert!(times[0] < times[1]);
+}
