@@ -62,6 +62,7 @@ distclean: ## remove build/ and ringbar's cache
 	@ci/distclean.sh
 
 #? KERNEL=stock    stock, or debug: KASAN, lockdep and more; built once, 10 minutes
+#? KERNEL_ARGS=    more words for the guest kernel: swiotlb=force
 #? ACCEL=tcg       tcg, kvm, or auto: KVM if it really boots a guest
 #? TESTS=all       guest programs to run: registers,dma
 #? INTERRUPTS=msix msix or msi

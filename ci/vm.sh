@@ -3,8 +3,8 @@
 # Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
 # kernel, `sabotage NAME INITRAMFS [SERVER]` with another module or server.
 #
-# KERNEL, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and SERVER_ARGS are
-# explained by `make help`.
+# KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and
+# SERVER_ARGS are explained by `make help`.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -45,6 +45,7 @@ vm() {
 	esac
 	words+=("ringbar.cycles=${CYCLES:-0}" "ringbar.full=${FULL:-0}")
 	if [[ -n ${SEED:-} ]]; then words+=("ringbar.seed=$SEED"); fi
+	if [[ -n ${KERNEL_ARGS:-} ]]; then words+=("$KERNEL_ARGS"); fi
 	args+=(--append "${words[*]}")
 	case ${TRACE:-0} in
 	0) ;;
@@ -59,7 +60,7 @@ vm() {
 # run NAME REPORT [HINT]: TESTS and TIMEOUT only make sense here.
 run() {
 	local variable hint="make run" args=(--timeout "${TIMEOUT:-$usual_timeout}")
-	for variable in KERNEL ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS TIMEOUT CYCLES FULL SEED SERVER_ARGS; do
+	for variable in KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS TIMEOUT CYCLES FULL SEED SERVER_ARGS; do
 		if [[ -n ${!variable:-} && ${!variable} != stock ]]; then hint+=" $variable=${!variable@Q}"; fi
 	done
 	if [[ -n ${TESTS:-} ]]; then args+=(--tests "$TESTS"); fi

@@ -6,7 +6,9 @@ use crate::{
     errors::LoggedError,
     interface::{
         error::ErrorCode,
-        ids, layout,
+        ids,
+        ioctl::MAX_PARTS,
+        layout,
         layout::MemoryPart,
         regs, ring,
         setup::{
@@ -50,6 +52,7 @@ use kernel::{
     prelude::*,
     sync::Mutex, //
 };
+use zerocopy::IntoBytes;
 
 /// What the device says about itself; read once, as each read traps.
 pub(crate) struct Limits {
@@ -63,13 +66,15 @@ pub(crate) struct Limits {
     pub(crate) entries: u32,
     /// Most windows; their numbers start at 1.
     pub(crate) windows: u32,
+    /// Most segments of a window.
+    pub(crate) segments: u32,
     /// Largest length of a descriptor in bytes.
     pub(crate) length: u32,
 }
 
 /// What a window shows.
 pub(crate) enum WindowTarget<'a> {
-    /// Coherent memory in pieces, at most [`MAX_PARTS`](crate::interface::ioctl::MAX_PARTS).
+    /// Memory in pieces, at most as many as [`Limits::segments`].
     Memory(&'a [Segment]),
     /// A range of the device memory.
     DeviceMemory(Range),
@@ -140,12 +145,14 @@ impl<'bound> Device<'bound> {
         // Whatever used the device before, its queues and windows are gone after this.
         registers.reset()?;
         let queue_limits = bar.read(regs::QUEUE_LIMITS);
+        let window_limits = bar.read(regs::WINDOW_LIMITS);
         let limits = Limits {
             version,
             opcodes: bar.try_read(regs::FEATURES)?.into_raw(),
             queues: u32::from(queue_limits.queues()).min(layout::MAX_QUEUES as u32),
             entries: u32::from(queue_limits.entries()).min(ring::MAX_ENTRIES),
-            windows: bar.read(regs::WINDOW_LIMITS).windows().into(),
+            windows: window_limits.windows().into(),
+            segments: window_limits.segments().into(),
             length: bar.read(regs::LENGTH_LIMIT).into_raw(),
         };
 
@@ -342,7 +349,7 @@ impl<'bound> Device<'bound> {
                 &[],
             ),
         };
-        io_project!(admin.block, .window).copy_write(WindowSetup {
+        let setup = WindowSetup {
             window: window.into(),
             domain,
             kind: kind.0,
@@ -351,14 +358,20 @@ impl<'bound> Device<'bound> {
             offset,
             segments: segments.len() as u32,
             reserved: [0; 7],
-        });
-        for (index, segment) in segments.iter().enumerate() {
-            io_project!(admin.block, .segments[try: index]).copy_write(*segment);
-        }
-        let address = admin.block.dma_address() + core::mem::offset_of!(SetupBlock, window) as u64;
+        };
+        let (address, list) = if segments.len() <= MAX_PARTS as usize {
+            (admin.describe_window(setup, segments)?, None)
+        } else {
+            let list = self.long_list(setup, segments)?;
+            (list.dma_address(), Some(list))
+        };
         let generation = self.registers.settle()?;
         let open = |bar: &RegisterBar<'_>| bar.try_write_reg(regs::WINDOW_OPEN::from(address));
-        match self.registers.command(generation, open)? {
+        let answer = self.registers.command(generation, open).inspect_err(|_| {
+            // A lost device may read it when it comes back.
+            list.into_iter().for_each(|list| self.kept.buffer(list));
+        })?;
+        match answer {
             Answer::Code(ErrorCode::NONE) => {}
             Answer::Code(code) => return Err(self.refused("WINDOW_OPEN", code)),
             Answer::Reset => {
@@ -369,6 +382,16 @@ impl<'bound> Device<'bound> {
         }
         admin.windows[usize::from(window) / 64] |= 1 << (window % 64);
         Ok((window, generation))
+    }
+
+    /// A window block with more segments than the one that all windows share has room for.
+    fn long_list(&self, setup: WindowSetup, segments: &[Segment]) -> Result<Coherent<[u8]>> {
+        let (setup, segments) = (setup.as_bytes(), segments.as_bytes());
+        let (seam, end) = (setup.len(), setup.len() + segments.len());
+        let list = Coherent::zeroed_slice(self.pdev.as_ref(), end, GFP_KERNEL)?;
+        io_project!(list, [try: 0..seam]).copy_from_slice(setup);
+        io_project!(list, [try: seam..end]).copy_from_slice(segments);
+        Ok(list)
     }
 
     /// Closes a window that [`Device::open_window`] opened in `generation`. The device does not use
@@ -473,6 +496,16 @@ impl<'bound> Device<'bound> {
 }
 
 impl Admin {
+    /// Puts a window block and its segments where they stay until the next command, and says at
+    /// which DMA address.
+    fn describe_window(&self, setup: WindowSetup, segments: &[Segment]) -> Result<u64> {
+        io_project!(self.block, .window).copy_write(setup);
+        for (index, segment) in segments.iter().enumerate() {
+            io_project!(self.block, .segments[try: index]).copy_write(*segment);
+        }
+        Ok(self.block.dma_address() + core::mem::offset_of!(SetupBlock, window) as u64)
+    }
+
     fn free_window(&self, limit: u32) -> Result<u16> {
         // Window 0 does not exist.
         (1..=limit)

@@ -67,6 +67,8 @@ impl pci::Driver for RingbarDriver {
             pdev.enable_device_mem()?;
             // SAFETY: Nothing allocates or maps DMA memory for this device yet.
             unsafe { dma::Device::dma_set_mask_and_coherent(pdev, DmaMask::new::<64>())? };
+            // SAFETY: As above.
+            unsafe { dma::Device::dma_set_max_seg_size(pdev, u32::MAX) };
             pdev.set_master();
 
             let pdev: &'bound pci::Device<Bound> = pdev;

@@ -238,6 +238,11 @@ impl OpenFile {
                 self.open_window(&mut open)?;
                 put(argument, &open)?;
             }
+            ioctl::OPEN_USER_WINDOW => {
+                let mut open: ioctl::OpenUserWindow = get(argument)?;
+                self.open_user_window(&mut open)?;
+                put(argument, &open)?;
+            }
             ioctl::CLOSE_WINDOW => self.close_window(&get(argument)?)?,
             ioctl::EXECUTE => {
                 let mut execute: ioctl::Execute = get(argument)?;
@@ -568,6 +573,7 @@ impl Objects {
     /// Keeps the memory of a device that does not answer and may still write it.
     pub(crate) fn keep_for_good(mut self, device: &Device<'_>) {
         self.queues.drain_all().for_each(|queue| queue.keep(device));
+        self.views.drain_all().for_each(|view| view.keep(device));
         self.buffers
             .drain_all()
             .for_each(|buffer| buffer.keep(device));

@@ -2,6 +2,7 @@
 
 //! Memory that is kept for good: the device did not say that it no longer writes it.
 
+use crate::user_memory::UserMemory;
 use kernel::{
     dma::Coherent,
     fmt,
@@ -38,6 +39,13 @@ impl Kept {
     pub(crate) fn buffer(&self, memory: Coherent<[u8]>) {
         self.buffers.fetch_add(1, Relaxed);
         self.memory(memory);
+    }
+
+    /// Keeps memory of a process pinned.
+    pub(crate) fn user_memory(&self, memory: UserMemory) {
+        self.buffers.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(memory.size() as u64, Relaxed);
+        core::mem::forget(memory);
     }
 
     /// Bytes of all of them.

@@ -25,7 +25,7 @@ pub(crate) struct Amount {
     pub(crate) windows: u64,
     /// DMA buffers, ranges of device memory, memories of the kernel.
     pub(crate) buffers: u64,
-    /// All their memory, and rings.
+    /// All their memory, rings, and memory of processes that windows show.
     pub(crate) bytes: u64,
 }
 

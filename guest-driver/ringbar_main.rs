@@ -32,6 +32,7 @@ mod resources;
 #[cfg(ringbar_sabotage)]
 mod sabotage;
 mod shared;
+mod user_memory;
 mod waiters;
 mod watchdog;
 mod window;

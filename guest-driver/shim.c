@@ -41,3 +41,8 @@ void ringbar_memset_io(void __iomem *address, int value, size_t length)
 {
 	memset_io(address, value, length);
 }
+
+unsigned long ringbar_memlock_limit(void)
+{
+	return rlimit(RLIMIT_MEMLOCK);
+}

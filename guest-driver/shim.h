@@ -5,6 +5,7 @@
 
 #include <linux/io.h>
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 
 int ringbar_io_remap_pfn_range(struct vm_area_struct *vma, unsigned long address,
 			       unsigned long pfn, unsigned long size, pgprot_t prot);
@@ -15,5 +16,6 @@ unsigned long ringbar_pgprot_cache_bits(pgprot_t prot);
 phys_addr_t ringbar_virt_to_phys(const void *address);
 void ringbar_get_page(struct page *page);
 void ringbar_memset_io(void __iomem *address, int value, size_t length);
+unsigned long ringbar_memlock_limit(void);
 
 #endif

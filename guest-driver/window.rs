@@ -27,9 +27,15 @@ use crate::{
         Charge, //
     },
     ranges::Range,
+    user_memory::{
+        Pinned,
+        UserMemory,
+        UserRange, //
+    },
 };
 use core::mem::size_of;
 use kernel::{
+    page::PAGE_SIZE,
     prelude::*,
     uaccess::{
         UserPtr,
@@ -95,11 +101,13 @@ impl Window {
     }
 }
 
-/// One more window on parts of what a file owns.
+/// One more window, on parts of what a file owns, or on memory of a process.
 pub(crate) struct View {
     window: Window,
     /// Own windows of the buffers, or of the range, that it shows.
     shows: KVec<u16>,
+    /// The memory of a process that it shows.
+    memory: Option<UserMemory>,
     _charge: Charge,
 }
 
@@ -112,6 +120,13 @@ impl View {
     /// Whether it shows the buffer or range with this window of its own.
     pub(crate) fn shows(&self, window: u16) -> bool {
         self.shows.contains(&window)
+    }
+
+    /// Keeps memory of a process pinned for good, as the device may go on to write it.
+    pub(crate) fn keep(self, device: &Device<'_>) {
+        if let Some(memory) = self.memory {
+            device.kept().user_memory(memory);
+        }
     }
 }
 
@@ -150,13 +165,51 @@ impl OpenFile {
             let view = View {
                 window,
                 shows,
+                memory: None,
                 _charge: charge,
             };
             objects.views.push_within_capacity(view).map_err(|_| ENOMEM)
         })
     }
 
-    /// Closes a window that [`OpenFile::open_window`] opened; see [`ioctl::CLOSE_WINDOW`].
+    /// Opens a window on memory of the process; see [`ioctl::OPEN_USER_WINDOW`].
+    pub(crate) fn open_user_window(&self, open: &mut ioctl::OpenUserWindow) -> Result {
+        check_rights(open.rights)?;
+        let range = UserRange::new(open.address, open.length, ioctl::MAX_USER_WINDOW)?;
+        let charge = self.user().charge(Amount {
+            windows: 1,
+            bytes: (range.pages() * PAGE_SIZE) as u64,
+            ..Amount::default()
+        })?;
+        // Not inside the gate: whoever serves the process's page faults may take for ever.
+        let pinned = Pinned::new(range, open.rights)?;
+        self.with_objects(|device, objects| {
+            objects.views.reserve(1, GFP_KERNEL)?;
+            let memory = UserMemory::map(pinned, device.pdev().as_ref(), open.rights)?;
+            let segments = memory.segments(device.limits().segments as usize)?;
+            let target = WindowTarget::Memory(&segments);
+            let window = match Window::open(device, self.domain(), open.rights, target) {
+                Ok(window) => window,
+                Err(error) => {
+                    // A lost device may open the window when it comes back.
+                    if device.registers().is_lost() {
+                        device.kept().user_memory(memory);
+                    }
+                    return Err(error);
+                }
+            };
+            open.window = window.number().into();
+            let view = View {
+                window,
+                shows: KVec::new(),
+                memory: Some(memory),
+                _charge: charge,
+            };
+            objects.views.push_within_capacity(view).map_err(|_| ENOMEM)
+        })
+    }
+
+    /// Closes a window that was opened by itself; see [`ioctl::CLOSE_WINDOW`].
     pub(crate) fn close_window(&self, object: &ioctl::Object) -> Result {
         let number = number_of(object)?;
         self.with_objects(|device, objects| {
@@ -262,7 +315,7 @@ impl Objects {
         buffer.or(range.map(Owned::DeviceMemory)).ok_or(ENXIO)
     }
 
-    /// Closes the view at `place`.
+    /// Closes the view at `place`, then gives back the memory of a process that it shows.
     ///
     /// # Errors
     ///
@@ -278,6 +331,7 @@ impl Objects {
             ranges
                 .filter(|range| view.shows(range.window()))
                 .for_each(|range| range.pin());
+            view.keep(device);
         })
     }
 }

@@ -34,10 +34,12 @@ pub const DESTROY_QUEUE: u32 = write::<Object>(8);
 pub const DESTROY_BUFFER: u32 = write::<Object>(9);
 /// Opens one more window, on parts of buffers or device memory: an [`OpenWindow`].
 pub const OPEN_WINDOW: u32 = read_write::<OpenWindow>(10);
-/// Closes a window that [`OPEN_WINDOW`] opened: an [`Object`], the window.
+/// Closes a window that [`OPEN_WINDOW`] or [`OPEN_USER_WINDOW`] opened: an [`Object`], the window.
 pub const CLOSE_WINDOW: u32 = write::<Object>(11);
 /// Sets the eventfd that is signalled by interrupts of a queue: a [`SetEventFd`].
 pub const SET_EVENTFD: u32 = write::<SetEventFd>(12);
+/// Pins memory of the process and opens a window on it: an [`OpenUserWindow`].
+pub const OPEN_USER_WINDOW: u32 = read_write::<OpenUserWindow>(13);
 
 /// Answer to [`INFO`].
 #[derive(
@@ -236,6 +238,23 @@ pub struct WindowPart {
 }
 const _: () = assert!(size_of::<WindowPart>() == 24);
 
+/// Argument of [`OPEN_USER_WINDOW`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct OpenUserWindow {
+    /// In: address of the first byte, any alignment.
+    pub address: u64,
+    /// In: bytes, at most [`MAX_USER_WINDOW`].
+    pub length: u64,
+    /// In: what descriptors may do, [`RIGHT_READ`], [`RIGHT_WRITE`] or both.
+    pub rights: u32,
+    /// Out: number of the window.
+    pub window: u32,
+}
+const _: () = assert!(size_of::<OpenUserWindow>() == 24);
+
 /// Argument of [`SET_EVENTFD`].
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -253,6 +272,8 @@ const _: () = assert!(size_of::<SetEventFd>() == 8);
 pub const QUEUE_KERNEL: u32 = 1 << 0;
 /// Most parts of a window.
 pub const MAX_PARTS: u32 = 64;
+/// Longest window on memory of a process in bytes.
+pub const MAX_USER_WINDOW: u64 = 1 << 30;
 
 /// Descriptors may read the window.
 pub const RIGHT_READ: u32 = 1 << 0;

@@ -246,6 +246,54 @@ impl Device {
         })
     }
 
+    /// Opens a window on part of a mapping, memory of the process's own or of a file in memory.
+    ///
+    /// Its pages stay where they are, count against `RLIMIT_MEMLOCK`, and are the window's until it
+    /// is closed, also if they are unmapped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], with the errors of `OPEN_USER_WINDOW`.
+    pub fn open_user_window(
+        &self,
+        memory: &Mapping,
+        range: Range<usize>,
+        rights: Rights,
+    ) -> Result<Window, Error> {
+        let length = range.end.saturating_sub(range.start);
+        assert!(range.end <= memory.len(), "the range leaves the mapping");
+        let address = memory.as_ptr().wrapping_add(range.start);
+        // SAFETY: The bytes are the mapping's, which nobody borrows.
+        unsafe {
+            self.open_user_window_at(address.expose_provenance() as u64, length as u64, rights)
+        }
+    }
+
+    /// As [`open_user_window`](Self::open_user_window), on any addresses of the process.
+    ///
+    /// # Safety
+    ///
+    /// With the right to write, the device may write the bytes at any time until the window is
+    /// closed: nobody may borrow them, and they must belong to whoever wants them written.
+    pub unsafe fn open_user_window_at(
+        &self,
+        address: u64,
+        length: u64,
+        rights: Rights,
+    ) -> Result<Window, Error> {
+        let mut open = ioctl::OpenUserWindow {
+            address,
+            length,
+            rights: rights.bits(),
+            ..Default::default()
+        };
+        self.update::<{ ioctl::OPEN_USER_WINDOW as Opcode }, _>("OPEN_USER_WINDOW", &mut open)?;
+        Ok(Window {
+            device: self.clone(),
+            number: open.window as u16,
+        })
+    }
+
     /// Waits for completions of a queue; [`Queue::wait`] does it for a queue of one's own.
     ///
     /// # Errors
@@ -274,7 +322,8 @@ impl Device {
         self.name::<{ ioctl::DESTROY_BUFFER as Opcode }>("DESTROY_BUFFER", window)
     }
 
-    /// Closes a window that [`Device::open_window`] opened, by its number.
+    /// Closes a window that [`Device::open_window`] or [`Device::open_user_window`] opened, by its
+    /// number.
     pub fn close_window(&self, window: u32) -> Result<(), Error> {
         self.name::<{ ioctl::CLOSE_WINDOW as Opcode }>("CLOSE_WINDOW", window)
     }
@@ -358,7 +407,7 @@ const fn size(number: Opcode) -> usize {
     number as usize >> 16 & 0x3fff
 }
 
-/// A window on parts of buffers or device memory.
+/// A window on parts of buffers or device memory, or on memory of the process's own.
 ///
 /// Stays open until its file is closed, unless [`close`](Self::close) closes it before.
 #[derive(Debug)]

@@ -3,8 +3,9 @@
 //! Safe access to a ringbar device through its driver.
 //!
 //! [`Device`] is an open node. From it come [`Queue`]s, [`Buffer`]s, ranges of [`DeviceMemory`] and
-//! [`Window`]s on parts of them, each with its memory mapped into the process. They stay until the
-//! last of them is dropped, and go together with their file; `close` gives one of them back before.
+//! [`Window`]s on parts of them, each with its memory mapped into the process, and windows on memory
+//! of the process's own. They stay until the last of them is dropped, and go together with their
+//! file; `close` gives one of them back before.
 //!
 //! ```no_run
 //! use ringbar_client::{Device, Rights};

@@ -8,7 +8,8 @@
 )]
 
 use crate::Error;
-use rustix::mm::{mmap, munmap, MapFlags, ProtFlags};
+use rustix::mm::{mmap, mmap_anonymous, munmap, MapFlags, ProtFlags};
+use std::ffi::c_void;
 use std::fs::File;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -29,7 +30,7 @@ mod sealed {
     impl Word for u64 {}
 }
 
-/// A region of the device, mapped. Unmapped when dropped.
+/// A region of the device, or memory of the process's own, mapped. Unmapped when dropped.
 ///
 /// # Panics
 ///
@@ -40,8 +41,8 @@ pub struct Mapping {
     start: NonNull<u8>,
     length: usize,
     writable: bool,
-    // What is mapped lives as long as the file does.
-    _file: Arc<File>,
+    // What is mapped lives as long as the file does, if it is one's.
+    _file: Option<Arc<File>>,
 }
 
 // SAFETY: The memory belongs to no thread, and all accesses are of the kind that may race.
@@ -65,6 +66,26 @@ impl Mapping {
                 offset,
             )
         };
+        Self::of(start, length, writable, Some(file))
+    }
+
+    /// Maps `length` bytes of memory of the process's own, zeroed, for
+    /// [`Device::open_user_window`](crate::Device::open_user_window).
+    pub fn anonymous(length: usize) -> Result<Self, Error> {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: The kernel chooses a free address, so no mapping of ours is touched.
+        let start =
+            unsafe { mmap_anonymous(ptr::null_mut(), length, protection, MapFlags::PRIVATE) };
+        Self::of(start, length, true, None)
+    }
+
+    /// What the kernel has mapped for nobody else.
+    fn of(
+        start: rustix::io::Result<*mut c_void>,
+        length: usize,
+        writable: bool,
+        file: Option<Arc<File>>,
+    ) -> Result<Self, Error> {
         let start = start.map_err(|errno| Error::Refused {
             call: "mmap",
             errno,
@@ -191,7 +212,7 @@ fn unaligned(offset: usize, length: usize) -> usize {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: `new` mapped just this, and nobody has borrowed from it.
+        // SAFETY: Just this was mapped, and nobody has borrowed from it.
         let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
         debug_assert_eq!(unmapped, Ok(()));
     }

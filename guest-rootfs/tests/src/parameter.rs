@@ -2,13 +2,17 @@
 
 //! What the guest's command line says to test programs.
 
+/// What `NAME=WORD` gives on the kernel command line, if it is there.
+pub fn word(name: &str) -> Option<String> {
+    let line = std::fs::read_to_string("/proc/cmdline").expect("procfs is mounted");
+    line.split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .find_map(|(key, value)| (key == name).then(|| value.to_owned()))
+}
+
 /// The number that `NAME=NUMBER` gives on the kernel command line, if it is there.
 pub fn number(name: &str) -> Option<u64> {
-    let line = std::fs::read_to_string("/proc/cmdline").expect("procfs is mounted");
-    let word = line
-        .split_whitespace()
-        .filter_map(|word| word.split_once('='))
-        .find_map(|(key, value)| (key == name).then_some(value))?;
+    let word = word(name)?;
     Some(
         word.parse()
             .unwrap_or_else(|_| panic!("{name}={word} is no number")),

@@ -1,0 +1,691 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Windows on the process's own memory: what they show and refuse, what they count, and when the
+//! pages are given back.
+
+mod raw;
+
+use raw::{file, open_at, RawMemory};
+use ringbar_client::{Buffer, Error, Mapping, Part, Queue, Rights};
+use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_tests::{
+    carry_out, fork, open, parameter, pattern_bytes, run_all, succeed, until, Case, PciFunction,
+    Skip, PATIENCE,
+};
+use ringbar_uapi::ioctl::MAX_USER_WINDOW;
+use rustix::io::Errno;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
+use rustix::thread::{set_thread_res_uid, Uid};
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+const PAGE: usize = 4096;
+/// Longest copy in bytes.
+const LONGEST: usize = 16 << 20;
+const UNTOUCHED: u8 = 0xa5;
+
+fn main() -> ExitCode {
+    run_all(vec![
+        case(
+            "device_writes_just_the_bytes_of_the_window",
+            device_writes_just_the_bytes,
+        ),
+        case(
+            "copies_at_any_alignment_arrive",
+            copies_at_any_alignment_arrive,
+        ),
+        case("longest_copy_arrives", longest_copy_arrives),
+        case(
+            "scattered_pages_are_one_window_in_their_order",
+            scattered_pages,
+        ),
+        case(
+            "memory_in_more_pieces_than_a_window_has_is_refused",
+            too_many_pieces,
+        ),
+        case(
+            "memory_of_a_file_is_written_for_all_who_have_it",
+            memory_of_a_file,
+        ),
+        case(
+            "window_has_no_more_rights_than_asked_for",
+            rights_of_the_window,
+        ),
+        case(
+            "memory_that_may_only_be_read_gives_no_window_to_write",
+            memory_that_may_only_be_read,
+        ),
+        case(
+            "lengths_and_addresses_that_no_memory_has_are_refused",
+            bad_ranges,
+        ),
+        case(
+            "range_with_a_hole_is_refused_and_nothing_stays_pinned",
+            range_with_a_hole,
+        ),
+        case(
+            "memory_that_a_driver_has_mapped_is_refused",
+            memory_of_a_driver,
+        ),
+        case(
+            "pages_count_against_the_limit_of_locked_memory",
+            limit_of_locked_memory,
+        ),
+        case(
+            "bytes_count_for_the_user_until_the_window_is_closed",
+            bytes_count_for_the_user,
+        ),
+        case(
+            "memory_that_is_unmapped_stays_the_windows",
+            unmapped_memory_stays,
+        ),
+        case(
+            "parent_keeps_its_memory_over_a_fork",
+            parent_keeps_its_memory,
+        ),
+        case(
+            "window_closed_during_a_long_copy_is_written_no_more",
+            closed_during_a_long_copy,
+        ),
+        case(
+            "killed_process_leaves_nothing_pinned",
+            killed_process_leaves_nothing,
+        ),
+        case(
+            "reset_ends_the_window_and_pages_go_with_its_close",
+            reset_ends_the_window,
+        ),
+        case(
+            "driver_that_leaves_gives_the_pages_back_and_takes_none_from_the_process",
+            driver_leaves,
+        ),
+        Case::skippable(
+            "memory_that_would_be_bounced_is_refused",
+            memory_that_would_be_bounced,
+        ),
+    ])
+}
+
+/// A case that needs memory which the device reaches without a bounce buffer.
+fn case(name: &'static str, body: fn()) -> Case {
+    Case::skippable(name, move || {
+        if bounces() {
+            return Err(Skip("all memory is bounced here".into()));
+        }
+        body();
+        assert_eq!(pinned(), 0, "pages are left");
+        Ok(())
+    })
+}
+
+/// Whether the kernel was told to copy whatever a device without an IOMMU reaches.
+fn bounces() -> bool {
+    parameter::word("swiotlb").is_some_and(|word| word == "force") && !has_iommu()
+}
+
+fn has_iommu() -> bool {
+    fs::read_dir("/sys/class/iommu").is_ok_and(|mut all| all.next().is_some())
+}
+
+/// Pages that are pinned at the moment, of all processes.
+fn pinned() -> i64 {
+    // Processors count for themselves.
+    fs::write("/proc/sys/vm/stat_refresh", "1").expect("counts can be added up");
+    let counts = fs::read_to_string("/proc/vmstat").expect("procfs is mounted");
+    let count = |name: &str| -> i64 {
+        let mut lines = counts.lines().filter_map(|line| line.split_once(' '));
+        let (_, count) = lines.find(|(key, _)| *key == name).expect("it is counted");
+        count.parse().expect("a number")
+    };
+    count("nr_foll_pin_acquired") - count("nr_foll_pin_released")
+}
+
+/// Pages that the kernel counts as pinned by this process.
+fn pinned_by_us() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").expect("procfs is mounted");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPin:"));
+    let count = line.and_then(|line| line.split_whitespace().next());
+    let kib: u64 = count.expect("it is counted").parse().expect("a number");
+    kib * 1024 / PAGE as u64
+}
+
+/// Memory of the process, all of it with the same byte.
+fn memory(length: usize) -> Mapping {
+    let memory = Mapping::anonymous(length).unwrap();
+    memory.write_bytes(0, &vec![UNTOUCHED; length]);
+    memory
+}
+
+#[track_caller]
+fn refused<T>(result: Result<T, Error>, errno: Errno) {
+    let error = result.err().expect("the call is refused");
+    assert_eq!(error.errno(), Some(errno), "{error}");
+}
+
+fn pattern(window: u16, offset: usize, length: usize, seed: u64) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::PATTERN.0,
+        length: length as u32,
+        destination_window: window,
+        destination_offset: offset as u64,
+        operand: seed,
+        ..Default::default()
+    }
+}
+
+fn copy(source: (u16, usize), destination: (u16, usize), length: usize) -> Descriptor {
+    Descriptor {
+        opcode: Opcode::COPY.0,
+        length: length as u32,
+        source_window: source.0,
+        source_offset: source.1 as u64,
+        destination_window: destination.0,
+        destination_offset: destination.1 as u64,
+        ..Default::default()
+    }
+}
+
+#[track_caller]
+fn ends_with(queue: &mut Queue, descriptor: Descriptor, status: Status) {
+    let completion = carry_out(queue, descriptor);
+    assert_eq!(Status(completion.status), status, "{descriptor:?}");
+}
+
+fn device_writes_just_the_bytes() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let memory = memory(5 * PAGE);
+    for range in [
+        0..5 * PAGE,
+        1..2,
+        4095..4097,
+        4093..3 * PAGE + 7,
+        PAGE..2 * PAGE,
+    ] {
+        let window = device
+            .open_user_window(&memory, range.clone(), Rights::Write)
+            .unwrap();
+        succeed(&mut queue, pattern(window.number(), 0, range.len(), 7));
+        let end = pattern(window.number(), range.len() - 1, 2, 7);
+        ends_with(&mut queue, end, Status::OUT_OF_BOUNDS);
+        window.close().unwrap();
+
+        let mut expected = vec![UNTOUCHED; memory.len()];
+        expected[range.clone()].copy_from_slice(&pattern_bytes(7, range.len()));
+        assert!(memory.read_bytes(0, memory.len()) == expected, "{range:?}");
+        memory.write_bytes(0, &vec![UNTOUCHED; memory.len()]);
+    }
+}
+
+fn copies_at_any_alignment_arrive() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let seed = parameter::seed();
+    let mut random = fastrand::Rng::with_seed(seed);
+    let (source, target) = (memory(40 * PAGE), memory(40 * PAGE));
+    let bytes = pattern_bytes(seed, source.len());
+    source.write_bytes(0, &bytes);
+    let mut expected = vec![UNTOUCHED; target.len()];
+    for _ in 0..100 {
+        let length = random.usize(1..20 * PAGE);
+        let from = random.usize(0..source.len() - length);
+        let to = random.usize(0..target.len() - length);
+        // Both windows begin somewhere before the bytes.
+        let (skip_from, skip_to) = (random.usize(0..=from), random.usize(0..=to));
+        let range = skip_from..from + length;
+        let readable = device.open_user_window(&source, range, Rights::Read);
+        let range = skip_to..to + length;
+        let writable = device.open_user_window(&target, range, Rights::Write);
+        let (readable, writable) = (readable.unwrap(), writable.unwrap());
+        let copy = copy(
+            (readable.number(), from - skip_from),
+            (writable.number(), to - skip_to),
+            length,
+        );
+        succeed(&mut queue, copy);
+        readable.close().unwrap();
+        writable.close().unwrap();
+        expected[to..to + length].copy_from_slice(&bytes[from..from + length]);
+        assert!(target.read_bytes(0, target.len()) == expected, "{copy:?}");
+    }
+}
+
+fn longest_copy_arrives() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    // Not at the beginning of a page.
+    let at = 1000;
+    let range = at..at + LONGEST;
+    let (source, target) = (memory(LONGEST + PAGE), memory(LONGEST + PAGE));
+    let bytes = pattern_bytes(3, LONGEST);
+    source.write_bytes(at, &bytes);
+    let readable = device.open_user_window(&source, range.clone(), Rights::Read);
+    let writable = device.open_user_window(&target, range, Rights::Write);
+    let (readable, writable) = (readable.unwrap(), writable.unwrap());
+    let longest = copy((readable.number(), 0), (writable.number(), 0), LONGEST);
+    succeed(&mut queue, longest);
+    assert!(target.read_bytes(at, LONGEST) == bytes);
+    for (offset, length) in [(0, at), (at + LONGEST, PAGE - at)] {
+        assert_eq!(target.read_bytes(offset, length), vec![UNTOUCHED; length]);
+    }
+    readable.close().unwrap();
+    writable.close().unwrap();
+}
+
+fn scattered_pages() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    // More pieces than are described together with other windows, each page by itself.
+    let pages = 300;
+    let bytes = pattern_bytes(5, pages * PAGE);
+    let file = file(&bytes);
+    let order: Vec<_> = (0..pages as u64).rev().collect();
+    let backwards = RawMemory::pages(&file, &order);
+    let window = backwards.open(&device, Rights::Read).unwrap();
+    let seen = memory(pages * PAGE);
+    let target = device.open_user_window(&seen, 0..pages * PAGE, Rights::Write);
+    let target = target.unwrap();
+    let all = copy((window.number(), 0), (target.number(), 0), pages * PAGE);
+    succeed(&mut queue, all);
+    let expected: Vec<u8> = bytes.rchunks(PAGE).flatten().copied().collect();
+    assert!(seen.read_bytes(0, seen.len()) == expected);
+    window.close().unwrap();
+    target.close().unwrap();
+}
+
+fn too_many_pieces() {
+    /// Most segments of a window (data sheet, section 13).
+    const MOST: usize = 4096;
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let file = file(&pattern_bytes(9, PAGE));
+    // The same page again and again: neighbours that are none in memory.
+    let most = RawMemory::pages(&file, &[0; MOST]);
+    let window = most.open(&device, Rights::Read).unwrap();
+    let seen = memory(PAGE);
+    let target = device.open_user_window(&seen, 0..PAGE, Rights::Write);
+    let target = target.unwrap();
+    let last = copy(
+        (window.number(), (MOST - 1) * PAGE),
+        (target.number(), 0),
+        PAGE,
+    );
+    succeed(&mut queue, last);
+    assert_eq!(seen.read_bytes(0, PAGE), pattern_bytes(9, PAGE));
+    window.close().unwrap();
+    target.close().unwrap();
+
+    let more = RawMemory::pages(&file, &[0; MOST + 1]);
+    match more.open(&device, Rights::Read) {
+        // An IOMMU shows the device one piece.
+        Ok(window) if has_iommu() => window.close().unwrap(),
+        other => refused(other, Errno::TOOBIG),
+    }
+}
+
+fn memory_of_a_file() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let file = file(&[UNTOUCHED; 3 * PAGE]);
+    let mapping = Mapping::new(file.try_clone().unwrap().into(), 0, 3 * PAGE, true).unwrap();
+    let window = device.open_user_window(&mapping, 5..2 * PAGE, Rights::Write);
+    let window = window.unwrap();
+    succeed(&mut queue, pattern(window.number(), 0, 2 * PAGE - 5, 11));
+    window.close().unwrap();
+    drop(mapping);
+    let mut expected = vec![UNTOUCHED; 3 * PAGE];
+    expected[5..2 * PAGE].copy_from_slice(&pattern_bytes(11, 2 * PAGE - 5));
+    let mut seen = Vec::new();
+    (&file).read_to_end(&mut seen).unwrap();
+    assert!(seen == expected);
+}
+
+fn rights_of_the_window() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let memory = memory(PAGE);
+    let open = |rights| device.open_user_window(&memory, 0..PAGE, rights).unwrap();
+    let windows = [Rights::Read, Rights::Write, Rights::ReadWrite].map(open);
+    let [read, write, both] = windows.each_ref().map(|window| window.number());
+    ends_with(&mut queue, pattern(read, 0, 8, 1), Status::NOT_WRITABLE);
+    let from = copy((write, 0), (both, 8), 8);
+    ends_with(&mut queue, from, Status::NOT_READABLE);
+    succeed(&mut queue, pattern(write, 0, 8, 1));
+    succeed(&mut queue, copy((both, 0), (write, 16), 8));
+    succeed(&mut queue, copy((read, 0), (both, 24), 8));
+    let expected = pattern_bytes(1, 8);
+    for (offset, expected) in [
+        (0, &expected[..]),
+        (8, &[UNTOUCHED; 8]),
+        (16, &expected),
+        (24, &expected),
+    ] {
+        assert_eq!(memory.read_bytes(offset, 8), expected);
+    }
+    for window in windows {
+        window.close().unwrap();
+    }
+}
+
+fn memory_that_may_only_be_read() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let memory = RawMemory::new(2 * PAGE);
+    memory.fill(UNTOUCHED);
+    memory.protect();
+    for rights in [Rights::Write, Rights::ReadWrite] {
+        refused(memory.open(&device, rights), Errno::FAULT);
+    }
+    let window = memory.open(&device, Rights::Read).unwrap();
+    let seen = device.create_buffer(2 * PAGE, Rights::Write).unwrap();
+    let out = copy((window.number(), 0), (seen.window(), 0), 2 * PAGE);
+    succeed(&mut queue, out);
+    assert_eq!(
+        seen.mapping().read_bytes(0, 2 * PAGE),
+        [UNTOUCHED; 2 * PAGE]
+    );
+    window.close().unwrap();
+}
+
+fn bad_ranges() {
+    let device = open();
+    let memory = RawMemory::new(PAGE);
+    let at = memory.address();
+    for (address, length, errno) in [
+        (at, 0, Errno::INVAL),
+        (at, MAX_USER_WINDOW + 1, Errno::INVAL),
+        (at, u64::MAX, Errno::INVAL),
+        (u64::MAX, 2, Errno::INVAL),
+        (u64::MAX - PAGE as u64, 1, Errno::INVAL),
+        // The first page of all, and the kernel's half.
+        (0, 1, Errno::FAULT),
+        (1 << 63, 1, Errno::FAULT),
+        (u64::MAX << 47, PAGE as u64, Errno::FAULT),
+    ] {
+        let result = open_at(&device, address, length, Rights::ReadWrite);
+        let error = result.expect_err("no memory is there");
+        assert_eq!(error.errno(), Some(errno), "{length:#x} at {address:#x}");
+    }
+}
+
+fn range_with_a_hole() {
+    let device = open();
+    let mut memory = RawMemory::new(600 * PAGE);
+    let (address, length) = (memory.address(), memory.length());
+    memory.cut(599 * PAGE);
+    let result = open_at(&device, address, length, Rights::Write);
+    refused(result, Errno::FAULT);
+    assert_eq!(pinned(), 0);
+    assert_eq!(pinned_by_us(), 0);
+    memory
+        .open(&device, Rights::Write)
+        .unwrap()
+        .close()
+        .unwrap();
+}
+
+fn memory_of_a_driver() {
+    let device = open();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let ours = device.create_device_memory(Part::WriteCombining, PAGE, Rights::ReadWrite);
+    let ours = ours.unwrap();
+    for mapping in [buffer.mapping(), ours.mapping()] {
+        mapping.read::<u8>(0);
+        for rights in [Rights::Read, Rights::Write] {
+            let result = device.open_user_window(mapping, 0..PAGE, rights);
+            refused(result, Errno::FAULT);
+        }
+    }
+}
+
+fn limit_of_locked_memory() {
+    let device = open();
+    let memory = memory(8 * PAGE);
+    let open = |range| device.open_user_window(&memory, range, Rights::Write);
+    // Two pages, by a byte in each.
+    let first = open(PAGE - 1..PAGE + 1).unwrap();
+    assert_eq!(pinned_by_us(), 2);
+    let second = open(0..8 * PAGE).unwrap();
+    assert_eq!(pinned_by_us(), 10);
+    first.close().unwrap();
+    second.close().unwrap();
+    assert_eq!(pinned_by_us(), 0);
+
+    let status = fork::run(|| {
+        let old = getrlimit(Resource::Memlock);
+        let limit = Rlimit {
+            current: Some(4 * PAGE as u64),
+            ..old
+        };
+        setrlimit(Resource::Memlock, limit).unwrap();
+        // Root may lock what it wants.
+        open(0..5 * PAGE).unwrap().close().unwrap();
+        let nobody = Uid::from_raw(65534);
+        set_thread_res_uid(nobody, nobody, nobody).unwrap();
+        refused(open(0..5 * PAGE), Errno::NOMEM);
+        let most = open(0..4 * PAGE).unwrap();
+        refused(open(0..1), Errno::NOMEM);
+        most.close().unwrap();
+        open(0..1).unwrap().close().unwrap();
+        true
+    });
+    assert!(status.success(), "{status}");
+}
+
+fn bytes_count_for_the_user() {
+    let device = open();
+    let before = usage();
+    assert!(before.contains("bytes 0\n"), "{before}");
+    let memory = memory(3 * PAGE);
+    let window = device
+        .open_user_window(&memory, 1..2 * PAGE + 1, Rights::Read)
+        .unwrap();
+    let expected = "queues 0 windows 1 buffers 0 bytes 12288\n";
+    assert_eq!(usage(), format!("device {expected}user 0 {expected}"));
+    window.close().unwrap();
+    assert_eq!(usage(), before);
+    // Over the usual limit of a user.
+    let result = open_at(&device, PAGE as u64, 200 << 20, Rights::Read);
+    refused(result, Errno::NOSPC);
+    assert_eq!(usage(), before);
+}
+
+fn usage() -> String {
+    fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is mounted")
+}
+
+fn unmapped_memory_stays() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let memory = RawMemory::new(3 * PAGE);
+    memory.fill(UNTOUCHED);
+    let window = memory.open(&device, Rights::ReadWrite).unwrap();
+    memory.replace();
+    let seen = device.create_buffer(3 * PAGE, Rights::Write).unwrap();
+    let out = copy((window.number(), 0), (seen.window(), 0), 3 * PAGE);
+    succeed(&mut queue, out);
+    assert_eq!(
+        seen.mapping().read_bytes(0, 3 * PAGE),
+        [UNTOUCHED; 3 * PAGE]
+    );
+    // What has come to the same addresses is not the window's.
+    succeed(&mut queue, pattern(window.number(), 0, 3 * PAGE, 13));
+    assert_eq!(memory.read(), [0; 3 * PAGE]);
+    window.close().unwrap();
+}
+
+fn parent_keeps_its_memory() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let memory = memory(2 * PAGE);
+    let window = device
+        .open_user_window(&memory, 0..2 * PAGE, Rights::ReadWrite)
+        .unwrap();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let child = fork::start(|| {
+        (&theirs).read_exact(&mut [0]).unwrap();
+        // What the device and the parent have written since is the parent's alone.
+        memory.read_bytes(0, 2 * PAGE) == [UNTOUCHED; 2 * PAGE]
+    });
+    drop(theirs);
+    // Written before the device does, a page that the child had too would be another one now.
+    memory.write_bytes(0, &[1; PAGE]);
+    succeed(&mut queue, pattern(window.number(), 8, 2 * PAGE - 8, 17));
+    let mut expected = vec![1; 8];
+    expected.extend(pattern_bytes(17, 2 * PAGE - 8));
+    assert!(memory.read_bytes(0, 2 * PAGE) == expected);
+    ours.write_all(b"!").unwrap();
+    assert!(child.end().success());
+    window.close().unwrap();
+}
+
+/// Descriptors that keep the device busy for a while.
+fn submit_long_copies(queue: &mut Queue, source: u16, target: u16) {
+    for tag in 0..8 {
+        let long = copy((source, 0), (target, 0), LONGEST);
+        queue.push(Descriptor { tag, ..long }).unwrap();
+    }
+    queue.submit();
+}
+
+fn closed_during_a_long_copy() {
+    let device = open();
+    let mut queue = device.create_queue(16).unwrap();
+    let (source, target) = (memory(LONGEST), memory(LONGEST));
+    let readable = device.open_user_window(&source, 0..LONGEST, Rights::Read);
+    let readable = readable.unwrap();
+    let mut broken_off = 0;
+    for round in 0..10 {
+        let writable = device.open_user_window(&target, 0..LONGEST, Rights::Write);
+        let writable = writable.unwrap();
+        submit_long_copies(&mut queue, readable.number(), writable.number());
+        if round % 2 == 0 {
+            queue.wait(1, PATIENCE).unwrap();
+        }
+        writable.close().unwrap();
+
+        // The pages are the process's alone from here on.
+        target.write_bytes(0, &vec![round; LONGEST]);
+        queue.wait(8, PATIENCE).unwrap();
+        let completions: Vec<Completion> = (0..8)
+            .map(|_| queue.pop().unwrap().expect("it was waited for"))
+            .collect();
+        let statuses = completions.iter().map(|done| Status(done.status));
+        let rest: Vec<_> = statuses
+            .skip_while(|status| *status == Status::OK)
+            .collect();
+        broken_off += usize::from(rest.first() == Some(&Status::ABORTED));
+        let closed = rest.iter().skip_while(|status| **status == Status::ABORTED);
+        assert!(
+            closed
+                .into_iter()
+                .all(|status| *status == Status::BAD_WINDOW),
+            "{rest:?}"
+        );
+        let bytes = target.read_bytes(0, LONGEST);
+        assert!(bytes.iter().all(|byte| *byte == round));
+    }
+    readable.close().unwrap();
+    println!("# {broken_off} of 10 broken off while they were carried out");
+}
+
+fn killed_process_leaves_nothing() {
+    for _ in 0..5 {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        let child = fork::start(|| {
+            let device = open();
+            let mut queue = device.create_queue(16).unwrap();
+            let memory = memory(LONGEST);
+            let window = device
+                .open_user_window(&memory, 0..LONGEST, Rights::ReadWrite)
+                .unwrap();
+            submit_long_copies(&mut queue, window.number(), window.number());
+            theirs.write_all(b"!").unwrap();
+            (&theirs).read_exact(&mut [0]).is_ok()
+        });
+        ours.read_exact(&mut [0]).unwrap();
+        assert!(pinned() > 0);
+        child.kill();
+        child.end();
+        until("all pages are given back", || pinned() == 0);
+    }
+    // The device is in order.
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
+    write_and_see(&mut queue, &buffer);
+}
+
+fn write_and_see(queue: &mut Queue, buffer: &Buffer) {
+    succeed(queue, pattern(buffer.window(), 0, PAGE, 19));
+    assert_eq!(
+        buffer.mapping().read_bytes(0, PAGE),
+        pattern_bytes(19, PAGE)
+    );
+}
+
+fn reset_ends_the_window() {
+    let device = open();
+    let memory = memory(PAGE);
+    let [first, second] = [(); 2].map(|()| {
+        let window = device.open_user_window(&memory, 0..PAGE, Rights::ReadWrite);
+        window.unwrap()
+    });
+    PciFunction::under_test().reset();
+    first.close().unwrap();
+    assert_eq!(pinned(), 1);
+    // What is opened from now on works, in the same file.
+    let mut queue = device.create_queue(4).unwrap();
+    let window = device.open_user_window(&memory, 0..PAGE, Rights::Write);
+    let window = window.unwrap();
+    succeed(&mut queue, pattern(window.number(), 0, PAGE, 23));
+    assert_eq!(memory.read_bytes(0, PAGE), pattern_bytes(23, PAGE));
+    window.close().unwrap();
+    drop((queue, second, device));
+}
+
+fn driver_leaves() {
+    let device = open();
+    let mut queue = device.create_queue(16).unwrap();
+    let memory = memory(LONGEST);
+    let window = device
+        .open_user_window(&memory, 0..LONGEST, Rights::ReadWrite)
+        .unwrap();
+    submit_long_copies(&mut queue, window.number(), window.number());
+    let function = PciFunction::under_test();
+    let unbound = function.unbind();
+    assert_eq!(pinned(), 0);
+    assert_eq!(pinned_by_us(), 0);
+    memory.write_bytes(0, &[1; PAGE]);
+    refused(device.close_window(window.number().into()), Errno::NODEV);
+    let result = device.open_user_window(&memory, 0..PAGE, Rights::Read);
+    refused(result, Errno::NODEV);
+    assert_eq!(pinned(), 0);
+    drop(unbound);
+    drop(queue);
+}
+
+fn memory_that_would_be_bounced() -> Result<(), Skip> {
+    if !bounces() {
+        return Err(Skip(
+            "no memory is bounced here; KERNEL_ARGS=swiotlb=force has it bounced".into(),
+        ));
+    }
+    let device = open();
+    let memory = memory(4 * PAGE);
+    for rights in [Rights::Read, Rights::Write, Rights::ReadWrite] {
+        for range in [0..4 * PAGE, 1..2] {
+            let result = device.open_user_window(&memory, range, rights);
+            refused(result, Errno::OPNOTSUPP);
+        }
+    }
+    assert_eq!(pinned(), 0);
+    assert_eq!(pinned_by_us(), 0);
+    // Buffers of the driver are there for that.
+    let mut queue = device.create_queue(4).unwrap();
+    let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
+    write_and_see(&mut queue, &buffer);
+    Ok(())
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Memory that a well-behaved program does not have: in a strange order, protected, taken away.
+
+#![expect(unsafe_code, reason = "maps, protects and unmaps memory")]
+
+use ringbar_client::{Device, Error, Rights, Window};
+use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
+use rustix::mm::{mmap, mmap_anonymous, mprotect, munmap, MapFlags, MprotectFlags, ProtFlags};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::ptr;
+
+const PAGE: usize = 4096;
+const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+
+/// Memory of the process. Unmapped when dropped, what is left of it.
+pub(crate) struct RawMemory {
+    start: *mut u8,
+    length: usize,
+}
+
+impl RawMemory {
+    /// Memory of nobody else.
+    pub(crate) fn new(length: usize) -> Self {
+        // SAFETY: The kernel chooses a free address.
+        let start =
+            unsafe { mmap_anonymous(ptr::null_mut(), length, READ_WRITE, MapFlags::PRIVATE) };
+        Self {
+            start: start.expect("there is memory").cast(),
+            length,
+        }
+    }
+
+    /// Pages of a file, in this order.
+    pub(crate) fn pages(file: &File, pages: &[u64]) -> Self {
+        let memory = Self::new(pages.len() * PAGE);
+        for (place, page) in pages.iter().enumerate() {
+            let address = memory.start.wrapping_add(place * PAGE);
+            let (flags, offset) = (MapFlags::SHARED | MapFlags::FIXED, page * PAGE as u64);
+            // SAFETY: This is a page of ours, which nobody borrows.
+            let mapped = unsafe { mmap(address.cast(), PAGE, READ_WRITE, flags, file, offset) };
+            mapped.expect("a page can be mapped over");
+        }
+        memory
+    }
+
+    /// Address of the first byte.
+    pub(crate) fn address(&self) -> u64 {
+        self.start.expose_provenance() as u64
+    }
+
+    /// Length in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.length as u64
+    }
+
+    /// Opens a window on all of it.
+    pub(crate) fn open(&self, device: &Device, rights: Rights) -> Result<Window, Error> {
+        open_at(device, self.address(), self.length(), rights)
+    }
+
+    /// Loads all bytes.
+    pub(crate) fn read(&self) -> Vec<u8> {
+        let places = (0..self.length).map(|offset| self.start.wrapping_add(offset));
+        // SAFETY: The byte is ours, and any bits are valid.
+        places
+            .map(|place| unsafe { place.read_volatile() })
+            .collect()
+    }
+
+    /// Stores `byte` everywhere.
+    pub(crate) fn fill(&self, byte: u8) {
+        for offset in 0..self.length {
+            // SAFETY: The byte is ours, and nobody borrows it.
+            unsafe { self.start.wrapping_add(offset).write_volatile(byte) };
+        }
+    }
+
+    /// Takes the right to write away.
+    pub(crate) fn protect(&self) {
+        // SAFETY: The memory is ours, and nobody borrows it.
+        let done = unsafe { mprotect(self.start.cast(), self.length, MprotectFlags::READ) };
+        done.expect("memory can be protected");
+    }
+
+    /// Takes it away, and puts other memory in its place.
+    pub(crate) fn replace(&self) {
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED;
+        // SAFETY: The memory is ours, and nobody borrows it.
+        let done = unsafe { mmap_anonymous(self.start.cast(), self.length, READ_WRITE, flags) };
+        done.expect("there is memory");
+    }
+
+    /// Takes all but the first `length` bytes away.
+    pub(crate) fn cut(&mut self, length: usize) {
+        let rest = self.length.checked_sub(length).expect("it is longer");
+        // SAFETY: The memory is ours, and nobody borrows it.
+        let done = unsafe { munmap(self.start.wrapping_add(length).cast(), rest) };
+        done.expect("memory can be unmapped");
+        self.length = length;
+    }
+}
+
+impl Drop for RawMemory {
+    fn drop(&mut self) {
+        self.cut(0);
+    }
+}
+
+/// Opens a window on addresses of the process, whatever is there: memory that no code borrows, or
+/// that the call refuses.
+pub(crate) fn open_at(
+    device: &Device,
+    address: u64,
+    length: u64,
+    rights: Rights,
+) -> Result<Window, Error> {
+    // SAFETY: The callers, in this program, give memory of theirs which they do not borrow.
+    unsafe { device.open_user_window_at(address, length, rights) }
+}
+
+/// A file in memory with these bytes.
+pub(crate) fn file(bytes: &[u8]) -> File {
+    let file = memfd_create("user_memory", MemfdFlags::CLOEXEC).expect("there is memory");
+    ftruncate(&file, bytes.len() as u64).expect("there is memory");
+    let file = File::from(file);
+    file.write_all_at(bytes, 0).expect("a file can be written");
+    file
+}
