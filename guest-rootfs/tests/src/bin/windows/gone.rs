@@ -13,9 +13,6 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 
-/// Signal number on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
-const SIGBUS: i32 = 7;
-
 pub(crate) fn closed_window_is_bad() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -63,7 +60,7 @@ fn assert_gone(mapping: &Mapping) {
         mapping.read::<u8>(0);
         true
     });
-    assert_eq!(status.signal(), Some(SIGBUS), "{status}");
+    assert_eq!(status.signal(), Some(fork::SIGBUS), "{status}");
 }
 
 /// Destroys what `mapping` shows while this process and a child have it mapped and have touched it.
@@ -83,7 +80,7 @@ fn gone_everywhere(mapping: &Mapping, destroy: impl FnOnce()) {
     destroy();
     ours.write_all(b"!").unwrap();
     let status = child.end();
-    assert_eq!(status.signal(), Some(SIGBUS), "{status}");
+    assert_eq!(status.signal(), Some(fork::SIGBUS), "{status}");
     // The pages of this process are what a child of now inherits.
     assert_gone(mapping);
 }

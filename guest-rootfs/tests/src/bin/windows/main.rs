@@ -9,7 +9,6 @@ mod reused;
 mod shown;
 
 use ringbar_client::{Error, Part, Queue};
-use ringbar_spec::pattern;
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
 use ringbar_tests::{carry_out, run};
 use rustix::io::Errno;
@@ -95,12 +94,6 @@ fn main() -> ExitCode {
             gone::made_and_destroyed_without_end,
         ),
     ])
-}
-
-fn pattern_bytes(seed: u64, length: u64) -> Vec<u8> {
-    (0..length)
-        .map(|offset| pattern::byte(seed, offset))
-        .collect()
 }
 
 fn fill(window: u16, offset: u64, length: u32) -> Descriptor {

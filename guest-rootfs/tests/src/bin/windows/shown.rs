@@ -3,10 +3,10 @@
 //! What a window shows of its parts, and what it does not.
 
 use crate::pieces::Pieces;
-use crate::{copy, ends_with, fill, pattern_bytes, refused, DEVICE_PARTS, PAGE, UNTOUCHED};
+use crate::{copy, ends_with, fill, refused, DEVICE_PARTS, PAGE, UNTOUCHED};
 use ringbar_client::Rights;
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
-use ringbar_tests::{open, seed, succeed};
+use ringbar_tests::{open, pattern_bytes, seed, succeed};
 use ringbar_uapi::ioctl::MAX_PARTS;
 use rustix::io::Errno;
 
@@ -29,7 +29,7 @@ pub(crate) fn device_writes_parts_in_their_order() {
         },
     );
 
-    pieces.written(0, &pattern_bytes(seed, pieces.length()));
+    pieces.written(0, &pattern_bytes(seed, pieces.length() as usize));
     pieces.check();
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn copies_across_parts() {
             _ => (random(whole), whole),
         };
         let length = 1 + random((whole - offset).min(longest));
-        let bytes = pattern_bytes(round, length);
+        let bytes = pattern_bytes(round, length as usize);
         plain.mapping().write_bytes(0, &bytes);
         let into = copy((plain.window(), 0), (window, offset), length as u32);
         succeed(&mut queue, into);
@@ -80,9 +80,7 @@ pub(crate) fn window_has_as_many_parts_as_allowed() {
     let mut queue = device.create_queue(4).unwrap();
     let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
     let seen = device.create_buffer(PAGE, Rights::Write).unwrap();
-    buffer
-        .mapping()
-        .write_bytes(0, &pattern_bytes(1, PAGE as u64));
+    buffer.mapping().write_bytes(0, &pattern_bytes(1, PAGE));
     let last = u64::from(MAX_PARTS) - 1;
     let backwards = |count| (0..count).map(|at| buffer.part(last - at % 64..last - at % 64 + 1));
 
@@ -90,7 +88,7 @@ pub(crate) fn window_has_as_many_parts_as_allowed() {
     let window = device.open_window(&parts, Rights::Read).unwrap();
     let out = copy((window.number(), 0), (seen.window(), 0), MAX_PARTS);
     succeed(&mut queue, out);
-    let mut expected = pattern_bytes(1, MAX_PARTS.into());
+    let mut expected = pattern_bytes(1, MAX_PARTS as usize);
     expected.reverse();
     assert_eq!(seen.mapping().read_bytes(0, MAX_PARTS as usize), expected);
 
