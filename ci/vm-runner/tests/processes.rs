@@ -7,8 +7,8 @@ mod hotplug;
 
 use std::process::Command;
 
-use bench::{wait_for, Bench, Finished, GOOD_GUEST, GOOD_SERVER};
-use rustix::process::{kill_process, Pid, Signal};
+use bench::{signal, wait_for, Bench, Finished, GOOD_GUEST, GOOD_SERVER};
+use rustix::process::Signal;
 
 /// Runs, and sees that nothing is left.
 fn run(bench: &Bench, options: &[&str]) -> Finished {
@@ -289,27 +289,13 @@ fn warning_fails_a_run_whose_programs_all_passed() {
 fn interrupted_run_ends_everything() {
     let guest = "ready; trap '' TERM; while :; do sleep 0.1; done";
     let bench = Bench::new(GOOD_SERVER, guest);
-    let runner = bench.command(&[]).spawn().expect("the runner starts");
-    bench.wait_until_ready();
-
-    signal(runner.id(), Signal::INT);
-    let output = runner.wait_with_output().expect("it ends");
-
-    assert_eq!(output.status.code(), Some(130));
-    assert_eq!(bench.processes(), [""; 0]);
+    assert_eq!(bench.interrupt(Signal::INT), Some(130));
 }
 
 #[test]
 fn terminated_run_ends_everything() {
     let bench = Bench::new(GOOD_SERVER, "ready; sleep 1000");
-    let runner = bench.command(&[]).spawn().expect("the runner starts");
-    bench.wait_until_ready();
-
-    signal(runner.id(), Signal::TERM);
-    let output = runner.wait_with_output().expect("it ends");
-
-    assert_eq!(output.status.code(), Some(143));
-    assert_eq!(bench.processes(), [""; 0]);
+    assert_eq!(bench.interrupt(Signal::TERM), Some(143));
 }
 
 #[test]
@@ -405,11 +391,6 @@ fn nothing_stays_in_the_temporary_folder() {
 
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(std::fs::read_dir(&temporary).expect("there").count(), 0);
-}
-
-fn signal(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).expect("a number")).expect("not 0");
-    kill_process(pid, signal).expect("sent");
 }
 
 /// Ends the one process of the bench that is left.

@@ -256,18 +256,18 @@ struct Mapped {
 impl Mapped {
     /// The page that has a word, and its offset in it.
     fn place(&self, word: Word) -> (&Mapping, usize) {
-        let (page, register) = match word {
-            Word::SubmissionTail => (&self.doorbell, regs::SUBMISSION_TAIL::INFO.offset),
-            Word::CompletionHead => (&self.doorbell, regs::COMPLETION_HEAD::INFO.offset),
-            Word::InterruptAt => (&self.doorbell, regs::INTERRUPT_AT::INFO.offset),
-            Word::DriverInterruptAt => (&self.doorbell, regs::DRIVER_INTERRUPT_AT::INFO.offset),
-            Word::CompletionTail => (&self.status, regs::COMPLETION_TAIL::INFO.offset),
-            Word::Sleeping => (&self.status, regs::SLEEPING::INFO.offset),
-            Word::QueueState => (&self.status, regs::QUEUE_STATE::INFO.offset),
-            Word::Generation => (&self.status, regs::GENERATION::INFO.offset),
-            Word::Heartbeat => (&self.status, regs::HEARTBEAT::INFO.offset),
+        let page = match word {
+            Word::SubmissionTail
+            | Word::CompletionHead
+            | Word::InterruptAt
+            | Word::DriverInterruptAt => &self.doorbell,
+            Word::CompletionTail
+            | Word::Sleeping
+            | Word::QueueState
+            | Word::Generation
+            | Word::Heartbeat => &self.status,
         };
-        (page, in_page(register))
+        (page, in_page(word.register().offset))
     }
 }
 

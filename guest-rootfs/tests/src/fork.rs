@@ -9,6 +9,9 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
+/// Ends whoever touches a mapping without a page behind it.
+pub const SIGBUS: i32 = libc::SIGBUS;
+
 /// A forked child. It dies with its parent.
 #[derive(Debug)]
 pub struct Fork {

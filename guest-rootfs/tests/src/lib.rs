@@ -21,7 +21,7 @@ pub use pci::{PciFunction, Removed, Unbound};
 pub use runner::Runner;
 pub use suite::{run, run_all, Case, SimpleCase, Skip};
 
-use ringbar_client::{Buffer, Device, Mapping, Queue};
+use ringbar_client::{Buffer, Device, Mapping, Queue, Rights};
 use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_SIZE};
 use ringbar_spec::pattern;
 use ringbar_spec::regs::SUBMISSION_TAIL;
@@ -65,6 +65,23 @@ pub fn succeed(queue: &mut Queue, descriptor: Descriptor) {
     let completion = carry_out(queue, descriptor);
     assert_eq!(Status(completion.status), Status::OK, "{descriptor:?}");
     assert_eq!(completion.tag, descriptor.tag);
+}
+
+/// Makes a queue and a buffer, and has the device fill it.
+#[track_caller]
+pub fn works(device: &Device) {
+    let mut queue = device.create_queue(4).expect("a queue is free");
+    let buffer = device.create_buffer(PAGE_SIZE, Rights::Write);
+    let buffer = buffer.expect("there is memory");
+    let fill = Descriptor {
+        opcode: Opcode::FILL.0,
+        length: PAGE_SIZE as u32,
+        destination_window: buffer.window(),
+        operand: u64::MAX,
+        ..Default::default()
+    };
+    succeed(&mut queue, fill);
+    assert_eq!(buffer.mapping().read_bytes(0, PAGE_SIZE), [0xff; PAGE_SIZE]);
 }
 
 /// A descriptor that does nothing.

@@ -11,8 +11,9 @@ use ringbar_spec::ids::{DEVICE_ID, IDENT, VENDOR_ID, VERSION_MAJOR};
 use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_SIZE, REGISTER_BAR_SIZE};
 use ringbar_spec::regs::{Register, ERROR_LOG_ENTRIES, ERROR_LOG_ENTRY, RESET_KEY, VERSION};
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor};
-use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use ringbar_spec::setup::{QueueSetup, WindowSetup};
 use ringbar_spec::wake::{self, Waiter, Word, Words};
+use ringbar_vectors::blocks::{self, Place};
 use ringbar_vectors::dma::DmaPath;
 use ringbar_vectors::scene::{Backing, Part, Rights};
 use ringbar_vectors::BATCH;
@@ -243,8 +244,14 @@ impl VfioDriver {
         Ok(start)
     }
 
-    fn open_window(&mut self, setup: WindowSetup, segments: &[Segment]) -> Result<u16, Error> {
+    fn open_window(
+        &mut self,
+        domain: u32,
+        rights: Rights,
+        places: &[(Place, u64)],
+    ) -> Result<u16, Error> {
         let number = self.next_window;
+        let (setup, segments) = blocks::window(domain, rights, places);
         let setup = WindowSetup {
             window: number.into(),
             ..setup
@@ -356,57 +363,25 @@ impl ringbar_vectors::Path for VfioDriver {
     }
 
     fn window(&mut self, parts: &[Part], rights: Rights) -> Result<u16, Error> {
-        let setup = WindowSetup {
-            domain: DOMAIN,
-            rights: match rights {
-                Rights::Read => RIGHT_READ,
-                Rights::Write => RIGHT_WRITE,
-                Rights::ReadWrite => RIGHT_READ | RIGHT_WRITE,
-            },
-            length: parts.iter().map(|it| it.range.len() as u64).sum(),
-            ..WindowSetup::default()
-        };
-        let first = |part: &Part| self.memories[part.memory].start + part.range.start;
-        if let [part] = parts
-            && self.memories[part.memory].backing == Backing::Device
-        {
-            let setup = WindowSetup {
-                kind: WindowKind::DEVICE_MEMORY.0,
-                offset: first(part) as u64,
-                ..setup
-            };
-            return self.open_window(setup, &[]);
-        }
-        let segments: Vec<_> = parts
+        let places: Vec<_> = parts
             .iter()
-            .map(|part| Segment {
-                address: address(first(part)),
-                length: part.range.len() as u64,
+            .map(|part| {
+                let Memory { backing, start } = self.memories[part.memory];
+                let first = start + part.range.start;
+                let place = match backing {
+                    Backing::Guest => Place::Guest(address(first)),
+                    Backing::Device => Place::Device(first as u64),
+                };
+                (place, part.range.len() as u64)
             })
             .collect();
-        let setup = WindowSetup {
-            kind: WindowKind::SEGMENTS.0,
-            segments: segments.len() as u32,
-            ..setup
-        };
-        self.open_window(setup, &segments)
+        self.open_window(DOMAIN, rights, &places)
     }
 
     fn foreign_window(&mut self) -> Result<u16, Error> {
         let start = self.take(PAGE_SIZE)?;
-        let setup = WindowSetup {
-            domain: OTHER_DOMAIN,
-            kind: WindowKind::SEGMENTS.0,
-            rights: RIGHT_READ | RIGHT_WRITE,
-            length: PAGE_SIZE as u64,
-            segments: 1,
-            ..WindowSetup::default()
-        };
-        let segment = Segment {
-            address: address(start),
-            length: PAGE_SIZE as u64,
-        };
-        self.open_window(setup, &[segment])
+        let page = (Place::Guest(address(start)), PAGE_SIZE as u64);
+        self.open_window(OTHER_DOMAIN, Rights::ReadWrite, &[page])
     }
 
     fn close(&mut self, window: u16) -> Result<(), Error> {
@@ -441,19 +416,7 @@ impl DmaPath for VfioDriver {
     }
 
     fn window_of_addresses(&mut self, limit: u64) -> Result<u16, Error> {
-        let segment = Segment {
-            address: 0,
-            length: limit,
-        };
-        let setup = WindowSetup {
-            domain: DOMAIN,
-            kind: WindowKind::SEGMENTS.0,
-            rights: RIGHT_READ | RIGHT_WRITE,
-            length: limit,
-            segments: 1,
-            ..WindowSetup::default()
-        };
-        self.open_window(setup, &[segment])
+        self.open_window(DOMAIN, Rights::ReadWrite, &[(Place::Guest(0), limit)])
     }
 
     fn submit(&mut self, descriptors: &[Descriptor]) -> Result<(), Error> {

@@ -4,7 +4,6 @@
 
 use ringbar_client::Mapping;
 use ringbar_spec::layout::DOORBELL_PAGES;
-use ringbar_spec::regs;
 use ringbar_spec::wake::{Word, Words};
 use std::sync::atomic::{fence, Ordering};
 
@@ -12,18 +11,7 @@ use std::sync::atomic::{fence, Ordering};
 pub(crate) struct SharedPages(pub(crate) Mapping);
 
 fn place(word: Word) -> usize {
-    let register = match word {
-        Word::SubmissionTail => regs::SUBMISSION_TAIL::INFO,
-        Word::CompletionHead => regs::COMPLETION_HEAD::INFO,
-        Word::InterruptAt => regs::INTERRUPT_AT::INFO,
-        Word::DriverInterruptAt => regs::DRIVER_INTERRUPT_AT::INFO,
-        Word::CompletionTail => regs::COMPLETION_TAIL::INFO,
-        Word::Sleeping => regs::SLEEPING::INFO,
-        Word::QueueState => regs::QUEUE_STATE::INFO,
-        Word::Generation => regs::GENERATION::INFO,
-        Word::Heartbeat => regs::HEARTBEAT::INFO,
-    };
-    register.offset - DOORBELL_PAGES
+    word.register().offset - DOORBELL_PAGES
 }
 
 impl Words for SharedPages {

@@ -3,12 +3,7 @@
 //! The shared words of a queue, in the pages that the process around the model keeps.
 
 use crate::Host;
-use ringbar_spec::regs::{
-    COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, GENERATION, HEARTBEAT, INTERRUPT_AT,
-    QUEUE_STATE, SLEEPING, SUBMISSION_TAIL,
-};
 use ringbar_spec::wake::{Word, Words};
-use ringbar_spec::RegisterInfo;
 
 /// All shared words of a queue but [`Word::Generation`].
 const PASSING: [Word; 8] = [
@@ -44,7 +39,7 @@ impl<'a> QueueWords<'a> {
     }
 
     fn offset(&self, word: Word) -> usize {
-        let info = info(word);
+        let info = word.register();
         info.offset + usize::from(self.queue) * info.stride
     }
 }
@@ -60,19 +55,5 @@ impl Words for QueueWords<'_> {
 
     fn fence(&self) {
         self.host.fence();
-    }
-}
-
-const fn info(word: Word) -> &'static RegisterInfo {
-    match word {
-        Word::SubmissionTail => &SUBMISSION_TAIL::INFO,
-        Word::CompletionHead => &COMPLETION_HEAD::INFO,
-        Word::InterruptAt => &INTERRUPT_AT::INFO,
-        Word::DriverInterruptAt => &DRIVER_INTERRUPT_AT::INFO,
-        Word::CompletionTail => &COMPLETION_TAIL::INFO,
-        Word::Sleeping => &SLEEPING::INFO,
-        Word::QueueState => &QUEUE_STATE::INFO,
-        Word::Generation => &GENERATION::INFO,
-        Word::Heartbeat => &HEARTBEAT::INFO,
     }
 }

@@ -4,7 +4,9 @@
 //! kernel around it. Path C of the test vectors.
 //!
 //! Written from the data sheet, apart from the kernel driver, the client library and the test
-//! drivers of the model: what one of them gets wrong, this one does not have to.
+//! drivers of the model: what one of them gets wrong, this one does not have to. So how it brings
+//! the device up, submits and waits looks like path B (`guest-rootfs/vfio`) and shares none of it;
+//! what is no driver's work, which blocks describe the windows of a vector, is in `ringbar_vectors`.
 
 #![forbid(unsafe_code)]
 

@@ -2,7 +2,6 @@
 
 //! The shared words of a queue, in the mapped pages.
 
-use ringbar_spec::regs;
 use ringbar_spec::wake::{Word, Words};
 use std::sync::atomic::{fence, AtomicU32, Ordering};
 use vm_memory::{MmapRegion, VolatileMemory};
@@ -12,18 +11,7 @@ pub(crate) struct Shared<'a>(pub(crate) &'a MmapRegion);
 
 impl Shared<'_> {
     fn word(&self, word: Word) -> &AtomicU32 {
-        let offset = match word {
-            Word::SubmissionTail => regs::SUBMISSION_TAIL::INFO.offset,
-            Word::CompletionHead => regs::COMPLETION_HEAD::INFO.offset,
-            Word::InterruptAt => regs::INTERRUPT_AT::INFO.offset,
-            Word::DriverInterruptAt => regs::DRIVER_INTERRUPT_AT::INFO.offset,
-            Word::CompletionTail => regs::COMPLETION_TAIL::INFO.offset,
-            Word::Sleeping => regs::SLEEPING::INFO.offset,
-            Word::QueueState => regs::QUEUE_STATE::INFO.offset,
-            Word::Generation => regs::GENERATION::INFO.offset,
-            Word::Heartbeat => regs::HEARTBEAT::INFO.offset,
-        };
-        let word = self.0.get_atomic_ref(offset);
+        let word = self.0.get_atomic_ref(word.register().offset);
         word.expect("all of BAR 0 is mapped")
     }
 }

@@ -26,6 +26,7 @@ pub mod regs;
 pub mod ring;
 pub mod setup;
 pub mod wake;
+mod words;
 
 pub(crate) use register::register;
 pub use register::{Field, RegisterInfo};

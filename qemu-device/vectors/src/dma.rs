@@ -319,7 +319,16 @@ fn hole<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.faults(ground.fill(AT + 1, PAGE + 1, 1), missing)?;
     ground.faults(ground.fill(after - 1, 2, 1), after - 1)?;
     ground.unmap(AT, PAGE)?;
-    ground.unmap(after, PAGE)
+    ground.unmap(after, PAGE)?;
+    // Far behind what the device does at once.
+    let (first, size) = (40 * PAGE, PAGES * PAGE);
+    let after = AT + (first + PAGE) as u64;
+    ground.map(AT, 0..first, Rights::ReadWrite)?;
+    ground.map(after, first + PAGE..size, Rights::ReadWrite)?;
+    ground.faults(ground.fill(AT, size, 1), AT + first as u64)?;
+    ground.faults(ground.fetch(AT, size), AT + first as u64)?;
+    ground.unmap(AT, first)?;
+    ground.unmap(after, size - first - PAGE)
 }
 
 fn side_by_side<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
@@ -340,7 +349,6 @@ fn first_page_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.image[PAGE - 8..PAGE].fill(3);
     ground.faults(ground.fill(end - 8, 9, 4), end)?;
     ground.faults(ground.fetch(end - 1, 2), end)?;
-    // More than the device does at once.
     ground.faults(ground.fill(AT, 40 * PAGE, 4), end)?;
     ground.unmap(AT, PAGE)
 }

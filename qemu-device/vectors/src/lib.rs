@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod blocks;
 mod check;
 mod crc32c;
 pub mod dma;

@@ -9,6 +9,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::process::{kill_process, Pid, Signal};
+
 /// A server that says it is ready and ends when its client has gone.
 pub(crate) const GOOD_SERVER: &str = r#"listening; until gone; do sleep 0.02; done"#;
 
@@ -123,6 +125,17 @@ impl Bench {
         }
     }
 
+    /// Runs the runner until a script calls `ready`, signals it, and gives its exit status. No process
+    /// may be left.
+    pub(crate) fn interrupt(&self, how: Signal) -> Option<i32> {
+        let runner = self.command(&[]).spawn().expect("the runner starts");
+        self.wait_until_ready();
+        signal(runner.id(), how);
+        let output = runner.wait_with_output().expect("it ends");
+        assert_eq!(self.processes(), [""; 0]);
+        output.status.code()
+    }
+
     /// Waits until a script calls `ready`.
     pub(crate) fn wait_until_ready(&self) {
         let path = self.path("ready");
@@ -161,6 +174,11 @@ impl Finished {
             .find(|line| line.starts_with("ringbar: "))
             .unwrap_or_default()
     }
+}
+
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a number")).expect("not 0");
+    kill_process(pid, signal).expect("sent");
 }
 
 /// Waits for something that happens soon; fails if it does not.

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use super::{DELETE, SERVER};
 use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
-use crate::{assert_failed, run, signal};
+use crate::{assert_failed, run};
 
 /// Says its number and which device it is for, and is a good server.
 const NAMED_SERVER: &str = r#"
@@ -106,14 +106,7 @@ fn stopped_server_ends_with_the_run() {
 fn stopped_server_ends_with_an_interrupted_run() {
     let guest = "told; ask server_stop; answered; ready; sleep 1000";
     let bench = Bench::new(&named_server(), guest);
-    let runner = bench.command(&[]).spawn().expect("the runner starts");
-    bench.wait_until_ready();
-
-    signal(runner.id(), Signal::INT);
-    let output = runner.wait_with_output().expect("it ends");
-
-    assert_eq!(output.status.code(), Some(130));
-    assert_eq!(bench.processes(), [""; 0]);
+    assert_eq!(bench.interrupt(Signal::INT), Some(130));
 }
 
 #[test]

@@ -9,7 +9,6 @@ use ringbar_model::{Config, Place};
 use ringbar_spec::regs;
 use ringbar_spec::ring::Status;
 use ringbar_spec::setup::QueueSetup;
-use ringbar_spec::RegisterInfo;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use zerocopy::{FromBytes, IntoBytes};
@@ -25,18 +24,10 @@ struct Modelled {
 
 impl Modelled {
     fn place(&self, word: Word) -> usize {
-        let info: &RegisterInfo = match word {
-            Word::SubmissionTail => &regs::SUBMISSION_TAIL::INFO,
-            Word::CompletionHead => &regs::COMPLETION_HEAD::INFO,
-            Word::InterruptAt => &regs::INTERRUPT_AT::INFO,
-            Word::DriverInterruptAt => &regs::DRIVER_INTERRUPT_AT::INFO,
-            Word::CompletionTail => &regs::COMPLETION_TAIL::INFO,
-            Word::Sleeping => &regs::SLEEPING::INFO,
-            Word::QueueState => &regs::QUEUE_STATE::INFO,
-            Word::Generation => &regs::GENERATION::INFO,
-            Word::Heartbeat => &regs::HEARTBEAT::INFO,
-        };
-        info.offset_of(self.queue.queue as usize).expect("a queue")
+        let register = word.register();
+        register
+            .offset_of(self.queue.queue as usize)
+            .expect("a queue")
     }
 }
 

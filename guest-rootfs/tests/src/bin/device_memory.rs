@@ -3,9 +3,8 @@
 //! Device memory from both sides: what the process writes the device reads, and the other way.
 
 use ringbar_client::{Part, Rights};
-use ringbar_spec::pattern;
 use ringbar_spec::ring::{Descriptor, Opcode};
-use ringbar_tests::{open, run, seed, succeed};
+use ringbar_tests::{open, pattern_bytes, run, seed, succeed};
 use std::process::ExitCode;
 
 const PAGE: usize = 4096;
@@ -57,9 +56,7 @@ fn device_reads(part: Part) {
         .create_device_memory(part, PAGE, Rights::Read)
         .unwrap();
     let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
-    let bytes: Vec<u8> = (0..PAGE as u64)
-        .map(|offset| pattern::byte(seed(), offset))
-        .collect();
+    let bytes = pattern_bytes(seed(), PAGE);
     memory.mapping().write_bytes(0, &bytes);
 
     succeed(
@@ -98,9 +95,7 @@ fn process_sees(part: Part) {
     );
 
     let seen = memory.mapping().read_bytes(0, PAGE);
-    let written: Vec<u8> = (0..1001)
-        .map(|offset| pattern::byte(seed, offset))
-        .collect();
+    let written = pattern_bytes(seed, 1001);
     assert_eq!(seen[..17], [0xee; 17]);
     assert_eq!(seen[17..1018], written);
     assert_eq!(seen[1018..], [0xee; PAGE - 1018]);

@@ -14,8 +14,6 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// Signal number on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
-const SIGBUS: i32 = 7;
 /// Entries of the rings.
 const ENTRIES: u32 = 16;
 /// Bytes of a copy that is in flight when its queue goes.
@@ -98,7 +96,7 @@ fn given_back_pages() {
         let (name, signal) = touch_after(index, |device, queue| {
             device.destroy_queue(queue).unwrap();
         });
-        assert_eq!(signal, Some(SIGBUS), "{name}");
+        assert_eq!(signal, Some(fork::SIGBUS), "{name}");
     }
 }
 

@@ -4,11 +4,11 @@
 
 use ringbar_client::{Buffer, Device, Error, KernelQueue, Mapping, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
-use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_spec::ring::{Completion, Status};
 use ringbar_spec::wake::Word;
 use ringbar_tests::{
-    copy, nop, open, pattern_bytes, ready_for, run, seed, succeed, until, PciFunction, PATIENCE,
-    SHORT,
+    copy, nop, open, pattern_bytes, ready_for, run, seed, succeed, until, works, PciFunction,
+    PATIENCE, SHORT,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::{eventfd, EventfdFlags, PollFlags};
@@ -88,23 +88,6 @@ fn device_works_after_a_reset_without_driver() {
     function.reset();
     drop(unbound);
     works(&open());
-}
-
-/// Fills a buffer through a queue, both new.
-fn works(device: &Device) {
-    let mut queue = device.create_queue(4).unwrap();
-    let buffer = device.create_buffer(PAGE_SIZE, Rights::Write).unwrap();
-    succeed(
-        &mut queue,
-        Descriptor {
-            opcode: Opcode::FILL.0,
-            length: PAGE_SIZE as u32,
-            destination_window: buffer.window(),
-            operand: u64::MAX,
-            ..Default::default()
-        },
-    );
-    assert_eq!(buffer.mapping().read_bytes(0, PAGE_SIZE), [0xff; PAGE_SIZE]);
 }
 
 /// Queues whose copies are under way, of one file.

@@ -4,8 +4,8 @@
 
 use ringbar_client::{Device, Error};
 use ringbar_tests::{
-    hammer, node, open, run_all, within, Case, Hammer, KeptOnPurpose, LongCopies, PciFunction,
-    Runner, Skip, LOSS, NODE, PATIENCE,
+    fork, hammer, node, open, run_all, within, Case, Hammer, KeptOnPurpose, LongCopies,
+    PciFunction, Runner, Skip, LOSS, NODE, PATIENCE,
 };
 use rustix::io::Errno;
 use std::io::{BufRead, BufReader};
@@ -23,8 +23,6 @@ const COPY: &str = "copy";
 const UNBINDS: u32 = 10;
 /// How many of its users are killed.
 const KILLS: u32 = 20;
-/// Signal numbers on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
-const SIGBUS: i32 = 7;
 
 fn main() -> ExitCode {
     if let Some(what) = std::env::args().nth(1) {
@@ -153,7 +151,7 @@ fn unbind() {
             let unbound = function.unbind();
             let status = user.ends(PATIENCE);
             drop(unbound);
-            let gone = status.success() || status.signal() == Some(SIGBUS);
+            let gone = status.success() || status.signal() == Some(fork::SIGBUS);
             assert!(gone, "{status}");
             assert!(Path::new(NODE).exists());
             hammer.goes_on();

@@ -14,10 +14,7 @@ use std::time::{Duration, Instant};
 use ringbar_model::test_driver::nop;
 use ringbar_server::options::InterruptKind::Msix;
 use ringbar_spec::pattern;
-use ringbar_spec::regs::{
-    COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, GENERATION, HEARTBEAT, INTERRUPT_AT,
-    KICK, QUEUE_STATE, SLEEPING, SUBMISSION_TAIL,
-};
+use ringbar_spec::regs::KICK;
 use ringbar_spec::ring::{slot, Completion, Descriptor};
 use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::wake::{self, Waiter, Word, Words};
@@ -69,18 +66,7 @@ impl Words for Producer<'_> {
 
 impl Producer<'_> {
     fn word(&self, word: Word) -> &AtomicU32 {
-        let info = match word {
-            Word::SubmissionTail => &SUBMISSION_TAIL::INFO,
-            Word::CompletionHead => &COMPLETION_HEAD::INFO,
-            Word::InterruptAt => &INTERRUPT_AT::INFO,
-            Word::DriverInterruptAt => &DRIVER_INTERRUPT_AT::INFO,
-            Word::CompletionTail => &COMPLETION_TAIL::INFO,
-            Word::Sleeping => &SLEEPING::INFO,
-            Word::QueueState => &QUEUE_STATE::INFO,
-            Word::Generation => &GENERATION::INFO,
-            Word::Heartbeat => &HEARTBEAT::INFO,
-        };
-        let offset = info.offset_of(self.queue).unwrap();
+        let offset = word.register().offset_of(self.queue).unwrap();
         self.registers.get_atomic_ref(offset).unwrap()
     }
 

@@ -20,8 +20,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::thread;
 
-/// Signal number on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
-const SIGBUS: i32 = 7;
 /// Threads of a child that has several.
 const THREADS: usize = 2;
 /// Mappings that a racer keeps: the last ones before mmap refused.
@@ -116,7 +114,12 @@ fn touch(stage: &Stage, regions: &[Region]) {
     for (toucher, region) in touchers.into_iter().zip(regions) {
         let status = toucher.end();
         let signal = status.signal();
-        assert_eq!(signal, Some(SIGBUS), "toucher of {}: {status}", region.kind);
+        assert_eq!(
+            signal,
+            Some(fork::SIGBUS),
+            "toucher of {}: {status}",
+            region.kind
+        );
     }
     stage.wait_until_gone();
 }

@@ -9,8 +9,7 @@ mod ground;
 mod regions;
 
 use ground::Ground;
-use ringbar_client::Rights;
-use ringbar_tests::{copy, open, parameter, run_all, succeed, Case, Skip};
+use ringbar_tests::{open, parameter, run_all, works, Case, Skip};
 use ringbar_vectors as vectors;
 use std::process::ExitCode;
 
@@ -92,13 +91,5 @@ fn kernel_driver_works_again(ground: Ground) {
     let driver = ground.give_back();
 
     assert_eq!(driver, "ringbar");
-    let device = open();
-    let mut queue = device.create_queue(4).expect("a queue is free");
-    let [from, to] = [Rights::Read, Rights::Write].map(|rights| {
-        let buffer = device.create_buffer(4096, rights);
-        buffer.expect("there is memory")
-    });
-    from.mapping().write_bytes(0, &[0x5a; 4096]);
-    succeed(&mut queue, copy(&from, &to, 4096));
-    assert_eq!(to.mapping().read_bytes(0, 4096), [0x5a; 4096]);
+    works(&open());
 }

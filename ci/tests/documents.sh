@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# What the documents list is what there is: files with unsafe code, programs, scripts, configurations, targets.
+# shellcheck disable=SC2016 # the backticks are those of Markdown
+set -euo pipefail
+# shellcheck source=ci/tests/assert.sh
+source "$(dirname "$0")/assert.sh"
+cd "$ci/.."
+mapfile -t documents < <(find . -path ./build -prune -o -path '*/target' -prune -o -name '*.md' -print | sort)
+
+# sources FOLDER...: their Rust files, but for what builds leave behind.
+sources() { find "$@" -name build -prune -o -name target -prune -o -name '*.rs' -print0; }
+# files FOLDER PATTERN...: names in a folder that fit one of the patterns.
+files() {
+	local folder=$1 pattern
+	shift
+	for pattern in "$@"; do find "$folder" -mindepth 1 -maxdepth 1 -name "$pattern" -printf '%f\n'; done | sort
+}
+# between BEGIN END FILE: what stands from one text to the other, in one line.
+between() { sed -n "/$1/,/$2/p" "$3" | tr '\n' ' ' | sed "s/.*$1//; s/$2.*//"; }
+# quoted: the names of files in backticks, their braces expanded.
+quoted() {
+	local word
+	grep -o '`[^`]*\.\(rs\|c\|sh\)[^`]*`' | tr -d '`' | while read -r word; do
+		# Written by people, without blanks.
+		eval "printf '%s\n' $word"
+	done | sort
+}
+
+equal contributing_names_files_with_unsafe_code \
+	"$(sources ci guest-driver/uapi guest-rootfs qemu-device | xargs -0 grep -lE '^\s*(#!?\[expect\()?unsafe_code,' | sort)" \
+	"$(between 'Outside of the module' 'In the module' CONTRIBUTING.md | quoted)"
+equal module_names_files_with_unsafe_code \
+	"$(cd guest-driver && sources . -path ./uapi -prune -o | xargs -0 grep -lE '^[^/]*\bunsafe (\{|impl|fn|extern)' | sed 's|^\./||' | sort)" \
+	"$(between '^`unsafe` is in' 'each block with' guest-driver/README.md | quoted)"
+equal module_names_its_files \
+	"$(files guest-driver '*.rs' '*.c')" \
+	"$(between '^## Files' '^## ioctls' guest-driver/README.md | sed 's/`unsafe` is in.*//' | quoted | grep -v /)"
+equal guest_rootfs_names_its_programs \
+	"$(files guest-rootfs/tests/src/bin '*' | sed 's/\.rs$//')" \
+	"$(between '^| program' '^The kernel command line' guest-rootfs/README.md | grep -o '| `[a-z_]*` |' | tr -d '|` ' | sort)"
+equal ci_names_its_scripts \
+	"$(files ci '*.sh')" \
+	"$(between '^| script' '^## Jobs' ci/README.md | grep -oE '`[a-z-]+\.sh' | tr -d '`' | sort -u)"
+equal ci_names_the_configurations \
+	"$(sed -n 's/.* configuration \([a-z-]*\) .*/\1/p' ci/vm.sh | sort)" \
+	"$(between '^## Configurations' '^`make test` runs' ci/README.md | grep -oE '`(stock|debug)-[a-z-]*`' | tr -d '`' | sort)"
+
+targets=$(sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile)
+equal targets_that_documents_name_are_there '' \
+	"$(grep -ohE '(`|^ *)make [a-z][a-z-]*' "${documents[@]}" | sed 's/.*make //' | sort -u | grep -vxF "$targets" || true)"
+equal links_of_documents_lead_somewhere '' "$(
+	for document in "${documents[@]}"; do
+		grep -oE '\]\([^)#:]+' "$document" | sed 's/^](//' | while read -r link; do
+			[[ -e ${document%/*}/$link ]] || echo "$document: $link"
+		done
+	done
+)"

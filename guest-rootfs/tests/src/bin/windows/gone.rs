@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! How windows go, and what they show.
+
+use crate::pieces::Pieces;
+use crate::{ends_with, fill, refused, DEVICE_PARTS, PAGE};
+use ringbar_client::{Device, Mapping, Rights};
+use ringbar_spec::ring::Status;
+use ringbar_tests::{fork, open, succeed};
+use rustix::io::Errno;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+
+pub(crate) fn closed_window_is_bad() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let pieces = Pieces::new(&device);
+    let window = pieces.open(&device, Rights::Write);
+    let number = window.number();
+    let again = pieces.open(&device, Rights::Write);
+
+    window.close().unwrap();
+    ends_with(&mut queue, fill(number, 0, 8), Status::BAD_WINDOW);
+    pieces.check();
+    refused(device.close_window(number.into()), Errno::NXIO);
+    // Neither another window on the same nor those of the buffers went with it.
+    succeed(&mut queue, fill(again.number(), 0, 8));
+    succeed(&mut queue, fill(pieces.buffers[0].window(), 0, 8));
+}
+
+pub(crate) fn destroyed_buffer_takes_its_windows() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let kept = device.create_buffer(PAGE, Rights::Write).unwrap();
+    let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
+    let alone = device.open_window(&[buffer.part(0..8)], Rights::Write);
+    let both = device.open_window(&[kept.part(0..8), buffer.part(0..8)], Rights::Write);
+    let other = device.open_window(&[kept.part(0..8)], Rights::Write);
+    let [alone, both, other] = [alone, both, other].map(|window| window.unwrap().number());
+    let own = buffer.window();
+
+    buffer.close().unwrap();
+
+    for gone in [own, alone, both] {
+        ends_with(&mut queue, fill(gone, 0, 8), Status::BAD_WINDOW);
+    }
+    refused(device.close_window(both.into()), Errno::NXIO);
+    assert_eq!(kept.mapping().read::<u64>(0), 0);
+    succeed(&mut queue, fill(other, 0, 8));
+    succeed(&mut queue, fill(kept.window(), 8, 8));
+    assert_eq!(kept.mapping().read_bytes(0, 16), [0xff; 16]);
+}
+
+/// Whether a process that touches the mapping now dies of it.
+#[track_caller]
+fn assert_gone(mapping: &Mapping) {
+    let status = fork::run(|| {
+        mapping.read::<u8>(0);
+        true
+    });
+    assert_eq!(status.signal(), Some(fork::SIGBUS), "{status}");
+}
+
+/// Destroys what `mapping` shows while this process and a child have it mapped and have touched it.
+fn gone_everywhere(mapping: &Mapping, destroy: impl FnOnce()) {
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    mapping.read::<u8>(0);
+    let child = fork::start(|| {
+        mapping.read::<u8>(0);
+        (&theirs).write_all(b"touched").unwrap();
+        (&theirs).read_exact(&mut [0]).unwrap();
+        mapping.read::<u8>(0);
+        true
+    });
+    // A child that ends too early is not waited for.
+    drop(theirs);
+    ours.read_exact(&mut [0; 7]).unwrap();
+    destroy();
+    ours.write_all(b"!").unwrap();
+    let status = child.end();
+    assert_eq!(status.signal(), Some(fork::SIGBUS), "{status}");
+    // The pages of this process are what a child of now inherits.
+    assert_gone(mapping);
+}
+
+pub(crate) fn mapping_of_a_destroyed_buffer() {
+    let device = open();
+    let neighbours = [(); 2].map(|()| device.create_buffer(PAGE, Rights::Read).unwrap());
+    let buffer = device.create_buffer(3 * PAGE, Rights::Read).unwrap();
+    let part = map(&device, buffer.offset() + 2 * PAGE as u64);
+    gone_everywhere(&part, || {
+        assert_eq!(fork::run(|| part.read::<u8>(0) == 0).code(), Some(0));
+        buffer.close().unwrap();
+    });
+    for neighbour in neighbours {
+        assert_eq!(neighbour.mapping().read::<u8>(0), 0);
+    }
+}
+
+pub(crate) fn mapping_of_destroyed_device_memory() {
+    for part in DEVICE_PARTS {
+        let device = open();
+        let neighbour = device
+            .create_device_memory(part, PAGE, Rights::Read)
+            .unwrap();
+        let memory = device
+            .create_device_memory(part, PAGE, Rights::Read)
+            .unwrap();
+        let mapping = map(&device, memory.offset());
+        gone_everywhere(&mapping, || memory.close().unwrap());
+        assert_eq!(neighbour.mapping().read::<u8>(0), 0);
+    }
+}
+
+/// One page of the device's file, mapped.
+fn map(device: &Device, offset: u64) -> Mapping {
+    Mapping::new(device.file().clone(), offset, PAGE, true).unwrap()
+}
+
+pub(crate) fn destroyed_buffer_is_unknown() {
+    let device = open();
+    let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let (window, offset, part) = (buffer.window(), buffer.offset(), buffer.part(0..8));
+    buffer.close().unwrap();
+    let mapped = Mapping::new(device.file().clone(), offset, PAGE, true);
+    refused(mapped, Errno::PERM);
+    refused(device.destroy_buffer(window.into()), Errno::NXIO);
+    refused(device.open_window(&[part], Rights::Read), Errno::NXIO);
+}
+
+pub(crate) fn made_and_destroyed_without_end() {
+    let device = open();
+    // More often than the device has windows.
+    let before = usage();
+    for _ in 0..2000 {
+        let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+        let window = device.open_window(&[buffer.part(1..9)], Rights::Read);
+        window.unwrap().close().unwrap();
+        device
+            .open_window(&[buffer.part(1..9)], Rights::Write)
+            .unwrap();
+        buffer.close().unwrap();
+    }
+    assert_eq!(usage(), before);
+}
+
+fn usage() -> String {
+    fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is mounted")
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Where the words of `wake` stand. The module has accessors of its own instead.
+
+use crate::regs::{
+    COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, GENERATION, HEARTBEAT, INTERRUPT_AT,
+    QUEUE_STATE, SLEEPING, SUBMISSION_TAIL,
+};
+use crate::wake::Word;
+use crate::RegisterInfo;
+
+impl Word {
+    /// The registers of this name, one for each queue.
+    pub const fn register(self) -> &'static RegisterInfo {
+        match self {
+            Self::SubmissionTail => &SUBMISSION_TAIL::INFO,
+            Self::CompletionHead => &COMPLETION_HEAD::INFO,
+            Self::InterruptAt => &INTERRUPT_AT::INFO,
+            Self::DriverInterruptAt => &DRIVER_INTERRUPT_AT::INFO,
+            Self::CompletionTail => &COMPLETION_TAIL::INFO,
+            Self::Sleeping => &SLEEPING::INFO,
+            Self::QueueState => &QUEUE_STATE::INFO,
+            Self::Generation => &GENERATION::INFO,
+            Self::Heartbeat => &HEARTBEAT::INFO,
+        }
+    }
+}
