@@ -46,28 +46,37 @@ fn shown(goal: Goal) -> String {
 }
 
 fn side(side: &Side) -> String {
-    match side.unit.as_str() {
-        "1" => format!("{}: {}", side.what, number(side.median)),
-        unit => format!("{}: {} {unit}", side.what, number(side.median)),
-    }
+    let (value, prefix) = scaled(side.median);
+    let shown = match (side.unit.as_str(), prefix) {
+        ("1", _) => number(side.median),
+        ("ns", "k") => format!("{} us", digits(value)),
+        ("ns", "M") => format!("{} ms", digits(value)),
+        (unit, prefix) => format!("{} {prefix}{unit}", digits(value)),
+    };
+    format!("{}: {shown}", side.what)
 }
 
-/// Three digits that count, with a letter for millions and more.
+/// Three digits that count, with a letter for thousands and more.
 fn number(value: f64) -> String {
-    let units = [(1e9, "G"), (1e6, "M"), (1e4, "k")];
-    let unit = units.iter().find(|(size, _)| value.abs() >= *size);
-    let (scaled, letter) = match unit {
-        Some((_, "k")) => (value / 1e3, "k"),
-        Some((size, letter)) => (value / size, *letter),
-        None => (value, ""),
-    };
-    let decimals = match scaled.abs() {
+    let (scaled, letter) = scaled(value);
+    format!("{}{letter}", digits(scaled))
+}
+
+/// A number that is easy to read, and the prefix of its unit.
+fn scaled(value: f64) -> (f64, &'static str) {
+    let prefixes = [(1e9, "G"), (1e6, "M"), (1e3, "k")];
+    let prefix = prefixes.iter().find(|(size, _)| value.abs() >= *size);
+    prefix.map_or((value, ""), |(size, letter)| (value / size, *letter))
+}
+
+fn digits(value: f64) -> String {
+    let decimals = match value.abs() {
         size if size >= 100.0 => 0,
         size if size >= 10.0 => 1,
         0.0 => 0,
         _ => 2,
     };
-    format!("{scaled:.decimals$}{letter}")
+    format!("{value:.decimals$}")
 }
 
 #[cfg(test)]
@@ -90,13 +99,30 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits_that_count() {
-        let shown: Vec<_> = [0.0, 0.123, 1.0, 12.345, 1234.0, 56_789.0, 12e6, 3.5e9]
+        let shown: Vec<_> = [0.0, 0.123, 1.0, 12.345, 123.4, 56_789.0, 12e6, 3.5e9]
             .map(number)
             .into();
 
-        assert_eq!(
-            shown,
-            ["0", "0.12", "1.00", "12.3", "1234", "56.8k", "12.0M", "3.50G"]
-        );
+        let expected = [
+            "0", "0.12", "1.00", "12.3", "123", "56.8k", "12.0M", "3.50G",
+        ];
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn units_are_scaled_and_counts_have_none() {
+        let shown = |unit: &str, median| {
+            side(&Side {
+                what: "it".to_owned(),
+                unit: unit.to_owned(),
+                median,
+            })
+        };
+
+        assert_eq!(shown("ns", 170.0), "it: 170 ns");
+        assert_eq!(shown("ns", 57_000.0), "it: 57.0 us");
+        assert_eq!(shown("B/s", 7.67e9), "it: 7.67 GB/s");
+        assert_eq!(shown("1", 12e6), "it: 12.0M");
+        assert_eq!(shown("s", 3.5), "it: 3.50 s");
     }
 }
