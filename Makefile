@@ -36,6 +36,8 @@ test-host: ## tests that need neither root nor QEMU
 	@ci/test-host.sh
 test-vm: build ## VM tests: both configurations of the kernel
 	@ci/vm.sh test
+bench: build ## measure, each figure against one of the same machine and run; table in build/report/bench.md
+	@ci/bench.sh
 soak: ## stress run of the wake-ups, VM tests of both kernels, big counts in full everywhere
 	@ci/cargo.sh test --locked --release -p ringbar-server --test vfio_user -- --ignored
 	@$(MAKE) test-vm CYCLES=100 TIMEOUT=7200 && $(MAKE) test-vm KERNEL=debug CYCLES=100 TIMEOUT=7200
@@ -76,6 +78,7 @@ distclean: ## remove build/ and ringbar's cache
 #? FUZZ_TIME=600   seconds of libFuzzer for each target of make fuzz
 #? FUZZ_MESSAGES=  messages for each target of make fuzz-short; 10000000
 #? FUZZ_SEED=      where make fuzz-short starts; random
+#? BOOTS=15        pairs of whole boots in make bench; 0 for none
 #? SERVER_ARGS=    further options for ringbar-server
 #? RINGBAR_CACHE   the cache; else $XDG_CACHE_HOME/ringbar or ~/.cache/ringbar
 #? RINGBAR_MIRROR  Debian mirror; else the host's own

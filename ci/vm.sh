@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
-# kernel, `sabotage NAME INITRAMFS [SERVER]` with another module or server.
+# kernel, `sabotage NAME INITRAMFS [SERVER]` with another module or server, `bench` with the benchmark, `boot DEVICES`
+# with so many devices and nothing to do.
 #
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and
 # SERVER_ARGS are explained by `make help`.
@@ -57,13 +58,15 @@ vm() {
 	"$checkout/build/cargo/release/ringbar-vm-runner" "$command" "${args[@]}" "$@"
 }
 
-# run NAME REPORT [HINT]: TESTS and TIMEOUT only make sense here.
+# run NAME REPORT [HINT]: TESTS and TIMEOUT only make sense here. `more` has further options of the runner.
+more=()
 run() {
 	local variable hint="make run" args=(--timeout "${TIMEOUT:-$usual_timeout}")
 	for variable in KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS TIMEOUT CYCLES FULL SEED SERVER_ARGS; do
 		if [[ -n ${!variable:-} && ${!variable} != stock ]]; then hint+=" $variable=${!variable@Q}"; fi
 	done
 	if [[ -n ${TESTS:-} ]]; then args+=(--tests "$TESTS"); fi
+	args+=("${more[@]}")
 	local status=0
 	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$hint}" "${args[@]}" || status=$?
 	report "$1" "$2" || status=1
@@ -124,5 +127,11 @@ sabotage)
 	server=${4:-$server}
 	run "$2" "$checkout/build/report/$2" "make test-sabotage"
 	;;
-*) die "usage: $0 run|shell|test|sabotage NAME INITRAMFS [SERVER]" ;;
+bench)
+	# QEMU's own device is there to compare with.
+	more=(--measure "$checkout/build/cargo/release/ringbar-bench-host" --qemu-arg=-device --qemu-arg=edu)
+	TESTS=bench TIMEOUT=${TIMEOUT:-900} run bench "$checkout/build/report/bench" "make bench"
+	;;
+boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;
+*) die "usage: $0 run|shell|test|sabotage NAME INITRAMFS [SERVER]|bench|boot DEVICES" ;;
 esac

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::boot;
 use crate::descendants::Descendants;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::ktap::Results;
 use crate::kvm_probe;
 use crate::machine::{shell_line, Acceleration};
-use crate::options::{MachineOptions, RunOptions};
+use crate::options::{BootOptions, MachineOptions, RunOptions};
 use crate::report::{self, Configuration, Run};
 use crate::run;
 use crate::screen::Screen;
@@ -166,6 +167,31 @@ pub(crate) fn shell(options: &MachineOptions) -> ExitCode {
     screen.say(&format!("ringbar: FAILED: {reason}"));
     screen.say(&format!("logs:  {}", logs.display()));
     ExitCode::FAILURE
+}
+
+/// Times a boot.
+pub(crate) fn boot(options: &BootOptions) -> ExitCode {
+    let mut screen = Screen::new();
+    let timed = Stage::set(&options.machine).and_then(|stage| {
+        run::check_inputs(&options.machine)?;
+        let acceleration = kvm_probe::settle(&options.machine, &stage.interrupt, &mut screen)?;
+        let timed = boot::run(
+            options,
+            acceleration,
+            &stage.place,
+            &stage.interrupt,
+            &screen,
+        );
+        stage.place.keep_logs(&stage.logs)?;
+        timed
+    });
+    match timed {
+        Ok(time) => {
+            println!("{:.3}", time.as_secs_f64());
+            ExitCode::SUCCESS
+        }
+        Err(error) => give_up(&screen, &error),
+    }
 }
 
 /// Says why and gives the exit status: that of a shell for signals, else 1.

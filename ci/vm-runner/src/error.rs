@@ -53,6 +53,9 @@ pub(crate) enum Error {
     /// QEMU's monitor says what it never says.
     #[error("{reason}; is this the QEMU that ci/versions.env names?")]
     Monitor { reason: String },
+    /// A boot did not end as it should.
+    #[error("the boot failed: {reason}; console.log in the logs may say why")]
+    Boot { reason: String },
     /// A signal told the runner to stop.
     #[error("interrupted by signal {signal}")]
     Interrupted { signal: i32 },

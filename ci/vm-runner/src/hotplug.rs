@@ -5,13 +5,15 @@
 //!
 //! The guest asks on its third serial port, a line a request; QEMU's monitor or a signal carries it
 //! out. What may be asked when is decided in [`slot`](crate::slot), the protocol is in
-//! `ci/README.md`.
+//! `ci/README.md`. On the same line it asks for figures of the host: [`measure`](crate::measure).
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::machine;
+use crate::measure;
 use crate::options::MachineOptions;
 use crate::port::Port;
 use crate::process::{End, Process};
@@ -38,6 +40,8 @@ struct Device {
 /// The servers, and the two lines by which devices can be changed.
 pub(crate) struct Hotplug<'a> {
     options: &'a MachineOptions,
+    /// Program that measures the host.
+    measure: Option<&'a Path>,
     place: &'a Workplace,
     interrupt: &'a Interrupt,
     monitor: Port,
@@ -49,6 +53,7 @@ impl<'a> Hotplug<'a> {
     /// Makes the lines and starts the first servers. QEMU may come now.
     pub(crate) fn start(
         options: &'a MachineOptions,
+        measure: Option<&'a Path>,
         place: &'a Workplace,
         interrupt: &'a Interrupt,
         screen: &Screen,
@@ -72,6 +77,7 @@ impl<'a> Hotplug<'a> {
         }
         Ok(Self {
             options,
+            measure,
             place,
             interrupt,
             monitor,
@@ -146,6 +152,14 @@ impl<'a> Hotplug<'a> {
             let reason = "the request before this one is not answered yet";
             return self.requests.send(&slot::refusal(reason));
         }
+        if let Some(what) = line.strip_prefix("measure ") {
+            let pid = self.devices.first().and_then(Device::pid);
+            let answer = measure::figure(self.measure, what, pid);
+            return self.requests.send(&match answer {
+                Ok(figure) => format!("ok {figure}"),
+                Err(reason) => slot::refusal(&reason),
+            });
+        }
         let (request, number) = match request::parse(line, self.options.devices) {
             Ok(understood) => understood,
             Err(reason) => return self.requests.send(&slot::refusal(&reason)),
@@ -219,6 +233,10 @@ impl Device {
             Err(error @ Error::Interrupted { .. }) => Err(error),
             Err(error) => Ok(Err(error.to_string())),
         }
+    }
+
+    fn pid(&self) -> Option<u32> {
+        self.server.as_ref().map(Process::id)
     }
 
     fn signal(&self, send: impl FnOnce(&Process)) {

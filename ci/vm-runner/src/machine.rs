@@ -87,6 +87,8 @@ pub(crate) struct Machine {
     pub(crate) plugin: Option<OsString>,
     /// Lines to change the devices while the guest runs, if somebody serves them.
     pub(crate) hotplug: Option<HotplugPorts>,
+    /// More arguments.
+    pub(crate) more: Vec<String>,
 }
 
 impl Machine {
@@ -124,6 +126,7 @@ impl Machine {
         line.extend(["-kernel".into(), self.kernel.clone().into()]);
         line.extend(["-initrd".into(), self.initrd.clone().into()]);
         add(&mut line, ["-append", &self.kernel_command_line()]);
+        line.extend(self.more.iter().map(OsString::from));
         line
     }
 
@@ -302,6 +305,7 @@ mod tests {
             sockets: vec!["/t/device0.sock".into()],
             plugin: None,
             hotplug: None,
+            more: Vec::new(),
         }
     }
 
@@ -324,6 +328,16 @@ mod tests {
             -append 'console=ttyS0,115200 panic=-1 tsc=nowatchdog no_timer_check ringbar.tests=all'";
 
         assert_eq!(text(&machine()), expected);
+    }
+
+    #[test]
+    fn more_arguments_come_last() {
+        let machine = Machine {
+            more: vec!["-device".to_owned(), "edu".to_owned()],
+            ..machine()
+        };
+
+        assert!(text(&machine).ends_with("' -device edu"));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! It does not build anything, does not know what the guest's programs test, and changes nothing
 //! outside its temporary folder and the report folder.
 
+mod boot;
 mod command;
 mod connections;
 mod console;
@@ -24,6 +25,7 @@ mod ktap;
 mod kvm_probe;
 mod lines;
 mod machine;
+mod measure;
 mod options;
 mod port;
 mod process;
@@ -47,5 +49,6 @@ fn main() -> ExitCode {
     match options::Options::parse().command {
         options::Command::Run(options) => command::run(&options),
         options::Command::Shell(options) => command::shell(&options.machine),
+        options::Command::Boot(options) => command::boot(&options),
     }
 }

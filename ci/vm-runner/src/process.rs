@@ -118,6 +118,11 @@ impl Process {
         })
     }
 
+    /// Its number, which is nobody else's as long as this is there.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How it ended, if it has.
     ///
     /// It stays on the kernel's list: while it is there, its number and that of its group belong to

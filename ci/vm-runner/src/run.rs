@@ -47,7 +47,8 @@ pub(crate) fn run(
     let began = Instant::now();
     let logs = Logs::create(place)?;
     screen.booting(acceleration);
-    let hotplug = Hotplug::start(&options.machine, place, interrupt, screen)?;
+    let measure = options.measure.as_deref();
+    let hotplug = Hotplug::start(&options.machine, measure, place, interrupt, screen)?;
     let console = Console::File(place.file("console.log"));
     let task = format!("ringbar.tests={}", options.tests);
     let ports = Some(place.hotplug_ports());
@@ -112,6 +113,7 @@ pub(crate) fn machine(
             machine::plugin(file, &out, &options.plugin_arg)
         }),
         hotplug,
+        more: options.qemu_arg.clone(),
     }
 }
 

@@ -12,6 +12,8 @@ pub(crate) enum Task {
     Tests(Selection),
     /// Give a person a shell.
     Shell,
+    /// Load the driver and power off: that is timed from outside.
+    Boot,
 }
 
 impl Task {
@@ -27,6 +29,8 @@ impl Task {
         for word in line.split_whitespace() {
             if word == "ringbar.shell" {
                 task = Self::Shell;
+            } else if word == "ringbar.boot" {
+                task = Self::Boot;
             } else if let Some(names) = word.strip_prefix("ringbar.tests=") {
                 task = Self::Tests(Selection::parse(names));
             }
@@ -59,5 +63,10 @@ mod tests {
     #[test]
     fn shell_is_understood() {
         assert_eq!(Task::parse("ringbar.shell console=ttyS0"), Task::Shell);
+    }
+
+    #[test]
+    fn boot_alone_is_understood() {
+        assert_eq!(Task::parse("quiet ringbar.boot"), Task::Boot);
     }
 }

@@ -11,13 +11,18 @@ const MODULE: &str = "/lib/modules/ringbar.ko";
 const NODE: &str = "/dev/ringbar0";
 const FUNCTION: &str = "/sys/class/misc/ringbar0/device";
 
-/// Loads the module; says what was found, as name and value.
-pub(crate) fn load() -> Result<Vec<(&'static str, String)>, String> {
+/// Loads the module, whether there is a device or not.
+pub(crate) fn insert() -> Result<(), String> {
     let module = File::open(MODULE).map_err(|error| format!("cannot open {MODULE}: {error}"))?;
-    marks::before_driver();
     finit_module(&module, c"", 0).map_err(|errno| {
         format!("cannot load {MODULE}: {errno}; the console has the kernel's reason")
-    })?;
+    })
+}
+
+/// Loads the module; says what was found, as name and value.
+pub(crate) fn load() -> Result<Vec<(&'static str, String)>, String> {
+    marks::before_driver();
+    insert()?;
     marks::after_driver();
     let device = Device::open(NODE).map_err(|error| {
         format!("{error} (no device was found: is the server there? the console may say more)")

@@ -3,7 +3,8 @@
 //! First process of the guest: loads the driver, runs the test programs, powers off.
 //!
 //! The kernel console is the first serial port; results go to the second one as KTAP. The kernel
-//! command line says what to do: `ringbar.tests=all`, `ringbar.tests=NAME,NAME` or `ringbar.shell`.
+//! command line says what to do: `ringbar.tests=all`, `ringbar.tests=NAME,NAME`, `ringbar.shell` or
+//! `ringbar.boot`.
 
 mod command_line;
 mod driver;
@@ -32,6 +33,7 @@ fn work() -> Result<(), String> {
             let mut results = Results::open()?;
             run_tests(&mut results, &selection).inspect_err(|error| results.bail_out(error))
         }
+        Task::Boot => driver::insert(),
         Task::Shell => {
             match driver::load() {
                 Ok(facts) => facts

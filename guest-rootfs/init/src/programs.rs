@@ -14,10 +14,13 @@ pub(crate) const FOLDER: &str = "/tests";
 /// Looks at what all the others have left behind.
 const LAST: &str = "leaks";
 
+/// Proves nothing and takes minutes: runs only when it is asked for.
+const BENCHMARK: &str = "bench";
+
 /// Which programs to run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
-    /// All there are.
+    /// All that prove something.
     All,
     /// Those with these names, in this order.
     Named(Vec<String>),
@@ -41,7 +44,10 @@ pub(crate) fn choose(selection: &Selection) -> Result<Vec<String>, String> {
         .collect();
     sort(&mut present);
     match selection {
-        Selection::All => Ok(present),
+        Selection::All => {
+            present.retain(|name| name != BENCHMARK);
+            Ok(present)
+        }
         Selection::Named(names) => match names.iter().find(|name| !present.contains(name)) {
             None => Ok(names.clone()),
             Some(name) => Err(format!(

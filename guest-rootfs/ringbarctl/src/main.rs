@@ -5,6 +5,7 @@
 //! A command makes an answer, a value that can be shown as text and as JSON; [`output`] prints it.
 //! All of it goes through the client library, so a program can do the same.
 
+mod bench;
 mod error;
 mod info;
 mod number;
@@ -44,6 +45,7 @@ fn carry_out(options: &Options) -> Result<(), Error> {
             output::print_beside(fill.output.as_deref(), json, &answer)
         }
         Command::Crc(crc) => output::print(json, &operations::crc(node, crc)?),
+        Command::Bench(bench) => bench::run(node, bench, json),
         Command::Watch(watch) => watch::run(node, watch, json),
     }
 }

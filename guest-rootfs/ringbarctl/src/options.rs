@@ -2,9 +2,11 @@
 
 //! The command line.
 
+use crate::bench;
 use crate::number::{self, Width};
 use crate::place::RegisterPlace;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ringbar_bench::PAIRS;
 use ringbar_client::Part;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Crc(Crc),
     /// Shows live counters, a line a second; what it may not see is a dash
     Watch(Watch),
+    /// Measures what the guest can measure alone; `make bench` outside measures all
+    Bench(Bench),
 }
 
 /// Options of `peek`.
@@ -145,6 +149,18 @@ pub(crate) struct Watch {
     /// Lines to print; without end if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
+}
+
+/// Options of `bench`.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    /// Rows to measure, by name; all if none
+    #[arg(value_name = "ROW", value_parser = bench::row())]
+    pub(crate) rows: Vec<String>,
+    /// Pairs of a row
+    #[arg(long, value_name = "N", default_value_t = PAIRS as u64,
+          value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) pairs: u64,
 }
 
 /// Memory that the device reaches.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! The runner outside, which can take a device out of the machine, put it back, and end or stop its
-//! server.
+//! server, and measure the host.
 //!
-//! A request is a line on the third serial port. The answer is a line too, `ok` or `error: why`,
-//! and comes when all is done. `ci/README.md` lists the requests.
+//! A request is a line on the third serial port. The answer is a line too, `ok`, `ok` and a figure, or
+//! `error: why`, and comes when all is done. `ci/README.md` lists the requests.
 
 use rustix::termios::{
     tcflush, tcgetattr, tcsetattr, OptionalActions, QueueSelector, SpecialCodeIndex,
@@ -40,15 +40,16 @@ impl Runner {
         Some(Self { port })
     }
 
-    /// Asks for something and waits until it is done.
-    pub fn ask(&mut self, request: &str) -> Result<(), String> {
+    /// Asks for something and waits until it is done. Gives what the answer has after `ok`.
+    pub fn ask(&mut self, request: &str) -> Result<String, String> {
         let sent = self.port.write_all(format!("{request}\n").as_bytes());
         sent.map_err(|error| format!("cannot write to {PORT}: {error}"))?;
         let answer = self.answer()?;
-        match answer.strip_prefix("error: ") {
-            None if answer == "ok" => Ok(()),
-            None => Err(format!("the runner answered {answer:?}")),
-            Some(reason) => Err(reason.to_owned()),
+        match answer.split_once(' ') {
+            None if answer == "ok" => Ok(String::new()),
+            Some(("ok", figure)) => Ok(figure.to_owned()),
+            Some(("error:", reason)) => Err(reason.to_owned()),
+            _ => Err(format!("the runner answered {answer:?}")),
         }
     }
 

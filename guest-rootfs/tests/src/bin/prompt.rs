@@ -64,6 +64,7 @@ fn main() -> ExitCode {
             "user_without_rights_is_told_what_to_do",
             user_without_rights_is_told,
         ),
+        ("bench_measures_what_the_guest_can", bench_measures),
         ("watch_counts_what_is_in_use", watch_counts),
     ])
 }
@@ -115,7 +116,7 @@ fn help_names_every_command() {
     assert!(output.status.success());
     let help = String::from_utf8(output.stdout).unwrap();
     for command in [
-        "info", "regions", "peek", "poke", "copy", "fill", "crc", "watch",
+        "info", "regions", "peek", "poke", "copy", "fill", "crc", "watch", "bench",
     ] {
         assert!(
             help.contains(&format!("\n  {command} ")),
@@ -250,6 +251,21 @@ fn user_without_rights_is_told() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let (_, advice) = told(&output);
     assert!(advice.contains("try as root"), "{advice}");
+}
+
+fn bench_measures() {
+    let output = call(&["bench", "load", "idle-wakeups", "--pairs", "1", "--json"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an object a line"));
+    let lines: Vec<Value> = lines.collect();
+    assert_eq!(lines[0]["row"]["name"], "load");
+    assert_eq!(lines[0]["row"]["pairs"], 1);
+    let reason = lines[1]["left_out"]["reason"].as_str().expect("a reason");
+    assert!(reason.contains("make bench"), "{reason}");
+    assert_eq!(lines.len(), 2);
 }
 
 fn watch_counts() {

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# The benchmark: boots once and measures in guest and host by turns, then times whole boots, BOOTS pairs of them. Writes
+# build/report/bench.json and bench.md, and prints the table. A goal that is missed fails nothing.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+: "${BOOTS:=15}"
+[[ $BOOTS =~ ^[0-9]+$ ]] || die "BOOTS=$BOOTS: say a number"
+report=$checkout/build/report
+times=$report/bench/times
+
+# seconds CMD...: how long it took.
+seconds() {
+	local start=$EPOCHREALTIME
+	"$@" >"$report/bench/timed.log" 2>&1 || die "failed, see build/report/bench/timed.log: $*"
+	awk "BEGIN { print $EPOCHREALTIME - $start }"
+}
+
+# The order within a pair alternates, as nothing else would even out what changes with time.
+pair() {
+	local with without run
+	if (($1 % 2)); then
+		with=$("$ci_dir/vm.sh" boot 1)
+		without=$("$ci_dir/vm.sh" boot 0)
+	else
+		without=$("$ci_dir/vm.sh" boot 0)
+		with=$("$ci_dir/vm.sh" boot 1)
+	fi
+	run=$(TESTS=registers seconds make -C "$checkout" run)
+	printf 'boot %s %s\nmake-run %s %s\n' "$with" "$without" "$run" "$without" >>"$times"
+}
+
+"$ci_dir/vm.sh" bench
+: >"$times"
+for ((i = 1; i <= BOOTS; i++)); do
+	say "whole boots, pair $i of $BOOTS"
+	pair "$i"
+done
+
+model=$(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)
+"$checkout/build/cargo/release/ringbar-bench-host" report --out "$report" --times "$times" \
+	--results "$report/bench/logs/bench/results.ktap" \
+	--environment "accelerator=${ACCEL:-tcg}" \
+	--environment "kernel=$KERNEL" \
+	--environment "processor=$(nproc) x ${model:-unknown}" \
+	--environment "host=$(uname -sr)" \
+	--environment "load=$(cut -d ' ' -f 1-3 /proc/loadavg)"

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Joins what guest and host have measured.
+
+use crate::error::Error;
+use crate::table;
+use ringbar_bench::{Goal, LeftOut, Line, Op, Row};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// What the guest's lines with rows begin with, in KTAP.
+const MARK: &str = "# bench ";
+
+/// `bench.json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// Rows that were measured.
+    pub(crate) ratios: Vec<Row>,
+    /// Rows that were not, and why.
+    pub(crate) left_out: Vec<LeftOut>,
+    /// What the figures depend on.
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// Rows that are not measured by anybody yet.
+const NOT_THERE: &[(&str, &str)] = &[(
+    "interrupt-moderated",
+    "the interrupt path with moderation under load is not measured yet",
+)];
+
+/// Rows of whole runs, by the word in the file of times.
+const TIMES: &[(&str, &str, f64, &str, &str)] = &[
+    (
+        "boot",
+        "boot to power-off, driver loaded: with the idle device / without a device",
+        1.03,
+        "QEMU's time with the device",
+        "QEMU's time without",
+    ),
+    (
+        "make-run",
+        "`make run TESTS=registers`, all built / bare boot of the same kernel",
+        1.15,
+        "make run",
+        "QEMU's time without a device",
+    ),
+];
+
+/// Writes `bench.json` and `bench.md`; gives the table.
+pub(crate) fn make(
+    results: &Path,
+    times: Option<&Path>,
+    environment: &[String],
+    out: &Path,
+) -> Result<String, Error> {
+    let mut report = Report {
+        ratios: Vec::new(),
+        left_out: Vec::new(),
+        environment: environment
+            .iter()
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+    };
+    let text = fs::read_to_string(results).map_err(Error::file(results))?;
+    for line in text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix(MARK))
+    {
+        match serde_json::from_str(line) {
+            Ok(Line::Row(row)) => report.ratios.push(row),
+            Ok(Line::LeftOut(row)) => report.left_out.push(row),
+            Err(error) => {
+                return Err(Error::Line {
+                    path: results.to_owned(),
+                    line: line.to_owned(),
+                    reason: error.to_string(),
+                })
+            }
+        }
+    }
+    if report.ratios.is_empty() {
+        return Err(Error::Empty {
+            path: results.to_owned(),
+        });
+    }
+    let text = times.map(|path| fs::read_to_string(path).map_err(Error::file(path)));
+    whole_runs(&text.transpose()?.unwrap_or_default(), &mut report);
+    let left_out = |(name, reason): &(&str, &str)| LeftOut {
+        name: (*name).to_owned(),
+        reason: (*reason).to_owned(),
+    };
+    report.left_out.extend(NOT_THERE.iter().map(left_out));
+    write(&report, out)
+}
+
+/// Rows of the lines with name, numerator and denominator.
+fn whole_runs(text: &str, report: &mut Report) {
+    for (name, what, limit, above, below) in TIMES {
+        let pairs: Vec<_> = text.lines().filter_map(|line| pair(line, name)).collect();
+        let goal = Goal {
+            op: Op::AtMost,
+            value: *limit,
+        };
+        let sides = ((*above, "s"), (*below, "s"));
+        match Row::new((name, what, "x"), Some(goal), sides, &pairs) {
+            Some(row) => report.ratios.push(row),
+            None => report.left_out.push(LeftOut {
+                name: (*name).to_owned(),
+                reason: "no whole runs were timed: BOOTS=0".to_owned(),
+            }),
+        }
+    }
+}
+
+fn pair(line: &str, name: &str) -> Option<(f64, f64)> {
+    let mut words = line.split_whitespace();
+    (words.next()? == name).then_some(())?;
+    Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
+}
+
+fn write(report: &Report, out: &Path) -> Result<String, Error> {
+    let table = table::markdown(report);
+    let json = serde_json::to_string_pretty(report).map_err(|error| Error::System {
+        action: "cannot make JSON",
+        source: error.into(),
+    })?;
+    for (name, text) in [("bench.json", json + "\n"), ("bench.md", table.clone())] {
+        let path = out.join(name);
+        fs::write(&path, text).map_err(Error::file(&path))?;
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report {
+            ratios: Vec::new(),
+            left_out: Vec::new(),
+            environment: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn whole_runs_become_rows() {
+        let mut report = report();
+        whole_runs("boot 3.0 2.0\nboot 6 2\nboot 4 2\nother 1 1\n", &mut report);
+
+        assert_eq!(report.ratios[0].name, "boot");
+        assert_eq!((report.ratios[0].median, report.ratios[0].pairs), (2.0, 3));
+        assert_eq!(report.left_out[0].name, "make-run");
+    }
+
+    #[test]
+    fn line_that_is_cut_off_is_no_pair() {
+        assert_eq!(pair("boot 3.0", "boot"), None);
+        assert_eq!(pair("boot x 1", "boot"), None);
+        assert_eq!(pair("", "boot"), None);
+    }
+}

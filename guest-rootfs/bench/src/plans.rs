@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The rows that the guest measures, the most telling first.
+
+use crate::bench::{
+    memory_file, nanoseconds, page, ram, rate, run_batch, Bench, Copies, KICK, SMALL,
+};
+use crate::{edu, interrupt, queues, Error, Goal, LeftOut, Line, Op, Row};
+use ringbar_client::{Mapping, Part, Rights};
+use ringbar_spec::regs::IDENT;
+use ringbar_spec::ring::Completion;
+use std::hint::black_box;
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+/// Pairs of a row.
+pub const PAIRS: usize = 15;
+/// Longest time of a call.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Entries of a ring that takes a batch.
+const ENTRIES: u32 = 128;
+/// Bytes that loads walk over, and that are read at once.
+const AREA: usize = 64 << 10;
+/// Words that are loaded after one check of the bounds.
+const RUN: usize = 64;
+
+/// Half of a pair: a figure.
+type Half = fn(&mut Bench) -> Result<f64, Error>;
+
+/// A row to be measured.
+pub struct Plan {
+    /// Short name, never changed.
+    pub name: &'static str,
+    what: &'static str,
+    unit: &'static str,
+    goal: Option<Goal>,
+    numerator: (&'static str, &'static str, Half),
+    denominator: (&'static str, &'static str, Half),
+}
+
+impl Plan {
+    /// Measures both halves in turn, the one that comes first alternating.
+    pub fn measure(&self, bench: &mut Bench, pairs: usize) -> Line {
+        let (what_above, unit_above, above) = self.numerator;
+        let (what_below, unit_below, below) = self.denominator;
+        let mut pair = |number: usize| {
+            if number.is_multiple_of(2) {
+                let first = above(bench)?;
+                Ok((first, below(bench)?))
+            } else {
+                let first = below(bench)?;
+                Ok((above(bench)?, first))
+            }
+        };
+        let measured: Result<Vec<_>, Error> = (0..pairs).map(&mut pair).collect();
+        let measured = measured.and_then(|pairs| {
+            let names = (self.name, self.what, self.unit);
+            let sides = ((what_above, unit_above), (what_below, unit_below));
+            let row = Row::new(names, self.goal, sides, &pairs);
+            row.ok_or_else(|| Error::Missing("no pairs".into()))
+        });
+        match measured {
+            Ok(row) => Line::Row(row),
+            Err(error) => Line::LeftOut(LeftOut {
+                name: self.name.to_owned(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+}
+
+const fn at_most(value: f64) -> Option<Goal> {
+    Some(Goal {
+        op: Op::AtMost,
+        value,
+    })
+}
+
+const fn at_least(value: f64) -> Option<Goal> {
+    Some(Goal {
+        op: Op::AtLeast,
+        value,
+    })
+}
+
+/// All rows.
+pub fn plans() -> Vec<Plan> {
+    let mut plans = vec![Plan {
+        name: "load",
+        what: "load of 8 bytes: mapped device memory / RAM",
+        unit: "x",
+        goal: at_most(1.1),
+        numerator: ("device memory, write-combining", "ns", load_from_device),
+        denominator: ("RAM", "ns", load_from_ram),
+    }];
+    plans.extend(batches());
+    plans.push(Plan {
+        name: "doorbell",
+        what: "64-byte copies one by one: mapped doorbell / doorbell that traps",
+        unit: "x",
+        goal: at_least(150.0),
+        numerator: ("mapped doorbell", "op/s", mapped::<1>),
+        denominator: ("a trapped write with each submission", "op/s", trapped),
+    });
+    plans.extend(reads());
+    plans.extend(bandwidths());
+    plans.extend(throughputs());
+    plans.push(Plan {
+        name: "server-instructions",
+        what: "instructions of the server for a 64-byte copy, submitted 64 at a time, 1 queue",
+        unit: "",
+        goal: None,
+        numerator: ("instructions", "1", queues::server_instructions),
+        denominator: ("operations", "1", |_| Ok(1.0)),
+    });
+    plans.push(Plan {
+        name: "interrupt",
+        what: "completion to return of poll / eventfd there and back on the host",
+        unit: "x",
+        goal: at_most(6.0),
+        numerator: ("completion to return of poll", "ns", interrupt::to_poll),
+        denominator: ("eventfd there and back, two threads", "ns", |bench| {
+            bench.ask("eventfd")
+        }),
+    });
+    plans.push(Plan {
+        name: "read-64k",
+        what: "reading 64 KiB: through a mapping / read(2) of a file in memory (the driver has no read)",
+        unit: "x",
+        goal: None,
+        numerator: ("a mapped DMA buffer", "ns", read_mapping),
+        denominator: ("pread of a file in memory", "ns", read_file),
+    });
+    plans.push(Plan {
+        name: "idle-wakeups",
+        what: "wake-ups of the server while a queue is open and idle",
+        unit: "/s",
+        goal: at_most(0.0),
+        numerator: ("wake-ups", "1", idle_wakeups),
+        denominator: ("time", "s", |_| Ok(1.0)),
+    });
+    plans
+}
+
+fn batches() -> [Plan; 5] {
+    let plan =
+        |name, what, goal, numerator: (&'static str, Half), denominator: (&'static str, Half)| {
+            Plan {
+                name,
+                what,
+                unit: "x",
+                goal,
+                numerator: (numerator.0, "op/s", numerator.1),
+                denominator: (denominator.0, "op/s", denominator.1),
+            }
+        };
+    let each: (_, Half) = ("one ioctl an operation", executed::<1>);
+    let (by_1, by_8, by_64): ((_, Half), (_, Half), (_, Half)) = (
+        ("mapped ring, one by one", mapped::<1>),
+        ("mapped ring, batches of 8", mapped::<8>),
+        ("mapped ring, batches of 64", mapped::<64>),
+    );
+    [
+        plan(
+            "batch-1",
+            "64-byte copies: mapped ring one by one / one ioctl each",
+            at_least(10.0),
+            by_1,
+            each,
+        ),
+        plan(
+            "batch-8",
+            "64-byte copies: mapped ring in batches of 8 / one ioctl each",
+            at_least(40.0),
+            by_8,
+            each,
+        ),
+        plan(
+            "batch-64",
+            "64-byte copies: mapped ring in batches of 64 / one ioctl each",
+            at_least(80.0),
+            by_64,
+            each,
+        ),
+        plan(
+            "batch-8-ioctl",
+            "64-byte copies in batches of 8: mapped ring / one ioctl a batch",
+            None,
+            by_8,
+            ("one ioctl for 8", executed::<8>),
+        ),
+        plan(
+            "batch-64-ioctl",
+            "64-byte copies in batches of 64: mapped ring / one ioctl a batch",
+            None,
+            by_64,
+            ("one ioctl for 64", executed::<64>),
+        ),
+    ]
+}
+
+fn reads() -> [Plan; 3] {
+    let edu: (_, _, Half) = ("read of a register of `edu`", "ns", read_edu);
+    let ours: (_, _, Half) = ("trapped read of IDENT", "ns", read_ours);
+    [
+        Plan {
+            name: "round-trip",
+            what: "64-byte copy, submitted until seen, polled / register read of QEMU's own `edu`",
+            unit: "x",
+            goal: at_most(2.0),
+            numerator: ("64-byte copy there and back", "ns", |bench| {
+                Ok(nanoseconds(mapped::<1>(bench)?))
+            }),
+            denominator: edu,
+        },
+        Plan {
+            name: "trapped-read-edu",
+            what: "trapped register read: ours / QEMU's own `edu`",
+            unit: "x",
+            goal: None,
+            numerator: ours,
+            denominator: edu,
+        },
+        Plan {
+            name: "trapped-read-socket",
+            what:
+                "trapped register read / 32 bytes there and back on a socketpair of two processes",
+            unit: "x",
+            goal: at_most(4.0),
+            numerator: ours,
+            denominator: ("socketpair there and back", "ns", |bench| {
+                bench.ask("socketpair")
+            }),
+        },
+    ]
+}
+
+fn bandwidths() -> [Plan; 3] {
+    let plan = |name, what, goal, ours: Half, memcpy: Half| Plan {
+        name,
+        what,
+        unit: "x",
+        goal: at_least(goal),
+        numerator: ("copies by the device", "B/s", ours),
+        denominator: ("memcpy by one host thread, equal buffers", "B/s", memcpy),
+    };
+    [
+        plan(
+            "copy-4k",
+            "bandwidth of 4 KiB copies: device / memcpy",
+            0.5,
+            bandwidth::<{ 4 << 10 }, 64>,
+            |bench| bench.ask("memcpy-4096"),
+        ),
+        plan(
+            "copy-64k",
+            "bandwidth of 64 KiB copies: device / memcpy",
+            0.9,
+            bandwidth::<{ 64 << 10 }, 16>,
+            |bench| bench.ask("memcpy-65536"),
+        ),
+        plan(
+            "copy-1m",
+            "bandwidth of 1 MiB copies: device / memcpy",
+            0.95,
+            bandwidth::<{ 1 << 20 }, 4>,
+            |bench| bench.ask("memcpy-1048576"),
+        ),
+    ]
+}
+
+fn throughputs() -> [Plan; 4] {
+    let plan = |name, what, operations: Half| Plan {
+        name,
+        what,
+        unit: "/s",
+        goal: at_least(10e6),
+        numerator: ("operations", "1", operations),
+        denominator: ("time", "s", |_| Ok(1.0)),
+    };
+    [
+        plan(
+            "queues-1",
+            "64-byte copies a second, submitted 64 at a time, 1 queue",
+            queues::operations::<1>,
+        ),
+        plan(
+            "queues-2",
+            "64-byte copies a second, submitted 64 at a time, 2 queues",
+            queues::operations::<2>,
+        ),
+        plan(
+            "queues-4",
+            "64-byte copies a second, submitted 64 at a time, 4 queues",
+            queues::operations::<4>,
+        ),
+        plan(
+            "queues-8",
+            "64-byte copies a second, submitted 64 at a time, 8 queues",
+            queues::operations::<8>,
+        ),
+    ]
+}
+
+fn load_from_device(bench: &mut Bench) -> Result<f64, Error> {
+    let device = bench.open()?;
+    let memory = device.create_device_memory(Part::WriteCombining, AREA, Rights::Read)?;
+    loads(memory.mapping())
+}
+
+fn load_from_ram(_: &mut Bench) -> Result<f64, Error> {
+    loads(&ram(AREA)?)
+}
+
+/// Nanoseconds of a load.
+fn loads(memory: &Mapping) -> Result<f64, Error> {
+    let bytes = RUN * size_of::<u64>();
+    let loads = rate(|| {
+        for offset in (0..AREA).step_by(bytes) {
+            black_box(memory.read_words::<u64, RUN>(offset));
+        }
+        Ok((AREA / size_of::<u64>()) as u64)
+    })?;
+    Ok(nanoseconds(loads))
+}
+
+/// Operations a second through a mapped ring, a batch at a time.
+fn mapped<const BATCH: u32>(bench: &mut Bench) -> Result<f64, Error> {
+    let device = bench.open()?;
+    let copies = Copies::new(&device, SMALL)?;
+    let mut queue = device.create_queue(ENTRIES)?;
+    rate(|| {
+        let batches = (0..64).map(|_| run_batch(&mut queue, &copies.descriptor, BATCH, || ()));
+        batches.sum()
+    })
+}
+
+/// The same one by one, with a write that traps after each submission.
+fn trapped(bench: &mut Bench) -> Result<f64, Error> {
+    let device = bench.open()?;
+    let copies = Copies::new(&device, SMALL)?;
+    let mut queue = device.create_queue(ENTRIES)?;
+    let kick = page(&device, queue.offsets().kick, true)?;
+    rate(|| {
+        run_batch(&mut queue, &copies.descriptor, 1, || {
+            kick.write(KICK, 1u32);
+        })
+    })
+}
+
+/// Operations a second with an ioctl for each batch.
+fn executed<const BATCH: usize>(bench: &mut Bench) -> Result<f64, Error> {
+    let device = bench.open()?;
+    let copies = Copies::new(&device, SMALL)?;
+    let mut queue = device.create_kernel_queue(ENTRIES)?;
+    let descriptors = [copies.descriptor; BATCH];
+    let mut completions = [Completion::default(); BATCH];
+    rate(|| {
+        let done = queue.execute(&descriptors, &mut completions, PATIENCE)?;
+        completions.iter().try_for_each(crate::bench::check)?;
+        Ok(done as u64)
+    })
+}
+
+fn read_ours(bench: &mut Bench) -> Result<f64, Error> {
+    let device = bench.open()?;
+    register_read(&device.map_public_registers()?, IDENT::INFO.offset)
+}
+
+fn read_edu(_: &mut Bench) -> Result<f64, Error> {
+    register_read(&edu::map()?, 0)
+}
+
+/// Nanoseconds of a read of 4 bytes.
+fn register_read(registers: &Mapping, offset: usize) -> Result<f64, Error> {
+    let reads = rate(|| {
+        for _ in 0..64 {
+            black_box(registers.read::<u32>(offset));
+        }
+        Ok(64)
+    })?;
+    Ok(nanoseconds(reads))
+}
+
+/// Bytes a second of copies of `SIZE`, `BATCH` at a time.
+fn bandwidth<const SIZE: usize, const BATCH: u32>(bench: &mut Bench) -> Result<f64, Error> {
+    let device = bench.open()?;
+    let copies = Copies::new(&device, SIZE)?;
+    let mut queue = device.create_queue(ENTRIES)?;
+    let copied = rate(|| run_batch(&mut queue, &copies.descriptor, BATCH, || ()))?;
+    Ok(copied * SIZE as f64)
+}
+
+fn read_mapping(bench: &mut Bench) -> Result<f64, Error> {
+    let device = bench.open()?;
+    let buffer = device.create_buffer(AREA, Rights::Read)?;
+    let mut bytes = vec![0; AREA];
+    let reads = rate(|| {
+        buffer.mapping().read_into(0, black_box(&mut bytes));
+        Ok(1)
+    })?;
+    Ok(nanoseconds(reads))
+}
+
+fn read_file(_: &mut Bench) -> Result<f64, Error> {
+    let file = memory_file(AREA)?;
+    let mut bytes = vec![0x5a; AREA];
+    let failed = |error| Error::Missing(format!("a file in memory: {error}"));
+    file.write_all_at(&bytes, 0).map_err(failed)?;
+    let reads = rate(|| {
+        file.read_exact_at(black_box(&mut bytes), 0)
+            .map_err(failed)?;
+        Ok(1)
+    })?;
+    Ok(nanoseconds(reads))
+}
+
+/// Wake-ups of the server in a second.
+fn idle_wakeups(bench: &mut Bench) -> Result<f64, Error> {
+    let device = bench.open()?;
+    let mut queue = device.create_queue(ENTRIES)?;
+    let nop = ringbar_spec::ring::Descriptor::default();
+    // It has worked, and sleeps again.
+    run_batch(&mut queue, &nop, 1, || ())?;
+    std::thread::sleep(Duration::from_millis(100));
+    bench.ask("server-wakeups")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_different() {
+        let names: HashSet<_> = plans().iter().map(|plan| plan.name).collect();
+        assert_eq!(names.len(), plans().len());
+    }
+
+    #[test]
+    fn row_that_cannot_be_measured_says_why() {
+        let plan = &plans()[0];
+        let line = plan.measure(&mut Bench::new("/dev/no-such-node", None), 1);
+
+        let Line::LeftOut(left_out) = line else {
+            panic!("{line:?}");
+        };
+        assert_eq!(left_out.name, plan.name);
+        assert!(
+            left_out.reason.contains("/dev/no-such-node"),
+            "{left_out:?}"
+        );
+    }
+
+    #[test]
+    fn row_has_the_ratio_of_its_halves() {
+        let plan = Plan {
+            name: "ram",
+            what: "RAM / RAM",
+            unit: "x",
+            goal: None,
+            numerator: ("one", "1", |_| Ok(6.0)),
+            denominator: ("other", "1", |_| Ok(2.0)),
+        };
+        let line = plan.measure(&mut Bench::new("/dev/null", None), 4);
+
+        let Line::Row(row) = line else {
+            panic!("{line:?}");
+        };
+        assert_eq!((row.median, row.pairs), (3.0, 4));
+    }
+}
