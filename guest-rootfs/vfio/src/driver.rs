@@ -301,23 +301,23 @@ impl VfioDriver {
             .region_write(VFIO_PCI_BAR0_REGION_INDEX, &1_u32.to_le_bytes(), kick);
     }
 
-    /// Waits until `count` completions are there.
+    /// Waits until `count` completions are there. Without an interrupt they do not count.
     fn wait(&mut self, count: u32) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
-        let last = self.taken.wrapping_add(count).wrapping_sub(1);
         loop {
-            let tail = wake::arm(&self.shared, Waiter::Process, last);
-            let there = distance(self.taken, tail);
-            if there >= count {
-                return Ok(());
-            }
-            // Without an interrupt completions do not count.
-            if !self.sleep(deadline.saturating_duration_since(Instant::now()))? {
-                return Err(Error::Late {
-                    missing: count - there,
-                    wanted: count,
-                    limit: PATIENCE,
-                });
+            let came = self.sleep(deadline.saturating_duration_since(Instant::now()))?;
+            let there = distance(self.taken, self.shared.load(Word::CompletionTail));
+            match (came, there >= count) {
+                (true, true) => return Ok(()),
+                // It may have been for an error.
+                (true, false) => {}
+                (false, _) => {
+                    return Err(Error::Late {
+                        there,
+                        wanted: count,
+                        limit: PATIENCE,
+                    })
+                }
             }
         }
     }
@@ -426,6 +426,12 @@ impl DmaPath for VfioDriver {
             self.memory.write_words(self.submission + entry, words);
             self.submitted = self.submitted.wrapping_add(1);
         }
+        // Armed before the device can be done, so that the interrupt comes for certain.
+        wake::arm(
+            &self.shared,
+            Waiter::Process,
+            self.submitted.wrapping_sub(1),
+        );
         if wake::submit(&self.shared, self.submitted) {
             self.kick();
         }

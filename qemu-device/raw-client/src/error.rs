@@ -44,11 +44,11 @@ pub enum Error {
         code: ErrorCode,
     },
 
-    /// Nothing came.
-    #[error("{missing} of {wanted} completions did not come within {limit:?}")]
+    /// Not all came, or no interrupt did.
+    #[error("no interrupt for {wanted} completions within {limit:?}; {there} are there")]
     Late {
-        /// How many are missing.
-        missing: u32,
+        /// How many are there.
+        there: u32,
         /// How many were submitted.
         wanted: u32,
         /// How long they were waited for.

@@ -221,24 +221,25 @@ impl RawClient {
         }
     }
 
-    /// Waits until `count` completions are there.
+    /// Waits until `count` completions are there. Without an interrupt they do not count.
     fn wait(&mut self, count: u32) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
-        let last = self.taken.wrapping_add(count).wrapping_sub(1);
         loop {
-            let tail = wake::arm(&Shared(&self.shared), Waiter::Process, last);
-            let there = distance(self.taken, tail);
-            if there >= count {
-                return Ok(());
-            }
-            // Without an interrupt completions do not count.
             let left = deadline.saturating_duration_since(Instant::now());
-            if !self.sleep(left).map_err(Error::Memory)? {
-                return Err(Error::Late {
-                    missing: count - there,
-                    wanted: count,
-                    limit: PATIENCE,
-                });
+            let came = self.sleep(left).map_err(Error::Memory)?;
+            let tail = Shared(&self.shared).load(Word::CompletionTail);
+            let there = distance(self.taken, tail);
+            match (came, there >= count) {
+                (true, true) => return Ok(()),
+                // It may have been for an error.
+                (true, false) => {}
+                (false, _) => {
+                    return Err(Error::Late {
+                        there,
+                        wanted: count,
+                        limit: PATIENCE,
+                    })
+                }
             }
         }
     }
@@ -344,6 +345,9 @@ impl DmaPath for RawClient {
             );
             self.submitted = self.submitted.wrapping_add(1);
         }
+        let last = self.submitted.wrapping_sub(1);
+        // Armed before the device can be done, so that the interrupt comes for certain.
+        wake::arm(&Shared(&self.shared), Waiter::Process, last);
         if wake::submit(&Shared(&self.shared), self.submitted) {
             self.set(Register::KICK, 1)?;
         }
