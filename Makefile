@@ -45,17 +45,20 @@ fuzz-short: ## fuzz what the client and the guest send: 10 million messages, 5 m
 	@ci/fuzz.sh short
 fuzz: ## the same with libFuzzer, FUZZ_TIME seconds a target
 	@ci/fuzz.sh long
+miri: ## protocol and rings under Miri, where a nightly compiler has it
+	@ci/miri.sh
 test-sabotage: ## modules and a device that are broken on purpose make VM tests fail
 	@KERNEL=debug ci/build.sh && ci/sabotage.sh
 
 #: As hosted CI runs it
 prepush: fmt lint test-host ## the fast part of `make test`
 ci-job-host: fmt lint test-host fuzz-short ## job: what needs no VM
+ci-job-miri: miri ## job: Miri
 ci-job-module: module module-lint ## job: the kernel module
 ci-job-vm: test-vm ## job: the VM
 ci-job-vm-debug: ## job: the VM with the debug kernel
 	@$(MAKE) test-vm test-sabotage KERNEL=debug
-ci-all: ci-job-host ci-job-module ci-job-vm ci-job-vm-debug ## every job
+ci-all: ci-job-host ci-job-miri ci-job-module ci-job-vm ci-job-vm-debug ## every job
 
 #: Cleaning
 clean: ## remove build/
