@@ -41,21 +41,24 @@ bench: build ## measure, each figure against one of the same machine and run; ta
 soak: ## stress run of the wake-ups, VM tests of both kernels, big counts in full everywhere
 	@ci/cargo.sh test --locked --release -p ringbar-server --test vfio_user -- --ignored
 	@$(MAKE) test-vm CYCLES=100 TIMEOUT=7200 && $(MAKE) test-vm KERNEL=debug CYCLES=100 TIMEOUT=7200
-fuzz-short: ## fuzz what takes bytes from the client, 10 million messages a target
+fuzz-short: ## fuzz what the client and the guest send: 10 million messages, 5 million descriptors
 	@ci/fuzz.sh short
 fuzz: ## the same with libFuzzer, FUZZ_TIME seconds a target
 	@ci/fuzz.sh long
+miri: ## protocol and rings under Miri, where a nightly compiler has it
+	@ci/miri.sh
 test-sabotage: ## modules and a device that are broken on purpose make VM tests fail
 	@KERNEL=debug ci/build.sh && ci/sabotage.sh
 
 #: As hosted CI runs it
 prepush: fmt lint test-host ## the fast part of `make test`
 ci-job-host: fmt lint test-host fuzz-short ## job: what needs no VM
+ci-job-miri: miri ## job: Miri
 ci-job-module: module module-lint ## job: the kernel module
 ci-job-vm: test-vm ## job: the VM
 ci-job-vm-debug: ## job: the VM with the debug kernel
 	@$(MAKE) test-vm test-sabotage KERNEL=debug
-ci-all: ci-job-host ci-job-module ci-job-vm ci-job-vm-debug ## every job
+ci-all: ci-job-host ci-job-miri ci-job-module ci-job-vm ci-job-vm-debug ## every job
 
 #: Cleaning
 clean: ## remove build/
@@ -76,7 +79,7 @@ distclean: ## remove build/ and ringbar's cache
 #? FULL=0          1 for random and repeated tests in full; make test: 1
 #? SEED=           number that a random test printed, to repeat it
 #? FUZZ_TIME=600   seconds of libFuzzer for each target of make fuzz
-#? FUZZ_MESSAGES=  messages for each target of make fuzz-short; 10000000
+#? FUZZ_COUNT=     how much each target of make fuzz-short does; 10000000 messages, 5000000 descriptors
 #? FUZZ_SEED=      where make fuzz-short starts; random
 #? BOOTS=15        pairs of whole boots in make bench; 0 for none
 #? SERVER_ARGS=    further options for ringbar-server

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Fuzzes what takes bytes from the client.
+# Fuzzes what takes bytes from the client and the guest.
 #
-# `fuzz.sh short`: a fixed number of messages from a seed, with Rust's compiler alone.
+# `fuzz.sh short`: a fixed number of messages, operations or descriptors from a seed, with Rust's compiler alone.
 # `fuzz.sh long`: libFuzzer, which looks for new paths; takes a C++ compiler. The flags are those of
 # cargo-fuzz without a sanitizer, so that the stable compiler does: there is no unsafe code to look into.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-targets=(session dma)
-: "${FUZZ_MESSAGES:=10000000}" "${FUZZ_TIME:=600}"
+targets=(session dma device)
+: "${FUZZ_TIME:=600}"
 build=(--locked --profile fuzz -p ringbar-fuzz)
 
 short() {
 	"$ci_dir/cargo.sh" build --quiet "${build[@]}"
 	for target in "${targets[@]}"; do
-		"$checkout/build/cargo/fuzz/ringbar-fuzz" "$target" --messages "$FUZZ_MESSAGES" ${FUZZ_SEED:+--seed "$FUZZ_SEED"}
+		"$checkout/build/cargo/fuzz/ringbar-fuzz" "$target" ${FUZZ_COUNT:+--count "$FUZZ_COUNT"} ${FUZZ_SEED:+--seed "$FUZZ_SEED"}
 	done
 }
 

@@ -34,6 +34,15 @@ pub struct Verdict {
     pub outcome: Outcome,
 }
 
+/// What the server has of the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    /// Descriptors that are open while a client is there that has done nothing.
+    pub open_files: usize,
+    /// Most memory it ever had, in bytes.
+    pub peak_memory: u64,
+}
+
 /// Judges one server.
 #[derive(Debug)]
 pub struct Judge {
@@ -62,6 +71,24 @@ impl Judge {
     /// What the server has.
     pub fn survey(&self) -> &Survey {
         &self.survey
+    }
+
+    /// How often the server was started by us.
+    pub fn starts(&self) -> usize {
+        self.target.starts()
+    }
+
+    /// What the server has of the machine; `None` if that cannot be seen from here.
+    pub fn usage(&mut self) -> Outcome<Option<Usage>> {
+        let mut client = self.target.session(&self.survey)?;
+        client.alive()?;
+        let open_files = self.target.open_files().map(|files| files.len());
+        Ok(open_files
+            .zip(self.target.peak_memory())
+            .map(|(open_files, peak_memory)| Usage {
+                open_files,
+                peak_memory,
+            }))
     }
 
     /// Runs one case, and makes sure that the next one finds a server.

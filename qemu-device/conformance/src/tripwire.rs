@@ -4,9 +4,10 @@
 
 use std::io::PipeReader;
 use std::os::fd::OwnedFd;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::PollFlags;
+use rustix::event::{epoll, PollFlags, Timespec};
 
 use crate::client::wait;
 use crate::outcome::{ensure, local, Outcome};
@@ -40,6 +41,46 @@ impl Tripwire {
     }
 }
 
+/// Tells of an eventfd that somebody else has: one that is signalled is ready, to whoever asks for
+/// what is ready, until its last descriptor is closed.
+#[derive(Debug)]
+pub struct EventTripwire(OwnedFd);
+
+impl EventTripwire {
+    /// The wire, and the eventfd to send away. It must not be kept.
+    pub fn new() -> Outcome<(Self, OwnedFd)> {
+        let event = crate::requests::event()?;
+        let watch = local(epoll::create(epoll::CreateFlags::CLOEXEC), "epoll_create")?;
+        let data = epoll::EventData::new_u64(0);
+        local(
+            epoll::add(&watch, &event, data, epoll::EventFlags::IN),
+            "epoll_ctl",
+        )?;
+        local(rustix::io::write(&event, &1_u64.to_ne_bytes()), "eventfd")?;
+        Ok((Self(watch), event))
+    }
+
+    /// The server must close what it got.
+    pub fn closed(&self, timeout: Duration) -> Outcome {
+        let deadline = Instant::now() + timeout;
+        while self.is_ready()? {
+            // Nothing wakes who waits for this.
+            ensure(Instant::now() < deadline, || {
+                "an eventfd is still open in the server".into()
+            })?;
+            thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self) -> Outcome<bool> {
+        let mut events = Vec::with_capacity(1);
+        let now = Timespec::default();
+        let buffer = rustix::buffer::spare_capacity(&mut events);
+        local(epoll::wait(&self.0, buffer, Some(&now)), "epoll_wait").map(|count| count > 0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +91,17 @@ mod tests {
 
         assert!(wire.closed(Duration::from_millis(1)).is_err());
         drop(fds);
+        assert!(wire.closed(Duration::from_secs(10)).is_ok());
+    }
+
+    #[test]
+    fn wire_of_an_eventfd_tells_open_from_closed() {
+        let (wire, event) = EventTripwire::new().unwrap();
+        let copy = event.try_clone().unwrap();
+        drop(event);
+
+        assert!(wire.closed(Duration::from_millis(1)).is_err());
+        drop(copy);
         assert!(wire.closed(Duration::from_secs(10)).is_ok());
     }
 }

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 
 use ringbar_vfio_user::device::{Action, Data, Interrupts, SetInterrupts};
 use ringbar_vfio_user::Errno;
-use rustix::fs::{fcntl_getfl, fcntl_setfl, OFlags};
+use rustix::fs::{fcntl_getfl, fcntl_setfl, fstat, FileType, OFlags};
 use vfio_bindings::bindings::vfio::{VFIO_IRQ_INFO_EVENTFD, VFIO_PCI_NUM_IRQS};
 
 /// The vectors of a device, each with an eventfd or none.
@@ -45,7 +45,7 @@ impl Vectors {
             .collect()
     }
 
-    /// Connects, disconnects or raises vectors.
+    /// Connects, disconnects or raises vectors. All eventfds of a request are connected, or none.
     pub fn set(&mut self, request: SetInterrupts<OwnedFd>) -> Result<(), Errno> {
         if request.action != Action::Trigger {
             return Err(Errno::INVAL);
@@ -74,6 +74,9 @@ impl Vectors {
                 }
             }
             Data::Connect(eventfds) => {
+                if !eventfds.iter().all(may_be_eventfd) {
+                    return Err(Errno::INVAL);
+                }
                 for (vector, eventfd) in vectors.iter_mut().zip(eventfds) {
                     do_not_block(&eventfd);
                     *vector = Some(File::from(eventfd));
@@ -98,6 +101,12 @@ fn signal(eventfd: &mut File) {
     if let Err(error) = eventfd.write(&1_u64.to_ne_bytes()) {
         log::debug!("interrupt not delivered: {error}");
     }
+}
+
+/// Whether it is a file without a type, as eventfds are. Of the others, a file could be one on a disk
+/// that does not answer, and a pipe or socket would take what is written for something else.
+fn may_be_eventfd(fd: &OwnedFd) -> bool {
+    fstat(fd).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Unknown)
 }
 
 /// A client that does not read its eventfds must not stop the device.

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{IoSlice, Write};
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
@@ -70,6 +71,8 @@ fn files_that_get_lost_on_the_way_end_the_connection() {
         SendFlags::empty(),
     )
     .unwrap();
+    // A server that takes no notice ends all the same.
+    client.shutdown(Shutdown::Write).unwrap();
     let next = File::open("/dev/null").unwrap();
     let limits = getrlimit(Resource::Nofile);
     // Room for four of the eight.

@@ -188,6 +188,22 @@ fn connected_eventfd_cannot_block_the_device() {
 }
 
 #[test]
+fn descriptors_that_are_no_eventfds_are_refused_and_connect_nothing() {
+    let (mut interrupts, eventfds) = connected();
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let file = File::open("/proc/self/exe").unwrap();
+    let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+
+    for other in [writer.into(), file.into(), socket.into()] {
+        let connect = Data::Connect(vec![new_eventfd().into(), other]);
+        let result = interrupts.set(trigger(MSIX, 0, 2, connect));
+        assert_eq!(result, Err(Errno::INVAL));
+    }
+
+    assert_eq!(raised_counts(&mut interrupts, &eventfds), [1; 4]);
+}
+
+#[test]
 fn vectors_are_the_only_interrupts() {
     let counts = |index| {
         let types = Vectors::new(index, 5).types();

@@ -11,6 +11,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{channel, Receiver, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use ringbar_endpoint::{ClientMemory, Connection, Lost};
 use ringbar_vfio_user::device::{Area, Data, DmaMap, DmaRange, Interrupts, Region, SetInterrupts};
@@ -20,6 +21,7 @@ use ringbar_vfio_user::testing::{
 };
 use ringbar_vfio_user::wire::{command, Header, FLAG_ERROR, FLAG_NO_REPLY, TYPE_REPLY};
 use ringbar_vfio_user::{Device, Errno, Violation};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{memfd_create, MemfdFlags};
 use rustix::io::{fcntl_getfd, FdFlags};
 use rustix::net::{sendmsg, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
@@ -78,6 +80,9 @@ impl Device for Plain {
     }
 }
 
+/// What takes longer will never come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A client, and its server on a thread.
 struct Peer {
     socket: UnixStream,
@@ -93,6 +98,7 @@ impl Peer {
     /// A client that has negotiated, and a thread of the device beside it.
     fn with_worker(work: impl FnOnce(ClientMemory) + Send + 'static) -> Self {
         let (socket, other) = UnixStream::pair().unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let (sender, given) = channel();
         let file = OwnedFd::from(memory_file(b"shared memory"));
         let area = Area {
@@ -154,8 +160,18 @@ impl Peer {
     /// Sends nothing more, and looks how the server ends.
     fn end(self) -> Result<(), Lost> {
         self.socket.shutdown(Shutdown::Both).unwrap();
-        self.server.join().unwrap()
+        end(self.server)
     }
+}
+
+/// How the server ends; fails the test if it does not.
+fn end(server: JoinHandle<Result<(), Lost>>) -> Result<(), Lost> {
+    let start = Instant::now();
+    while !server.is_finished() {
+        assert!(start.elapsed() < PATIENCE, "the server does not end");
+        thread::sleep(Duration::from_millis(1));
+    }
+    server.join().unwrap()
 }
 
 fn memory_file(bytes: &[u8]) -> File {
@@ -247,7 +263,7 @@ fn files_of_the_client_arrive_in_order_and_are_not_inherited() {
     peer.send_with(&set, &lent).unwrap();
 
     assert_eq!(peer.error_of_reply(), 0);
-    let given = peer.given.recv().unwrap();
+    let given = peer.given.recv_timeout(PATIENCE).unwrap();
     let inodes = |fds: &[OwnedFd]| fds.iter().map(inode).collect::<Vec<_>>();
     assert_eq!(inodes(&given), inodes(&files));
     assert!(given
@@ -271,8 +287,8 @@ fn each_file_goes_to_its_own_message_however_they_queue_up() {
 
     for file in &files {
         assert_eq!(peer.error_of_reply(), 0);
-        assert!(peer.given.recv().unwrap().is_empty());
-        let given = peer.given.recv().unwrap();
+        assert!(peer.given.recv_timeout(PATIENCE).unwrap().is_empty());
+        let given = peer.given.recv_timeout(PATIENCE).unwrap();
         assert_eq!(inode(&given[0]), inode(file));
     }
 }
@@ -291,6 +307,9 @@ fn as_many_files_as_the_kernel_lets_through_are_refused_and_closed() {
 
     drop(writing);
     // Only if no one has the other end any more does the pipe end.
+    let mut polled = [PollFd::new(&reading, PollFlags::IN)];
+    let patience = Timespec::try_from(PATIENCE).unwrap();
+    assert_eq!(poll(&mut polled, Some(&patience)).unwrap(), 1, "still open");
     assert_eq!((&reading).read(&mut [0]).unwrap(), 0);
 }
 
@@ -316,7 +335,7 @@ fn client_that_goes_with_replies_unread_ends_the_server_without_an_error() {
     let Peer { socket, server, .. } = peer;
     drop(socket);
 
-    assert!(server.join().unwrap().is_ok());
+    assert!(end(server).is_ok());
 }
 
 #[test]
@@ -329,7 +348,7 @@ fn violation_closes_the_connection() {
     peer.send(&header.to_bytes());
 
     assert_eq!(peer.socket.read(&mut [0]).unwrap(), 0);
-    let result = peer.server.join().unwrap();
+    let result = end(peer.server);
     assert!(matches!(result, Err(Lost::Violation(Violation::Size(3)))));
 }
 
@@ -366,7 +385,7 @@ fn worker_reads_memory_of_the_client() {
     let payload = [dma_fields(0x1000, 4), vec![1, 2, 3, 4]].concat();
     peer.send(&with_header(answer, &payload));
 
-    assert_eq!(result.recv().unwrap(), Ok([1, 2, 3, 4]));
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Ok([1, 2, 3, 4]));
     assert!(peer.end().is_ok());
 }
 
@@ -397,7 +416,7 @@ fn client_may_ask_while_a_worker_waits() {
     };
     peer.send(&with_header(answer, &dma_fields(0x2000, 8)));
 
-    assert_eq!(result.recv().unwrap(), Ok(()));
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Ok(()));
 }
 
 #[test]
@@ -421,7 +440,7 @@ fn long_access_is_cut_into_transfers() {
         peer.send(&with_header(answer, &dma_fields(address, count)));
     }
 
-    assert_eq!(result.recv().unwrap(), Ok(()));
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Ok(()));
 }
 
 #[test]
@@ -440,7 +459,7 @@ fn error_of_the_client_reaches_the_worker() {
     };
     peer.send(&with_header(answer, &[]));
 
-    assert_eq!(result.recv().unwrap(), Err(Errno::FAULT));
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Err(Errno::FAULT));
 }
 
 #[test]
@@ -454,7 +473,7 @@ fn client_that_goes_wakes_the_worker() {
     peer.reply();
 
     assert!(peer.end().is_ok());
-    assert_eq!(result.recv().unwrap(), Err(Errno::PIPE));
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Err(Errno::PIPE));
 }
 
 #[test]

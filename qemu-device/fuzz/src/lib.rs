@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Fuzzing of what takes bytes from the client.
+//! Fuzzing of what takes bytes from the client and from the guest.
 //!
 //! A target is a function from bytes to nothing, which panics when something that must hold does
 //! not. The same functions run under libFuzzer (`fuzz_targets/`, `make fuzz`), with inputs from a
@@ -8,12 +8,42 @@
 
 #![forbid(unsafe_code)]
 
+pub mod device;
 pub mod dma;
 pub mod input;
 pub mod session;
 
-/// Runs an input, and returns how many messages or operations it made of it.
-pub type Run = fn(&[u8]) -> u64;
+/// A target.
+#[derive(Debug)]
+pub struct Target {
+    /// What it is called.
+    pub name: &'static str,
+    /// Runs an input, and says how many messages, operations or descriptors it made of it.
+    pub run: fn(&[u8]) -> u64,
+    /// Length of the longest input of a short run, in bytes.
+    pub longest: usize,
+    /// What is counted, and how many of them make a short run.
+    pub short: (u64, &'static str),
+}
 
-/// The targets, by name.
-pub const TARGETS: &[(&str, Run)] = &[("session", session::run), ("dma", dma::run)];
+/// The targets.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "session",
+        run: session::run,
+        longest: 400,
+        short: (10_000_000, "messages"),
+    },
+    Target {
+        name: "dma",
+        run: dma::run,
+        longest: 400,
+        short: (10_000_000, "operations"),
+    },
+    Target {
+        name: "device",
+        run: device::run,
+        longest: 4000,
+        short: (5_000_000, "descriptors"),
+    },
+];

@@ -11,8 +11,6 @@ use clap::Parser;
 use fastrand::Rng;
 use ringbar_fuzz::TARGETS;
 
-/// Longest input.
-const LONGEST: usize = 400;
 /// Most that the program may grow by, in KiB.
 const GROWTH: u64 = 64 << 10;
 
@@ -27,12 +25,12 @@ const GROWTH: u64 = 64 << 10;
 )]
 struct Options {
     /// Which target
-    #[arg(value_parser = TARGETS.iter().map(|(name, _)| *name).collect::<Vec<_>>())]
+    #[arg(value_parser = TARGETS.iter().map(|target| target.name).collect::<Vec<_>>())]
     target: String,
 
-    /// Ends after this many messages
-    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
-    messages: u64,
+    /// Ends after this many messages, operations or descriptors [default: a short run's]
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
 
     /// Where to start [default: random]
     #[arg(long, value_name = "N")]
@@ -49,37 +47,42 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let Some((_, run)) = TARGETS.iter().find(|(name, _)| *name == options.target) else {
+    let Some(target) = TARGETS.iter().find(|it| it.name == options.target) else {
         return ExitCode::FAILURE;
     };
+    let (short, counted) = target.short;
+    let wanted = options.count.unwrap_or(short);
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("{}: seed {seed}", options.target);
     let start = Instant::now();
     let before = peak_memory();
-    let (mut number, mut messages) = (options.from, 0);
-    while messages < options.messages {
-        let input = input(seed, number);
+    let (mut number, mut done) = (options.from, 0);
+    // An input may make none.
+    while done < wanted && number - options.from < wanted {
+        let input = input(seed, number, target.longest);
         if let Some(path) = &options.save {
             fs::write(path, &input).expect("the file can be written");
         }
         let failure = Failure { seed, number };
-        messages += run(&input).max(1);
+        done += (target.run)(&input);
         std::mem::forget(failure);
         number += 1;
     }
     let growth = peak_memory().saturating_sub(before);
     println!(
-        "{messages} messages in {} inputs, {:.1?}, memory grew by {growth} KiB",
+        "{done} {counted} in {} inputs, {:.1?}, {:.0} a second, memory grew by {growth} KiB",
         number - options.from,
-        start.elapsed()
+        start.elapsed(),
+        done as f64 / start.elapsed().as_secs_f64()
     );
+    assert!(done >= wanted, "inputs of which hardly anything is made");
     assert!(growth <= GROWTH, "memory grew by more than {GROWTH} KiB");
     ExitCode::SUCCESS
 }
 
-fn input(seed: u64, number: u64) -> Vec<u8> {
+fn input(seed: u64, number: u64, longest: usize) -> Vec<u8> {
     let mut rng = Rng::with_seed(seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-    let length = rng.usize(1..LONGEST);
+    let length = rng.usize(1..longest);
     let mut input = vec![0; length];
     rng.fill(&mut input);
     input

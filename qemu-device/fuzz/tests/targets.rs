@@ -8,37 +8,40 @@ use std::path::Path;
 
 use ringbar_fuzz::{session, TARGETS};
 
-/// Inputs of a target.
-const INPUTS: u64 = 3000;
+/// Bytes that the inputs of a target may have together.
+const BYTES: usize = 1_200_000;
 
 #[test]
 fn targets_hold_for_inputs_of_a_fixed_seed() {
-    for (name, run) in TARGETS {
+    for target in TARGETS {
         let mut rng = fastrand::Rng::with_seed(7);
-        let messages: u64 = (0..INPUTS)
+        let inputs = BYTES / target.longest;
+        let done: u64 = (0..inputs)
             .map(|_| {
-                let mut input = vec![0; rng.usize(1..400)];
+                let mut input = vec![0; rng.usize(1..target.longest)];
                 rng.fill(&mut input);
-                run(&input)
+                (target.run)(&input)
             })
             .sum();
         assert!(
-            messages > INPUTS,
-            "{name}: {messages} messages are too few to say anything"
+            done > inputs as u64,
+            "{}: {done} {} are too few to say anything",
+            target.name,
+            target.short.1
         );
     }
 }
 
 #[test]
 fn targets_hold_for_inputs_that_once_failed() {
-    for (name, run) in TARGETS {
+    for target in TARGETS {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("regressions")
-            .join(name);
+            .join(target.name);
         for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
             println!("{}", path.display());
-            run(&fs::read(path).unwrap());
+            (target.run)(&fs::read(path).unwrap());
         }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The server keeps every rule of the conformance kit.
+//! The server keeps every rule of the conformance kit: one process for all of it, which ends with no
+//! more descriptors, and little more memory, than it began with.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,6 +15,9 @@ use ringbar_conformance::target::{ServerCommand, Target};
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Random messages of each case that sends them; the program of the kit sends more.
 const MESSAGES: u64 = 3000;
+
+/// Most that the server's memory may grow by.
+const GROWTH: u64 = 64 << 20;
 
 /// Rules about what this server does not have.
 const NOT_APPLICABLE: &[&str] = &[
@@ -37,6 +41,7 @@ fn assert_conformant(options: &str) {
     };
     let target = Target::new(socket, TIMEOUT, Some(command));
     let mut judge = Judge::new(target, 1, MESSAGES).unwrap();
+    let before = judge.usage().unwrap().expect("the server's own process");
     let mut broken = Vec::new();
     let mut skipped = BTreeSet::new();
     for selected in cases::select(&[], &[]) {
@@ -52,6 +57,15 @@ fn assert_conformant(options: &str) {
     assert!(broken.is_empty(), "rules broken:\n{}", broken.join("\n"));
     let expected: BTreeSet<String> = NOT_APPLICABLE.iter().map(|name| (*name).into()).collect();
     assert_eq!(skipped, expected);
+    let after = judge.usage().unwrap().expect("the server's own process");
+    assert_eq!(judge.starts(), 1, "the server was started again");
+    assert_eq!(after.open_files, before.open_files, "descriptors");
+    let growth = after.peak_memory - before.peak_memory;
+    println!(
+        "memory grew by {growth} bytes, {} descriptors",
+        after.open_files
+    );
+    assert!(growth <= GROWTH, "memory grew by {growth} bytes");
 }
 
 #[test]

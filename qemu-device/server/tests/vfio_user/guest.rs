@@ -388,6 +388,12 @@ impl Guest {
     pub(crate) fn hang_up(self) -> Result<(), Error> {
         self.client.shutdown().unwrap();
         let (server, _folder) = self.server.unwrap();
+        let start = Instant::now();
+        while !server.is_finished() {
+            let waited = start.elapsed().as_secs();
+            assert!(waited < PATIENCE.tv_sec as u64, "the server does not end");
+            thread::sleep(Duration::from_millis(1));
+        }
         server.join().unwrap()
     }
 

@@ -178,6 +178,7 @@ fn map_that_the_device_refuses_can_be_tried_again() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "65536 messages take Miri an hour")]
 fn one_map_more_than_the_limit_is_refused() {
     let mut bench = Bench::negotiated();
     let send = |bench: &mut Bench, page: usize| {

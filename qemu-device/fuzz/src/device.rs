@@ -1,0 +1,581 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The device as the server has it: accesses to registers and configuration space, rings, windows
+//! and DMA mappings, and in most inputs a second thread that changes all shared memory meanwhile.
+//!
+//! What must hold: nothing is written that no window shows for writing; completions and shared
+//! words hold what the data sheet has; a step posts no more than it may. Without the second thread
+//! each descriptor has its one completion, in order.
+
+mod guest;
+mod race;
+
+use std::collections::VecDeque;
+
+use ringbar_server::events::Events;
+use ringbar_server::regions;
+use ringbar_server::state::State;
+use ringbar_server::Options;
+use ringbar_spec::layout::{ADMIN_PAGE, DOORBELL_PAGES, KICK_PAGES, STATUS_PAGES};
+use ringbar_spec::regs::{
+    Register, COMPLETION_HEAD, COMPLETION_TAIL, GENERATION, KICK, QUEUE_RUNNING, QUEUE_STATE,
+    QUEUE_STOPPED, RESET_KEY, SLEEPING, STATUS, SUBMISSION_TAIL,
+};
+use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use zerocopy::{FromBytes as _, IntoBytes as _};
+
+use crate::input::Input;
+use guest::{
+    completion_ring, offset, submission_ring, Guest, BASE, DEVICE_MEMORY, DEVICE_MEMORY_GUARD,
+    ENTRIES, GUARDS, OPEN, PAGE, PAGES, SETUP,
+};
+use race::Race;
+
+/// Most actions of one input.
+const MOST: usize = 256;
+/// Queues of the device.
+const QUEUES: u16 = 2;
+/// Most descriptors of a step.
+const STEP: u32 = 64;
+/// Steps after which a device that always has work is left alone.
+const STEPS: usize = 8;
+/// The pages from here on are a DMA mapping of their own, which comes and goes.
+const MOVABLE: u64 = 7;
+/// Segments that a block has room for.
+const SEGMENTS: usize = 3;
+/// Offset of the command register in configuration space, and its bits for memory and DMA.
+const COMMAND: (u64, u16) = (4, 6);
+
+/// A device and its guest.
+struct World<'a> {
+    state: State,
+    guest: &'a Guest,
+    queues: [Queue; QUEUES as usize],
+    /// Whether nothing changes behind the device's back.
+    quiet: bool,
+    /// Whether set-up blocks do not change.
+    set_up_holds: bool,
+    /// Whether nobody but the device writes its words.
+    own_words: bool,
+    done: u64,
+}
+
+/// A queue, as the guest has it.
+struct Queue {
+    completion_ring: u64,
+    /// 0 if nobody knows what the device was told.
+    completion_entries: u32,
+    submitted: u32,
+    /// Tags of what is in the submission ring, by slot.
+    slots: [u8; ENTRIES as usize],
+    /// Tags of what was submitted and is not completed; `None` if nobody knows.
+    tags: Option<VecDeque<u8>>,
+}
+
+/// Runs the target.
+pub fn run(data: &[u8]) -> u64 {
+    let mut input = Input::new(data);
+    let mut options = Options::new("none");
+    options.queues = QUEUES;
+    options.device_memory = DEVICE_MEMORY;
+    let state = State::new(&options, Events::default()).expect("a device");
+    let guest = Guest::new(&state);
+    let race = Race::new(&mut input);
+    let mut world = World {
+        state,
+        guest: &guest,
+        queues: Queue::all(),
+        quiet: race.is_off(),
+        set_up_holds: !race.has_set_up(),
+        own_words: !race.scribbles(),
+        done: 0,
+    };
+    world.bring_up(&mut input);
+    race.during(&guest, || {
+        let mut actions = 0;
+        while input.more() && actions < MOST {
+            world.act(&mut input);
+            world.check();
+            actions += 1;
+        }
+    });
+    guest.check_guards();
+    world.done
+}
+
+impl World<'_> {
+    /// What a driver does first.
+    fn bring_up(&mut self, input: &mut Input<'_>) {
+        self.guest.map(&mut self.state, 0, MOVABLE);
+        self.guest.map(&mut self.state, MOVABLE, PAGES - MOVABLE);
+        let (at, on) = COMMAND;
+        self.config(at, &on.to_le_bytes());
+        for number in 0..QUEUES {
+            self.start_queue(&queue_setup(number));
+        }
+        for window in 1..=3 {
+            let (setup, list) = window_setup(input);
+            self.open_window(&WindowSetup { window, ..setup }, &list);
+        }
+    }
+
+    fn act(&mut self, input: &mut Input<'_>) {
+        match input.byte() {
+            0..=63 => self.submit(input),
+            64..=119 => self.submit_again(input),
+            120..=159 => self.run(),
+            160..=167 => self.step(),
+            168..=175 => self.state.sleep(),
+            176..=191 => self.take(u16::from(input.byte()) % QUEUES),
+            192..=199 => self.read(input),
+            200..=207 => self.write(input),
+            208..=215 => self.start_queue(&any_queue_setup(input)),
+            216..=231 => {
+                let (setup, list) = window_setup(input);
+                self.open_window(&setup, &list);
+            }
+            232..=235 => {
+                let window = u32::from(input.byte() % 8);
+                self.command(Register::WINDOW_CLOSE, window.into());
+            }
+            236..=239 => {
+                let queue = u16::from(input.byte() % 4);
+                self.command(Register::QUEUE_STOP, queue.into());
+                self.forget();
+            }
+            240..=243 => match input.byte() % 2 {
+                0 => Guest::unmap(&mut self.state, MOVABLE, PAGES - MOVABLE),
+                _ => self.guest.map(&mut self.state, MOVABLE, PAGES - MOVABLE),
+            },
+            244..=251 => {
+                let (at, on) = COMMAND;
+                match input.byte() {
+                    0..=63 => self.config(at, &0_u16.to_le_bytes()),
+                    64..=191 => self.config(at, &on.to_le_bytes()),
+                    byte => {
+                        self.forget();
+                        self.config(input.field() % 256, &vec![byte; (byte % 5).into()]);
+                    }
+                }
+            }
+            252..=253 => {
+                self.forget();
+                self.state.reset();
+            }
+            _ => {
+                self.forget();
+                self.command(Register::RESET, RESET_KEY.into());
+            }
+        }
+    }
+
+    /// Puts descriptors into a ring, as far as there is room.
+    fn submit(&mut self, input: &mut Input<'_>) {
+        let number = u16::from(input.byte()) % QUEUES;
+        let count = u32::from(input.byte() % 16) + 1;
+        let count = match self.quiet {
+            true => count.min(self.room(number)),
+            false => count,
+        };
+        let queue = &mut self.queues[usize::from(number)];
+        for index in (queue.submitted..).take(count as usize) {
+            let descriptor = descriptor(input);
+            self.guest.put(number, index, &descriptor);
+            // The completion has the rest of the tag too, but this is enough to tell them apart.
+            queue.slots[(index % ENTRIES) as usize] = descriptor.tag as u8;
+        }
+        self.ring(input, number, count);
+    }
+
+    /// Takes all completions, and submits again what is in the ring, as far as there is room.
+    fn submit_again(&mut self, input: &mut Input<'_>) {
+        let number = u16::from(input.byte()) % QUEUES;
+        self.take(number);
+        self.ring(input, number, self.room(number));
+    }
+
+    /// Submits what is in the ring, and mostly kicks.
+    fn ring(&mut self, input: &mut Input<'_>, number: u16, count: u32) {
+        let queue = &mut self.queues[usize::from(number)];
+        for _ in 0..count {
+            let slot = queue.submitted % ENTRIES;
+            queue.submitted = queue.submitted.wrapping_add(1);
+            if let Some(tags) = queue.tags.as_mut() {
+                tags.push_back(queue.slots[slot as usize]);
+            }
+        }
+        let tail = queue.submitted;
+        self.guest
+            .set_word(offset(&SUBMISSION_TAIL::INFO, number), tail);
+        if input.byte() < 224 {
+            let kick = offset(&KICK::INFO, number) as u64;
+            self.access(|state| state.write(regions::REGISTERS, kick, &[0; 4]));
+        }
+    }
+
+    /// Free slots of the submission ring.
+    fn room(&self, queue: u16) -> u32 {
+        let done = self.guest.word(&COMPLETION_TAIL::INFO, queue);
+        let submitted = self.queues[usize::from(queue)].submitted;
+        ENTRIES.saturating_sub(submitted.wrapping_sub(done))
+    }
+
+    /// Takes all completions of a queue.
+    fn take(&self, queue: u16) {
+        let tail = self.guest.word(&COMPLETION_TAIL::INFO, queue);
+        self.guest
+            .set_word(offset(&COMPLETION_HEAD::INFO, queue), tail);
+    }
+
+    /// Works as the server's thread does.
+    fn run(&mut self) {
+        let mut steps = 0;
+        self.state.poll();
+        while self.state.has_work() && steps < STEPS {
+            self.step();
+            self.state.poll();
+            steps += 1;
+        }
+        if steps < STEPS {
+            self.check_all_done();
+        }
+    }
+
+    /// One step, and what it did.
+    fn step(&mut self) {
+        let tail = |number| self.guest.word(&COMPLETION_TAIL::INFO, number);
+        let before: Vec<u32> = (0..QUEUES).map(tail).collect();
+        self.state.step();
+        if !self.own_words {
+            return;
+        }
+        let mut all = 0;
+        for (number, before) in (0..).zip(before) {
+            let posted = tail(number).wrapping_sub(before);
+            all += posted;
+            assert!(all <= STEP, "{all} completions in a step");
+            let queue = &mut self.queues[usize::from(number)];
+            for index in 0..posted {
+                if queue.completion_entries == 0 {
+                    continue;
+                }
+                let tag = self.guest.completion(queue, before.wrapping_add(index));
+                if let Some(tags) = queue.tags.as_mut() {
+                    assert_eq!(tags.pop_front(), Some(tag as u8), "tag of a completion");
+                }
+            }
+        }
+        self.done += u64::from(all);
+    }
+
+    /// A queue that is awake, with nothing to do and room for completions, has done everything.
+    fn check_all_done(&self) {
+        if self.state.has_work() || !self.state.is_awake() {
+            return;
+        }
+        for (number, queue) in (0..).zip(&self.queues) {
+            let word = |info| self.guest.word(info, number);
+            let done = word(&COMPLETION_TAIL::INFO);
+            let full = done.wrapping_sub(word(&COMPLETION_HEAD::INFO)) >= queue.completion_entries;
+            let waits = word(&SLEEPING::INFO) != 0 || full;
+            if let Some(tags) = queue.tags.as_ref().filter(|_| !waits)
+                && word(&QUEUE_STATE::INFO) == QUEUE_RUNNING
+            {
+                assert_eq!(tags.len(), 0, "descriptors left behind in queue {number}");
+            }
+        }
+    }
+
+    fn read(&mut self, input: &mut Input<'_>) {
+        let (region, at) = any_place(input);
+        let mut data = vec![0; width(input)];
+        self.access(|state| state.read(region, at, &mut data));
+    }
+
+    fn write(&mut self, input: &mut Input<'_>) {
+        let (region, at) = any_place(input);
+        let width = width(input);
+        let data = input.bytes(width).to_vec();
+        if region == regions::DEVICE_MEMORY {
+            // The guest may write its guard.
+            return;
+        }
+        self.forget();
+        if region == regions::REGISTERS && at >= STATUS_PAGES as u64 {
+            self.own_words = false;
+            self.quiet = false;
+        }
+        self.access(|state| state.write(region, at, &data));
+    }
+
+    /// Nobody knows what becomes of the queues.
+    fn forget(&mut self) {
+        for queue in &mut self.queues {
+            queue.tags = None;
+        }
+    }
+
+    /// An access, right or wrong.
+    fn access<T, E>(&mut self, access: impl FnOnce(&mut State) -> Result<T, E>) {
+        let _refused = access(&mut self.state);
+    }
+
+    fn config(&mut self, at: u64, data: &[u8]) {
+        self.access(|state| state.write(regions::CONFIG, at, data));
+    }
+
+    /// Gives a command, and says whether it was carried out, if it is an admin command.
+    fn command(&mut self, register: Register, value: u64) -> bool {
+        let info = register.info();
+        let at = info.offset as u64;
+        let value = value.to_le_bytes();
+        let bytes = value.get(..info.width).unwrap_or_default();
+        self.access(|state| state.write(regions::REGISTERS, at, bytes));
+        self.register(Register::ADMIN_STATUS) == 0
+    }
+
+    fn register(&mut self, register: Register) -> u32 {
+        let mut value = [0; 4];
+        let at = register.info().offset as u64;
+        self.access(|state| state.read(regions::REGISTERS, at, &mut value));
+        u32::from_le_bytes(value)
+    }
+
+    /// Writes a block with nothing of an older one behind it.
+    fn set_up(&self, block: &[u8], list: &[Segment]) {
+        let mut bytes = block.to_vec();
+        bytes.extend_from_slice(list.as_bytes());
+        bytes.resize(block.len() + SEGMENTS * size_of::<Segment>(), 0);
+        self.guest.write(SETUP, &bytes);
+    }
+
+    fn start_queue(&mut self, setup: &QueueSetup) {
+        self.set_up(setup.as_bytes(), &[]);
+        let number = setup.queue as u16;
+        if number < QUEUES && self.guest.word(&QUEUE_STATE::INFO, number) != QUEUE_RUNNING {
+            self.guest
+                .set_word(offset(&SUBMISSION_TAIL::INFO, number), 0);
+            self.guest
+                .set_word(offset(&COMPLETION_HEAD::INFO, number), 0);
+        }
+        let started = self.command(Register::QUEUE_START, SETUP);
+        if !self.set_up_holds {
+            self.queues = Queue::all();
+        } else if started && let Some(queue) = self.queues.get_mut(usize::from(number)) {
+            // Completions on an open page are the guest's to overwrite.
+            let kept = setup.completion_ring < GUARDS[0];
+            *queue = Queue {
+                completion_ring: setup.completion_ring,
+                completion_entries: if kept { setup.completion_entries } else { 0 },
+                submitted: 0,
+                slots: queue.slots,
+                tags: (self.quiet && ordinary(setup)).then(VecDeque::new),
+            };
+        }
+    }
+
+    fn open_window(&mut self, setup: &WindowSetup, list: &[Segment]) {
+        self.set_up(setup.as_bytes(), list);
+        self.command(Register::WINDOW_OPEN, SETUP);
+    }
+
+    /// Checks what must hold at any time.
+    fn check(&mut self) {
+        if !self.own_words {
+            return;
+        }
+        let status = STATUS::from_raw(self.register(Register::STATUS));
+        let generation = self.register(Register::RESET_GENERATION);
+        let mut running = 0;
+        let mut awake = false;
+        for queue in 0..QUEUES {
+            let word = |info| self.guest.word(info, queue);
+            let (state, sleeps) = (word(&QUEUE_STATE::INFO), word(&SLEEPING::INFO));
+            assert!(
+                matches!(state, QUEUE_STOPPED | QUEUE_RUNNING | 48..=51),
+                "state {state}"
+            );
+            assert!(sleeps <= u32::from(state == QUEUE_RUNNING), "{sleeps}");
+            assert_eq!(word(&GENERATION::INFO), generation);
+            running += u32::from(state == QUEUE_RUNNING);
+            awake |= state == QUEUE_RUNNING && sleeps == 0;
+        }
+        assert_eq!(status.running_queues(), running);
+        assert_eq!(self.state.is_awake(), awake && status.bus_master());
+    }
+}
+
+impl Queue {
+    /// Queues of which nothing is known.
+    fn all() -> [Self; QUEUES as usize] {
+        [(); QUEUES as usize].map(|()| Self {
+            completion_ring: 0,
+            completion_entries: 0,
+            submitted: 0,
+            slots: [0; ENTRIES as usize],
+            tags: None,
+        })
+    }
+}
+
+/// Whether descriptors that go to the queue's own ring come from there, each in its turn.
+fn ordinary(setup: &QueueSetup) -> bool {
+    setup.submission_ring == submission_ring(setup.queue as u16)
+        && setup.submission_entries == ENTRIES
+        && setup.completion_ring < GUARDS[0]
+}
+
+fn queue_setup(queue: u16) -> QueueSetup {
+    QueueSetup {
+        queue: queue.into(),
+        domain: 0,
+        submission_ring: submission_ring(queue),
+        completion_ring: completion_ring(queue),
+        submission_entries: ENTRIES,
+        completion_entries: ENTRIES,
+        vector: u32::from(queue) + 1,
+        ..QueueSetup::default()
+    }
+}
+
+/// A queue, mostly as it should be. Its completions go to no guard.
+fn any_queue_setup(input: &mut Input<'_>) -> QueueSetup {
+    let mut setup = queue_setup(u16::from(input.byte()) % (QUEUES + 1));
+    match input.byte() {
+        0..=15 => setup.completion_ring = input.one_of(&OPEN),
+        // Its end is not there, and neither is all of this one.
+        16..=31 => setup.completion_ring = BASE + PAGES * PAGE - 512,
+        32..=47 => setup.completion_ring = u64::MAX - 63,
+        48..=63 => setup.submission_ring = input.field(),
+        64..=79 => setup.submission_entries = input.field32(),
+        80..=95 => setup.completion_entries = 1 << (input.byte() % 6),
+        96..=103 => setup.vector = input.field32(),
+        104..=111 => setup.domain = 1,
+        112..=119 => setup.reserved[usize::from(input.byte() % 7)] = input.field32(),
+        _ => {}
+    }
+    setup
+}
+
+/// A window that shows only what is open for writing, and anything for reading. A segment stays in
+/// its page at any place that [`Race`] moves it to.
+fn window_setup(input: &mut Input<'_>) -> (WindowSetup, Vec<Segment>) {
+    let decision = input.byte();
+    let mut setup = WindowSetup {
+        window: u32::from(decision % 8),
+        domain: u32::from(decision >= 240),
+        kind: WindowKind::SEGMENTS.0,
+        rights: [RIGHT_READ | RIGHT_WRITE, RIGHT_WRITE, RIGHT_READ][usize::from(decision / 8 % 3)],
+        ..WindowSetup::default()
+    };
+    let writes = setup.rights & RIGHT_WRITE != 0;
+    let mut list = Vec::new();
+    match input.byte() {
+        0..=127 => {
+            for _ in 0..=input.byte() % 2 {
+                let page = match writes {
+                    true => input.one_of(&OPEN),
+                    false => input.one_of(&GUARDS),
+                };
+                list.push(Segment {
+                    address: page + u64::from(input.byte()),
+                    length: (u64::from(input.byte()) * 16).clamp(1, PAGE - 256),
+                });
+            }
+            setup.segments = list.len() as u32;
+            setup.length = list.iter().map(|segment| segment.length).sum();
+        }
+        128..=223 => {
+            setup.kind = WindowKind::DEVICE_MEMORY.0;
+            setup.offset = u64::from(input.byte()) * 16;
+            setup.length = match writes {
+                true => DEVICE_MEMORY_GUARD as u64 - setup.offset,
+                false => DEVICE_MEMORY as u64 - setup.offset,
+            };
+        }
+        _ => {
+            setup.rights = RIGHT_READ;
+            setup.kind = u32::from(input.byte() % 4);
+            setup.length = input.field();
+            setup.offset = input.field();
+            setup.segments = u32::from(input.byte());
+        }
+    }
+    (setup, list)
+}
+
+/// A descriptor, mostly one that can be carried out.
+fn descriptor(input: &mut Input<'_>) -> Descriptor {
+    let decision = input.byte();
+    let place = |input: &mut Input<'_>| match input.byte() {
+        byte @ 0..=223 => u64::from(byte) * 4,
+        _ => input.field(),
+    };
+    let tag = u32::from(input.byte());
+    let opcode = match decision % 8 {
+        0 => return noticed(input, tag),
+        1..=3 => Opcode::COPY,
+        4 => Opcode::FILL,
+        5 => Opcode::PATTERN,
+        6 => Opcode::VERIFY,
+        _ => Opcode::CRC32C,
+    };
+    let windows = input.byte();
+    let mut descriptor = Descriptor {
+        opcode: opcode.0,
+        tag,
+        length: match input.byte() {
+            byte @ 0..=239 => u32::from(byte) * 2 + 1,
+            _ => input.field32(),
+        },
+        ..Descriptor::default()
+    };
+    if !matches!(opcode, Opcode::FILL | Opcode::PATTERN) {
+        descriptor.source_window = u16::from(windows % 8 / 2) + 1;
+        descriptor.source_offset = place(input);
+    }
+    if !matches!(opcode, Opcode::VERIFY | Opcode::CRC32C) {
+        descriptor.destination_window = u16::from(windows / 8 % 8 / 2) + 1;
+        descriptor.destination_offset = place(input);
+    }
+    if opcode != Opcode::COPY {
+        descriptor.operand = u64::from(input.byte());
+    }
+    descriptor
+}
+
+/// A descriptor that does nothing, or one of any bytes.
+fn noticed(input: &mut Input<'_>, tag: u32) -> Descriptor {
+    if input.byte() < 192 {
+        return Descriptor {
+            tag,
+            ..Descriptor::default()
+        };
+    }
+    let mut bytes = [0; size_of::<Descriptor>()];
+    let some = input.bytes(bytes.len() / 2);
+    bytes
+        .iter_mut()
+        .zip(some)
+        .for_each(|(to, from)| *to = *from);
+    Descriptor::read_from_bytes(&bytes).unwrap_or_default()
+}
+
+/// A region and a place in it: mostly one with a register.
+fn any_place(input: &mut Input<'_>) -> (u32, u64) {
+    let page = input.one_of(&[0, ADMIN_PAGE, KICK_PAGES, DOORBELL_PAGES, STATUS_PAGES]);
+    match input.byte() {
+        byte @ 0..=191 => (regions::REGISTERS, page as u64 + u64::from(byte) * 4),
+        192..=207 => (regions::REGISTERS, input.field()),
+        208..=223 => (regions::CONFIG, input.field()),
+        _ => (u32::from(input.byte() % 10), input.field()),
+    }
+}
+
+fn width(input: &mut Input<'_>) -> usize {
+    match input.byte() {
+        byte @ 0..=239 => 1 << (byte % 4),
+        byte => usize::from(byte - 240),
+    }
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What guest and device share, in mappings of the guest's own, as QEMU has them.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use ringbar_endpoint::dma::Rights;
+use ringbar_endpoint::memory::SharedMemory;
+use ringbar_server::regions;
+use ringbar_server::state::State;
+use ringbar_spec::ring::{Completion, Descriptor, Status};
+use ringbar_spec::RegisterInfo;
+use ringbar_vfio_user::device::DmaRange;
+use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
+use zerocopy::IntoBytes as _;
+
+use super::Queue;
+
+/// Bytes of a page.
+pub(super) const PAGE: u64 = 4096;
+/// DMA address of the first page.
+pub(super) const BASE: u64 = 0x10_0000;
+/// Pages, in this order: set-up blocks, a submission ring a queue, the completion rings, and from
+/// there on guards and open ones in turn.
+pub(super) const PAGES: u64 = 10;
+/// DMA address of the set-up blocks.
+pub(super) const SETUP: u64 = BASE;
+/// Pages that windows let the device write.
+pub(super) const OPEN: [u64; 3] = [BASE + 5 * PAGE, BASE + 7 * PAGE, BASE + 9 * PAGE];
+/// Pages that nothing lets the device write. Two windows let it read them.
+pub(super) const GUARDS: [u64; 3] = [BASE + 4 * PAGE, BASE + 6 * PAGE, BASE + 8 * PAGE];
+/// Bytes of device memory.
+pub(super) const DEVICE_MEMORY: usize = 4 * PAGE as usize;
+/// From here on no window lets the device write the device memory.
+pub(super) const DEVICE_MEMORY_GUARD: usize = DEVICE_MEMORY / 2;
+/// Entries of each ring.
+pub(super) const ENTRIES: u32 = 64;
+
+/// Byte of the guards.
+const UNTOUCHED: u8 = 0xa7;
+
+/// The guest's mappings.
+pub(super) struct Guest {
+    memory: SharedMemory,
+    words: MmapRegion,
+    device_memory: MmapRegion,
+}
+
+impl Guest {
+    /// The guest of a device. Nothing is mapped for DMA.
+    pub(super) fn new(state: &State) -> Self {
+        let map = |region: u32, size: usize| {
+            let file = state.region_file(region).expect("a region with a file");
+            map_file(file, size)
+        };
+        let size = |index: u32| state.regions()[index as usize].size as usize;
+        let guest = Self {
+            memory: SharedMemory::new("fuzz-guest", (PAGES * PAGE) as usize).expect("a memfd"),
+            words: map(regions::REGISTERS, size(regions::REGISTERS)),
+            device_memory: map(regions::DEVICE_MEMORY, DEVICE_MEMORY),
+        };
+        for address in GUARDS {
+            guest.write(address, &[UNTOUCHED; PAGE as usize]);
+        }
+        let behind = &[UNTOUCHED; DEVICE_MEMORY - DEVICE_MEMORY_GUARD];
+        let written = guest.device_memory.as_volatile_slice();
+        written
+            .write_slice(behind, DEVICE_MEMORY_GUARD)
+            .expect("inside the device memory");
+        guest
+    }
+
+    /// Lets the device reach the pages from `first` on by DMA, a mapping of their own.
+    pub(super) fn map(&self, state: &mut State, first: u64, pages: u64) {
+        let rights = Rights {
+            read: true,
+            write: true,
+        };
+        let file = self.memory.file().try_clone().expect("a descriptor more");
+        let address = BASE + first * PAGE;
+        // It may be mapped already.
+        let _overlap = state.dma_map(address, pages * PAGE, rights, Some(file), first * PAGE);
+    }
+
+    /// Takes them away again.
+    pub(super) fn unmap(state: &mut State, first: u64, pages: u64) {
+        let range = DmaRange {
+            first: BASE + first * PAGE,
+            last: BASE + (first + pages) * PAGE - 1,
+        };
+        state.dma_unmap(range).expect("whole pages");
+    }
+
+    /// Writes bytes at a DMA address, which must be one of the guest's.
+    pub(super) fn write(&self, address: u64, bytes: &[u8]) {
+        self.memory
+            .slice(address - BASE, bytes.len())
+            .expect("the guest's own memory")
+            .copy_from(bytes);
+    }
+
+    /// Stores eight bytes at an aligned DMA address, which must be one of the guest's.
+    pub(super) fn store(&self, address: u64, value: u64) {
+        self.memory
+            .slice(address - BASE, size_of::<u64>())
+            .expect("the guest's own memory")
+            .get_atomic_ref::<AtomicU64>(0)
+            .expect("an aligned address")
+            .store(value, Ordering::Relaxed);
+    }
+
+    /// Stores eight bytes in the device memory.
+    pub(super) fn store_device_memory(&self, offset: usize, value: u64) {
+        self.device_memory
+            .get_atomic_ref::<AtomicU64>(offset)
+            .expect("an aligned offset in the device memory")
+            .store(value, Ordering::Relaxed);
+    }
+
+    /// Loads a shared word of a queue.
+    pub(super) fn word(&self, word: &RegisterInfo, queue: u16) -> u32 {
+        self.atomic(offset(word, queue)).load(Ordering::Acquire)
+    }
+
+    /// Stores a shared word by its offset in BAR 0.
+    pub(super) fn set_word(&self, offset: usize, value: u32) {
+        self.atomic(offset).store(value, Ordering::Release);
+    }
+
+    fn atomic(&self, offset: usize) -> &AtomicU32 {
+        self.words
+            .get_atomic_ref(offset)
+            .expect("a word of the BAR")
+    }
+
+    /// Puts a descriptor into the submission ring of a queue.
+    pub(super) fn put(&self, queue: u16, index: u32, descriptor: &Descriptor) {
+        let slot = u64::from(index % ENTRIES) * size_of::<Descriptor>() as u64;
+        self.write(submission_ring(queue) + slot, descriptor.as_bytes());
+    }
+
+    /// The completion of this number. Checks what is true of each, and gives its tag.
+    pub(super) fn completion(&self, queue: &Queue, index: u32) -> u32 {
+        let slot = u64::from(index % queue.completion_entries) * size_of::<Completion>() as u64;
+        let at = queue.completion_ring + slot - BASE;
+        let mut bytes = [0; size_of::<Completion>()];
+        self.memory
+            .slice(at, bytes.len())
+            .expect("a ring in the guest's memory")
+            .copy_to(&mut bytes);
+        let [t0, t1, t2, t3, s0, s1, r0, r1, result @ ..] = bytes;
+        let status = Status(u16::from_le_bytes([s0, s1]));
+        assert!(
+            Status::ALL.iter().any(|(known, _)| *known == status),
+            "{status:?}"
+        );
+        assert_eq!([r0, r1], [0; 2], "reserved bytes of a completion");
+        if !matches!(status, Status::OK | Status::MISMATCH) {
+            assert_eq!(result, [0; 8], "a result with {status:?}");
+        }
+        u32::from_le_bytes([t0, t1, t2, t3])
+    }
+
+    /// Checks that nobody wrote what no window shows for writing.
+    pub(super) fn check_guards(&self) {
+        let mut bytes = [0; PAGE as usize];
+        for address in GUARDS {
+            let guard = self.memory.slice(address - BASE, bytes.len());
+            guard.expect("a page of the guest").copy_to(&mut bytes);
+            let place = bytes.iter().position(|byte| *byte != UNTOUCHED);
+            assert_eq!(place, None, "a byte of the guard at {address:#x} changed");
+        }
+        let mut bytes = [0; DEVICE_MEMORY - DEVICE_MEMORY_GUARD];
+        let memory = self.device_memory.as_volatile_slice();
+        memory
+            .read_slice(&mut bytes, DEVICE_MEMORY_GUARD)
+            .expect("inside the device memory");
+        let place = bytes.iter().position(|byte| *byte != UNTOUCHED);
+        assert_eq!(place, None, "a byte of the device memory's guard changed");
+    }
+}
+
+/// Offset of a shared word in BAR 0.
+pub(super) fn offset(word: &RegisterInfo, queue: u16) -> usize {
+    word.offset_of(queue.into()).expect("a queue of the device")
+}
+
+/// DMA address of the submission ring of a queue.
+pub(super) fn submission_ring(queue: u16) -> u64 {
+    BASE + (1 + u64::from(queue)) * PAGE
+}
+
+/// DMA address of the completion ring of a queue, as long as nobody wants another.
+pub(super) fn completion_ring(queue: u16) -> u64 {
+    BASE + 3 * PAGE + u64::from(queue) * (PAGE / 2)
+}
+
+fn map_file(file: &File, size: usize) -> MmapRegion {
+    let file = file.try_clone().expect("a descriptor more");
+    MmapRegion::from_file(FileOffset::new(file, 0), size).expect("a mapping")
+}

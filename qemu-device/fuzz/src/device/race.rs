@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! A second thread, which changes what the device looks at while it looks.
+//!
+//! Nothing that it writes gives the device a right: whatever old and new values mix, no window shows
+//! a guard for writing.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use ringbar_spec::layout::STATUS_PAGES;
+use ringbar_spec::regs::{
+    COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, GENERATION, HEARTBEAT, INTERRUPT_AT,
+    QUEUE_STATE, SLEEPING, SUBMISSION_TAIL,
+};
+use ringbar_spec::ring::Descriptor;
+use ringbar_spec::setup::{WindowKind, RIGHT_READ};
+use ringbar_spec::RegisterInfo;
+
+use super::guest::{offset, Guest, BASE, DEVICE_MEMORY_GUARD, ENTRIES, GUARDS, OPEN, PAGE, SETUP};
+use super::{descriptor, QUEUES};
+use crate::input::Input;
+
+/// Words that the driver side writes.
+const DRIVER_WORDS: [&RegisterInfo; 4] = [
+    &SUBMISSION_TAIL::INFO,
+    &COMPLETION_HEAD::INFO,
+    &INTERRUPT_AT::INFO,
+    &DRIVER_INTERRUPT_AT::INFO,
+];
+/// Words that the device writes, and does not read.
+const DEVICE_WORDS: [&RegisterInfo; 5] = [
+    &COMPLETION_TAIL::INFO,
+    &SLEEPING::INFO,
+    &QUEUE_STATE::INFO,
+    &GENERATION::INFO,
+    &HEARTBEAT::INFO,
+];
+
+/// What the second thread does again and again.
+pub(super) struct Race(Vec<Change>);
+
+/// A place that changes.
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    /// Takes all completions and submits as many descriptors as this, whatever the ring holds.
+    Submit { queue: u16, ahead: u32 },
+    /// A shared word by its offset, now the one and now the other.
+    Word { offset: usize, values: [u32; 2] },
+    /// An entry of a submission ring, now the one descriptor and now the other.
+    Entry {
+        queue: u16,
+        index: u32,
+        descriptors: [Descriptor; 2],
+    },
+    /// Eight bytes of the guest by their DMA address.
+    Memory { address: u64, values: [u64; 2] },
+    /// Eight bytes of the device memory.
+    DeviceMemory { offset: usize, values: [u64; 2] },
+}
+
+impl Race {
+    /// A race, or none in one of four inputs.
+    pub(super) fn new(input: &mut Input<'_>) -> Self {
+        let count = match input.byte() {
+            0..=63 => 0,
+            byte => byte % 4 + 1,
+        };
+        let mut changes: Vec<Change> = (0..count).map(|_| change(input)).collect();
+        if !changes.is_empty() && input.byte() < 192 {
+            changes.push(submissions(input));
+        }
+        Self(changes)
+    }
+
+    /// Whether nothing changes behind the device's back.
+    pub(super) fn is_off(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether set-up blocks change, so that nobody knows what the device was told.
+    pub(super) fn has_set_up(&self) -> bool {
+        let set_up = SETUP..SETUP + PAGE;
+        self.0
+            .iter()
+            .any(|it| matches!(it, Change::Memory { address, .. } if set_up.contains(address)))
+    }
+
+    /// Whether words change that the device alone should write, so that they say nothing.
+    pub(super) fn scribbles(&self) -> bool {
+        self.0
+            .iter()
+            .any(|it| matches!(it, Change::Word { offset, .. } if *offset >= STATUS_PAGES))
+    }
+
+    /// Does `work` while the changes go on.
+    pub(super) fn during<T>(&self, guest: &Guest, work: impl FnOnce() -> T) -> T {
+        if self.is_off() {
+            return work();
+        }
+        let (begun, stop) = (AtomicBool::new(false), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for turn in (0..=1).cycle() {
+                    self.0.iter().for_each(|change| change.make(guest, turn));
+                    begun.store(true, Ordering::Relaxed);
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    // The device is to get on, also where there is but one processor.
+                    thread::yield_now();
+                }
+            });
+            // Also when the work panics.
+            let _stop = Stop(&stop);
+            while !begun.load(Ordering::Relaxed) {
+                thread::yield_now();
+            }
+            work()
+        })
+    }
+}
+
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Change {
+    fn make(&self, guest: &Guest, turn: usize) {
+        match *self {
+            Self::Submit { queue, ahead } => {
+                let done = guest.word(&COMPLETION_TAIL::INFO, queue);
+                guest.set_word(offset(&COMPLETION_HEAD::INFO, queue), done);
+                let tail = done.wrapping_add(ahead);
+                guest.set_word(offset(&SUBMISSION_TAIL::INFO, queue), tail);
+            }
+            Self::Word { offset, values } => guest.set_word(offset, values[turn]),
+            Self::Entry {
+                queue,
+                index,
+                descriptors,
+            } => guest.put(queue, index, &descriptors[turn]),
+            Self::Memory { address, values } => guest.store(address, values[turn]),
+            Self::DeviceMemory { offset, values } => {
+                guest.store_device_memory(offset, values[turn]);
+            }
+        }
+    }
+}
+
+fn change(input: &mut Input<'_>) -> Change {
+    let queue = u16::from(input.byte()) % QUEUES;
+    match input.byte() {
+        0..=79 => submissions(input),
+        80..=87 => Change::Word {
+            offset: offset(input.one_of(&DRIVER_WORDS), queue),
+            values: [input.field32(), input.field32()],
+        },
+        88..=95 => Change::Word {
+            offset: offset(input.one_of(&DEVICE_WORDS), queue),
+            values: [input.field32(), input.field32()],
+        },
+        96..=191 => Change::Entry {
+            queue,
+            index: u32::from(input.byte()) % (ENTRIES / 4),
+            descriptors: alike(input),
+        },
+        192..=207 => Change::Memory {
+            address: input.one_of(&OPEN) + u64::from(input.byte()) * 8,
+            values: [input.number(), input.field()],
+        },
+        208..=223 => Change::DeviceMemory {
+            offset: usize::from(input.byte()) * 8 % DEVICE_MEMORY_GUARD,
+            values: [input.number(), input.field()],
+        },
+        _ => set_up(input),
+    }
+}
+
+fn submissions(input: &mut Input<'_>) -> Change {
+    Change::Submit {
+        queue: u16::from(input.byte()) % QUEUES,
+        ahead: u32::from(input.byte()) % (ENTRIES + 1),
+    }
+}
+
+/// Two descriptors that differ in one field: what was checked of one is not true of the other.
+fn alike(input: &mut Input<'_>) -> [Descriptor; 2] {
+    let (one, another) = (descriptor(input), descriptor(input));
+    let mut other = one;
+    match input.byte() {
+        0..=63 => other.source_window = another.source_window,
+        64..=159 => other.destination_window = u16::from(input.byte() % 5),
+        160..=183 => other.source_offset = another.source_offset,
+        184..=207 => other.destination_offset = another.destination_offset,
+        208..=231 => other.length = another.length,
+        232..=247 => other.opcode = another.opcode,
+        _ => other = another,
+    }
+    [one, other]
+}
+
+/// A change of the set-up block, or of the list behind it. Lengths and offsets get smaller at most,
+/// addresses go to an open page, for the blocks there are then in the worst case windows on those.
+fn set_up(input: &mut Input<'_>) -> Change {
+    let place = u64::from(input.byte() % 12);
+    let head = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    let small = |input: &mut Input<'_>| u32::from(input.byte() % 4);
+    let mut value = || match place {
+        // Number and domain.
+        0 => head(small(input) + 1, small(input)),
+        // A submission ring, for it is only read, or kind and rights.
+        1 => match input.byte() % 2 {
+            0 => head(WindowKind::SEGMENTS.0 + small(input), RIGHT_READ),
+            _ => input.one_of(&GUARDS),
+        },
+        // A completion ring, or the length of a window: no window is so long.
+        2 => input.one_of(&OPEN),
+        // The numbers of entries, or the offset of a window: none is so far behind.
+        3 => head(small(input), small(input)),
+        // A vector, or the number of segments.
+        4 => head(small(input), 0),
+        // Reserved, or the list.
+        5..=7 => u64::from(small(input)),
+        place if place % 2 == 0 => input.one_of(&OPEN),
+        _ => u64::from(small(input)),
+    };
+    Change::Memory {
+        values: [value(), value()],
+        address: BASE + place * 8,
+    }
+}

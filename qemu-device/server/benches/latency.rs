@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! How long a trapped read takes: our server against the one of the crate `vfio_user`, which stood
+//! here before, with the very same device behind both. `ci/cargo.sh bench -p ringbar-server`.
+//!
+//! Both are measured in turns, so that whatever else the machine does meets both alike. What is told
+//! is the ratio of each pair.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use ringbar_server::events::Events;
+use ringbar_server::state::State;
+use ringbar_server::{Options, Server};
+use ringbar_spec::ids::IDENT;
+use vfio_bindings::bindings::vfio::{
+    vfio_region_info, VFIO_PCI_NUM_IRQS, VFIO_REGION_INFO_FLAG_READ, VFIO_REGION_INFO_FLAG_WRITE,
+};
+use vfio_user::{Client, DmaMapFlags, DmaUnmapFlags, IrqInfo, ServerBackend, ServerRegion};
+
+/// Pairs of measurements; odd, so that one is in the middle.
+const PAIRS: usize = 31;
+/// Reads of a measurement.
+const READS: u32 = 2000;
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut ours = client_of_ours(&folder.path().join("ours"));
+    let mut theirs = client_of_the_crates(&folder.path().join("crate"));
+    let mut pairs: Vec<(Duration, Duration)> = (0..PAIRS)
+        .map(|number| match number % 2 {
+            0 => (measure(&mut ours), measure(&mut theirs)),
+            _ => {
+                let theirs = measure(&mut theirs);
+                (measure(&mut ours), theirs)
+            }
+        })
+        .collect();
+    let mut ratios: Vec<f64> = pairs
+        .iter()
+        .map(|(ours, theirs)| ours.as_secs_f64() / theirs.as_secs_f64())
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    let middle = PAIRS / 2;
+    let (low, high) = (ratios[PAIRS / 4], ratios[PAIRS - 1 - PAIRS / 4]);
+    println!(
+        "ratio ours / crate's: median {:.3}, half of {PAIRS} pairs from {low:.3} to {high:.3}",
+        ratios[middle]
+    );
+    pairs.sort();
+    let ours = pairs[middle].0;
+    pairs.sort_by_key(|pair| pair.1);
+    println!(
+        "median of a read: ours {ours:.1?}, the crate's {:.1?}",
+        pairs[middle].1
+    );
+}
+
+/// Time of a read, on average.
+fn measure(client: &mut Client) -> Duration {
+    let start = Instant::now();
+    for _ in 0..READS {
+        let mut data = [0; 4];
+        client.region_read(0, 0, &mut data).expect("an answer");
+        assert_eq!(u32::from_le_bytes(data), IDENT);
+    }
+    start.elapsed() / READS
+}
+
+fn client_of_ours(socket: &Path) -> Client {
+    let server = Server::bind(&Options::new(socket)).expect("a socket");
+    thread::spawn(move || server.run());
+    Client::new(socket).expect("a client")
+}
+
+fn client_of_the_crates(socket: &Path) -> Client {
+    let listener = OwnedFd::from(UnixListener::bind(socket).expect("a socket"));
+    let state = State::new(&Options::new(socket), Events::default()).expect("a device");
+    let both = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+    let regions = state
+        .regions()
+        .iter()
+        .map(|region| ServerRegion {
+            region_info: vfio_region_info {
+                argsz: 32,
+                flags: both,
+                index: region.index,
+                size: region.size,
+                ..Default::default()
+            },
+            sparse_areas: Vec::new(),
+            mmap_fd: None,
+        })
+        .collect();
+    let irqs = (0..VFIO_PCI_NUM_IRQS)
+        .map(|index| IrqInfo {
+            index,
+            flags: 0,
+            count: 0,
+        })
+        .collect();
+    let server = vfio_user::Server::from_owned_fd(listener, true, irqs, regions);
+    thread::spawn(move || server.run(&mut Before(Mutex::new(state))));
+    Client::new(socket).expect("a client")
+}
+
+/// The device behind the crate's server, under its lock as behind ours.
+struct Before(Mutex<State>);
+
+fn refused(error: ringbar_server::Error) -> io::Error {
+    io::Error::other(error)
+}
+
+impl ServerBackend for Before {
+    fn region_read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> io::Result<()> {
+        self.0.lock().read(region, offset, data).map_err(refused)
+    }
+
+    fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.lock().write(region, offset, data).map_err(refused)
+    }
+
+    fn dma_map(
+        &mut self,
+        _flags: DmaMapFlags,
+        _offset: u64,
+        _address: u64,
+        _size: u64,
+        _file: Option<File>,
+    ) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn dma_unmap(&mut self, _flags: DmaUnmapFlags, _address: u64, _size: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reset(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn set_irqs(
+        &mut self,
+        _index: u32,
+        _flags: u32,
+        _start: u32,
+        _count: u32,
+        _eventfds: Vec<File>,
+    ) -> io::Result<()> {
+        Ok(())
+    }
+}
