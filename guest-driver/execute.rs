@@ -23,7 +23,10 @@ use crate::{
         },
     },
     queue::Queue,
-    waiters::Waiters,
+    waiters::{
+        Turn,
+        Waiters, //
+    },
 };
 use core::mem::size_of;
 use kernel::{
@@ -39,9 +42,7 @@ use kernel::{
     },
     uaccess::{
         UserPtr,
-        UserSlice,
-        UserSliceReader,
-        UserSliceWriter, //
+        UserSlice, //
     },
 };
 use zerocopy::IntoBytes;
@@ -63,88 +64,113 @@ impl OpenFile {
     ///
     /// # Errors
     ///
-    /// `ENXIO` if the file has no such queue; `EINVAL` if it is one that processes map, reserved
-    /// field; `EFAULT`; `ENOMEM`; as [`Waiters::wait`]. How many were completed is in the argument.
+    /// `EINVAL` for a reserved field; `EFAULT`; `ENOMEM`; as [`Session::begin`] and
+    /// [`Waiters::wait`]. How many were completed is in the argument.
     pub(crate) fn execute(&self, execute: &mut ioctl::Execute) -> Result {
         let count = core::mem::take(&mut execute.count);
         if execute.reserved != 0 {
             return Err(EINVAL);
         }
-        let waiters = self.with_objects(|_device, objects| {
-            let queue = objects.queue(execute.queue)?;
-            queue
-                .progress()
-                .map(|_| queue.waiters().clone())
-                .ok_or(EINVAL)
-        })?;
-        let mut left = msecs_to_jiffies(execute.timeout_ms);
-        let turn = waiters.take_turn(&self.shared().gate, &mut left)?;
-        Execution {
-            file: self,
-            number: execute.queue,
-            waiters: &waiters,
-            run: turn.run(),
-            left,
-            descriptors: user_slice::<Descriptor>(execute.descriptors, count)?.reader(),
-            completions: user_slice::<Completion>(execute.completions, count)?.writer(),
-        }
-        .carry_out(count, &mut execute.count)
-    }
-}
-
-/// A call under way.
-struct Execution<'a> {
-    file: &'a OpenFile,
-    number: u32,
-    waiters: &'a Arc<Waiters>,
-    run: u32,
-    left: Jiffies,
-    descriptors: UserSliceReader,
-    completions: UserSliceWriter,
-}
-
-impl Execution<'_> {
-    /// Carries out `count` descriptors. `done` says how many were.
-    fn carry_out(&mut self, count: u32, done: &mut u32) -> Result {
-        // What a call before this one has left in the rings is nobody's.
-        let mut tail = self.with_queue(|_device, queue| Ok(queue.submitted()))?;
-        self.wait(tail, &mut tail)?;
-        self.with_queue(|device, queue| queue.take(device, tail, &mut []))?;
-
-        let batch = self
-            .with_queue(|_device, queue| Ok(queue.entries()))?
-            .min(BATCH);
+        let mut from = user_slice::<Descriptor>(execute.descriptors, count)?.reader();
+        let mut to = user_slice::<Completion>(execute.completions, count)?.writer();
+        let waiters = self.kernel_queue(execute.queue)?;
+        let mut session = Session::begin(self, execute.queue, &waiters, execute.timeout_ms)?;
+        let batch = session.with_queue(|_device, queue| Ok(queue.entries().min(BATCH)))?;
         let mut descriptors = KVec::from_elem(Descriptor::default(), batch as usize, GFP_KERNEL)?;
         let mut completions = KVec::from_elem(Completion::default(), batch as usize, GFP_KERNEL)?;
-        while *done < count {
-            let length = batch.min(count - *done) as usize;
+        while execute.count < count {
+            let length = batch.min(count - execute.count) as usize;
             let descriptors = descriptors.get_mut(..length).ok_or(EINVAL)?;
-            self.descriptors.read_slice(descriptors.as_mut_bytes())?;
-            let wanted = self.with_queue(|device, queue| queue.submit(device, descriptors))?;
-            let mut tail = wanted.wrapping_sub(length as u32);
-            let waited = self.wait(wanted, &mut tail);
+            from.read_slice(descriptors.as_mut_bytes())?;
             // Some may be complete in any case.
-            let taken =
-                self.with_queue(|device, queue| queue.take(device, tail, &mut completions))?;
+            let (taken, waited) = session.run(descriptors, &mut completions)?;
             let completions = completions.get(..taken).ok_or(EIO)?;
-            self.completions.write_slice(completions.as_bytes())?;
-            *done += taken as u32;
+            to.write_slice(completions.as_bytes())?;
+            execute.count += taken as u32;
             waited?;
         }
         Ok(())
     }
 
+    /// Who waits for the completions of a queue of the kernel.
+    ///
+    /// # Errors
+    ///
+    /// `ENXIO` if the file has no such queue; `EINVAL` if it is one that processes map.
+    pub(crate) fn kernel_queue(&self, queue: u32) -> Result<Arc<Waiters>> {
+        self.with_objects(|_device, objects| {
+            let queue = objects.queue(queue)?;
+            let progress = queue.progress().ok_or(EINVAL);
+            progress.map(|_| queue.waiters().clone())
+        })
+    }
+}
+
+/// A call that has its turn on a queue of the kernel.
+pub(crate) struct Session<'a> {
+    file: &'a OpenFile,
+    number: u32,
+    waiters: &'a Arc<Waiters>,
+    turn: Turn<'a>,
+    left: Jiffies,
+}
+
+impl<'a> Session<'a> {
+    /// Waits for its turn, and for what a call before this one has left in the rings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Waiters::wait`].
+    pub(crate) fn begin(
+        file: &'a OpenFile,
+        number: u32,
+        waiters: &'a Arc<Waiters>,
+        timeout_ms: u32,
+    ) -> Result<Self> {
+        let mut left = msecs_to_jiffies(timeout_ms);
+        let turn = waiters.take_turn(&file.shared().gate, &mut left)?;
+        let mut session = Self {
+            file,
+            number,
+            waiters,
+            turn,
+            left,
+        };
+        let mut tail = session.with_queue(|_device, queue| Ok(queue.submitted()))?;
+        session.wait(tail, &mut tail)?;
+        session.with_queue(|device, queue| queue.take(device, tail, &mut []))?;
+        Ok(session)
+    }
+
+    /// Carries out descriptors, no more than the rings have entries. Says how many completions it
+    /// took, and whether it has waited for all of them.
+    pub(crate) fn run(
+        &mut self,
+        descriptors: &[Descriptor],
+        completions: &mut [Completion],
+    ) -> Result<(usize, Result)> {
+        let wanted = self.with_queue(|device, queue| queue.submit(device, descriptors))?;
+        let mut tail = wanted.wrapping_sub(descriptors.len() as u32);
+        let waited = self.wait(wanted, &mut tail);
+        let taken = self.with_queue(|device, queue| queue.take(device, tail, completions))?;
+        Ok((taken, waited))
+    }
+
     fn wait(&mut self, wanted: u32, tail: &mut u32) -> Result {
         let gate = &self.file.shared().gate;
         self.waiters
-            .wait(gate, self.run, wanted, &mut self.left, tail)
+            .wait(gate, self.turn.run(), wanted, &mut self.left, tail)
     }
 
     /// Calls `f` with the queue, if it is still that with which the call began.
-    fn with_queue<R>(&self, f: impl FnOnce(&Device<'_>, &mut Queue) -> Result<R>) -> Result<R> {
+    pub(crate) fn with_queue<R>(
+        &self,
+        f: impl FnOnce(&Device<'_>, &mut Queue) -> Result<R>,
+    ) -> Result<R> {
         self.file.with_objects(|device, objects| {
             let queue = objects.queue_mut(self.number)?;
-            if !Arc::ptr_eq(queue.waiters(), self.waiters) || self.waiters.run() != self.run {
+            let same = Arc::ptr_eq(queue.waiters(), self.waiters);
+            if !same || self.waiters.run() != self.turn.run() {
                 return Err(EIO);
             }
             f(device, queue)

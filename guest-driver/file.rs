@@ -251,6 +251,13 @@ impl OpenFile {
                 put(argument, &execute)?;
                 outcome?;
             }
+            ioctl::TRANSFER => {
+                let mut transfer: ioctl::Transfer = get(argument)?;
+                let outcome = self.transfer(&mut transfer);
+                // How far it came, the process learns in any case.
+                put(argument, &transfer)?;
+                outcome?;
+            }
             ioctl::RESET_QUEUE => self.reset_queue(&get(argument)?)?,
             ioctl::DESTROY_QUEUE => self.destroy_queue(&get(argument)?)?,
             ioctl::SET_EVENTFD => self.set_event_fd(&get(argument)?)?,

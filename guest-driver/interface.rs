@@ -75,6 +75,7 @@ mod agreement {
         assert!(ioctl::CLOSE_WINDOW == _IOW::<ioctl::Object>(ioctl::TYPE, 11));
         assert!(ioctl::SET_EVENTFD == _IOW::<ioctl::SetEventFd>(ioctl::TYPE, 12));
         assert!(ioctl::OPEN_USER_WINDOW == _IOWR::<ioctl::OpenUserWindow>(ioctl::TYPE, 13));
+        assert!(ioctl::TRANSFER == _IOWR::<ioctl::Transfer>(ioctl::TYPE, 14));
         assert!(super::layout::PAGE_SIZE == kernel::page::PAGE_SIZE);
         assert!(ioctl::RIGHT_READ == super::setup::RIGHT_READ);
         assert!(ioctl::RIGHT_WRITE == super::setup::RIGHT_WRITE);

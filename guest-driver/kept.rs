@@ -2,7 +2,6 @@
 
 //! Memory that is kept for good: the device did not say that it no longer writes it.
 
-use crate::user_memory::UserMemory;
 use kernel::{
     dma::Coherent,
     fmt,
@@ -32,20 +31,22 @@ impl Kept {
     /// Keeps the rings of a queue.
     pub(crate) fn queue(&self, rings: [Coherent<[u8]>; 2]) {
         self.queues.fetch_add(1, Relaxed);
-        rings.into_iter().for_each(|ring| self.memory(ring));
+        for ring in rings {
+            let bytes = ring.size();
+            self.forget(ring, bytes);
+        }
     }
 
     /// Keeps a DMA buffer.
     pub(crate) fn buffer(&self, memory: Coherent<[u8]>) {
-        self.buffers.fetch_add(1, Relaxed);
-        self.memory(memory);
+        let bytes = memory.size();
+        self.memory(memory, bytes);
     }
 
-    /// Keeps memory of a process pinned.
-    pub(crate) fn user_memory(&self, memory: UserMemory) {
+    /// Keeps other memory of so many bytes, which counts as a buffer.
+    pub(crate) fn memory<T>(&self, memory: T, bytes: usize) {
         self.buffers.fetch_add(1, Relaxed);
-        self.bytes.fetch_add(memory.size() as u64, Relaxed);
-        core::mem::forget(memory);
+        self.forget(memory, bytes);
     }
 
     /// Bytes of all of them.
@@ -53,8 +54,8 @@ impl Kept {
         self.bytes.load(Relaxed)
     }
 
-    fn memory(&self, memory: Coherent<[u8]>) {
-        self.bytes.fetch_add(memory.size() as u64, Relaxed);
+    fn forget<T>(&self, memory: T, bytes: usize) {
+        self.bytes.fetch_add(bytes as u64, Relaxed);
         // Better lost than overwritten while somebody else has it.
         core::mem::forget(memory);
     }

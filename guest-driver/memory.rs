@@ -78,6 +78,11 @@ impl Contiguous {
         self.size
     }
 
+    /// Address of the first byte in the kernel's linear mapping, for who maps it to nobody else.
+    pub(crate) fn start(&self) -> *mut c_void {
+        self.start
+    }
+
     /// Cache policy.
     pub(crate) fn policy(&self) -> CachePolicy {
         self.policy

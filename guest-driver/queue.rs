@@ -24,6 +24,7 @@ use crate::{
         User, //
     },
     shared::Shared,
+    transfer::Staging,
     waiters::Waiters,
 };
 use core::mem::size_of;
@@ -43,6 +44,8 @@ pub(crate) struct Queue {
     generation: u32,
     /// Of a queue of the kernel.
     progress: Option<Progress>,
+    /// Of a queue of the kernel that has moved bytes.
+    pub(crate) staging: Option<Staging>,
     submission: Coherent<[u8]>,
     completion: Coherent<[u8]>,
     _charge: Charge,
@@ -88,6 +91,7 @@ impl Queue {
             entries,
             generation: 0,
             progress: (flags & ioctl::QUEUE_KERNEL != 0).then(Progress::default),
+            staging: None,
             submission,
             completion,
             _charge: charge,
@@ -175,7 +179,7 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `EIO` if the device may still write the rings, which are then kept for good.
+    /// `EIO` if the device may still write its memory, which is then kept for good.
     pub(crate) fn stop(self, device: &Device<'_>, shared: &Shared) -> Result {
         self.waiters.gone();
         shared.remove_queue(&self.waiters);
@@ -186,11 +190,14 @@ impl Queue {
                 return Err(error);
             }
         }
-        Ok(())
+        self.staging.map_or(Ok(()), |staging| staging.close(device))
     }
 
-    /// Keeps the rings for good, as the device may still write them. Nobody gets its number.
+    /// Keeps its memory for good, as the device may still write it. Nobody gets its number.
     pub(crate) fn keep(self, device: &Device<'_>) {
         device.kept().queue([self.submission, self.completion]);
+        if let Some(staging) = self.staging {
+            staging.keep(device);
+        }
     }
 }

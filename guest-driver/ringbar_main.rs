@@ -32,6 +32,8 @@ mod resources;
 #[cfg(ringbar_sabotage)]
 mod sabotage;
 mod shared;
+mod streaming;
+mod transfer;
 mod user_memory;
 mod waiters;
 mod watchdog;

@@ -46,3 +46,23 @@ unsigned long ringbar_memlock_limit(void)
 {
 	return rlimit(RLIMIT_MEMLOCK);
 }
+
+dma_addr_t ringbar_dma_map_single(struct device *device, void *start, size_t size)
+{
+	return dma_map_single(device, start, size, DMA_BIDIRECTIONAL);
+}
+
+int ringbar_dma_mapping_error(struct device *device, dma_addr_t address)
+{
+	return dma_mapping_error(device, address);
+}
+
+void ringbar_dma_sync_for_cpu(struct device *device, dma_addr_t address, size_t size)
+{
+	dma_sync_single_for_cpu(device, address, size, DMA_BIDIRECTIONAL);
+}
+
+void ringbar_dma_sync_for_device(struct device *device, dma_addr_t address, size_t size)
+{
+	dma_sync_single_for_device(device, address, size, DMA_BIDIRECTIONAL);
+}

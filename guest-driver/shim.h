@@ -3,6 +3,7 @@
 #ifndef RINGBAR_SHIM_H
 #define RINGBAR_SHIM_H
 
+#include <linux/dma-mapping.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -17,5 +18,9 @@ phys_addr_t ringbar_virt_to_phys(const void *address);
 void ringbar_get_page(struct page *page);
 void ringbar_memset_io(void __iomem *address, int value, size_t length);
 unsigned long ringbar_memlock_limit(void);
+dma_addr_t ringbar_dma_map_single(struct device *device, void *start, size_t size);
+int ringbar_dma_mapping_error(struct device *device, dma_addr_t address);
+void ringbar_dma_sync_for_cpu(struct device *device, dma_addr_t address, size_t size);
+void ringbar_dma_sync_for_device(struct device *device, dma_addr_t address, size_t size);
 
 #endif

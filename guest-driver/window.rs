@@ -125,7 +125,8 @@ impl View {
     /// Keeps memory of a process pinned for good, as the device may go on to write it.
     pub(crate) fn keep(self, device: &Device<'_>) {
         if let Some(memory) = self.memory {
-            device.kept().user_memory(memory);
+            let bytes = memory.size();
+            device.kept().memory(memory, bytes);
         }
     }
 }
@@ -193,7 +194,8 @@ impl OpenFile {
                 Err(error) => {
                     // A lost device may open the window when it comes back.
                     if device.registers().is_lost() {
-                        device.kept().user_memory(memory);
+                        let bytes = memory.size();
+                        device.kept().memory(memory, bytes);
                     }
                     return Err(error);
                 }

@@ -40,6 +40,9 @@ pub const CLOSE_WINDOW: u32 = write::<Object>(11);
 pub const SET_EVENTFD: u32 = write::<SetEventFd>(12);
 /// Pins memory of the process and opens a window on it: an [`OpenUserWindow`].
 pub const OPEN_USER_WINDOW: u32 = read_write::<OpenUserWindow>(13);
+/// Moves bytes between memory of the process and a window, through memory of the kernel: a
+/// [`Transfer`].
+pub const TRANSFER: u32 = read_write::<Transfer>(14);
 
 /// Answer to [`INFO`].
 #[derive(
@@ -255,6 +258,33 @@ pub struct OpenUserWindow {
 }
 const _: () = assert!(size_of::<OpenUserWindow>() == 24);
 
+/// Argument of [`TRANSFER`].
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+#[repr(C)]
+pub struct Transfer {
+    /// In: address of the process's bytes.
+    pub address: u64,
+    /// In: first byte in the window.
+    pub offset: u64,
+    /// In: bytes. Out: how many were moved.
+    pub length: u64,
+    /// Number of the queue, one with [`QUEUE_KERNEL`].
+    pub queue: u32,
+    /// Number of the window.
+    pub window: u32,
+    /// In: [`TRANSFER_INTO_WINDOW`] or [`TRANSFER_OUT_OF_WINDOW`].
+    pub direction: u32,
+    /// In: longest wait in milliseconds.
+    pub timeout_ms: u32,
+    /// Out: how the device's last copy ended, a `Status`; if it is not 0, nothing comes after it.
+    pub status: u32,
+    /// 0.
+    pub reserved: u32,
+}
+const _: () = assert!(size_of::<Transfer>() == 48);
+
 /// Argument of [`SET_EVENTFD`].
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -279,6 +309,11 @@ pub const MAX_USER_WINDOW: u64 = 1 << 30;
 pub const RIGHT_READ: u32 = 1 << 0;
 /// Descriptors may write the window.
 pub const RIGHT_WRITE: u32 = 1 << 1;
+
+/// From the process into the window.
+pub const TRANSFER_INTO_WINDOW: u32 = 0;
+/// Out of the window, to the process.
+pub const TRANSFER_OUT_OF_WINDOW: u32 = 1;
 
 /// The part of the device memory that is mapped write-combining.
 pub const PART_WRITE_COMBINING: u32 = 0;

@@ -6,7 +6,7 @@
 
 use crate::{Error, KernelQueue, Mapping, Queue};
 use ringbar_spec::layout::PAGE_SIZE;
-use ringbar_spec::ring::{Completion, Descriptor};
+use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_uapi::{ioctl, mmap};
 use rustix::io::Errno;
 use rustix::ioctl::{Getter, Opcode, Setter, Updater};
@@ -355,6 +355,18 @@ impl Device {
         };
         self.update::<{ ioctl::EXECUTE as Opcode }, _>("EXECUTE", &mut execute)?;
         Ok(execute.count as usize)
+    }
+
+    /// Moves the bytes at `address` of the process into a window, or those of the window there.
+    pub(crate) fn transfer(&self, transfer: &mut ioctl::Transfer) -> Result<(), Error> {
+        self.update::<{ ioctl::TRANSFER as Opcode }, _>("TRANSFER", transfer)?;
+        match Status(transfer.status as u16) {
+            Status::OK => Ok(()),
+            status => Err(Error::NotMoved {
+                status,
+                moved: transfer.length,
+            }),
+        }
     }
 
     fn name<const NUMBER: Opcode>(&self, call: &'static str, number: u32) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 //! What can go wrong.
 
 use ringbar_spec::error::ErrorCode;
+use ringbar_spec::ring::Status;
 use rustix::io::Errno;
 use std::path::PathBuf;
 
@@ -53,6 +54,14 @@ pub enum Error {
     ServerGone {
         /// What the kick page answers, all ones as a rule.
         answer: u32,
+    },
+    /// The device did not copy what a queue of the kernel was to move.
+    #[error("the device copied {moved} bytes, then ended with status {}", status.0)]
+    NotMoved {
+        /// Why.
+        status: Status,
+        /// Bytes that were moved before.
+        moved: u64,
     },
     /// The device announced completions that cannot be.
     #[error(

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A queue whose rings are the kernel's: a system call for each batch.
+//! A queue whose rings are the kernel's: a system call for each batch, or to move bytes.
 
 use crate::{Device, Error};
 use ringbar_spec::ring::{Completion, Descriptor};
+use ringbar_uapi::ioctl;
 use std::time::Duration;
 
 /// A queue of the device that the kernel uses on behalf of the process.
@@ -40,6 +41,68 @@ impl KernelQueue {
     ) -> Result<usize, Error> {
         self.device
             .execute(self.number, descriptors, completions, timeout)
+    }
+
+    /// Writes bytes into a window, from `offset` on.
+    ///
+    /// They are copied twice, by the kernel and by the device, in pieces: the way to a window for
+    /// memory that the device cannot reach itself.
+    pub fn write(
+        &mut self,
+        window: u16,
+        offset: u64,
+        bytes: &[u8],
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        let address = bytes.as_ptr().expose_provenance() as u64;
+        self.transfer(
+            window,
+            offset,
+            address,
+            bytes.len(),
+            ioctl::TRANSFER_INTO_WINDOW,
+            timeout,
+        )
+    }
+
+    /// Reads bytes out of a window, from `offset` on, as [`write`](Self::write) does.
+    pub fn read(
+        &mut self,
+        window: u16,
+        offset: u64,
+        bytes: &mut [u8],
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        let address = bytes.as_mut_ptr().expose_provenance() as u64;
+        self.transfer(
+            window,
+            offset,
+            address,
+            bytes.len(),
+            ioctl::TRANSFER_OUT_OF_WINDOW,
+            timeout,
+        )
+    }
+
+    fn transfer(
+        &self,
+        window: u16,
+        offset: u64,
+        address: u64,
+        length: usize,
+        direction: u32,
+        timeout: Duration,
+    ) -> Result<(), Error> {
+        self.device.transfer(&mut ioctl::Transfer {
+            address,
+            offset,
+            length: length as u64,
+            queue: self.number,
+            window: window.into(),
+            direction,
+            timeout_ms: timeout.as_millis().try_into().unwrap_or(u32::MAX),
+            ..Default::default()
+        })
     }
 
     /// Stops the queue and starts it with empty rings.

@@ -209,6 +209,20 @@ impl Queue {
         }
     }
 
+    /// Has interrupts for completions held back, to be fewer: each until so many completions are
+    /// posted (0: any number), and never for longer than `time`, up to 65 ms; no time, the usual,
+    /// for not at all. Holds until the queue is reset.
+    ///
+    /// This delays whoever is woken by an interrupt, in [`Queue::wait`] too, but nobody who polls.
+    pub fn moderate_interrupts(&self, completions: u16, time: Duration) {
+        let microseconds = time.as_micros().try_into().unwrap_or(u16::MAX);
+        let moderation = regs::INTERRUPT_MODERATION::zeroed()
+            .with_completions(completions.into())
+            .with_microseconds(microseconds.into());
+        let kick = &self.ring.memory().kick;
+        kick.write(MODERATION, moderation.into_raw());
+    }
+
     /// Asks the device whether it is there: reads the kick page, which traps.
     ///
     /// # Errors
@@ -237,6 +251,8 @@ impl Queue {
 
 /// Offset of the kick register in its page.
 const KICK: usize = in_page(regs::KICK::INFO.offset);
+/// Offset of the moderation register in the same page.
+const MODERATION: usize = in_page(regs::INTERRUPT_MODERATION::INFO.offset);
 
 /// Offset in its page of a register that each queue has.
 const fn in_page(offset: usize) -> usize {

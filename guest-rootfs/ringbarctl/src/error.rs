@@ -143,6 +143,7 @@ fn client_advice(error: &ringbar_client::Error) -> Option<&'static str> {
         Client::QueueStopped { .. } | Client::BadCompletionTail { .. } => {
             Some("see `errors` in /sys/kernel/debug/ringbarN")
         }
+        Client::NotMoved { .. } => Some("section 8 of the data sheet says what the status means"),
         Client::Full { .. } => None,
     }
 }

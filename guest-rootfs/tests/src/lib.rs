@@ -28,6 +28,8 @@ use ringbar_spec::regs::SUBMISSION_TAIL;
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_spec::wake::Word;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use std::fs;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// Node of the device under test.
@@ -150,6 +152,30 @@ pub fn seed() -> u64 {
     })
 }
 
+/// Whether devices are behind an IOMMU.
+pub fn has_iommu() -> bool {
+    fs::read_dir("/sys/class/iommu").is_ok_and(|mut all| all.next().is_some())
+}
+
+/// Whether the kernel was told to bounce whatever a device without an IOMMU reaches.
+pub fn bounces() -> bool {
+    parameter::word("swiotlb").is_some_and(|word| word == "force") && !has_iommu()
+}
+
+/// Interrupts that the kernel has counted for the driver, over all processors.
+pub fn interrupts() -> u64 {
+    let table = fs::read_to_string("/proc/interrupts").expect("procfs is mounted");
+    table
+        .lines()
+        .filter(|line| line.ends_with("ringbar"))
+        .flat_map(|line| {
+            line.split_whitespace()
+                .skip(1)
+                .map_while(|word| word.parse::<u64>().ok())
+        })
+        .sum()
+}
+
 /// What `poll` shows for a file with completions to take.
 pub const READABLE: PollFlags = PollFlags::IN.union(PollFlags::RDNORM);
 
@@ -159,4 +185,12 @@ pub fn ready_for(device: &Device, timeout: Duration) -> PollFlags {
     let mut files = [PollFd::new(&**device.file(), READABLE)];
     poll(&mut files, Some(&timeout)).expect("the file can be polled");
     files[0].revents()
+}
+
+/// Waits until an eventfd, which does not block, is signalled, and takes the signals.
+pub fn signalled(event: &OwnedFd, timeout: Duration) -> bool {
+    let timeout = Timespec::try_from(timeout).expect("an eventfd can be polled");
+    let mut files = [PollFd::new(event, PollFlags::IN)];
+    poll(&mut files, Some(&timeout)).expect("an eventfd can be polled");
+    rustix::io::read(event, &mut [0; 8]).is_ok()
 }

@@ -2,7 +2,7 @@
 
 //! The PCI function under test, as sysfs shows it.
 
-use crate::Skip;
+use crate::{has_iommu, Skip};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -74,9 +74,8 @@ impl PciFunction {
     /// Whether its server can be lost, for QEMU 11.1, and if so, whether the device can be taken out
     /// after that.
     pub fn can_be_lost(&self) -> Result<bool, Skip> {
-        let iommu = fs::read_dir("/sys/class/iommu").is_ok_and(|mut all| all.next().is_some());
         match self.can_be_unplugged() {
-            false if iommu => Err(Skip(
+            false if has_iommu() => Err(Skip(
                 "QEMU 11.1 aborts at the end with an IOMMU and a lost device that stays, for MSI-X"
                     .into(),
             )),

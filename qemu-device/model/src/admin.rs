@@ -52,7 +52,7 @@ impl Device {
             setup,
             &QueueWords::new(host, place),
         ));
-        self.registers.forget_errors_of(place);
+        self.registers.start_queue(place);
         self.count_queues();
         Ok(())
     }

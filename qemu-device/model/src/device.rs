@@ -39,6 +39,8 @@ pub struct Device {
     pub(crate) queues: Vec<Option<Queue>>,
     pub(crate) windows: Windows,
     pub(crate) schedule: Schedule,
+    /// No interrupt is to be raised before that was held back.
+    deadline: Option<u64>,
     scratch: Scratch,
     tray: Tray,
 }
@@ -67,6 +69,7 @@ impl Device {
             queues,
             windows: Windows::new(),
             schedule: Schedule::default(),
+            deadline: None,
             scratch: Scratch::new(),
             tray: Tray::new(),
         })
@@ -113,9 +116,15 @@ impl Device {
             }
             Ok(Target::Plain(first, second)) => {
                 for span in [Some(first), second].into_iter().flatten() {
-                    effects |=
-                        self.registers
-                            .write(span.register, span.to_register(value), span.mask());
+                    effects |= self.registers.write(
+                        span.register,
+                        span.index,
+                        span.to_register(value),
+                        span.mask(),
+                    );
+                    if span.register == Register::INTERRUPT_MODERATION {
+                        self.moderate_anew(span.index);
+                    }
                 }
             }
             Err(code) => self.refuse_access(code, offset, &mut effects),
@@ -136,6 +145,7 @@ impl Device {
         self.queues.fill_with(|| None);
         self.windows.close_all();
         self.schedule = Schedule::default();
+        self.deadline = None;
         for queue in 0..MAX_QUEUES as u16 {
             let generation = match queue < self.config.queues {
                 true => self.registers.generation(),
@@ -146,9 +156,12 @@ impl Device {
         Effects::default()
     }
 
-    /// Looks at the doorbells of all queues that are awake, once.
+    /// Looks at the doorbells of all queues that are awake, once, and raises interrupts that were
+    /// held back for long enough.
     pub fn poll(&mut self, host: &dyn Host) -> Effects {
+        let mut effects = Effects::default();
         if self.registers.status.bus_master() {
+            self.raise_held(host, &mut effects);
             for (number, pending) in self.schedule.awake() {
                 if let Some(Some(queue)) = self.queues.get_mut(number) {
                     let words = QueueWords::new(host, number as u16);
@@ -159,7 +172,7 @@ impl Device {
                 }
             }
         }
-        self.with_work(Effects::default())
+        self.with_work(effects)
     }
 
     /// Lets all queues that are awake and have nothing to do go to sleep, until they are kicked.
@@ -202,6 +215,7 @@ impl Device {
                 ),
                 _ => Turn::Waits,
             };
+            self.moderate_anew(number);
             if turn != Turn::Unfinished {
                 self.schedule.idle(number);
             }
@@ -265,6 +279,43 @@ impl Device {
         }
     }
 
+    /// Takes into account until when the interrupt of a queue is held back now.
+    fn moderate_anew(&mut self, number: usize) {
+        if let Some(Some(queue)) = self.queues.get(number)
+            && let Some(deadline) = queue.deadline(self.registers.moderation(number))
+        {
+            let earliest = self.deadline.unwrap_or(deadline).min(deadline);
+            self.deadline = Some(earliest);
+        }
+    }
+
+    /// Raises the interrupts that were held back for long enough.
+    fn raise_held(&mut self, host: &dyn Host, effects: &mut Effects) {
+        let Some(deadline) = self.deadline else {
+            return;
+        };
+        let now = host.now();
+        if now < deadline {
+            return;
+        }
+        self.deadline = None;
+        for queue in self.queues.iter_mut().flatten() {
+            let moderation = self.registers.moderation(queue.number().into());
+            match queue.deadline(moderation) {
+                Some(deadline) if deadline <= now => {
+                    queue.release();
+                    self.registers
+                        .raise_for_completions(queue.vector(), effects);
+                }
+                Some(deadline) => {
+                    let earliest = self.deadline.unwrap_or(deadline).min(deadline);
+                    self.deadline = Some(earliest);
+                }
+                None => {}
+            }
+        }
+    }
+
     fn answer_admin(&mut self, outcome: Outcome) -> Effects {
         let mut effects = Effects::default();
         self.registers.admin_status = match outcome {
@@ -296,6 +347,7 @@ impl Device {
         let on = self.registers.status.bus_master();
         effects.work = on && self.schedule.has_work();
         effects.awake = on && self.schedule.is_awake();
+        effects.deadline = self.deadline.filter(|_| on);
         effects
     }
 }

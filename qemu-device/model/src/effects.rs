@@ -20,6 +20,9 @@ pub struct Effects {
     /// Queues are awake: call [`Device::poll`](crate::Device::poll) again and again, and then
     /// [`Device::sleep`](crate::Device::sleep).
     pub awake: bool,
+    /// Interrupts are held back, no longer than to this time: call
+    /// [`Device::poll`](crate::Device::poll) then at the latest.
+    pub deadline: Option<u64>,
     /// An error went into the log.
     pub error: bool,
 }
@@ -30,6 +33,7 @@ impl BitOrAssign for Effects {
         self.interrupts |= later.interrupts;
         self.work = later.work;
         self.awake = later.awake;
+        self.deadline = later.deadline;
         self.error |= later.error;
     }
 }

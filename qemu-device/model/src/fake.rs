@@ -37,6 +37,7 @@ struct State {
     record: Option<Vec<Touch>>,
     /// Accesses that still work; any number if `None`.
     working: Option<u64>,
+    now: u64,
 }
 
 struct Range {
@@ -54,6 +55,7 @@ impl FakeHost {
                 words: vec![0; REGISTER_BAR_SIZE / 4],
                 record: None,
                 working: None,
+                now: 0,
             }),
             script: RefCell::new(None),
         }
@@ -120,6 +122,11 @@ impl FakeHost {
         self.state.borrow_mut().working = Some(accesses);
     }
 
+    /// Sets the clock.
+    pub fn set_time(&self, now: u64) {
+        self.state.borrow_mut().now = now;
+    }
+
     /// All of guest memory, by address, to compare.
     pub fn snapshot(&self) -> Vec<(DmaAddress, Vec<u8>)> {
         let state = self.state.borrow();
@@ -182,6 +189,10 @@ impl Host for FakeHost {
     fn store(&self, offset: usize, value: u32) {
         self.run_script();
         self.set_word(offset, value);
+    }
+
+    fn now(&self) -> u64 {
+        self.state.borrow().now
     }
 
     /// All accesses take effect at once and in order, so there is nothing to do.

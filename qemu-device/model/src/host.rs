@@ -38,6 +38,9 @@ pub trait Host {
     /// Orders everything before against everything after: `fence(SeqCst)`.
     fn fence(&self);
 
+    /// The time, of the clock that accesses are given with. Asked while interrupts are held back.
+    fn now(&self) -> u64;
+
     /// Whether somebody wants [`note`](Self::note)s. Asked once in a step.
     fn is_watched(&self) -> bool {
         false

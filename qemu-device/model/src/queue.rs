@@ -7,7 +7,7 @@ use crate::registers::{Entry, RegisterFile};
 use crate::words::QueueWords;
 use crate::{Effects, Host, Note, Place};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::QUEUE_RUNNING;
+use ringbar_spec::regs::{INTERRUPT_MODERATION, QUEUE_RUNNING};
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor, Status};
 use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::wake::{self, Word, Words};
@@ -35,6 +35,25 @@ struct Fault {
     value: u64,
 }
 
+/// An interrupt that is held back.
+struct Held {
+    since: u64,
+    /// Posted since then, and with the completion that it is for.
+    completions: u32,
+}
+
+impl Held {
+    /// Until when it is held back at the latest.
+    fn deadline(&self, moderation: INTERRUPT_MODERATION) -> u64 {
+        let limit = moderation.completions();
+        if limit != 0 && self.completions >= limit {
+            return self.since;
+        }
+        let microseconds = u64::from(moderation.microseconds());
+        self.since.saturating_add(microseconds * 1000)
+    }
+}
+
 /// A queue that runs.
 pub(crate) struct Queue {
     number: u16,
@@ -50,6 +69,7 @@ pub(crate) struct Queue {
     operation: Option<Operation>,
     /// Polling passes since it was started, modulo 2^32.
     heartbeat: u32,
+    held: Option<Held>,
 }
 
 impl Queue {
@@ -73,7 +93,53 @@ impl Queue {
             taken: 0,
             operation: None,
             heartbeat: 0,
+            held: None,
         }
+    }
+
+    /// Interrupt vector of its completions.
+    pub(crate) fn vector(&self) -> u16 {
+        self.vector
+    }
+
+    /// Number of the queue.
+    pub(crate) fn number(&self) -> u16 {
+        self.number
+    }
+
+    /// Until when its interrupt is held back at the latest, if one is.
+    pub(crate) fn deadline(&self, moderation: INTERRUPT_MODERATION) -> Option<u64> {
+        self.held.as_ref().map(|held| held.deadline(moderation))
+    }
+
+    /// Ends to hold an interrupt back.
+    pub(crate) fn release(&mut self) {
+        self.held = None;
+    }
+
+    /// Whether to raise the vector now that completions were posted, of which one is `wanted` or not.
+    fn moderate(
+        &mut self,
+        wanted: bool,
+        posted: u32,
+        moderation: INTERRUPT_MODERATION,
+        host: &dyn Host,
+    ) -> bool {
+        let holds = moderation.microseconds() != 0 && moderation.completions() != 1;
+        if self.held.is_none() && !(wanted && holds) {
+            return wanted;
+        }
+        let now = host.now();
+        let held = self.held.get_or_insert(Held {
+            since: now,
+            completions: 0,
+        });
+        held.completions = held.completions.saturating_add(posted);
+        let raise = held.deadline(moderation) <= now;
+        if raise {
+            self.held = None;
+        }
+        raise
     }
 
     /// Shows that the device looks at the doorbell.
@@ -108,7 +174,10 @@ impl Queue {
         let words = QueueWords::new(bench.host, self.number);
         if self.done != before {
             let wanted = wake::post(&words, before, self.done);
-            registers.announce(self.vector, wanted, effects);
+            let moderation = registers.moderation(self.number.into());
+            let posted = distance(before, self.done);
+            let raise = self.moderate(wanted, posted, moderation, bench.host);
+            registers.announce(self.vector, raise, effects);
         }
         end.unwrap_or_else(|fault| {
             registers.log(self.entry(fault.code, fault.value), effects);

@@ -5,8 +5,8 @@
 use crate::{Effects, Vectors};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
-    Register, ERROR_LAST, ERROR_LOG_ENTRIES, ERROR_LOG_ENTRY, IRQ_CAUSE, IRQ_MASK, NO_QUEUE,
-    QUEUE_LIMITS, STATUS, WINDOW_LIMITS,
+    Register, ERROR_LAST, ERROR_LOG_ENTRIES, ERROR_LOG_ENTRY, INTERRUPT_MODERATION, IRQ_CAUSE,
+    IRQ_MASK, NO_QUEUE, QUEUE_LIMITS, STATUS, WINDOW_LIMITS,
 };
 use ringbar_spec::{ring, setup};
 
@@ -46,6 +46,8 @@ pub(crate) struct RegisterFile {
     error_log: [Logged; ERROR_LOG_ENTRIES],
     /// Errors of each queue since it was started.
     queue_errors: Box<[u32]>,
+    /// Of each queue.
+    moderation: Box<[INTERRUPT_MODERATION]>,
     pub(crate) admin_status: ErrorCode,
 }
 
@@ -64,6 +66,7 @@ impl RegisterFile {
             error_count: 0,
             error_log: [Logged::default(); ERROR_LOG_ENTRIES],
             queue_errors: vec![0; queues.into()].into(),
+            moderation: vec![INTERRUPT_MODERATION::zeroed(); queues.into()].into(),
             admin_status: ErrorCode::NONE,
         }
     }
@@ -102,6 +105,7 @@ impl RegisterFile {
             Register::ERROR_LOG_ENTRY => self.logged(index).entry.into_raw(),
             Register::ERROR_LOG_VALUE => self.logged(index).value,
             Register::QUEUE_ERRORS => self.queue_errors.get(index).copied().unwrap_or(0).into(),
+            Register::INTERRUPT_MODERATION => self.moderation(index).into_raw().into(),
             Register::QUEUE_LIMITS => QUEUE_LIMITS::zeroed()
                 .with_entries(ring::MAX_ENTRIES)
                 .with_queues(self.queues.into())
@@ -138,11 +142,25 @@ impl RegisterFile {
         }
     }
 
-    /// Writes the bits `mask` of a plain register; others than the writable ones are not changed.
-    pub(crate) fn write(&mut self, register: Register, value: u64, mask: u64) -> Effects {
+    /// Writes the bits `mask` of a plain register, of an array the one at `index`; others than the
+    /// writable ones are not changed.
+    pub(crate) fn write(
+        &mut self,
+        register: Register,
+        index: usize,
+        value: u64,
+        mask: u64,
+    ) -> Effects {
         match register {
             Register::SCRATCH => self.scratch = self.scratch & !mask | value & mask,
             Register::IRQ_CAUSE => self.clear_causes(value & mask),
+            Register::INTERRUPT_MODERATION => {
+                if let Some(moderation) = self.moderation.get_mut(index) {
+                    let old = u64::from(moderation.into_raw());
+                    let new = old & !mask | value & mask;
+                    *moderation = INTERRUPT_MODERATION::from_raw(new as u32);
+                }
+            }
             Register::IRQ_MASK => {
                 let old = u64::from(self.irq_mask.into_raw());
                 return self.set_mask(old & !mask | value & mask);
@@ -183,19 +201,32 @@ impl RegisterFile {
         self.status = self.status.with_error(false);
     }
 
-    /// Starts to count the errors of a queue.
-    pub(crate) fn forget_errors_of(&mut self, queue: u16) {
+    /// Sets the registers of a queue that is started: no errors, no interrupts held back.
+    pub(crate) fn start_queue(&mut self, queue: u16) {
         if let Some(errors) = self.queue_errors.get_mut(usize::from(queue)) {
             *errors = 0;
         }
+        if let Some(moderation) = self.moderation.get_mut(usize::from(queue)) {
+            *moderation = INTERRUPT_MODERATION::zeroed();
+        }
     }
 
-    /// Notes that a queue completed something or stopped, and raises its vector if it is wanted.
+    /// How long interrupts of a queue are held back.
+    pub(crate) fn moderation(&self, queue: usize) -> INTERRUPT_MODERATION {
+        let moderation = self.moderation.get(queue).copied();
+        moderation.unwrap_or(INTERRUPT_MODERATION::zeroed())
+    }
+
+    /// Notes that a queue completed something or stopped, and raises its vector if it is wanted now.
     pub(crate) fn announce(&mut self, vector: u16, wanted: bool, effects: &mut Effects) {
         self.irq_cause = self.irq_cause.with_completion(true);
-        if !wanted {
-            return;
+        if wanted {
+            self.raise_for_completions(vector, effects);
         }
+    }
+
+    /// Raises a vector for completions, unless that is masked.
+    pub(crate) fn raise_for_completions(&mut self, vector: u16, effects: &mut Effects) {
         if self.irq_mask.completion() {
             self.owed.insert(vector);
         } else {

@@ -35,6 +35,7 @@ pub struct TestDriver {
     interrupts: Vectors,
     work: bool,
     awake: bool,
+    deadline: Option<u64>,
     free: DmaAddress,
 }
 
@@ -48,6 +49,7 @@ impl TestDriver {
             interrupts: Vectors::NONE,
             work: false,
             awake: false,
+            deadline: None,
             free: FIRST_ADDRESS,
         };
         driver.set_bus_master(true);
@@ -99,6 +101,7 @@ impl TestDriver {
 
     /// One step of the device. Answers whether it has more to do.
     pub fn step(&mut self) -> bool {
+        self.host.set_time(self.now);
         let effects = self.device.step(&self.host);
         self.note(effects);
         self.work
@@ -116,6 +119,7 @@ impl TestDriver {
 
     /// One polling pass of the device. Answers whether it found something to do.
     pub fn poll(&mut self) -> bool {
+        self.host.set_time(self.now);
         let effects = self.device.poll(&self.host);
         self.note(effects);
         self.work
@@ -146,6 +150,11 @@ impl TestDriver {
     /// Whether the device asked for a step.
     pub fn has_work(&self) -> bool {
         self.work
+    }
+
+    /// When the device wants to be polled at the latest.
+    pub fn deadline(&self) -> Option<u64> {
+        self.deadline
     }
 
     /// Interrupt vectors raised since the last call.
@@ -251,6 +260,7 @@ impl TestDriver {
         self.interrupts |= effects.interrupts;
         self.work = effects.work;
         self.awake = effects.awake;
+        self.deadline = effects.deadline;
     }
 }
 

@@ -3,6 +3,7 @@
 //! The memory that the model works on: guest memory, device memory and shared words.
 
 use std::sync::atomic::{fence, Ordering};
+use std::time::Instant;
 
 use ringbar_endpoint::dma::{Access, DmaMap};
 use ringbar_endpoint::memory::SharedMemory;
@@ -24,6 +25,8 @@ pub struct Memory {
     pub device_memory: SharedMemory,
     /// Who hears what the device does.
     pub events: Events,
+    /// When the clock began to count.
+    pub started: Instant,
 }
 
 impl Memory {
@@ -34,6 +37,7 @@ impl Memory {
             shared_pages: SharedMemory::new("ringbar-shared-pages", REGISTER_BAR_SIZE)?,
             device_memory: SharedMemory::new("ringbar-device-memory", device_memory)?,
             events: Events::default(),
+            started: Instant::now(),
         })
     }
 
@@ -106,6 +110,10 @@ impl Memory {
 }
 
 impl Host for Memory {
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
     fn is_watched(&self) -> bool {
         self.events.is_on()
     }

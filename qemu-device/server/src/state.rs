@@ -8,11 +8,11 @@
 use std::fmt;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ringbar_endpoint::dma::Rights;
 use ringbar_endpoint::interrupts::Vectors;
-use ringbar_model::{Config, Device, Effects};
+use ringbar_model::{Config, Device, Effects, Host as _};
 use ringbar_spec::layout::DOORBELL_PAGES;
 use ringbar_vfio_user::device::{DmaRange, Interrupts, SetInterrupts};
 use ringbar_vfio_user::Errno;
@@ -34,9 +34,9 @@ pub struct State {
     interrupts: Vectors,
     regions: Vec<Region>,
     guest_errors: GuestErrors,
-    started: Instant,
     work: bool,
     awake: bool,
+    deadline: Option<u64>,
 }
 
 impl State {
@@ -57,9 +57,9 @@ impl State {
             interrupts: Vectors::new(options.interrupts.index(), vectors),
             regions: regions::regions(options.interrupts, options.device_memory),
             guest_errors: GuestErrors::default(),
-            started: Instant::now(),
             work: false,
             awake: false,
+            deadline: None,
         })
     }
 
@@ -91,6 +91,12 @@ impl State {
     /// something to do.
     pub fn is_awake(&self) -> bool {
         self.awake
+    }
+
+    /// Until when [`poll`](Self::poll) must be called, whatever else there is to do.
+    pub fn deadline(&self) -> Option<Instant> {
+        let since = Duration::from_nanos(self.deadline?);
+        self.memory.started.checked_add(since)
     }
 
     /// Carries out a trapped read.
@@ -219,6 +225,7 @@ impl State {
         }
         self.work = effects.work;
         self.awake = effects.awake;
+        self.deadline = effects.deadline;
         if effects.error {
             let now = self.now();
             let error = self.guest_errors.look(&mut self.device, now, cause);
@@ -254,7 +261,7 @@ impl State {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        self.memory.now()
     }
 }
 

@@ -59,7 +59,8 @@ impl Worker {
     pub fn with<R>(&self, request: impl FnOnce(&mut State) -> R) -> R {
         let mut inner = self.shared.inner.lock();
         let answer = request(&mut inner.state);
-        if inner.state.has_work() || inner.state.is_awake() {
+        let state = &inner.state;
+        if state.has_work() || state.is_awake() || state.deadline().is_some() {
             self.shared.wake.notify_one();
         }
         answer
@@ -96,7 +97,14 @@ impl Shared {
                     state.sleep();
                 }
             } else {
-                self.wake.wait(&mut inner);
+                match state.deadline() {
+                    None => self.wake.wait(&mut inner),
+                    Some(deadline) => {
+                        if self.wake.wait_until(&mut inner, deadline).timed_out() {
+                            inner.state.poll();
+                        }
+                    }
+                }
                 idle_since = None;
             }
             // Hands the lock to a request that waits for it: without that, this thread would

@@ -59,7 +59,7 @@ impl Register {
             | Self::ERROR_LOG_ENTRY
             | Self::ERROR_LOG_VALUE
             | Self::QUEUE_ERRORS => Access::ReadOnly,
-            Self::SCRATCH | Self::IRQ_MASK => Access::ReadWrite,
+            Self::SCRATCH | Self::IRQ_MASK | Self::INTERRUPT_MODERATION => Access::ReadWrite,
             Self::IRQ_CAUSE => Access::WriteOneToClear,
             Self::RESET
             | Self::ERROR_CLEAR
@@ -120,7 +120,8 @@ impl Register {
             | Self::HEARTBEAT
             | Self::ERROR_LOG_ENTRY
             | Self::ERROR_LOG_VALUE
-            | Self::QUEUE_ERRORS => Some(0),
+            | Self::QUEUE_ERRORS
+            | Self::INTERRUPT_MODERATION => Some(0),
         }
     }
 }

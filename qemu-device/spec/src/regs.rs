@@ -175,6 +175,15 @@ register! {
         31:0 count;
     }
 
+    /// How long interrupts for completions of the queue are held back, to be fewer. 0 when the queue
+    /// is started: not at all.
+    pub INTERRUPT_MODERATION(u32)[64, stride = 4096] @ 0x40010 {
+        /// Longest time that an interrupt is held back; 0 for none.
+        31:16 microseconds;
+        /// Completions that end it before; 0 for any number.
+        15:0 completions;
+    }
+
     /// Descriptors ever submitted, modulo 2^32. Written by the driver side. Shared memory.
     pub SUBMISSION_TAIL(u32)[64, stride = 4096] @ 0x80000 {
         31:0 index;

@@ -40,7 +40,7 @@ fn identification_is_pinned() {
     assert_eq!((ids::VENDOR_ID, ids::DEVICE_ID), (0x1af4, 0x10f0));
     assert_eq!((ids::REVISION_ID, ids::CLASS_CODE), (1, 0x088000));
     assert_eq!(ids::IDENT.to_le_bytes(), *b"RBAR");
-    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (2, 1));
+    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (2, 2));
 }
 
 #[test]
@@ -79,6 +79,7 @@ fn offsets_are_pinned() {
             (0x1108, 8),
             (0x40000, 4),
             (0x40008, 4),
+            (0x40010, 4),
             (0x80000, 4),
             (0x80040, 4),
             (0x80080, 4),
@@ -131,7 +132,11 @@ fn registers_have_four_or_eight_bytes() {
 fn registers_lie_in_the_page_of_their_access() {
     let page = |register: Register| match register.access() {
         Access::Command => KICK_PAGES..DOORBELL_PAGES,
-        Access::ReadOnly if register == Register::QUEUE_ERRORS => KICK_PAGES..DOORBELL_PAGES,
+        Access::ReadOnly | Access::ReadWrite
+            if [Register::QUEUE_ERRORS, Register::INTERRUPT_MODERATION].contains(&register) =>
+        {
+            KICK_PAGES..DOORBELL_PAGES
+        }
         Access::ReadOnly | Access::ReadWrite | Access::WriteOneToClear | Access::WriteOnly => {
             PUBLIC_PAGE..ADMIN_PAGE + PAGE_SIZE
         }

@@ -3,7 +3,7 @@
 //! Fails each allocation in open, ioctl, mmap and probe once (Linux
 //! `Documentation/fault-injection`): the call says so, nothing is left behind, and works next time.
 
-use ringbar_client::{Device, Error, Memory, Part, Policy, Rights};
+use ringbar_client::{Device, Error, Mapping, Memory, Part, Policy, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_tests::{nop, run_all, Case, PciFunction, Skip, NODE, PATIENCE};
 use rustix::event::{eventfd, EventfdFlags};
@@ -66,6 +66,22 @@ fn main() -> ExitCode {
             let buffer = device.create_buffer(PAGE, Rights::Read)?;
             let parts = [buffer.part(5..8), buffer.part(0..5)];
             device.open_window(&parts, Rights::Read)?.close()
+        }),
+        case("open_user_window", || {
+            let memory = Mapping::anonymous(70 * PAGE)?;
+            let device = node()?;
+            let window = device.open_user_window(&memory, 5..70 * PAGE, Rights::ReadWrite);
+            window?.close()
+        }),
+        case("transfer", || {
+            let device = node()?;
+            let mut queue = device.create_kernel_queue(4)?;
+            let buffer = device.create_buffer(PAGE, Rights::ReadWrite)?;
+            let mut seen = [0; 9];
+            queue.write(buffer.window(), 0, &[7; 9], PATIENCE)?;
+            queue.read(buffer.window(), 0, &mut seen, PATIENCE)?;
+            assert_eq!(seen, [7; 9]);
+            Ok(())
         }),
         case("destroy_buffer", || {
             let device = node()?;

@@ -5,9 +5,10 @@
 use ringbar_client::{Error, Mapping, Rights};
 use ringbar_spec::layout::MAX_QUEUES;
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
-use ringbar_tests::{copy, nop, open, pattern_bytes, run, seed, PciFunction, PATIENCE};
+use ringbar_tests::{bounces, copy, nop, open, pattern_bytes, run, seed, PciFunction, PATIENCE};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
+use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -40,6 +41,27 @@ fn main() -> ExitCode {
         (
             "batches_of_several_queues_run_side_by_side",
             several_queues_run,
+        ),
+        (
+            "bytes_are_moved_between_process_and_window",
+            bytes_are_moved,
+        ),
+        (
+            "bytes_of_several_queues_are_moved_side_by_side",
+            several_queues_move,
+        ),
+        (
+            "transfer_beyond_the_window_says_what_was_moved",
+            transfer_beyond_the_window,
+        ),
+        ("refused_transfers_move_nothing", refused_transfers),
+        (
+            "transfer_after_one_that_timed_out_moves_its_own_bytes",
+            transfer_after_one_that_timed_out,
+        ),
+        (
+            "memory_of_transfers_goes_with_the_queue",
+            memory_of_transfers_goes,
         ),
     ])
 }
@@ -193,4 +215,157 @@ fn several_queues_run() {
             });
         }
     });
+}
+
+fn bytes_are_moved() {
+    let device = open();
+    let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
+    let size = 1 << 20;
+    let buffer = device.create_buffer(size, Rights::ReadWrite).unwrap();
+    let bytes = pattern_bytes(seed(), size);
+    let before = in_use();
+    // Lengths about the size of a piece, and windows not at the beginning of a page.
+    for (offset, length) in [(0, 1), (7, 65_535), (8, 65_536), (4093, 65_537), (0, size)] {
+        buffer.mapping().write_bytes(0, &vec![0; size]);
+        let (window, at) = (buffer.window(), offset as u64);
+        let bytes = &bytes[..length];
+        queue.write(window, at, bytes, PATIENCE).unwrap();
+        let mut expected = vec![0; size];
+        expected[offset..offset + length].copy_from_slice(bytes);
+        assert!(
+            buffer.mapping().read_bytes(0, size) == expected,
+            "{length} in"
+        );
+
+        // Others, so that nothing comes from what was written.
+        let other: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+        buffer.mapping().write_bytes(offset, &other);
+        let mut seen = vec![0; length];
+        queue.read(window, at, &mut seen, PATIENCE).unwrap();
+        assert!(seen == other, "{length} out");
+    }
+    // It is what the way was made for.
+    if bounces() {
+        assert!(in_use() > before);
+    }
+}
+
+/// Slots of the kernel's memory for bounced DMA that are in use.
+fn in_use() -> u64 {
+    let used = fs::read_to_string("/sys/kernel/debug/swiotlb/io_tlb_used");
+    used.map_or(0, |used| used.trim().parse().expect("a number"))
+}
+
+fn several_queues_move() {
+    let device = open();
+    std::thread::scope(|scope| {
+        for thread in 0..3u64 {
+            let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
+            let buffer = device.create_buffer(50 * PAGE, Rights::ReadWrite).unwrap();
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let bytes = pattern_bytes(thread << 32 | round, 50 * PAGE);
+                    queue.write(buffer.window(), 0, &bytes, PATIENCE).unwrap();
+                    let mut seen = vec![0; bytes.len()];
+                    queue.read(buffer.window(), 0, &mut seen, PATIENCE).unwrap();
+                    assert!(seen == bytes, "round {round} of {thread}");
+                }
+            });
+        }
+    });
+}
+
+fn transfer_beyond_the_window() {
+    let device = open();
+    let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
+    let size = 100 << 10;
+    let buffer = device.create_buffer(size, Rights::ReadWrite).unwrap();
+    let bytes = vec![1; size + 1];
+    let result = queue.write(buffer.window(), 0, &bytes, PATIENCE);
+    let first_piece = 64 << 10;
+    match result {
+        Err(Error::NotMoved { status, moved }) => {
+            assert_eq!((status, moved), (Status::OUT_OF_BOUNDS, first_piece as u64));
+        }
+        other => panic!("{other:?}"),
+    }
+    let mut expected = vec![1; first_piece];
+    expected.resize(size, 0);
+    assert!(buffer.mapping().read_bytes(0, size) == expected);
+    let mut seen = [0; 2];
+    let result = queue.read(buffer.window(), u64::MAX - 1, &mut seen, PATIENCE);
+    assert!(matches!(
+        result,
+        Err(Error::NotMoved {
+            status: Status::OUT_OF_BOUNDS,
+            moved: 0
+        })
+    ));
+}
+
+fn refused_transfers() {
+    let device = open();
+    let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
+    let readable = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let foreign = open();
+    let foreign = foreign.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    for (window, status) in [
+        (readable.window(), Status::NOT_WRITABLE),
+        (foreign.window(), Status::BAD_WINDOW),
+        (0, Status::BAD_WINDOW),
+    ] {
+        match queue.write(window, 0, &[1; 8], PATIENCE) {
+            Err(Error::NotMoved {
+                status: seen,
+                moved: 0,
+            }) => assert_eq!(seen, status),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(readable.mapping().read::<u64>(0), 0);
+    assert_eq!(foreign.mapping().read::<u64>(0), 0);
+    queue.write(readable.window(), 0, &[], PATIENCE).unwrap();
+}
+
+fn transfer_after_one_that_timed_out() {
+    let function = PciFunction::under_test();
+    let device = open();
+    let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    // The kernel's memory and its window cannot be made while bus mastering is off.
+    queue.write(buffer.window(), 0, &[1], PATIENCE).unwrap();
+    for round in 0..10 {
+        function.set_bus_master(false);
+        let late = queue.write(buffer.window(), 0, &[0xee; 64], Duration::from_millis(1));
+        function.set_bus_master(true);
+        assert_eq!(late.unwrap_err().errno(), Some(Errno::TIMEDOUT));
+        let bytes = [round; 64];
+        queue.write(buffer.window(), 0, &bytes, PATIENCE).unwrap();
+        assert_eq!(buffer.mapping().read_bytes(0, 64), bytes);
+        let mut seen = [0xff; 64];
+        queue.read(buffer.window(), 0, &mut seen, PATIENCE).unwrap();
+        assert_eq!(seen, bytes);
+    }
+}
+
+fn memory_of_transfers_goes() {
+    let before = (usage(), in_use());
+    let device = open();
+    let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let with_queue = usage();
+    queue.write(buffer.window(), 0, &[1; 64], PATIENCE).unwrap();
+    assert_ne!(usage(), with_queue);
+    let with_memory = usage();
+    // One for all transfers, also after a reset of the queue.
+    queue.reset().unwrap();
+    queue.write(buffer.window(), 0, &[2; 64], PATIENCE).unwrap();
+    assert_eq!(usage(), with_memory);
+    queue.close().unwrap();
+    buffer.close().unwrap();
+    assert_eq!((usage(), in_use()), before);
+}
+
+fn usage() -> String {
+    fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is mounted")
 }

@@ -4,9 +4,11 @@
 
 use ringbar_client::{Device, Error, Queue};
 use ringbar_spec::error::ErrorCode;
-use ringbar_tests::{break_ring, nop, open, ready_for, run, until, PATIENCE, READABLE, SHORT};
+use ringbar_tests::{
+    break_ring, interrupts, nop, open, ready_for, run, signalled, until, PATIENCE, READABLE, SHORT,
+};
 use ringbar_uapi::ioctl::Wait;
-use rustix::event::{epoll, eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
+use rustix::event::{epoll, eventfd, EventfdFlags, PollFlags, Timespec};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
@@ -290,14 +292,6 @@ fn with_event(device: &Device) -> (Queue, OwnedFd) {
     (queue, event)
 }
 
-/// Waits until an eventfd is signalled, and takes the signals.
-fn signalled(event: &OwnedFd, timeout: Duration) -> bool {
-    let timeout = Timespec::try_from(timeout).unwrap();
-    let mut files = [PollFd::new(event, PollFlags::IN)];
-    poll(&mut files, Some(&timeout)).unwrap();
-    rustix::io::read(event, &mut [0; 8]).is_ok()
-}
-
 fn eventfd_is_signalled() {
     let (mut queue, event) = with_event(&open());
     for _ in 0..10 {
@@ -394,18 +388,4 @@ fn no_interrupt_without_waiters() {
     }
     thread::sleep(SHORT);
     assert_eq!(interrupts(), before);
-}
-
-/// Interrupts that the kernel has counted for the driver, over all processors.
-fn interrupts() -> u64 {
-    let table = std::fs::read_to_string("/proc/interrupts").expect("procfs is mounted");
-    table
-        .lines()
-        .filter(|line| line.ends_with("ringbar"))
-        .flat_map(|line| {
-            line.split_whitespace()
-                .skip(1)
-                .map_while(|word| word.parse::<u64>().ok())
-        })
-        .sum()
 }

@@ -63,6 +63,22 @@ fn queue_sleeps_again_when_there_was_nothing_for_a_while() {
 }
 
 #[test]
+fn interrupt_that_is_held_back_comes_although_the_device_sleeps() {
+    let mut guest = Guest::start_polling(0);
+    // 20 ms.
+    guest.set(Register::INTERRUPT_MODERATION, 20_000 << 16);
+    guest.arm(0);
+
+    guest.submit(&nop(1));
+    guest.kick();
+    guest.wait_until("the queue does not sleep", |guest| {
+        guest.completion_tail() == 1 && guest.sleeps()
+    });
+
+    assert_eq!(guest.wait_interrupt(1), 1);
+}
+
+#[test]
 fn heartbeat_moves_while_the_device_polls() {
     let mut guest = Guest::start_polling(FOR_EVER);
     guest.carry_out(&nop(1));

@@ -9,8 +9,8 @@ use raw::{file, open_at, RawMemory};
 use ringbar_client::{Buffer, Error, Mapping, Part, Queue, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_tests::{
-    carry_out, fork, open, parameter, pattern_bytes, run_all, succeed, until, Case, PciFunction,
-    Skip, PATIENCE,
+    bounces, carry_out, fork, has_iommu, open, parameter, pattern_bytes, run_all, succeed, until,
+    Case, PciFunction, Skip, PATIENCE,
 };
 use ringbar_uapi::ioctl::MAX_USER_WINDOW;
 use rustix::io::Errno;
@@ -118,15 +118,6 @@ fn case(name: &'static str, body: fn()) -> Case {
         assert_eq!(pinned(), 0, "pages are left");
         Ok(())
     })
-}
-
-/// Whether the kernel was told to copy whatever a device without an IOMMU reaches.
-fn bounces() -> bool {
-    parameter::word("swiotlb").is_some_and(|word| word == "force") && !has_iommu()
-}
-
-fn has_iommu() -> bool {
-    fs::read_dir("/sys/class/iommu").is_ok_and(|mut all| all.next().is_some())
 }
 
 /// Pages that are pinned at the moment, of all processes.

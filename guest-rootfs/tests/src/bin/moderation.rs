@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Interrupts that the device holds back: they are fewer, and nobody waits for ever.
+
+use ringbar_client::{Device, Mapping, Queue};
+use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_spec::regs::INTERRUPT_MODERATION;
+use ringbar_tests::{interrupts, nop, open, ready_for, run, signalled, until, PATIENCE, READABLE};
+use rustix::event::{eventfd, EventfdFlags};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+use std::time::Duration;
+
+const ENTRIES: u32 = 64;
+/// Long, so that only a count ends it before.
+const LONG: Duration = Duration::from_millis(60);
+
+fn main() -> ExitCode {
+    run(&[
+        (
+            "interrupts_under_load_are_fewer_with_a_count",
+            interrupts_are_fewer,
+        ),
+        (
+            "last_completion_is_announced_to_a_waiter",
+            last_completion_wakes_a_waiter,
+        ),
+        (
+            "last_completion_is_announced_to_a_poller",
+            last_completion_wakes_a_poller,
+        ),
+        (
+            "last_completion_is_announced_by_an_eventfd",
+            last_completion_signals_an_eventfd,
+        ),
+        (
+            "moderation_that_ends_releases_what_is_held_back",
+            end_of_moderation_releases,
+        ),
+        (
+            "queue_holds_nothing_back_after_a_reset_or_for_another_owner",
+            moderation_ends_with_the_run,
+        ),
+    ])
+}
+
+fn submit(queue: &mut Queue, count: u32) {
+    (0..count).for_each(|tag| queue.push(nop(tag)).unwrap());
+    queue.submit();
+}
+
+/// Takes completions until `count` have come, without waiting in a call.
+fn take(queue: &mut Queue, count: u32) {
+    for _ in 0..count {
+        until("a completion", || queue.pop().unwrap().is_some());
+    }
+}
+
+/// Interrupts of completions that are wanted one by one, and come one by one.
+fn interrupts_for(queue: &mut Queue, completions: u32) -> u64 {
+    let before = interrupts();
+    for _ in 0..completions {
+        assert!(queue.arm(1).unwrap());
+        submit(queue, 1);
+        take(queue, 1);
+    }
+    // The last are on their way.
+    std::thread::sleep(2 * LONG);
+    interrupts() - before
+}
+
+fn interrupts_are_fewer() {
+    let mut queue = open().create_queue(ENTRIES).unwrap();
+    let all = interrupts_for(&mut queue, 320);
+    queue.moderate_interrupts(16, LONG);
+    let held = interrupts_for(&mut queue, 320);
+    println!("# 320 completions: {all} interrupts, held back for 16 of them {held}");
+    assert!(held < all);
+    assert!(held > 0);
+}
+
+/// A queue that holds each interrupt back for a while, longer than the test asks for one.
+fn moderated(device: &Device) -> Queue {
+    let queue = device.create_queue(ENTRIES).unwrap();
+    queue.moderate_interrupts(1000, Duration::from_millis(2));
+    queue
+}
+
+fn last_completion_wakes_a_waiter() {
+    let mut queue = moderated(&open());
+    for count in [1, 2, 7, 50].into_iter().cycle().take(40) {
+        submit(&mut queue, count);
+        queue.wait(count, PATIENCE).unwrap();
+        take(&mut queue, count);
+    }
+}
+
+fn last_completion_wakes_a_poller() {
+    let device = open();
+    let mut queue = moderated(&device);
+    for count in [1, 2, 7, 50].into_iter().cycle().take(40) {
+        submit(&mut queue, count);
+        assert_eq!(ready_for(&device, PATIENCE), READABLE);
+        take(&mut queue, count);
+    }
+}
+
+fn last_completion_signals_an_eventfd() {
+    let mut queue = moderated(&open());
+    let event = event(&queue);
+    for count in [1, 2, 7, 50].into_iter().cycle().take(40) {
+        // As a program does it: what came after the last look is wanted.
+        let mut left = count;
+        submit(&mut queue, count);
+        while left > 0 {
+            if queue.pop().unwrap().is_some() {
+                left -= 1;
+            } else if queue.arm(1).unwrap() {
+                assert!(signalled(&event, PATIENCE));
+            }
+        }
+    }
+}
+
+fn event(queue: &Queue) -> OwnedFd {
+    let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
+    queue.set_event_fd(Some(event.as_fd())).unwrap();
+    event
+}
+
+fn end_of_moderation_releases() {
+    let mut queue = open().create_queue(ENTRIES).unwrap();
+    let event = event(&queue);
+    for _ in 0..10 {
+        queue.moderate_interrupts(0, LONG);
+        assert!(queue.arm(1).unwrap());
+        submit(&mut queue, 1);
+        take(&mut queue, 1);
+        queue.moderate_interrupts(0, Duration::ZERO);
+        assert!(signalled(&event, PATIENCE));
+    }
+}
+
+fn moderation_ends_with_the_run() {
+    let moderation = |queue: &Queue| {
+        let file = queue.device().file().clone();
+        let page = Mapping::new(file, queue.offsets().kick, PAGE_SIZE, true).unwrap();
+        page.read::<u32>(INTERRUPT_MODERATION::INFO.offset % PAGE_SIZE)
+    };
+    let mut queue = open().create_queue(ENTRIES).unwrap();
+    queue.moderate_interrupts(7, Duration::from_micros(500));
+    assert_eq!(moderation(&queue), 500 << 16 | 7);
+    queue.reset().unwrap();
+    assert_eq!(moderation(&queue), 0);
+
+    queue.moderate_interrupts(7, LONG);
+    let number = queue.number();
+    queue.close().unwrap();
+    let queue = open().create_queue(ENTRIES).unwrap();
+    assert_eq!(queue.number(), number);
+    assert_eq!(moderation(&queue), 0);
+}
