@@ -45,8 +45,8 @@ fuzz-short: ## fuzz what takes bytes from the client, 10 million messages a targ
 	@ci/fuzz.sh short
 fuzz: ## the same with libFuzzer, FUZZ_TIME seconds a target
 	@ci/fuzz.sh long
-test-sabotage: ## modules and a device that are broken on purpose make VM tests fail
-	@KERNEL=debug ci/build.sh && ci/sabotage.sh
+test-sabotage: ## modules, a device and a server that are broken on purpose make VM tests fail
+	@KERNEL=stock ci/build.sh && KERNEL=debug ci/build.sh && ci/sabotage.sh
 
 #: As hosted CI runs it
 prepush: fmt lint test-host ## the fast part of `make test`

@@ -14,6 +14,7 @@ mod pci;
 mod runner;
 mod suite;
 pub mod usage;
+pub mod witness;
 
 pub use hammer::{hammer, Hammer, LongCopies};
 pub use kept::KeptOnPurpose;
