@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
 # kernel, `sabotage NAME MODULE INITRAMFS [SERVER]` with another module or server, `bench` with the benchmark,
-# `boot DEVICES` with so many devices and nothing to do.
+# `boot DEVICES` with so many devices and nothing to do, `measure NAME` once more, with a report of its own. `report`
+# draws the last run's page again.
 #
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and
 # SERVER_ARGS are explained by `make help`.
@@ -79,7 +80,18 @@ run() {
 report() {
 	[[ -e $2/results.json ]] || return 0
 	"$checkout/build/cargo/release/ringbar-report" --logs "$2/logs/$1" --results "$2/results.json" \
-		--module "$module" --programs "$checkout/build/guest/programs" --out "$2"
+		--module "$module" --programs "$checkout/build/guest/programs" --out "$2" \
+		--bench "$checkout/build/report/bench.json" --bench "$checkout/build/report/bench-trace.json"
+}
+
+# The last run that was not one of those that are to fail, drawn again: a benchmark may have come since.
+again() {
+	local results logs
+	results=$(find "$checkout/build/report" -maxdepth 2 -name results.json ! -path '*/sabotage-*' ! -path '*/bench*' \
+		-printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d ' ' -f 2-) || true
+	[[ -n $results ]] || die "there is no run to report: try make trace"
+	logs=$(find "${results%/*}/logs" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %f\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
+	report "$logs" "${results%/*}"
 }
 
 # configuration NAME INTERRUPTS IOMMU: the next one runs, also after one has failed.
@@ -134,6 +146,8 @@ case ${1:-} in
 run) run run "$checkout/build/report" ;;
 shell) vm shell shell ;;
 test) test_all ;;
+measure) run "$2" "$checkout/build/report/$2" "make bench-trace" ;;
+report) again ;;
 sabotage)
 	module=$3 initramfs=$4
 	server=${5:-$server}
@@ -145,5 +159,5 @@ bench)
 	TESTS=bench TIMEOUT=${TIMEOUT:-900} run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;
-*) die "usage: $0 run|shell|test|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
+*) die "usage: $0 run|shell|test|report|measure NAME|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
 esac

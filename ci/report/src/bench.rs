@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -87,17 +87,24 @@ impl Op {
     }
 }
 
-/// Reads the file, if it is there.
-pub(crate) fn read(path: &Path) -> Result<Option<Bench>, Error> {
-    let text = match fs::read_to_string(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        text => text.map_err(|source| Error::file("read", path, source))?,
-    };
-    let bench = serde_json::from_str(&text).map_err(|source| Error::Results {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(Some(bench))
+/// Reads those files that are there, as one benchmark.
+pub(crate) fn read(paths: &[PathBuf]) -> Result<Option<Bench>, Error> {
+    let mut all: Option<Bench> = None;
+    for path in paths {
+        let text = match fs::read_to_string(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            text => text.map_err(|source| Error::file("read", path, source))?,
+        };
+        let bench: Bench = serde_json::from_str(&text).map_err(|source| Error::Results {
+            path: path.clone(),
+            source,
+        })?;
+        let all = all.get_or_insert_default();
+        all.ratios.extend(bench.ratios);
+        all.left_out.extend(bench.left_out);
+        all.environment.extend(bench.environment);
+    }
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -121,8 +128,8 @@ pub(crate) mod tests {
 
     #[test]
     fn no_file_is_no_benchmark() {
-        assert!(read(Path::new("/nowhere/bench.json"))
-            .expect("no error")
-            .is_none());
+        let read = read(&["/nowhere/bench.json".into()]);
+
+        assert!(read.expect("no error").is_none());
     }
 }

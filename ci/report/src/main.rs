@@ -55,6 +55,9 @@ struct Options {
     /// A file with the paths of the guest's programs, with debug information
     #[arg(long, value_name = "FILE")]
     programs: PathBuf,
+    /// Ratios of a benchmark, if the file is there; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    bench: Vec<PathBuf>,
     /// Folder for timeline and page
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -93,7 +96,7 @@ fn report(options: &Options) -> Result<Vec<String>, Error> {
     let coverage = Coverage::of(&run);
     write(&options.out.join("timeline.jsonl"), &run.lines()?)?;
     write(&options.out.join("timeline.json"), &chrome::trace(&run)?)?;
-    let bench = bench::read(&options.out.join("bench.json"))?;
+    let bench = bench::read(&options.bench)?;
     let log = |name| fs::read_to_string(options.logs.join(name)).unwrap_or_default();
     let page = page::render(&page::Content {
         results: &results,

@@ -35,6 +35,20 @@ impl<'a> Operation<'a> {
         to.saturating_sub(from)
     }
 
+    /// Nanoseconds from the first to the last that is known of it.
+    pub(crate) fn lasted(&self) -> u64 {
+        let steps = self.steps();
+        let times = || steps.iter().map(|(_, moment)| moment.time());
+        let (first, last) = (times().min(), times().max());
+        last.zip(first)
+            .map_or(0, |(last, first)| last.saturating_sub(first))
+    }
+
+    /// The descriptor, in words.
+    pub(crate) fn words(&self) -> String {
+        self.fetched.words().replace("descriptor ", "")
+    }
+
     /// What is known of it, in order, each with what it is.
     pub(crate) fn steps(&self) -> Vec<(&'static str, &'a Moment)> {
         let steps = [

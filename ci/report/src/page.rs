@@ -2,6 +2,7 @@
 
 //! The page: one file of HTML without scripts.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{html, Markup, PreEscaped, DOCTYPE};
@@ -23,6 +24,10 @@ const LARGEST: usize = 2_000_000;
 const ALL_LINES: usize = 6000;
 /// Most and fewest lines of a case.
 const CASE_LINES: (usize, usize) = (8, 150);
+/// An operation with as many bytes moves much.
+const MUCH: u32 = 32 << 10;
+/// Most operations of a case in a table.
+const OF_A_CASE: usize = 4;
 /// Most operations in a table.
 const OPERATIONS: usize = 60;
 /// Most functions in a list of who did something.
@@ -234,10 +239,20 @@ fn operations(content: &Content<'_>) -> Markup {
     if operations.is_empty() {
         return html! { p.soft { "The device wrote no events in this run: how long operations took is not known." } };
     }
-    // The longest one that shows most.
-    let told = operations
-        .iter()
-        .max_by_key(|operation| (operation.steps().len(), operation.length));
+    // One with an interrupt that moves much, and did not wait for anything else.
+    let told = operations.iter().max_by_key(|operation| {
+        let known = [operation.rung, operation.answered, operation.seen];
+        let known = known.iter().flatten().count();
+        let much = operation.length.min(MUCH);
+        (known, much, Reverse(operation.lasted()))
+    });
+    let mut of_case = BTreeMap::<usize, usize>::new();
+    let some = operations.iter().filter(|operation| {
+        let count = of_case.entry(operation.fetched.case).or_default();
+        *count += 1;
+        *count <= OF_A_CASE
+    });
+    let some: Vec<_> = some.take(OPERATIONS).collect();
     let case = |moment: &Moment| run.cases.get(moment.case);
     let after = |from: Option<&Moment>, to: Option<&Moment>| {
         let span = from
@@ -249,7 +264,7 @@ fn operations(content: &Content<'_>) -> Markup {
         h2 id="operations" { "Operations" }
         @if let Some(operation) = told {
             h3 {
-                "One, step by step: " code { (operation.fetched.words()) }
+                "One, step by step: " code { (operation.words()) }
                 @if let Some(case) = case(operation.fetched) { " (" (case.program) ", " (case.name) ")" }
             }
             (PreEscaped(life_picture::draw(operation)))
@@ -258,23 +273,25 @@ fn operations(content: &Content<'_>) -> Markup {
         h3 { "How long they took, in µs" }
         table {
             tr {
-                th { "case" } th { "operation" } th { "doorbell rung by" } th.n { "fetched after" } th.n { "took" }
+                th { "operation" } th.n { "device took" } th { "doorbell rung by" } th.n { "fetched after" }
                 th.n { "interrupt after" } th.n { "driver looked after" } th.n { "in all, until seen" }
             }
-            @for operation in operations.iter().take(OPERATIONS) {
+            @for operation in &some {
                 tr {
-                    td { (case(operation.fetched).map_or("", |case| case.name.as_str())) }
-                    td.c { (operation.fetched.words()) }
-                    td.c { @if let Some(rung) = operation.rung { (rung.site.function) " " span.soft { (rung.site.place) } } }
+                    td {
+                        span.c { (operation.words()) } br;
+                        span.soft { @if let Some(case) = case(operation.fetched) { (case.program) ": " (case.name) } }
+                    }
+                    td.n { b { (micro(operation.took())) } }
+                    td { @if let Some(rung) = operation.rung { span.c { (rung.site.function) } br; span.soft { (rung.site.place) } } }
                     td.n { (after(operation.rung, Some(operation.fetched))) }
-                    td.n { (micro(operation.took())) }
                     td.n { (after(Some(operation.completed), operation.interrupt)) }
                     td.n { (after(operation.interrupt, operation.answered)) }
                     td.n { (after(operation.rung, operation.seen)) }
                 }
             }
         }
-        @if operations.len() > OPERATIONS { p.soft { (operations.len() - OPERATIONS) " more are in timeline.jsonl." } }
+        @if operations.len() > some.len() { p.soft { (operations.len() - some.len()) " more are in timeline.jsonl." } }
     }
 }
 

@@ -28,7 +28,8 @@ use ringbar_spec::pattern;
 use ringbar_spec::regs::SUBMISSION_TAIL;
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_spec::wake::Word;
-use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// Node of the device under test.
@@ -160,4 +161,22 @@ pub fn ready_for(device: &Device, timeout: Duration) -> PollFlags {
     let mut files = [PollFd::new(&**device.file(), READABLE)];
     poll(&mut files, Some(&timeout)).expect("the file can be polled");
     files[0].revents()
+}
+
+/// A queue with an eventfd.
+pub fn with_event(device: &Device) -> (Queue, OwnedFd) {
+    let queue = device.create_queue(8).expect("a queue is free");
+    let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+    let event = event.expect("there are eventfds");
+    let set = queue.set_event_fd(Some(event.as_fd()));
+    set.expect("the queue takes an eventfd");
+    (queue, event)
+}
+
+/// Waits until an eventfd is signalled, and takes the signals.
+pub fn signalled(event: &OwnedFd, timeout: Duration) -> bool {
+    let timeout = Timespec::try_from(timeout).expect("a short time");
+    let mut files = [PollFd::new(event, PollFlags::IN)];
+    poll(&mut files, Some(&timeout)).expect("an eventfd can be polled");
+    rustix::io::read(event, &mut [0; 8]).is_ok()
 }
