@@ -269,6 +269,7 @@ fn operations(content: &Content<'_>) -> Markup {
             }
             (PreEscaped(life_picture::draw(operation)))
             (steps(operation))
+            p.soft { "An access has the time at which it was done, so a kick comes after what it set off." }
         }
         h3 { "How long they took, in µs" }
         table {
