@@ -15,6 +15,8 @@ run: build ## boot, run the guest programs, show what happened
 	@ci/vm.sh run
 trace: build ## run, and record each access to the device and what the device did
 	@TRACE=1 ci/vm.sh run
+report: ## draw the page of the last run again, and name it
+	@ci/cargo.sh build --locked --release -p ringbar-report && ci/vm.sh report
 test: fmt build lint test-host module-lint test-vm ## everything that must hold
 shell: build ## boot to a shell in the guest; Ctrl-A X ends it
 	@ci/vm.sh shell
@@ -38,6 +40,8 @@ test-vm: build ## VM tests: both configurations of the kernel
 	@ci/vm.sh test
 bench: build ## measure, each figure against one of the same machine and run; table in build/report/bench.md
 	@ci/bench.sh
+bench-trace: build ## what the witness costs, in ratios
+	@ci/bench-trace.sh
 soak: ## stress run of the wake-ups, VM tests of both kernels, big counts in full everywhere
 	@ci/cargo.sh test --locked --release -p ringbar-server --test vfio_user -- --ignored
 	@$(MAKE) test-vm CYCLES=100 TIMEOUT=7200 && $(MAKE) test-vm KERNEL=debug CYCLES=100 TIMEOUT=7200
@@ -47,8 +51,8 @@ fuzz: ## the same with libFuzzer, FUZZ_TIME seconds a target
 	@ci/fuzz.sh long
 miri: ## protocol and rings under Miri, where a nightly compiler has it
 	@ci/miri.sh
-test-sabotage: ## modules and a device that are broken on purpose make VM tests fail
-	@KERNEL=debug ci/build.sh && ci/sabotage.sh
+test-sabotage: ## modules, a device and a server that are broken on purpose make VM tests fail
+	@KERNEL=stock ci/build.sh && KERNEL=debug ci/build.sh && ci/sabotage.sh
 
 #: As hosted CI runs it
 prepush: fmt lint test-host ## the fast part of `make test`
@@ -82,6 +86,7 @@ distclean: ## remove build/ and ringbar's cache
 #? FUZZ_COUNT=     how much each target of make fuzz-short does; 10000000 messages, 5000000 descriptors
 #? FUZZ_SEED=      where make fuzz-short starts; random
 #? BOOTS=15        pairs of whole boots in make bench; 0 for none
+#? PAIRS=15        pairs of runs of make bench-trace
 #? SERVER_ARGS=    further options for ringbar-server
 #? RINGBAR_CACHE   the cache; else $XDG_CACHE_HOME/ringbar or ~/.cache/ringbar
 #? RINGBAR_MIRROR  Debian mirror; else the host's own

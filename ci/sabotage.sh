@@ -1,22 +1,28 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Shows that the debug run notices a broken driver or device: each that is broken on purpose must make it fail,
-# for the right reason. The unbroken ones pass the same programs in `make test-vm KERNEL=debug`.
+# Shows that the debug run notices a broken driver or device, and the witness what no program can see: each that is
+# broken on purpose must make a run fail, for the right reason. The unbroken ones pass the same programs in
+# `make test-vm KERNEL=debug`, and traced in `make test-vm`.
 set -euo pipefail
 export KERNEL=debug
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# caught WHAT PROGRAMS FILE PATTERN: FILE of a run with that module must tell what was found.
-caught() {
-	local what=$1 folder=$checkout/build/sabotage/$1-debug
-	"$ci_dir/module.sh" sabotage "$what"
-	grep -q sabotage "$folder/ringbar.ko" || die "$folder/ringbar.ko is not broken: RINGBAR_SABOTAGE did not get to Kbuild"
-	"$ci_dir/guest.sh" initramfs "$folder/ringbar.ko" "$folder/initramfs.cpio"
-	fails "$what" "$2" "$3" "$4" 0 "$folder/initramfs.cpio"
+# broken WHAT FOLDER: makes that module and the guest with it.
+broken() {
+	"$ci_dir/module.sh" sabotage "$1"
+	grep -q sabotage "$2/ringbar.ko" || die "$2/ringbar.ko is not broken: RINGBAR_SABOTAGE did not get to Kbuild"
+	"$ci_dir/guest.sh" initramfs "$2/ringbar.ko" "$2/initramfs.cpio"
 }
 
-# fails WHAT PROGRAMS FILE PATTERN IOMMU INITRAMFS [SERVER]
+# caught WHAT PROGRAMS FILE PATTERN: FILE of a run with that module must tell what was found.
+caught() {
+	local folder=$checkout/build/sabotage/$1-debug
+	broken "$1" "$folder"
+	fails "$1" "$2" "$3" "$4" 0 "$folder/ringbar.ko" "$folder/initramfs.cpio"
+}
+
+# fails WHAT PROGRAMS FILE PATTERN IOMMU MODULE INITRAMFS [SERVER]
 fails() {
 	local what=$1 programs=$2 file=$3 pattern=$4 iommu=$5 output=$checkout/build/sabotage/$1.output
 	local report=$checkout/build/report/sabotage-$what
@@ -37,16 +43,34 @@ fails() {
 
 # The device that is off by one, on each path of the test vectors by itself.
 wrong_device() {
-	local folder=$checkout/build/sabotage/off-by-one initramfs=$checkout/build/guest/initramfs$kernel_suffix.cpio
+	local folder=$checkout/build/sabotage/off-by-one guest
+	guest=("$checkout/build/module$kernel_suffix/ringbar.ko" "$checkout/build/guest/initramfs$kernel_suffix.cpio")
 	local server=$folder/release/ringbar-server difference='copy_guest_to_device_[^ ]* OK [0-9a-f]* byte'
 	"$ci_dir/cargo.sh" build --locked --release -p ringbar-server --features off-by-one --target-dir "$folder"
-	fails path-a vectors results.ktap "vector: A $difference" 0 "$initramfs" "$server"
-	fails path-b vfio results.ktap "vector: B $difference" 1 "$initramfs" "$server"
+	fails path-a vectors results.ktap "vector: A $difference" 0 "${guest[@]}" "$server"
+	fails path-b vfio results.ktap "vector: B $difference" 1 "${guest[@]}" "$server"
 	if "$checkout/build/cargo/release/ringbar-verdict" --server "$server" --paths C --table "$folder/vectors.md" 2>"$folder/output"; then
 		die "path C agrees although the device is off by one: see $folder/vectors.md"
 	fi
 	grep -q 'path C, copy_guest_to_device_.*: byte' "$folder/output" || die "path C failed for another reason: see $folder/output"
 	say "sabotage: path-c was noticed: $(grep -m 1 'path C, copy' "$folder/output")"
+}
+
+# witnessed WHAT PATTERN MODULE INITRAMFS [SERVER]: the witness tells, and nobody else has anything to say.
+witnessed() {
+	KERNEL=stock TRACE=1 fails "$1" phases,dma witness.txt "$2" 0 "${@:3}"
+	grep -q '"good": true' "$checkout/build/report/sabotage-$1/results.json" ||
+		die "$1 was noticed by others than the witness: see $checkout/build/sabotage/$1.output"
+}
+
+# A driver with an access that traps where none should, and a server that loses a write without a word.
+unseen() {
+	local module=$checkout/build/sabotage/extra-read server=$checkout/build/sabotage/dropped-write
+	KERNEL=stock broken extra-read "$module"
+	witnessed extra-read 'in .probe. the driver read STATUS' "$module/ringbar.ko" "$module/initramfs.cpio"
+	"$ci_dir/cargo.sh" build --locked --release -p ringbar-server --features dropped-write --target-dir "$server"
+	witnessed dropped-write 'made .write 0x1004 4 0x2. [0-9]+ times .*the device knows of 0' \
+		"$checkout/build/module/ringbar.ko" "$checkout/build/guest/initramfs.cpio" "$server/release/ringbar-server"
 }
 
 # It must not get into the module that everybody else uses.
@@ -57,3 +81,4 @@ caught use-after-free registers console.log 'BUG: KASAN: slab-use-after-free in 
 caught no-revocation removal results.ktap 'not ok [0-9]+ .*gives_sigbus_after_unbind'
 caught leak registers,leaks results.ktap 'not ok [0-9]+ driver_leaves_no_memory_behind'
 wrong_device
+unseen

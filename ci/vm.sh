@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
-# kernel, `sabotage NAME INITRAMFS [SERVER]` with another module or server, `bench` with the benchmark, `boot DEVICES`
-# with so many devices and nothing to do.
+# kernel, `sabotage NAME MODULE INITRAMFS [SERVER]` with another module or server, `bench` with the benchmark,
+# `boot DEVICES` with so many devices and nothing to do, `measure NAME` once more, with a report of its own. `report`
+# draws the last run's page again.
 #
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and
 # SERVER_ARGS are explained by `make help`.
@@ -10,6 +11,7 @@ set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
+module=$checkout/build/module$kernel_suffix/ringbar.ko
 initramfs=$checkout/build/guest/initramfs$kernel_suffix.cpio
 server=$checkout/build/cargo/release/ringbar-server
 if [[ $KERNEL == debug ]]; then
@@ -78,7 +80,18 @@ run() {
 report() {
 	[[ -e $2/results.json ]] || return 0
 	"$checkout/build/cargo/release/ringbar-report" --logs "$2/logs/$1" --results "$2/results.json" \
-		--module "$checkout/build/module$kernel_suffix/ringbar.ko" --programs "$checkout/build/guest/programs" --out "$2"
+		--module "$module" --programs "$checkout/build/guest/programs" --out "$2" \
+		--bench "$checkout/build/report/bench.json" --bench "$checkout/build/report/bench-trace.json"
+}
+
+# The last run that was not one of those that are to fail, drawn again: a benchmark may have come since.
+again() {
+	local results logs
+	results=$(find "$checkout/build/report" -maxdepth 2 -name results.json ! -path '*/sabotage-*' ! -path '*/bench*' \
+		-printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d ' ' -f 2-) || true
+	[[ -n $results ]] || die "there is no run to report: try make trace"
+	logs=$(find "${results%/*}/logs" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %f\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
+	report "$logs" "${results%/*}"
 }
 
 # configuration NAME INTERRUPTS IOMMU: the next one runs, also after one has failed.
@@ -89,6 +102,15 @@ configuration() {
 	INTERRUPTS=$2 IOMMU=$3 DEVICES=${DEVICES:-4} run "$1" "$checkout/build/report/$1" || failed+=("$1")
 }
 
+# Programs whose accesses the witness holds to claims, and a few that use the device in other ways.
+claims=phases,registers,queue,dma,device_memory,waiting,kernel_queue,refusals,errors,removal
+
+traced() {
+	local name=stock-traced
+	DEVICES=${DEVICES:-2} TRACE=1 FULL=0 TIMEOUT=${TIMEOUT:-1200} TESTS=${TESTS:-$claims} \
+		run "$name" "$checkout/build/report/$name" || failed+=("$name")
+}
+
 # The two kernels together pair each kind of interrupt with and without an IOMMU.
 test_all() {
 	export FULL=${FULL:-1}
@@ -97,6 +119,8 @@ test_all() {
 		# Big counts in full here, a tenth of them elsewhere.
 		CYCLES=${CYCLES:-100} TIMEOUT=${TIMEOUT:-1200} configuration stock-msix msix 0
 		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-1200} configuration stock-msi-iommu msi 1
+		# Where processors run the guest's code no plugin sees it.
+		if [[ ${ACCEL:-tcg} == tcg ]]; then traced; fi
 		;;
 	debug)
 		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-2400} configuration debug-msix-iommu msix 1
@@ -127,9 +151,11 @@ case ${1:-} in
 run) run run "$checkout/build/report" ;;
 shell) vm shell shell ;;
 test) test_all ;;
+measure) run "$2" "$checkout/build/report/$2" "make bench-trace" ;;
+report) again ;;
 sabotage)
-	initramfs=$3
-	server=${4:-$server}
+	module=$3 initramfs=$4
+	server=${5:-$server}
 	run "$2" "$checkout/build/report/$2" "make test-sabotage"
 	;;
 bench)
@@ -138,5 +164,5 @@ bench)
 	TESTS=bench TIMEOUT=${TIMEOUT:-900} run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;
-*) die "usage: $0 run|shell|test|sabotage NAME INITRAMFS [SERVER]|bench|boot DEVICES" ;;
+*) die "usage: $0 run|shell|test|report|measure NAME|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
 esac

@@ -145,6 +145,8 @@ impl<'bound> Registers<'bound> {
 
     /// The reset generation that the device is in, if its BARs answer. No trap.
     pub(crate) fn generation(&self) -> Option<u32> {
+        #[cfg(ringbar_sabotage)]
+        crate::sabotage::at_generation(&self.bar);
         match self.bar.read(regs::GENERATION::at(0)).into_raw() {
             // The driver has reset the device, so it counts from 1 on; the other is what a BAR
             // gives that does not answer, as is 0.

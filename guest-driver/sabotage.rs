@@ -2,8 +2,13 @@
 
 //! What a module for `ci/sabotage.sh` does wrong, to see that the tests notice. In no other build.
 
-use crate::file::OpenFile;
+use crate::{
+    file::OpenFile,
+    interface::regs,
+    registers::RegisterBar, //
+};
 use kernel::{
+    io::Io,
     prelude::*,
     sync::Arc, //
 };
@@ -22,5 +27,12 @@ pub(crate) fn at_release(file: Arc<OpenFile>) {
     }
     if cfg!(ringbar_sabotage = "leak") {
         core::mem::forget(KVec::<u8>::with_capacity(100, GFP_KERNEL));
+    }
+}
+
+/// Called where the driver looks at the reset generation, a shared word, which no access that traps is to follow.
+pub(crate) fn at_generation(bar: &RegisterBar<'_>) {
+    if cfg!(ringbar_sabotage = "extra-read") {
+        let _ = bar.read(regs::STATUS);
     }
 }

@@ -5,14 +5,21 @@
 //! In: the records of the TCG plugin and of the device server, and the runner's results. Out: a
 //! timeline as JSON lines and in the Chrome trace format, and a page of HTML. [`run`] is the joined
 //! run, [`names`] knows whose code an address is, [`witness`] holds the run to what tests and
-//! documents say of it, [`coverage`] counts what was exercised, [`page`] draws.
+//! documents say of it, [`coverage`] counts what was exercised, [`operations`] follows each operation,
+//! [`page`] draws.
 
+mod bench;
+mod bench_picture;
 mod chrome;
 mod coverage;
+mod device_picture;
 mod error;
+mod life_picture;
 mod names;
+mod operations;
 mod page;
 mod picture;
+mod readme;
 mod results;
 mod run;
 mod witness;
@@ -27,6 +34,7 @@ use crate::coverage::Coverage;
 use crate::error::Error;
 use crate::names::Names;
 use crate::run::Run;
+use crate::witness::Testimony;
 
 /// Joins what was recorded of a run, checks it, and draws it.
 ///
@@ -47,6 +55,9 @@ struct Options {
     /// A file with the paths of the guest's programs, with debug information
     #[arg(long, value_name = "FILE")]
     programs: PathBuf,
+    /// Ratios of a benchmark, if the file is there; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    bench: Vec<PathBuf>,
     /// Folder for timeline and page
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -73,26 +84,36 @@ fn report(options: &Options) -> Result<Vec<String>, Error> {
     let records = run::read(&options.logs)?;
     let names = Names::load(&options.module, &options.programs, &records)?;
     let run = Run::join(records, &names);
-    let complaints = if run.recorded {
+    let testimony = if run.recorded {
         witness::examine(&run)
     } else {
-        Vec::new()
+        Testimony::default()
     };
+    // For those who look for one of them.
+    let mut told = testimony.complaints.join("\n");
+    told.push('\n');
+    write(&options.logs.join("witness.txt"), &told)?;
     let coverage = Coverage::of(&run);
     write(&options.out.join("timeline.jsonl"), &run.lines()?)?;
     write(&options.out.join("timeline.json"), &chrome::trace(&run)?)?;
-    let command = fs::read_to_string(options.logs.join("qemu-command.txt")).unwrap_or_default();
+    let bench = bench::read(&options.bench)?;
+    let log = |name| fs::read_to_string(options.logs.join(name)).unwrap_or_default();
     let page = page::render(&page::Content {
         results: &results,
         run: &run,
         coverage: &coverage,
-        complaints: &complaints,
-        command: command.trim(),
+        testimony: &testimony,
+        operations: &operations::of(&run),
+        bench: bench.as_ref(),
+        commands: &[
+            ("QEMU", log("qemu-command.txt")),
+            ("server", log("server-command.txt")),
+        ],
     });
     let path = options.out.join("report.html");
     write(&path, &page)?;
     println!("report: {}", path.display());
-    Ok(complaints)
+    Ok(testimony.complaints)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {

@@ -48,11 +48,13 @@ pub(crate) struct Site {
 pub(crate) struct Names {
     driver: Code,
     programs: BTreeMap<String, Code>,
-    /// Where parts of the driver were loaded, and where they are in `driver`.
+    /// Where parts of the driver were loaded, and where they are in `driver`. In the order of time.
     sections: Vec<Section>,
 }
 
 struct Section {
+    /// When the guest said so.
+    time: u64,
     loaded: u64,
     size: u64,
     here: u64,
@@ -73,7 +75,7 @@ impl Names {
         let list = fs::read_to_string(programs);
         let list = list.map_err(|source| Error::file("read", programs, source))?;
         let ran: Vec<String> = marks(records)
-            .filter_map(|mark| match mark {
+            .filter_map(|(_, mark)| match mark {
                 Mark::Program { name, .. } => Some(name),
                 _ => None,
             })
@@ -84,15 +86,20 @@ impl Names {
                 names.programs.insert(name.into_owned(), Code::load(path)?);
             }
         }
-        let loaded = marks(records).filter_map(|mark| match mark {
-            Mark::Section { name, address } => Some((name, address)),
+        let loaded = marks(records).filter_map(|(time, mark)| match mark {
+            Mark::Section { name, address } => Some((time, name, address)),
             _ => None,
         });
         let parts = &names.driver.parts;
         names.sections = loaded
-            .filter_map(|(name, loaded)| {
+            .filter_map(|(time, name, loaded)| {
                 let (here, size) = *parts.get(&name)?;
-                Some(Section { loaded, size, here })
+                Some(Section {
+                    time,
+                    loaded,
+                    size,
+                    here,
+                })
             })
             .collect();
         Ok(names)
@@ -100,12 +107,18 @@ impl Names {
 
     /// Who made an access, while `program` ran with its code at an address.
     pub(crate) fn site(&self, access: &Access, program: Option<(&str, u64)>) -> Site {
-        self.site_at(access.pc, &access.callers, program)
+        self.site_at(access.time, access.pc, &access.callers, program)
     }
 
     /// Who executed the instruction at `pc`; a helper of the kernel works for the nearest caller that is of the
     /// driver.
-    pub(crate) fn site_at(&self, pc: Hex, callers: &[Hex], program: Option<(&str, u64)>) -> Site {
+    pub(crate) fn site_at(
+        &self,
+        time: u64,
+        pc: Hex,
+        callers: &[Hex],
+        program: Option<(&str, u64)>,
+    ) -> Site {
         let pc = address(pc);
         if pc < KERNEL {
             let Some((name, base)) = program else {
@@ -124,7 +137,7 @@ impl Names {
             .map(|caller| address(*caller).wrapping_sub(1));
         let here = std::iter::once(pc)
             .chain(returns)
-            .find_map(|address| self.in_driver(address));
+            .find_map(|address| self.in_driver(time, address));
         match here {
             Some(here) => Site {
                 owner: "driver".to_owned(),
@@ -137,17 +150,23 @@ impl Names {
         }
     }
 
-    fn in_driver(&self, address: u64) -> Option<u64> {
-        self.sections.iter().rev().find_map(|section| {
+    /// The guest says where the driver is after it was loaded, so perhaps after an access of it.
+    fn in_driver(&self, time: u64, address: u64) -> Option<u64> {
+        let now = self
+            .sections
+            .partition_point(|section| section.time <= time);
+        let (before, after) = self.sections.split_at(now);
+        before.iter().rev().chain(after).find_map(|section| {
             let offset = address.checked_sub(section.loaded)?;
             (offset < section.size).then_some(section.here + offset)
         })
     }
 }
 
-fn marks(records: &[Record]) -> impl Iterator<Item = Mark> + '_ {
+/// The marks that are known, with their times.
+fn marks(records: &[Record]) -> impl Iterator<Item = (u64, Mark)> + '_ {
     records.iter().filter_map(|record| match record {
-        Record::Mark { text, .. } => text.parse().ok(),
+        Record::Mark { time, text, .. } => Some((*time, text.parse().ok()?)),
         _ => None,
     })
 }
@@ -335,6 +354,26 @@ mod tests {
             Some("guest-driver/queue.rs")
         );
         assert_eq!(ours("/kernel/src/rust/kernel/io.rs"), None);
+    }
+
+    #[test]
+    fn driver_that_was_loaded_again_is_found_where_it_is() {
+        let section = |time, loaded| Section {
+            time,
+            loaded,
+            size: 0x100,
+            here: PART,
+        };
+        let names = Names {
+            driver: Code::default(),
+            programs: BTreeMap::new(),
+            sections: vec![section(10, 0x1000), section(20, 0x1080)],
+        };
+
+        // While it is loaded for the first time, between the two, and from then on.
+        let places = [5, 15, 25].map(|time| names.in_driver(time, 0x1090));
+
+        assert_eq!(places, [PART + 0x90, PART + 0x90, PART + 0x10].map(Some));
     }
 
     #[test]

@@ -2,25 +2,34 @@
 
 //! The page: one file of HTML without scripts.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{html, Markup, PreEscaped, DOCTYPE};
-use ringbar_spec::layout::{
-    ADMIN_PAGE, DEVICE_MEMORY_BAR, DOORBELL_PAGES, KICK_PAGES, MSIX_BAR, PUBLIC_PAGE, REGISTER_BAR,
-    REGISTER_BAR_SIZE, STATUS_PAGES,
-};
-use ringbar_trace::record::{Access, What};
+use ringbar_trace::place::Place;
+use serde_json::Value;
 
+use crate::bench::{Bench, Side};
 use crate::coverage::Coverage;
-use crate::picture;
+use crate::operations::Operation;
 use crate::results::{Results, Test, TestRun};
 use crate::run::{Case, Happening, Moment, Run};
+use crate::witness::Testimony;
+use crate::{bench_picture, device_picture, life_picture, picture};
 
 const STYLE: &str = include_str!("page.css");
-/// Most lines of a case; the timeline's file has all of them.
-const LINES: usize = 60;
-/// Most cases that are shown with their accesses.
-const CASES: usize = 120;
+/// Most bytes of a page.
+const LARGEST: usize = 2_000_000;
+/// Most lines of all cases together; the timeline's file has all of them.
+const ALL_LINES: usize = 6000;
+/// Most and fewest lines of a case.
+const CASE_LINES: (usize, usize) = (8, 150);
+/// An operation with as many bytes moves much.
+const MUCH: u32 = 32 << 10;
+/// Most operations of a case in a table.
+const OF_A_CASE: usize = 4;
+/// Most operations in a table.
+const OPERATIONS: usize = 60;
 /// Most functions in a list of who did something.
 const WHO: usize = 12;
 
@@ -29,12 +38,27 @@ pub(crate) struct Content<'a> {
     pub(crate) results: &'a Results,
     pub(crate) run: &'a Run,
     pub(crate) coverage: &'a Coverage,
-    pub(crate) complaints: &'a [String],
-    pub(crate) command: &'a str,
+    pub(crate) testimony: &'a Testimony,
+    pub(crate) operations: &'a [Operation<'a>],
+    /// What a benchmark has left, if one did.
+    pub(crate) bench: Option<&'a Bench>,
+    /// Programs and the command lines that started them.
+    pub(crate) commands: &'a [(&'static str, String)],
 }
 
-/// Draws the page.
+/// Draws the page, of the timeline as much as there is room for.
 pub(crate) fn render(content: &Content<'_>) -> String {
+    let mut lines = ALL_LINES;
+    loop {
+        let page = draw(content, lines);
+        if page.len() <= LARGEST || lines == 0 {
+            return page;
+        }
+        lines /= 2;
+    }
+}
+
+fn draw(content: &Content<'_>, lines: usize) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -48,21 +72,27 @@ pub(crate) fn render(content: &Content<'_>) -> String {
                 h1 { "ringbar: what happened" }
                 nav {
                     a href="#results" { "results" }
-                    a href="#who" { "who did what" }
-                    a href="#timeline" { "timeline" }
-                    a href="#coverage" { "coverage" }
+                    @if !content.operations.is_empty() { a href="#operations" { "operations" } }
+                    @if content.run.recorded { a href="#who" { "who did what" } }
+                    @if content.run.recorded {
+                        a href="#timeline" { "timeline" }
+                        a href="#coverage" { "coverage" }
+                    }
                     a href="#device" { "device" }
+                    @if content.bench.is_some() { a href="#bench" { "benchmark" } }
                     a href="#environment" { "environment" }
                 }
                 (results(content))
                 @if content.run.recorded {
+                    (operations(content))
                     (who(content.run))
-                    (timeline(content.run))
+                    (timeline(content.run, lines))
                     (coverage(content.coverage))
                 } @else {
                     p { "Accesses were not recorded in this run: " code { "make trace" } " does." }
                 }
-                (device())
+                (device(content.run))
+                @if let Some(measured) = content.bench { (bench(measured)) }
                 (environment(content))
             }
         }
@@ -89,15 +119,32 @@ fn results(content: &Content<'_>) -> Markup {
             (programs(run))
         }
         @if content.run.recorded {
-            p {
-                b { "witness" } ": "
-                @if content.complaints.is_empty() {
-                    span.good { "all claims hold" }
-                } @else {
-                    span.bad { (content.complaints.len()) " do not hold" }
+            (testimony(content.testimony))
+        }
+    }
+}
+
+/// What the witness says.
+fn testimony(testimony: &Testimony) -> Markup {
+    let Testimony { complaints, seen } = testimony;
+    html! {
+        p {
+            b { "witness" } ": "
+            @if complaints.is_empty() {
+                span.good { "all claims hold" }
+            } @else {
+                span.bad { (complaints.len()) " do not hold" }
+            }
+        }
+        ul { @for complaint in complaints { li.bad { (complaint) } } }
+        @if !seen.is_empty() {
+            details {
+                summary { "what was claimed and seen" }
+                table {
+                    tr { th { "where" } th { "what" } }
+                    @for (place, what) in seen { tr { td { (place) } td { (what) } } }
                 }
             }
-            ul { @for complaint in content.complaints { li.bad { (complaint) } } }
         }
     }
 }
@@ -132,11 +179,11 @@ fn outcome(test: &Test) -> Markup {
     html! { span class=(class) { (test.outcome) } }
 }
 
-/// Who rang doorbells, how long the device took, when interrupts came.
+/// Who rang doorbells, kicked, opened windows and so on.
 fn who(run: &Run) -> Markup {
     let mut deeds = BTreeMap::<(&str, String, String, String), u64>::new();
-    for (moment, access) in run.accesses().filter(|(_, access)| access.write) {
-        let Some(deed) = deed(access) else { continue };
+    for (moment, place, count) in run.writes() {
+        let Some(deed) = deed(place) else { continue };
         let site = &moment.site;
         let who = (
             deed,
@@ -144,7 +191,7 @@ fn who(run: &Run) -> Markup {
             site.function.clone(),
             site.place.clone(),
         );
-        *deeds.entry(who).or_default() += access.count;
+        *deeds.entry(who).or_default() += count;
     }
     let mut seen = BTreeMap::<&str, usize>::new();
     let rows: Vec<_> = deeds
@@ -169,13 +216,11 @@ fn who(run: &Run) -> Markup {
                 }
             }
         }
-        (copies(run))
     }
 }
 
-fn deed(access: &Access) -> Option<&'static str> {
-    let name = access.place.name.split(['[', '+']).next()?;
-    match name {
+fn deed(place: &Place) -> Option<&'static str> {
+    match place.register() {
         "KICK" => Some("kicked the device (trapped)"),
         "SUBMISSION_TAIL" => Some("rang the doorbell: announced descriptors"),
         "COMPLETION_HEAD" => Some("took completions"),
@@ -186,63 +231,106 @@ fn deed(access: &Access) -> Option<&'static str> {
     }
 }
 
-/// Each descriptor with its completion and the interrupt after it.
-fn copies(run: &Run) -> Markup {
-    let mut open = BTreeMap::new();
-    let mut rows = Vec::new();
-    for moment in &run.moments {
-        let Happening::Event(event) = &moment.what else {
-            continue;
-        };
-        match &event.what {
-            What::Descriptor { queue, tag, .. } => {
-                open.insert((*queue, *tag), (event.time, moment));
-            }
-            What::Completion { queue, tag, .. } => {
-                if let Some((fetched, descriptor)) = open.remove(&(*queue, *tag)) {
-                    rows.push((
-                        moment.case,
-                        descriptor.words(),
-                        event.time.saturating_sub(fetched),
-                        event.time,
-                        None,
-                    ));
-                }
-            }
-            What::Interrupt { .. } => {
-                if let Some((.., completed, interrupt)) = rows.last_mut() {
-                    interrupt.get_or_insert(event.time.saturating_sub(*completed));
-                }
-            }
-            What::Register { .. } | What::Error { .. } => {}
-        }
+/// How long operations took, and one of them step by step.
+fn operations(content: &Content<'_>) -> Markup {
+    let Content {
+        run, operations, ..
+    } = content;
+    if operations.is_empty() {
+        return html! { p.soft { "The device wrote no events in this run: how long operations took is not known." } };
     }
-    if rows.is_empty() {
-        return html! { p.soft { "The device wrote no events in this run: how long copies took is not known." } };
-    }
+    // One with an interrupt that moves much, and did not wait for anything else.
+    let told = operations.iter().max_by_key(|operation| {
+        let known = [operation.rung, operation.answered, operation.seen];
+        let known = known.iter().flatten().count();
+        let much = operation.length.min(MUCH);
+        (known, much, Reverse(operation.lasted()))
+    });
+    let mut of_case = BTreeMap::<usize, usize>::new();
+    let some = operations.iter().filter(|operation| {
+        let count = of_case.entry(operation.fetched.case).or_default();
+        *count += 1;
+        *count <= OF_A_CASE
+    });
+    let some: Vec<_> = some.take(OPERATIONS).collect();
+    let case = |moment: &Moment| run.cases.get(moment.case);
+    let after = |from: Option<&Moment>, to: Option<&Moment>| {
+        let span = from
+            .zip(to)
+            .map(|(from, to)| to.time().saturating_sub(from.time()));
+        span.map_or("–".to_owned(), micro)
+    };
     html! {
-        h3 { "How long the device took" }
+        h2 id="operations" { "Operations" }
+        @if let Some(operation) = told {
+            h3 {
+                "One, step by step: " code { (operation.words()) }
+                @if let Some(case) = case(operation.fetched) { " (" (case.program) ", " (case.name) ")" }
+            }
+            (PreEscaped(life_picture::draw(operation)))
+            (steps(operation))
+            p.soft { "An access has the time at which it was done, so a kick comes after what it set off." }
+        }
+        h3 { "How long they took, in µs" }
         table {
-            tr { th { "case" } th { "descriptor" } th.n { "fetched to completed, µs" } th.n { "then interrupt after, µs" } }
-            @for (case, words, took, _, interrupt) in rows.iter().take(LINES) {
+            tr {
+                th { "operation" } th.n { "device took" } th { "doorbell rung by" } th.n { "fetched after" }
+                th.n { "interrupt after" } th.n { "driver looked after" } th.n { "in all, until seen" }
+            }
+            @for operation in &some {
                 tr {
-                    td { (run.cases.get(*case).map_or("", |case| case.name.as_str())) }
-                    td.c { (words) }
-                    td.n { (micro(*took)) }
-                    td.n { @if let Some(after) = interrupt { (micro(*after)) } @else { "none" } }
+                    td {
+                        span.c { (operation.words()) } br;
+                        span.soft { @if let Some(case) = case(operation.fetched) { (case.program) ": " (case.name) } }
+                    }
+                    td.n { b { (micro(operation.took())) } }
+                    td { @if let Some(rung) = operation.rung { span.c { (rung.site.function) } br; span.soft { (rung.site.place) } } }
+                    td.n { (after(operation.rung, Some(operation.fetched))) }
+                    td.n { (after(Some(operation.completed), operation.interrupt)) }
+                    td.n { (after(operation.interrupt, operation.answered)) }
+                    td.n { (after(operation.rung, operation.seen)) }
                 }
             }
         }
-        @if rows.len() > LINES { p.soft { (rows.len() - LINES) " more are in timeline.jsonl." } }
+        @if operations.len() > some.len() { p.soft { (operations.len() - some.len()) " more are in timeline.jsonl." } }
     }
 }
 
-fn timeline(run: &Run) -> Markup {
+fn steps(operation: &Operation<'_>) -> Markup {
+    let steps = operation.steps();
+    let begin = steps.first().map_or(0, |(_, moment)| moment.time());
+    html! {
+        table {
+            tr { th.n { "step" } th.n { "µs" } th { "who" } th { "does" } th { "function" } th { "where" } }
+            @for (number, (what, moment)) in (1..).zip(&steps) {
+                tr {
+                    td.n { (number) }
+                    td.n { (micro(moment.time().saturating_sub(begin))) }
+                    td class=(who_class(&moment.site.owner)) { (moment.site.owner) }
+                    td {
+                        (what)
+                        @if std::ptr::eq(*moment, operation.completed) { ": " b { (micro(operation.took())) " µs for " (operation.length) " bytes" } }
+                        " " span.soft { (moment.words()) }
+                    }
+                    td.c { (moment.site.function) }
+                    td.c { (moment.site.place) }
+                }
+            }
+        }
+    }
+}
+
+fn timeline(run: &Run, lines: usize) -> Markup {
     let busy: Vec<(&Case, Vec<&Moment>)> = (0..)
         .zip(&run.cases)
         .map(|(number, case)| (case, run.moments_of(number).collect::<Vec<_>>()))
         .filter(|(_, moments)| !moments.is_empty())
         .collect();
+    let (fewest, most) = CASE_LINES;
+    let each = lines.checked_div(busy.len()).unwrap_or(most);
+    // A few lines of some cases tell more than none of all.
+    let each = each.clamp(fewest, most);
+    let shown = lines / each;
     html! {
         h2 id="timeline" { "Timeline" }
         p {
@@ -251,13 +339,13 @@ fn timeline(run: &Run) -> Markup {
             span.who-kernel { "kernel" } ", " span.who-device { "device" }
             ". " code { "timeline.json" } " opens in Perfetto (ui.perfetto.dev), " code { "timeline.jsonl" } " has everything."
         }
-        @for (case, moments) in busy.iter().take(CASES) { (case_lines(case, moments)) }
-        @if busy.len() > CASES { p.soft { (busy.len() - CASES) " more are in timeline.jsonl." } }
+        @for (case, moments) in busy.iter().take(shown) { (case_lines(case, moments, each)) }
+        @if busy.len() > shown { p.soft { (busy.len() - shown) " more are in timeline.jsonl." } }
     }
 }
 
-fn case_lines(case: &Case, moments: &[&Moment]) -> Markup {
-    let shown = moments.get(..moments.len().min(LINES)).unwrap_or_default();
+fn case_lines(case: &Case, moments: &[&Moment], lines: usize) -> Markup {
+    let shown = moments.get(..moments.len().min(lines)).unwrap_or_default();
     html! {
         details {
             summary {
@@ -285,7 +373,7 @@ fn case_lines(case: &Case, moments: &[&Moment]) -> Markup {
                     }
                 }
             }
-            @if moments.len() > LINES { p.soft { (moments.len() - LINES) " more are in timeline.jsonl." } }
+            @if moments.len() > lines { p.soft { (moments.len() - lines) " more are in timeline.jsonl." } }
         }
     }
 }
@@ -384,52 +472,72 @@ fn fields(fields: &[(&'static str, bool)], set: bool) -> String {
     names.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
-/// Who maps what: the parts of the BARs, from the layout that all programs share.
-fn device() -> Markup {
-    let page = |at: usize| format!("{at:#x}");
-    let parts = [
-        (
-            page(PUBLIC_PAGE),
-            "public registers",
-            "trapped",
-            "driver; a process with CAP_SYS_RAWIO, uncached",
-        ),
-        (
-            page(ADMIN_PAGE),
-            "admin registers",
-            "trapped",
-            "driver only",
-        ),
-        (
-            page(KICK_PAGES),
-            "kick pages, one a queue",
-            "trapped",
-            "driver, process that owns the queue; uncached",
-        ),
-        (
-            page(DOORBELL_PAGES),
-            "doorbell pages, one a queue",
-            "shared memory",
-            "process that owns the queue, uncached; the device reads",
-        ),
-        (
-            page(STATUS_PAGES),
-            "status pages, one a queue",
-            "shared memory",
-            "process that owns the queue, read-only, uncached; the device writes",
-        ),
-    ];
+fn device(run: &Run) -> Markup {
     html! {
         h2 id="device" { "Device and mappings" }
-        table {
-            tr { th { "BAR" } th { "from" } th { "what" } th { "backed by" } th { "mapped by" } }
-            @for (at, what, backed, by) in parts {
-                tr { td { (REGISTER_BAR) } td.c { (at) } td { (what) } td { (backed) } td { (by) } }
-            }
-            tr { td { (REGISTER_BAR) } td.c { (page(REGISTER_BAR_SIZE)) } td { "end" } td {} td {} }
-            tr { td { (DEVICE_MEMORY_BAR) } td.c { "0x0" } td { "device memory: half write-combining, a quarter uncached, a quarter lazy" } td { "shared memory" } td { "processes, each its own ranges" } }
-            tr { td { (MSIX_BAR) } td.c { "0x0" } td { "MSI-X table and pending bits" } td { "QEMU" } td { "kernel" } }
+        p {
+            "Who has what, and with which cache policy. Orange traps: each access leaves the guest's code and costs thousands of "
+            "times what a load costs. Blue and green are plain memory. A queue's pages and rings are its owner's alone."
         }
+        (PreEscaped(device_picture::draw(run)))
+        @if !run.bars.is_empty() {
+            p { "In the guest's memory: " @for (number, begin, size) in &run.bars { "BAR " (number) " at " code { (format!("{begin:#x}")) } ", " (size >> 10) " KiB. " } }
+        }
+    }
+}
+
+fn bench(bench: &Bench) -> Markup {
+    html! {
+        h2 id="bench" { "Benchmark" }
+        p { "Ratios over interleaved pairs: a dot is the median, a line the spread. Green ground is where the goal wants the dot." }
+        (PreEscaped(bench_picture::draw(&bench.ratios)))
+        table {
+            tr { th { "what" } th.n { "ratio" } th.n { "from" } th.n { "to" } th.n { "pairs" } th { "goal" } th { "this" } th { "by this" } }
+            @for ratio in &bench.ratios {
+                tr {
+                    td { b { (ratio.name) } br; span.soft { (ratio.what) } }
+                    td.n { (figure(ratio.median)) " " (ratio.unit) }
+                    td.n { (figure(ratio.low)) }
+                    td.n { (figure(ratio.high)) }
+                    td.n { (ratio.pairs) }
+                    td {
+                        @match (ratio.goal, ratio.is_met()) {
+                            (Some(goal), Some(true)) => span.good { (goal.op.words()) " " (figure(goal.value)) ", met" },
+                            (Some(goal), _) => span.bad { (goal.op.words()) " " (figure(goal.value)) ", missed" },
+                            (None, _) => span.soft { "none" },
+                        }
+                    }
+                    td { (side(&ratio.numerator)) }
+                    td { (side(&ratio.denominator)) }
+                }
+            }
+        }
+        @for left in &bench.left_out { p.soft { (left.name) ": not measured, " (left.reason) } }
+        @if !bench.environment.is_empty() {
+            table { @for (key, value) in &bench.environment { tr { td { (key) } td.c { (plain(value)) } } } }
+        }
+    }
+}
+
+fn side(side: &Side) -> Markup {
+    html! { (figure(side.median)) " " (side.unit) br; span.soft { (side.what) } }
+}
+
+/// A value of JSON, a text without its quotes.
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A figure with about three digits that mean something.
+pub(crate) fn figure(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 0.1 => format!("{value:.2}"),
+        _ => format!("{value:.2e}"),
     }
 }
 
@@ -438,11 +546,119 @@ fn environment(content: &Content<'_>) -> Markup {
         h2 id="environment" { "Environment" }
         @for run in &content.results.runs {
             table {
-                @for fact in &run.guest { tr { td { (run.name) ": " (fact.key) } td { (fact.value) } } }
-                tr { td { (run.name) ": repeat" } td.c { (run.again) } }
+                tr { th { (run.name) } th { "seeds, versions, command lines" } }
+                @for fact in &run.guest { tr { td { (fact.key) } td { (fact.value) } } }
+                @for (key, value) in &run.configuration { tr { td { (key) } td.c { (plain(value)) } } }
+                @for (program, seed) in seeds(run) { tr { td { "seed of " (program) } td.c { (seed) } } }
+                tr { td { "repeat" } td.c { (run.again) } }
             }
         }
-        h3 { "QEMU" }
-        pre { (content.command) }
+        p { "Versions that this was made with, from " code { "ci/versions.env" } ":" }
+        table { @for (name, value) in versions() { tr { td { (name) } td.c { (value) } } } }
+        @for (program, line) in content.commands {
+            @if !line.is_empty() { h3 { (program) } pre { (line.trim()) } }
+        }
+    }
+}
+
+/// Seeds that programs named, each once a program.
+fn seeds(run: &TestRun) -> BTreeSet<(&str, &str)> {
+    let mut seeds = BTreeSet::new();
+    for program in &run.programs {
+        let parts = program.parts.iter().flat_map(|part| &part.diagnostics);
+        for line in program.diagnostics.iter().chain(parts) {
+            if let Some(seed) = line.trim().strip_prefix("seed ") {
+                seeds.insert((program.name.as_str(), seed));
+            }
+        }
+    }
+    seeds
+}
+
+/// Pinned versions: those of Debian's packages and of Rust.
+fn versions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let lines = include_str!("../../versions.env").lines();
+    let assigned = lines.filter_map(|line| line.split_once('='));
+    assigned.filter(|(name, _)| name.ends_with("_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Site;
+    use ringbar_trace::place::Place;
+    use ringbar_trace::record::{Access, Hex};
+
+    fn access(case: usize) -> Moment {
+        Moment {
+            case,
+            phase: None,
+            site: Site {
+                owner: "dma".to_owned(),
+                function: "a_function_with_a_name_of_usual_length".to_owned(),
+                place: "guest-rootfs/tests/src/bin/dma.rs:100".to_owned(),
+            },
+            what: Happening::Access(Access {
+                time: 1,
+                cpu: 0,
+                pc: Hex(0),
+                callers: vec![],
+                place: Place::in_bar(0, 0),
+                width: 4,
+                write: false,
+                value: Some(Hex(1)),
+                trapped: true,
+                count: 1,
+                until: None,
+            }),
+        }
+    }
+
+    fn page(run: &Run, bench: Option<&Bench>) -> String {
+        render(&Content {
+            results: &Results { runs: vec![] },
+            run,
+            coverage: &Coverage::of(run),
+            testimony: &Testimony::default(),
+            operations: &[],
+            bench,
+            commands: &[],
+        })
+    }
+
+    #[test]
+    fn page_of_a_long_run_has_its_limit() {
+        let run = Run {
+            recorded: true,
+            cases: vec![Case::default(); 1000],
+            moments: (0..1000).flat_map(|case| vec![access(case); 100]).collect(),
+            ..Run::default()
+        };
+
+        let page = page(&run, None);
+
+        assert!(page.len() <= LARGEST, "{}", page.len());
+        assert!(
+            page.contains("dma.rs:100"),
+            "nothing of the timeline is left"
+        );
+    }
+
+    #[test]
+    fn benchmark_is_shown_with_goals_met_and_missed() {
+        let bench = crate::bench::tests::example();
+
+        let page = page(&Run::default(), Some(&bench));
+
+        for words in ["at least 150, met", "at most 1.03, missed", "<circle"] {
+            assert!(page.contains(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn figure_has_as_many_digits_as_tell_something() {
+        let figures = [0.0, 0.0123, 0.5, 1.034, 12.34, 2_100_000.0].map(figure);
+
+        assert_eq!(figures, ["0", "1.23e-2", "0.50", "1.03", "12.3", "2100000"]);
     }
 }

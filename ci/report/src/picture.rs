@@ -85,7 +85,7 @@ pub(crate) fn draw(case: &Case, moments: &[&Moment]) -> String {
 }
 
 /// The class of a colour.
-fn kind(owner: &str) -> &'static str {
+pub(crate) fn kind(owner: &str) -> &'static str {
     match owner {
         "driver" => "driver",
         "kernel" => "kernel",

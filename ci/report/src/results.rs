@@ -2,10 +2,12 @@
 
 //! The runner's `results.json`, as far as the report shows it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::error::Error;
 
@@ -24,6 +26,7 @@ pub(crate) struct TestRun {
     pub(crate) passed: usize,
     pub(crate) failed: usize,
     pub(crate) skipped: usize,
+    pub(crate) configuration: BTreeMap<String, Value>,
     pub(crate) guest: Vec<Fact>,
     pub(crate) programs: Vec<Test>,
     pub(crate) failures: Vec<Failure>,
@@ -46,6 +49,8 @@ pub(crate) struct Test {
     pub(crate) reason: String,
     #[serde(default)]
     pub(crate) seconds: Option<f64>,
+    #[serde(default)]
+    pub(crate) diagnostics: Vec<String>,
     #[serde(default)]
     pub(crate) parts: Vec<Test>,
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use ringbar_marks::Mark;
+use ringbar_trace::place::Place;
 use ringbar_trace::record::{Access, Event, Record, Sum};
 use serde::Serialize;
 
@@ -46,12 +47,16 @@ pub(crate) struct Run {
     pub(crate) armed: Option<u64>,
     /// The spans of the guest's work.
     pub(crate) cases: Vec<Case>,
-    /// What happened.
+    /// What the guest was doing in them, if it said so.
+    pub(crate) phases: Vec<Phase>,
+    /// What happened, in the order of cases.
     pub(crate) moments: Vec<Moment>,
+    /// Where BARs are in the guest's memory: number, begin, size.
+    pub(crate) bars: Vec<(u32, u64, u64)>,
     /// Whether there are records at all.
     pub(crate) recorded: bool,
-    /// What the driver is doing, while records are joined.
-    pub(crate) phase: Option<String>,
+    /// Index of the phase that lasts, while records are joined.
+    pub(crate) phase: Option<usize>,
 }
 
 /// A case of a test program, or what the guest did around them.
@@ -66,13 +71,22 @@ pub(crate) struct Case {
     pub(crate) claims: Vec<String>,
 }
 
+/// A part of a case, for which the driver's README has a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Phase {
+    /// Index in [`Run::cases`].
+    pub(crate) case: usize,
+    pub(crate) name: String,
+    pub(crate) claims: Vec<String>,
+}
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub(crate) struct Moment {
     /// Index in [`Run::cases`].
     pub(crate) case: usize,
-    /// What the driver was doing, if the guest said so.
-    pub(crate) phase: Option<String>,
+    /// Index in [`Run::phases`].
+    pub(crate) phase: Option<usize>,
     pub(crate) site: Site,
     pub(crate) what: Happening,
 }
@@ -119,7 +133,7 @@ impl Run {
                     run.add(time, site, Happening::Access(access));
                 }
                 Record::Sum(sum) => {
-                    let site = names.site_at(sum.pc, &[], place);
+                    let site = names.site_at(time, sum.pc, &[], place);
                     run.add(time, site, Happening::Sum(sum));
                 }
                 Record::Event(event) => {
@@ -140,16 +154,19 @@ impl Run {
 
     /// The moments of a case.
     pub(crate) fn moments_of(&self, case: usize) -> impl Iterator<Item = &Moment> {
-        self.moments
-            .iter()
-            .filter(move |moment| moment.case == case)
+        let begin = self.moments.partition_point(|moment| moment.case < case);
+        let moments = self.moments.iter().skip(begin);
+        moments.take_while(move |moment| moment.case == case)
     }
 
-    /// All accesses with the code that made them.
-    pub(crate) fn accesses(&self) -> impl Iterator<Item = (&Moment, &Access)> {
+    /// All writes of the guest: what happened, where, how often.
+    pub(crate) fn writes(&self) -> impl Iterator<Item = (&Moment, &Place, u64)> {
         self.moments.iter().filter_map(|moment| match &moment.what {
-            Happening::Access(access) => Some((moment, access)),
-            Happening::Sum(_) | Happening::Event(_) => None,
+            Happening::Access(access) if access.write => {
+                Some((moment, &access.place, access.count))
+            }
+            Happening::Sum(sum) if sum.write => Some((moment, &sum.place, sum.count)),
+            _ => None,
         })
     }
 
@@ -176,6 +193,8 @@ impl Run {
         match mark {
             Some(Mark::Begin { case }) => self.open(program, &case, time),
             Some(Mark::End { passed }) => {
+                // A case that failed may not have said so.
+                self.phase = None;
                 if let Some(case) = self.cases.last_mut() {
                     case.passed = Some(passed);
                     case.end = time;
@@ -183,11 +202,29 @@ impl Run {
                 self.open(program, "", time);
             }
             Some(Mark::Claim { text }) => {
-                if let Some(case) = self.cases.last_mut() {
-                    case.claims.push(text);
+                let phase = self.phase.and_then(|phase| self.phases.get_mut(phase));
+                match (phase, self.cases.last_mut()) {
+                    (Some(phase), _) => phase.claims.push(text),
+                    (None, Some(case)) => case.claims.push(text),
+                    (None, None) => {}
                 }
             }
-            Some(Mark::Enter { phase }) => self.phase = Some(phase),
+            Some(Mark::Bar {
+                number,
+                address,
+                size,
+            }) => self.bars.push((number, address, size)),
+            Some(Mark::Enter { phase }) => {
+                if self.cases.is_empty() {
+                    self.open(program, "", time);
+                }
+                self.phase = Some(self.phases.len());
+                self.phases.push(Phase {
+                    case: self.cases.len().saturating_sub(1),
+                    name: phase,
+                    claims: Vec::new(),
+                });
+            }
             Some(Mark::Leave) => self.phase = None,
             _ => {}
         }
@@ -207,11 +244,9 @@ impl Run {
         if self.cases.is_empty() {
             self.open("", "", time);
         }
-        let case = self.cases.len().saturating_sub(1);
-        let phase = self.phase.clone();
         self.moments.push(Moment {
-            case,
-            phase,
+            case: self.cases.len().saturating_sub(1),
+            phase: self.phase,
             site,
             what,
         });

@@ -1,28 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Holds a run to what tests and documents say of it.
-//!
-//! - A case that claims accesses made just those, in order, with those widths and values.
-//! - A case that claims `trapped REGISTER N` had at most N trapped accesses to registers, all to that one.
-//! - In a phase of the driver, it touches what its README lists for that phase, and nothing else.
-//! - Nobody touches a reserved offset, but cases that claim to.
-//! - What the guest wrote or read, the device was asked for, and answered with that.
+//! Holds a run to what tests and documents say of it: `../README.md` lists the claims.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringbar_trace::place::{Place, Space};
 use ringbar_trace::record::{Access, What};
 
-use crate::run::{Case, Happening, Moment, Run};
+use crate::readme;
+use crate::run::{Case, Happening, Moment, Phase, Run};
 
-/// Has the table of phases.
-const DRIVER_README: &str = include_str!("../../../guest-driver/README.md");
+/// A case claims this that writes anywhere in its own pages on purpose.
+const SCRIBBLES: &str = "touches reserved";
 /// Most complaints of one kind about one case.
 const MOST: usize = 5;
 
-/// What is not as it must be, a line each.
-pub(crate) fn examine(run: &Run) -> Vec<String> {
+/// What the witness says.
+#[derive(Debug, Default)]
+pub(crate) struct Testimony {
+    /// What is not as it must be, a line each.
+    pub(crate) complaints: Vec<String>,
+    /// What was claimed and seen: where, and what.
+    pub(crate) seen: Vec<(String, String)>,
+}
+
+/// Holds a run to all claims.
+pub(crate) fn examine(run: &Run) -> Testimony {
     let mut complaints = Vec::new();
+    let mut seen = Vec::new();
     if !run.whole {
         complaints.push("the records have no end: some are missing".to_owned());
     }
@@ -32,14 +37,28 @@ pub(crate) fn examine(run: &Run) -> Vec<String> {
     }
     for (number, case) in run.cases.iter().enumerate() {
         let moments: Vec<&Moment> = run.moments_of(number).collect();
-        let told = check_case(case, &moments);
-        complaints.extend(
-            told.into_iter()
-                .map(|text| format!("{}: {text}", title(case))),
-        );
+        let title = title(case);
+        let mut told = check_case(case, &moments);
+        if claims(&case.claims, "access ").next().is_some() {
+            let made = own(&moments).count();
+            seen.push((
+                title.clone(),
+                format!("{made} accesses, those that it claims"),
+            ));
+        }
+        for (index, phase) in run.phases.iter().enumerate() {
+            if phase.case != number {
+                continue;
+            }
+            let of_phase = moments.iter().filter(|moment| moment.phase == Some(index));
+            let of_phase: Vec<&Moment> = of_phase.copied().collect();
+            told.extend(check_phase(phase, &of_phase));
+            seen.push((title.clone(), seen_in(phase, &of_phase)));
+        }
+        complaints.extend(told.into_iter().map(|text| format!("{title}: {text}")));
     }
     complaints.extend(check_device(run));
-    complaints
+    Testimony { complaints, seen }
 }
 
 fn title(case: &Case) -> String {
@@ -53,35 +72,34 @@ fn title(case: &Case) -> String {
 
 fn check_case(case: &Case, moments: &[&Moment]) -> Vec<String> {
     let mut complaints = Vec::new();
-    let claimed: Vec<&str> = claims(case, "access ").collect();
-    if claimed.is_empty() {
-        let reserved =
-            accesses(moments).filter(|(_, access)| access.place.space == Space::Reserved);
-        complaints.extend(reserved.take(MOST).map(|(moment, access)| {
-            let who = &moment.site;
-            format!(
-                "{} touched reserved offset {:#x} ({} {})",
-                who.owner, access.place.offset, who.function, who.place
-            )
-        }));
-    } else {
+    let claimed: Vec<&str> = claims(&case.claims, "access ").collect();
+    let scribbles = case.claims.iter().any(|claim| claim == SCRIBBLES);
+    let reserved = accesses(moments).filter(|(moment, access)| {
+        let is_claimed = (scribbles || !claimed.is_empty()) && is_own(moment);
+        access.place.space == Space::Reserved && !is_claimed
+    });
+    complaints.extend(reserved.take(MOST).map(|(moment, access)| {
+        let who = &moment.site;
+        format!(
+            "{} touched reserved offset {:#x} ({} {})",
+            who.owner, access.place.offset, who.function, who.place
+        )
+    }));
+    if !claimed.is_empty() {
         complaints.extend(check_exact(&claimed, moments));
     }
-    for claim in claims(case, "trapped ") {
-        complaints.extend(check_trapped(claim, moments));
-    }
-    let phases: BTreeSet<&str> = moments
-        .iter()
-        .filter_map(|moment| moment.phase.as_deref())
-        .collect();
-    for phase in phases {
-        complaints.extend(check_phase(phase, moments));
-    }
+    let unknown = case.claims.iter();
+    let unknown = unknown.filter(|text| !text.starts_with("access ") && *text != SCRIBBLES);
+    complaints.extend(unknown.map(|text| not_known(text)));
     complaints
 }
 
-fn claims<'a>(case: &'a Case, kind: &'a str) -> impl Iterator<Item = &'a str> {
-    case.claims
+fn not_known(claim: &str) -> String {
+    format!("`{claim}` is no claim that is known")
+}
+
+fn claims<'a>(claims: &'a [String], kind: &'a str) -> impl Iterator<Item = &'a str> {
+    claims
         .iter()
         .filter_map(move |claim| claim.strip_prefix(kind))
 }
@@ -93,13 +111,22 @@ fn accesses<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = (&'a Moment, &'a
     })
 }
 
+/// Whether a test program did it, and not the kernel for it.
+fn is_own(moment: &Moment) -> bool {
+    !matches!(moment.site.owner.as_str(), "driver" | "kernel")
+}
+
+/// Accesses of the program itself to registers.
+fn own<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = &'a Access> {
+    let own = accesses(moments).filter(|(moment, _)| is_own(moment));
+    own.map(|(_, access)| access)
+        .filter(|access| in_registers(&access.place))
+}
+
 /// Accesses that a program claims, against those that its own code made.
 fn check_exact(claimed: &[&str], moments: &[&Moment]) -> Vec<String> {
-    let own = accesses(moments).filter(|(moment, access)| {
-        in_registers(&access.place) && !matches!(moment.site.owner.as_str(), "driver" | "kernel")
-    });
-    let made: Vec<String> = own
-        .flat_map(|(_, access)| {
+    let made: Vec<String> = own(moments)
+        .flat_map(|access| {
             let times = usize::try_from(access.count).unwrap_or(usize::MAX);
             std::iter::repeat_n(claim_of(access), times)
         })
@@ -138,19 +165,79 @@ fn claim_of(access: &Access) -> String {
     format!("{verb} {:#x} {} {value}", access.place.offset, access.width)
 }
 
+/// What the driver's README lists for a phase and what the phase claims, against what was touched in it.
+fn check_phase(phase: &Phase, moments: &[&Moment]) -> Vec<String> {
+    let Some(listed) = listed_for(&phase.name) else {
+        let name = &phase.name;
+        return vec![format!("guest-driver/README.md lists nothing for `{name}`")];
+    };
+    let mut complaints: Vec<String> = touches(moments)
+        .filter(|touch| !listed.iter().any(|item| item.allows(touch)))
+        .take(MOST)
+        .map(|touch| {
+            let who = &touch.moment.site;
+            format!(
+                "in `{}` the {} {} ({} {}), which is not listed",
+                phase.name, who.owner, touch, who.function, who.place
+            )
+        })
+        .collect();
+    for claim in &phase.claims {
+        let (kind, rest) = claim.split_once(' ').unwrap_or((claim, ""));
+        match kind {
+            "trapped" => complaints.extend(check_trapped(rest, moments)),
+            "operations" => complaints.extend(check_operations(rest, moments)),
+            "touches" if rest == "all" => {
+                let missing = listed
+                    .iter()
+                    .filter(|item| !touches(moments).any(|touch| item.allows(&touch)));
+                complaints.extend(missing.map(|item| {
+                    let Listed { name, write, .. } = item;
+                    let verb = verb(*write);
+                    format!("`{}` lists {name}, which nobody {verb}", phase.name)
+                }));
+            }
+            _ => complaints.push(not_known(claim)),
+        }
+    }
+    complaints
+}
+
+/// What a phase shows, in words.
+fn seen_in(phase: &Phase, moments: &[&Moment]) -> String {
+    let (mut count, mut names) = (0u64, BTreeSet::new());
+    for (_, access) in trapped(moments) {
+        count = count.saturating_add(access.count);
+        names.insert(access.place.register());
+    }
+    let names = Vec::from_iter(names).join(", ");
+    let operations = completions(moments);
+    let operations = match claims(&phase.claims, "operations ").next() {
+        Some(_) if operations > 0 => format!("{operations} operations with "),
+        _ => String::new(),
+    };
+    let of = if names.is_empty() { "" } else { " of " };
+    format!(
+        "{}: {operations}{count} trapped accesses{of}{names}",
+        phase.name
+    )
+}
+
+fn trapped<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = (&'a Moment, &'a Access)> {
+    accesses(moments).filter(|(_, access)| access.trapped && in_registers(&access.place))
+}
+
 fn check_trapped(claim: &str, moments: &[&Moment]) -> Option<String> {
     let parsed = claim
         .split_once(' ')
         .and_then(|(name, most)| Some((name, most.parse::<u64>().ok()?)));
     let Some((name, most)) = parsed else {
-        return Some(format!("`trapped {claim}` is no claim that is known"));
+        return Some(not_known(&format!("trapped {claim}")));
     };
-    let trapped =
-        accesses(moments).filter(|(_, access)| access.trapped && in_registers(&access.place));
     let (mut count, mut other) = (0u64, None);
-    for (moment, access) in trapped {
+    for (moment, access) in trapped(moments) {
         count = count.saturating_add(access.count);
-        if register(&access.place) != name {
+        if access.place.register() != name {
             other = other.or(Some((moment, access)));
         }
     }
@@ -164,54 +251,98 @@ fn check_trapped(claim: &str, moments: &[&Moment]) -> Option<String> {
     (count > most).then(|| format!("{count} trapped accesses; the program says at most {most}"))
 }
 
-/// Name of the register at a place, without index and byte.
-fn register(place: &Place) -> &str {
-    place.name.split(['[', '+']).next().unwrap_or_default()
-}
-
-/// What the driver's README lists for a phase, against what was touched in it.
-fn check_phase(phase: &str, moments: &[&Moment]) -> Vec<String> {
-    let Some(listed) = listed_for(phase) else {
-        return vec![format!(
-            "guest-driver/README.md lists nothing for `{phase}`"
-        )];
+/// Nothing is known of operations if the device wrote no events.
+fn check_operations(claim: &str, moments: &[&Moment]) -> Option<String> {
+    let Ok(claimed) = claim.parse::<u64>() else {
+        return Some(not_known(&format!("operations {claim}")));
     };
-    let touched = accesses(moments).filter(|(moment, access)| {
-        moment.phase.as_deref() == Some(phase) && in_registers(&access.place)
-    });
-    let more = touched.filter(|(_, access)| {
-        let verb = if access.write { 'w' } else { 'r' };
-        !listed.contains(&(register(&access.place), verb))
-    });
-    more.take(MOST)
-        .map(|(moment, access)| {
-            let verb = if access.write { "wrote" } else { "read" };
-            let who = &moment.site;
-            format!(
-                "in `{phase}` the {} {verb} {} ({} {}), which is not listed",
-                who.owner, access.place.name, who.function, who.place
-            )
-        })
-        .collect()
+    let completed = completions(moments);
+    (completed > 0 && completed != claimed)
+        .then(|| format!("the device completed {completed} operations; the program says {claimed}"))
 }
 
-/// Registers of a phase: rows `| phase | reads | writes |` of the README, names in backticks.
-fn listed_for(phase: &str) -> Option<BTreeSet<(&'static str, char)>> {
-    let row = DRIVER_README.lines().find_map(|line| {
-        let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
-        (cells.next()? == phase).then_some(cells)
-    })?;
-    let cells = row.take(2).zip(['r', 'w']);
-    Some(
-        cells
-            .flat_map(|(cell, verb)| {
-                cell.split('`')
-                    .skip(1)
-                    .step_by(2)
-                    .map(move |name| (name, verb))
-            })
-            .collect(),
-    )
+fn completions(moments: &[&Moment]) -> u64 {
+    let is_completion = |moment: &&&Moment| matches!(&moment.what, Happening::Event(event) if matches!(event.what, What::Completion { .. }));
+    moments.iter().filter(is_completion).count() as u64
+}
+
+/// Something that a register was touched by.
+struct Touch<'a> {
+    moment: &'a Moment,
+    name: &'a str,
+    write: bool,
+    value: Option<u128>,
+}
+
+impl std::fmt::Display for Touch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", verb(self.write), self.name)?;
+        match self.value {
+            Some(value) if self.write => write!(f, " = {value:#x}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn verb(write: bool) -> &'static str {
+    if write {
+        "wrote"
+    } else {
+        "read"
+    }
+}
+
+/// All that was done to registers, once for accesses that came often.
+fn touches<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = Touch<'a>> {
+    moments.iter().filter_map(|moment| {
+        let (place, write, value) = match &moment.what {
+            Happening::Access(access) => (&access.place, access.write, access.value),
+            Happening::Sum(sum) => (&sum.place, sum.write, None),
+            Happening::Event(_) => return None,
+        };
+        in_registers(place).then(|| Touch {
+            moment,
+            name: place.register(),
+            write,
+            value: value.map(|value| value.0),
+        })
+    })
+}
+
+/// A register that a phase may touch.
+#[derive(Debug, PartialEq, Eq)]
+struct Listed {
+    name: &'static str,
+    write: bool,
+    /// The only value, if there is but one.
+    value: Option<u128>,
+}
+
+impl Listed {
+    /// Reads `` `NAME` `` or `` `NAME` = 0x1 ``.
+    fn parse(item: &'static str, write: bool) -> Option<Self> {
+        let mut parts = item.trim().split('`');
+        let (_, name, rest) = (parts.next()?, parts.next()?, parts.next()?);
+        let value = match rest.trim().strip_prefix("= 0x") {
+            Some(digits) => Some(u128::from_str_radix(digits, 16).ok()?),
+            None => None,
+        };
+        Some(Self { name, write, value })
+    }
+
+    fn allows(&self, touch: &Touch<'_>) -> bool {
+        (self.name, self.write) == (touch.name, touch.write)
+            && self.value.is_none_or(|value| touch.value == Some(value))
+    }
+}
+
+/// Registers of a phase: the row `| phase | reads | writes |` of the README.
+fn listed_for(phase: &str) -> Option<Vec<Listed>> {
+    let cells = readme::row(phase)?.take(2).zip([false, true]);
+    let items = cells.flat_map(|(cell, write)| cell.split(',').map(move |item| (item, write)));
+    items
+        .map(|(item, write)| Listed::parse(item, write))
+        .collect()
 }
 
 /// Trapped accesses to registers, against what the device says it was asked for.
@@ -296,17 +427,53 @@ mod tests {
         }
     }
 
+    fn event(what: What) -> Moment {
+        let event = Event {
+            time: 1,
+            duration: None,
+            what,
+        };
+        Moment {
+            what: Happening::Event(event),
+            ..access("device", 0, false, 0)
+        }
+    }
+
     fn run(claims: &[&str], moments: Vec<Moment>) -> Run {
         Run {
             whole: true,
             armed: Some(1),
             cases: vec![Case {
-                claims: claims.iter().map(|claim| (*claim).to_owned()).collect(),
+                claims: owned(claims),
                 ..Case::default()
             }],
             moments,
             ..Run::default()
         }
+    }
+
+    /// A run of one phase.
+    fn phase(name: &str, claims: &[&str], moments: Vec<Moment>) -> Run {
+        let moments = moments.into_iter().map(|moment| Moment {
+            phase: Some(0),
+            ..moment
+        });
+        Run {
+            phases: vec![Phase {
+                case: 0,
+                name: name.to_owned(),
+                claims: owned(claims),
+            }],
+            ..run(&[], moments.collect())
+        }
+    }
+
+    fn owned(claims: &[&str]) -> Vec<String> {
+        claims.iter().map(|claim| (*claim).to_owned()).collect()
+    }
+
+    fn complaints(run: &Run) -> Vec<String> {
+        examine(run).complaints
     }
 
     #[test]
@@ -316,7 +483,7 @@ mod tests {
             vec![access("registers", 0, false, 1)],
         );
 
-        assert_eq!(examine(&run), [""; 0]);
+        assert_eq!(complaints(&run), [""; 0]);
     }
 
     #[test]
@@ -326,14 +493,17 @@ mod tests {
             access("registers", 4, false, 1),
         ];
 
-        assert_eq!(examine(&run(&["access read 0x0 4 0x1"], moments)).len(), 1);
+        assert_eq!(
+            complaints(&run(&["access read 0x0 4 0x1"], moments)).len(),
+            1
+        );
     }
 
     #[test]
     fn other_value_than_claimed_is_told() {
         let moments = vec![access("registers", 0, true, 2)];
 
-        let told = examine(&run(&["access write 0x0 4 0x1"], moments));
+        let told = complaints(&run(&["access write 0x0 4 0x1"], moments));
 
         assert!(
             told.iter().any(|line| line.contains("`write 0x0 4 0x2`")),
@@ -343,7 +513,7 @@ mod tests {
 
     #[test]
     fn reserved_offset_is_told_with_who_touched_it() {
-        let told = examine(&run(&[], vec![access("driver", 0x800, false, 0)]));
+        let told = complaints(&run(&[], vec![access("driver", 0x800, false, 0)]));
 
         assert!(
             told.iter()
@@ -353,36 +523,131 @@ mod tests {
     }
 
     #[test]
-    fn claim_about_traps_allows_as_many_and_no_more() {
-        let kick = || access("dma", 0x40000, true, 1);
+    fn claim_of_a_reserved_offset_is_for_the_program_alone() {
+        let claims = &["access read 0x800 4 0x0"];
+        let own = || access("registers", 0x800, false, 0);
+        let both = vec![own(), access("driver", 0x800, false, 0)];
 
+        assert_eq!(complaints(&run(claims, vec![own()])), [""; 0]);
+        assert_eq!(complaints(&run(claims, both)).len(), 1);
+    }
+
+    #[test]
+    fn case_that_scribbles_may_and_the_driver_may_not() {
+        let scribble = |owner| run(&[SCRIBBLES], vec![access(owner, 0x80800, true, 1)]);
+
+        assert_eq!(complaints(&scribble("attack")), [""; 0]);
+        assert_eq!(complaints(&scribble("driver")).len(), 1);
+    }
+
+    #[test]
+    fn claim_that_nobody_knows_is_told() {
+        assert_eq!(complaints(&run(&["acces read"], vec![])).len(), 1);
+        assert_eq!(complaints(&phase("probe", &["trapped"], vec![])).len(), 1);
         assert_eq!(
-            examine(&run(&["trapped KICK 2"], vec![kick(), kick()])),
-            [""; 0]
-        );
-        assert_eq!(
-            examine(&run(&["trapped KICK 1"], vec![kick(), kick()])).len(),
+            complaints(&phase("probe", &["touches some"], vec![])).len(),
             1
         );
+    }
+
+    #[test]
+    fn claim_about_traps_allows_as_many_and_no_more() {
+        let kick = || access("dma", 0x40000, true, 1);
+        let twice = || vec![kick(), kick()];
+
+        let run = |claim, moments| phase("mapped ring", &[claim], moments);
+        assert_eq!(complaints(&run("trapped KICK 2", twice())), [""; 0]);
+        assert_eq!(complaints(&run("trapped KICK 1", twice())).len(), 1);
     }
 
     #[test]
     fn claim_about_traps_allows_no_other_register() {
         let moments = vec![access("driver", 0x10, false, 1)];
 
-        assert_eq!(examine(&run(&["trapped KICK 9"], moments)).len(), 1);
+        let told = complaints(&phase("mapped ring", &["trapped KICK 9"], moments));
+
+        assert!(
+            told.iter().any(|line| line.contains("only KICK")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn claim_about_operations_is_held_against_what_the_device_completed() {
+        let completion = || {
+            event(What::Completion {
+                queue: 0,
+                tag: Hex(1),
+                status: 0,
+                result: Hex(0),
+            })
+        };
+        let run = |claim| phase("mapped ring", &[claim], vec![completion(), completion()]);
+
+        assert_eq!(complaints(&run("operations 2")), [""; 0]);
+        assert_eq!(complaints(&run("operations 3")).len(), 1);
+    }
+
+    #[test]
+    fn mapped_ring_shows_its_operations_and_traps() {
+        let done = What::Completion {
+            queue: 0,
+            tag: Hex(1),
+            status: 0,
+            result: Hex(0),
+        };
+        let moments = vec![access("dma", 0x40000, true, 1), event(done)];
+
+        let testimony = examine(&phase("mapped ring", &["operations 1"], moments));
+
+        let said: Vec<&str> = testimony
+            .seen
+            .iter()
+            .map(|(_, what)| what.as_str())
+            .collect();
+        assert_eq!(
+            said,
+            ["mapped ring: 1 operations with 1 trapped accesses of KICK"]
+        );
     }
 
     #[test]
     fn register_that_is_not_listed_for_probe_is_told() {
-        let in_probe = |offset, write| Moment {
-            phase: Some("probe".to_owned()),
-            ..access("driver", offset, write, 1)
+        let probe = |offset, write| {
+            let moments = vec![access("driver", offset, write, 1)];
+            complaints(&phase("probe", &[], moments))
         };
 
-        assert_eq!(examine(&run(&[], vec![in_probe(0, false)])), [""; 0]);
-        assert_eq!(examine(&run(&[], vec![in_probe(0, true)])).len(), 1);
-        assert_eq!(examine(&run(&[], vec![in_probe(0x2c, false)])).len(), 1);
+        assert_eq!(probe(4, false), [""; 0]);
+        assert_eq!(probe(4, true).len(), 1);
+        assert_eq!(probe(0x2c, false).len(), 1);
+    }
+
+    #[test]
+    fn other_value_than_listed_for_remove_is_told() {
+        let remove = |value| {
+            let moments = vec![access("driver", 0x1000, true, value)];
+            complaints(&phase("remove", &[], moments))
+        };
+
+        assert_eq!(remove(0x2154_5352), [""; 0]);
+        assert_eq!(remove(1).len(), 1);
+    }
+
+    #[test]
+    fn listed_register_that_nobody_touches_is_told_where_all_are_claimed() {
+        let told = complaints(&phase("remove", &["touches all"], vec![]));
+
+        assert!(
+            told.iter()
+                .any(|line| line.contains("KICK, which nobody read")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn phase_that_is_not_listed_is_told() {
+        assert_eq!(complaints(&phase("lunch", &[], vec![])).len(), 1);
     }
 
     #[test]
@@ -392,11 +657,11 @@ mod tests {
             .map(|register| register.info().name)
             .collect();
 
-        for phase in ["probe", "remove"] {
+        for phase in ["probe", "remove", "mapped ring"] {
             let listed = listed_for(phase).expect("a row");
             assert!(!listed.is_empty());
             assert!(
-                listed.iter().all(|(name, _)| known.contains(name)),
+                listed.iter().all(|item| known.contains(item.name)),
                 "{listed:?}"
             );
         }
@@ -404,27 +669,20 @@ mod tests {
 
     #[test]
     fn write_that_the_device_dropped_is_told() {
-        let event = |value| Moment {
-            what: Happening::Event(Event {
-                time: 1,
-                duration: None,
-                what: What::Register {
-                    place: Place::in_bar(0, 0x18),
-                    width: 4,
-                    write: true,
-                    value: Some(Hex(value)),
-                },
-            }),
-            ..access("device", 0x18, true, value)
+        let heard = |value| {
+            event(What::Register {
+                place: Place::in_bar(0, 0x18),
+                width: 4,
+                write: true,
+                value: Some(Hex(value)),
+            })
         };
         let made = |value| access("driver", 0x18, true, value);
 
-        let both = vec![made(1), event(1), made(2), event(2)];
-        assert_eq!(examine(&run(&[], both)), [""; 0]);
-        assert_eq!(
-            examine(&run(&[], vec![made(1), event(1), made(2)])).len(),
-            1
-        );
+        let both = vec![made(1), heard(1), made(2), heard(2)];
+        assert_eq!(complaints(&run(&[], both)), [""; 0]);
+        let dropped = vec![made(1), heard(1), made(2)];
+        assert_eq!(complaints(&run(&[], dropped)).len(), 1);
     }
 
     #[test]
@@ -434,6 +692,6 @@ mod tests {
             ..run(&[], vec![])
         };
 
-        assert_eq!(examine(&run).len(), 1);
+        assert_eq!(complaints(&run).len(), 1);
     }
 }

@@ -74,6 +74,7 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
         name: options.machine.name.clone(),
         began: began.map_or(0, |time| time.as_secs()),
         seconds: duration.as_secs_f64(),
+        booted: None,
         good: false,
         passed: 0,
         failed: 0,

@@ -177,12 +177,14 @@ impl Machine {
     }
 }
 
-/// The argument for a TCG plugin that writes records to `out`.
-pub(crate) fn plugin(file: &Path, out: &Path, arguments: &[String]) -> OsString {
+/// The argument for a TCG plugin that writes records of the device behind `socket` to `out`.
+pub(crate) fn plugin(file: &Path, out: &Path, socket: &Path, arguments: &[String]) -> OsString {
     let mut value = OsString::from("file=");
     value.push(doubled_commas(file));
     value.push(",out=");
     value.push(doubled_commas(out));
+    value.push(",socket=");
+    value.push(doubled_commas(socket));
     for argument in arguments {
         value.push(",");
         value.push(doubled_commas(Path::new(argument)));
@@ -433,6 +435,7 @@ mod tests {
         let plugin = plugin(
             Path::new("/p/plugin.so"),
             Path::new("/t,u/trace.jsonl"),
+            Path::new("/t/device0.sock"),
             &["from=boot".into()],
         );
         let machine = Machine {
@@ -440,7 +443,8 @@ mod tests {
             ..machine()
         };
 
-        let expected = "-plugin file=/p/plugin.so,out=/t,,u/trace.jsonl,from=boot";
+        let expected =
+            "-plugin file=/p/plugin.so,out=/t,,u/trace.jsonl,socket=/t/device0.sock,from=boot";
         assert!(text(&machine).contains(expected));
     }
 

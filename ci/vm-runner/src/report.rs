@@ -34,6 +34,9 @@ pub(crate) struct Run {
     pub(crate) began: u64,
     /// How long it took.
     pub(crate) seconds: f64,
+    /// How long the guest took until its first result line, just before it loads the driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) booted: Option<f64>,
     /// The verdict: whether nothing failed.
     pub(crate) good: bool,
     /// Cases that passed.
@@ -125,6 +128,7 @@ pub(crate) struct ReportedFailure {
 impl Run {
     /// Takes over what was found.
     pub(crate) fn with_findings(mut self, verdict: &Verdict, results: &Results) -> Self {
+        self.booted = results.began.map(|time| time.as_secs_f64());
         self.good = verdict.is_good();
         self.passed = verdict.passed;
         self.failed = verdict.failures.len();
@@ -257,6 +261,7 @@ pub(crate) mod tests {
             name: name.to_owned(),
             began: 1_700_000_000,
             seconds: 7.5,
+            booted: None,
             good: false,
             passed: 0,
             failed: 0,

@@ -2,7 +2,7 @@
 
 //! One run: the loop that watches the servers, QEMU and what the guest says.
 
-use std::fs;
+use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 use std::thread::sleep;
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::hotplug::Hotplug;
 use crate::interrupt::Interrupt;
 use crate::ktap::{Progress, Stream};
-use crate::machine::{self, shell_line, Acceleration, Console, HotplugPorts, Machine};
+use crate::machine::{self, Acceleration, Console, HotplugPorts, Machine};
 use crate::options::{MachineOptions, RunOptions};
 use crate::process::{End, Process};
 use crate::screen::Screen;
@@ -78,7 +78,7 @@ pub(crate) fn check_inputs(options: &MachineOptions) -> Result<(), Error> {
         ("the guest kernel", &options.kernel),
         ("the initramfs", &options.initrd),
     ] {
-        fs::File::open(path).map_err(|source| Error::Input {
+        File::open(path).map_err(|source| Error::Input {
             what,
             path: path.clone(),
             source,
@@ -110,7 +110,8 @@ pub(crate) fn machine(
         sockets: (0..options.devices).map(|n| place.socket(n)).collect(),
         plugin: options.plugin.as_ref().map(|file| {
             let out = place.file("accesses.jsonl");
-            machine::plugin(file, &out, &options.plugin_arg)
+            // Of several devices it watches the first.
+            machine::plugin(file, &out, &place.socket(0), &options.plugin_arg)
         }),
         hotplug,
         more: options.qemu_arg.clone(),
@@ -124,15 +125,9 @@ pub(crate) fn qemu(
     place: &Workplace,
 ) -> Result<Command, Error> {
     let arguments = machine.arguments();
-    let words = std::iter::once(options.qemu.clone().into()).chain(arguments.iter().cloned());
-    let path = place.file("qemu-command.txt");
-    fs::write(&path, shell_line(words) + "\n").map_err(|source| Error::File {
-        action: "written",
-        path,
-        source,
-    })?;
     let mut command = Command::new(&options.qemu);
     command.args(arguments);
+    place.note("qemu-command.txt", &command)?;
     Ok(command)
 }
 

@@ -46,6 +46,9 @@ pub(crate) fn start(
     if options.plugin.is_some() && device == 0 {
         command.arg("--events").arg(place.file("events.jsonl"));
     }
+    if device == 0 {
+        place.note("server-command.txt", &command)?;
+    }
     let mut process =
         Process::start(&mut command, &place.append(&log_name(device))?).map_err(|source| {
             Error::Start {

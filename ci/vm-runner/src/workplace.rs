@@ -2,14 +2,16 @@
 
 //! The private folder of a run: sockets and logs, under a short path.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::error::Error;
-use crate::machine::HotplugPorts;
+use crate::machine::{shell_line, HotplugPorts};
 
 /// `sun_path` has 108 bytes, the last one is 0.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -24,6 +26,7 @@ const LOGS: &[&str] = &[
     "server3.log",
     "qemu.log",
     "qemu-command.txt",
+    "server-command.txt",
     "accesses.jsonl",
     "events.jsonl",
 ];
@@ -50,6 +53,19 @@ impl Workplace {
         let place = Self { folder };
         check_socket_path(&place.socket(0))?;
         Ok(place)
+    }
+
+    /// Notes a command line among the logs.
+    pub(crate) fn note(&self, name: &str, command: &Command) -> Result<(), Error> {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let path = self.file(name);
+        fs::write(&path, shell_line(words.map(OsStr::to_owned)) + "\n").map_err(|source| {
+            Error::File {
+                action: "written",
+                path,
+                source,
+            }
+        })
     }
 
     /// Where the server of a device listens.

@@ -2,16 +2,12 @@
 
 //! What the plugin, if there is one, is told about device and driver.
 
-use ringbar_marks::{say, Mark};
+use ringbar_marks::{say, say_sections, Mark};
 use ringbar_spec::ids;
 use std::fs;
 
 /// What PCI sysfs has of the device.
 const DEVICES: &str = "/sys/bus/pci/devices";
-/// Where the parts of the driver are in memory.
-const SECTIONS: &str = "/sys/module/ringbar/sections";
-/// Parts with code.
-const CODE: &[&str] = &[".text", ".init.text", ".exit.text"];
 
 /// Says where the device is, and that accesses count from now on.
 pub(crate) fn before_driver() {
@@ -34,13 +30,7 @@ pub(crate) fn before_driver() {
 /// Says where the driver is.
 pub(crate) fn after_driver() {
     say(&Mark::Leave);
-    for name in CODE {
-        let address = fs::read_to_string(format!("{SECTIONS}/{name}"));
-        if let Some(address) = address.ok().and_then(|text| hex(text.trim())) {
-            let name = (*name).to_owned();
-            say(&Mark::Section { name, address });
-        }
-    }
+    say_sections();
 }
 
 /// The BARs in sysfs's `resource`: first byte, last byte and flags of each, a line a BAR.

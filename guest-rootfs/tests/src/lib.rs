@@ -14,6 +14,7 @@ mod pci;
 mod runner;
 mod suite;
 pub mod usage;
+pub mod witness;
 
 pub use hammer::{hammer, Hammer, LongCopies};
 pub use kept::KeptOnPurpose;
@@ -27,9 +28,9 @@ use ringbar_spec::pattern;
 use ringbar_spec::regs::SUBMISSION_TAIL;
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_spec::wake::Word;
-use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// Node of the device under test.
@@ -187,9 +188,19 @@ pub fn ready_for(device: &Device, timeout: Duration) -> PollFlags {
     files[0].revents()
 }
 
+/// A queue with an eventfd.
+pub fn with_event(device: &Device) -> (Queue, OwnedFd) {
+    let queue = device.create_queue(8).expect("a queue is free");
+    let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+    let event = event.expect("there are eventfds");
+    let set = queue.set_event_fd(Some(event.as_fd()));
+    set.expect("the queue takes an eventfd");
+    (queue, event)
+}
+
 /// Waits until an eventfd, which does not block, is signalled, and takes the signals.
 pub fn signalled(event: &OwnedFd, timeout: Duration) -> bool {
-    let timeout = Timespec::try_from(timeout).expect("an eventfd can be polled");
+    let timeout = Timespec::try_from(timeout).expect("a short time");
     let mut files = [PollFd::new(event, PollFlags::IN)];
     poll(&mut files, Some(&timeout)).expect("an eventfd can be polled");
     rustix::io::read(event, &mut [0; 8]).is_ok()

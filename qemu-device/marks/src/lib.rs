@@ -6,6 +6,8 @@
 
 mod mark;
 mod say;
+mod sections;
 
 pub use mark::{Mark, UnknownMark};
 pub use say::{say, INSTRUCTION};
+pub use sections::say_sections;

@@ -9,8 +9,10 @@ use ringbar_trace::place::Place;
 
 use crate::config::Function;
 
-/// What QEMU calls regions of a device that is served over vfio-user begins so.
+/// What QEMU calls regions of a device that is served over vfio-user begins so, with the socket behind it.
 const DEVICE_PREFIX: &str = "vfio-user:";
+/// And ends so, for the registers.
+const REGISTERS: &str = " BAR 0";
 /// QEMU's name of the memory that shows all configuration space.
 const CONFIG_REGION: &str = "pcie-mmcfg-mmio";
 /// Size of that memory.
@@ -30,6 +32,8 @@ pub(crate) struct Seen<'a> {
 pub(crate) struct Map {
     bars: [Bar; 3],
     function: Function,
+    /// Of the device's server; empty if any device is the one.
+    socket: String,
 }
 
 /// A BAR. While its size changes nothing is in it.
@@ -63,7 +67,7 @@ impl Bar {
 }
 
 impl Map {
-    pub(crate) const fn new(function: Function) -> Self {
+    pub(crate) fn new(function: Function, socket: &str) -> Self {
         Self {
             bars: [
                 Bar::unknown(REGISTER_BAR),
@@ -71,6 +75,7 @@ impl Map {
                 Bar::unknown(MSIX_BAR),
             ],
             function,
+            socket: socket.to_owned(),
         }
     }
 
@@ -106,10 +111,10 @@ impl Map {
     /// A trapped access tells where the registers are: a BAR is aligned to its size.
     fn learn(&self, address: u64, region: &str) {
         let [registers, ..] = &self.bars;
-        if registers.offset(address).is_none()
-            && region.starts_with(DEVICE_PREFIX)
-            && region.ends_with(" BAR 0")
-        {
+        let socket = region.strip_prefix(DEVICE_PREFIX);
+        let socket = socket.and_then(|rest| rest.strip_suffix(REGISTERS));
+        let is_it = socket.is_some_and(|socket| self.socket.is_empty() || socket == self.socket);
+        if is_it && registers.offset(address).is_none() {
             let size = REGISTER_BAR_SIZE as u64;
             registers.set(address - address % size, size);
         }
@@ -121,8 +126,12 @@ mod tests {
     use super::*;
     use ringbar_trace::place::Space;
 
+    fn unknown() -> Map {
+        Map::new(Function::BEHIND_FIRST_PORT, "")
+    }
+
     fn map() -> Map {
-        let map = Map::new(Function::BEHIND_FIRST_PORT);
+        let map = unknown();
         map.set_bar(0, 0xfe00_0000, 0x10_0000);
         map.set_bar(2, 0x38_0000_0000, 0x100_0000);
         map.set_bar(4, 0xfe10_0000, 0x1000);
@@ -154,7 +163,7 @@ mod tests {
 
     #[test]
     fn registers_are_found_by_their_region_when_nobody_has_said_where_they_are() {
-        let map = Map::new(Function::BEHIND_FIRST_PORT);
+        let map = unknown();
         let seen = Seen {
             address: 0xfe80_1004,
             region: Some("vfio-user:/t/device.sock BAR 0"),
@@ -162,6 +171,19 @@ mod tests {
 
         assert_eq!(map.find(seen).expect("the device").name, "IRQ_MASK");
         assert!(map.has(0xfe88_0000));
+    }
+
+    #[test]
+    fn registers_of_another_socket_are_those_of_another_device() {
+        let map = Map::new(Function::BEHIND_FIRST_PORT, "/t/device0.sock");
+        let find = |region| {
+            let address = 0xfe80_1004;
+            let region = Some(region);
+            map.find(Seen { address, region })
+        };
+
+        assert_eq!(find("vfio-user:/t/device1.sock BAR 0"), None);
+        assert!(find("vfio-user:/t/device0.sock BAR 0").is_some());
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(crate) struct Options {
     pub(crate) from: From,
     /// Where the device is on the PCI bus, for accesses to its configuration space.
     pub(crate) function: Function,
+    /// Socket of the device's server, by which it is told from others. Empty for any.
+    pub(crate) socket: String,
 }
 
 /// When recording begins.
@@ -33,7 +35,7 @@ pub(crate) enum From {
 pub(crate) enum OptionError {
     #[error("`{0}` is not key=value")]
     NoValue(String),
-    #[error("there is no option `{0}`; there are: out, from, function")]
+    #[error("there is no option `{0}`; there are: out, from, function, socket")]
     Unknown(String),
     #[error("from={0}: say mark or boot")]
     BadFrom(String),
@@ -49,6 +51,7 @@ impl Options {
         let mut out = None;
         let mut from = From::Mark;
         let mut function = Function::BEHIND_FIRST_PORT;
+        let mut socket = String::new();
         for word in words {
             let (key, value) = word
                 .split_once('=')
@@ -66,6 +69,7 @@ impl Options {
                     function = Function::parse(value)
                         .ok_or_else(|| OptionError::BadFunction(value.to_owned()))?;
                 }
+                "socket" => value.clone_into(&mut socket),
                 _ => return Err(OptionError::Unknown(key.to_owned())),
             }
         }
@@ -73,6 +77,7 @@ impl Options {
             out: out.ok_or(OptionError::NoOut)?,
             from,
             function,
+            socket,
         })
     }
 }
@@ -91,11 +96,12 @@ mod tests {
 
     #[test]
     fn every_option_is_taken() {
-        let options = Options::parse(["from=boot", "function=02:1f.7", "out=x"]);
+        let options = Options::parse(["from=boot", "function=02:1f.7", "socket=/s", "out=x"]);
 
         let options = options.expect("options");
         assert_eq!(options.from, From::Boot);
         assert_eq!(Some(options.function), Function::parse("02:1f.7"));
+        assert_eq!(options.socket, "/s");
     }
 
     #[test]

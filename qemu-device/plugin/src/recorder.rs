@@ -70,7 +70,7 @@ impl Recorder {
             writer: concat!("ringbar-plugin ", env!("CARGO_PKG_VERSION")).to_owned(),
         });
         Self {
-            map: Map::new(options.function),
+            map: Map::new(options.function, &options.socket),
             ports: Ports::new(options.function),
             book: Mutex::new(book),
         }

@@ -14,6 +14,7 @@ use ringbar_endpoint::dma::Rights;
 use ringbar_endpoint::interrupts::Vectors;
 use ringbar_model::{Config, Device, Effects, Host as _};
 use ringbar_spec::layout::DOORBELL_PAGES;
+use ringbar_spec::regs::IRQ_MASK;
 use ringbar_vfio_user::device::{DmaRange, Interrupts, SetInterrupts};
 use ringbar_vfio_user::Errno;
 use vm_memory::VolatileSlice;
@@ -131,6 +132,7 @@ impl State {
         self.check_bounds(region, offset, data.len())?;
         trace(true, region, offset, data);
         match region {
+            regions::REGISTERS if is_dropped(offset) => {}
             regions::REGISTERS => match self.shared_pages(offset, data.len()) {
                 Some(memory) => memory.copy_from(data),
                 None => {
@@ -263,6 +265,11 @@ impl State {
     fn now(&self) -> u64 {
         self.memory.now()
     }
+}
+
+/// Whether a write of a register is lost without a word: none, by a server that is not wrong on purpose.
+fn is_dropped(offset: u64) -> bool {
+    cfg!(feature = "dropped-write") && offset == IRQ_MASK::INFO.offset as u64
 }
 
 fn trace(write: bool, region: u32, offset: u64, data: &[u8]) {

@@ -58,6 +58,17 @@ impl Place {
         }
     }
 
+    /// Name of the register, without index and byte; empty if it is none.
+    pub fn register(&self) -> &str {
+        self.name.split(['[', '+']).next().unwrap_or_default()
+    }
+
+    /// Which of a queue's registers it is, or of another array.
+    pub fn index(&self) -> Option<u16> {
+        let (_, rest) = self.name.split_once('[')?;
+        rest.split_once(']')?.0.parse().ok()
+    }
+
     /// The place at `offset` of configuration space.
     pub fn in_config(offset: u64) -> Self {
         Self {
@@ -103,6 +114,16 @@ mod tests {
         let names = [0x0, 0x1f, 0x40000 + 3 * 4096].map(|offset| Place::in_bar(0, offset).name);
 
         assert_eq!(names, ["IDENT", "SCRATCH+7", "KICK[3]"]);
+    }
+
+    #[test]
+    fn name_has_a_register_and_its_index() {
+        let place = |offset| Place::in_bar(0, offset);
+
+        assert_eq!(place(0x1f).register(), "SCRATCH");
+        assert_eq!(place(0x1f).index(), None);
+        assert_eq!(place(0x40000 + 3 * 4096 + 1).register(), "KICK");
+        assert_eq!(place(0x40000 + 3 * 4096 + 1).index(), Some(3));
     }
 
     #[test]

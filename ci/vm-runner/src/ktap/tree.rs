@@ -82,6 +82,8 @@ pub(crate) enum Progress {
 /// All that a stream said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Results {
+    /// When it began.
+    pub(crate) began: Option<Duration>,
     /// Facts in the order in which they came.
     pub(crate) facts: Vec<(String, String)>,
     /// How many programs there would be.
@@ -109,6 +111,9 @@ pub(crate) struct Stream {
     facts: Vec<(String, String)>,
     bail_out: Option<String>,
     running: Option<String>,
+    /// When the stream began.
+    first: Option<Duration>,
+    /// When the running program began.
     began: Duration,
 }
 
@@ -116,6 +121,7 @@ impl Stream {
     /// Takes a line that arrived `now`, counted from any fixed moment.
     pub(crate) fn line(&mut self, text: &str, now: Duration) -> Option<Progress> {
         let line = line::parse(text);
+        self.first.get_or_insert(now);
         match line.kind {
             Kind::Version => {
                 self.level(line.indent);
@@ -174,6 +180,7 @@ impl Stream {
             });
         }
         Results {
+            began: self.first,
             facts: self.facts,
             planned: self.root.planned,
             programs: self.root.tests,
@@ -321,6 +328,18 @@ not ok 1 poke\r
   ok 1 pattern_is_seen\r
 ok 2 dma\r
 ";
+
+    #[test]
+    fn stream_begins_with_its_first_line() {
+        let mut stream = Stream::default();
+        for second in [3, 4] {
+            stream.line("KTAP version 1", Duration::from_secs(second));
+        }
+
+        let results = stream.finish(Duration::from_secs(5));
+
+        assert_eq!(results.began, Some(Duration::from_secs(3)));
+    }
 
     #[test]
     fn programs_come_in_order_with_their_cases() {

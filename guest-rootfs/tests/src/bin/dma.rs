@@ -4,8 +4,11 @@
 //! mapping of the coherent buffer, without a copy and without a call.
 
 use ringbar_client::{Buffer, Rights};
-use ringbar_spec::ring::{Descriptor, Opcode};
-use ringbar_tests::{open, pattern_bytes, run, seed, succeed, PciFunction, PATIENCE, SHORT};
+use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_tests::{
+    copy, open, pattern_bytes, run, seed, signalled, succeed, with_event, PciFunction, PATIENCE,
+    SHORT,
+};
 use std::process::ExitCode;
 
 const SIZE: usize = 64 * 1024;
@@ -28,6 +31,10 @@ fn main() -> ExitCode {
         ),
         ("fill_repeats_its_operand", fill_repeats_its_operand),
         ("copy_moves_bytes_between_buffers", copy_moves_bytes),
+        (
+            "interrupt_tells_of_a_copy_that_is_there",
+            interrupt_tells_of_a_copy,
+        ),
         (
             "overlapping_copy_acts_as_memmove",
             overlapping_copy_acts_as_memmove,
@@ -155,6 +162,25 @@ fn copy_moves_bytes() {
         .chain(&seen[5070..])
         .all(|byte| *byte == UNTOUCHED));
     assert_eq!(source.mapping().read_bytes(0, SIZE), bytes);
+}
+
+fn interrupt_tells_of_a_copy() {
+    let device = open();
+    let (mut queue, event) = with_event(&device);
+    let source = device.create_buffer(SIZE, Rights::Read).unwrap();
+    let destination = marked_buffer(&device);
+    let bytes = pattern_bytes(seed(), SIZE);
+    source.mapping().write_bytes(0, &bytes);
+
+    queue.push(copy(&source, &destination, SIZE)).unwrap();
+    // Before the device knows of it, so that the interrupt comes in any case.
+    assert!(queue.arm(1).unwrap());
+    queue.submit();
+    assert!(signalled(&event, PATIENCE));
+
+    let completion = queue.pop().unwrap().expect("it is there");
+    assert_eq!(Status(completion.status), Status::OK);
+    assert_eq!(destination.mapping().read_bytes(0, SIZE), bytes);
 }
 
 fn overlapping_copy_acts_as_memmove() {

@@ -4,6 +4,7 @@
 //! limits of its own.
 
 use ringbar_client::{Buffer, Device, Error, Memory, Part, Policy, Rights};
+use ringbar_marks::say_sections;
 use ringbar_tests::{fork, open, run, NODE};
 use rustix::io::Errno;
 use rustix::process::Uid;
@@ -73,6 +74,7 @@ fn reload(limits: &CStr) {
     delete_module(c"ringbar", 0).expect("nobody uses the module");
     let module = File::open(MODULE).expect("the module is where init has found it");
     finit_module(&module, limits, 0).expect("the module knows the limits");
+    say_sections();
 }
 
 #[track_caller]

@@ -5,10 +5,11 @@
 use ringbar_client::{Device, Error, Queue};
 use ringbar_spec::error::ErrorCode;
 use ringbar_tests::{
-    break_ring, interrupts, nop, open, ready_for, run, signalled, until, PATIENCE, READABLE, SHORT,
+    break_ring, interrupts, nop, open, ready_for, run, signalled, until, with_event, PATIENCE,
+    READABLE, SHORT,
 };
 use ringbar_uapi::ioctl::Wait;
-use rustix::event::{epoll, eventfd, EventfdFlags, PollFlags, Timespec};
+use rustix::event::{epoll, PollFlags, Timespec};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
@@ -282,14 +283,6 @@ fn epoll_with_edges() {
         queue.wait(1, PATIENCE).unwrap();
         assert_eq!(take_all(&mut queue), 1);
     }
-}
-
-/// A queue with an eventfd.
-fn with_event(device: &Device) -> (Queue, OwnedFd) {
-    let queue = device.create_queue(8).unwrap();
-    let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
-    queue.set_event_fd(Some(event.as_fd())).unwrap();
-    (queue, event)
 }
 
 fn eventfd_is_signalled() {

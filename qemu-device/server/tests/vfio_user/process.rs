@@ -172,6 +172,7 @@ fn help_names_every_option() {
         "--sandbox",
         "--print-sandbox",
         "--log",
+        "--events",
         "--trace",
         "--version",
     ]
@@ -297,6 +298,22 @@ fn trace_shows_accesses_by_register_name() {
 
     assert!(log.contains("read IDENT 4 0x52414252"), "{log}");
     assert!(log.contains("write SCRATCH 4 0x04030201"), "{log}");
+}
+
+#[test]
+fn events_are_written_from_within_the_sandbox() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("events.jsonl");
+    let mut server = Running::start(&["--once", "--events", events.to_str().unwrap()]);
+    let mut client = Client::new(&server.socket).unwrap();
+    client.region_write(0, 0x18, &[1, 2, 3, 4]).unwrap();
+    drop(client);
+
+    let (status, log) = server.finish();
+
+    assert_eq!(status, Some(0), "{log}");
+    let written = fs::read_to_string(events).unwrap();
+    assert!(written.contains("\"value\":\"0x4030201\""), "{written}");
 }
 
 #[test]

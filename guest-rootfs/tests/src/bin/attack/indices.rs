@@ -10,7 +10,7 @@ use ringbar_spec::layout::{MAX_QUEUES, PAGE_SIZE};
 use ringbar_spec::regs::QUEUE_RUNNING;
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
 use ringbar_spec::wake::Word;
-use ringbar_tests::{open, parameter, PATIENCE};
+use ringbar_tests::{open, parameter, witness, PATIENCE};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 
@@ -21,6 +21,7 @@ const WRITES: u32 = 20;
 const ENTRIES: u32 = 16;
 
 pub(crate) fn random_indices_stop_their_own_queue() {
+    witness::claim("touches reserved");
     let seed = parameter::seed();
     let victim = Victim::start(seed);
     let mut random = Rng::with_seed(seed);

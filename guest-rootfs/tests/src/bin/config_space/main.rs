@@ -90,22 +90,29 @@ fn tool(name: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("the tool speaks ASCII")
 }
 
-/// Leaves out what the machine decides: addresses of the function and of its BARs, and its group.
+/// Leaves out what the machine decides: addresses of the function and of its BARs, its group, and how many
+/// messages the interrupt controller granted: all behind an IOMMU, else one.
 fn plain(shown: &str) -> String {
     let lines = shown.lines().filter(|line| !line.contains("IOMMU group"));
     lines
-        .map(|line| match line.split_once(" at ") {
-            Some((what, place)) if what.contains("Region") => {
-                let rest = place.split_once(' ').map_or("", |(_, rest)| rest);
-                format!("{what} at * {rest}\n")
-            }
-            _ if !line.starts_with(char::is_whitespace) => match line.split_once(' ') {
-                Some((_, rest)) => format!("* {rest}\n"),
-                None => format!("{line}\n"),
-            },
+        .map(|line| match line.split_once(' ') {
+            Some((_, rest)) if !line.starts_with(char::is_whitespace) => format!("* {rest}\n"),
+            _ if line.contains("Region") => without(line, " at ", ' '),
+            _ if line.contains("MSI:") => without(line, " Count=", '/'),
             _ => format!("{line}\n"),
         })
         .collect()
+}
+
+/// The line with a `*` for what stands between `before` and `end`.
+fn without(line: &str, before: &str, end: char) -> String {
+    let parts = line
+        .split_once(before)
+        .and_then(|(what, rest)| Some((what, rest.split_once(end)?)));
+    match parts {
+        Some((what, (_, rest))) => format!("{what}{before}*{end}{rest}\n"),
+        None => format!("{line}\n"),
+    }
 }
 
 #[track_caller]
