@@ -12,6 +12,7 @@ use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_vectors::scene::{Backing, Part, Rights};
 use ringbar_vectors::{dma::DmaPath, Path, BATCH};
 use rustix::io::Errno;
+use std::fs::File;
 use std::os::fd::{AsRawFd, RawFd};
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD,
@@ -137,7 +138,8 @@ fn bad_interrupt_requests_are_refused_and_leave_interrupts_alone() {
     const MSIX: u32 = VFIO_PCI_MSIX_IRQ_INDEX;
     with_client(|client| {
         let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap();
-        let event = event.as_raw_fd();
+        let null = File::open("/dev/null").unwrap();
+        let (event, null) = (event.as_raw_fd(), null.as_raw_fd());
         let one: &[RawFd] = &[event];
         for (what, index, flags, start, count, fds) in [
             ("no such kind", VFIO_PCI_NUM_IRQS, TRIGGER, 0, 1, one),
@@ -148,6 +150,7 @@ fn bad_interrupt_requests_are_refused_and_leave_interrupts_alone() {
             ("wraps around", MSIX, TRIGGER, u32::MAX, 2, &[event; 2]),
             ("more than descriptors", MSIX, TRIGGER, 0, 3, one),
             ("fewer than descriptors", MSIX, TRIGGER, 0, 1, &[event; 2]),
+            ("no eventfd", MSIX, TRIGGER, 1, 2, &[event, null]),
             (
                 "two actions",
                 MSIX,
