@@ -3,6 +3,7 @@
 //! `ringbarctl`, as a person or a script calls it: what it answers, what it says when it cannot.
 
 use ringbar_spec::regs::SCRATCH;
+use ringbar_tests::witness::claim;
 use ringbar_tests::{open, pattern_bytes, run, seed, NODE};
 use ringbar_vectors::crc32c;
 use serde_json::Value;
@@ -167,6 +168,7 @@ fn peek_shows_all() {
 }
 
 fn read_only_is_refused() {
+    claim("touches reserved");
     let (error, _) = ask_in_vain(&["poke", "IDENT", "1"], 1);
     assert_eq!(error, "the device refused the access to 0x0: READ_ONLY");
     let (error, _) = ask_in_vain(&["peek", "0x800"], 1);
