@@ -10,8 +10,10 @@ if ! cargo +nightly miri --version >/dev/null 2>&1; then
 	say "skipped: no Miri here; rustup toolchain install nightly --component miri --component rust-src"
 	exit 0
 fi
+# Random tests look for the inputs that failed before, which are files, and make a few of their own.
+export MIRIFLAGS=-Zmiri-disable-isolation PROPTEST_CASES=4
 miri() { "$ci_dir/cargo.sh" +nightly miri test --locked --quiet "$@"; }
 
 miri -p ringbar-vfio-user
-miri -p ringbar-model --test rings --test ring_faults --test window_close --test admin_queues
+miri -p ringbar-model --test ring_faults
 miri -p ringbar-client --lib ring::

@@ -15,6 +15,10 @@ use ringbar_vfio_user::Errno;
 
 use crate::stream::Stream;
 
+/// Most bytes that are read by one message, whatever the client says it sends. QEMU 11.1 sends the
+/// start of an answer that is longer than what its socket holds, some 200 KiB, and never the rest.
+const MAX_READ: usize = 64 << 10;
+
 /// Reads and writes memory of the client by message: the way to memory that came without a file.
 ///
 /// Each call waits for the client's answer, and the client answers nothing while it waits for a
@@ -65,7 +69,7 @@ impl ClientMemory {
     /// Errors are those of the client, and [`Errno::PIPE`] once it is gone. What has been read by
     /// then is in `data`.
     pub fn read(&self, address: u64, data: &mut [u8]) -> Result<(), Errno> {
-        let piece = self.mailbox.longest_transfer()?;
+        let piece = self.mailbox.longest_transfer()?.min(MAX_READ);
         let mut address = Some(address);
         for part in data.chunks_mut(piece) {
             let from = address.ok_or(Errno::OVERFLOW)?;

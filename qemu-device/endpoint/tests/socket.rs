@@ -444,6 +444,33 @@ fn long_access_is_cut_into_transfers() {
 }
 
 #[test]
+fn long_read_is_cut_into_answers_that_qemu_sends_whole() {
+    let (sender, result) = channel();
+    let mut peer = Peer::with_worker(move |memory| {
+        let mut data = vec![0; (64 << 10) + 16];
+        sender
+            .send(wait_for_client(|| memory.read(0x1000, &mut data)))
+            .unwrap();
+    });
+
+    for (address, count) in [(0x1000, 64 << 10), (0x1_1000, 16)] {
+        let (asked, payload) = peer.reply();
+        assert_eq!(payload, dma_fields(address, count));
+        let answer = Header {
+            flags: TYPE_REPLY,
+            ..asked
+        };
+        let data = vec![5; count as usize];
+        peer.send(&with_header(
+            answer,
+            &[dma_fields(address, count), data].concat(),
+        ));
+    }
+
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Ok(()));
+}
+
+#[test]
 fn error_of_the_client_reaches_the_worker() {
     let (sender, result) = channel();
     let mut peer = Peer::with_worker(move |memory| {

@@ -5,8 +5,8 @@
 
 use ringbar_client::{Buffer, Device, Error, Queue, Rights};
 use ringbar_tests::{
-    node, nop, ready_for, run_all, within, Case, KeptOnPurpose, LongCopies, PciFunction, Runner,
-    Skip, LOSS, PATIENCE,
+    node, nop, parameter, ready_for, run_all, within, Case, KeptOnPurpose, LongCopies, PciFunction,
+    Runner, Skip, LOSS, PATIENCE,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
@@ -47,17 +47,22 @@ fn main() -> ExitCode {
     run_all(WAYS.into_iter().flat_map(cases).collect())
 }
 
+/// How often the server of a device vanishes in all, if big counts are wanted and the device comes back.
+const TIMES: (u64, u64) = (20, 2);
+
+/// What happens each time.
+const STEPS: [(&str, Step); 7] = [
+    ("sleepers_wake_and_pollers_are_told", sleepers_wake),
+    ("calls_give_eio", calls_give_eio),
+    ("mapped_pages_stay_and_say_that_nobody_serves", pages_stay),
+    ("files_can_be_closed", files_can_be_closed),
+    ("driver_can_be_taken_off", driver_can_be_taken_off),
+    ("driver_does_not_take_a_dead_device", not_bound_again),
+    ("device_comes_back_with_another_server", comes_back),
+];
+
 /// The cases of a way, which are steps of one story.
 fn cases(way: Way) -> Vec<Case> {
-    let steps: [(&str, Step); 7] = [
-        ("sleepers_wake_and_pollers_are_told", sleepers_wake),
-        ("calls_give_eio", calls_give_eio),
-        ("mapped_pages_stay_and_say_that_nobody_serves", pages_stay),
-        ("files_can_be_closed", files_can_be_closed),
-        ("driver_can_be_taken_off", driver_can_be_taken_off),
-        ("driver_does_not_take_a_dead_device", not_bound_again),
-        ("device_comes_back_with_another_server", comes_back),
-    ];
     let story = Rc::new(RefCell::new(None));
     let case = |(name, step): (&str, Step)| {
         let story = Rc::clone(&story);
@@ -69,7 +74,8 @@ fn cases(way: Way) -> Vec<Case> {
             step(story.as_mut().expect("it has begun"))
         })
     };
-    steps.into_iter().map(case).collect()
+    let again = ("device_comes_back_each_time", again as Step);
+    STEPS.into_iter().chain([again]).map(case).collect()
 }
 
 /// What is in use: all of it mapped, and DMA in flight.
@@ -122,6 +128,13 @@ impl Story {
 
     fn used(&mut self) -> &mut Used {
         self.used.as_mut().expect("the step before this one worked")
+    }
+
+    fn must_come_back(&self) -> Result<(), Skip> {
+        match self.can_be_unplugged {
+            true => Ok(()),
+            false => Err(Skip("QEMU 11.1 aborts on device_del with MSI-X".into())),
+        }
     }
 
     fn ask(&mut self, request: &str) {
@@ -212,10 +225,24 @@ fn not_bound_again(story: &mut Story) -> Result<(), Skip> {
     Ok(())
 }
 
-fn comes_back(story: &mut Story) -> Result<(), Skip> {
-    if !story.can_be_unplugged {
-        return Err(Skip("QEMU 11.1 aborts on device_del with MSI-X".into()));
+/// The rest of the times.
+fn again(story: &mut Story) -> Result<(), Skip> {
+    story.must_come_back()?;
+    let way = story.way;
+    let (full, short) = TIMES;
+    for time in 1..parameter::count(full, short) {
+        println!("# {} {} times before", way.name, time);
+        *story = Story::begin(way)?;
+        for (name, step) in STEPS {
+            println!("# {name}");
+            step(story)?;
+        }
     }
+    Ok(())
+}
+
+fn comes_back(story: &mut Story) -> Result<(), Skip> {
+    story.must_come_back()?;
     story.ask("device_del");
     story.ask("device_add");
     let node = node(story.way.device);

@@ -211,6 +211,7 @@ fn requests_beyond_the_limit_are_not_sent() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "65536 messages take Miri an hour")]
 fn number_of_a_waiting_request_is_not_given_twice() {
     let mut requests = Requests::default();
     let (_, sent) = requests.read(0, 1, LIMITS).unwrap();
