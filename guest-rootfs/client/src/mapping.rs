@@ -196,18 +196,28 @@ impl Mapping {
         let inside = offset
             .checked_add(width)
             .is_some_and(|end| end <= self.length);
-        assert!(
-            inside,
-            "{width} bytes at {offset:#x} leave the mapping of {:#x}",
-            self.length
-        );
-        assert!(
-            offset.is_multiple_of(size_of::<W>()),
-            "{width} bytes at {offset:#x} are not aligned"
-        );
+        if !inside {
+            leaves(offset, width, self.length);
+        }
+        if !offset.is_multiple_of(size_of::<W>()) {
+            not_aligned(offset, width);
+        }
         // SAFETY: The offset is inside the mapping.
         unsafe { self.start.as_ptr().add(offset) }.cast()
     }
+}
+
+// Apart, so that what the messages need costs nothing where an access is right.
+#[cold]
+#[inline(never)]
+fn leaves(offset: usize, width: usize, length: usize) -> ! {
+    panic!("{width} bytes at {offset:#x} leave the mapping of {length:#x}")
+}
+
+#[cold]
+#[inline(never)]
+fn not_aligned(offset: usize, width: usize) -> ! {
+    panic!("{width} bytes at {offset:#x} are not aligned")
 }
 
 /// How many of `length` bytes from `offset` on lie before the first aligned word.
