@@ -3,6 +3,7 @@
 //! Runs that end in all the ways there are, and what is left of them: nothing.
 
 mod bench;
+mod figures;
 mod hotplug;
 
 use std::process::Command;

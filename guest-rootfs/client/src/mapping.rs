@@ -111,6 +111,7 @@ impl Mapping {
     }
 
     /// Loads the word at `offset`, in one access.
+    #[inline]
     pub fn read<W: Word>(&self, offset: usize) -> W {
         let place = self.place::<W, W>(offset);
         // SAFETY: `place` is inside the mapping and aligned; any bits are a valid word.
@@ -118,6 +119,7 @@ impl Mapping {
     }
 
     /// Stores a word at `offset`, in one access.
+    #[inline]
     pub fn write<W: Word>(&self, offset: usize, value: W) {
         assert!(self.writable, "the mapping is read-only");
         let place = self.place::<W, W>(offset);
@@ -126,6 +128,7 @@ impl Mapping {
     }
 
     /// Loads the words from `offset` on, one access each.
+    #[inline]
     pub fn read_words<W: Word, const N: usize>(&self, offset: usize) -> [W; N] {
         let place = self.place::<[W; N], W>(offset).cast::<W>();
         // SAFETY: All of them are inside the mapping and aligned; any bits are a valid word.
@@ -133,6 +136,7 @@ impl Mapping {
     }
 
     /// Stores words from `offset` on, one access each.
+    #[inline]
     pub fn write_words<W: Word, const N: usize>(&self, offset: usize, words: [W; N]) {
         assert!(self.writable, "the mapping is read-only");
         let place = self.place::<[W; N], W>(offset).cast::<W>();
@@ -186,23 +190,34 @@ impl Mapping {
     }
 
     /// Place of a `T` at `offset`, aligned for a `W`.
+    #[inline]
     fn place<T, W: Word>(&self, offset: usize) -> *mut T {
         let width = size_of::<T>();
         let inside = offset
             .checked_add(width)
             .is_some_and(|end| end <= self.length);
-        assert!(
-            inside,
-            "{width} bytes at {offset:#x} leave the mapping of {:#x}",
-            self.length
-        );
-        assert!(
-            offset.is_multiple_of(size_of::<W>()),
-            "{width} bytes at {offset:#x} are not aligned"
-        );
+        if !inside {
+            leaves(offset, width, self.length);
+        }
+        if !offset.is_multiple_of(size_of::<W>()) {
+            not_aligned(offset, width);
+        }
         // SAFETY: The offset is inside the mapping.
         unsafe { self.start.as_ptr().add(offset) }.cast()
     }
+}
+
+// Apart, so that what the messages need costs nothing where an access is right.
+#[cold]
+#[inline(never)]
+fn leaves(offset: usize, width: usize, length: usize) -> ! {
+    panic!("{width} bytes at {offset:#x} leave the mapping of {length:#x}")
+}
+
+#[cold]
+#[inline(never)]
+fn not_aligned(offset: usize, width: usize) -> ! {
+    panic!("{width} bytes at {offset:#x} are not aligned")
 }
 
 /// How many of `length` bytes from `offset` on lie before the first aligned word.

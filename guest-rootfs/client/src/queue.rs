@@ -105,16 +105,19 @@ impl Queue {
     }
 
     /// Entries of each ring.
+    #[inline]
     pub fn entries(&self) -> u32 {
         self.ring.entries()
     }
 
     /// Descriptors that were written and whose completion was not taken.
+    #[inline]
     pub fn in_flight(&self) -> u32 {
         self.ring.in_flight()
     }
 
     /// A word that the queue shares with the device, as it is now.
+    #[inline]
     pub fn word(&self, word: Word) -> u32 {
         self.ring.memory().load(word)
     }
@@ -124,11 +127,13 @@ impl Queue {
     /// # Errors
     ///
     /// [`Error::Full`] if as many are in flight as the ring has entries.
+    #[inline]
     pub fn push(&mut self, descriptor: Descriptor) -> Result<(), Error> {
         self.ring.push(&descriptor)
     }
 
     /// Hands what was pushed to the device.
+    #[inline]
     pub fn submit(&mut self) {
         self.ring.submit();
     }
@@ -142,6 +147,7 @@ impl Queue {
     ///
     /// [`Error::QueueStopped`] and [`Error::Reset`] when all that will ever be completed was taken,
     /// [`Error::BadCompletionTail`].
+    #[inline]
     pub fn pop(&mut self) -> Result<Option<Completion>, Error> {
         self.ring.pop()
     }
@@ -271,6 +277,7 @@ struct Mapped {
 
 impl Mapped {
     /// The page that has a word, and its offset in it.
+    #[inline]
     fn place(&self, word: Word) -> (&Mapping, usize) {
         let page = match word {
             Word::SubmissionTail
@@ -288,6 +295,7 @@ impl Mapped {
 }
 
 impl Words for Mapped {
+    #[inline]
     fn load(&self, word: Word) -> u32 {
         let (page, offset) = self.place(word);
         let value = page.read(offset);
@@ -295,30 +303,35 @@ impl Words for Mapped {
         value
     }
 
+    #[inline]
     fn store(&self, word: Word, value: u32) {
         let (page, offset) = self.place(word);
         fence(Ordering::Release);
         page.write(offset, value);
     }
 
+    #[inline]
     fn fence(&self) {
         fence(Ordering::SeqCst);
     }
 }
 
 impl Memory for Mapped {
+    #[inline]
     fn put(&self, slot: u32, descriptor: &Descriptor) {
         let words: [u64; 8] = zerocopy::transmute!(*descriptor);
         self.submission
             .write_words(slot as usize * size_of::<Descriptor>(), words);
     }
 
+    #[inline]
     fn get(&self, slot: u32) -> Completion {
         let place = slot as usize * size_of::<Completion>();
         let words: [u64; 2] = self.completion.read_words(place);
         zerocopy::transmute!(words)
     }
 
+    #[inline]
     fn kick(&self) {
         self.kick.write(KICK, 1u32);
     }

@@ -56,11 +56,13 @@ impl<M: Memory> Ring<M> {
     }
 
     /// The memory.
+    #[inline]
     pub(crate) fn memory(&self) -> &M {
         &self.memory
     }
 
     /// Entries of each ring.
+    #[inline]
     pub(crate) fn entries(&self) -> u32 {
         self.entries
     }
@@ -71,6 +73,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Descriptors that were written and whose completion was not taken.
+    #[inline]
     pub(crate) fn in_flight(&self) -> u32 {
         distance(self.head, self.tail)
     }
@@ -82,6 +85,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Writes a descriptor.
+    #[inline]
     pub(crate) fn push(&mut self, descriptor: &Descriptor) -> Result<(), Error> {
         // Each descriptor in flight has an entry of the completion ring, so the device never has
         // to wait for one.
@@ -96,6 +100,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Hands over what was written, and wakes the device if it sleeps.
+    #[inline]
     pub(crate) fn submit(&mut self) {
         self.submitted = self.tail;
         // Entries of the completion ring for all of it.
@@ -106,6 +111,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Takes the oldest completion, if there is one.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Result<Option<Completion>, Error> {
         if self.head == self.posted && !self.has(1)? {
             return Ok(None);
@@ -120,6 +126,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Whether `count` completions can be taken. An error means that they will never come.
+    #[inline]
     pub(crate) fn has(&mut self, count: u32) -> Result<bool, Error> {
         if self.look(count)? {
             return Ok(true);
@@ -146,6 +153,7 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Looks at the completion tail anew. Whether `count` completions can be taken.
+    #[inline]
     fn look(&mut self, count: u32) -> Result<bool, Error> {
         let announced = self.memory.load(Word::CompletionTail);
         // Looked at second: a tail that a reset has written is none of this queue's.

@@ -45,7 +45,7 @@ pub(crate) fn choose(selection: &Selection) -> Result<Vec<String>, String> {
     sort(&mut present);
     match selection {
         Selection::All => {
-            present.retain(|name| name != BENCHMARK);
+            drop_benchmark(&mut present);
             Ok(present)
         }
         Selection::Named(names) => match names.iter().find(|name| !present.contains(name)) {
@@ -56,6 +56,11 @@ pub(crate) fn choose(selection: &Selection) -> Result<Vec<String>, String> {
             )),
         },
     }
+}
+
+/// Leaves those that prove something.
+fn drop_benchmark(programs: &mut Vec<String>) {
+    programs.retain(|name| name != BENCHMARK);
 }
 
 /// By name, but for the last one.
@@ -114,6 +119,13 @@ mod tests {
         let mut programs = ["removal", "leaks", "dma"].map(str::to_owned);
         sort(&mut programs);
         assert_eq!(programs, ["dma", "removal", "leaks"]);
+    }
+
+    #[test]
+    fn all_is_without_the_benchmark() {
+        let mut programs = ["attack", "bench", "dma"].map(str::to_owned).to_vec();
+        drop_benchmark(&mut programs);
+        assert_eq!(programs, ["attack", "dma"]);
     }
 
     #[test]

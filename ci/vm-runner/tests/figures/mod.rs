@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the benchmark wants of the runner: figures of the host, a machine of its own, and boots that
+//! are timed.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Output};
+
+use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
+use crate::run;
+
+/// A guest that asks for a figure.
+fn asking() -> Bench {
+    let guest = format!("ask 'measure speed'; answered\n{GOOD_GUEST}");
+    Bench::new(GOOD_SERVER, &guest)
+}
+
+#[test]
+fn figure_that_the_guest_asks_for_is_that_of_the_program() {
+    let bench = asking();
+    let program = bench.path("measure");
+    // The server is there while it is measured.
+    let script = "#!/bin/sh\n[ \"$1 $5\" = 'measure speed' ] && kill -0 \"$3\" && echo 12.5\n";
+    fs::write(&program, script).expect("written");
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("made executable");
+
+    let finished = run(&bench, &["--measure", &program.display().to_string()]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = bench.log("qemu.log");
+    assert!(log.contains("answer: ok 12.5\n"), "{log}");
+}
+
+#[test]
+fn runner_that_cannot_measure_tells_the_guest() {
+    let bench = asking();
+
+    let finished = run(&bench, &[]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = bench.log("qemu.log");
+    assert!(log.contains("answer: error: this runner"), "{log}");
+}
+
+#[test]
+fn argument_for_qemu_reaches_it() {
+    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+
+    run(&bench, &["--qemu-arg=-device", "--qemu-arg=edu"]);
+
+    assert!(bench.log("qemu-command.txt").ends_with(" -device edu\n"));
+}
+
+fn boot(bench: &Bench, options: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringbar-vm-runner"));
+    command
+        .arg("boot")
+        .args(&bench.arguments()[1..])
+        .args(options);
+    bench.surround(&mut command);
+    command.output().expect("the runner starts")
+}
+
+#[test]
+fn boot_prints_how_long_qemu_was_there() {
+    let bench = Bench::new(GOOD_SERVER, "sleep 0.2; leave");
+
+    let output = boot(&bench, &[]);
+
+    let seconds = String::from_utf8(output.stdout).expect("text");
+    let seconds: f64 = seconds.trim().parse().expect("a number alone");
+    assert!(output.status.success());
+    // No less than the sleep in it, however fast the machine is.
+    assert!(seconds >= 0.2, "{seconds}");
+    assert!(bench.log("qemu-command.txt").contains("ringbar.boot"));
+}
+
+#[test]
+fn boot_without_a_device_starts_no_server() {
+    let bench = Bench::new("exit 1", "leave");
+
+    let output = boot(&bench, &["--devices", "0"]);
+
+    assert!(output.status.success(), "{output:?}");
+    assert!(!bench.log("qemu-command.txt").contains("vfio-user"));
+}
+
+#[test]
+fn boot_that_fails_prints_no_figure() {
+    let bench = Bench::new(GOOD_SERVER, "leave; exit 3");
+
+    let output = boot(&bench, &[]);
+
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"");
+    let told = String::from_utf8(output.stderr).expect("text");
+    assert!(
+        told.contains("the boot failed: QEMU ended with exit status 3"),
+        "{told}"
+    );
+}
