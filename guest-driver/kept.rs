@@ -2,6 +2,7 @@
 
 //! Memory that is kept for good: the device did not say that it no longer writes it.
 
+use crate::user_memory::UserMemory;
 use kernel::{
     dma::Coherent,
     fmt,
@@ -41,6 +42,13 @@ impl Kept {
     pub(crate) fn buffer(&self, memory: Coherent<[u8]>) {
         let bytes = memory.size();
         self.memory(memory, bytes);
+    }
+
+    /// Keeps memory of a process pinned, which counts as a buffer.
+    pub(crate) fn user_memory(&self, memory: UserMemory) {
+        self.buffers.fetch_add(1, Relaxed);
+        self.bytes.fetch_add(memory.size() as u64, Relaxed);
+        memory.keep();
     }
 
     /// Keeps other memory of so many bytes, which counts as a buffer.

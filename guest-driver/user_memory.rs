@@ -126,7 +126,7 @@ impl Drop for Locked {
     }
 }
 
-/// Pages of a process that stay where they are, until dropped.
+/// Pages of a process that stay where they are, until dropped, unless they are kept for good.
 ///
 /// # Invariants
 ///
@@ -135,6 +135,8 @@ pub(crate) struct Pinned {
     range: UserRange,
     pages: KVVec<*mut bindings::page>,
     writable: bool,
+    /// For good.
+    kept: bool,
     _locked: Locked,
 }
 
@@ -166,6 +168,7 @@ impl Pinned {
             range,
             pages: KVVec::with_capacity(count, GFP_KERNEL)?,
             writable,
+            kept: false,
             _locked: locked,
         };
         let start = range.address - range.offset();
@@ -197,6 +200,9 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         let (pages, count) = (self.pages.as_mut_ptr(), self.pages.len());
         // SAFETY: By the type invariants. Whoever could write the pages has ended to.
         unsafe { bindings::unpin_user_pages_dirty_lock(pages, count, self.writable) };
@@ -216,7 +222,7 @@ impl Drop for Table {
 /// Memory of a process, pinned and mapped for a device's DMA.
 ///
 /// Must be dropped while the driver is bound to the device, and after the device has ended to use
-/// it; to forget it keeps the memory for good.
+/// it, or else given to [`UserMemory::keep`].
 ///
 /// # Invariants
 ///
@@ -289,6 +295,12 @@ impl UserMemory {
         })
     }
 
+    /// Leaves the pages pinned and mapped for good, as the device may still write them. They count
+    /// no longer against the process's limit.
+    pub(crate) fn keep(mut self) {
+        self.pinned.kept = true;
+    }
+
     /// Bytes that are pinned.
     pub(crate) fn size(&self) -> usize {
         self.pinned.pages.len() * PAGE_SIZE
@@ -319,6 +331,9 @@ impl UserMemory {
 
 impl Drop for UserMemory {
     fn drop(&mut self) {
+        if self.pinned.kept {
+            return;
+        }
         let device = as_raw(&self.device);
         // SAFETY: By the type invariants; whoever owns this drops it while the driver is bound.
         unsafe {

@@ -125,8 +125,7 @@ impl View {
     /// Keeps memory of a process pinned for good, as the device may go on to write it.
     pub(crate) fn keep(self, device: &Device<'_>) {
         if let Some(memory) = self.memory {
-            let bytes = memory.size();
-            device.kept().memory(memory, bytes);
+            device.kept().user_memory(memory);
         }
     }
 }
@@ -194,8 +193,7 @@ impl OpenFile {
                 Err(error) => {
                     // A lost device may open the window when it comes back.
                     if device.registers().is_lost() {
-                        let bytes = memory.size();
-                        device.kept().memory(memory, bytes);
+                        device.kept().user_memory(memory);
                     }
                     return Err(error);
                 }

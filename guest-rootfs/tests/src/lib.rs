@@ -177,6 +177,19 @@ pub fn interrupts() -> u64 {
         .sum()
 }
 
+/// Pages that are pinned at the moment, of all processes.
+pub fn pinned_pages() -> i64 {
+    // Processors count for themselves.
+    fs::write("/proc/sys/vm/stat_refresh", "1").expect("counts can be added up");
+    let counts = fs::read_to_string("/proc/vmstat").expect("procfs is mounted");
+    let count = |name: &str| -> i64 {
+        let mut lines = counts.lines().filter_map(|line| line.split_once(' '));
+        let (_, count) = lines.find(|(key, _)| *key == name).expect("it is counted");
+        count.parse().expect("a number")
+    };
+    count("nr_foll_pin_acquired") - count("nr_foll_pin_released")
+}
+
 /// What `poll` shows for a file with completions to take.
 pub const READABLE: PollFlags = PollFlags::IN.union(PollFlags::RDNORM);
 

@@ -3,10 +3,10 @@
 //! The server of a device is killed, or stopped, while the device is in use: calls give `EIO`, who
 //! waits is told, and everything ends.
 
-use ringbar_client::{Buffer, Device, Error, Queue, Rights};
+use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_tests::{
-    node, nop, parameter, ready_for, run_all, within, Case, KeptOnPurpose, LongCopies, PciFunction,
-    Runner, Skip, LOSS, PATIENCE,
+    node, nop, parameter, pinned_pages, ready_for, run_all, within, Case, KeptOnPurpose,
+    LongCopies, PciFunction, Runner, Skip, LOSS, PATIENCE,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
@@ -27,6 +27,9 @@ struct Way {
     /// What becomes of the server in the end.
     afterwards: Option<&'static str>,
 }
+
+/// Pages of the process that the device has a window on.
+const USER_PAGES: usize = 3;
 
 const WAYS: [Way; 2] = [
     Way {
@@ -51,11 +54,12 @@ fn main() -> ExitCode {
 const TIMES: (u64, u64) = (20, 2);
 
 /// What happens each time.
-const STEPS: [(&str, Step); 7] = [
+const STEPS: [(&str, Step); 8] = [
     ("sleepers_wake_and_pollers_are_told", sleepers_wake),
     ("calls_give_eio", calls_give_eio),
     ("mapped_pages_stay_and_say_that_nobody_serves", pages_stay),
     ("files_can_be_closed", files_can_be_closed),
+    ("pages_of_the_process_stay_pinned", pages_stay_pinned),
     ("driver_can_be_taken_off", driver_can_be_taken_off),
     ("driver_does_not_take_a_dead_device", not_bound_again),
     ("device_comes_back_with_another_server", comes_back),
@@ -84,6 +88,7 @@ struct Used {
     queue: Queue,
     buffer: Buffer,
     copies: LongCopies,
+    memory: Mapping,
 }
 
 /// A case: a step of the story.
@@ -96,6 +101,8 @@ struct Story {
     can_be_unplugged: bool,
     /// What is in use when the server vanishes.
     used: Option<Used>,
+    /// Pages that were pinned before.
+    pinned: i64,
 }
 
 impl Story {
@@ -105,6 +112,7 @@ impl Story {
         }
         let runner = Runner::find();
         let runner = runner.ok_or(Skip("nobody outside can do it to the server".into()))?;
+        let pinned = pinned_pages();
         let function = PciFunction::of(way.device);
         let device = Device::open(node(way.device)).expect("the device can be opened");
         let queue = device.create_queue(8).expect("a queue");
@@ -112,16 +120,21 @@ impl Story {
         // In a file of its own, which is readable when some have ended.
         let copier = Device::open(node(way.device)).expect("the device can be opened");
         let copies = LongCopies::prepare(&copier).expect("another queue");
+        let memory = Mapping::anonymous(USER_PAGES * 4096).expect("there is memory");
+        let window = device.open_user_window(&memory, 0..memory.len(), Rights::Write);
+        window.expect("a window on it");
         Ok(Self {
             way,
             runner,
             can_be_unplugged: function.can_be_lost()?,
             function,
+            pinned,
             used: Some(Used {
                 device,
                 queue,
                 buffer,
                 copies,
+                memory,
             }),
         })
     }
@@ -198,8 +211,17 @@ fn pages_stay(story: &mut Story) -> Result<(), Skip> {
 }
 
 fn files_can_be_closed(story: &mut Story) -> Result<(), Skip> {
+    let Used { memory, .. } = story.used();
+    // Whoever still writes the pages, the process reaches them as long as it has them.
+    memory.write(0, 7u32);
     let used = story.used.take();
     end("closing", thread::spawn(move || drop(used)));
+    Ok(())
+}
+
+fn pages_stay_pinned(story: &mut Story) -> Result<(), Skip> {
+    // The device has not said that it no longer writes them.
+    assert_eq!(pinned_pages() - story.pinned, USER_PAGES as i64);
     Ok(())
 }
 

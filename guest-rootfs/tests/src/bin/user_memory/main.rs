@@ -9,8 +9,8 @@ use raw::{file, open_at, RawMemory};
 use ringbar_client::{Buffer, Error, Mapping, Part, Queue, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_tests::{
-    bounces, carry_out, fork, has_iommu, open, parameter, pattern_bytes, run_all, succeed, until,
-    Case, PciFunction, Skip, PATIENCE,
+    bounces, carry_out, fork, has_iommu, open, parameter, pattern_bytes, pinned_pages, run_all,
+    succeed, until, Case, PciFunction, Skip, PATIENCE,
 };
 use ringbar_uapi::ioctl::MAX_USER_WINDOW;
 use rustix::io::Errno;
@@ -20,13 +20,18 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 const PAGE: usize = 4096;
 /// Longest copy in bytes.
 const LONGEST: usize = 16 << 20;
 const UNTOUCHED: u8 = 0xa5;
 
+/// Pages that were pinned when the program began, for a device that was lost.
+static BEFORE: OnceLock<i64> = OnceLock::new();
+
 fn main() -> ExitCode {
+    BEFORE.get_or_init(pinned_pages);
     run_all(vec![
         case(
             "device_writes_just_the_bytes_of_the_window",
@@ -120,17 +125,9 @@ fn case(name: &'static str, body: fn()) -> Case {
     })
 }
 
-/// Pages that are pinned at the moment, of all processes.
+/// Pages that are pinned at the moment and were not when the program began.
 fn pinned() -> i64 {
-    // Processors count for themselves.
-    fs::write("/proc/sys/vm/stat_refresh", "1").expect("counts can be added up");
-    let counts = fs::read_to_string("/proc/vmstat").expect("procfs is mounted");
-    let count = |name: &str| -> i64 {
-        let mut lines = counts.lines().filter_map(|line| line.split_once(' '));
-        let (_, count) = lines.find(|(key, _)| *key == name).expect("it is counted");
-        count.parse().expect("a number")
-    };
-    count("nr_foll_pin_acquired") - count("nr_foll_pin_released")
+    pinned_pages() - BEFORE.get().expect("the program has begun")
 }
 
 /// Pages that the kernel counts as pinned by this process.
