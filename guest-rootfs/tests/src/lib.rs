@@ -153,6 +153,12 @@ pub fn seed() -> u64 {
     })
 }
 
+/// Whether this is the debug kernel.
+pub fn on_debug_kernel() -> bool {
+    let name = rustix::system::uname();
+    name.release().to_bytes().ends_with(b"-ringbar-debug")
+}
+
 /// Whether devices are behind an IOMMU.
 pub fn has_iommu() -> bool {
     fs::read_dir("/sys/class/iommu").is_ok_and(|mut all| all.next().is_some())

@@ -4,7 +4,7 @@
 //!
 //! `init` runs this program last. Only the debug kernel knows of memory that nobody points to.
 
-use ringbar_tests::{run_all, Case, PciFunction, Skip};
+use ringbar_tests::{on_debug_kernel, run_all, Case, PciFunction, Skip};
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -50,9 +50,4 @@ fn of_the_driver(report: &str) -> Vec<&str> {
         .split("unreferenced object")
         .filter(|object| object.contains("[ringbar]"))
         .collect()
-}
-
-fn on_debug_kernel() -> bool {
-    let name = rustix::system::uname();
-    name.release().to_bytes().ends_with(b"-ringbar-debug")
 }

@@ -2,10 +2,10 @@
 
 //! What the cases start from: the function under test, with `vfio-pci`.
 
-use ringbar_tests::PciFunction;
+use ringbar_tests::{on_debug_kernel, PciFunction};
 use ringbar_vfio::{Kind, Space, Taken, VfioDriver};
 use rustix::io::Errno;
-use rustix::system::{finit_module, uname};
+use rustix::system::finit_module;
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -38,7 +38,7 @@ impl Ground {
 
     /// The way in which this kernel gives a device to a process.
     pub(crate) fn kind() -> Kind {
-        if uname().release().to_bytes().ends_with(b"-ringbar-debug") {
+        if on_debug_kernel() {
             Kind::Iommufd
         } else {
             Kind::Group
