@@ -43,8 +43,9 @@ fails() {
 
 # The device that is off by one, on each path of the test vectors by itself.
 wrong_device() {
-	local folder=$checkout/build/sabotage/off-by-one guest
-	guest=("$checkout/build/module$kernel_suffix/ringbar.ko" "$checkout/build/guest/initramfs$kernel_suffix.cpio")
+	local -x KERNEL=stock
+	local folder=$checkout/build/sabotage/off-by-one
+	local guest=("$checkout/build/module/ringbar.ko" "$checkout/build/guest/initramfs.cpio")
 	local server=$folder/release/ringbar-server difference='copy_guest_to_device_[^ ]* OK [0-9a-f]* byte'
 	"$ci_dir/cargo.sh" build --locked --release -p ringbar-server --features off-by-one --target-dir "$folder"
 	fails path-a vectors results.ktap "vector: A $difference" 0 "${guest[@]}" "$server"
