@@ -39,6 +39,20 @@ pub(crate) enum Error {
         /// What the guest said.
         path: PathBuf,
     },
+    /// A file that another program has written.
+    #[error("{} is no results.json: {reason}", path.display())]
+    Results {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A run without its other half.
+    #[error("{count} results are no pairs")]
+    Pairs {
+        /// How many were given.
+        count: usize,
+    },
     /// No counter of instructions.
     #[error("perf does not count instructions here")]
     NoCounter,

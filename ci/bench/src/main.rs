@@ -7,6 +7,7 @@ mod error;
 mod measure;
 mod report;
 mod table;
+mod witness;
 
 use clap::{Parser, Subcommand};
 use error::Error;
@@ -51,6 +52,18 @@ enum Command {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+    /// Makes bench-trace.json, bench-trace.md and prints the table: what QEMU's plugin costs
+    Witness {
+        /// results.json of runs, by turns with the plugin and without
+        #[arg(required = true, value_name = "FILE")]
+        runs: Vec<PathBuf>,
+        /// Name and value of what the figures depend on; may be given more than once
+        #[arg(long, value_name = "NAME=VALUE")]
+        environment: Vec<String>,
+        /// Folder for the results
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -77,12 +90,23 @@ fn carry_out(command: &Command) -> Result<(), Error> {
             environment,
             out,
         } => {
-            let text = report::make(results, times.as_deref(), environment, out)?;
-            // Who reads may have enough.
-            let _ = io::stdout().write_all(text.as_bytes());
+            print(&report::make(results, times.as_deref(), environment, out)?);
+            Ok(())
+        }
+        Command::Witness {
+            runs,
+            environment,
+            out,
+        } => {
+            print(&witness::make(runs, environment, out)?);
             Ok(())
         }
     }
+}
+
+fn print(table: &str) {
+    // Who reads may have enough.
+    let _ = io::stdout().write_all(table.as_bytes());
 }
 
 #[cfg(test)]

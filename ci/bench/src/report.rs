@@ -24,6 +24,19 @@ pub(crate) struct Report {
     pub(crate) environment: BTreeMap<String, String>,
 }
 
+impl Report {
+    /// Without rows; `environment` has pairs of name and value with a `=` between them.
+    pub(crate) fn new(environment: &[String]) -> Self {
+        let pairs = environment.iter().filter_map(|pair| pair.split_once('='));
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self {
+            ratios: Vec::new(),
+            left_out: Vec::new(),
+            environment: pairs.collect(),
+        }
+    }
+}
+
 /// Rows that are not measured by anybody yet.
 const NOT_THERE: &[(&str, &str)] = &[(
     "interrupt-moderated",
@@ -55,15 +68,7 @@ pub(crate) fn make(
     environment: &[String],
     out: &Path,
 ) -> Result<String, Error> {
-    let mut report = Report {
-        ratios: Vec::new(),
-        left_out: Vec::new(),
-        environment: environment
-            .iter()
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
-    };
+    let mut report = Report::new(environment);
     let text = fs::read_to_string(results).map_err(Error::file(results))?;
     for line in text
         .lines()
@@ -93,7 +98,7 @@ pub(crate) fn make(
         reason: (*reason).to_owned(),
     };
     report.left_out.extend(NOT_THERE.iter().map(left_out));
-    write(&report, out)
+    write(&report, out, "bench")
 }
 
 /// Rows of the lines with name, numerator and denominator.
@@ -121,14 +126,15 @@ fn pair(line: &str, name: &str) -> Option<(f64, f64)> {
     Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }
 
-fn write(report: &Report, out: &Path) -> Result<String, Error> {
+/// Writes `NAME.json` and `NAME.md`; gives the table.
+pub(crate) fn write(report: &Report, out: &Path, name: &str) -> Result<String, Error> {
     let table = table::markdown(report);
     let json = serde_json::to_string_pretty(report).map_err(|error| Error::System {
         action: "cannot make JSON",
         source: error.into(),
     })?;
-    for (name, text) in [("bench.json", json + "\n"), ("bench.md", table.clone())] {
-        let path = out.join(name);
+    for (ending, text) in [("json", json + "\n"), ("md", table.clone())] {
+        let path = out.join(format!("{name}.{ending}"));
         fs::write(&path, text).map_err(Error::file(&path))?;
     }
     Ok(table)
@@ -138,17 +144,9 @@ fn write(report: &Report, out: &Path) -> Result<String, Error> {
 mod tests {
     use super::*;
 
-    fn report() -> Report {
-        Report {
-            ratios: Vec::new(),
-            left_out: Vec::new(),
-            environment: BTreeMap::new(),
-        }
-    }
-
     #[test]
     fn whole_runs_become_rows() {
-        let mut report = report();
+        let mut report = Report::new(&[]);
         whole_runs("boot 3.0 2.0\nboot 6 2\nboot 4 2\nother 1 1\n", &mut report);
 
         assert_eq!(report.ratios[0].name, "boot");
