@@ -30,6 +30,8 @@ else
 	words=()
 	for_kernel=()
 	usual_timeout=120
+	# The witness makes all code slower.
+	if [[ ${TRACE:-0} != 0 ]]; then usual_timeout=600; fi
 fi
 
 # vm COMMAND NAME ARGS...: calls the runner for one configuration.
