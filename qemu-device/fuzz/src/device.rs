@@ -579,3 +579,28 @@ fn width(input: &mut Input<'_>) -> usize {
         byte => usize::from(byte - 240),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringbar_spec::ring::Completion;
+
+    #[test]
+    fn queue_setup_has_no_completions_on_a_guard() {
+        for bytes in 0..=u16::MAX {
+            let [queue, decision] = bytes.to_le_bytes();
+            for ring in 0..OPEN.len() as u8 {
+                let setup = any_queue_setup(&mut Input::new(&[queue, decision, ring]));
+                let first = setup.completion_ring;
+                let entries = u64::from(setup.completion_entries.min(ENTRIES));
+                let last = first.saturating_add(entries * size_of::<Completion>() as u64 - 1);
+                for guard in GUARDS {
+                    assert!(
+                        last < guard || first >= guard + PAGE,
+                        "{setup:x?} reaches {guard:#x}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -15,7 +15,7 @@ use ringbar_vfio_user::device::DmaRange;
 use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
 use zerocopy::IntoBytes as _;
 
-use super::Queue;
+use super::{Queue, QUEUES};
 
 /// Bytes of a page.
 pub(super) const PAGE: u64 = 4096;
@@ -192,8 +192,11 @@ pub(super) fn submission_ring(queue: u16) -> u64 {
 }
 
 /// DMA address of the completion ring of a queue, as long as nobody wants another.
+///
+/// A queue that the device does not have shares one: [`Race`](super::Race) may turn its number into
+/// that of one that runs, and behind the last ring is a guard.
 pub(super) fn completion_ring(queue: u16) -> u64 {
-    BASE + 3 * PAGE + u64::from(queue) * (PAGE / 2)
+    BASE + 3 * PAGE + u64::from(queue % QUEUES) * (PAGE / 2)
 }
 
 fn map_file(file: &File, size: usize) -> MmapRegion {
