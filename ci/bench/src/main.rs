@@ -27,7 +27,7 @@ struct Options {
 enum Command {
     /// Measures one thing, and prints the figure
     Measure {
-        /// memcpy-BYTES (B/s), socketpair or eventfd (ns), server-wakeups (in a second),
+        /// memcpy-BYTES (B/s), socketpair, eventfd or word (ns), server-wakeups (in a second),
         /// server-instructions (in a second)
         what: measure::What,
         /// Process of the device server

@@ -6,17 +6,19 @@ use crate::error::Error;
 use rustix::event::{eventfd, EventfdFlags};
 use rustix::io::Errno;
 use std::fs;
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Shortest time of a burst that is timed: as in the guest.
+/// Shortest time of a burst that is timed, and of what goes before it: as in the guest.
 const BURST: Duration = Duration::from_millis(20);
+const WARM_UP: Duration = Duration::from_millis(10);
 /// Bytes of a message: what vfio-user needs for the read of a register.
 const MESSAGE: usize = 32;
 /// Largest buffer.
@@ -31,6 +33,8 @@ pub(crate) enum What {
     Socketpair,
     /// Nanoseconds there and back between two threads that wake each other.
     Eventfd,
+    /// Nanoseconds there and back between two threads that look at memory: two cache lines change hands.
+    Word,
     /// How often the server's threads began to run, in a second.
     ServerWakeups,
     /// Instructions of the server in a second.
@@ -44,6 +48,7 @@ impl FromStr for What {
         match text {
             "socketpair" => Ok(Self::Socketpair),
             "eventfd" => Ok(Self::Eventfd),
+            "word" => Ok(Self::Word),
             "server-wakeups" => Ok(Self::ServerWakeups),
             "server-instructions" => Ok(Self::ServerInstructions),
             _ => {
@@ -65,6 +70,7 @@ impl What {
             Self::Memcpy(size) => memcpy(size),
             Self::Socketpair => socketpair(),
             Self::Eventfd => ping_pong(),
+            Self::Word => word(),
             Self::ServerWakeups => wakeups(server_pid),
             Self::ServerInstructions => instructions(server_pid),
         }
@@ -73,16 +79,15 @@ impl What {
 
 /// How many things a second.
 fn rate(mut burst: impl FnMut() -> Result<u64, Error>) -> Result<f64, Error> {
-    burst()?;
-    let start = Instant::now();
-    let mut done = 0u64;
-    loop {
-        done = done.saturating_add(burst()?);
-        let spent = start.elapsed();
-        if spent >= BURST {
-            return Ok(done as f64 / spent.as_secs_f64());
+    let mut rate = 0.0;
+    for least in [WARM_UP, BURST] {
+        let (start, mut done) = (Instant::now(), 0u64);
+        while start.elapsed() < least {
+            done = done.saturating_add(burst()?);
         }
+        rate = done as f64 / start.elapsed().as_secs_f64();
     }
+    Ok(rate)
 }
 
 fn memcpy(size: usize) -> Result<f64, Error> {
@@ -166,6 +171,45 @@ fn ping_pong() -> Result<f64, Error> {
             Ok(16)
         });
         signal(&ping, LAST).map_err(failed)?;
+        Ok(1e9 / rate?)
+    })
+}
+
+/// A word in a cache line of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Line(AtomicU32);
+
+fn word() -> Result<f64, Error> {
+    /// No number of a round: it is over.
+    const LAST: u32 = 0;
+    let (there, back) = (Line::default(), Line::default());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut round = 1;
+            loop {
+                match there.0.load(Ordering::Acquire) {
+                    seen if seen == round => {
+                        back.0.store(round, Ordering::Release);
+                        round += 1;
+                    }
+                    LAST if round > 1 => break,
+                    _ => spin_loop(),
+                }
+            }
+        });
+        let mut round = 0;
+        let rate = rate(|| {
+            for _ in 0..1000 {
+                round += 1;
+                there.0.store(round, Ordering::Release);
+                while back.0.load(Ordering::Acquire) != round {
+                    spin_loop();
+                }
+            }
+            Ok(1000)
+        });
+        there.0.store(LAST, Ordering::Release);
         Ok(1e9 / rate?)
     })
 }

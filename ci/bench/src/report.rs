@@ -37,12 +37,6 @@ impl Report {
     }
 }
 
-/// Rows that are not measured by anybody yet.
-const NOT_THERE: &[(&str, &str)] = &[(
-    "interrupt-moderated",
-    "the interrupt path with moderation under load is not measured yet",
-)];
-
 /// Rows of whole runs, by the word in the file of times.
 const TIMES: &[(&str, &str, f64, &str, &str)] = &[
     (
@@ -93,11 +87,6 @@ pub(crate) fn make(
     }
     let text = times.map(|path| fs::read_to_string(path).map_err(Error::file(path)));
     whole_runs(&text.transpose()?.unwrap_or_default(), &mut report);
-    let left_out = |(name, reason): &(&str, &str)| LeftOut {
-        name: (*name).to_owned(),
-        reason: (*reason).to_owned(),
-    };
-    report.left_out.extend(NOT_THERE.iter().map(left_out));
     write(&report, out, "bench")
 }
 

@@ -6,7 +6,6 @@ use ringbar_client::{Buffer, Device, Mapping, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::regs;
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
-use ringbar_spec::wake::Word;
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -17,6 +16,9 @@ use std::time::{Duration, Instant};
 
 /// Shortest time of a burst that is timed.
 const BURST: Duration = Duration::from_millis(20);
+/// Shortest time of what goes before it: until code is translated, the device is awake, and the host has
+/// moved the threads that are busy to processors of their own.
+const WARM_UP: Duration = Duration::from_millis(10);
 /// How often to look at a ring before the device is asked whether it is there.
 const LOOKS: u32 = 1_000_000;
 /// Bytes of the small copies that operations are counted by.
@@ -86,17 +88,15 @@ impl Bench {
 
 /// How many things a second: calls `burst`, which says how many it did, until enough time has passed.
 pub(crate) fn rate(mut burst: impl FnMut() -> Result<u64, Error>) -> Result<f64, Error> {
-    // The first time code is translated and the device wakes up.
-    burst()?;
-    let start = Instant::now();
-    let mut done = 0u64;
-    loop {
-        done = done.saturating_add(burst()?);
-        let spent = start.elapsed();
-        if spent >= BURST {
-            return Ok(done as f64 / spent.as_secs_f64());
+    let mut rate = 0.0;
+    for least in [WARM_UP, BURST] {
+        let (start, mut done) = (Instant::now(), 0u64);
+        while start.elapsed() < least {
+            done = done.saturating_add(burst()?);
         }
+        rate = done as f64 / start.elapsed().as_secs_f64();
     }
+    Ok(rate)
 }
 
 /// Nanoseconds that each thing takes of which there are so many a second.
@@ -143,6 +143,25 @@ pub(crate) fn run_batch(
     }
     queue.submit();
     after_submit();
+    take_batch(queue, batch)
+}
+
+/// The same with the next batch on its way meanwhile, so that the device never waits for one.
+pub(crate) fn run_ahead(
+    queue: &mut Queue,
+    descriptor: &Descriptor,
+    batch: u32,
+) -> Result<u64, Error> {
+    while queue.in_flight() <= batch {
+        for _ in 0..batch {
+            queue.push(*descriptor)?;
+        }
+        queue.submit();
+    }
+    take_batch(queue, batch)
+}
+
+fn take_batch(queue: &mut Queue, batch: u32) -> Result<u64, Error> {
     for _ in 0..batch {
         check(&take(queue)?)?;
     }
@@ -178,11 +197,6 @@ pub(crate) fn page(device: &Device, offset: u64, writable: bool) -> Result<Mappi
 
 /// Offset of the kick register in its page.
 pub(crate) const KICK: usize = regs::KICK::INFO.offset % PAGE_SIZE;
-
-/// Whether the device has posted `tail` completions.
-pub(crate) fn has_posted(queue: &Queue, tail: u32) -> bool {
-    queue.word(Word::CompletionTail) == tail
-}
 
 /// A file in memory with `size` bytes of it.
 pub(crate) fn memory_file(size: usize) -> Result<File, Error> {

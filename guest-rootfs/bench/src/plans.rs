@@ -3,7 +3,7 @@
 //! The rows that the guest measures, the most telling first.
 
 use crate::bench::{
-    memory_file, nanoseconds, page, ram, rate, run_batch, Bench, Copies, KICK, SMALL,
+    memory_file, nanoseconds, page, ram, rate, run_ahead, run_batch, Bench, Copies, KICK, SMALL,
 };
 use crate::{edu, interrupt, queues, Error, Goal, LeftOut, Line, Op, Row};
 use ringbar_client::{Mapping, Part, Rights};
@@ -113,16 +113,7 @@ pub fn plans() -> Vec<Plan> {
         numerator: ("instructions", "1", queues::server_instructions),
         denominator: ("operations", "1", |_| Ok(1.0)),
     });
-    plans.push(Plan {
-        name: "interrupt",
-        what: "completion to return of poll / eventfd there and back on the host",
-        unit: "x",
-        goal: at_most(6.0),
-        numerator: ("completion to return of poll", "ns", interrupt::to_poll),
-        denominator: ("eventfd there and back, two threads", "ns", |bench| {
-            bench.ask("eventfd")
-        }),
-    });
+    plans.extend(interrupts());
     plans.push(Plan {
         name: "read-64k",
         what: "reading 64 KiB: through a mapping / read(2) of a file in memory (the driver has no read)",
@@ -199,19 +190,30 @@ fn batches() -> [Plan; 5] {
     ]
 }
 
-fn reads() -> [Plan; 3] {
+fn reads() -> [Plan; 4] {
     let edu: (_, _, Half) = ("read of a register of `edu`", "ns", read_edu);
     let ours: (_, _, Half) = ("trapped read of IDENT", "ns", read_ours);
+    let trip: (_, _, Half) = ("64-byte copy there and back", "ns", |bench| {
+        Ok(nanoseconds(mapped::<1>(bench)?))
+    });
     [
         Plan {
             name: "round-trip",
             what: "64-byte copy, submitted until seen, polled / register read of QEMU's own `edu`",
             unit: "x",
             goal: at_most(2.0),
-            numerator: ("64-byte copy there and back", "ns", |bench| {
-                Ok(nanoseconds(mapped::<1>(bench)?))
-            }),
+            numerator: trip,
             denominator: edu,
+        },
+        Plan {
+            name: "round-trip-word",
+            what: "64-byte copy, submitted until seen, polled / a word there and back between two processors",
+            unit: "x",
+            goal: None,
+            numerator: trip,
+            denominator: ("word there and back, two threads of the host", "ns", |bench| {
+                bench.ask("word")
+            }),
         },
         Plan {
             name: "trapped-read-edu",
@@ -266,6 +268,47 @@ fn bandwidths() -> [Plan; 3] {
             bandwidth::<{ 1 << 20 }, 4>,
             |bench| bench.ask("memcpy-1048576"),
         ),
+    ]
+}
+
+fn interrupts() -> [Plan; 3] {
+    let eventfd: (_, _, Half) = ("eventfd there and back, two threads", "ns", |bench| {
+        bench.ask("eventfd")
+    });
+    [
+        Plan {
+            name: "interrupt",
+            what: "completion to return of poll / eventfd there and back on the host",
+            unit: "x",
+            goal: at_most(6.0),
+            numerator: ("completion to return of poll", "ns", interrupt::to_poll),
+            denominator: eventfd,
+        },
+        Plan {
+            name: "interrupt-moderated",
+            what:
+                "last of 16 completions of an interrupt to return of poll / eventfd there and back",
+            unit: "x",
+            goal: None,
+            numerator: (
+                "completion to return of poll",
+                "ns",
+                interrupt::held_to_poll,
+            ),
+            denominator: eventfd,
+        },
+        Plan {
+            name: "interrupt-guest",
+            what: "completion to return of poll / eventfd there and back in the guest",
+            unit: "x",
+            goal: None,
+            numerator: ("completion to return of poll", "ns", interrupt::to_poll),
+            denominator: (
+                "eventfd there and back, two threads of the guest",
+                "ns",
+                interrupt::eventfd_in_guest,
+            ),
+        },
     ]
 }
 
@@ -382,12 +425,12 @@ fn register_read(registers: &Mapping, offset: usize) -> Result<f64, Error> {
     Ok(nanoseconds(reads))
 }
 
-/// Bytes a second of copies of `SIZE`, `BATCH` at a time.
+/// Bytes a second of copies of `SIZE`, `BATCH` at a time and as many on their way.
 fn bandwidth<const SIZE: usize, const BATCH: u32>(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
     let copies = Copies::new(&device, SIZE)?;
     let mut queue = device.create_queue(ENTRIES)?;
-    let copied = rate(|| run_batch(&mut queue, &copies.descriptor, BATCH, || ()))?;
+    let copied = rate(|| run_ahead(&mut queue, &copies.descriptor, BATCH))?;
     Ok(copied * SIZE as f64)
 }
 

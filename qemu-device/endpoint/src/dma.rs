@@ -224,6 +224,8 @@ impl DmaMap {
     }
 
     /// The memory at `address`, up to `length` bytes as far as one range goes.
+    // Inlined, as what is found is much to pass through memory for a short copy.
+    #[inline]
     pub fn stretch(
         &self,
         address: u64,
@@ -249,24 +251,32 @@ impl DmaMap {
     }
 
     /// The range that holds `address`, if it can be reached and the access be made.
+    #[inline]
     fn find(&self, address: u64, access: Access) -> Option<Range> {
-        let range = self.recent.get(address).or_else(|| {
-            let (_, range) = self.ranges.range(..=address).next_back()?;
-            let range = range.holds(address).then_some(*range)?;
-            self.recent.put(address, range);
-            Some(range)
-        })?;
+        let range = match self.recent.get(address) {
+            Some(range) => range,
+            None => self.search(address)?,
+        };
         (range.backing.is_some() && range.rights.allow(access)).then_some(range)
     }
 
+    /// The range that holds `address`, from the tree.
+    #[cold]
+    fn search(&self, address: u64) -> Option<Range> {
+        let (_, range) = self.ranges.range(..=address).next_back()?;
+        let range = range.holds(address).then_some(*range)?;
+        self.recent.put(address, range);
+        Some(range)
+    }
+
     /// The memory from `first` to `last`, both inside the range.
+    #[inline]
     fn slice(&self, range: &Range, first: u64, last: u64) -> Option<VolatileSlice<'_>> {
         let backing = range.backing?;
-        let offset = backing
-            .offset
-            .checked_add(first.checked_sub(range.first)?)?;
-        let length = last.checked_sub(first)?.checked_add(1)?;
+        let offset = backing.offset.wrapping_add(first.wrapping_sub(range.first));
+        let length = last.wrapping_sub(first).wrapping_add(1);
         let file = self.files.get(backing.file)?.as_ref()?;
+        // Nothing but the mapping itself is relied on for that they lie inside.
         file.mapping
             .get_slice(usize::try_from(offset).ok()?, usize::try_from(length).ok()?)
             .ok()
@@ -375,6 +385,7 @@ impl Default for Recent {
 }
 
 impl Recent {
+    #[inline]
     fn get(&self, address: u64) -> Option<Range> {
         let found = self.place(address)?.get();
         found.filter(|range| range.holds(address))

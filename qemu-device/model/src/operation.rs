@@ -252,6 +252,7 @@ impl Operation {
     }
 
     /// Goes on as far as the budget reaches. Answers how the operation ended, if it did.
+    #[inline(always)]
     pub(crate) fn advance(&mut self, bench: &mut Bench<'_>, budget: &mut Budget) -> Option<Ended> {
         loop {
             if self.aborted {
@@ -293,6 +294,7 @@ impl Operation {
     }
 
     /// Does what is to be done with a piece. Answers how the operation ended, if that ends it.
+    #[inline]
     fn work_on(
         &mut self,
         piece: &Piece,
@@ -342,27 +344,32 @@ impl Operation {
     }
 
     /// The next piece, of at most `limit` bytes. `None` if a window is gone.
+    #[inline]
     fn piece(&self, windows: &Windows, limit: u64) -> Option<Piece> {
         let left = self.length.checked_sub(self.done)?;
-        let mut limit = limit.min(left);
-        let source = look_up(self.source, windows)?;
-        let destination = look_up(self.destination, windows)?;
-        let start = if self.backward {
-            for (window, offset) in [source, destination].into_iter().flatten() {
-                limit = window.length_before(offset.checked_add(left)?, limit)?;
+        let mut length = limit.min(left);
+        let mut start = self.done;
+        if self.backward {
+            for spot in [self.source, self.destination].into_iter().flatten() {
+                let end = spot.offset.checked_add(left)?;
+                length = windows.get(spot.window)?.length_before(end, length)?;
             }
-            left.checked_sub(limit)?
-        } else {
-            self.done
+            start = left.checked_sub(length)?;
+        }
+        let mut place = |spot: Spot| {
+            let window = windows.get(spot.window)?;
+            let run = window.from(spot.offset.checked_add(start)?, length)?;
+            length = run.length;
+            Some(run.place)
         };
-        let run = |place: Option<(&Window, u64)>, limit: u64| match place {
-            Some((window, offset)) => window
-                .from(offset.checked_add(start)?, limit)
-                .map(|run| (Some(run.place), run.length)),
-            None => Some((None, limit)),
+        let from = match self.source {
+            Some(spot) => Some(place(spot)?),
+            None => None,
         };
-        let (from, length) = run(source, limit)?;
-        let (to, length) = run(destination, length)?;
+        let to = match self.destination {
+            Some(spot) => Some(place(spot)?),
+            None => None,
+        };
         (length > 0).then_some(Piece {
             start,
             from,
@@ -442,14 +449,6 @@ fn check_windows(
         return Err(Status::NOT_WRITABLE);
     }
     Ok(())
-}
-
-/// The window of a spot and the offset in it; `None` if it is closed, and within if there is none.
-fn look_up(spot: Option<Spot>, windows: &Windows) -> Option<Option<(&Window, u64)>> {
-    match spot {
-        Some(spot) => Some(Some((windows.get(spot.window)?, spot.offset))),
-        None => Some(None),
-    }
 }
 
 /// Whether the source starts before the destination and reaches into it.

@@ -198,7 +198,7 @@ impl Queue {
         let watched = bench.host.is_watched();
         if self.operation.is_none() {
             // What it was woken for.
-            self.look_at_doorbell(bench.host)?;
+            self.look_at_tail(bench.host)?;
         }
         while !budget.is_spent() {
             if self.operation.is_none() {
@@ -230,11 +230,16 @@ impl Queue {
 
     /// Whether there is a descriptor, and room for its completion.
     fn may_go_on(&mut self, host: &dyn Host) -> Result<bool, Fault> {
-        let free = |queue: &Self| queue.done != queue.submitted && queue.has_room();
-        if !free(self) {
-            self.look_at_doorbell(host)?;
+        if self.done == self.submitted {
+            self.look_at_tail(host)?;
         }
-        Ok(free(self))
+        if self.done == self.submitted {
+            return Ok(false);
+        }
+        if !self.has_room() {
+            self.look_at_head(host)?;
+        }
+        Ok(self.has_room())
     }
 
     /// Whether the completion ring has a free slot, as far as was last seen.
@@ -250,49 +255,57 @@ impl Queue {
         budget: &mut Budget,
         watched: bool,
     ) -> Option<(u32, Ended)> {
-        if self.operation.is_none() {
-            let descriptor = bench.tray.next()?;
-            if watched {
-                bench.host.note(Note::Begins(self.number, descriptor));
-            }
-            let status = match Operation::new(descriptor, self.setup.domain, bench.windows) {
-                Ok(Some(operation)) => {
-                    self.operation = Some(operation);
-                    None
+        let mut operation = match self.operation.take() {
+            Some(operation) => operation,
+            None => {
+                let descriptor = bench.tray.next()?;
+                if watched {
+                    bench.host.note(Note::Begins(self.number, descriptor));
                 }
-                Ok(None) => Some(Status::OK),
-                Err(status) => Some(status),
-            };
-            if let Some(status) = status {
-                budget.spend_unit();
-                return Some((descriptor.tag, status.into()));
+                match Operation::new(descriptor, self.setup.domain, bench.windows) {
+                    Ok(Some(operation)) => operation,
+                    outcome => {
+                        budget.spend_unit();
+                        let status = outcome.err().unwrap_or(Status::OK);
+                        return Some((descriptor.tag, status.into()));
+                    }
+                }
+            }
+        };
+        match operation.advance(bench, budget) {
+            Some(ended) => Some((operation.tag, ended)),
+            None => {
+                self.operation = Some(operation);
+                None
             }
         }
-        let operation = self.operation.as_mut()?;
-        let ended = operation.advance(bench, budget)?;
-        let tag = operation.tag;
-        self.operation = None;
-        Some((tag, ended))
     }
 
-    /// Loads what the driver side wrote to the doorbell page, and checks it.
-    fn look_at_doorbell(&mut self, host: &dyn Host) -> Result<(), Fault> {
-        let words = QueueWords::new(host, self.number);
-        let tail = words.load(Word::SubmissionTail);
+    /// Loads the submission tail, and checks it.
+    fn look_at_tail(&mut self, host: &dyn Host) -> Result<(), Fault> {
+        let tail = QueueWords::new(host, self.number).load(Word::SubmissionTail);
         if distance(self.done, tail) > self.setup.submission_entries {
             return Err(Fault {
                 code: ErrorCode::BAD_TAIL,
                 value: tail.into(),
             });
         }
-        let head = words.load(Word::CompletionHead);
+        self.submitted = tail;
+        Ok(())
+    }
+
+    /// Loads the completion head, and checks it.
+    ///
+    /// Only when nothing else helps: the driver side writes it all the time, so that each look takes
+    /// its cache line away from there.
+    fn look_at_head(&mut self, host: &dyn Host) -> Result<(), Fault> {
+        let head = QueueWords::new(host, self.number).load(Word::CompletionHead);
         if distance(self.taken, head) > distance(self.taken, self.done) {
             return Err(Fault {
                 code: ErrorCode::BAD_HEAD,
                 value: head.into(),
             });
         }
-        self.submitted = tail;
         self.taken = head;
         Ok(())
     }

@@ -120,6 +120,9 @@ impl Window {
         match &self.backing {
             Backing::DeviceMemory(first) => Some((0, Place::DeviceMemory(*first), self.length)),
             Backing::Guest(extents) => {
+                if let [extent] = **extents {
+                    return Some((0, Place::Guest(extent.address), self.length));
+                }
                 let next = extents.partition_point(|extent| extent.start <= offset);
                 let extent = extents.get(next.checked_sub(1)?)?;
                 let end = extents.get(next).map_or(self.length, |next| next.start);

@@ -2,7 +2,7 @@
 
 //! What the driver side can do wrong with a ring, and what becomes of the queue.
 
-use ringbar_model::test_driver::{nop, TestDriver};
+use ringbar_model::test_driver::{nop, Ring, TestDriver};
 use ringbar_model::{Config, Place};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
@@ -65,13 +65,14 @@ fn tail_as_far_ahead_as_the_ring_is_long_is_fine() {
 fn head_ahead_of_the_completions_stops_the_queue() {
     let mut driver = driver();
     let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
-    ring.carry_out(&mut driver, &nop(0));
-    driver.host.set_word(COMPLETION_HEAD, 2);
+    fill_up(&mut driver, &mut ring);
+    driver.host.set_word(COMPLETION_HEAD, 5);
 
+    driver.host.set_word(SUBMISSION_TAIL, 5);
     driver.write(KICK, 4, 0);
     driver.run();
 
-    assert_eq!(driver.last_error(), (ErrorCode::BAD_HEAD, 0, 2));
+    assert_eq!(driver.last_error(), (ErrorCode::BAD_HEAD, 0, 5));
     assert_eq!(driver.get(Register::STATUS), STOPPED_BY_ERROR);
 }
 
@@ -79,14 +80,35 @@ fn head_ahead_of_the_completions_stops_the_queue() {
 fn head_that_goes_back_stops_the_queue() {
     let mut driver = driver();
     let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
-    ring.carry_out(&mut driver, &nop(0));
-    ring.carry_out(&mut driver, &nop(1));
-    driver.host.set_word(COMPLETION_HEAD, 0);
+    fill_up(&mut driver, &mut ring);
+    ring.take_all(&driver);
+    fill_up(&mut driver, &mut ring);
+    driver.host.set_word(COMPLETION_HEAD, 3);
 
+    driver.host.set_word(SUBMISSION_TAIL, 9);
     driver.write(KICK, 4, 0);
     driver.run();
 
-    assert_eq!(driver.last_error(), (ErrorCode::BAD_HEAD, 0, 0));
+    assert_eq!(driver.last_error(), (ErrorCode::BAD_HEAD, 0, 3));
+}
+
+#[test]
+fn head_is_not_looked_at_while_there_is_room() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
+    ring.taken = 9;
+
+    fill_up(&mut driver, &mut ring);
+
+    assert_eq!(ring.completion_tail(&driver), 4);
+    assert_eq!(driver.last_error().0, ErrorCode::NONE);
+}
+
+/// Has four descriptors carried out, as many as there is room for.
+fn fill_up(driver: &mut TestDriver, ring: &mut Ring) {
+    (0..4).for_each(|tag| ring.push(driver, &nop(tag)));
+    ring.kick(driver);
+    driver.run();
 }
 
 #[test]

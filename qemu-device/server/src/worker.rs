@@ -78,6 +78,19 @@ impl Drop for Worker {
     }
 }
 
+/// How often the doorbells are looked at before anybody else gets a turn: a request that waits for the
+/// lock, and QEMU's threads, of which there are more than processors.
+const LOOKS: u32 = 32;
+
+/// Looks at the doorbells for a moment. Says whether there is work.
+fn look(state: &mut State) -> bool {
+    (0..LOOKS).any(|_| {
+        hint::spin_loop();
+        state.poll();
+        state.has_work()
+    })
+}
+
 impl Shared {
     fn work(&self) {
         let mut inner = self.inner.lock();
@@ -89,12 +102,13 @@ impl Shared {
                 state.poll();
                 idle_since = None;
             } else if state.is_awake() {
-                let since = *idle_since.get_or_insert_with(Instant::now);
-                if since.elapsed() < self.poll_time {
-                    hint::spin_loop();
-                    state.poll();
-                } else {
-                    state.sleep();
+                if !look(state) {
+                    match idle_since {
+                        None => idle_since = Some(Instant::now()),
+                        Some(since) if since.elapsed() >= self.poll_time => state.sleep(),
+                        Some(_) => {}
+                    }
+                    MutexGuard::unlocked(&mut inner, thread::yield_now);
                 }
             } else {
                 match state.deadline() {
