@@ -4,6 +4,7 @@
 //! pages are given back.
 
 mod raw;
+mod zone;
 
 use raw::{file, open_at, RawMemory};
 use ringbar_client::{Buffer, Error, Mapping, Part, Queue, Rights};
@@ -18,6 +19,7 @@ use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use rustix::thread::{set_thread_res_uid, Uid};
 use std::fs;
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -90,6 +92,13 @@ fn main() -> ExitCode {
             "memory_that_is_unmapped_stays_the_windows",
             unmapped_memory_stays,
         ),
+        Case::skippable(
+            "pages_leave_the_memory_that_the_kernel_wants_to_move",
+            || {
+                let zone = zone::movable().ok_or(Skip("this kernel has no zone Movable".into()))?;
+                unbounced(|| pages_leave_the_zone(&zone))
+            },
+        ),
         case(
             "parent_keeps_its_memory_over_a_fork",
             parent_keeps_its_memory,
@@ -122,7 +131,7 @@ fn case(name: &'static str, body: fn()) -> Case {
     Case::skippable(name, move || unbounced(body))
 }
 
-fn unbounced(body: fn()) -> Result<(), Skip> {
+fn unbounced(body: impl FnOnce()) -> Result<(), Skip> {
     if bounces() {
         return Err(Skip("all memory is bounced here".into()));
     }
@@ -536,17 +545,44 @@ fn parent_keeps_its_memory() {
 }
 
 /// Descriptors that keep the device busy for a while.
+/// Copies that the device works on for longer than it takes to close a window.
+const COPIES: u32 = 48;
+
 fn submit_long_copies(queue: &mut Queue, source: u16, target: u16) {
-    for tag in 0..8 {
+    for tag in 0..COPIES {
         let long = copy((source, 0), (target, 0), LONGEST);
         queue.push(Descriptor { tag, ..long }).unwrap();
     }
     queue.submit();
 }
 
+/// Pages that are pinned for long and stay where they are make memory unmovable for good.
+fn pages_leave_the_zone(zone: &Range<u64>) {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let memory = memory(64 * PAGE);
+    let movable = |memory| {
+        zone::frames(memory)
+            .iter()
+            .filter(|it| zone.contains(it))
+            .count()
+    };
+    assert_ne!(
+        movable(&memory),
+        0,
+        "the kernel did not take them from there"
+    );
+    let window = device.open_user_window(&memory, 0..64 * PAGE, Rights::ReadWrite);
+    let window = window.unwrap();
+    assert_eq!(movable(&memory), 0);
+    succeed(&mut queue, pattern(window.number(), 0, 64 * PAGE, 5));
+    assert!(memory.read_bytes(0, 64 * PAGE) == pattern_bytes(5, 64 * PAGE));
+    window.close().unwrap();
+}
+
 fn closed_during_a_long_copy() {
     let device = open();
-    let mut queue = device.create_queue(16).unwrap();
+    let mut queue = device.create_queue(64).unwrap();
     let (source, target) = (memory(LONGEST), memory(LONGEST));
     let readable = device.open_user_window(&source, 0..LONGEST, Rights::Read);
     let readable = readable.unwrap();
@@ -562,8 +598,8 @@ fn closed_during_a_long_copy() {
 
         // The pages are the process's alone from here on.
         target.write_bytes(0, &vec![round; LONGEST]);
-        queue.wait(8, PATIENCE).unwrap();
-        let completions: Vec<Completion> = (0..8)
+        queue.wait(COPIES, PATIENCE).unwrap();
+        let completions: Vec<Completion> = (0..COPIES)
             .map(|_| queue.pop().unwrap().expect("it was waited for"))
             .collect();
         let statuses = completions.iter().map(|done| Status(done.status));
@@ -590,7 +626,7 @@ fn killed_process_leaves_nothing() {
         let (mut ours, mut theirs) = UnixStream::pair().unwrap();
         let child = fork::start(|| {
             let device = open();
-            let mut queue = device.create_queue(16).unwrap();
+            let mut queue = device.create_queue(64).unwrap();
             let memory = memory(LONGEST);
             let window = device
                 .open_user_window(&memory, 0..LONGEST, Rights::ReadWrite)
@@ -642,7 +678,7 @@ fn reset_ends_the_window() {
 
 fn driver_leaves() {
     let device = open();
-    let mut queue = device.create_queue(16).unwrap();
+    let mut queue = device.create_queue(64).unwrap();
     let memory = memory(LONGEST);
     let window = device
         .open_user_window(&memory, 0..LONGEST, Rights::ReadWrite)

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Which page frames memory of the process is in, and whether the kernel counts on moving them.
+
+use ringbar_client::Mapping;
+use std::fs::{self, File};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+
+const PAGE: usize = 4096;
+/// Bits of an entry of `/proc/PID/pagemap`: the page is there, and its frame.
+const PRESENT: u64 = 1 << 63;
+const FRAME: u64 = (1 << 55) - 1;
+
+/// The frames whose pages the kernel may move, as long as nobody has pinned them for long: the zone
+/// `Movable`, if there is one.
+pub(crate) fn movable() -> Option<Range<u64>> {
+    let text = fs::read_to_string("/proc/zoneinfo").expect("procfs is mounted");
+    let (_, zone) = text.split_once("zone  Movable")?;
+    let field = |name: &str| -> Option<u64> {
+        let value = zone.split_once(name)?.1.split_whitespace().next()?;
+        value.parse().ok()
+    };
+    let (first, frames) = (field("start_pfn:")?, field("spanned")?);
+    (frames > 0).then(|| first..first + frames)
+}
+
+/// The frame of each page of a mapping.
+pub(crate) fn frames(memory: &Mapping) -> Vec<u64> {
+    let pagemap = File::open("/proc/self/pagemap").expect("procfs is mounted");
+    let first = memory.as_ptr().addr() / PAGE;
+    let entry = |page: usize| {
+        let mut bytes = [0; 8];
+        let at = ((first + page) * bytes.len()) as u64;
+        pagemap.read_exact_at(&mut bytes, at).expect("an entry");
+        let entry = u64::from_ne_bytes(bytes);
+        assert_ne!(entry & PRESENT, 0, "page {page} is there");
+        entry & FRAME
+    };
+    (0..memory.len() / PAGE).map(entry).collect()
+}
