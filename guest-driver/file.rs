@@ -310,7 +310,9 @@ impl OpenFile {
                 .queues
                 .push_within_capacity(queue)
                 .map_err(|_| ENOMEM)
-        })
+        })?;
+        self.have_pollers_look();
+        Ok(())
     }
 
     fn create_buffer(&self, create: &mut ioctl::CreateBuffer) -> Result {
@@ -432,7 +434,17 @@ impl OpenFile {
         if object.reserved != 0 {
             return Err(EINVAL);
         }
-        self.with_objects(|device, objects| objects.queue_mut(object.number)?.reset(device))
+        let outcome =
+            self.with_objects(|device, objects| objects.queue_mut(object.number)?.reset(device));
+        // Also if the queue could not be started anew: it is in error then.
+        self.have_pollers_look();
+        outcome
+    }
+
+    /// Wakes who polls, now that a queue was started that they have not armed: no interrupt would
+    /// come of it.
+    fn have_pollers_look(&self) {
+        self.shared.pollers.notify_all();
     }
 
     /// Takes a queue from the file, its mappings from the process, then gives it back.

@@ -31,7 +31,8 @@ pub(crate) struct Shared {
     /// The queues that files have. At most as many as the device has.
     #[pin]
     pub(crate) queues: Mutex<KVec<Arc<Waiters>>>,
-    /// Pollers register here. Woken when completions arrive, and when the device goes.
+    /// Pollers register here. Woken when completions arrive, when a queue is started, and when the
+    /// device goes.
     #[pin]
     pub(crate) pollers: PollCondVar,
     /// Runs while files have queues.

@@ -55,6 +55,18 @@ fn main() -> ExitCode {
             "epoll_with_edges_tells_of_each_completion",
             epoll_with_edges,
         ),
+        (
+            "epoll_tells_of_a_queue_that_is_made_later",
+            epoll_tells_of_a_later_queue,
+        ),
+        (
+            "poller_is_woken_by_a_queue_that_was_reset_meanwhile",
+            poller_over_a_reset,
+        ),
+        (
+            "epoll_with_edges_tells_of_completions_after_a_reset",
+            edges_over_a_reset,
+        ),
         ("eventfd_is_signalled_when_armed", eventfd_is_signalled),
         (
             "eventfd_is_signalled_at_the_count_that_was_asked_for",
@@ -283,6 +295,37 @@ fn epoll_with_edges() {
         queue.wait(1, PATIENCE).unwrap();
         assert_eq!(take_all(&mut queue), 1);
     }
+}
+
+fn epoll_tells_of_a_later_queue() {
+    let device = open();
+    let epoll = epoll_on(&device, epoll::EventFlags::IN);
+    assert!(!epoll_tells(&epoll, Duration::ZERO));
+    let mut queue = device.create_queue(4).unwrap();
+    submit(&mut queue, 1);
+    assert!(epoll_tells(&epoll, PATIENCE));
+}
+
+fn poller_over_a_reset() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let poller = poller(&device);
+    thread::sleep(NAP);
+    queue.reset().unwrap();
+    thread::sleep(NAP);
+    assert!(!poller.is_finished(), "nothing was submitted yet");
+    submit(&mut queue, 1);
+    assert_eq!(poller.join().unwrap(), READABLE);
+}
+
+fn edges_over_a_reset() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let epoll = epoll_on(&device, epoll::EventFlags::IN | epoll::EventFlags::ET);
+    while epoll_tells(&epoll, Duration::ZERO) {}
+    queue.reset().unwrap();
+    submit(&mut queue, 1);
+    assert!(epoll_tells(&epoll, PATIENCE));
 }
 
 fn eventfd_is_signalled() {
