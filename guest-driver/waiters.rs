@@ -64,7 +64,7 @@ struct State {
     asleep: u32,
     /// A call carries out descriptors.
     busy: bool,
-    /// A poller may wait: it was told that nothing is there.
+    /// A poller may wait: it has looked and was not woken since.
     polled: bool,
     /// Completions came in faster than poll could arm for them.
     outrun: bool,
@@ -305,19 +305,32 @@ impl Waiters {
             let index = wanted.wrapping_sub(1);
             let nearer = distance(posted, index) < distance(posted, state.armed);
             if nearer {
-                state.armed = index;
-                posted = wake::arm(&words, wake::Waiter::Driver, index);
+                posted = self.arm(state, &words, index);
             }
         }
         // Before the tail is believed: of a device that was reset it means nothing.
-        if device.registers().is_current(generation) {
+        let current = device.registers().is_current(generation);
+        if current {
             *tail = posted;
         }
         let healthy = check(device, &words, generation);
-        if reaches(*tail, wanted) {
+        if current && reaches(posted, wanted) {
             return Ok(true);
         }
         healthy.map(|()| false)
+    }
+
+    /// Arms for completion `index`, nearer than what was armed for. Gives the tail as it was then.
+    ///
+    /// If that has passed `index`, the device may have posted more before it saw the word as it was
+    /// than it has after it sees this one: no interrupt tells those who had armed. They do it anew.
+    fn arm(&self, state: &mut State, words: &QueueWords<'_, '_>, index: u32) -> u32 {
+        state.armed = index;
+        let tail = wake::arm(words, wake::Waiter::Driver, index);
+        if reaches(tail, index.wrapping_add(1)) && state.asleep > 0 {
+            self.wake.notify_all();
+        }
+        tail
     }
 
     /// What the queue is ready for: readable while completions are there that the process has not
@@ -334,8 +347,7 @@ impl Waiters {
         state.outrun = true;
         for _ in 0..ARMINGS {
             let armed = tail;
-            state.armed = armed;
-            tail = wake::arm(&words, wake::Waiter::Driver, armed);
+            tail = self.arm(&mut state, &words, armed);
             if tail == armed {
                 state.outrun = false;
                 break;
@@ -348,7 +360,8 @@ impl Waiters {
         if device.registers().is_current(generation) && tail != words.load(Word::CompletionHead) {
             ready |= bindings::POLLIN | bindings::POLLRDNORM;
         }
-        state.polled = ready == 0;
+        // Whatever it was told: one that asks for edges waits for the next.
+        state.polled = true;
         Ok(ready)
     }
 }

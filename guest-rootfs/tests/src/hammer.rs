@@ -175,11 +175,11 @@ impl Anvil {
         self.queue.wait(ROUND, PATIENCE)?;
         for _ in 0..ROUND {
             let completion = self.queue.pop()?.expect("it was waited for");
-            assert_eq!(Status(completion.status), Status::OK, "seed {seed:#x}");
+            assert_eq!(Status(completion.status), Status::OK, "seed {seed}");
         }
         self.expected[..length].copy_from_slice(&pattern_bytes(seed, length));
         let found = self.destination.mapping().read_bytes(0, SIZE);
-        assert!(found == self.expected, "seed {seed:#x}, length {length}");
+        assert!(found == self.expected, "seed {seed}, length {length}");
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ pub mod witness;
 
 pub use hammer::{hammer, Hammer, LongCopies};
 pub use kept::KeptOnPurpose;
+pub use parameter::seed;
 pub use pci::{PciFunction, Removed, Unbound};
 pub use runner::Runner;
 pub use suite::{run, run_all, Case, SimpleCase, Skip};
@@ -143,14 +144,6 @@ pub fn within<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T
         assert!(Instant::now() < deadline, "{what}: not within {limit:?}");
         std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-/// A seed: `ringbar.seed` on the kernel command line, else a number that is different each time.
-pub fn seed() -> u64 {
-    parameter::number("ringbar.seed").unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        now.map_or(1, |time| time.as_nanos() as u64)
-    })
 }
 
 /// Whether this is the debug kernel.

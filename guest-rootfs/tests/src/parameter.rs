@@ -28,9 +28,13 @@ pub fn count(full: u64, short: u64) -> u64 {
     }
 }
 
-/// The seed of a test, printed, so that a run that failed can be repeated.
+/// The seed of a test: `ringbar.seed` on the kernel command line, else a number that is different each
+/// time. Printed, so that a run that failed can be repeated.
 pub fn seed() -> u64 {
-    let seed = crate::seed();
-    println!("# seed {seed}; SEED={seed} repeats it");
+    let seed = number("ringbar.seed").unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(1, |time| time.as_nanos() as u64)
+    });
+    println!("# seed {seed}");
     seed
 }

@@ -74,7 +74,6 @@ fn device_pattern_is_seen() {
     let mut queue = device.create_queue(4).unwrap();
     let buffer = marked_buffer(&device);
     let seed = seed();
-    println!("# seed {seed:#x}");
 
     succeed(
         &mut queue,

@@ -156,7 +156,6 @@ fn queue_starts_anew() {
 
 fn several_processes() {
     let seed = seed();
-    println!("# seed {seed:#x}");
     let work = |number| {
         fork::start(move || {
             move_patterns(&open(), seed ^ number);
@@ -173,7 +172,6 @@ fn several_processes() {
 fn several_threads() {
     let device = &open();
     let seed = seed();
-    println!("# seed {seed:#x}");
     thread::scope(|scope| {
         for number in 0..QUEUES {
             scope.spawn(move || move_patterns(device, seed ^ number));

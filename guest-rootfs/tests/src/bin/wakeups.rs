@@ -11,6 +11,7 @@ use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use std::hint::spin_loop;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,6 +79,10 @@ fn main() -> ExitCode {
                 }
             });
         }),
+        (
+            "no_wakeup_is_lost_by_waiters_of_different_completions",
+            two_waiters,
+        ),
     ])
 }
 
@@ -86,18 +91,82 @@ fn ping_pong(rounds: u32, mut take: impl FnMut(&Device, &mut Queue)) {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let seed = seed();
-    println!("# seed {seed:#x}");
     for round in 0..rounds {
-        let pause = pattern::word(seed, round.into()) % LONGEST_PAUSE;
-        let end = Instant::now() + Duration::from_nanos(pause);
-        while Instant::now() < end {
-            spin_loop();
-        }
+        pause(pattern::word(seed, round.into()) % LONGEST_PAUSE);
         queue.push(nop(round)).unwrap();
         queue.submit();
         take(&device, &mut queue);
         assert_eq!(queue.in_flight(), 0, "round {round}");
     }
+}
+
+fn pause(nanoseconds: u64) {
+    let end = Instant::now() + Duration::from_nanos(nanoseconds);
+    while Instant::now() < end {
+        spin_loop();
+    }
+}
+
+/// Both wait in a call, one for each of two completions, and share the word that the driver arms with.
+/// The nearer one comes while they are posted, and may find its own there already.
+fn two_waiters() {
+    /// About as long as it takes to get into the call.
+    const CALL: u64 = 30_000;
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let seed = seed();
+    let number = queue.number();
+    let wait = |completion_tail| {
+        device.wait(&mut Wait {
+            queue: number,
+            completion_tail,
+            timeout_ms: PATIENCE.as_millis() as u32,
+            reserved: 0,
+        })
+    };
+    // Rounds that the nearer one may begin, and that each of both has ended.
+    let [begun, nearer, farther] = [const { AtomicU32::new(0) }; 3];
+    let lost = thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 1..=ROUNDS {
+                while begun.load(Ordering::Acquire) < round {
+                    spin_loop();
+                }
+                if wait(2 * round - 1).is_err() {
+                    break;
+                }
+                nearer.store(round, Ordering::Release);
+            }
+        });
+        scope.spawn(|| {
+            for round in 1..=ROUNDS {
+                if wait(2 * round).is_err() {
+                    break;
+                }
+                farther.store(round, Ordering::Release);
+            }
+        });
+        let lost = (1..=ROUNDS).find(|round| {
+            // The farther one falls asleep.
+            pause(CALL);
+            begun.store(*round, Ordering::Release);
+            for half in 0..2 {
+                pause(pattern::word(seed, u64::from(2 * round + half)) % CALL);
+                queue.push(nop(*round)).unwrap();
+                queue.submit();
+            }
+            let deadline = Instant::now() + PATIENCE;
+            let ended = || [&nearer, &farther].map(|it| it.load(Ordering::Acquire));
+            while ended() != [*round; 2] && Instant::now() < deadline {
+                thread::yield_now();
+            }
+            while let Ok(Some(_)) = queue.pop() {}
+            ended() != [*round; 2]
+        });
+        begun.store(u32::MAX, Ordering::Release);
+        lost
+    });
+    assert_eq!(lost, None, "{}", state(&queue));
 }
 
 /// What both sides say of a queue, for messages.

@@ -16,7 +16,6 @@ pub(crate) fn device_writes_parts_in_their_order() {
     let mut pieces = Pieces::new(&device);
     let window = pieces.open(&device, Rights::Write);
     let seed = seed();
-    println!("# seed {seed:#x}");
 
     succeed(
         &mut queue,
@@ -43,7 +42,6 @@ pub(crate) fn copies_across_parts() {
         .create_buffer(whole as usize, Rights::ReadWrite)
         .unwrap();
     let mut seed = seed();
-    println!("# seed {seed:#x}");
     let mut random = move |below: u64| {
         // xorshift64 (Marsaglia): any sequence will do that can be repeated.
         seed ^= seed << 13;
