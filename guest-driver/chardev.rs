@@ -7,7 +7,10 @@
 
 use crate::{
     debugfs::Folder,
-    file::OpenFile,
+    file::{
+        free_domain,
+        OpenFile, //
+    },
     mmap,
     shared::Shared,
     LocalModule, //
@@ -204,9 +207,11 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
 }
 
 fn open_file(node: &Node, file: &File) -> Result<Arc<OpenFile>> {
+    let mut files = node.shared.files.lock();
+    let domain = free_domain(&files);
     // SAFETY: `release` takes the file out of the list of those whose mappings are used.
-    let opened = unsafe { OpenFile::new(node.shared.clone(), file) }?;
-    node.shared.files.lock().push(opened.clone(), GFP_KERNEL)?;
+    let opened = unsafe { OpenFile::new(node.shared.clone(), domain, file) }?;
+    files.push(opened.clone(), GFP_KERNEL)?;
     Ok(opened)
 }
 

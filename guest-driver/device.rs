@@ -428,14 +428,28 @@ impl<'bound> Device<'bound> {
     ///
     /// # Errors
     ///
-    /// `ENOSPC` if the part has no such range left; `ENOMEM`.
+    /// `ENOSPC` if the part has no such range left; `ENOMEM`; `EIO` if the device is lost, or was
+    /// reset meanwhile.
     pub(crate) fn take_memory(&self, part: MemoryPart, length: usize) -> Result<Range> {
-        let range = self.admin.lock().ranges(part).take(length)?;
-        // What the last owner left there is nobody's business.
-        self.memory_range(range)
-            .and_then(|place| place.zero())
-            .inspect_err(|_| self.give_back_memory(part, range))?;
+        let mut admin = self.admin.lock();
+        let range = admin.ranges(part).take(length)?;
+        self.zero(range)
+            .inspect_err(|_| admin.ranges(part).give_back(range))?;
         Ok(range)
+    }
+
+    /// Fills a range with zeros: what the last owner left there is nobody's business. For who holds
+    /// the lock.
+    fn zero(&self, range: Range) -> Result {
+        let place = self.memory_range(range)?;
+        let generation = self.registers.settle()?;
+        place.zero()?;
+        // While its function is reset, the device does not take what is written, and keeps what it had.
+        if self.registers.is_current(generation) {
+            Ok(())
+        } else {
+            Err(EIO)
+        }
     }
 
     /// Gives a range back that [`Device::take_memory`] gave.

@@ -98,23 +98,33 @@ enum Pages {
     Scattered(Scattered),
 }
 
-/// Protection domains are numbered through and come round again after 2^32 opens.
+/// Protection domains are numbered through, and come round again after 2^32 opens.
 static NEXT_DOMAIN: Atomic<u32> = Atomic::new(1);
 
+/// A protection domain that none of the device's open files has.
+pub(crate) fn free_domain(files: &[Arc<OpenFile>]) -> u32 {
+    loop {
+        let domain = NEXT_DOMAIN.fetch_add(1, Relaxed);
+        if !files.iter().any(|file| file.domain == domain) {
+            return domain;
+        }
+    }
+}
+
 impl OpenFile {
-    /// A file that owns nothing yet.
+    /// A file that owns nothing yet, with a domain from [`free_domain`].
     ///
     /// # Safety
     ///
     /// [`OpenFile::mappings`] must not be used after `file` was released.
-    pub(crate) unsafe fn new(shared: Arc<Shared>, file: &File) -> Result<Arc<Self>> {
+    pub(crate) unsafe fn new(shared: Arc<Shared>, domain: u32, file: &File) -> Result<Arc<Self>> {
         // SAFETY: The caller ends the use of the mappings with the file.
         let mappings = unsafe { Mappings::new(file) };
         let user = User::new(shared.accounts.clone(), file.cred().euid());
         Arc::pin_init(
             try_pin_init!(Self {
                 shared,
-                domain: NEXT_DOMAIN.fetch_add(1, Relaxed),
+                domain,
                 user,
                 owner: current!().group_leader().pid(),
                 objects <- new_mutex!(Objects::default()),

@@ -20,7 +20,8 @@ use kernel::{
     fs::File,
     mm::{
         Mm,
-        MmWithUser, //
+        MmWithUser,
+        MmWithUserAsync, //
     },
     new_mutex,
     prelude::*,
@@ -43,8 +44,36 @@ use kernel::{
 pub(crate) struct Mappings {
     list: *mut bindings::address_space,
     #[pin]
-    spaces: Mutex<KVec<ARef<Mm>>>,
+    spaces: Mutex<Spaces>,
     count: Atomic<i64>,
+}
+
+/// Address spaces in the order in which they were written down.
+#[derive(Default)]
+struct Spaces {
+    list: KVec<Space>,
+    written: u64,
+}
+
+struct Space {
+    number: u64,
+    space: ARef<Mm>,
+    /// Its mappings of the file, as far as their hooks have ended.
+    mappings: usize,
+}
+
+impl Spaces {
+    fn find(&mut self, space: *mut bindings::mm_struct) -> Option<&mut Space> {
+        let mut known = self.list.iter_mut();
+        known.find(|known| known.space.as_raw() == space)
+    }
+
+    /// The first one written down after the one with this number, if its own is at most `last`.
+    fn after(&self, number: u64, last: u64) -> Option<(u64, ARef<Mm>)> {
+        let mut later = self.list.iter();
+        let next = later.find(|space| space.number > number && space.number <= last)?;
+        Some((next.number, next.space.clone()))
+    }
 }
 
 // SAFETY: The list of mappings has locks of its own.
@@ -62,7 +91,7 @@ impl Mappings {
         // SAFETY: An open file has a valid inode and mapping for as long as it is open.
         let list = unsafe { (*file.as_ptr()).f_mapping };
         // INVARIANT: It is that of `file`, and the caller ends the use with the file.
-        pin_init!(Self { list, spaces <- new_mutex!(KVec::new()), count: Atomic::new(0) })
+        pin_init!(Self { list, spaces <- new_mutex!(Spaces::default()), count: Atomic::new(0) })
     }
 
     /// Writes down an address space that is about to map the file. Called in the mmap hook, before
@@ -73,12 +102,16 @@ impl Mappings {
     /// `ENOMEM`.
     pub(crate) fn remember(&self, space: &MmWithUser) -> Result {
         let mut spaces = self.spaces.lock();
-        if !spaces
-            .iter()
-            .any(|known| core::ptr::eq(known.as_raw(), space.as_raw()))
-        {
+        if spaces.find(space.as_raw()).is_none() {
+            let number = spaces.written + 1;
             let space: &Mm = space;
-            spaces.push(space.into(), GFP_KERNEL)?;
+            let space = Space {
+                number,
+                space: space.into(),
+                mappings: 0,
+            };
+            spaces.list.push(space, GFP_KERNEL)?;
+            spaces.written = number;
         }
         Ok(())
     }
@@ -88,26 +121,30 @@ impl Mappings {
         self.count.load(Relaxed)
     }
 
-    /// A mapping was made or copied.
-    pub(crate) fn count_one_more(&self) {
+    /// A mapping was made or copied, in this address space.
+    pub(crate) fn count_one_more(&self, space: *mut bindings::mm_struct) {
         self.count.fetch_add(1, Relaxed);
+        if let Some(known) = self.spaces.lock().find(space) {
+            known.mappings += 1;
+        }
     }
 
-    /// A mapping went.
-    pub(crate) fn count_one_less(&self) {
+    /// A mapping went. An address space without one is forgotten, so that there are never more than
+    /// processes have the file.
+    pub(crate) fn count_one_less(&self, space: *mut bindings::mm_struct) {
         self.count.fetch_sub(1, Relaxed);
+        let mut spaces = self.spaces.lock();
+        if let Some(known) = spaces.find(space) {
+            known.mappings = known.mappings.saturating_sub(1);
+            if known.mappings == 0 {
+                spaces.list.retain(|known| known.space.as_raw() != space);
+            }
+        }
     }
 
     /// Calls `f` for each mapping of `file`, whose mappings these are, that is found.
     pub(crate) fn for_each(&self, file: &OpenFile, mut f: impl FnMut(&Mapping)) {
-        let mut spaces = KVec::new();
-        for space in self.spaces.lock().iter() {
-            // Without memory for the list, what is left of it is not shown.
-            if spaces.push(space.clone(), GFP_KERNEL).is_err() {
-                break;
-            }
-        }
-        for space in spaces.iter().filter_map(|space| space.mmget_not_zero()) {
+        self.for_each_space(|space| {
             let _lock = space.mmap_read_lock();
             let mut address = 0;
             loop {
@@ -123,7 +160,7 @@ impl Mappings {
                 }
                 address = end;
             }
-        }
+        });
     }
 
     /// Removes the pages of all mappings of the file: touching them gives SIGBUS from now on.
@@ -131,7 +168,7 @@ impl Mappings {
     /// Called when the gate is closed, so that nothing maps any more.
     pub(crate) fn revoke(&self) {
         self.await_hooks();
-        self.spaces.lock().clear();
+        self.spaces.lock().list.clear();
         // To the unmapping, length 0 is up to the end.
         self.unmap(0, 0);
     }
@@ -148,17 +185,27 @@ impl Mappings {
 
     /// Returns when every mmap hook that was under way has ended.
     fn await_hooks(&self) {
-        let mut index = 0;
-        loop {
-            // Not under the lock: the mmap hook takes it inside `mmap_lock`.
-            let Some(space) = self.spaces.lock().get(index).cloned() else {
-                return;
-            };
+        self.for_each_space(|space| drop(space.mmap_read_lock()));
+    }
+
+    /// Calls `f` for each address space that was written down by now and is in use. What comes
+    /// meanwhile, by forks without end for all we know, does not count.
+    fn for_each_space(&self, mut f: impl FnMut(&MmWithUser)) {
+        let last = self.spaces.lock().written;
+        let mut number = 0;
+        // Not under the lock: the mmap hook takes it inside `mmap_lock`.
+        while let Some((next, space)) = self.next_space(number, last) {
+            number = next;
             if let Some(space) = space.mmget_not_zero() {
-                drop(space.mmap_read_lock());
+                // If the process has gone meanwhile, its end may wait for whom it wants, but elsewhere.
+                let space: ARef<MmWithUserAsync> = MmWithUser::into_mmput_async(space);
+                f(&space);
             }
-            index += 1;
         }
+    }
+
+    fn next_space(&self, number: u64, last: u64) -> Option<(u64, ARef<Mm>)> {
+        self.spaces.lock().after(number, last)
     }
 
     fn unmap(&self, offset: u64, length: usize) {

@@ -54,11 +54,12 @@ impl Contiguous {
         if start.is_null() {
             return Err(ENOMEM);
         }
-        // INVARIANT: Just allocated. Cached, until the policy is set.
-        let mut memory = Self {
+        // INVARIANT: Just allocated. With the policy from the first page on that has it, as setting
+        // it may fail half way.
+        let memory = Self {
             start,
             size,
-            policy: CachePolicy::Cached,
+            policy,
         };
         let (address, pages) = memory.pages();
         // SAFETY: The pages are ours alone and nobody uses them yet.
@@ -69,7 +70,6 @@ impl Contiguous {
                 CachePolicy::Uncached | CachePolicy::Device => set_memory_uc(address, pages),
             }
         })?;
-        memory.policy = policy;
         Ok(memory)
     }
 

@@ -133,7 +133,7 @@ fn set_up<K: Kind>(
         file.mappings.remember(vma.mm())?;
         K::populate(device, objects, region.index, span, VmaSetup::new(vma))?;
         // Last, as the kernel calls `close` only for a VMA whose hook succeeded.
-        file.mappings.count_one_more();
+        file.mappings.count_one_more(vma.mm().as_raw());
         // SAFETY: The VMA is valid and nobody else has it yet. The operations are those of a VMA of
         // this file.
         unsafe { (*vma.as_ptr()).vm_ops = operations };

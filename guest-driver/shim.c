@@ -32,11 +32,6 @@ phys_addr_t ringbar_virt_to_phys(const void *address)
 	return virt_to_phys((volatile void *)address);
 }
 
-void ringbar_get_page(struct page *page)
-{
-	get_page(page);
-}
-
 void ringbar_memset_io(void __iomem *address, int value, size_t length)
 {
 	memset_io(address, value, length);

@@ -15,7 +15,6 @@ pgprot_t ringbar_pgprot_writecombine(pgprot_t prot);
 pgprot_t ringbar_pgprot_device(pgprot_t prot);
 unsigned long ringbar_pgprot_cache_bits(pgprot_t prot);
 phys_addr_t ringbar_virt_to_phys(const void *address);
-void ringbar_get_page(struct page *page);
 void ringbar_memset_io(void __iomem *address, int value, size_t length);
 unsigned long ringbar_memlock_limit(void);
 dma_addr_t ringbar_dma_map_single(struct device *device, void *start, size_t size);

@@ -23,13 +23,17 @@ use kernel::{
     sync::ArcBorrow, //
 };
 
-// `shim.c`: an inline function of the kernel.
+// Exported by the kernel, but not in its bindings.
 #[expect(
     improper_ctypes,
     reason = "the kernel's structs are opaque to us, and only pointed to"
 )]
 extern "C" {
-    fn ringbar_get_page(page: *mut bindings::page);
+    fn vmf_insert_page_mkwrite(
+        vmf: *mut bindings::vm_fault,
+        page: *mut bindings::page,
+        write: bool,
+    ) -> bindings::vm_fault_t;
 }
 
 /// The operations of kind `K`.
@@ -63,12 +67,12 @@ impl<K: FaultKind> Operations<K> {
 unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
     // SAFETY: As the caller promises.
     let file = unsafe { file_of(vma) };
-    file.mappings.count_one_more();
     // SAFETY: The VMA belongs to an address space that is being changed, and so is in use.
     let space = unsafe { MmWithUser::from_raw((*vma).vm_mm) };
     // Without memory to write it down, debugfs will not list it; revocation finds it all the same,
     // as the kernel lists a copied VMA before it copies pages.
     let _ = file.mappings.remember(space);
+    file.mappings.count_one_more(space.as_raw());
 }
 
 /// # Safety
@@ -76,7 +80,8 @@ unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
 /// The kernel calls it for a VMA of a file of ours that goes.
 unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
     // SAFETY: As the caller promises.
-    unsafe { file_of(vma) }.mappings.count_one_less();
+    let (file, space) = unsafe { (file_of(vma), (*vma).vm_mm) };
+    file.mappings.count_one_less(space);
 }
 
 /// # Safety
@@ -84,25 +89,22 @@ unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
 /// The kernel calls it for a page of a VMA of kind `K` that is not there, with the VMA locked.
 unsafe extern "C" fn fault<K: FaultKind>(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
     // SAFETY: Valid for the call.
-    let (vma, pgoff, address) = unsafe {
+    let (vma, pgoff, address, flags) = unsafe {
         let place = &(*vmf).__bindgen_anon_1;
-        (place.vma, place.pgoff, place.address)
+        (place.vma, place.pgoff, place.address, (*vmf).flags)
     };
+    let written = flags & bindings::fault_flag_FAULT_FLAG_WRITE != 0;
     // SAFETY: As the caller promises.
     let file = unsafe { file_of(vma) };
     let region = decode((pgoff as u64) << PAGE_SHIFT);
     let inserted = file.with_objects(|device, objects| {
         match K::fault(device, objects, region.index, region.offset as usize)? {
-            // Inside the gate, so that revocation comes before or after, and takes it away.
+            // Both inside the gate, so that revocation comes before or after, and takes it away.
             // SAFETY: The VMA is one of frames, locked, and the address lies in it.
             Target::Frame(frame) => Ok(unsafe { bindings::vmf_insert_pfn(vma, address, frame) }),
-            Target::Page(page) => {
-                // SAFETY: `K` gave a page that is there.
-                unsafe { ringbar_get_page(page) };
-                // SAFETY: The fault is ours to answer; the kernel takes over the reference.
-                unsafe { (*vmf).page = page };
-                Ok(0)
-            }
+            // SAFETY: The VMA is one of pages, and `K` gave one that is there. The kernel takes a
+            // reference of its own.
+            Target::Page(page) => Ok(unsafe { vmf_insert_page_mkwrite(vmf, page, written) }),
         }
     });
     inserted.unwrap_or(bindings::vm_fault_reason_VM_FAULT_SIGBUS)

@@ -94,6 +94,8 @@ impl<'v> VmaSetup<'v, Fresh> {
     /// Decides for pages. The kernel may look at them, so this is not for I/O memory.
     pub(crate) fn pages(self, fork: Fork) -> VmaSetup<'v, Pages> {
         self.set_common(fork);
+        // The fault handler puts them into the page table itself, while it knows them to be ours.
+        self.vma.set_mixedmap();
         self.next()
     }
 
