@@ -50,6 +50,10 @@ fn main() -> ExitCode {
             rules::foreign_regions_are_refused,
         ),
         Case::new("memory_is_zeroed_when_handed_out", rules::memory_is_zeroed),
+        Case::new(
+            "children_that_ended_leave_nothing_while_the_file_is_open",
+            rules::children_leave_nothing,
+        ),
     ];
     for kind in kind::KINDS {
         for (rule, check) in rules::RULES {

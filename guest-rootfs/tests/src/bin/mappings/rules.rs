@@ -8,7 +8,8 @@ use crate::table::Row;
 use crate::{child, core_file, debugfs, page_table, smaps};
 use ringbar_client::{Memory, Part, Policy, Rights};
 use ringbar_spec::layout::{MAX_QUEUES, REGISTER_BAR_SIZE};
-use ringbar_tests::{open, Skip, NODE};
+use ringbar_tests::usage::{self, Usage};
+use ringbar_tests::{fork, open, Skip, NODE};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
@@ -466,6 +467,23 @@ pub(crate) fn foreign_regions_are_refused() {
         };
         assert_eq!(mapped.err(), Some(expected), "{}", kind.name);
     }
+}
+
+pub(crate) fn children_leave_nothing() {
+    let device = open();
+    let buffer = device
+        .create_buffer(PAGE, Rights::ReadWrite)
+        .expect("a buffer");
+    let fork_some = || {
+        for _ in 0..400 {
+            let status = fork::run(|| buffer.mapping().read::<u8>(0) == 0);
+            assert!(status.success(), "{status}");
+        }
+    };
+    fork_some();
+    let before = Usage::now();
+    fork_some();
+    usage::assert_back(&before);
 }
 
 /// What one owner of memory left there, the next does not see.
