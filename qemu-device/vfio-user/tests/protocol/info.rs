@@ -6,7 +6,7 @@ use ringbar_vfio_user::testing::{interrupt_info, message, region_info, version, 
 use ringbar_vfio_user::wire::command;
 use ringbar_vfio_user::Errno;
 
-use crate::{outcome, patched, reply, shortened};
+use crate::{outcome, patched, reply, shortened, EACH};
 
 const READ: u32 = 1;
 const WRITE: u32 = 2;
@@ -108,7 +108,7 @@ fn areas_with_room_come_with_the_file() {
 
 #[test]
 fn reply_is_not_longer_than_the_room() {
-    for argsz in 32..100 {
+    for argsz in (32..100).step_by(EACH) {
         for index in 0..9 {
             let (words, _) = answer(&region_info(argsz, index));
             assert!(words.len() * 4 <= argsz as usize);

@@ -14,6 +14,9 @@ use ringbar_vfio_user::testing::{Bench, Seen};
 use ringbar_vfio_user::wire::{Header, FLAG_ERROR, TYPE_REPLY};
 use ringbar_vfio_user::Errno;
 
+/// Of a long series of much the same, Miri, which is thousands of times slower, takes each so many-th.
+const EACH: usize = if cfg!(miri) { 17 } else { 1 };
+
 /// The error that a negotiated client is answered with; `None` for success.
 fn outcome(bytes: &[u8], fds: u32) -> Option<Errno> {
     outcome_of(&mut Bench::negotiated(), bytes, fds)

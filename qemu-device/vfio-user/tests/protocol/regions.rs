@@ -45,6 +45,7 @@ fn write_reaches_the_device_and_is_answered_with_its_fields() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "a megabyte, byte by byte, takes Miri an hour")]
 fn longest_transfer_is_allowed() {
     let (payload, _) = reply(
         &mut Bench::negotiated(),

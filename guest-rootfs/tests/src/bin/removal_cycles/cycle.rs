@@ -9,7 +9,7 @@ use crate::region::{self, Region};
 use crate::way::Way;
 use ringbar_client::{Device, Error, Mapping, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode};
-use ringbar_tests::{open, seed, succeed, NODE, SHORT};
+use ringbar_tests::{open, pinned_pages, seed, succeed, NODE, SHORT};
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::io::Errno;
@@ -60,10 +60,13 @@ struct Scene {
     sleeper: JoinHandle<Result<(), Error>>,
     poller: JoinHandle<PollFlags>,
     copier: JoinHandle<Error>,
+    /// Pages that were pinned before, for another device that was lost.
+    pinned: i64,
 }
 
 impl Scene {
     fn set() -> Self {
+        let pinned = pinned_pages();
         let device = open();
         let queue = device.start_queue(ENTRIES).expect("a queue");
         let regions = region::make_all(&device, &queue);
@@ -86,6 +89,7 @@ impl Scene {
             sleeper,
             poller,
             copier,
+            pinned,
         }
     }
 
@@ -95,6 +99,7 @@ impl Scene {
         let sleeper = self.sleeper.join().expect("the sleeper does not panic");
         let poller = self.poller.join().expect("the poller does not panic");
         let copier = self.copier.join().expect("the copier does not panic");
+        assert_eq!(pinned_pages(), self.pinned, "pages of the copier");
         assert_eq!(sleeper.unwrap_err().errno(), Some(Errno::NODEV), "WAIT");
         assert_eq!(poller, PollFlags::HUP | PollFlags::ERR, "poll");
         assert_eq!(copier.errno(), Some(Errno::NODEV), "the copier");
@@ -157,25 +162,25 @@ fn sleep_in_poll(device: Device) -> JoinHandle<PollFlags> {
     })
 }
 
-/// Keeps a queue of the kernel full of large copies until that is refused. A queue of one's own
-/// would be gone under the hands of who fills it.
+/// Keeps a queue of the kernel full of large copies to memory of the process until that is refused. A
+/// queue of one's own would be gone under the hands of who fills it.
 fn keep_copying(device: &Device) -> JoinHandle<Error> {
-    let [source, destination] = [Rights::Read, Rights::Write].map(|rights| {
-        let buffer = device.create_buffer(COPY, rights);
-        buffer.expect("a large buffer")
-    });
+    let source = device.create_buffer(COPY, Rights::Read);
+    let source = source.expect("a large buffer");
+    let memory = Mapping::anonymous(COPY).expect("memory");
+    let destination = device.open_user_window(&memory, 0..COPY, Rights::Write);
     let copy = Descriptor {
         opcode: Opcode::COPY.0,
         length: COPY as u32,
         source_window: source.window(),
-        destination_window: destination.window(),
+        destination_window: destination.expect("a window").number(),
         ..Default::default()
     };
     let copies = [copy; ENTRIES as usize];
     let mut completions = [Completion::default(); ENTRIES as usize];
     let mut queue = device.create_kernel_queue(ENTRIES).expect("a queue");
     thread::spawn(move || {
-        let _owned = (source, destination);
+        let _owned = (source, memory);
         loop {
             if let Err(error) = queue.execute(&copies, &mut completions, Duration::MAX) {
                 return error;
