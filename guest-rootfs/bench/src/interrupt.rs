@@ -11,6 +11,7 @@ use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use std::hint::spin_loop;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,10 @@ use std::time::{Duration, Instant};
 const SAMPLES: usize = 20;
 /// Time for the other thread to fall asleep in `poll`.
 const ASLEEP: Duration = Duration::from_millis(2);
+/// Entries of the rings: room for the load of a sample.
+const ENTRIES: u32 = 4096;
 /// Completions that share an interrupt, of those that are held back.
-pub(crate) const HELD: u16 = 16;
+const HELD: u16 = 16;
 /// Longest time that they are held back: their number ends it before.
 const FOR_LONG: Duration = Duration::from_millis(60);
 /// Longest time for a completion or an interrupt.
@@ -33,28 +36,30 @@ pub(crate) fn to_poll(bench: &mut Bench) -> Result<f64, Error> {
     measure(bench, 1)
 }
 
-/// The same for the last of [`HELD`] completions that share an interrupt.
-pub(crate) fn held_to_poll(bench: &mut Bench) -> Result<f64, Error> {
+/// The same for the last of [`HELD`] completions that share an interrupt, while more are submitted.
+pub(crate) fn to_poll_under_load(bench: &mut Bench) -> Result<f64, Error> {
     measure(bench, HELD)
 }
 
 fn measure(bench: &mut Bench, completions: u16) -> Result<f64, Error> {
     let device = bench.open()?;
-    let mut queue = device.create_queue(2 * u32::from(HELD))?;
+    let mut queue = device.create_queue(ENTRIES)?;
     if completions > 1 {
         queue.moderate_interrupts(completions, FOR_LONG);
     }
     let mut samples = Vec::new();
     for _ in 0..SAMPLES {
+        let awake = AtomicBool::new(false);
         let (woken, seen) = thread::scope(|scope| {
-            let submitter = scope.spawn(|| submit_late(&mut queue, completions));
+            let submitter = scope.spawn(|| submit_late(&mut queue, completions, &awake));
             let woken = sleep_in_poll(&device);
+            awake.store(true, Ordering::Relaxed);
             let seen = submitter.join();
             let seen = seen.map_err(|_| Error::Missing("the submitter panicked".into()))?;
             Ok::<_, Error>((woken?, seen?))
         })?;
         // Not before: without a completion to take there is nothing to wake up for.
-        for _ in 0..completions {
+        while queue.in_flight() > 0 {
             check(&queue.pop()?.ok_or(ringbar_client::Error::TimedOut)?)?;
         }
         samples.push(woken.saturating_duration_since(seen).as_nanos() as f64);
@@ -65,22 +70,33 @@ fn measure(bench: &mut Bench, completions: u16) -> Result<f64, Error> {
         .ok_or_else(|| Error::Missing("no interrupts".into()))
 }
 
-/// Submits one by one when the other thread sleeps; gives the time when the last completion is in memory.
-fn submit_late(queue: &mut Queue, count: u16) -> Result<Instant, Error> {
+/// Submits one by one when the other thread sleeps; gives the time when completion number `count` is in
+/// memory. Of more than one, goes on until the other thread is awake.
+fn submit_late(queue: &mut Queue, count: u16, awake: &AtomicBool) -> Result<Instant, Error> {
     thread::sleep(ASLEEP);
     let deadline = Instant::now() + PATIENCE;
     for _ in 0..count {
-        let posted = queue.word(Word::CompletionTail);
-        queue.push(Descriptor::default())?;
-        queue.submit();
-        while queue.word(Word::CompletionTail) == posted {
-            if Instant::now() > deadline {
-                return Err(ringbar_client::Error::TimedOut.into());
-            }
-            spin_loop();
-        }
+        submit_one(queue, deadline)?;
     }
-    Ok(Instant::now())
+    let seen = Instant::now();
+    while count > 1 && queue.in_flight() < ENTRIES && !awake.load(Ordering::Relaxed) {
+        submit_one(queue, deadline)?;
+    }
+    Ok(seen)
+}
+
+/// Submits, and looks at the status page until the completion is there.
+fn submit_one(queue: &mut Queue, deadline: Instant) -> Result<(), Error> {
+    let posted = queue.word(Word::CompletionTail);
+    queue.push(Descriptor::default())?;
+    queue.submit();
+    while queue.word(Word::CompletionTail) == posted {
+        if Instant::now() > deadline {
+            return Err(ringbar_client::Error::TimedOut.into());
+        }
+        spin_loop();
+    }
+    Ok(())
 }
 
 fn sleep_in_poll(device: &Device) -> Result<Instant, Error> {

@@ -293,7 +293,7 @@ fn interrupts() -> [Plan; 3] {
             numerator: (
                 "completion to return of poll",
                 "ns",
-                interrupt::held_to_poll,
+                interrupt::to_poll_under_load,
             ),
             denominator: eventfd,
         },

@@ -13,6 +13,8 @@ use std::ops::Range;
 pub(crate) const SIZE: usize = 64 << 10;
 /// What a window shows of a buffer: odd places and lengths, in another order than in the buffer.
 const PARTS: [Range<u64>; 4] = [9000..13_097, 101..2100, 2500..2501, 20_479..24_576];
+/// What the window shows that may only be written.
+const WRITE_PART: Range<u64> = 777..50_003;
 /// What a window shows of the device memory.
 const DEVICE_PART: Range<u64> = 4173..12_099;
 
@@ -25,9 +27,9 @@ pub(crate) struct Ground {
     parts: Buffer,
     read_only: Buffer,
     device_memory: DeviceMemory,
+    write_only: Buffer,
     // Open as long as the file is.
-    _windows: [Window; 2],
-    _write_only: Buffer,
+    _windows: [Window; 3],
     targets: Vec<Target>,
 }
 
@@ -48,6 +50,9 @@ impl Ground {
         let on_device = device
             .open_window(&[device_memory.part(DEVICE_PART)], Rights::ReadWrite)
             .expect("the part lies in the range");
+        let written = device
+            .open_window(&[write_only.part(WRITE_PART)], Rights::Write)
+            .expect("the part lies in the buffer");
         let closed = device
             .open_window(&[parts.part(0..4096)], Rights::ReadWrite)
             .expect("the part lies in the buffer");
@@ -63,11 +68,12 @@ impl Ground {
         let useless = |window| Target { window, open: None };
         let length = PARTS.iter().map(|part| part.end - part.start).sum();
         let device_length = DEVICE_PART.end - DEVICE_PART.start;
+        let write_length = WRITE_PART.end - WRITE_PART.start;
         let mut targets = vec![
             usable(scattered.number(), length, true, true),
             usable(on_device.number(), device_length, true, true),
             usable(read_only.window(), SIZE as u64, true, false),
-            usable(write_only.window(), SIZE as u64, false, true),
+            usable(written.number(), write_length, false, true),
             useless(closed.number()),
             useless(freed.window()),
             useless(0),
@@ -86,8 +92,8 @@ impl Ground {
             parts,
             read_only,
             device_memory,
-            _windows: [scattered, on_device],
-            _write_only: write_only,
+            write_only,
+            _windows: [scattered, on_device, written],
             targets,
         };
         for (mapping, _) in ground.guarded() {
@@ -118,11 +124,12 @@ impl Ground {
     }
 
     /// Each memory with guards, and what of it may be written.
-    fn guarded(&self) -> [(&Mapping, Vec<Range<usize>>); 3] {
+    fn guarded(&self) -> [(&Mapping, Vec<Range<usize>>); 4] {
         let part = |range: Range<u64>| range.start as usize..range.end as usize;
         [
             (self.parts.mapping(), PARTS.map(part).to_vec()),
             (self.read_only.mapping(), Vec::new()),
+            (self.write_only.mapping(), vec![part(WRITE_PART)]),
             (self.device_memory.mapping(), vec![part(DEVICE_PART)]),
         ]
     }
