@@ -74,12 +74,14 @@ run() {
 	args+=("${more[@]}")
 	local status=0
 	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$hint}" "${args[@]}" || status=$?
+	# Told to stop: no other run begins, and what lies there is of a former one.
+	if ((status >= 128)); then exit "$status"; fi
 	report "$1" "$2" || status=1
 	return "$status"
 }
 
-# report NAME REPORT: draws what the run left, and holds it to what tests claim. A run that was interrupted may
-# have left nothing.
+# report NAME REPORT: draws what the run left, and holds it to what tests claim. A run that could not begin may have
+# left nothing.
 report() {
 	[[ -e $2/results.json ]] || return 0
 	"$checkout/build/cargo/release/ringbar-report" --logs "$2/logs/$1" --results "$2/results.json" \

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# What vm.sh makes of the end of a run.
+# shellcheck disable=SC2016 # another shell expands what is quoted here
+set -euo pipefail
+# shellcheck source=ci/tests/assert.sh
+source "$(dirname "$0")/assert.sh"
+
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+export RINGBAR_CACHE=$place/cache STATUS CALLS=$place/calls
+programs=$place/checkout/build/cargo/release
+mkdir -p "$programs" && cp -r "$ci" "$place/checkout/ci"
+# A runner that notes the configuration, leaves results and ends as it is told; a report and a verdict that are content.
+cat >"$programs/ringbar-vm-runner" <<'END'
+#!/bin/sh
+while [ "$1" != --name ]; do shift; done
+echo "run $2" >>"$CALLS"
+while [ "$1" != --report-dir ]; do shift; done
+mkdir -p "$2" && touch "$2/results.json"
+exit "$STATUS"
+END
+printf '#!/bin/sh\necho "report" >>"$CALLS"\n' >"$programs/ringbar-report"
+printf '#!/bin/sh\n' | tee "$programs/ringbar-verdict" >"$place/checkout/ci/kernel.sh"
+chmod +x "$programs/"*
+
+# vm STATUS ARG...: what vm.sh ends with if each run ends with STATUS; `calls` has what it called.
+vm() {
+	local status=0
+	STATUS=$1
+	rm -f "$CALLS"
+	"$place/checkout/ci/vm.sh" "${@:2}" >/dev/null 2>&1 || status=$?
+	calls=$(sort "$CALLS" | uniq -c | awk '{ print $1, $2, $3 }' | tr '\n' ' ')
+	ended=$status
+}
+
+vm 1 test
+equal failed_run_does_not_keep_others_from_running \
+	'4 report  1 run stock-bounced 1 run stock-msi-iommu 1 run stock-msix 1 run stock-traced ' "$calls"
+equal failed_run_fails_the_test 1 "$ended"
+vm 130 test
+equal interrupted_run_is_the_last_and_has_no_page '1 run stock-msix ' "$calls"
+equal interrupted_run_ends_with_its_status 130 "$ended"
