@@ -81,8 +81,10 @@ impl Coverage {
                             &mut used.reads
                         };
                         *side = side.saturating_add(sum.count);
-                        let key = (sum.place.name.clone(), moment.site.clone());
-                        *coverage.spins.entry(key).or_default() += sum.count;
+                        if !sum.write {
+                            let key = (sum.place.name.clone(), moment.site.clone());
+                            *coverage.spins.entry(key).or_default() += sum.count;
+                        }
                     }
                 }
                 Happening::Event(event) => {
@@ -212,4 +214,39 @@ fn named<'a, T>(
     all.iter()
         .map(|(code, name)| (*name, count(code).copied().unwrap_or_default()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::tests::{moment, sum};
+
+    fn of(happenings: Vec<Happening>) -> Coverage {
+        Coverage::of(&Run {
+            moments: happenings.into_iter().map(moment).collect(),
+            ..Run::default()
+        })
+    }
+
+    /// Registers that were waited for, with how often.
+    fn spins(coverage: &Coverage) -> Vec<(&str, u64)> {
+        let spins = coverage.spins.iter();
+        spins
+            .map(|((name, _), count)| (name.as_str(), *count))
+            .collect()
+    }
+
+    #[test]
+    fn reads_that_were_only_counted_are_waiting() {
+        let reads = || Happening::Sum(sum(0x10, false, 3));
+
+        assert_eq!(spins(&of(vec![reads(), reads()])), [("STATUS", 6)]);
+    }
+
+    #[test]
+    fn writes_that_were_only_counted_are_no_waiting() {
+        let coverage = of(vec![Happening::Sum(sum(0x10, true, 3))]);
+
+        assert_eq!(spins(&coverage), []);
+    }
 }

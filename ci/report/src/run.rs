@@ -428,3 +428,34 @@ mod words {
         found.map_or_else(|| code.to_string(), |(_, name)| name.to_owned())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use ringbar_trace::record::Hex;
+
+    /// Something in BAR 0 is read or written, several times.
+    pub(crate) fn sum(offset: u64, write: bool, count: u64) -> Sum {
+        Sum {
+            time: 1,
+            until: 2,
+            pc: Hex(0),
+            place: Place::in_bar(0, offset),
+            end: offset + 4,
+            write,
+            trapped: false,
+            count,
+            bytes: 4 * count,
+        }
+    }
+
+    /// It happened in the first case.
+    pub(crate) fn moment(what: Happening) -> Moment {
+        Moment {
+            case: 0,
+            phase: None,
+            site: Site::default(),
+            what,
+        }
+    }
+}
