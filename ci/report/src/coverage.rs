@@ -26,7 +26,7 @@ pub(crate) struct Coverage {
     pub(crate) statuses: Vec<(&'static str, u64)>,
     /// By name, with how often it was seen in the error log or in an event.
     pub(crate) errors: Vec<(&'static str, u64)>,
-    /// By name, with how often the driver side saw it set.
+    /// By name, with how often the driver side saw it set, or the device raised a vector for it.
     pub(crate) causes: Vec<(&'static str, u64)>,
     /// What the device does not model, with who touched it.
     pub(crate) unknown: BTreeMap<(Space, u64, Site), u64>,
@@ -152,13 +152,7 @@ impl Codes {
                 let code = ERROR_LAST::from_raw(value).code() as u16;
                 *self.errors.entry(code).or_default() += access.count;
             }
-            Some(Register::IRQ_CAUSE) if !access.write => {
-                for field in IRQ_CAUSE::INFO.fields {
-                    if u64::from(value) & field.mask() != 0 {
-                        *self.causes.entry(field.name).or_default() += access.count;
-                    }
-                }
-            }
+            Some(Register::IRQ_CAUSE) if !access.write => self.causes(value, access.count),
             _ => {}
         }
     }
@@ -168,9 +162,26 @@ impl Codes {
             What::Descriptor { opcode, .. } => *self.opcodes.entry(*opcode).or_default() += 1,
             What::Completion { status, .. } => *self.statuses.entry(*status).or_default() += 1,
             What::Error { code, .. } => *self.errors.entry(*code).or_default() += 1,
-            What::Register { .. } | What::Interrupt { .. } => {}
+            What::Interrupt { vector } => self.causes(cause_of(*vector).into_raw(), 1),
+            What::Register { .. } => {}
         }
     }
+
+    /// Those whose bits are set in a value of `IRQ_CAUSE`.
+    fn causes(&mut self, value: u32, count: u64) {
+        for field in IRQ_CAUSE::INFO.fields {
+            if u64::from(value) & field.mask() != 0 {
+                *self.causes.entry(field.name).or_default() += count;
+            }
+        }
+    }
+}
+
+/// What a vector stands for; a queue that shares the one of errors cannot be told from them.
+fn cause_of(vector: u16) -> IRQ_CAUSE {
+    IRQ_CAUSE::zeroed()
+        .with_error(vector == 0)
+        .with_completion(vector != 0)
 }
 
 impl RegisterUse {
@@ -219,7 +230,7 @@ fn named<'a, T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::tests::{moment, sum};
+    use crate::run::tests::{event, moment, sum};
 
     fn of(happenings: Vec<Happening>) -> Coverage {
         Coverage::of(&Run {
@@ -248,5 +259,15 @@ mod tests {
         let coverage = of(vec![Happening::Sum(sum(0x10, true, 3))]);
 
         assert_eq!(spins(&coverage), []);
+    }
+
+    #[test]
+    fn vectors_that_were_raised_tell_causes_apart() {
+        let raised = |vector| event(What::Interrupt { vector });
+
+        let causes = |vectors: &[u16]| of(vectors.iter().copied().map(raised).collect()).causes;
+
+        assert_eq!(causes(&[0]), [("error", 1), ("completion", 0)]);
+        assert_eq!(causes(&[1, 2]), [("error", 0), ("completion", 2)]);
     }
 }

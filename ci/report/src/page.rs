@@ -425,7 +425,7 @@ fn coverage(coverage: &Coverage) -> Markup {
             p.soft { "Opcodes and statuses are known from the device's events, of which there are none." }
         }
         (codes("error", &coverage.errors))
-        (codes("interrupt cause, seen set", &coverage.causes))
+        (codes("interrupt cause, seen set or raised", &coverage.causes))
         h3 { "What the device does not model" }
         @if coverage.unknown.is_empty() { p { "Nobody touched that." } } @else {
             table {

@@ -432,7 +432,7 @@ mod words {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use ringbar_trace::record::Hex;
+    use ringbar_trace::record::{Hex, What};
 
     /// Something in BAR 0 is read or written, several times.
     pub(crate) fn sum(offset: u64, write: bool, count: u64) -> Sum {
@@ -447,6 +447,15 @@ pub(crate) mod tests {
             count,
             bytes: 4 * count,
         }
+    }
+
+    /// The device does something.
+    pub(crate) fn event(what: What) -> Happening {
+        Happening::Event(Event {
+            time: 1,
+            duration: None,
+            what,
+        })
     }
 
     /// It happened in the first case.
