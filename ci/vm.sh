@@ -86,6 +86,7 @@ report() {
 	[[ -e $2/results.json ]] || return 0
 	"$checkout/build/cargo/release/ringbar-report" --logs "$2/logs/$1" --results "$2/results.json" \
 		--module "$module" --programs "$checkout/build/guest/programs" --out "$2" \
+		--versions "$sysroot/etc/ringbar-versions" \
 		--bench "$checkout/build/report/bench.json" --bench "$checkout/build/report/bench-trace.json"
 }
 
@@ -151,6 +152,7 @@ verdict() {
 		"${args[@]}" --table "$checkout/build/report/vectors$kernel_suffix.md"
 }
 
+sysroot=$("$ci_dir/sysroot.sh")
 kernel=$("$ci_dir/kernel.sh")
 case ${1:-} in
 run) run run "$checkout/build/report" ;;

@@ -21,7 +21,7 @@ mkdir -p "$2" && touch "$2/results.json"
 exit "$STATUS"
 END
 printf '#!/bin/sh\necho "report" >>"$CALLS"\n' >"$programs/ringbar-report"
-printf '#!/bin/sh\n' | tee "$programs/ringbar-verdict" >"$place/checkout/ci/kernel.sh"
+printf '#!/bin/sh\n' | tee "$programs/ringbar-verdict" "$place/checkout/ci/sysroot.sh" >"$place/checkout/ci/kernel.sh"
 chmod +x "$programs/"*
 
 # vm STATUS ARG...: what vm.sh ends with if each run ends with STATUS; `calls` has what it called.

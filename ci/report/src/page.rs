@@ -18,6 +18,8 @@ use crate::witness::Testimony;
 use crate::{bench_picture, device_picture, life_picture, picture};
 
 const STYLE: &str = include_str!("page.css");
+/// Versions that were tested; a mirror may have had others.
+const PINNED: &str = include_str!("../../versions.env");
 /// Most bytes of a page.
 const LARGEST: usize = 2_000_000;
 /// Most lines of all cases together; the timeline's file has all of them.
@@ -44,6 +46,8 @@ pub(crate) struct Content<'a> {
     pub(crate) operations: &'a [Operation<'a>],
     /// What a benchmark has left, if one did.
     pub(crate) bench: Option<&'a Bench>,
+    /// What the sysroot has: lines as in `ci/versions.env`, whose own stand for it if that is not known.
+    pub(crate) versions: Option<&'a str>,
     /// Programs and the command lines that started them.
     pub(crate) commands: &'a [(&'static str, String)],
 }
@@ -569,8 +573,11 @@ fn environment(content: &Content<'_>, rows: usize) -> Markup {
                 tr { td { "repeat" } td.c { (run.again) } }
             }
         }
-        p { "Versions that this was made with, from " code { "ci/versions.env" } ":" }
-        table { @for (name, value) in versions() { tr { td { (name) } td.c { (value) } } } }
+        @match content.versions {
+            Some(_) => p { "Versions that this was made with:" },
+            None => p { "Versions that " code { "ci/versions.env" } " pins:" },
+        }
+        table { @for (name, value) in versions(content.versions.unwrap_or(PINNED)) { tr { td { (name) } td.c { (value) } } } }
         @for (program, line) in content.commands {
             @if !line.is_empty() { h3 { (program) } pre { (line.trim()) } }
         }
@@ -591,10 +598,9 @@ fn seeds(run: &TestRun) -> BTreeSet<(&str, &str)> {
     seeds
 }
 
-/// Pinned versions: those of Debian's packages and of Rust.
-fn versions() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let lines = include_str!("../../versions.env").lines();
-    let assigned = lines.filter_map(|line| line.split_once('='));
+/// Versions of Debian's packages and of Rust.
+fn versions(lines: &str) -> impl Iterator<Item = (&str, &str)> {
+    let assigned = lines.lines().filter_map(|line| line.split_once('='));
     assigned.filter(|(name, _)| name.ends_with("_VERSION"))
 }
 
@@ -649,6 +655,7 @@ mod tests {
             testimony: &Testimony::default(),
             operations: &[],
             bench,
+            versions: Some("QEMU_VERSION=1:11.1.99\nQEMU_SERIES=1:11.1.\n"),
             commands: &[],
         })
     }
@@ -719,6 +726,20 @@ mod tests {
         for words in ["at least 150, met", "at most 1.03, missed", "<circle"] {
             assert!(page.contains(words), "{words}");
         }
+    }
+
+    #[test]
+    fn versions_are_those_that_the_run_had() {
+        let page = page(&Run::default(), None);
+
+        assert!(page.contains("1:11.1.99"));
+        assert!(!page.contains("QEMU_SERIES"));
+        assert!(!page.contains("LINUX_VERSION"), "a pinned one is shown");
+    }
+
+    #[test]
+    fn pinned_versions_are_understood() {
+        assert!(versions(PINNED).any(|(name, _)| name == "QEMU_VERSION"));
     }
 
     #[test]
