@@ -92,12 +92,13 @@ report() {
 
 # The last run that was not one of those that are to fail, drawn again: a benchmark may have come since.
 again() {
-	local results logs
-	results=$(find "$checkout/build/report" -maxdepth 2 -name results.json ! -path '*/sabotage-*' ! -path '*/bench*' \
-		-printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d ' ' -f 2-) || true
-	[[ -n $results ]] || die "there is no run to report: try make trace"
-	logs=$(find "${results%/*}/logs" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %f\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
-	report "$logs" "${results%/*}"
+	local reports=$checkout/build/report folder logs
+	folder=$(cd "$reports" 2>/dev/null && find . -maxdepth 2 -name results.json ! -path './sabotage-*' ! -path './bench*' \
+		-printf '%T@ %h\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-) || true
+	[[ -n $folder ]] || die "there is no run to report: try make trace"
+	folder=$(realpath -- "$reports/$folder")
+	logs=$(find "$folder/logs" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %f\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
+	report "$logs" "$folder"
 }
 
 # configuration NAME INTERRUPTS IOMMU: the next one runs, also after one has failed.
