@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
 # kernel, `sabotage NAME MODULE INITRAMFS [SERVER]` with another module or server, `bench` with the benchmark,
-# `boot DEVICES` with so many devices and nothing to do, `measure NAME` once more, with a report of its own. `report`
-# draws the last run's page again.
+# `boot DEVICES` with so many devices and nothing to do, `measure NAME HINT` as `run`, with a report of its own for a
+# benchmark, HINT. `report` draws the last run's page again, or that of NAME.
 #
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and
 # SERVER_ARGS are explained by `make help`.
@@ -159,8 +159,8 @@ case ${1:-} in
 run) run run "$checkout/build/report" ;;
 shell) vm shell shell ;;
 test) test_all ;;
-measure) run "$2" "$checkout/build/report/$2" "make bench-trace" ;;
-report) again ;;
+measure) run "$2" "$checkout/build/report/$2" "$3" ;;
+report) if [[ -n ${2:-} ]]; then report "$2" "$checkout/build/report/$2"; else again; fi ;;
 sabotage)
 	module=$3 initramfs=$4
 	server=${5:-$server}
@@ -172,5 +172,5 @@ bench)
 	TESTS=bench TIMEOUT=${TIMEOUT:-900} run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;
-*) die "usage: $0 run|shell|test|report|measure NAME|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
+*) die "usage: $0 run|shell|test|report [NAME]|measure NAME HINT|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
 esac

@@ -51,3 +51,5 @@ vm 0 sabotage sabotage-leak module initramfs
 vm 0 bench
 vm 0 report
 equal last_run_that_is_no_benchmark_and_not_broken_is_drawn_again '1 report stock-bounced ' "$calls"
+vm 0 report bench
+equal page_of_a_benchmark_is_drawn_again_on_request '1 report bench ' "$calls"
