@@ -67,19 +67,30 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match report(&Options::parse()) {
-        Ok(complaints) if complaints.is_empty() => ExitCode::SUCCESS,
+    let options = Options::parse();
+    match report(&options) {
+        Ok(complaints) if complaints.is_empty() => return ExitCode::SUCCESS,
         Ok(complaints) => {
             for complaint in &complaints {
                 eprintln!("ringbar: FAILED: witness: {complaint}");
             }
-            ExitCode::FAILURE
         }
-        Err(error) => {
-            eprintln!("ringbar: FAILED: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => eprintln!("ringbar: FAILED: {error}"),
     }
+    // As the runner ends a run that failed; it may have passed there.
+    eprintln!("logs:  {}", options.logs.display());
+    if let Some(again) = again(&options) {
+        eprintln!("again: {again}");
+    }
+    ExitCode::FAILURE
+}
+
+/// The command that repeats the run, if its results have it.
+fn again(options: &Options) -> Option<String> {
+    let results = results::read(&options.results).ok()?;
+    let name = options.logs.file_name()?;
+    let run = results.runs.into_iter().find(|run| *run.name == *name);
+    run.map(|run| run.again)
 }
 
 fn report(options: &Options) -> Result<Vec<String>, Error> {
