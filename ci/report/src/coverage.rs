@@ -230,7 +230,8 @@ fn named<'a, T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::tests::{event, moment, sum};
+    use crate::run::tests::{access, event, moment, sum};
+    use ringbar_trace::record::Hex;
 
     fn of(happenings: Vec<Happening>) -> Coverage {
         Coverage::of(&Run {
@@ -259,6 +260,100 @@ mod tests {
         let coverage = of(vec![Happening::Sum(sum(0x10, true, 3))]);
 
         assert_eq!(spins(&coverage), []);
+    }
+
+    #[test]
+    fn long_row_of_reads_is_waiting_and_a_short_one_or_of_writes_is_not() {
+        let row = |write, count| {
+            Happening::Access(Access {
+                count,
+                ..access(0x10, write, 1)
+            })
+        };
+
+        assert_eq!(spins(&of(vec![row(false, SPIN)])), [("STATUS", SPIN)]);
+        assert_eq!(spins(&of(vec![row(false, SPIN - 1)])), []);
+        assert_eq!(spins(&of(vec![row(true, SPIN)])), []);
+    }
+
+    #[test]
+    fn register_has_its_reads_writes_widths_and_the_fields_that_were_set() {
+        let narrow = Access {
+            width: 2,
+            ..access(0x14, true, 2)
+        };
+        let coverage = of(vec![
+            Happening::Access(access(0x14, false, 0)),
+            Happening::Access(narrow),
+        ]);
+
+        assert_eq!(coverage.registers.len(), Register::ALL.len());
+        let used = |wanted| {
+            let mut registers = coverage.registers.iter();
+            registers.find(|used| used.register == wanted).expect("all")
+        };
+        let cause = used(Register::IRQ_CAUSE);
+        assert_eq!((cause.reads, cause.writes), (1, 1));
+        assert_eq!(Vec::from_iter(&cause.widths), [&2, &4]);
+        assert_eq!(cause.fields, [("error", true), ("completion", false)]);
+        let status = used(Register::STATUS);
+        assert_eq!((status.reads, status.writes), (0, 0));
+    }
+
+    #[test]
+    fn reserved_offset_is_unknown_with_who_touched_it() {
+        let coverage = of(vec![Happening::Access(access(0x800, true, 1))]);
+
+        let unknown = [((Space::Reserved, 0x800, Site::default()), 1)];
+        assert_eq!(coverage.unknown, BTreeMap::from(unknown));
+    }
+
+    #[test]
+    fn opcodes_statuses_and_errors_are_those_that_the_device_told() {
+        let coverage = of(vec![
+            event(What::Descriptor {
+                queue: 0,
+                opcode: Opcode::COPY.0,
+                tag: Hex(1),
+                length: 1,
+            }),
+            event(What::Completion {
+                queue: 0,
+                tag: Hex(1),
+                status: Status::BAD_WINDOW.0,
+                result: Hex(0),
+            }),
+            event(What::Error {
+                code: ErrorCode::BAD_WIDTH.0,
+                queue: None,
+                value: Hex(0),
+            }),
+        ]);
+
+        let seen = |codes: &[(&'static str, u64)]| {
+            let seen = codes.iter().filter(|(_, count)| *count > 0);
+            seen.copied().collect::<Vec<_>>()
+        };
+        assert!(coverage.has_events);
+        assert_eq!(coverage.opcodes.len(), Opcode::ALL.len());
+        assert_eq!(seen(&coverage.opcodes), [("COPY", 1)]);
+        assert_eq!(seen(&coverage.statuses), [("BAD_WINDOW", 1)]);
+        assert_eq!(seen(&coverage.errors), [("BAD_WIDTH", 1)]);
+    }
+
+    #[test]
+    fn error_that_is_read_in_the_log_counts() {
+        let error = ERROR_LAST::zeroed().with_code(ErrorCode::BAD_WIDTH.0.into());
+        let read = access(
+            ERROR_LAST::INFO.offset as u64,
+            false,
+            error.into_raw().into(),
+        );
+
+        let coverage = of(vec![Happening::Access(read)]);
+
+        assert!(coverage.errors.contains(&("BAD_WIDTH", 1)));
+        assert!(!coverage.has_events);
     }
 
     #[test]
