@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# What vm.sh makes of the end of a run.
+# What vm.sh makes of the end of a run, and which page shows what.
 # shellcheck disable=SC2016 # another shell expands what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -25,7 +25,7 @@ mkdir -p "$2/logs/$name" && touch "$2/results.json"
 exit "$STATUS"
 END
 printf '#!/bin/sh\necho "report ${2##*/}" >>"$CALLS"\n' >"$programs/ringbar-report"
-printf '#!/bin/sh\n' | tee "$programs/ringbar-verdict" "$checkout/ci/sysroot.sh" >"$checkout/ci/kernel.sh"
+printf '#!/bin/sh\n' | tee "$programs/"ringbar-{verdict,bench-host} "$checkout/ci/"{build,sysroot}.sh >"$checkout/ci/kernel.sh"
 chmod +x "$programs/"*
 
 # vm STATUS ARG...: what vm.sh ends with if each run ends with STATUS; `calls` has what it called.
@@ -33,7 +33,7 @@ vm() {
 	local status=0
 	STATUS=$1
 	rm -f "$CALLS"
-	"$checkout/ci/vm.sh" "${@:2}" >/dev/null 2>&1 || status=$?
+	"$checkout/ci/${script:-vm}.sh" "${@:2}" >/dev/null 2>&1 || status=$?
 	calls=$(sort "$CALLS" | uniq -c | awk '{ print $1, $2, $3 }' | tr '\n' ' ')
 	ended=$status
 }
@@ -53,3 +53,7 @@ vm 0 report
 equal last_run_that_is_no_benchmark_and_not_broken_is_drawn_again '1 report stock-bounced ' "$calls"
 vm 0 report bench
 equal page_of_a_benchmark_is_drawn_again_on_request '1 report bench ' "$calls"
+rm -r "$checkout/build/report"
+BOOTS=1 script=bench vm 0
+equal benchmark_draws_its_page_again_in_the_end 2 "$(grep -c 'report bench$' "$CALLS")"
+fails benchmark_leaves_the_page_of_the_last_run_alone test -e "$checkout/build/report/results.json"
