@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
-# kernel, `sabotage NAME MODULE INITRAMFS [SERVER]` with another module or server, `bench` with the benchmark,
-# `boot DEVICES` with so many devices and nothing to do, `measure NAME HINT` as `run`, with a report of its own for a
-# benchmark, HINT. `report` draws the last run's page again, or that of NAME.
+# Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` all configurations of a kernel, of the
+# stock one also with bounced memory, and with the witness, `sabotage NAME MODULE INITRAMFS [SERVER]` with another module
+# or server, `bench` with the benchmark, `boot DEVICES` with so many devices and nothing to do, `measure NAME HINT` as
+# `run`, with a report of its own for a benchmark, HINT. `report` draws the last run's page again, or that of NAME.
 #
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and
 # SERVER_ARGS are explained by `make help`.
