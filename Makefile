@@ -36,7 +36,7 @@ module-lint: ## formatting and clippy of the module, with the kernel's own tools
 	@ci/module.sh fmt && ci/module.sh clippy
 test-host: ## tests that need neither root nor QEMU
 	@ci/test-host.sh
-test-vm: build ## VM tests: both configurations of the kernel
+test-vm: build ## VM tests: all configurations of the kernel; of the stock one also with bounced memory, and with the witness
 	@ci/vm.sh test
 bench: build ## measure, each figure against one of the same machine and run; table in build/report/bench.md
 	@ci/bench.sh
@@ -77,8 +77,9 @@ distclean: ## remove build/ and ringbar's cache
 #? INTERRUPTS=msix msix or msi
 #? IOMMU=0         1 for a virtual IOMMU
 #? TRACE=0         1: record each access to the device from probe on; boot: from power-on
-#? DEVICES=1       1 to 4; make test: 4
-#? TIMEOUT=120     seconds until a run counts as hung; 600 with TRACE, 900 with KERNEL=debug
+#? DEVICES=1       1 to 4; make test: 4, 2 in stock-traced
+#? TIMEOUT=120     seconds until a run counts as hung; 600 with TRACE, 900 with KERNEL=debug; make bench: 900;
+#?                 make test: 1200, 600 in stock-bounced, 2400 with KERNEL=debug
 #? CYCLES=0        how often the device goes in removal_cycles; make test: 100 in stock-msix, else 10
 #? FULL=0          1 for random and repeated tests in full; make test: 1
 #? SEED=           number that a random test printed, to repeat it

@@ -14,7 +14,7 @@ trap 'rm -rf -- "$runs"' EXIT
 
 # measure TRACE FILE: a run; what it found becomes FILE.
 measure() {
-	TRACE=$1 TESTS=registers,dma,queue "$ci_dir/vm.sh" measure "bench-$1" >"$runs/output" 2>&1 || {
+	TRACE=$1 TESTS=registers,dma,queue "$ci_dir/vm.sh" measure "bench-$1" "make bench-trace" >"$runs/output" 2>&1 || {
 		cat "$runs/output" >&2
 		die "a run failed"
 	}

@@ -4,6 +4,9 @@
 #
 # Only results go to stdout; everything a person reads goes to stderr.
 
+# Numbers have a point and lists one order, whatever the host's language is.
+export LC_ALL=C.UTF-8
+
 # Without this a failing command inside `$(...)` would not end the script.
 shopt -s inherit_errexit
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` both configurations of a
-# kernel, `sabotage NAME MODULE INITRAMFS [SERVER]` with another module or server, `bench` with the benchmark,
-# `boot DEVICES` with so many devices and nothing to do, `measure NAME` once more, with a report of its own. `report`
-# draws the last run's page again.
+# Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` all configurations of a kernel, of the
+# stock one also with bounced memory, and with the witness, `sabotage NAME MODULE INITRAMFS [SERVER]` with another module
+# or server, `bench` with the benchmark, `boot DEVICES` with so many devices and nothing to do, `measure NAME HINT` as
+# `run`, with a report of its own for a benchmark, HINT. `report` draws the last run's page again, or that of NAME.
 #
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and
 # SERVER_ARGS are explained by `make help`.
@@ -74,27 +74,31 @@ run() {
 	args+=("${more[@]}")
 	local status=0
 	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$hint}" "${args[@]}" || status=$?
+	# Told to stop: no other run begins, and what lies there is of a former one.
+	if ((status >= 128)); then exit "$status"; fi
 	report "$1" "$2" || status=1
 	return "$status"
 }
 
-# report NAME REPORT: draws what the run left, and holds it to what tests claim. A run that was interrupted may
-# have left nothing.
+# report NAME REPORT: draws what the run left, and holds it to what tests claim. A run that could not begin may have
+# left nothing.
 report() {
 	[[ -e $2/results.json ]] || return 0
 	"$checkout/build/cargo/release/ringbar-report" --logs "$2/logs/$1" --results "$2/results.json" \
 		--module "$module" --programs "$checkout/build/guest/programs" --out "$2" \
+		--versions "$sysroot/etc/ringbar-versions" \
 		--bench "$checkout/build/report/bench.json" --bench "$checkout/build/report/bench-trace.json"
 }
 
 # The last run that was not one of those that are to fail, drawn again: a benchmark may have come since.
 again() {
-	local results logs
-	results=$(find "$checkout/build/report" -maxdepth 2 -name results.json ! -path '*/sabotage-*' ! -path '*/bench*' \
-		-printf '%T@ %p\n' 2>/dev/null | sort -n | tail -n 1 | cut -d ' ' -f 2-) || true
-	[[ -n $results ]] || die "there is no run to report: try make trace"
-	logs=$(find "${results%/*}/logs" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %f\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
-	report "$logs" "${results%/*}"
+	local reports=$checkout/build/report folder logs
+	folder=$(cd "$reports" 2>/dev/null && find . -maxdepth 2 -name results.json ! -path './sabotage-*' ! -path './bench*' \
+		-printf '%T@ %h\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-) || true
+	[[ -n $folder ]] || die "there is no run to report: try make trace"
+	folder=$(realpath -- "$reports/$folder")
+	logs=$(find "$folder/logs" -mindepth 1 -maxdepth 1 -type d -printf '%T@ %f\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
+	report "$logs" "$folder"
 }
 
 # configuration NAME INTERRUPTS IOMMU: the next one runs, also after one has failed.
@@ -149,13 +153,14 @@ verdict() {
 		"${args[@]}" --table "$checkout/build/report/vectors$kernel_suffix.md"
 }
 
+sysroot=$("$ci_dir/sysroot.sh")
 kernel=$("$ci_dir/kernel.sh")
 case ${1:-} in
 run) run run "$checkout/build/report" ;;
 shell) vm shell shell ;;
 test) test_all ;;
-measure) run "$2" "$checkout/build/report/$2" "make bench-trace" ;;
-report) again ;;
+measure) run "$2" "$checkout/build/report/$2" "$3" ;;
+report) if [[ -n ${2:-} ]]; then report "$2" "$checkout/build/report/$2"; else again; fi ;;
 sabotage)
 	module=$3 initramfs=$4
 	server=${5:-$server}
@@ -167,5 +172,5 @@ bench)
 	TESTS=bench TIMEOUT=${TIMEOUT:-900} run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;
-*) die "usage: $0 run|shell|test|report|measure NAME|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
+*) die "usage: $0 run|shell|test|report [NAME]|measure NAME HINT|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
 esac

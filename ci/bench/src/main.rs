@@ -16,6 +16,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Measures the host for the guest's benchmark, and makes the table.
+///
+/// Exit status: 0 if it is done, also if a goal is missed; 1 if it could not be measured or made, 2 if
+/// the command line is wrong.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Options {

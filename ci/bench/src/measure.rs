@@ -245,14 +245,13 @@ fn count(status: &str) -> u64 {
 }
 
 fn instructions(pid: u32) -> Result<f64, Error> {
-    let start = Instant::now();
     let perf = Command::new("perf")
         .args([
             "stat",
             "-x",
             ",",
             "-e",
-            "instructions:u",
+            "instructions:u,duration_time",
             "-p",
             &pid.to_string(),
         ])
@@ -261,14 +260,20 @@ fn instructions(pid: u32) -> Result<f64, Error> {
         .output()
         .map_err(Error::system("cannot run perf"))?;
     let text = String::from_utf8_lossy(&perf.stderr);
-    let counted = text.lines().find_map(counted).ok_or(Error::NoCounter)?;
-    Ok(counted / start.elapsed().as_secs_f64())
+    per_second(&text).ok_or(Error::NoCounter)
 }
 
-/// The count in a line of `perf stat -x,`.
-fn counted(line: &str) -> Option<f64> {
+/// Instructions in a second, from what `perf stat -x,` says. It counts for a shorter time than it is there.
+fn per_second(text: &str) -> Option<f64> {
+    let counted = |event| text.lines().find_map(|line| counted(line, event));
+    let nanoseconds = counted("duration_time").filter(|time| *time > 0.0)?;
+    Some(counted("instructions")? * 1e9 / nanoseconds)
+}
+
+/// The count of an event, if the line is about it.
+fn counted(line: &str, event: &str) -> Option<f64> {
     let (count, rest) = line.split_once(',')?;
-    rest.contains("instructions").then(|| count.parse().ok())?
+    rest.contains(event).then(|| count.parse().ok())?
 }
 
 #[cfg(test)]
@@ -300,11 +305,20 @@ mod tests {
     }
 
     #[test]
+    fn instructions_are_divided_by_the_time_that_was_counted() {
+        let told = "1000,,instructions:u,180,100.00,,\n\
+            200000000,ns,duration_time,200000000,100.00,,\n";
+
+        assert_eq!(per_second(told), Some(5000.0));
+    }
+
+    #[test]
     fn counter_that_is_not_there_is_no_count() {
-        assert_eq!(counted("1234,,instructions:u,200,100.00,,"), Some(1234.0));
-        let missing = "<not supported>,,instructions:u,0,100.00,,";
-        assert_eq!(counted(missing), None);
-        assert_eq!(counted("# started on"), None);
+        let time = "200000000,ns,duration_time,200000000,100.00,,\n";
+        let missing = format!("# started on\n<not supported>,,instructions:u,0,100.00,,\n{time}");
+
+        assert_eq!(per_second(&missing), None);
+        assert_eq!(per_second("1234,,instructions:u,200,100.00,,"), None);
     }
 
     #[test]

@@ -70,3 +70,95 @@ impl Lanes {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::tests::{access, moment, sum};
+    use crate::run::{Case, Happening};
+    use ringbar_trace::record::{Access, Event, What};
+
+    /// The events of a run with one case from 1 to 9 µs and these in it.
+    fn events(what: Vec<Happening>) -> Vec<Value> {
+        let run = Run {
+            cases: vec![Case {
+                name: "first".to_owned(),
+                begin: 1000,
+                end: 9000,
+                ..Case::default()
+            }],
+            moments: what.into_iter().map(moment).collect(),
+            ..Run::default()
+        };
+        let text = trace(&run).expect("a trace");
+        let file: Value = serde_json::from_str(&text).expect("JSON");
+        file["traceEvents"].as_array().expect("a list").clone()
+    }
+
+    /// The lane of an event, by name.
+    fn lane<'a>(events: &'a [Value], event: &Value) -> &'a Value {
+        let names = |lane: &&Value| lane["ph"] == "M" && lane["tid"] == event["tid"];
+        &events.iter().find(names).expect("a name")["args"]["name"]
+    }
+
+    #[test]
+    fn case_lasts_from_its_begin_to_its_end() {
+        let events = events(vec![]);
+
+        let case = &events[0];
+        assert_eq!((&case["name"], &case["ph"]), (&json!("first"), &json!("X")));
+        assert_eq!((&case["ts"], &case["dur"]), (&json!(0.0), &json!(8.0)));
+        assert_eq!(lane(&events, case), "cases");
+    }
+
+    #[test]
+    fn what_took_a_time_has_its_length_and_other_things_have_none() {
+        let one = Access {
+            time: 3000,
+            ..access(0, false, 1)
+        };
+        let several = Access {
+            until: Some(5500),
+            ..one.clone()
+        };
+
+        let events = events(vec![Happening::Access(one), Happening::Access(several)]);
+
+        assert_eq!(
+            (&events[1]["ph"], &events[1]["ts"]),
+            (&json!("i"), &json!(2.0))
+        );
+        assert!(events[1]["dur"].is_null());
+        assert_eq!(
+            (&events[2]["ph"], &events[2]["ts"]),
+            (&json!("X"), &json!(2.0))
+        );
+        assert_eq!(events[2]["dur"], 2.5);
+    }
+
+    #[test]
+    fn processors_device_and_sums_have_lanes_of_their_own() {
+        let second = Access {
+            cpu: 1,
+            ..access(0, false, 1)
+        };
+        let raised = Event {
+            time: 2,
+            duration: None,
+            what: What::Interrupt { vector: 1 },
+        };
+
+        let events = events(vec![
+            Happening::Access(access(0, false, 1)),
+            Happening::Access(second),
+            Happening::Event(raised),
+            Happening::Sum(sum(0, false, 2)),
+        ]);
+
+        let lanes: Vec<_> = events[1..5]
+            .iter()
+            .map(|event| lane(&events, event))
+            .collect();
+        assert_eq!(lanes, ["vCPU 0", "vCPU 1", "device", "sums"]);
+    }
+}

@@ -26,7 +26,7 @@ pub(crate) struct Coverage {
     pub(crate) statuses: Vec<(&'static str, u64)>,
     /// By name, with how often it was seen in the error log or in an event.
     pub(crate) errors: Vec<(&'static str, u64)>,
-    /// By name, with how often the driver side saw it set.
+    /// By name, with how often the driver side saw it set, or the device raised a vector for it.
     pub(crate) causes: Vec<(&'static str, u64)>,
     /// What the device does not model, with who touched it.
     pub(crate) unknown: BTreeMap<(Space, u64, Site), u64>,
@@ -81,8 +81,10 @@ impl Coverage {
                             &mut used.reads
                         };
                         *side = side.saturating_add(sum.count);
-                        let key = (sum.place.name.clone(), moment.site.clone());
-                        *coverage.spins.entry(key).or_default() += sum.count;
+                        if !sum.write {
+                            let key = (sum.place.name.clone(), moment.site.clone());
+                            *coverage.spins.entry(key).or_default() += sum.count;
+                        }
                     }
                 }
                 Happening::Event(event) => {
@@ -150,13 +152,7 @@ impl Codes {
                 let code = ERROR_LAST::from_raw(value).code() as u16;
                 *self.errors.entry(code).or_default() += access.count;
             }
-            Some(Register::IRQ_CAUSE) if !access.write => {
-                for field in IRQ_CAUSE::INFO.fields {
-                    if u64::from(value) & field.mask() != 0 {
-                        *self.causes.entry(field.name).or_default() += access.count;
-                    }
-                }
-            }
+            Some(Register::IRQ_CAUSE) if !access.write => self.causes(value, access.count),
             _ => {}
         }
     }
@@ -166,9 +162,26 @@ impl Codes {
             What::Descriptor { opcode, .. } => *self.opcodes.entry(*opcode).or_default() += 1,
             What::Completion { status, .. } => *self.statuses.entry(*status).or_default() += 1,
             What::Error { code, .. } => *self.errors.entry(*code).or_default() += 1,
-            What::Register { .. } | What::Interrupt { .. } => {}
+            What::Interrupt { vector } => self.causes(cause_of(*vector).into_raw(), 1),
+            What::Register { .. } => {}
         }
     }
+
+    /// Those whose bits are set in a value of `IRQ_CAUSE`.
+    fn causes(&mut self, value: u32, count: u64) {
+        for field in IRQ_CAUSE::INFO.fields {
+            if u64::from(value) & field.mask() != 0 {
+                *self.causes.entry(field.name).or_default() += count;
+            }
+        }
+    }
+}
+
+/// What a vector stands for; a queue that shares the one of errors cannot be told from them.
+fn cause_of(vector: u16) -> IRQ_CAUSE {
+    IRQ_CAUSE::zeroed()
+        .with_error(vector == 0)
+        .with_completion(vector != 0)
 }
 
 impl RegisterUse {
@@ -212,4 +225,144 @@ fn named<'a, T>(
     all.iter()
         .map(|(code, name)| (*name, count(code).copied().unwrap_or_default()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::tests::{access, event, moment, sum};
+    use ringbar_trace::record::Hex;
+
+    fn of(happenings: Vec<Happening>) -> Coverage {
+        Coverage::of(&Run {
+            moments: happenings.into_iter().map(moment).collect(),
+            ..Run::default()
+        })
+    }
+
+    /// Registers that were waited for, with how often.
+    fn spins(coverage: &Coverage) -> Vec<(&str, u64)> {
+        let spins = coverage.spins.iter();
+        spins
+            .map(|((name, _), count)| (name.as_str(), *count))
+            .collect()
+    }
+
+    #[test]
+    fn reads_that_were_only_counted_are_waiting() {
+        let reads = || Happening::Sum(sum(0x10, false, 3));
+
+        assert_eq!(spins(&of(vec![reads(), reads()])), [("STATUS", 6)]);
+    }
+
+    #[test]
+    fn writes_that_were_only_counted_are_no_waiting() {
+        let coverage = of(vec![Happening::Sum(sum(0x10, true, 3))]);
+
+        assert_eq!(spins(&coverage), []);
+    }
+
+    #[test]
+    fn long_row_of_reads_is_waiting_and_a_short_one_or_of_writes_is_not() {
+        let row = |write, count| {
+            Happening::Access(Access {
+                count,
+                ..access(0x10, write, 1)
+            })
+        };
+
+        assert_eq!(spins(&of(vec![row(false, SPIN)])), [("STATUS", SPIN)]);
+        assert_eq!(spins(&of(vec![row(false, SPIN - 1)])), []);
+        assert_eq!(spins(&of(vec![row(true, SPIN)])), []);
+    }
+
+    #[test]
+    fn register_has_its_reads_writes_widths_and_the_fields_that_were_set() {
+        let narrow = Access {
+            width: 2,
+            ..access(0x14, true, 2)
+        };
+        let coverage = of(vec![
+            Happening::Access(access(0x14, false, 0)),
+            Happening::Access(narrow),
+        ]);
+
+        assert_eq!(coverage.registers.len(), Register::ALL.len());
+        let used = |wanted| {
+            let mut registers = coverage.registers.iter();
+            registers.find(|used| used.register == wanted).expect("all")
+        };
+        let cause = used(Register::IRQ_CAUSE);
+        assert_eq!((cause.reads, cause.writes), (1, 1));
+        assert_eq!(Vec::from_iter(&cause.widths), [&2, &4]);
+        assert_eq!(cause.fields, [("error", true), ("completion", false)]);
+        let status = used(Register::STATUS);
+        assert_eq!((status.reads, status.writes), (0, 0));
+    }
+
+    #[test]
+    fn reserved_offset_is_unknown_with_who_touched_it() {
+        let coverage = of(vec![Happening::Access(access(0x800, true, 1))]);
+
+        let unknown = [((Space::Reserved, 0x800, Site::default()), 1)];
+        assert_eq!(coverage.unknown, BTreeMap::from(unknown));
+    }
+
+    #[test]
+    fn opcodes_statuses_and_errors_are_those_that_the_device_told() {
+        let coverage = of(vec![
+            event(What::Descriptor {
+                queue: 0,
+                opcode: Opcode::COPY.0,
+                tag: Hex(1),
+                length: 1,
+            }),
+            event(What::Completion {
+                queue: 0,
+                tag: Hex(1),
+                status: Status::BAD_WINDOW.0,
+                result: Hex(0),
+            }),
+            event(What::Error {
+                code: ErrorCode::BAD_WIDTH.0,
+                queue: None,
+                value: Hex(0),
+            }),
+        ]);
+
+        let seen = |codes: &[(&'static str, u64)]| {
+            let seen = codes.iter().filter(|(_, count)| *count > 0);
+            seen.copied().collect::<Vec<_>>()
+        };
+        assert!(coverage.has_events);
+        assert_eq!(coverage.opcodes.len(), Opcode::ALL.len());
+        assert_eq!(seen(&coverage.opcodes), [("COPY", 1)]);
+        assert_eq!(seen(&coverage.statuses), [("BAD_WINDOW", 1)]);
+        assert_eq!(seen(&coverage.errors), [("BAD_WIDTH", 1)]);
+    }
+
+    #[test]
+    fn error_that_is_read_in_the_log_counts() {
+        let error = ERROR_LAST::zeroed().with_code(ErrorCode::BAD_WIDTH.0.into());
+        let read = access(
+            ERROR_LAST::INFO.offset as u64,
+            false,
+            error.into_raw().into(),
+        );
+
+        let coverage = of(vec![Happening::Access(read)]);
+
+        assert!(coverage.errors.contains(&("BAD_WIDTH", 1)));
+        assert!(!coverage.has_events);
+    }
+
+    #[test]
+    fn vectors_that_were_raised_tell_causes_apart() {
+        let raised = |vector| event(What::Interrupt { vector });
+
+        let causes = |vectors: &[u16]| of(vectors.iter().copied().map(raised).collect()).causes;
+
+        assert_eq!(causes(&[0]), [("error", 1), ("completion", 0)]);
+        assert_eq!(causes(&[1, 2]), [("error", 0), ("completion", 2)]);
+    }
 }

@@ -58,25 +58,39 @@ struct Options {
     /// Ratios of a benchmark, if the file is there; may be given more than once
     #[arg(long, value_name = "FILE")]
     bench: Vec<PathBuf>,
+    /// Versions of what the run was made with; those that were tested by default
+    #[arg(long, value_name = "FILE")]
+    versions: Option<PathBuf>,
     /// Folder for timeline and page
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
 
 fn main() -> ExitCode {
-    match report(&Options::parse()) {
-        Ok(complaints) if complaints.is_empty() => ExitCode::SUCCESS,
+    let options = Options::parse();
+    match report(&options) {
+        Ok(complaints) if complaints.is_empty() => return ExitCode::SUCCESS,
         Ok(complaints) => {
             for complaint in &complaints {
                 eprintln!("ringbar: FAILED: witness: {complaint}");
             }
-            ExitCode::FAILURE
         }
-        Err(error) => {
-            eprintln!("ringbar: FAILED: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => eprintln!("ringbar: FAILED: {error}"),
     }
+    // As the runner ends a run that failed; it may have passed there.
+    eprintln!("logs:  {}", options.logs.display());
+    if let Some(again) = again(&options) {
+        eprintln!("again: {again}");
+    }
+    ExitCode::FAILURE
+}
+
+/// The command that repeats the run, if its results have it.
+fn again(options: &Options) -> Option<String> {
+    let results = results::read(&options.results).ok()?;
+    let name = options.logs.file_name()?;
+    let run = results.runs.into_iter().find(|run| *run.name == *name);
+    run.map(|run| run.again)
 }
 
 fn report(options: &Options) -> Result<Vec<String>, Error> {
@@ -97,6 +111,7 @@ fn report(options: &Options) -> Result<Vec<String>, Error> {
     write(&options.out.join("timeline.jsonl"), &run.lines()?)?;
     write(&options.out.join("timeline.json"), &chrome::trace(&run)?)?;
     let bench = bench::read(&options.bench)?;
+    let versions = options.versions.as_deref().map(read).transpose()?;
     let log = |name| fs::read_to_string(options.logs.join(name)).unwrap_or_default();
     let page = page::render(&page::Content {
         results: &results,
@@ -105,6 +120,7 @@ fn report(options: &Options) -> Result<Vec<String>, Error> {
         testimony: &testimony,
         operations: &operations::of(&run),
         bench: bench.as_ref(),
+        versions: versions.as_deref(),
         commands: &[
             ("QEMU", log("qemu-command.txt")),
             ("server", log("server-command.txt")),
@@ -114,6 +130,10 @@ fn report(options: &Options) -> Result<Vec<String>, Error> {
     write(&path, &page)?;
     println!("report: {}", path.display());
     Ok(testimony.complaints)
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    fs::read_to_string(path).map_err(|source| Error::file("read", path, source))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {

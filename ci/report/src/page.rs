@@ -18,10 +18,14 @@ use crate::witness::Testimony;
 use crate::{bench_picture, device_picture, life_picture, picture};
 
 const STYLE: &str = include_str!("page.css");
+/// Versions that were tested; a mirror may have had others.
+const PINNED: &str = include_str!("../../versions.env");
 /// Most bytes of a page.
 const LARGEST: usize = 2_000_000;
 /// Most lines of all cases together; the timeline's file has all of them.
 const ALL_LINES: usize = 6000;
+/// Most rows of a table, or lines of a list, that has no limit of its own.
+const ALL_ROWS: usize = 1000;
 /// Most and fewest lines of a case.
 const CASE_LINES: (usize, usize) = (8, 150);
 /// An operation with as many bytes moves much.
@@ -42,23 +46,26 @@ pub(crate) struct Content<'a> {
     pub(crate) operations: &'a [Operation<'a>],
     /// What a benchmark has left, if one did.
     pub(crate) bench: Option<&'a Bench>,
+    /// What the sysroot has: lines as in `ci/versions.env`, whose own stand for it if that is not known.
+    pub(crate) versions: Option<&'a str>,
     /// Programs and the command lines that started them.
     pub(crate) commands: &'a [(&'static str, String)],
 }
 
-/// Draws the page, of the timeline as much as there is room for.
+/// Draws the page, of the timeline and of long tables as much as there is room for.
 pub(crate) fn render(content: &Content<'_>) -> String {
-    let mut lines = ALL_LINES;
+    let (mut lines, mut rows) = (ALL_LINES, ALL_ROWS);
     loop {
-        let page = draw(content, lines);
-        if page.len() <= LARGEST || lines == 0 {
+        let page = draw(content, lines, rows);
+        if page.len() <= LARGEST || (lines, rows) == (0, 0) {
             return page;
         }
         lines /= 2;
+        rows /= 2;
     }
 }
 
-fn draw(content: &Content<'_>, lines: usize) -> String {
+fn draw(content: &Content<'_>, lines: usize, rows: usize) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -82,25 +89,30 @@ fn draw(content: &Content<'_>, lines: usize) -> String {
                     @if content.bench.is_some() { a href="#bench" { "benchmark" } }
                     a href="#environment" { "environment" }
                 }
-                (results(content))
+                (results(content, rows))
                 @if content.run.recorded {
                     (operations(content))
                     (who(content.run))
                     (timeline(content.run, lines))
-                    (coverage(content.coverage))
+                    (coverage(content.coverage, rows))
                 } @else {
                     p { "Accesses were not recorded in this run: " code { "make trace" } " does." }
                 }
                 (device(content.run))
                 @if let Some(measured) = content.bench { (bench(measured)) }
-                (environment(content))
+                (environment(content, rows))
             }
         }
     };
     page.into_string()
 }
 
-fn results(content: &Content<'_>) -> Markup {
+/// Says how many rows there was no room for.
+fn left_out(all: usize, rows: usize) -> Markup {
+    html! { @if all > rows { p.soft { (all - rows) " more are left out: a page has at most " (LARGEST / 1_000_000) " MB." } } }
+}
+
+fn results(content: &Content<'_>, rows: usize) -> Markup {
     html! {
         h2 id="results" { "Results" }
         @for run in &content.results.runs {
@@ -110,22 +122,24 @@ fn results(content: &Content<'_>) -> Markup {
                 ", " (run.passed) " passed, " (run.failed) " failed, " (run.skipped) " skipped, "
                 (format!("{:.1}", run.seconds)) " s"
             }
-            @for failure in &run.failures {
+            @for failure in run.failures.iter().take(rows) {
                 details open {
                     summary.bad { (failure.message) }
-                    pre { (failure.details.join("\n")) }
+                    pre { @for line in failure.details.iter().take(rows) { (line) "\n" } }
+                    (left_out(failure.details.len(), rows))
                 }
             }
-            (programs(run))
+            (left_out(run.failures.len(), rows))
+            (programs(run, rows))
         }
         @if content.run.recorded {
-            (testimony(content.testimony))
+            (testimony(content.testimony, rows))
         }
     }
 }
 
 /// What the witness says.
-fn testimony(testimony: &Testimony) -> Markup {
+fn testimony(testimony: &Testimony, rows: usize) -> Markup {
     let Testimony { complaints, seen } = testimony;
     html! {
         p {
@@ -136,29 +150,32 @@ fn testimony(testimony: &Testimony) -> Markup {
                 span.bad { (complaints.len()) " do not hold" }
             }
         }
-        ul { @for complaint in complaints { li.bad { (complaint) } } }
+        ul { @for complaint in complaints.iter().take(rows) { li.bad { (complaint) } } }
+        (left_out(complaints.len(), rows))
         @if !seen.is_empty() {
             details {
                 summary { "what was claimed and seen" }
                 table {
                     tr { th { "where" } th { "what" } }
-                    @for (place, what) in seen { tr { td { (place) } td { (what) } } }
+                    @for (place, what) in seen.iter().take(rows) { tr { td { (place) } td { (what) } } }
                 }
+                (left_out(seen.len(), rows))
             }
         }
     }
 }
 
-fn programs(run: &TestRun) -> Markup {
+fn programs(run: &TestRun, rows: usize) -> Markup {
     html! {
         table {
             tr { th { "program" } th { "outcome" } th.n { "cases" } th.n { "s" } }
-            @for test in &run.programs {
+            @for test in run.programs.iter().take(rows) {
                 tr {
                     td {
                         details {
                             summary { (test.name) }
-                            @for part in &test.parts { div { (outcome(part)) " " (part.name) " " span.soft { (part.reason) } } }
+                            @for part in test.parts.iter().take(rows) { div { (outcome(part)) " " (part.name) " " span.soft { (part.reason) } } }
+                            (left_out(test.parts.len(), rows))
                         }
                     }
                     td { (outcome(test)) }
@@ -167,6 +184,7 @@ fn programs(run: &TestRun) -> Markup {
                 }
             }
         }
+        (left_out(run.programs.len(), rows))
     }
 }
 
@@ -396,7 +414,7 @@ fn micro(nanoseconds: u64) -> String {
     format!("{:.1}", nanoseconds as f64 / 1000.0)
 }
 
-fn coverage(coverage: &Coverage) -> Markup {
+fn coverage(coverage: &Coverage, rows: usize) -> Markup {
     let touched = coverage
         .registers
         .iter()
@@ -425,24 +443,26 @@ fn coverage(coverage: &Coverage) -> Markup {
             p.soft { "Opcodes and statuses are known from the device's events, of which there are none." }
         }
         (codes("error", &coverage.errors))
-        (codes("interrupt cause, seen set", &coverage.causes))
+        (codes("interrupt cause, seen set or raised", &coverage.causes))
         h3 { "What the device does not model" }
         @if coverage.unknown.is_empty() { p { "Nobody touched that." } } @else {
             table {
                 tr { th { "offset" } th { "by" } th { "function" } th { "where" } th.n { "times" } }
-                @for ((_, offset, site), count) in &coverage.unknown {
+                @for ((_, offset, site), count) in coverage.unknown.iter().take(rows) {
                     tr { td.c { (format!("{offset:#x}")) } td { (site.owner) } td.c { (site.function) } td.c { (site.place) } td.n { (count) } }
                 }
             }
+            (left_out(coverage.unknown.len(), rows))
         }
         h3 { "Waiting by reading" }
         @if coverage.spins.is_empty() { p { "No register was read over and over." } } @else {
             table {
                 tr { th { "register" } th { "by" } th { "function" } th { "where" } th.n { "reads" } }
-                @for ((name, site), count) in &coverage.spins {
+                @for ((name, site), count) in coverage.spins.iter().take(rows) {
                     tr { td.c { (name) } td { (site.owner) } td.c { (site.function) } td.c { (site.place) } td.n { (count) } }
                 }
             }
+            (left_out(coverage.spins.len(), rows))
         }
     }
 }
@@ -541,20 +561,23 @@ pub(crate) fn figure(value: f64) -> String {
     }
 }
 
-fn environment(content: &Content<'_>) -> Markup {
+fn environment(content: &Content<'_>, rows: usize) -> Markup {
     html! {
         h2 id="environment" { "Environment" }
         @for run in &content.results.runs {
             table {
                 tr { th { (run.name) } th { "seeds, versions, command lines" } }
-                @for fact in &run.guest { tr { td { (fact.key) } td { (fact.value) } } }
+                @for fact in run.guest.iter().take(rows) { tr { td { (fact.key) } td { (fact.value) } } }
                 @for (key, value) in &run.configuration { tr { td { (key) } td.c { (plain(value)) } } }
-                @for (program, seed) in seeds(run) { tr { td { "seed of " (program) } td.c { (seed) } } }
+                @for (program, seed) in seeds(run).iter().take(rows) { tr { td { "seed of " (program) } td.c { (seed) } } }
                 tr { td { "repeat" } td.c { (run.again) } }
             }
         }
-        p { "Versions that this was made with, from " code { "ci/versions.env" } ":" }
-        table { @for (name, value) in versions() { tr { td { (name) } td.c { (value) } } } }
+        @match content.versions {
+            Some(_) => p { "Versions that this was made with:" },
+            None => p { "Versions that " code { "ci/versions.env" } " pins:" },
+        }
+        table { @for (name, value) in versions(content.versions.unwrap_or(PINNED)) { tr { td { (name) } td.c { (value) } } } }
         @for (program, line) in content.commands {
             @if !line.is_empty() { h3 { (program) } pre { (line.trim()) } }
         }
@@ -575,10 +598,9 @@ fn seeds(run: &TestRun) -> BTreeSet<(&str, &str)> {
     seeds
 }
 
-/// Pinned versions: those of Debian's packages and of Rust.
-fn versions() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let lines = include_str!("../../versions.env").lines();
-    let assigned = lines.filter_map(|line| line.split_once('='));
+/// Versions of Debian's packages and of Rust.
+fn versions(lines: &str) -> impl Iterator<Item = (&str, &str)> {
+    let assigned = lines.lines().filter_map(|line| line.split_once('='));
     assigned.filter(|(name, _)| name.ends_with("_VERSION"))
 }
 
@@ -586,8 +608,9 @@ fn versions() -> impl Iterator<Item = (&'static str, &'static str)> {
 mod tests {
     use super::*;
     use crate::names::Site;
-    use ringbar_trace::place::Place;
+    use ringbar_trace::place::{Place, Space};
     use ringbar_trace::record::{Access, Hex};
+    use serde_json::json;
 
     fn access(case: usize) -> Moment {
         Moment {
@@ -615,15 +638,39 @@ mod tests {
     }
 
     fn page(run: &Run, bench: Option<&Bench>) -> String {
+        let coverage = Coverage::of(run);
+        page_of(run, bench, &coverage, vec![])
+    }
+
+    fn page_of(
+        run: &Run,
+        bench: Option<&Bench>,
+        coverage: &Coverage,
+        runs: Vec<TestRun>,
+    ) -> String {
         render(&Content {
-            results: &Results { runs: vec![] },
+            results: &Results { runs },
             run,
-            coverage: &Coverage::of(run),
+            coverage,
             testimony: &Testimony::default(),
             operations: &[],
             bench,
+            versions: Some("QEMU_VERSION=1:11.1.99\nQEMU_SERIES=1:11.1.\n"),
             commands: &[],
         })
+    }
+
+    /// A run of that many programs with that many cases and failures each.
+    fn results(many: usize) -> TestRun {
+        let case = json!({ "name": "a_case_with_a_name_of_usual_length", "outcome": "passed" });
+        let program = json!({ "name": "dma", "outcome": "passed", "parts": vec![case; many] });
+        let failure = json!({ "message": "it failed", "details": vec!["a line of a log"; many] });
+        let run = json!({
+            "name": "run", "seconds": 1.0, "good": false, "passed": 0, "failed": 0, "skipped": 0,
+            "configuration": {}, "guest": [], "again": "make run",
+            "programs": vec![program; many], "failures": vec![failure; many],
+        });
+        serde_json::from_value(run).expect("a run")
     }
 
     #[test]
@@ -645,6 +692,32 @@ mod tests {
     }
 
     #[test]
+    fn page_with_long_tables_has_its_limit_and_says_what_is_left_out() {
+        let run = Run {
+            recorded: true,
+            ..Run::default()
+        };
+        let many = 20_000;
+        let site = || access(0).site;
+        let coverage = Coverage {
+            unknown: (0..many)
+                .map(|offset| ((Space::Reserved, offset, site()), 1))
+                .collect(),
+            spins: (0..many)
+                .map(|number| ((format!("REGISTER {number}"), site()), 1))
+                .collect(),
+            ..Coverage::default()
+        };
+
+        let page = page_of(&run, None, &coverage, vec![results(300)]);
+
+        assert!(page.len() <= LARGEST, "{}", page.len());
+        for words in ["0x0", "REGISTER 0", "dma", "more are left out"] {
+            assert!(page.contains(words), "{words}");
+        }
+    }
+
+    #[test]
     fn benchmark_is_shown_with_goals_met_and_missed() {
         let bench = crate::bench::tests::example();
 
@@ -653,6 +726,20 @@ mod tests {
         for words in ["at least 150, met", "at most 1.03, missed", "<circle"] {
             assert!(page.contains(words), "{words}");
         }
+    }
+
+    #[test]
+    fn versions_are_those_that_the_run_had() {
+        let page = page(&Run::default(), None);
+
+        assert!(page.contains("1:11.1.99"));
+        assert!(!page.contains("QEMU_SERIES"));
+        assert!(!page.contains("LINUX_VERSION"), "a pinned one is shown");
+    }
+
+    #[test]
+    fn pinned_versions_are_understood() {
+        assert!(versions(PINNED).any(|(name, _)| name == "QEMU_VERSION"));
     }
 
     #[test]

@@ -428,3 +428,214 @@ mod words {
         found.map_or_else(|| code.to_string(), |(_, name)| name.to_owned())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use ringbar_trace::record::{Hex, What};
+
+    /// A register of BAR 0 is read or written.
+    pub(crate) fn access(offset: u64, write: bool, value: u128) -> Access {
+        Access {
+            time: 1,
+            cpu: 0,
+            pc: Hex(0),
+            callers: vec![],
+            place: Place::in_bar(0, offset),
+            width: 4,
+            write,
+            value: Some(Hex(value)),
+            trapped: true,
+            count: 1,
+            until: None,
+        }
+    }
+
+    /// Something in BAR 0 is read or written, several times.
+    pub(crate) fn sum(offset: u64, write: bool, count: u64) -> Sum {
+        Sum {
+            time: 1,
+            until: 2,
+            pc: Hex(0),
+            place: Place::in_bar(0, offset),
+            end: offset + 4,
+            write,
+            trapped: false,
+            count,
+            bytes: 4 * count,
+        }
+    }
+
+    /// The device does something.
+    pub(crate) fn event(what: What) -> Happening {
+        Happening::Event(Event {
+            time: 1,
+            duration: None,
+            what,
+        })
+    }
+
+    /// It happened in the first case.
+    pub(crate) fn moment(what: Happening) -> Moment {
+        Moment {
+            case: 0,
+            phase: None,
+            site: Site::default(),
+            what,
+        }
+    }
+
+    fn mark(time: u64, text: &str) -> Record {
+        Record::Mark {
+            time,
+            cpu: 0,
+            text: text.to_owned(),
+        }
+    }
+
+    fn read(time: u64, pc: u128) -> Record {
+        Record::Access(Access {
+            time,
+            pc: Hex(pc),
+            ..access(0, false, 1)
+        })
+    }
+
+    fn interrupt(time: u64) -> Record {
+        Record::Event(Event {
+            time,
+            duration: None,
+            what: What::Interrupt { vector: 1 },
+        })
+    }
+
+    /// Records between the first and the last line of their writer, joined.
+    fn joined(records: Vec<Record>) -> Run {
+        let start = Record::Start {
+            time: 0,
+            format: 1,
+            writer: "test".to_owned(),
+        };
+        let mut all = vec![start];
+        all.extend(records);
+        all.push(Record::End { time: 100 });
+        join(all)
+    }
+
+    fn join(records: Vec<Record>) -> Run {
+        let nowhere = Path::new("");
+        let names = Names::load(nowhere, nowhere, &[]).expect("nothing to load");
+        Run::join(records, &names)
+    }
+
+    /// What happened: in which case, and whose code did it.
+    fn told(run: &Run) -> Vec<(&str, &str)> {
+        let moments = run.moments.iter();
+        moments
+            .map(|moment| {
+                let case = &run.cases[moment.case];
+                (case.name.as_str(), moment.site.owner.as_str())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn records_belong_to_the_case_in_which_they_were_made() {
+        let run = joined(vec![
+            read(1, 0xffff_ffff_8000_0000),
+            mark(2, "program 0x1000 dma"),
+            mark(3, "begin first"),
+            read(4, 0x1004),
+            interrupt(5),
+            mark(6, "end passed"),
+            read(7, 0x1004),
+            mark(8, "begin second"),
+            read(9, 0x1004),
+            mark(10, "end failed"),
+        ]);
+
+        let expected = [
+            ("", "kernel"),
+            ("first", "dma"),
+            ("first", "device"),
+            ("", "dma"),
+            ("second", "dma"),
+        ];
+        assert_eq!(told(&run), expected);
+        let passed: Vec<_> = run.cases.iter().map(|case| case.passed).collect();
+        assert_eq!(passed, [None, Some(true), None, Some(false), None]);
+    }
+
+    #[test]
+    fn moments_of_a_case_are_those_and_no_others() {
+        let run = joined(vec![
+            mark(1, "begin first"),
+            read(2, 0),
+            read(3, 0),
+            mark(4, "begin second"),
+            read(5, 0),
+        ]);
+
+        let times = |case| run.moments_of(case).map(Moment::time).collect::<Vec<_>>();
+
+        assert_eq!(
+            [times(0), times(1), times(2)],
+            [vec![2, 3], vec![5], vec![]]
+        );
+    }
+
+    #[test]
+    fn claims_belong_to_the_phase_that_lasts_or_to_the_case() {
+        let run = joined(vec![
+            mark(1, "begin first"),
+            mark(2, "claim of the case"),
+            mark(3, "enter probe"),
+            mark(4, "claim of the phase"),
+            read(5, 0),
+            mark(6, "leave"),
+            read(7, 0),
+        ]);
+
+        assert_eq!(run.cases[0].claims, ["of the case"]);
+        assert_eq!(run.phases[0].claims, ["of the phase"]);
+        let phases: Vec<_> = run.moments.iter().map(|moment| moment.phase).collect();
+        assert_eq!(phases, [Some(0), None]);
+    }
+
+    #[test]
+    fn phase_does_not_outlast_its_case() {
+        let run = joined(vec![
+            mark(1, "begin first"),
+            mark(2, "enter probe"),
+            mark(3, "end failed"),
+            read(4, 0),
+        ]);
+
+        assert_eq!(run.moments[0].phase, None);
+    }
+
+    #[test]
+    fn run_is_whole_with_the_last_line_of_its_writer_alone() {
+        assert!(joined(vec![interrupt(1)]).whole);
+        assert!(!join(vec![interrupt(1)]).whole);
+        let start = Record::Start {
+            time: 0,
+            format: 1,
+            writer: "test".to_owned(),
+        };
+        assert!(!join(vec![start, interrupt(1)]).whole);
+    }
+
+    #[test]
+    fn timeline_has_a_line_for_each_moment() {
+        let run = joined(vec![mark(1, "begin first"), read(2, 0), interrupt(3)]);
+
+        let lines = run.lines().expect("lines");
+
+        let parse = |line| serde_json::from_str::<serde_json::Value>(line).expect("JSON");
+        let lines: Vec<_> = lines.lines().map(parse).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["case"], "first");
+        assert_eq!(lines[1]["what"], "interrupt, vector 1");
+    }
+}

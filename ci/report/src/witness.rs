@@ -211,10 +211,9 @@ fn seen_in(phase: &Phase, moments: &[&Moment]) -> String {
         names.insert(access.place.register());
     }
     let names = Vec::from_iter(names).join(", ");
-    let operations = completions(moments);
     let operations = match claims(&phase.claims, "operations ").next() {
-        Some(_) if operations > 0 => format!("{operations} operations with "),
-        _ => String::new(),
+        Some(_) => format!("{} operations with ", completions(moments)),
+        None => String::new(),
     };
     let of = if names.is_empty() { "" } else { " of " };
     format!(
@@ -251,13 +250,12 @@ fn check_trapped(claim: &str, moments: &[&Moment]) -> Option<String> {
     (count > most).then(|| format!("{count} trapped accesses; the program says at most {most}"))
 }
 
-/// Nothing is known of operations if the device wrote no events.
 fn check_operations(claim: &str, moments: &[&Moment]) -> Option<String> {
     let Ok(claimed) = claim.parse::<u64>() else {
         return Some(not_known(&format!("operations {claim}")));
     };
     let completed = completions(moments);
-    (completed > 0 && completed != claimed)
+    (completed != claimed)
         .then(|| format!("the device completed {completed} operations; the program says {claimed}"))
 }
 
@@ -349,6 +347,13 @@ fn listed_for(phase: &str) -> Option<Vec<Listed>> {
 ///
 /// Counted and not compared in order: what two vCPUs did within microseconds may be noted the other way round.
 fn check_device(run: &Run) -> Vec<String> {
+    let is_event = |moment: &Moment| matches!(moment.what, Happening::Event(_));
+    if !run.moments.iter().any(is_event) {
+        return vec![
+            "the device wrote no event: what it did was not watched; server.log may say why"
+                .to_owned(),
+        ];
+    }
     let armed = run.armed.unwrap_or_default();
     let mut balance = BTreeMap::<String, (u64, u64, Option<&Moment>)>::new();
     for moment in run.moments.iter().filter(|moment| moment.time() >= armed) {
@@ -365,9 +370,6 @@ fn check_device(run: &Run) -> Vec<String> {
             }
             Happening::Access(_) | Happening::Sum(_) => {}
         }
-    }
-    if balance.values().all(|(_, heard, _)| *heard == 0) {
-        return Vec::new();
     }
     let differ = balance.iter().filter(|(_, (made, heard, _))| made != heard);
     differ
@@ -439,7 +441,28 @@ mod tests {
         }
     }
 
-    fn run(claims: &[&str], moments: Vec<Moment>) -> Run {
+    /// A run in which the device tells of all that it was asked for, and of an interrupt.
+    fn run(claims: &[&str], mut moments: Vec<Moment>) -> Run {
+        let heard = moments.iter().filter_map(|moment| match &moment.what {
+            Happening::Access(access) => Some(Moment {
+                case: moment.case,
+                phase: moment.phase,
+                ..event(What::Register {
+                    place: access.place.clone(),
+                    width: access.width,
+                    write: access.write,
+                    value: access.value,
+                })
+            }),
+            _ => None,
+        });
+        let heard: Vec<Moment> = heard.collect();
+        moments.extend(heard);
+        moments.push(event(What::Interrupt { vector: 0 }));
+        run_as_recorded(claims, moments)
+    }
+
+    fn run_as_recorded(claims: &[&str], moments: Vec<Moment>) -> Run {
         Run {
             whole: true,
             armed: Some(1),
@@ -589,6 +612,17 @@ mod tests {
     }
 
     #[test]
+    fn claim_about_operations_does_not_hold_if_there_are_none() {
+        let told = complaints(&phase("mapped ring", &["operations 1"], vec![]));
+
+        assert!(
+            told.iter()
+                .any(|line| line.contains("completed 0 operations")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
     fn mapped_ring_shows_its_operations_and_traps() {
         let done = What::Completion {
             queue: 0,
@@ -680,9 +714,29 @@ mod tests {
         let made = |value| access("driver", 0x18, true, value);
 
         let both = vec![made(1), heard(1), made(2), heard(2)];
-        assert_eq!(complaints(&run(&[], both)), [""; 0]);
+        assert_eq!(complaints(&run_as_recorded(&[], both)), [""; 0]);
         let dropped = vec![made(1), heard(1), made(2)];
-        assert_eq!(complaints(&run(&[], dropped)).len(), 1);
+        assert_eq!(complaints(&run_as_recorded(&[], dropped)).len(), 1);
+    }
+
+    #[test]
+    fn accesses_that_the_device_knows_nothing_of_are_told_though_it_says_other_things() {
+        let moments = vec![
+            access("driver", 0x18, true, 1),
+            event(What::Interrupt { vector: 0 }),
+        ];
+
+        assert_eq!(complaints(&run_as_recorded(&[], moments)).len(), 1);
+    }
+
+    #[test]
+    fn device_that_says_nothing_is_told() {
+        let told = complaints(&run_as_recorded(&[], vec![]));
+
+        assert!(
+            told.iter().any(|line| line.contains("wrote no event")),
+            "{told:?}"
+        );
     }
 
     #[test]

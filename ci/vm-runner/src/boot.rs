@@ -11,13 +11,17 @@ use crate::machine::{Acceleration, Console};
 use crate::options::BootOptions;
 use crate::process::Process;
 use crate::run;
-use crate::screen::Screen;
+use crate::screen::{printable, Screen};
 use crate::server;
 use crate::tail::Tail;
 use crate::workplace::Workplace;
 
 /// Time between two looks: short, as it is the precision of the figure.
 const STEP: Duration = Duration::from_millis(2);
+
+/// What the guest says when it has loaded the driver, and what goes before the reason if it could not.
+const LOADED: &str = "# driver: loaded";
+const BAIL_OUT: &str = "Bail out! ";
 
 /// How long QEMU was there. Starting the servers does not count.
 pub(crate) fn run(
@@ -34,6 +38,7 @@ pub(crate) fn run(
         let server = server::start(machine_options, place, device, &mut log, interrupt);
         servers.push(server.inspect_err(|_| screen.details(&log.last_lines()))?);
     }
+    let mut results = Tail::create(&place.file("results.ktap"))?;
     let console = Console::File(place.file("console.log"));
     let task = "ringbar.boot".to_owned();
     let machine = run::machine(machine_options, acceleration, place, task, console, None);
@@ -46,7 +51,9 @@ pub(crate) fn run(
         interrupt.check()?;
         let time = began.elapsed();
         match qemu.end() {
-            Some(end) if end.is_good() => return Ok(time),
+            Some(end) if end.is_good() => {
+                return driver_loaded(&results.finish()?).map(|()| time);
+            }
             Some(end) => {
                 return Err(Error::Boot {
                     reason: format!("QEMU ended with {end}"),
@@ -60,4 +67,17 @@ pub(crate) fn run(
             None => sleep(STEP),
         }
     }
+}
+
+/// The guest powers off without a driver as well, and after a panic of its kernel; QEMU ends well then.
+fn driver_loaded(results: &[String]) -> Result<(), Error> {
+    if results.iter().any(|line| line == LOADED) {
+        return Ok(());
+    }
+    let said = results.iter().find_map(|line| line.strip_prefix(BAIL_OUT));
+    let reason = said.map_or_else(
+        || "the guest did not say that it has loaded the driver".to_owned(),
+        |reason| format!("the guest says: {}", printable(reason)),
+    );
+    Err(Error::Boot { reason })
 }

@@ -29,7 +29,8 @@ pub(crate) enum Command {
     Run(RunOptions),
     /// Boots to a shell on this terminal. Ctrl-A x ends QEMU.
     Shell(ShellOptions),
-    /// Boots, loads the driver, powers off, and prints how many seconds QEMU was there.
+    /// Boots, loads the driver, powers off, and prints how many seconds QEMU was there. Fails if the
+    /// guest does not say that the driver is loaded.
     Boot(BootOptions),
 }
 

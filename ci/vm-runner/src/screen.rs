@@ -221,7 +221,7 @@ fn plural(count: usize, noun: &str) -> String {
 }
 
 /// What the guest says must not steer the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let visible = |c: char| match c {
         '\t' => ' ',
         c if c.is_control() => char::REPLACEMENT_CHARACTER,

@@ -10,6 +10,8 @@ use crate::tree::{GuestPath, Mode, Node, Tree};
 use crate::Error;
 
 /// Builds an initramfs without root: same input, same bytes.
+///
+/// Exit status: 0 if it is written, 1 if it could not be made, 2 if the command line is wrong.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Options {

@@ -2,8 +2,6 @@
 
 //! The verdict over all paths: runs the test vectors on path C, takes the rows of the other paths
 //! from the logs of their runs, and writes one table, vector by path.
-//!
-//! Exit status: 0 if all paths are as they must be, 1 if not.
 
 use clap::Parser;
 use ringbar_raw_client::{Error, RawClient};
@@ -23,6 +21,9 @@ const STEP: Duration = Duration::from_millis(10);
 const SHOWN: usize = 20;
 
 /// Compares what the test vectors do on all paths to the device, and writes a table.
+///
+/// Exit status: 0 if all paths are as they must be, 1 if not or if that could not be found out, 2 if
+/// the command line is wrong.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {

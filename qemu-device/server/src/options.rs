@@ -20,6 +20,9 @@ const POLL_TIME: u32 = 50;
 const MSI_VECTORS: u16 = 32;
 
 /// Serves a ringbar PCI device to QEMU's vfio-user-pci over a UNIX socket.
+///
+/// Exit status: 0 when the client has gone and after SIGINT or SIGTERM, 1 after an error, 2 if the
+/// command line is wrong, 101 after a panic.
 #[derive(Clone, Debug, Parser)]
 #[command(version, override_usage = "ringbar-server --socket <PATH> [OPTIONS]")]
 pub struct Options {

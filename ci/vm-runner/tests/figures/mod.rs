@@ -52,6 +52,9 @@ fn argument_for_qemu_reaches_it() {
     assert!(bench.log("qemu-command.txt").ends_with(" -device edu\n"));
 }
 
+/// The guest has loaded the driver.
+const LOADED: &str = "tell '# driver: loaded'";
+
 fn boot(bench: &Bench, options: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringbar-vm-runner"));
     command
@@ -64,7 +67,7 @@ fn boot(bench: &Bench, options: &[&str]) -> Output {
 
 #[test]
 fn boot_prints_how_long_qemu_was_there() {
-    let bench = Bench::new(GOOD_SERVER, "sleep 0.2; leave");
+    let bench = Bench::new(GOOD_SERVER, &format!("sleep 0.2; {LOADED}; leave"));
 
     let output = boot(&bench, &[]);
 
@@ -78,7 +81,7 @@ fn boot_prints_how_long_qemu_was_there() {
 
 #[test]
 fn boot_without_a_device_starts_no_server() {
-    let bench = Bench::new("exit 1", "leave");
+    let bench = Bench::new("exit 1", &format!("{LOADED}; leave"));
 
     let output = boot(&bench, &["--devices", "0"]);
 
@@ -86,17 +89,37 @@ fn boot_without_a_device_starts_no_server() {
     assert!(!bench.log("qemu-command.txt").contains("vfio-user"));
 }
 
-#[test]
-fn boot_that_fails_prints_no_figure() {
-    let bench = Bench::new(GOOD_SERVER, "leave; exit 3");
-
-    let output = boot(&bench, &[]);
-
+/// What the runner says of a boot that it must not count.
+fn uncounted(guest: &str) -> String {
+    let output = boot(&Bench::new(GOOD_SERVER, guest), &[]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(output.stdout, b"");
-    let told = String::from_utf8(output.stderr).expect("text");
+    String::from_utf8(output.stderr).expect("text")
+}
+
+#[test]
+fn boot_that_fails_prints_no_figure() {
+    let told = uncounted("leave; exit 3");
+
     assert!(
         told.contains("the boot failed: QEMU ended with exit status 3"),
         "{told}"
     );
+}
+
+#[test]
+fn boot_without_the_driver_fails_with_the_reason() {
+    let told = uncounted("tell 'Bail out! cannot load it: no memory'; leave");
+
+    assert!(
+        told.contains("the boot failed: the guest says: cannot load it: no memory;"),
+        "{told}"
+    );
+}
+
+#[test]
+fn boot_that_ends_before_the_driver_is_loaded_fails() {
+    let told = uncounted("say 'Kernel panic - not syncing'; leave");
+
+    assert!(told.contains("did not say that it has loaded"), "{told}");
 }

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# What vm.sh makes of the end of a run, and which page shows what.
+# shellcheck disable=SC2016 # another shell expands what is quoted here
+set -euo pipefail
+# shellcheck source=ci/tests/assert.sh
+source "$(dirname "$0")/assert.sh"
+
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+export RINGBAR_CACHE=$place/cache STATUS CALLS=$place/calls
+# Words that mean something below build/report mean nothing in the checkout's own path.
+checkout=$place/bench/sabotage-x
+programs=$checkout/build/cargo/release
+mkdir -p "$programs" && cp -r "$ci" "$checkout/ci"
+# A runner that notes the configuration, leaves results and logs, and ends as it is told; a report that notes whose
+# logs it gets, and a verdict that is content.
+cat >"$programs/ringbar-vm-runner" <<'END'
+#!/bin/sh
+while [ "$1" != --name ]; do shift; done
+name=$2
+echo "run $name" >>"$CALLS"
+while [ "$1" != --report-dir ]; do shift; done
+mkdir -p "$2/logs/$name" && touch "$2/results.json"
+exit "$STATUS"
+END
+printf '#!/bin/sh\necho "report ${2##*/}" >>"$CALLS"\n' >"$programs/ringbar-report"
+printf '#!/bin/sh\n' | tee "$programs/"ringbar-{verdict,bench-host} "$checkout/ci/"{build,sysroot}.sh >"$checkout/ci/kernel.sh"
+chmod +x "$programs/"*
+
+# vm STATUS ARG...: what vm.sh ends with if each run ends with STATUS; `calls` has what it called.
+vm() {
+	local status=0
+	STATUS=$1
+	rm -f "$CALLS"
+	"$checkout/ci/${script:-vm}.sh" "${@:2}" >/dev/null 2>&1 || status=$?
+	calls=$(sort "$CALLS" | uniq -c | awk '{ print $1, $2, $3 }' | tr '\n' ' ')
+	ended=$status
+}
+
+vm 1 test
+equal failed_run_does_not_keep_others_from_running \
+	'1 report stock-bounced 1 report stock-msi-iommu 1 report stock-msix 1 report stock-traced 1 run stock-bounced 1 run stock-msi-iommu 1 run stock-msix 1 run stock-traced ' "$calls"
+equal failed_run_fails_the_test 1 "$ended"
+vm 130 test
+equal interrupted_run_is_the_last_and_has_no_page '1 run stock-msix ' "$calls"
+equal interrupted_run_ends_with_its_status 130 "$ended"
+
+vm 0 test
+vm 0 sabotage sabotage-leak module initramfs
+vm 0 bench
+vm 0 report
+equal last_run_that_is_no_benchmark_and_not_broken_is_drawn_again '1 report stock-bounced ' "$calls"
+vm 0 report bench
+equal page_of_a_benchmark_is_drawn_again_on_request '1 report bench ' "$calls"
+rm -r "$checkout/build/report"
+BOOTS=1 script=bench vm 0
+equal benchmark_draws_its_page_again_in_the_end 2 "$(grep -c 'report bench$' "$CALLS")"
+fails benchmark_leaves_the_page_of_the_last_run_alone test -e "$checkout/build/report/results.json"
