@@ -77,9 +77,9 @@ distclean: ## remove build/ and ringbar's cache
 #? INTERRUPTS=msix msix or msi
 #? IOMMU=0         1 for a virtual IOMMU
 #? TRACE=0         1: record each access to the device from probe on; boot: from power-on
-#? DEVICES=1       1 to 4; make test: 4, 2 in stock-traced
+#? DEVICES=1       1 to 4; make test: 4, 2 in stock-traced, 1 in stock-64-queues
 #? TIMEOUT=120     seconds until a run counts as hung; 600 with TRACE, 900 with KERNEL=debug; make bench: 900;
-#?                 make test: 1200, 600 in stock-bounced, 2400 with KERNEL=debug
+#?                 make test: 1200, 600 in the short ones, 2400 with KERNEL=debug
 #? CYCLES=0        how often the device goes in removal_cycles; make test: 100 in stock-msix, else 10
 #? FULL=0          1 for random and repeated tests in full; make test: 1
 #? SEED=           number that a random test printed, to repeat it

@@ -140,6 +140,9 @@ test_all() {
 		# Programs about memory, where the kernel bounces whatever the device reaches by a streaming mapping.
 		[[ $KERNEL != stock ]] || KERNEL_ARGS="swiotlb=force ${KERNEL_ARGS:-}" \
 			TESTS=user_memory,kernel_queue,dma,copies TIMEOUT=${TIMEOUT:-600} configuration stock-bounced msix 0
+		# As many queues as there can be, two or three a vector.
+		[[ $KERNEL != stock ]] || SERVER_ARGS="--queues=64 ${SERVER_ARGS:-}" DEVICES=${DEVICES:-1} \
+			TESTS=queue,waiting,queue_life,limits TIMEOUT=${TIMEOUT:-600} configuration stock-64-queues msi 1
 	fi
 	((${#failed[@]} == 0)) || die "failed: ${failed[*]}"
 }

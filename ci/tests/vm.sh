@@ -40,7 +40,7 @@ vm() {
 
 vm 1 test
 equal failed_run_does_not_keep_others_from_running \
-	'1 report stock-bounced 1 report stock-msi-iommu 1 report stock-msix 1 report stock-traced 1 run stock-bounced 1 run stock-msi-iommu 1 run stock-msix 1 run stock-traced ' "$calls"
+	'1 report stock-64-queues 1 report stock-bounced 1 report stock-msi-iommu 1 report stock-msix 1 report stock-traced 1 run stock-64-queues 1 run stock-bounced 1 run stock-msi-iommu 1 run stock-msix 1 run stock-traced ' "$calls"
 equal failed_run_fails_the_test 1 "$ended"
 vm 130 test
 equal interrupted_run_is_the_last_and_has_no_page '1 run stock-msix ' "$calls"
@@ -50,7 +50,7 @@ vm 0 test
 vm 0 sabotage sabotage-leak module initramfs
 vm 0 bench
 vm 0 report
-equal last_run_that_is_no_benchmark_and_not_broken_is_drawn_again '1 report stock-bounced ' "$calls"
+equal last_run_that_is_no_benchmark_and_not_broken_is_drawn_again '1 report stock-64-queues ' "$calls"
 vm 0 report bench
 equal page_of_a_benchmark_is_drawn_again_on_request '1 report bench ' "$calls"
 rm -r "$checkout/build/report"
