@@ -100,6 +100,12 @@ impl User {
         let mut output = BufReader::new(output);
         let mut line = String::new();
         output.read_line(&mut line).expect("its output can be read");
+        // What it says for people, its seed for one, is passed on.
+        while line.starts_with('#') {
+            print!("{line}");
+            line.clear();
+            output.read_line(&mut line).expect("its output can be read");
+        }
         assert_eq!(line, "at work\n");
         Self {
             process,
