@@ -153,6 +153,11 @@ fn limited(options: &Options) -> Vec<Limited> {
             .collect()
         ),
         call!(
+            SYS_ppoll,
+            "one descriptor",
+            vec![vec![SeccompCondition::new(1, Qword, Eq, 1)]]
+        ),
+        call!(
             SYS_prctl,
             "name of a thread",
             vec![vec![is(0, libc::PR_SET_NAME)]]

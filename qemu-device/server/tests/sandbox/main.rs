@@ -47,6 +47,7 @@ const FORBIDDEN: &[Forbidden] = forbidden! {
     "large file in memory": SYS_ftruncate(-1, 1_i64 << 40);
     "executable file in memory": SYS_memfd_create(0, 0x10);
     "owner of a file": SYS_fcntl(-1, libc::F_SETOWN, 0);
+    "wait for descriptors": SYS_ppoll(0, 2, 0, 0, 0);
     "device command": SYS_ioctl(-1, 0, 0);
     "socket": SYS_socket(libc::AF_UNIX, libc::SOCK_STREAM, 0);
     "pair of sockets": SYS_socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, 0);
