@@ -9,8 +9,10 @@ use std::os::fd::OwnedFd;
 use ringbar_vfio_user::device::{Action, Data, Interrupts, SetInterrupts};
 use ringbar_vfio_user::Errno;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use rustix::fs::{fcntl_getfl, fcntl_setfl, fstat, FileType, OFlags};
+use rustix::fs::{fcntl_getfl, fcntl_setfl, FileType, OFlags};
 use vfio_bindings::bindings::vfio::{VFIO_IRQ_INFO_EVENTFD, VFIO_PCI_NUM_IRQS};
+
+use crate::status::Status;
 
 /// The vectors of a device, each with an eventfd or none.
 ///
@@ -119,7 +121,7 @@ fn has_room(eventfd: &File) -> io::Result<bool> {
 /// Whether it is a file without a type, as eventfds are. Of the others, a file could be one on a disk
 /// that does not answer, and a pipe or socket would take what is written for something else.
 fn may_be_eventfd(fd: &OwnedFd) -> bool {
-    fstat(fd).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Unknown)
+    Status::of(fd).is_ok_and(|found| found.kind == FileType::Unknown)
 }
 
 /// A client that does not read its eventfds must not stop the device.

@@ -21,6 +21,7 @@ pub mod function;
 pub mod interrupts;
 pub mod memory;
 mod refusals;
+mod status;
 mod stream;
 
 pub use client_memory::ClientMemory;

@@ -38,6 +38,8 @@ const FORBIDDEN: &[Forbidden] = forbidden! {
     "open by handle": SYS_open_by_handle_at(libc::AT_FDCWD, 0, 0);
     "look at a file": SYS_newfstatat(libc::AT_FDCWD, 0, 0, 0);
     "look at a file by statx": SYS_statx(libc::AT_FDCWD, 0, 0, 0, 0);
+    "ask the file system of an open file": SYS_fstat(-1, 0);
+    "ask it by statx": SYS_statx(0, 0, libc::AT_EMPTY_PATH, 0, 0);
     "remove a file": SYS_unlinkat(libc::AT_FDCWD, 0, 0);
     "rename a file": SYS_renameat2(libc::AT_FDCWD, 0, libc::AT_FDCWD, 0, 0);
     "make a folder": SYS_mkdirat(libc::AT_FDCWD, 0, 0);
