@@ -35,6 +35,9 @@ pub enum Lost {
     /// File descriptors were lost on the way, so no one knows which ones came.
     #[error("file descriptors were lost; is the limit of open files too low?")]
     Descriptors,
+    /// It leaves what we send until the socket's time limit.
+    #[error("the client did not take a message within the time limit of the socket")]
+    NotTaken,
     /// The socket fails.
     #[error("socket: {0}")]
     Socket(io::Error),
@@ -42,12 +45,16 @@ pub enum Lost {
 
 impl From<Errno> for Lost {
     fn from(errno: Errno) -> Self {
-        Self::Socket(errno.into())
+        match errno {
+            Errno::AGAIN => Self::NotTaken,
+            _ => Self::Socket(errno.into()),
+        }
     }
 }
 
 impl Connection {
-    /// Takes over a socket that a client has connected to.
+    /// Takes over a socket that a client has connected to. Its time limit for writing, if it has one,
+    /// is how long a client may take none of what it is sent.
     pub fn new(socket: UnixStream) -> Self {
         Self {
             stream: Arc::new(Stream::new(socket)),

@@ -97,7 +97,17 @@ impl Peer {
 
     /// A client that has negotiated, and a thread of the device beside it.
     fn with_worker(work: impl FnOnce(ClientMemory) + Send + 'static) -> Self {
+        Self::with(None, work)
+    }
+
+    /// A client that must take what it is sent in some time.
+    fn with_send_time(limit: Duration) -> Self {
+        Self::with(Some(limit), |_| ())
+    }
+
+    fn with(send_time: Option<Duration>, work: impl FnOnce(ClientMemory) + Send + 'static) -> Self {
         let (socket, other) = UnixStream::pair().unwrap();
+        other.set_write_timeout(send_time).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let (sender, given) = channel();
         let file = OwnedFd::from(memory_file(b"shared memory"));
@@ -311,6 +321,42 @@ fn as_many_files_as_the_kernel_lets_through_are_refused_and_closed() {
     let patience = Timespec::try_from(PATIENCE).unwrap();
     assert_eq!(poll(&mut polled, Some(&patience)).unwrap(), 1, "still open");
     assert_eq!((&reading).read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn socket_that_comes_with_a_message_counts_as_not_sent() {
+    let mut peer = Peer::start();
+    let (socket, _other) = UnixStream::pair().unwrap();
+    let file = memory_file(b"");
+
+    let set = set_interrupts(0x24, 0, 0, 2, &[]);
+    peer.send_with(&set, &[file.as_fd(), socket.as_fd()])
+        .unwrap();
+
+    assert_eq!(peer.error_of_reply(), 22);
+    assert!(peer.given.try_recv().is_err());
+}
+
+#[test]
+fn client_that_goes_and_lent_its_socket_in_mid_message_ends_the_server() {
+    let peer = Peer::start();
+    let part = &dma_map(1, 0, 0, 0x1000)[..20];
+    peer.send_with(part, &[peer.socket.as_fd()]).unwrap();
+    let Peer { socket, server, .. } = peer;
+    drop(socket);
+
+    assert!(end(server).is_ok());
+}
+
+#[test]
+fn client_that_takes_nothing_until_the_time_limit_is_dropped() {
+    let mut peer = Peer::with_send_time(Duration::from_millis(10));
+    peer.socket.set_write_timeout(Some(PATIENCE)).unwrap();
+
+    while peer.socket.write_all(&region_read(0, 0, 4096)).is_ok() {}
+
+    let result = end(peer.server);
+    assert!(matches!(result, Err(Lost::NotTaken)), "{result:?}");
 }
 
 #[test]

@@ -118,8 +118,16 @@ fn limited(options: &Options) -> Vec<Limited> {
         ),
         call!(
             SYS_getsockopt,
-            "credentials of the client",
-            vec![vec![is(1, libc::SOL_SOCKET), is(2, libc::SO_PEERCRED)]]
+            "credentials of the client, what is a socket",
+            [libc::SO_PEERCRED, libc::SO_TYPE]
+                .into_iter()
+                .map(|option| vec![is(1, libc::SOL_SOCKET), is(2, option)])
+                .collect()
+        ),
+        call!(
+            SYS_setsockopt,
+            "how long a send may wait",
+            vec![vec![is(1, libc::SOL_SOCKET), is(2, libc::SO_SNDTIMEO)]]
         ),
         call!(
             SYS_sendto,

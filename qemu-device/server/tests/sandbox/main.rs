@@ -57,7 +57,8 @@ const FORBIDDEN: &[Forbidden] = forbidden! {
     "bind": SYS_bind(-1, 0, 0);
     "listen": SYS_listen(-1, 0);
     "send to an address": SYS_sendto(-1, 0, 0, 0, 1, 0);
-    "socket option": SYS_getsockopt(-1, libc::SOL_SOCKET, libc::SO_TYPE, 0, 0);
+    "socket option": SYS_getsockopt(-1, libc::SOL_SOCKET, libc::SO_ERROR, 0, 0);
+    "set a socket option": SYS_setsockopt(-1, libc::SOL_SOCKET, libc::SO_RCVTIMEO, 0, 0);
     "run a program": SYS_execve(0, 0, 0);
     "run a program by descriptor": SYS_execveat(-1, 0, 0, 0, 0);
     "fork": SYS_clone(libc::SIGCHLD, 0, 0, 0, 0);
