@@ -14,10 +14,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 
+use log::Level;
 use rustix::fs::{fcntl_get_seals, fstatfs, FsWord, SealFlags};
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
+use crate::client_log;
 use crate::error::Error;
 use crate::status::{FileId, Status};
 
@@ -292,9 +294,13 @@ impl DmaMap {
         }
         if !keeps {
             if !self.warned {
-                log::warn!(
-                    "guest memory that is not sealed against shrinking, or of huge pages, cannot \
-                     be reached: QEMU's memory-backend-memfd has the right kind"
+                client_log::note(
+                    module_path!(),
+                    Level::Warn,
+                    format_args!(
+                        "guest memory that is not sealed against shrinking, or of huge pages, \
+                         cannot be reached: QEMU's memory-backend-memfd has the right kind"
+                    ),
                 );
                 self.warned = true;
             }

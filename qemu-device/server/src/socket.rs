@@ -9,6 +9,8 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use log::Level;
+use ringbar_endpoint::client_log::note;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
 
@@ -73,7 +75,12 @@ impl Socket {
                     .map_err(Error::Accept)?;
                 return Ok(client);
             }
-            log::warn!("user {} may not connect", peer.uid.as_raw());
+            let user = peer.uid.as_raw();
+            note(
+                module_path!(),
+                Level::Warn,
+                format_args!("user {user} may not connect"),
+            );
         }
     }
 
