@@ -88,7 +88,10 @@ struct Limited {
 /// Calls that may have some arguments only.
 fn limited(options: &Options) -> Vec<Limited> {
     let largest_file = options.device_memory.max(REGISTER_BAR_SIZE) as u64;
-    let no_exec = || vec![vec![bits(2, libc::PROT_EXEC, 0)]];
+    let no_exec = || bits(2, libc::PROT_EXEC, 0);
+    // The limit of data counts neither shared memory nor stacks that grow. Guest memory has a file.
+    let kind = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN;
+    let uncounted = libc::MAP_SHARED | libc::MAP_GROWSDOWN;
     macro_rules! call {
         ($number:ident, $only:literal, $rules:expr) => {
             Limited {
@@ -100,8 +103,15 @@ fn limited(options: &Options) -> Vec<Limited> {
         };
     }
     vec![
-        call!(SYS_mmap, "not executable", no_exec()),
-        call!(SYS_mprotect, "not executable", no_exec()),
+        call!(
+            SYS_mmap,
+            "not executable, shared with a file only, no growing stack",
+            vec![
+                vec![no_exec(), bits(3, uncounted, 0)],
+                vec![no_exec(), bits(3, kind, libc::MAP_SHARED)],
+            ]
+        ),
+        call!(SYS_mprotect, "not executable", vec![vec![no_exec()]]),
         call!(
             SYS_clone,
             "a thread of this process",

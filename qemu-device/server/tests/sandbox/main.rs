@@ -68,6 +68,10 @@ const FORBIDDEN: &[Forbidden] = forbidden! {
     "enter a name space": SYS_setns(-1, 0);
     "executable memory":
         SYS_mmap(0, 4096, libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
+    "shared memory without a file":
+        SYS_mmap(0, 4096, libc::PROT_READ, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0);
+    "stack that grows":
+        SYS_mmap(0, 4096, libc::PROT_READ, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN, -1, 0);
     "make memory executable": SYS_mprotect(0, 4096, libc::PROT_READ | libc::PROT_EXEC);
     "trace": SYS_ptrace(libc::PTRACE_PEEKDATA, 0, 0, 0);
     "read another process": SYS_process_vm_readv(0, 0, 0, 0, 0, 0);
