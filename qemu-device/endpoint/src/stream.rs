@@ -75,8 +75,17 @@ impl Stream {
         })
     }
 
-    /// Sends a message: in one piece, unless the system takes less than all of it.
+    /// Sends a message: in one piece, unless the system takes less than all of it. If it fails, the
+    /// connection is closed, as what follows could be taken for the rest of the message.
     pub(crate) fn send(&self, message: &[u8], file: Option<&OwnedFd>) -> Result<(), Errno> {
+        let sent = self.send_whole(message, file);
+        if sent.is_err() {
+            self.close();
+        }
+        sent
+    }
+
+    fn send_whole(&self, message: &[u8], file: Option<&OwnedFd>) -> Result<(), Errno> {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         let files = file.map(AsFd::as_fd);
