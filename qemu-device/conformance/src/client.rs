@@ -83,6 +83,11 @@ impl Client {
         self.timeout
     }
 
+    /// Another descriptor of this end of the connection.
+    pub fn own_socket(&self) -> Outcome<OwnedFd> {
+        local(self.stream.try_clone(), "dup").map(OwnedFd::from)
+    }
+
     /// Whether the case expects more of this connection.
     pub fn in_use(&self) -> bool {
         !self.ended

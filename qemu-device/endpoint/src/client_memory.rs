@@ -106,8 +106,14 @@ impl ClientMemory {
     ) -> Result<Vec<u8>, Errno> {
         let (ticket, message) = self.mailbox.issue(&mut build)?;
         // Not under the mailbox's lock: the receiving thread must never wait for a send.
-        self.stream.send(&message, None)?;
-        self.mailbox.wait(ticket)
+        match self.stream.send(&message, None) {
+            Ok(()) => self.mailbox.wait(ticket),
+            Err(error) => {
+                log::debug!("cannot ask for memory of the client: {error}");
+                self.mailbox.forget(ticket);
+                Err(Errno::PIPE)
+            }
+        }
     }
 }
 
@@ -139,6 +145,14 @@ impl Mailbox {
     /// Nothing will be answered any more.
     pub(crate) fn close(&self) {
         self.inner.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Nobody waits for this answer any more, which may have come already.
+    fn forget(&self, ticket: Ticket) {
+        let mut inner = self.inner.lock();
+        inner.requests.forget(ticket);
+        inner.answers.remove(&ticket);
         self.changed.notify_all();
     }
 
@@ -183,4 +197,25 @@ impl Mailbox {
 /// `None` at the end of the address space.
 fn advance(address: u64, length: usize) -> Option<u64> {
     address.checked_add(u64::try_from(length).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn request_that_cannot_be_sent_is_forgotten() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        let mailbox = Arc::new(Mailbox::default());
+        mailbox.set_client(ClientLimits::default());
+        let memory = ClientMemory::new(Arc::new(Stream::new(ours)), Arc::clone(&mailbox));
+
+        let result = memory.read(0, &mut [0; 4]);
+
+        assert_eq!(result, Err(Errno::PIPE));
+        assert_eq!(mailbox.inner.lock().requests.pending(), 0);
+    }
 }

@@ -12,8 +12,8 @@ use log::Level;
 use ringbar_vfio_user::wire::command;
 use ringbar_vfio_user::{Action, Device, Errno, Session, Violation};
 
+use crate::client_log;
 use crate::client_memory::{ClientMemory, Mailbox};
-use crate::refusals::Refusals;
 use crate::stream::Stream;
 
 /// Most bytes that are received at once.
@@ -35,6 +35,9 @@ pub enum Lost {
     /// File descriptors were lost on the way, so no one knows which ones came.
     #[error("file descriptors were lost; is the limit of open files too low?")]
     Descriptors,
+    /// It leaves what we send until the socket's time limit.
+    #[error("the client did not take a message within the time limit of the socket")]
+    NotTaken,
     /// The socket fails.
     #[error("socket: {0}")]
     Socket(io::Error),
@@ -42,12 +45,16 @@ pub enum Lost {
 
 impl From<Errno> for Lost {
     fn from(errno: Errno) -> Self {
-        Self::Socket(errno.into())
+        match errno {
+            Errno::AGAIN => Self::NotTaken,
+            _ => Self::Socket(errno.into()),
+        }
     }
 }
 
 impl Connection {
-    /// Takes over a socket that a client has connected to.
+    /// Takes over a socket that a client has connected to. Its time limit for writing, if it has one,
+    /// is how long a client may take none of what it is sent.
     pub fn new(socket: UnixStream) -> Self {
         Self {
             stream: Arc::new(Stream::new(socket)),
@@ -85,7 +92,6 @@ impl Connection {
 
     fn receive<D: Device<Fd = OwnedFd>>(&self, device: &mut D) -> Result<(), Lost> {
         let mut session = Session::new();
-        let mut refusals = Refusals::default();
         let mut buffer = vec![0; BUFFER];
         loop {
             let wanted = session.wanted().min(BUFFER);
@@ -105,7 +111,7 @@ impl Connection {
             let negotiated = session.client_limits().is_some();
             let mut sent = Ok(());
             let result = session.receive(bytes, received.fds, device, &mut |action| {
-                if let Err(error) = self.act(action, &mut refusals) {
+                if let Err(error) = self.act(action) {
                     sent = Err(error);
                 }
             });
@@ -117,12 +123,12 @@ impl Connection {
         }
     }
 
-    fn act(&self, action: Action<'_, OwnedFd>, refusals: &mut Refusals) -> Result<(), Errno> {
+    fn act(&self, action: Action<'_, OwnedFd>) -> Result<(), Errno> {
         match action {
             Action::Send { bytes, file } => return self.stream.send(bytes, file),
             Action::Answer(answer) => {
                 if let Err(unexpected) = self.mailbox.deliver(&answer) {
-                    refusals.note(Level::Warn, format_args!("{unexpected}"));
+                    client_log::note(module_path!(), Level::Warn, format_args!("{unexpected}"));
                 }
             }
             Action::Refused { command, refusal } => {
@@ -132,7 +138,7 @@ impl Connection {
                     _ => Level::Warn,
                 };
                 let name = command::Name(command);
-                refusals.note(level, format_args!("{name}: {refusal}"));
+                client_log::note(module_path!(), level, format_args!("{name}: {refusal}"));
             }
         }
         Ok(())

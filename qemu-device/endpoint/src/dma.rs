@@ -14,11 +14,14 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 
-use rustix::fs::{fcntl_get_seals, fstat, fstatfs, FsWord, SealFlags};
+use log::Level;
+use rustix::fs::{fcntl_get_seals, fstatfs, FsWord, SealFlags};
 use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
 
+use crate::client_log;
 use crate::error::Error;
+use crate::status::{FileId, Status};
 
 /// Most ranges at once: what QEMU limits itself to.
 pub const MAX_MAPPINGS: usize = 65_535;
@@ -54,13 +57,6 @@ impl Rights {
             Access::Write => self.write,
         }
     }
-}
-
-/// A file, however many descriptors there are of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileId {
-    device: u64,
-    inode: u64,
 }
 
 /// A file that is mapped into this process as a whole.
@@ -287,8 +283,8 @@ impl DmaMap {
     fn back(&mut self, file: File, offset: u64, size: u64) -> Result<Option<Backing>, Error> {
         // Before the size is looked at, which may change until then.
         let keeps = keeps_its_bytes(&file).map_err(Error::DmaMap)?;
-        let metadata = fstat(&file).map_err(|error| Error::DmaMap(error.into()))?;
-        let file_size = u64::try_from(metadata.st_size).unwrap_or_default();
+        let status = Status::of(&file).map_err(|error| Error::DmaMap(error.into()))?;
+        let file_size = status.size;
         if offset.checked_add(size).is_none_or(|end| end > file_size) {
             return Err(Error::DmaFile {
                 offset,
@@ -298,24 +294,24 @@ impl DmaMap {
         }
         if !keeps {
             if !self.warned {
-                log::warn!(
-                    "guest memory that is not sealed against shrinking, or of huge pages, cannot \
-                     be reached: QEMU's memory-backend-memfd has the right kind"
+                client_log::note(
+                    module_path!(),
+                    Level::Warn,
+                    format_args!(
+                        "guest memory that is not sealed against shrinking, or of huge pages, \
+                         cannot be reached: QEMU's memory-backend-memfd has the right kind"
+                    ),
                 );
                 self.warned = true;
             }
             return Ok(None);
         }
-        let id = FileId {
-            device: metadata.st_dev,
-            inode: metadata.st_ino,
-        };
         let size =
             usize::try_from(file_size).map_err(|error| Error::DmaMap(io::Error::other(error)))?;
         // A file that grew is mapped anew; the ranges made before keep the old mapping.
         for (index, known) in self.files.iter_mut().enumerate() {
             if let Some(known) = known
-                && known.id == id
+                && known.id == status.id
                 && known.mapping.size() >= size
             {
                 known.ranges += 1;
@@ -326,7 +322,7 @@ impl DmaMap {
             }
         }
         let mapped = MappedFile {
-            id,
+            id: status.id,
             mapping: MmapRegion::from_file(FileOffset::new(file, 0), size).map_err(map_error)?,
             ranges: 1,
         };

@@ -3,13 +3,16 @@
 //! The eventfds through which vectors reach the client.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 use ringbar_vfio_user::device::{Action, Data, Interrupts, SetInterrupts};
 use ringbar_vfio_user::Errno;
-use rustix::fs::{fcntl_getfl, fcntl_setfl, fstat, FileType, OFlags};
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::fs::{fcntl_getfl, fcntl_setfl, FileType, OFlags};
 use vfio_bindings::bindings::vfio::{VFIO_IRQ_INFO_EVENTFD, VFIO_PCI_NUM_IRQS};
+
+use crate::status::Status;
 
 /// The vectors of a device, each with an eventfd or none.
 ///
@@ -95,18 +98,30 @@ impl Vectors {
     }
 }
 
-/// Adds 1 to an eventfd.
+/// Adds 1 to an eventfd, unless it is full: then the client has not taken the earlier ones, and will
+/// look anyway.
 fn signal(eventfd: &mut File) {
-    // Full means that the client has not taken the earlier ones: it will look anyway.
-    if let Err(error) = eventfd.write(&1_u64.to_ne_bytes()) {
+    // The client has the same open file and can make it blocking again at any time. What it does
+    // between the look and the write is its own harm: its device waits until it reads.
+    let added = has_room(eventfd).and_then(|room| match room {
+        true => eventfd.write(&1_u64.to_ne_bytes()),
+        false => Err(io::ErrorKind::WouldBlock.into()),
+    });
+    if let Err(error) = added {
         log::debug!("interrupt not delivered: {error}");
     }
+}
+
+/// Whether a write would not wait.
+fn has_room(eventfd: &File) -> io::Result<bool> {
+    let mut looked_at = [PollFd::new(eventfd, PollFlags::OUT)];
+    Ok(poll(&mut looked_at, Some(&Timespec::default()))? != 0)
 }
 
 /// Whether it is a file without a type, as eventfds are. Of the others, a file could be one on a disk
 /// that does not answer, and a pipe or socket would take what is written for something else.
 fn may_be_eventfd(fd: &OwnedFd) -> bool {
-    fstat(fd).is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Unknown)
+    Status::of(fd).is_ok_and(|found| found.kind == FileType::Unknown)
 }
 
 /// A client that does not read its eventfds must not stop the device.

@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod client_log;
 pub mod client_memory;
 pub mod config_space;
 pub mod connection;
@@ -20,7 +21,7 @@ pub mod error;
 pub mod function;
 pub mod interrupts;
 pub mod memory;
-mod refusals;
+mod status;
 mod stream;
 
 pub use client_memory::ClientMemory;

@@ -12,8 +12,8 @@ use ringbar_vfio_user::Errno;
 use rustix::cmsg_space;
 use rustix::io::retry_on_intr;
 use rustix::net::{
-    recvmsg, sendmsg, shutdown, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown,
+    recvmsg, sendmsg, shutdown, sockopt, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags,
+    ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown,
 };
 
 /// Most file descriptors that the kernel lets through with one piece of data.
@@ -48,6 +48,9 @@ impl Stream {
 
     /// Waits for data. The file descriptors belong to what the first byte belongs to, if no more
     /// is asked for than up to the end of that.
+    ///
+    /// Sockets count as not sent. No message needs one, and a client that is gone would still be
+    /// there as long as its own end of the connection is open here.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<Received, Errno> {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(KERNEL_MAX_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -62,7 +65,7 @@ impl Stream {
         let mut fds = Vec::new();
         for part in control.drain() {
             if let RecvAncillaryMessage::ScmRights(rights) = part {
-                fds.extend(rights);
+                fds.extend(rights.filter(|fd| sockopt::socket_type(fd).is_err()));
             }
         }
         Ok(Received {
@@ -72,8 +75,17 @@ impl Stream {
         })
     }
 
-    /// Sends a message: in one piece, unless the system takes less than all of it.
+    /// Sends a message: in one piece, unless the system takes less than all of it. If it fails, the
+    /// connection is closed, as what follows could be taken for the rest of the message.
     pub(crate) fn send(&self, message: &[u8], file: Option<&OwnedFd>) -> Result<(), Errno> {
+        let sent = self.send_whole(message, file);
+        if sent.is_err() {
+            self.close();
+        }
+        sent
+    }
+
+    fn send_whole(&self, message: &[u8], file: Option<&OwnedFd>) -> Result<(), Errno> {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         let files = file.map(AsFd::as_fd);

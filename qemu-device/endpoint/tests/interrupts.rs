@@ -3,14 +3,17 @@
 //! Connecting vectors to eventfds, and raising them.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use ringbar_endpoint::interrupts::Vectors;
 use ringbar_vfio_user::device::{Action, Data, SetInterrupts};
 use ringbar_vfio_user::Errno;
 use rustix::event::{eventfd, EventfdFlags};
-use rustix::fs::{fcntl_getfl, OFlags};
+use rustix::fs::{fcntl_getfl, fcntl_setfl, OFlags};
 use vfio_bindings::bindings::vfio::{
     VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
 };
@@ -185,6 +188,26 @@ fn connected_eventfd_cannot_block_the_device() {
         .unwrap();
 
     assert!(fcntl_getfl(&blocking).unwrap().contains(OFlags::NONBLOCK));
+}
+
+#[test]
+fn eventfd_made_blocking_and_full_after_it_was_connected_does_not_stop_the_device() {
+    let (mut interrupts, eventfds) = connected();
+    let mut full = &eventfds[0];
+    full.write_all(&(u64::MAX - 1).to_ne_bytes()).unwrap();
+    let flags = fcntl_getfl(full).unwrap();
+    fcntl_setfl(full, flags - OFlags::NONBLOCK).unwrap();
+    let (sender, raised) = channel();
+
+    // It sleeps for ever if the device can be stopped.
+    thread::spawn(move || {
+        (0..4).for_each(|vector| interrupts.raise(vector));
+        sender.send(()).unwrap();
+    });
+
+    raised.recv_timeout(Duration::from_secs(60)).unwrap();
+    let counts: Vec<u64> = eventfds.iter().map(taken).collect();
+    assert_eq!(counts, [u64::MAX - 1, 1, 1, 1]);
 }
 
 #[test]

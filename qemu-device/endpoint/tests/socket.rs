@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use ringbar_endpoint::{ClientMemory, Connection, Lost};
 use ringbar_vfio_user::device::{Area, Data, DmaMap, DmaRange, Interrupts, Region, SetInterrupts};
+use ringbar_vfio_user::requests::MAX_PENDING;
 use ringbar_vfio_user::testing::{
     dma_map, message, region_info, region_read, region_write, set_interrupts, version, with_header,
     VERSION_TEXT,
@@ -96,8 +97,22 @@ impl Peer {
     }
 
     /// A client that has negotiated, and a thread of the device beside it.
-    fn with_worker(work: impl FnOnce(ClientMemory) + Send + 'static) -> Self {
+    fn with_worker(work: impl FnOnce(ClientMemory) + Clone + Send + 'static) -> Self {
+        Self::with(None, 1, work)
+    }
+
+    /// A client that must take what it is sent in some time.
+    fn with_send_time(limit: Duration) -> Self {
+        Self::with(Some(limit), 1, |_| ())
+    }
+
+    fn with(
+        send_time: Option<Duration>,
+        workers: usize,
+        work: impl FnOnce(ClientMemory) + Clone + Send + 'static,
+    ) -> Self {
         let (socket, other) = UnixStream::pair().unwrap();
+        other.set_write_timeout(send_time).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let (sender, given) = channel();
         let file = OwnedFd::from(memory_file(b"shared memory"));
@@ -112,9 +127,13 @@ impl Peer {
         };
         let server = thread::spawn(move || {
             let connection = Connection::new(other);
-            let worker = connection.spawn("worker", work).unwrap();
+            let workers: Vec<_> = (0..workers)
+                .map(|_| connection.spawn("worker", work.clone()).unwrap())
+                .collect();
             let result = connection.serve(&mut device);
-            worker.join().unwrap();
+            for worker in workers {
+                worker.join().unwrap();
+            }
             result
         });
         let mut peer = Self {
@@ -314,6 +333,42 @@ fn as_many_files_as_the_kernel_lets_through_are_refused_and_closed() {
 }
 
 #[test]
+fn socket_that_comes_with_a_message_counts_as_not_sent() {
+    let mut peer = Peer::start();
+    let (socket, _other) = UnixStream::pair().unwrap();
+    let file = memory_file(b"");
+
+    let set = set_interrupts(0x24, 0, 0, 2, &[]);
+    peer.send_with(&set, &[file.as_fd(), socket.as_fd()])
+        .unwrap();
+
+    assert_eq!(peer.error_of_reply(), 22);
+    assert!(peer.given.try_recv().is_err());
+}
+
+#[test]
+fn client_that_goes_and_lent_its_socket_in_mid_message_ends_the_server() {
+    let peer = Peer::start();
+    let part = &dma_map(1, 0, 0, 0x1000)[..20];
+    peer.send_with(part, &[peer.socket.as_fd()]).unwrap();
+    let Peer { socket, server, .. } = peer;
+    drop(socket);
+
+    assert!(end(server).is_ok());
+}
+
+#[test]
+fn client_that_takes_nothing_until_the_time_limit_is_dropped() {
+    let mut peer = Peer::with_send_time(Duration::from_millis(10));
+    peer.socket.set_write_timeout(Some(PATIENCE)).unwrap();
+
+    while peer.socket.write_all(&region_read(0, 0, 4096)).is_ok() {}
+
+    let result = end(peer.server);
+    assert!(matches!(result, Err(Lost::NotTaken)), "{result:?}");
+}
+
+#[test]
 fn client_that_goes_ends_the_server_without_an_error() {
     assert!(Peer::start().end().is_ok());
 }
@@ -501,6 +556,38 @@ fn client_that_goes_wakes_the_worker() {
 
     assert!(peer.end().is_ok());
     assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Err(Errno::PIPE));
+}
+
+#[test]
+fn client_that_goes_wakes_workers_that_wait_for_their_turn() {
+    let (sender, result) = channel();
+    let mut peer = Peer::with(None, MAX_PENDING + 1, move |memory| {
+        sender
+            .send(wait_for_client(|| memory.read(0, &mut [0; 4])))
+            .unwrap();
+    });
+    for _ in 0..MAX_PENDING {
+        peer.reply();
+    }
+
+    assert!(peer.end().is_ok());
+    for _ in 0..=MAX_PENDING {
+        assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Err(Errno::PIPE));
+    }
+}
+
+#[test]
+fn request_that_is_sent_in_part_only_ends_the_connection() {
+    let (sender, result) = channel();
+    let peer = Peer::with(Some(Duration::from_millis(10)), 1, move |memory| {
+        let data = vec![9; 1 << 20];
+        sender
+            .send(wait_for_client(|| memory.write(0x1000, &data)))
+            .unwrap();
+    });
+
+    assert_eq!(result.recv_timeout(PATIENCE).unwrap(), Err(Errno::PIPE));
+    assert!(end(peer.server).is_ok());
 }
 
 #[test]

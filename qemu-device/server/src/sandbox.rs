@@ -3,8 +3,8 @@
 //! The walls around the process.
 //!
 //! Whoever takes over the process through what a client sends finds: no file system, no network,
-//! no way to run a program or to reach another process, and bounded memory and descriptors. What
-//! is left to it are the device, the client's socket and the client's memory.
+//! no way to run a program or to reach another process, and bounded data and descriptors; files in
+//! memory can grow. What is left to it are the device, the client's socket and the client's memory.
 
 mod calls;
 mod limits;

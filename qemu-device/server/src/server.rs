@@ -5,6 +5,8 @@
 use std::path::Path;
 use std::{fs, process, thread};
 
+use log::Level;
+use ringbar_endpoint::client_log::note;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -64,8 +66,8 @@ impl Server {
             let result = backend::serve(socket.accept()?, state, options.poll_time());
             match result {
                 result if options.once => return result,
-                Ok(()) => log::info!("client gone"),
-                Err(error) => log::warn!("{error}"),
+                Ok(()) => note(module_path!(), Level::Info, format_args!("client gone")),
+                Err(error) => note(module_path!(), Level::Warn, format_args!("{error}")),
             }
             state = State::new(&options, events.clone())?;
         }

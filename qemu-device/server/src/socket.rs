@@ -7,11 +7,17 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use log::Level;
+use ringbar_endpoint::client_log::note;
 use rustix::net::sockopt::socket_peercred;
 use rustix::process::geteuid;
 
 use crate::error::Error;
+
+/// How long a client may take none of what it is sent: the next one waits meanwhile.
+const SEND_TIME: Duration = Duration::from_secs(30);
 
 /// A listening socket. Dropping it removes the file, unless that is to be left.
 #[derive(Debug)]
@@ -64,9 +70,17 @@ impl Socket {
             let (client, _address) = self.listener.accept().map_err(Error::Accept)?;
             let peer = socket_peercred(&client).map_err(|error| Error::Accept(error.into()))?;
             if peer.uid == geteuid() || peer.uid.is_root() {
+                client
+                    .set_write_timeout(Some(SEND_TIME))
+                    .map_err(Error::Accept)?;
                 return Ok(client);
             }
-            log::warn!("user {} may not connect", peer.uid.as_raw());
+            let user = peer.uid.as_raw();
+            note(
+                module_path!(),
+                Level::Warn,
+                format_args!("user {user} may not connect"),
+            );
         }
     }
 
@@ -175,6 +189,18 @@ mod tests {
         let _client = UnixStream::connect(&path).unwrap();
 
         assert!(socket.accept().is_ok());
+    }
+
+    #[test]
+    fn client_has_a_limited_time_to_take_what_it_is_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let socket = Socket::bind(&path).unwrap();
+        let _client = UnixStream::connect(&path).unwrap();
+
+        let accepted = socket.accept().unwrap();
+
+        assert_eq!(accepted.write_timeout().unwrap(), Some(SEND_TIME));
     }
 
     #[test]

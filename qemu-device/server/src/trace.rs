@@ -5,6 +5,8 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use log::Level;
+use ringbar_endpoint::client_log::note;
 use ringbar_model::Device;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{Register, ERROR_LAST, ERROR_VALUE, NO_QUEUE};
@@ -97,9 +99,13 @@ impl GuestErrors {
         let value = read(device, &ERROR_VALUE::INFO, now);
         let (name, queue) = (name(code), Queue(last.queue()));
         if self.told.insert(code.0) {
-            log::warn!(
-                "guest error {name}{queue}, value {value:#x}, after {cause}; \
-                 more of this kind at level debug"
+            note(
+                module_path!(),
+                Level::Warn,
+                format_args!(
+                    "guest error {name}{queue}, value {value:#x}, after {cause}; \
+                     more of this kind at level debug"
+                ),
             );
         } else {
             log::debug!("guest error {name}{queue}, value {value:#x}, after {cause}");

@@ -197,7 +197,7 @@ pub enum VersionFault {
     /// The text does not end with its only NUL.
     #[error("version text without a NUL at its end, or with another one")]
     NotTerminated,
-    /// The text is not the JSON that it should be.
+    /// The text is not the JSON that it should be. Why, as far as 200 bytes go.
     #[error("version text: {0}")]
     Text(String),
     /// A number is out of range.

@@ -14,6 +14,8 @@ const MAJOR: u16 = 0;
 const MINOR: u16 = 0;
 /// Longest text that is looked at; QEMU sends about 200 bytes.
 const MAX_TEXT: usize = 16 << 10;
+/// Most bytes of an error's text, which may repeat what the client sent.
+const MAX_ERROR: usize = 200;
 
 /// What the client can take, from its version message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +128,12 @@ impl Proposal {
     }
 }
 
+/// As much of a text as a log should have.
+fn start(text: &str) -> String {
+    let end = text.floor_char_boundary(MAX_ERROR);
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
 fn parse_text(text: &[u8]) -> Result<Capabilities, VersionFault> {
     if text.len() > MAX_TEXT {
         return Err(VersionFault::TooLong(text.len(), MAX_TEXT));
@@ -136,8 +144,8 @@ fn parse_text(text: &[u8]) -> Result<Capabilities, VersionFault> {
     if text.contains(&0) {
         return Err(VersionFault::NotTerminated);
     }
-    let Text { capabilities, .. } =
-        serde_json::from_slice(text).map_err(|error| VersionFault::Text(error.to_string()))?;
+    let Text { capabilities, .. } = serde_json::from_slice(text)
+        .map_err(|error| VersionFault::Text(start(&error.to_string())))?;
     let wrong = |name, value| Err(VersionFault::Value(name, value));
     match capabilities {
         Capabilities {

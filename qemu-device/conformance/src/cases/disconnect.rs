@@ -77,6 +77,18 @@ pub(super) const CASES: &[Case] = &[
         kit.serves()?;
         wire.closed(kit.target.timeout())
     }),
+    free(
+        "in-a-message-that-brought-the-clients-own-socket",
+        Strict,
+        |kit| {
+            let bytes = requests::dma_map(0, 4096).to_bytes(1);
+            let mut client = kit.client()?;
+            let own = client.own_socket()?;
+            client.send_bytes(bytes.get(..20).unwrap_or_default(), &[own])?;
+            drop(client);
+            kit.serves()
+        },
+    ),
     free("before-the-reply-of-every-message", Strict, |kit| {
         for (name, make) in samples::ALL {
             let Ok(request) = make(&kit.survey) else {

@@ -33,7 +33,6 @@ const FREE: &[(&str, c_long)] = calls![
     SYS_recvmsg,
     SYS_sendmsg,
     SYS_shutdown,
-    SYS_fstat,
     SYS_fstatfs,
     SYS_munmap,
     SYS_geteuid,
@@ -89,7 +88,10 @@ struct Limited {
 /// Calls that may have some arguments only.
 fn limited(options: &Options) -> Vec<Limited> {
     let largest_file = options.device_memory.max(REGISTER_BAR_SIZE) as u64;
-    let no_exec = || vec![vec![bits(2, libc::PROT_EXEC, 0)]];
+    let no_exec = || bits(2, libc::PROT_EXEC, 0);
+    // The limit of data counts neither shared memory nor stacks that grow. Guest memory has a file.
+    let kind = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN;
+    let uncounted = libc::MAP_SHARED | libc::MAP_GROWSDOWN;
     macro_rules! call {
         ($number:ident, $only:literal, $rules:expr) => {
             Limited {
@@ -101,8 +103,15 @@ fn limited(options: &Options) -> Vec<Limited> {
         };
     }
     vec![
-        call!(SYS_mmap, "not executable", no_exec()),
-        call!(SYS_mprotect, "not executable", no_exec()),
+        call!(
+            SYS_mmap,
+            "not executable, shared with a file only, no growing stack",
+            vec![
+                vec![no_exec(), bits(3, uncounted, 0)],
+                vec![no_exec(), bits(3, kind, libc::MAP_SHARED)],
+            ]
+        ),
+        call!(SYS_mprotect, "not executable", vec![vec![no_exec()]]),
         call!(
             SYS_clone,
             "a thread of this process",
@@ -119,8 +128,16 @@ fn limited(options: &Options) -> Vec<Limited> {
         ),
         call!(
             SYS_getsockopt,
-            "credentials of the client",
-            vec![vec![is(1, libc::SOL_SOCKET), is(2, libc::SO_PEERCRED)]]
+            "credentials of the client, what is a socket",
+            [libc::SO_PEERCRED, libc::SO_TYPE]
+                .into_iter()
+                .map(|option| vec![is(1, libc::SOL_SOCKET), is(2, option)])
+                .collect()
+        ),
+        call!(
+            SYS_setsockopt,
+            "how long a send may wait",
+            vec![vec![is(1, libc::SOL_SOCKET), is(2, libc::SO_SNDTIMEO)]]
         ),
         call!(
             SYS_sendto,
@@ -153,9 +170,21 @@ fn limited(options: &Options) -> Vec<Limited> {
             .collect()
         ),
         call!(
+            SYS_ppoll,
+            "one descriptor",
+            vec![vec![SeccompCondition::new(1, Qword, Eq, 1)]]
+        ),
+        call!(
             SYS_prctl,
             "name of a thread",
             vec![vec![is(0, libc::PR_SET_NAME)]]
+        ),
+        // fstat would ask the file system, which may be the client itself. A name is out of a
+        // filter's sight, so whoever takes over the process can look which files there are.
+        call!(
+            SYS_statx,
+            "an open file, without asking its file system",
+            vec![vec![is(2, libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC)]]
         ),
         call!(
             SYS_tgkill,

@@ -38,6 +38,8 @@ const FORBIDDEN: &[Forbidden] = forbidden! {
     "open by handle": SYS_open_by_handle_at(libc::AT_FDCWD, 0, 0);
     "look at a file": SYS_newfstatat(libc::AT_FDCWD, 0, 0, 0);
     "look at a file by statx": SYS_statx(libc::AT_FDCWD, 0, 0, 0, 0);
+    "ask the file system of an open file": SYS_fstat(-1, 0);
+    "ask it by statx": SYS_statx(0, 0, libc::AT_EMPTY_PATH, 0, 0);
     "remove a file": SYS_unlinkat(libc::AT_FDCWD, 0, 0);
     "rename a file": SYS_renameat2(libc::AT_FDCWD, 0, libc::AT_FDCWD, 0, 0);
     "make a folder": SYS_mkdirat(libc::AT_FDCWD, 0, 0);
@@ -47,6 +49,7 @@ const FORBIDDEN: &[Forbidden] = forbidden! {
     "large file in memory": SYS_ftruncate(-1, 1_i64 << 40);
     "executable file in memory": SYS_memfd_create(0, 0x10);
     "owner of a file": SYS_fcntl(-1, libc::F_SETOWN, 0);
+    "wait for descriptors": SYS_ppoll(0, 2, 0, 0, 0);
     "device command": SYS_ioctl(-1, 0, 0);
     "socket": SYS_socket(libc::AF_UNIX, libc::SOCK_STREAM, 0);
     "pair of sockets": SYS_socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, 0);
@@ -54,7 +57,8 @@ const FORBIDDEN: &[Forbidden] = forbidden! {
     "bind": SYS_bind(-1, 0, 0);
     "listen": SYS_listen(-1, 0);
     "send to an address": SYS_sendto(-1, 0, 0, 0, 1, 0);
-    "socket option": SYS_getsockopt(-1, libc::SOL_SOCKET, libc::SO_TYPE, 0, 0);
+    "socket option": SYS_getsockopt(-1, libc::SOL_SOCKET, libc::SO_ERROR, 0, 0);
+    "set a socket option": SYS_setsockopt(-1, libc::SOL_SOCKET, libc::SO_RCVTIMEO, 0, 0);
     "run a program": SYS_execve(0, 0, 0);
     "run a program by descriptor": SYS_execveat(-1, 0, 0, 0, 0);
     "fork": SYS_clone(libc::SIGCHLD, 0, 0, 0, 0);
@@ -64,6 +68,10 @@ const FORBIDDEN: &[Forbidden] = forbidden! {
     "enter a name space": SYS_setns(-1, 0);
     "executable memory":
         SYS_mmap(0, 4096, libc::PROT_READ | libc::PROT_EXEC, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
+    "shared memory without a file":
+        SYS_mmap(0, 4096, libc::PROT_READ, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1, 0);
+    "stack that grows":
+        SYS_mmap(0, 4096, libc::PROT_READ, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN, -1, 0);
     "make memory executable": SYS_mprotect(0, 4096, libc::PROT_READ | libc::PROT_EXEC);
     "trace": SYS_ptrace(libc::PTRACE_PEEKDATA, 0, 0, 0);
     "read another process": SYS_process_vm_readv(0, 0, 0, 0, 0, 0);

@@ -206,7 +206,7 @@ fn table_shows_each_part_and_limited_calls() {
         assert!(table.contains(line), "{table}");
     }
     let mmap = table.lines().find(|line| line.starts_with("  mmap "));
-    assert!(mmap.unwrap().ends_with("not executable"), "{table}");
+    assert!(mmap.unwrap().contains(" not executable"), "{table}");
 }
 
 #[test]

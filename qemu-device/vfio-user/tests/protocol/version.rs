@@ -213,6 +213,21 @@ fn command_without_reply_first_ends_the_connection_silently() {
 }
 
 #[test]
+fn refusal_of_a_text_repeats_little_of_it() {
+    let mut bench = Bench::new();
+    let long = "\u{20ac}".repeat(4000);
+
+    let result = bench.send(&version(&format!("{{\"capabilities\":\"{long}\"}}")), 0);
+
+    assert_eq!(result, Err(Violation::NoVersion));
+    let Some(Seen::Refused(_, refusal)) = bench.seen.last() else {
+        panic!("{:?}", bench.seen);
+    };
+    let text = refusal.to_string();
+    assert!(text.contains("\u{20ac}") && text.len() < 250, "{text}");
+}
+
+#[test]
 fn version_that_wants_no_reply_ends_the_connection() {
     let mut bench = Bench::new();
     let header = Header {
