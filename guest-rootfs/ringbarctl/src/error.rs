@@ -105,7 +105,7 @@ impl Error {
                 Some("`ringbarctl regions` and `ringbarctl peek` show what is there")
             }
             Self::Status { .. } => Some(
-                "section 7 of the device's data sheet says what that means; \
+                "section 8 of the device's data sheet says what that means; \
                  `errors` in /sys/kernel/debug/ringbarN has the value that caused it",
             ),
             Self::Differs { .. } => {
