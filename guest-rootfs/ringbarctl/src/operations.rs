@@ -7,8 +7,9 @@
 use crate::error::Error;
 use crate::options::{Copy, Crc, Fill, Memory, Source};
 use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Queue, Rights};
-use ringbar_spec::layout::{memory_part, MemoryPart};
+use ringbar_spec::layout::{memory_part, MemoryPart, PAGE_SIZE};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_uapi::ioctl;
 use serde::Serialize;
 use std::fmt;
 use std::fs::{File, Metadata, OpenOptions};
@@ -43,7 +44,8 @@ pub(crate) struct Answer {
 
 /// Copies from memory to memory.
 pub(crate) fn copy(node: &Path, options: &Copy) -> Result<Answer, Error> {
-    let mut worker = Worker::new(node, "copy")?;
+    let twice = options.from == options.to && options.from.part().is_some();
+    let mut worker = Worker::new(node, "copy", twice)?;
     let from = worker.memory(options.from, Rights::ReadWrite)?;
     let to = worker.memory(options.to, Rights::Write)?;
     let (input, mut output) = files(&options.source, options.output.as_deref())?;
@@ -67,7 +69,7 @@ pub(crate) fn copy(node: &Path, options: &Copy) -> Result<Answer, Error> {
 
 /// Fills memory.
 pub(crate) fn fill(node: &Path, options: &Fill) -> Result<Answer, Error> {
-    let mut worker = Worker::new(node, "fill")?;
+    let mut worker = Worker::new(node, "fill", false)?;
     let to = worker.memory(options.to, Rights::Write)?;
     let mut output = Output::open(options.output.as_deref(), None)?;
     let value = options.value.to_le_bytes();
@@ -96,7 +98,7 @@ pub(crate) fn fill(node: &Path, options: &Fill) -> Result<Answer, Error> {
 
 /// Computes a checksum.
 pub(crate) fn crc(node: &Path, options: &Crc) -> Result<Answer, Error> {
-    let mut worker = Worker::new(node, "crc")?;
+    let mut worker = Worker::new(node, "crc", false)?;
     let from = worker.memory(options.from, Rights::ReadWrite)?;
     let (input, _) = files(&options.source, None)?;
     let mut crc = 0;
@@ -151,23 +153,15 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(node: &Path, operation: &'static str) -> Result<Self, Error> {
+    /// `twice` if a part of the device memory is both memories.
+    fn new(node: &Path, operation: &'static str, twice: bool) -> Result<Self, Error> {
         let device = Device::open(node)?;
-        let info = device.info()?;
-        let parts = [
-            MemoryPart::WriteCombining,
-            MemoryPart::Uncached,
-            MemoryPart::Lazy,
-        ];
-        let parts = parts.map(|part| memory_part(info.device_memory_size as usize, part).1 as u64);
-        let limits = parts
-            .into_iter()
-            .chain([info.max_length.into(), info.max_buffer.into()]);
+        let piece = piece(&device.info()?, twice);
         Ok(Self {
             operation,
             queue: device.create_queue(2)?,
             device,
-            piece: limits.fold(PIECE, u64::min),
+            piece,
             bytes: 0,
             descriptors: 0,
             spent: Duration::ZERO,
@@ -277,6 +271,25 @@ impl Worker {
             crc32c,
         }
     }
+}
+
+/// Bytes that any memory has room for, a part of the device memory also twice if it must.
+fn piece(info: &ioctl::Info, twice: bool) -> u64 {
+    let parts = [
+        MemoryPart::WriteCombining,
+        MemoryPart::Uncached,
+        MemoryPart::Lazy,
+    ];
+    let parts = parts.map(|part| {
+        let size = memory_part(info.device_memory_size as usize, part).1;
+        let pages = size / PAGE_SIZE / if twice { 2 } else { 1 };
+        // Where a part is a page, the driver says that two are too many.
+        (pages.max(1) * PAGE_SIZE) as u64
+    });
+    let limits = parts
+        .into_iter()
+        .chain([info.max_length.into(), info.max_buffer.into()]);
+    limits.fold(PIECE, u64::min)
 }
 
 fn name(opcode: Opcode) -> &'static str {
@@ -444,6 +457,36 @@ mod tests {
         assert_eq!(pieces(10, 4).collect::<Vec<_>>(), [4, 4, 2]);
         assert_eq!(pieces(8, 4).collect::<Vec<_>>(), [4, 4]);
         assert_eq!(pieces(0, 4).count(), 0);
+    }
+
+    #[track_caller]
+    fn assert_piece(device_memory: u64, twice: bool, expected: u64) {
+        let info = ioctl::Info {
+            device_memory_size: device_memory,
+            max_length: u32::MAX,
+            max_buffer: u32::MAX,
+            ..ioctl::Info::default()
+        };
+        assert_eq!(piece(&info, twice), expected);
+    }
+
+    #[test]
+    fn smallest_part_has_room_for_a_piece() {
+        assert_piece(16 << 20, false, PIECE);
+        assert_piece(2 << 20, false, 512 << 10);
+        assert_piece(16 << 10, false, 4096);
+    }
+
+    #[test]
+    fn part_that_is_both_memories_has_room_for_two_pieces() {
+        assert_piece(8 << 20, true, PIECE);
+        assert_piece(4 << 20, true, 512 << 10);
+        assert_piece(32 << 10, true, 4096);
+    }
+
+    #[test]
+    fn piece_has_a_page_at_least() {
+        assert_piece(16 << 10, true, 4096);
     }
 
     #[test]
