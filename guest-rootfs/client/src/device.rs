@@ -106,6 +106,14 @@ impl Device {
         Mapping::new(self.file.clone(), offset, size, self.writable)
     }
 
+    /// Maps all of a buffer or range of device memory, or gives it back.
+    fn map_or_destroy(&self, offset: u64, size: u64, window: u32) -> Result<Mapping, Error> {
+        self.map(offset, size as usize).inspect_err(|_| {
+            // Nobody will use it; the error that counts is why.
+            let _given_back = self.destroy_buffer(window);
+        })
+    }
+
     /// The file underneath, for calls of one's own.
     pub fn file(&self) -> &Arc<File> {
         &self.file
@@ -161,7 +169,7 @@ impl Device {
             ..Default::default()
         };
         self.update::<{ ioctl::CREATE_BUFFER as Opcode }, _>("CREATE_BUFFER", &mut create)?;
-        let mapping = self.map(create.offset, create.size as usize)?;
+        let mapping = self.map_or_destroy(create.offset, create.size, create.window)?;
         Ok(Buffer {
             device: self.clone(),
             mapping,
@@ -189,7 +197,7 @@ impl Device {
         };
         let call = "CREATE_DEVICE_MEMORY";
         self.update::<{ ioctl::CREATE_DEVICE_MEMORY as Opcode }, _>(call, &mut create)?;
-        let mapping = self.map(create.offset, create.size as usize)?;
+        let mapping = self.map_or_destroy(create.offset, create.size, create.window)?;
         Ok(DeviceMemory {
             device: self.clone(),
             mapping,

@@ -50,9 +50,9 @@ pub enum Error {
         now: u32,
     },
     /// Nobody serves the device any more.
-    #[error("nobody serves the device: its kick page answers {answer:#010x}")]
+    #[error("nobody serves the device: it answers {answer:#010x}")]
     ServerGone {
-        /// What the kick page answers, all ones as a rule.
+        /// What a register answers that has another value, all ones as a rule.
         answer: u32,
     },
     /// The device did not copy what a queue of the kernel was to move.

@@ -79,6 +79,14 @@ pub(crate) enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// Input and output are the same.
+    #[error("input {} and output {} are the same file", input.display(), output.display())]
+    SameFile {
+        /// Path of the input.
+        input: PathBuf,
+        /// Path of the output.
+        output: PathBuf,
+    },
 }
 
 impl Error {
@@ -97,20 +105,24 @@ impl Error {
                 Some("`ringbarctl regions` and `ringbarctl peek` show what is there")
             }
             Self::Status { .. } => Some(
-                "section 7 of the device's data sheet says what that means; \
+                "section 8 of the device's data sheet says what that means; \
                  `errors` in /sys/kernel/debug/ringbarN has the value that caused it",
             ),
             Self::Differs { .. } => {
                 Some("a fault of device, driver or QEMU, or another process wrote there: repeat it")
             }
             Self::File { .. } => None,
+            Self::SameFile { .. } => Some("choose another output; nothing was written"),
         }
     }
 
     /// The exit status.
     pub(crate) fn status(&self) -> u8 {
         match self {
-            Self::Alignment { .. } | Self::Beyond { .. } | Self::TooLarge { .. } => 2,
+            Self::Alignment { .. }
+            | Self::Beyond { .. }
+            | Self::TooLarge { .. }
+            | Self::SameFile { .. } => 2,
             Self::Differs { .. } => 3,
             _ => 1,
         }

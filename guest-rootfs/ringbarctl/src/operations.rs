@@ -7,17 +7,22 @@
 use crate::error::Error;
 use crate::options::{Copy, Crc, Fill, Memory, Source};
 use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Queue, Rights};
-use ringbar_spec::layout::{memory_part, MemoryPart};
+use ringbar_spec::layout::{memory_part, MemoryPart, PAGE_SIZE};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_uapi::ioctl;
 use serde::Serialize;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Most bytes of a piece.
 const PIECE: u64 = 1 << 20;
+/// Path that stands for standard input or output.
+const STREAM: &str = "-";
 /// Longest time that a piece may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -39,11 +44,12 @@ pub(crate) struct Answer {
 
 /// Copies from memory to memory.
 pub(crate) fn copy(node: &Path, options: &Copy) -> Result<Answer, Error> {
-    let mut worker = Worker::new(node, "copy")?;
+    let twice = options.from == options.to && options.from.part().is_some();
+    let mut worker = Worker::new(node, "copy", twice)?;
     let from = worker.memory(options.from, Rights::ReadWrite)?;
     let to = worker.memory(options.to, Rights::Write)?;
-    let mut output = Output::open(options.output.as_deref())?;
-    worker.feed(&options.source, &from, |worker, length| {
+    let (input, mut output) = files(&options.source, options.output.as_deref())?;
+    worker.feed(&options.source, input, &from, |worker, length| {
         worker.work(
             Opcode::COPY,
             Descriptor {
@@ -57,16 +63,15 @@ pub(crate) fn copy(node: &Path, options: &Copy) -> Result<Answer, Error> {
         worker.check(&to, &expected)?;
         output.write(&expected)
     })?;
-    output.flush()?;
     let names = (Some(options.from.name()), Some(options.to.name()));
     Ok(worker.answer(names, None))
 }
 
 /// Fills memory.
 pub(crate) fn fill(node: &Path, options: &Fill) -> Result<Answer, Error> {
-    let mut worker = Worker::new(node, "fill")?;
+    let mut worker = Worker::new(node, "fill", false)?;
     let to = worker.memory(options.to, Rights::Write)?;
-    let mut output = Output::open(options.output.as_deref())?;
+    let mut output = Output::open(options.output.as_deref(), None)?;
     let value = options.value.to_le_bytes();
     // Whole values, so that each piece begins with the first byte of one.
     for length in pieces(options.length, worker.piece & !7) {
@@ -88,16 +93,16 @@ pub(crate) fn fill(node: &Path, options: &Fill) -> Result<Answer, Error> {
         worker.check(&to, &expected)?;
         output.write(&expected)?;
     }
-    output.flush()?;
     Ok(worker.answer((None, Some(options.to.name())), None))
 }
 
 /// Computes a checksum.
 pub(crate) fn crc(node: &Path, options: &Crc) -> Result<Answer, Error> {
-    let mut worker = Worker::new(node, "crc")?;
+    let mut worker = Worker::new(node, "crc", false)?;
     let from = worker.memory(options.from, Rights::ReadWrite)?;
+    let (input, _) = files(&options.source, None)?;
     let mut crc = 0;
-    worker.feed(&options.source, &from, |worker, length| {
+    worker.feed(&options.source, input, &from, |worker, length| {
         let completion = worker.work(
             Opcode::CRC32C,
             Descriptor {
@@ -148,23 +153,15 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(node: &Path, operation: &'static str) -> Result<Self, Error> {
+    /// `twice` if a part of the device memory is both memories.
+    fn new(node: &Path, operation: &'static str, twice: bool) -> Result<Self, Error> {
         let device = Device::open(node)?;
-        let info = device.info()?;
-        let parts = [
-            MemoryPart::WriteCombining,
-            MemoryPart::Uncached,
-            MemoryPart::Lazy,
-        ];
-        let parts = parts.map(|part| memory_part(info.device_memory_size as usize, part).1 as u64);
-        let limits = parts
-            .into_iter()
-            .chain([info.max_length.into(), info.max_buffer.into()]);
+        let piece = piece(&device.info()?, twice);
         Ok(Self {
             operation,
             queue: device.create_queue(2)?,
             device,
-            piece: limits.fold(PIECE, u64::min),
+            piece,
             bytes: 0,
             descriptors: 0,
             spent: Duration::ZERO,
@@ -179,21 +176,22 @@ impl Worker {
         })
     }
 
-    /// Puts the source's bytes into memory piece by piece, and calls `act` with the length of each.
+    /// Puts the input's bytes, or the pattern's, into memory piece by piece, and calls `act` with the
+    /// length of each.
     fn feed(
         &mut self,
         source: &Source,
+        input: Option<Input>,
         memory: &Reached,
         mut act: impl FnMut(&mut Self, u32) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let Some(path) = &source.input else {
+        let Some(mut input) = input else {
             for (number, length) in (0..).zip(pieces(source.length, self.piece)) {
                 self.make_pattern(memory, length, source.seed.wrapping_add(number))?;
                 act(self, length)?;
             }
             return Ok(());
         };
-        let mut input = Input::open(path)?;
         let mut bytes = vec![0; self.piece as usize];
         loop {
             let read = input.fill(&mut bytes)?;
@@ -275,6 +273,25 @@ impl Worker {
     }
 }
 
+/// Bytes that any memory has room for, a part of the device memory also twice if it must.
+fn piece(info: &ioctl::Info, twice: bool) -> u64 {
+    let parts = [
+        MemoryPart::WriteCombining,
+        MemoryPart::Uncached,
+        MemoryPart::Lazy,
+    ];
+    let parts = parts.map(|part| {
+        let size = memory_part(info.device_memory_size as usize, part).1;
+        let pages = size / PAGE_SIZE / if twice { 2 } else { 1 };
+        // Where a part is a page, the driver says that two are too many.
+        (pages.max(1) * PAGE_SIZE) as u64
+    });
+    let limits = parts
+        .into_iter()
+        .chain([info.max_length.into(), info.max_buffer.into()]);
+    limits.fold(PIECE, u64::min)
+}
+
 fn name(opcode: Opcode) -> &'static str {
     let known = Opcode::ALL.iter().find(|(known, _)| *known == opcode);
     known.map_or("an unknown operation", |(_, name)| name)
@@ -297,23 +314,38 @@ fn pieces(total: u64, piece: u64) -> impl Iterator<Item = u32> {
     })
 }
 
+/// Opens the input before the output: nothing is emptied for a file that cannot be read.
+fn files(source: &Source, output: Option<&Path>) -> Result<(Option<Input>, Output), Error> {
+    let input = source.input.as_deref().map(Input::open).transpose()?;
+    let output = Output::open(output, input.as_ref())?;
+    Ok((input, output))
+}
+
 /// A file to read, or standard input.
 struct Input {
     path: PathBuf,
-    from: Box<dyn Read>,
+    file: File,
+    metadata: Metadata,
 }
 
 impl Input {
     fn open(path: &Path) -> Result<Self, Error> {
-        let from: Box<dyn Read> = if path == Path::new("-") {
-            Box::new(io::stdin())
+        let failed = |source| failed("read", path, source);
+        let file = if path == Path::new(STREAM) {
+            stream(io::stdin())
         } else {
-            let file = File::open(path);
-            Box::new(file.map_err(|source| failed("read", path, source))?)
+            File::open(path)
         };
+        let file = file.map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        // Opens all the same, and fails when it is read.
+        if metadata.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
         Ok(Self {
             path: path.to_owned(),
-            from,
+            file,
+            metadata,
         })
     }
 
@@ -321,7 +353,7 @@ impl Input {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match self.from.read(rest) {
+            match self.file.read(rest) {
                 Ok(0) => break,
                 Ok(read) => filled = filled.saturating_add(read),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -333,36 +365,56 @@ impl Input {
 }
 
 /// A file to write, standard output, or nothing.
-struct Output(Option<(PathBuf, Box<dyn Write>)>);
+struct Output(Option<(PathBuf, File)>);
 
 impl Output {
-    fn open(path: Option<&Path>) -> Result<Self, Error> {
+    /// Empties the file, unless it is the input.
+    fn open(path: Option<&Path>, input: Option<&Input>) -> Result<Self, Error> {
         let Some(path) = path else {
             return Ok(Self(None));
         };
-        let to: Box<dyn Write> = if path == Path::new("-") {
-            Box::new(io::stdout())
+        let failed = |source| failed("write", path, source);
+        let is_stream = path == Path::new(STREAM);
+        let file = if is_stream {
+            stream(io::stdout())
         } else {
-            let file = File::create(path);
-            Box::new(file.map_err(|source| failed("write", path, source))?)
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false).open(path)
         };
-        Ok(Self(Some((path.to_owned(), to))))
+        let file = file.map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if let Some(input) = input.filter(|input| same(&input.metadata, &metadata)) {
+            return Err(Error::SameFile {
+                input: input.path.clone(),
+                output: path.to_owned(),
+            });
+        }
+        // The shell has emptied a stream, or was told to append; nodes and pipes have no length.
+        if metadata.is_file() && !is_stream {
+            file.set_len(0).map_err(failed)?;
+        }
+        Ok(Self(Some((path.to_owned(), file))))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.with(|to| to.write_all(bytes))
-    }
-
-    fn flush(&mut self) -> Result<(), Error> {
-        self.with(|to| to.flush())
-    }
-
-    fn with(&mut self, act: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
         match &mut self.0 {
             None => Ok(()),
-            Some((path, to)) => act(&mut **to).map_err(|source| failed("write", path, source)),
+            Some((path, file)) => {
+                let written = file.write_all(bytes);
+                written.map_err(|source| failed("write", path, source))
+            }
         }
     }
+}
+
+/// A standard stream, as it is without a buffer of the library.
+fn stream(stream: impl AsFd) -> io::Result<File> {
+    stream.as_fd().try_clone_to_owned().map(File::from)
+}
+
+/// Whether two are one file with bytes of its own. A terminal or a node may well be both.
+fn same(one: &Metadata, other: &Metadata) -> bool {
+    one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
@@ -397,6 +449,8 @@ impl fmt::Display for Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use tempfile::TempDir;
 
     #[test]
     fn pieces_add_up_and_none_is_empty() {
@@ -405,10 +459,107 @@ mod tests {
         assert_eq!(pieces(0, 4).count(), 0);
     }
 
+    #[track_caller]
+    fn assert_piece(device_memory: u64, twice: bool, expected: u64) {
+        let info = ioctl::Info {
+            device_memory_size: device_memory,
+            max_length: u32::MAX,
+            max_buffer: u32::MAX,
+            ..ioctl::Info::default()
+        };
+        assert_eq!(piece(&info, twice), expected);
+    }
+
+    #[test]
+    fn smallest_part_has_room_for_a_piece() {
+        assert_piece(16 << 20, false, PIECE);
+        assert_piece(2 << 20, false, 512 << 10);
+        assert_piece(16 << 10, false, 4096);
+    }
+
+    #[test]
+    fn part_that_is_both_memories_has_room_for_two_pieces() {
+        assert_piece(8 << 20, true, PIECE);
+        assert_piece(4 << 20, true, 512 << 10);
+        assert_piece(32 << 10, true, 4096);
+    }
+
+    #[test]
+    fn piece_has_a_page_at_least() {
+        assert_piece(16 << 10, true, 4096);
+    }
+
     #[test]
     fn first_byte_that_differs_is_found() {
         assert_eq!(first_difference(&[1, 2, 3], &[1, 5, 6]), Some((1, 2, 5)));
         assert_eq!(first_difference(&[1, 2], &[1, 2]), None);
+    }
+
+    /// What `copy` does with its files before it copies.
+    fn open_files(input: &Path, output: &Path) -> Result<(), Error> {
+        let source = Source {
+            input: Some(input.to_owned()),
+            length: 0,
+            seed: 0,
+        };
+        files(&source, Some(output)).map(drop)
+    }
+
+    /// A folder with a file in it, and the path of the file.
+    fn folder_with_a_file() -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        fs::write(&file, "old").expect("the folder is ours");
+        (folder, file)
+    }
+
+    #[test]
+    fn output_is_emptied() {
+        let (folder, input) = folder_with_a_file();
+        let output = folder.path().join("output");
+        fs::write(&output, "old").expect("the folder is ours");
+
+        open_files(&input, &output).expect("fine");
+
+        assert_eq!(fs::read(&output).expect("it is there"), b"");
+    }
+
+    #[test]
+    fn output_of_an_input_that_is_missing_is_left_as_it_is() {
+        let (folder, output) = folder_with_a_file();
+
+        open_files(&folder.path().join("missing"), &output).expect_err("refused");
+
+        assert_eq!(fs::read(&output).expect("it is there"), b"old");
+    }
+
+    #[test]
+    fn output_of_an_input_that_is_a_folder_is_left_as_it_is() {
+        let (folder, output) = folder_with_a_file();
+
+        open_files(folder.path(), &output).expect_err("refused");
+
+        assert_eq!(fs::read(&output).expect("it is there"), b"old");
+    }
+
+    #[test]
+    fn output_that_is_the_input_by_another_name_is_refused_and_left_as_it_is() {
+        let (folder, input) = folder_with_a_file();
+        let output = folder.path().join("link");
+        fs::hard_link(&input, &output).expect("the folder is ours");
+
+        let error = open_files(&input, &output).expect_err("refused");
+
+        assert!(matches!(error, Error::SameFile { .. }), "{error}");
+        assert_eq!(error.status(), 2);
+        assert_eq!(fs::read(&input).expect("it is there"), b"old");
+    }
+
+    #[test]
+    fn node_may_be_input_and_output() {
+        let node = Path::new("/dev/null");
+
+        assert!(open_files(node, node).is_ok());
     }
 
     #[test]

@@ -8,8 +8,9 @@ use crate::options::{Peek, Poke};
 use crate::place::{self, RegisterPlace};
 use ringbar_client::{Device, Mapping};
 use ringbar_spec::error::ErrorCode;
+use ringbar_spec::ids;
 use ringbar_spec::layout::PAGE_SIZE;
-use ringbar_spec::regs::{Register, ERROR_COUNT, ERROR_LAST, ERROR_VALUE, NO_QUEUE};
+use ringbar_spec::regs::{Register, ERROR_COUNT, ERROR_LAST, ERROR_VALUE, IDENT, NO_QUEUE};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -116,16 +117,23 @@ impl Access {
     }
 }
 
+/// Fails if nobody serves the device: its registers are all ones then.
+pub(crate) fn check(registers: &Mapping) -> Result<(), Error> {
+    match registers.read(IDENT::INFO.offset) {
+        ids::IDENT => Ok(()),
+        answer => Err(ringbar_client::Error::ServerGone { answer }.into()),
+    }
+}
+
 /// The page of public registers.
 struct Registers(Mapping);
 
 impl Registers {
     fn map(node: &Path) -> Result<Self, Error> {
         let device = Device::open(node)?;
-        device
-            .map_public_registers()
-            .map(Self)
-            .map_err(Error::Registers)
+        let mapping = device.map_public_registers().map_err(Error::Registers)?;
+        check(&mapping)?;
+        Ok(Self(mapping))
     }
 
     fn read(&self, access: &Access) -> u64 {
@@ -146,10 +154,12 @@ impl Registers {
         }
     }
 
-    /// Does something, and fails if the device has logged a refusal of just that meanwhile.
+    /// Does something, and fails if nobody serves the device then, or if it has logged a refusal of
+    /// just that meanwhile.
     fn watched<T>(&self, access: &Access, act: impl FnOnce() -> T) -> Result<T, Error> {
         let before: u32 = self.0.read(ERROR_COUNT::INFO.offset);
         let done = act();
+        check(&self.0)?;
         if self.0.read::<u32>(ERROR_COUNT::INFO.offset) == before {
             return Ok(done);
         }
@@ -192,8 +202,15 @@ impl fmt::Display for Answer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// What the public registers look like when nobody serves the device.
+    pub(crate) fn page_of_ones() -> Mapping {
+        let page = Mapping::anonymous(PAGE_SIZE).expect("there is memory");
+        page.write_bytes(0, &[0xff; PAGE_SIZE]);
+        page
+    }
 
     fn access(place: &str, width: Option<usize>) -> Result<Access, Error> {
         let place = place.parse().expect("a place");
@@ -220,6 +237,29 @@ mod tests {
     fn last_access_of_the_page_is_inside() {
         assert!(access("0xfff", Some(1)).is_ok());
         assert!(access("0xff8", Some(8)).is_ok());
+    }
+
+    #[test]
+    fn access_to_a_device_that_nobody_serves_is_an_error() {
+        let registers = Registers(page_of_ones());
+        let access = access("SCRATCH", None).expect("fine");
+
+        let error = registers.watched(&access, || ()).expect_err("refused");
+
+        let text = "nobody serves the device: it answers 0xffffffff";
+        assert_eq!(error.to_string(), text);
+        assert!(error.advice().expect("advice").contains("start the server"));
+    }
+
+    #[test]
+    fn access_to_a_device_that_identifies_itself_is_done() {
+        let page = page_of_ones();
+        page.write(IDENT::INFO.offset, ids::IDENT);
+        let access = access("SCRATCH", None).expect("fine");
+
+        let done = Registers(page).watched(&access, || 5);
+
+        assert_eq!(done.expect("fine"), 5);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use crate::error::Error;
 use crate::options::Watch;
 use crate::output;
+use crate::registers;
 use crate::sysfs::{number_after, Place};
 use ringbar_client::{Device, Mapping};
 use ringbar_spec::regs::{COUNTER, ERROR_COUNT, RESET_GENERATION};
@@ -59,7 +60,7 @@ pub(crate) fn run(node: &Path, options: &Watch, json: bool) -> Result<(), Error>
         device.info()?;
         let line = Line {
             with_header: number % PAGE == 0,
-            counters: Counters::now(registers.as_ref(), &place),
+            counters: Counters::now(registers.as_ref(), &place)?,
         };
         output::print(json, &line)?;
     }
@@ -67,11 +68,12 @@ pub(crate) fn run(node: &Path, options: &Watch, json: bool) -> Result<(), Error>
 }
 
 impl Counters {
-    fn now(registers: Option<&Mapping>, place: &Place) -> Self {
+    /// Fails if nobody serves the device, as far as the registers can be seen.
+    fn now(registers: Option<&Mapping>, place: &Place) -> Result<Self, Error> {
         let word = |offset| registers.map(|registers| registers.read::<u32>(offset).into());
         let usage = place.debugfs("usage").unwrap_or_default();
         let used = |what| number_after(usage.lines().next()?, what);
-        Self {
+        let counters = Self {
             uptime_ns: registers.map(|registers| registers.read(COUNTER::INFO.offset)),
             resets: word(RESET_GENERATION::INFO.offset),
             queues: used("queues"),
@@ -83,7 +85,10 @@ impl Counters {
                 .and_then(|text| number_after(&text, "count")),
             interrupts: place.interrupts(),
             errors: word(ERROR_COUNT::INFO.offset),
-        }
+        };
+        // Last, for all that was read before.
+        registers.map(registers::check).transpose()?;
+        Ok(counters)
     }
 }
 
@@ -116,6 +121,7 @@ impl fmt::Display for Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::registers::tests::page_of_ones;
 
     #[test]
     fn line_is_as_wide_as_the_header() {
@@ -131,6 +137,15 @@ mod tests {
 
         assert_eq!(lengths, [HEADER.len(), HEADER.len()]);
         assert!(text.contains("       1.2       -"), "{text}");
+    }
+
+    #[test]
+    fn device_that_nobody_serves_has_no_line() {
+        let place = Place::of(Path::new("/dev/no-such-node"));
+
+        let error = Counters::now(Some(&page_of_ones()), &place).expect_err("refused");
+
+        assert!(error.to_string().starts_with("nobody serves"), "{error}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use ringbar_client::{Buffer, Device, Error, Memory, Part, Policy, Rights};
 use ringbar_marks::say_sections;
 use ringbar_tests::{fork, open, run, NODE};
 use rustix::io::Errno;
-use rustix::process::Uid;
+use rustix::process::{getrlimit, setrlimit, Resource, Rlimit, Uid};
 use rustix::system::{delete_module, finit_module};
 use rustix::thread::set_thread_res_uid;
 use std::ffi::CStr;
@@ -21,6 +21,8 @@ const PAGE: usize = 4096;
 const OTHER: u32 = 65534;
 /// Bytes of the rings of a queue with few entries: a page for each.
 const RINGS: usize = 2 * PAGE;
+/// What [`usage`] gives when nobody has anything.
+const UNUSED: &str = "device queues 0 windows 0 buffers 0 bytes 0\n";
 
 fn main() -> ExitCode {
     run(&[
@@ -48,6 +50,10 @@ fn main() -> ExitCode {
         ("buffers_of_a_device_are_limited", buffers_of_a_device),
         ("bytes_of_a_device_are_limited", bytes_of_a_device),
         ("what_is_refused_is_not_counted", refused_is_not_counted),
+        (
+            "what_cannot_be_mapped_is_given_back",
+            unmapped_is_given_back,
+        ),
         ("limit_of_0_is_none", limit_of_0_is_none),
     ])
 }
@@ -85,6 +91,11 @@ fn full<T>(result: Result<T, Error>) {
 
 fn buffer(device: &Device, size: usize) -> Result<Buffer, Error> {
     device.create_buffer(size, Rights::ReadWrite)
+}
+
+/// What the driver counts.
+fn usage() -> String {
+    fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is there")
 }
 
 /// Runs `body` with a file that another user has opened; `body` is to say whether all is well.
@@ -304,16 +315,13 @@ fn bytes_of_a_device() {
 fn refused_is_not_counted() {
     let _loaded = Loaded::with(c"user_bytes=1073741824 user_windows=100 user_buffers=0");
     let device = open();
-    let usage =
-        || fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is there");
-    let nobody = "device queues 0 windows 0 buffers 0 bytes 0\n";
-    assert_eq!(usage(), nobody);
+    assert_eq!(usage(), UNUSED);
     // More than there is of this part.
     full(device.create_device_memory(Part::Lazy, 256 << 20, Rights::Read));
     // A bad length and a bad number of entries.
     buffer(&device, 0).unwrap_err();
     device.create_queue(3).unwrap_err();
-    assert_eq!(usage(), nobody);
+    assert_eq!(usage(), UNUSED);
     let own = buffer(&device, PAGE).unwrap();
     device
         .open_window(&[own.part(0..2 * PAGE as u64)], Rights::Read)
@@ -321,6 +329,28 @@ fn refused_is_not_counted() {
     let _queue = device.create_queue(2).unwrap();
     let amount = format!("queues 1 windows 1 buffers 1 bytes {}", PAGE + RINGS);
     assert_eq!(usage(), format!("device {amount}\nuser 0 {amount}\n"));
+}
+
+fn unmapped_is_given_back() {
+    let _loaded = Loaded::with(c"");
+    // Open in this process, too: nothing is given back just because the other one ends.
+    let device = open();
+    let status = fork::run(|| {
+        let no_more = Rlimit {
+            current: Some(0),
+            ..getrlimit(Resource::As)
+        };
+        setrlimit(Resource::As, no_more).unwrap();
+        let refused = [
+            buffer(&device, PAGE).map(drop),
+            device
+                .create_device_memory(Part::Lazy, PAGE, Rights::Read)
+                .map(drop),
+        ];
+        refused.map(|answer| answer.unwrap_err().errno()) == [Some(Errno::NOMEM); 2]
+    });
+    assert!(status.success(), "{status}");
+    assert_eq!(usage(), UNUSED);
 }
 
 fn limit_of_0_is_none() {

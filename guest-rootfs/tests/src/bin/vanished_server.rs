@@ -13,7 +13,7 @@ use rustix::event::PollFlags;
 use rustix::io::Errno;
 use std::cell::RefCell;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 
@@ -54,10 +54,14 @@ fn main() -> ExitCode {
 const TIMES: (u64, u64) = (20, 2);
 
 /// What happens each time.
-const STEPS: [(&str, Step); 8] = [
+const STEPS: [(&str, Step); 9] = [
     ("sleepers_wake_and_pollers_are_told", sleepers_wake),
     ("calls_give_eio", calls_give_eio),
     ("mapped_pages_stay_and_say_that_nobody_serves", pages_stay),
+    (
+        "prompt_says_that_nobody_serves",
+        prompt_says_that_nobody_serves,
+    ),
     ("files_can_be_closed", files_can_be_closed),
     ("pages_of_the_process_stay_pinned", pages_stay_pinned),
     ("driver_can_be_taken_off", driver_can_be_taken_off),
@@ -207,6 +211,19 @@ fn pages_stay(story: &mut Story) -> Result<(), Skip> {
     queue.push(nop(1)).expect("the ring has room");
     let error = queue.run(PATIENCE).expect_err("nobody serves it");
     assert!(matches!(error, Error::ServerGone { .. }), "{error}");
+    Ok(())
+}
+
+fn prompt_says_that_nobody_serves(story: &mut Story) -> Result<(), Skip> {
+    let node = node(story.way.device);
+    for command in [&["peek", "IDENT"][..], &["watch", "--count", "1"]] {
+        let mut prompt = Command::new("/bin/ringbarctl");
+        let output = prompt.args(command).args(["--device", &node]).output();
+        let output = output.expect("the program runs");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("nobody serves"), "{command:?}: {told}");
+    }
     Ok(())
 }
 
