@@ -5,6 +5,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use ringbar_vfio_user::Errno;
+
 /// Why the server does not start, ends, or refuses a request of the client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -71,4 +73,17 @@ pub enum Error {
         /// Size of the region, 0 if there is none.
         size: u64,
     },
+}
+
+impl Error {
+    /// Whether the system lacks files or memory to accept a client, which may pass.
+    pub(crate) fn is_shortage(&self) -> bool {
+        let Self::Accept(error) = self else {
+            return false;
+        };
+        matches!(
+            Errno::from_io_error(error),
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)
+        )
+    }
 }

@@ -3,6 +3,7 @@
 //! The server from its socket to the end of its client.
 
 use std::path::Path;
+use std::time::Duration;
 use std::{fs, process, thread};
 
 use log::Level;
@@ -17,6 +18,9 @@ use crate::options::Options;
 use crate::sandbox::{self, Report};
 use crate::socket::Socket;
 use crate::state::State;
+
+/// How long what the system lacks is waited for until the next try.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A device that listens for its client.
 pub struct Server {
@@ -54,7 +58,8 @@ impl Server {
     /// [`once`](Options::once) only the first, and how that one ends is the result. The socket is
     /// removed in the end.
     ///
-    /// A client that comes while there is another one waits until that is gone.
+    /// A client that comes while there is another one waits until that is gone, and until the system
+    /// has the files and memory for it.
     pub fn run(self) -> Result<(), Error> {
         let Self {
             socket,
@@ -63,13 +68,18 @@ impl Server {
             options,
         } = self;
         loop {
-            let result = backend::serve(socket.accept()?, state, options.poll_time());
+            let client = match options.once {
+                true => socket.accept()?,
+                false => patiently(|| socket.accept(), Error::is_shortage)?,
+            };
+            let result = backend::serve(client, state, options.poll_time());
             match result {
                 result if options.once => return result,
                 Ok(()) => note(module_path!(), Level::Info, format_args!("client gone")),
                 Err(error) => note(module_path!(), Level::Warn, format_args!("{error}")),
             }
-            state = State::new(&options, events.clone())?;
+            // It has been made with these options before.
+            state = patiently(|| State::new(&options, events.clone()), |_| true)?;
         }
     }
 
@@ -103,5 +113,22 @@ impl Server {
             })
             .map_err(start)?;
         Ok(report)
+    }
+}
+
+/// Tries again and again as long as it fails in a way that may pass.
+fn patiently<T>(
+    attempt: impl Fn() -> Result<T, Error>,
+    may_pass: impl Fn(&Error) -> bool,
+) -> Result<T, Error> {
+    loop {
+        match attempt() {
+            Err(error) if may_pass(&error) => {
+                note(module_path!(), Level::Warn, format_args!("{error}"));
+                // Not a sleep, which is a system call more that the sandbox would have to allow.
+                thread::park_timeout(PAUSE);
+            }
+            result => return result,
+        }
     }
 }

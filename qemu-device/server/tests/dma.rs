@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use common::memory_file;
 use proptest::prelude::*;
-use ringbar_endpoint::dma::{Access, DmaMap, Rights};
+use ringbar_endpoint::dma::{Access, DmaMap, Rights, MAX_MAPPINGS};
 use ringbar_endpoint::Error;
 use ringbar_model::{Host, Place, Unreachable};
 use ringbar_server::host::Memory;
@@ -341,6 +341,19 @@ fn many_pages_are_reached_in_turn() {
     for (place, page) in (0..).zip(&pages) {
         assert_eq!(content(&file, place * PAGE, 8), page.to_le_bytes());
     }
+}
+
+#[test]
+fn one_range_more_than_the_limit_is_refused_by_the_map() {
+    let mut dma = DmaMap::new();
+    for page in 0..MAX_MAPPINGS as u64 {
+        map(&mut dma, page * PAGE, PAGE).unwrap();
+    }
+
+    let result = map(&mut dma, MAX_MAPPINGS as u64 * PAGE, PAGE);
+
+    assert!(matches!(result, Err(Error::DmaMappings(MAX_MAPPINGS))));
+    assert_eq!(dma.len(), MAX_MAPPINGS);
 }
 
 #[test]

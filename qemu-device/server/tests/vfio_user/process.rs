@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use ringbar_model::test_driver::nop;
 use ringbar_server::options::InterruptKind;
 use ringbar_spec::regs::Register;
-use rustix::process::{kill_process, Pid, Signal};
+use rustix::process::{getrlimit, kill_process, prlimit, Pid, Resource, Rlimit, Signal};
 use tempfile::TempDir;
 use vfio_user::Client;
 
@@ -56,6 +56,18 @@ impl Running {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Sets how many files it may have open. Says how many it were.
+    fn limit_files(&self, most: u64) -> u64 {
+        let process = Some(Pid::from_child(&self.child));
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit {
+            current: Some(most),
+            maximum,
+        };
+        let before = prlimit(process, Resource::Nofile, limit).unwrap();
+        before.current.unwrap()
     }
 
     /// Waits for the end: exit status and the rest of the log. Fails the test if it does not come.
@@ -273,6 +285,37 @@ fn client_that_breaks_the_protocol_is_dropped_and_the_next_one_served() {
     assert_eq!(stranger.read(&mut [0]).unwrap_or(0), 0);
 
     assert!(Client::new(&server.socket).is_ok());
+}
+
+/// A server that may open files with numbers below `most` only once its client goes says `complaint`,
+/// and serves the next client when it may open more.
+#[track_caller]
+fn assert_waits_for_files(most: u64, complaint: &str) {
+    // With limits of its own it could not be given more.
+    let mut server = Running::start(&["--sandbox", "seccomp"]);
+    let client = Client::new(&server.socket).unwrap();
+    let limit = server.limit_files(most);
+    drop(client);
+    let mut line = String::new();
+    while !line.contains(complaint) {
+        line.clear();
+        assert_ne!(server.log.read_line(&mut line).unwrap(), 0, "it has ended");
+    }
+
+    server.limit_files(limit);
+
+    assert!(Client::new(&server.socket).is_ok());
+}
+
+#[test]
+fn server_without_a_file_for_the_next_device_waits_until_there_is_one() {
+    assert_waits_for_files(3, "cannot make");
+}
+
+#[test]
+fn server_without_a_file_for_the_next_client_waits_until_there_is_one() {
+    // Those below are of the device.
+    assert_waits_for_files(7, "cannot accept a client");
 }
 
 #[test]
