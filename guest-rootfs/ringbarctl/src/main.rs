@@ -21,10 +21,14 @@ mod watch;
 use clap::Parser as _;
 use error::Error;
 use options::{Command, Options};
+use std::env;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => return output::misunderstood(&error, env::args_os()),
+    };
     let done = carry_out(&options);
     output::end(&options, done)
 }

@@ -13,8 +13,10 @@ use std::time::Duration;
 
 /// Shows what a ringbar device is and has it work.
 ///
-/// Exit status: 0 if it is done; 1 if the driver, the device or a file said no, and the message says
-/// what to do; 2 if the command line is wrong; 3 if the device's bytes are not what they should be.
+/// Exit status: 0 if it is done, or whoever reads its output has enough; 1 if the driver, the device or
+/// a file said no, and the message says what to do; 2 if the command line is wrong; 3 if the device's
+/// bytes are not what they should be; 101 after a panic. If the device is taken away meanwhile, SIGBUS
+/// may end it: 135 in a shell.
 #[derive(Debug, Parser)]
 #[command(name = "ringbarctl", version, max_term_width = 100)]
 pub(crate) struct Options {
@@ -143,7 +145,7 @@ pub(crate) struct Crc {
 /// Options of `watch`.
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
-    /// Time from line to line, in seconds
+    /// Time from line to line, in seconds, from 0.01 to 86400
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = number::seconds)]
     pub(crate) interval: Duration,
     /// Lines to print; without end if not given
@@ -157,7 +159,7 @@ pub(crate) struct Bench {
     /// Rows to measure, by name; all if none
     #[arg(value_name = "ROW", value_parser = bench::row())]
     pub(crate) rows: Vec<String>,
-    /// Pairs of a row
+    /// Pairs of a row, from 1 to 10000
     #[arg(long, value_name = "N", default_value_t = PAIRS as u64,
           value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) pairs: u64,
@@ -266,6 +268,28 @@ mod tests {
     fn count_of_no_lines_is_refused() {
         let line = "ringbarctl watch --count 0";
         assert_refused(line, ErrorKind::ValueValidation, "0 is not in 1..");
+    }
+
+    /// Both ends of a range are taken, nothing beyond them is, and the help names them.
+    #[track_caller]
+    fn assert_range(command: &str, option: &str, values: [&str; 4]) {
+        let is_taken = |value| parse(&format!("ringbarctl {command} --{option} {value}")).is_ok();
+        assert_eq!(values.map(is_taken), [false, true, true, false]);
+        let [_, first, last, _] = values;
+        let all = Options::command();
+        let command = all.find_subcommand(command).expect("a command");
+        let mut arguments = command.get_arguments();
+        let argument = arguments.find(|argument| argument.get_long() == Some(option));
+        let help = argument.and_then(|argument| argument.get_help());
+        let help = help.expect("it has a help text").to_string();
+        let range = format!("from {first} to {last}");
+        assert!(help.contains(&range), "{help}");
+    }
+
+    #[test]
+    fn help_names_the_range_of_a_number() {
+        assert_range("watch", "interval", ["0.009", "0.01", "86400", "86401"]);
+        assert_range("bench", "pairs", ["0", "1", "10000", "10001"]);
     }
 
     #[test]

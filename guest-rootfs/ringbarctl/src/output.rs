@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::options::Options;
 use serde::Serialize;
 use serde_json::json;
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -61,8 +62,38 @@ pub(crate) fn end(options: &Options, done: Result<(), Error>) -> ExitCode {
             return ExitCode::SUCCESS;
         }
     }
-    let (what, advice) = (error.to_string(), error.advice());
-    if options.json {
+    say(options.json, &error.to_string(), error.advice());
+    ExitCode::from(error.status())
+}
+
+/// Says what is wrong with the command line, and gives the exit status. Help and version are
+/// nothing wrong, and always text.
+pub(crate) fn misunderstood(
+    error: &clap::Error,
+    arguments: impl Iterator<Item = OsString>,
+) -> ExitCode {
+    // What stands behind `--` is a file.
+    let mut options = arguments.take_while(|argument| argument != "--");
+    if !error.use_stderr() || !options.any(|option| option == "--json") {
+        error.exit();
+    }
+    let text = error.to_string();
+    let (what, advice) = parts(&text);
+    say(true, what, advice);
+    ExitCode::from(2)
+}
+
+/// What a text of clap says, and its advice: usage, and where there is more.
+fn parts(text: &str) -> (&str, Option<&str>) {
+    let text = text.strip_prefix("error: ").unwrap_or(text).trim_end();
+    match text.split_once("\n\n") {
+        Some((what, advice)) => (what, Some(advice.trim_start())),
+        None => (text, None),
+    }
+}
+
+fn say(json: bool, what: &str, advice: Option<&str>) {
+    if json {
         let object = json!({ "error": what, "advice": advice });
         // Nobody is left to be told if this fails.
         let _ = writeln!(io::stdout(), "{object}");
@@ -72,5 +103,4 @@ pub(crate) fn end(options: &Options, done: Result<(), Error>) -> ExitCode {
             eprintln!("  {advice}");
         }
     }
-    ExitCode::from(error.status())
 }
