@@ -6,8 +6,8 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 programs() {
-	"$ci_dir/cargo.sh" build --locked --release --bins -p ringbar-server -p ringbar-vm-runner -p ringbar-initramfs -p ringbar-report -p ringbar-raw-client -p ringbar-bench-host
-	"$ci_dir/cargo.sh" build --locked --release --lib -p ringbar-plugin
+	"$ci_dir/cargo.sh" build --locked --release --bins --lib -p ringbar-server -p ringbar-vm-runner -p ringbar-initramfs \
+		-p ringbar-report -p ringbar-raw-client -p ringbar-bench-host -p ringbar-plugin
 	"$ci_dir/guest.sh" programs
 }
 

@@ -27,32 +27,41 @@ tools() {
 	"$ci_dir/in-sysroot.sh" ldd "${tools[@]}" | grep -oE '/lib[^ ]+' | sort -u
 }
 
-initramfs() {
-	local module=$1 output=$2 sysroot kernel name program names=() files=()
-	sysroot=$("$ci_dir/sysroot.sh")
-	mapfile -t names < <(sed 's|.*/||' "$guest/programs")
+# packed MODULE OUTPUT PROGRAM...
+packed() {
+	local module=$1 output=$2 name program files=()
+	shift 2
 	# Symbols stay, for backtraces. What names lines is with the unstripped programs.
 	rm -rf "$guest/stripped"
 	mkdir -p "$guest/stripped"
-	xargs cp -t "$guest/stripped" <"$guest/programs"
-	"$ci_dir/in-sysroot.sh" strip --strip-debug "${names[@]/#/$guest/stripped/}"
-	for name in "${names[@]}"; do
+	cp -t "$guest/stripped" "$@"
+	"$ci_dir/in-sysroot.sh" strip --strip-debug "${@/#*\//$guest/stripped/}"
+	for name in "${@##*/}"; do
 		case $name in
 		ringbar-init) files+=(--file "/init=$guest/stripped/$name:755") ;;
 		ringbarctl) files+=(--file "/bin/$name=$guest/stripped/$name:755") ;;
 		*) files+=(--file "/tests/$name=$guest/stripped/$name:755") ;;
 		esac
 	done
-	kernel=$("$ci_dir/kernel.sh")
 	for name in "$kernel"/modules/*.ko; do
 		if [[ -f $name ]]; then files+=(--file "/lib/modules/${name##*/}=$name"); fi
 	done
 	# Tools of the release, with what they are linked to.
 	while read -r program; do files+=(--file "$program=$sysroot/$program:755"); done < <(tools)
-	"$checkout/build/cargo/release/ringbar-initramfs" --output "$output" "${files[@]}" \
+	"$packer" --output "$output" "${files[@]}" \
 		--file "/bin/busybox=$sysroot/usr/bin/busybox:755" --symlink /bin/sh=busybox \
 		--file "/lib/modules/ringbar.ko=$module" \
 		--dir /proc --dir /sys --dir /dev --dir /tmp --dir /run --node /dev/console=c:5:1
+}
+
+initramfs() {
+	local module=$1 output=$2 packer=$checkout/build/cargo/release/ringbar-initramfs sysroot kernel programs from
+	sysroot=$("$ci_dir/sysroot.sh")
+	kernel=$("$ci_dir/kernel.sh")
+	mapfile -t programs <"$guest/programs"
+	# What is in the cache never changes under its name.
+	from=$(printf '%s\n' "$sysroot" "$kernel" && files_of "$ci_dir/guest.sh" "$packer" "$module" "${programs[@]}")
+	unless_made "$output" "$from" packed "$module" "$output" "${programs[@]}"
 }
 
 case ${1:-} in

@@ -4,11 +4,13 @@
 set -euo pipefail
 
 packages=/usr/src/ringbar-kernel
-cp "$packages/vmlinuz" "$packages/release" /kernel/
+cp "$packages/release" /kernel/
 cp -r "$packages/modules" /kernel/
 xz -d /kernel/modules/*.xz
 mkdir /kernel/src /kernel/build
 tar -x -f "$packages/source.tar.xz" -C /kernel/src --strip-components=1
+# QEMU boots the kernel that is in the image; the image would unpack itself with translated code, for seconds.
+/kernel/src/scripts/extract-vmlinux "$packages/vmlinuz" >/kernel/vmlinux
 cp "$packages/config" /kernel/build/.config
 
 release=$(cat "$packages/release")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Prints the folder of a kernel, `stock` or `debug` (else as KERNEL says): `vmlinuz`, `release`, `src`
+# Prints the folder of a kernel, `stock` or `debug` (else as KERNEL says): `vmlinux`, `release`, `src`
 # and `build`, a source tree prepared for building Rust modules for it, and for `stock` `modules`, those for guest
 # programs that the debug kernel has built in.
 set -euo pipefail

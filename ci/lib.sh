@@ -84,6 +84,22 @@ long_step() {
 	say "$what: done in $((SECONDS - start)) s"
 }
 
+# files_of DIR...: name, size and time of each file in DIRs, but for what is built and git's own.
+files_of() {
+	find "$@" \( -path "$checkout/build" -o -path "$checkout/target" -o -path "$checkout/.git" \) -prune -o -type f -printf '%p %s %T@\n' | sort
+}
+
+# unless_made OUTPUT FROM CMD...: runs CMD, which makes OUTPUT, unless it did so last time when FROM, a text, was the
+# same, and nobody has changed OUTPUT since.
+unless_made() {
+	local output=$1 from=$2 note=$1.from
+	shift 2
+	if [[ -f $output && -f $note && ! $output -nt $note && $(<"$note") == "$from" ]]; then return; fi
+	rm -f -- "$note"
+	"$@"
+	printf '%s\n' "$from" >"$note"
+}
+
 # cache_key FILE...: a key made from the contents and names of FILEs (not of their folders) and stdin.
 cache_key() {
 	{

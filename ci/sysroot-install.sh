@@ -75,7 +75,7 @@ printf 'Package: seabios ipxe-qemu\nPin: release n=%s-backports\nPin-Priority: 1
 with_apt apt-get install --yes --no-install-recommends -o DPkg::Chroot-Directory="$root" \
 	qemu-system-x86 \
 	rustc rust-src rustfmt rust-clippy bindgen clang lld llvm \
-	gcc make bc bison flex libelf-dev libssl-dev kmod pahole python3-minimal xz-utils busybox-static pciutils
+	gcc make bc bison flex libelf-dev libssl-dev kmod pahole python3-minimal xz-utils zstd busybox-static pciutils
 
 # The kernel packages are taken apart, not installed: their scripts want a boot loader.
 kernel=$root/usr/src/ringbar-kernel

@@ -40,7 +40,7 @@ vm() {
 	local command=$1 name=$2 args=() word words=("${words[@]}")
 	shift 2
 	args+=(--server "$server" --qemu "$ci_dir/qemu.sh")
-	args+=(--kernel "$kernel/vmlinuz" --initrd "$initramfs" --name "$name" "${for_kernel[@]}")
+	args+=(--kernel "$kernel/vmlinux" --initrd "$initramfs" --name "$name" "${for_kernel[@]}")
 	if [[ -n ${ACCEL:-} ]]; then args+=(--accel "$ACCEL"); fi
 	if [[ -n ${INTERRUPTS:-} ]]; then args+=(--interrupts "$INTERRUPTS"); fi
 	if [[ -n ${DEVICES:-} ]]; then args+=(--devices "$DEVICES"); fi

@@ -20,6 +20,8 @@ const NO_TSC_WATCHDOG: &str = "tsc=nowatchdog";
 /// Keeps the kernel from giving up at boot ("timer doesn't work through Interrupt-remapped IO-APIC")
 /// on a busy host: it waits for a few ticks in a loop that it counts, and QEMU may be late with them.
 const NO_TIMER_CHECK: &str = "no_timer_check";
+/// The kernel need not test its own cryptography before it reads the keys that it was built with: a second of translated code.
+const NO_CRYPTO_TESTS: &str = "cryptomgr.notests";
 
 /// How QEMU runs the guest's code, settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +139,7 @@ impl Machine {
             "panic=-1",
             NO_TSC_WATCHDOG,
             NO_TIMER_CHECK,
+            NO_CRYPTO_TESTS,
             &self.task,
         ];
         if self.iommu {
@@ -298,7 +301,7 @@ mod tests {
             memory: "512M".parse().expect("a size"),
             processors: 2,
             iommu: false,
-            kernel: "/k/vmlinuz".into(),
+            kernel: "/k/vmlinux".into(),
             initrd: "/k/initrd".into(),
             task: "ringbar.tests=all".into(),
             append: String::new(),
@@ -326,8 +329,8 @@ mod tests {
             \"id\":\"ringbar0\",\"socket\":{\"path\":\"/t/device0.sock\",\"type\":\"unix\"},\"x-msg-timeout\":5000}' \
             -chardev file,id=console,path=/t/console.log -serial chardev:console \
             -chardev file,id=results,path=/t/results.ktap -serial chardev:results \
-            -kernel /k/vmlinuz -initrd /k/initrd \
-            -append 'console=ttyS0,115200 panic=-1 tsc=nowatchdog no_timer_check ringbar.tests=all'";
+            -kernel /k/vmlinux -initrd /k/initrd \
+            -append 'console=ttyS0,115200 panic=-1 tsc=nowatchdog no_timer_check cryptomgr.notests ringbar.tests=all'";
 
         assert_eq!(text(&machine()), expected);
     }

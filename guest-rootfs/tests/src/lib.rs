@@ -6,6 +6,7 @@
 //! cases as KTAP and ends with 0 only if all of them passed. A case is a function that panics
 //! when something is wrong.
 
+mod epoll;
 pub mod fork;
 mod hammer;
 mod kept;
@@ -16,6 +17,7 @@ mod suite;
 pub mod usage;
 pub mod witness;
 
+pub use epoll::{Epoll, Trigger};
 pub use hammer::{hammer, Hammer, LongCopies};
 pub use kept::KeptOnPurpose;
 pub use parameter::seed;

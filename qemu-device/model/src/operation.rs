@@ -252,7 +252,7 @@ impl Operation {
     }
 
     /// Goes on as far as the budget reaches. Answers how the operation ended, if it did.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn advance(&mut self, bench: &mut Bench<'_>, budget: &mut Budget) -> Option<Ended> {
         loop {
             if self.aborted {

@@ -5,8 +5,8 @@
 
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_tests::{
-    node, nop, parameter, pinned_pages, ready_for, run_all, within, Case, KeptOnPurpose,
-    LongCopies, PciFunction, Runner, Skip, LOSS, PATIENCE,
+    node, nop, parameter, pinned_pages, ready_for, run_all, within, Case, Epoll, KeptOnPurpose,
+    LongCopies, PciFunction, Runner, Skip, Trigger, LOSS, PATIENCE,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
@@ -167,6 +167,11 @@ fn end<T>(what: &str, thread: JoinHandle<T>) -> T {
 }
 
 fn sleepers_wake(story: &mut Story) -> Result<(), Skip> {
+    // Alone with its file, and it has taken all that there is: no interrupt and no other waiter has it look again.
+    let watched = Device::open(node(story.way.device)).expect("the device can be opened");
+    let _queue = watched.create_queue(4).expect("a queue");
+    let edges = Epoll::on(&watched, Trigger::Edge);
+    edges.drain();
     let used = story.used();
     let mut wait = Wait {
         queue: used.queue.number(),
@@ -181,6 +186,7 @@ fn sleepers_wake(story: &mut Story) -> Result<(), Skip> {
     story.ask(story.way.request);
     let woken = end("the sleeper wakes", sleeper).expect_err("nothing was completed");
     assert_eq!(woken.errno(), Some(Errno::IO));
+    assert!(edges.tells(LOSS));
     let ready = end("the poller is told", poller);
     assert!(ready.contains(PollFlags::ERR), "{ready:?}");
     Ok(())

@@ -5,13 +5,13 @@
 use ringbar_client::{Device, Error, Queue};
 use ringbar_spec::error::ErrorCode;
 use ringbar_tests::{
-    break_ring, interrupts, nop, open, ready_for, run, signalled, until, with_event, PATIENCE,
-    READABLE, SHORT,
+    break_ring, interrupts, nop, open, ready_for, run, signalled, until, with_event, Epoll,
+    Trigger, PATIENCE, READABLE, SHORT,
 };
 use ringbar_uapi::ioctl::Wait;
-use rustix::event::{epoll, PollFlags, Timespec};
+use rustix::event::PollFlags;
 use rustix::io::Errno;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -253,45 +253,30 @@ fn poller_and_waiter_are_woken() {
     }
 }
 
-/// An epoll instance with the device's file in it.
-fn epoll_on(device: &Device, flags: epoll::EventFlags) -> OwnedFd {
-    let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).unwrap();
-    epoll::add(&epoll, device, epoll::EventData::new_u64(0), flags).unwrap();
-    epoll
-}
-
-/// Whether epoll tells of something within a time.
-fn epoll_tells(epoll: &OwnedFd, timeout: Duration) -> bool {
-    let mut events = Vec::with_capacity(4);
-    let timeout = Timespec::try_from(timeout).unwrap();
-    let space = rustix::buffer::spare_capacity(&mut events);
-    epoll::wait(epoll, space, Some(&timeout)).unwrap() > 0
-}
-
 fn epoll_is_level_triggered() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let epoll = epoll_on(&device, epoll::EventFlags::IN);
-    assert!(!epoll_tells(&epoll, SHORT));
+    let epoll = Epoll::on(&device, Trigger::Level);
+    assert!(!epoll.tells(SHORT));
     for _ in 0..3 {
         submit(&mut queue, 1);
-        assert!(epoll_tells(&epoll, PATIENCE));
-        assert!(epoll_tells(&epoll, Duration::ZERO), "it was not taken yet");
+        assert!(epoll.tells(PATIENCE));
+        assert!(epoll.tells(Duration::ZERO), "it was not taken yet");
         assert_eq!(take_all(&mut queue), 1);
-        assert!(!epoll_tells(&epoll, Duration::ZERO));
+        assert!(!epoll.tells(Duration::ZERO));
     }
 }
 
 fn epoll_with_edges() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let epoll = epoll_on(&device, epoll::EventFlags::IN | epoll::EventFlags::ET);
+    let epoll = Epoll::on(&device, Trigger::Edge);
     for _ in 0..10 {
         // Looking arms for the next completion.
-        while epoll_tells(&epoll, Duration::ZERO) {}
+        epoll.drain();
         assert_eq!(ready_for(&device, Duration::ZERO), PollFlags::empty());
         submit(&mut queue, 1);
-        assert!(epoll_tells(&epoll, PATIENCE));
+        assert!(epoll.tells(PATIENCE));
         queue.wait(1, PATIENCE).unwrap();
         assert_eq!(take_all(&mut queue), 1);
     }
@@ -299,11 +284,11 @@ fn epoll_with_edges() {
 
 fn epoll_tells_of_a_later_queue() {
     let device = open();
-    let epoll = epoll_on(&device, epoll::EventFlags::IN);
-    assert!(!epoll_tells(&epoll, Duration::ZERO));
+    let epoll = Epoll::on(&device, Trigger::Level);
+    assert!(!epoll.tells(Duration::ZERO));
     let mut queue = device.create_queue(4).unwrap();
     submit(&mut queue, 1);
-    assert!(epoll_tells(&epoll, PATIENCE));
+    assert!(epoll.tells(PATIENCE));
 }
 
 fn poller_over_a_reset() {
@@ -321,11 +306,11 @@ fn poller_over_a_reset() {
 fn edges_over_a_reset() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let epoll = epoll_on(&device, epoll::EventFlags::IN | epoll::EventFlags::ET);
-    while epoll_tells(&epoll, Duration::ZERO) {}
+    let epoll = Epoll::on(&device, Trigger::Edge);
+    epoll.drain();
     queue.reset().unwrap();
     submit(&mut queue, 1);
-    assert!(epoll_tells(&epoll, PATIENCE));
+    assert!(epoll.tells(PATIENCE));
 }
 
 fn eventfd_is_signalled() {
