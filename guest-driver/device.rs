@@ -270,6 +270,7 @@ impl<'bound> Device<'bound> {
     ) -> Result<u32> {
         let admin = self.admin.lock();
         let words = self.registers.words(queue)?;
+        words.clear_inline()?;
         words.store(Word::SubmissionTail, 0);
         words.store(Word::CompletionHead, 0);
         // As far away as can be: nobody waits.

@@ -277,6 +277,26 @@ pub(crate) struct QueueWords<'a, 'bound> {
     place: usize,
 }
 
+impl QueueWords<'_, '_> {
+    /// Clears the descriptor beside the submission tail: the last owner's is nobody's business, and would
+    /// be taken for the next one's.
+    ///
+    /// # Errors
+    ///
+    /// None: the places are ones that there are.
+    pub(crate) fn clear_inline(&self) -> Result {
+        macro_rules! clear {
+            ($($register:ident)*) => {$(
+                let place = regs::$register::try_at(self.place).ok_or(EINVAL)?;
+                self.bar.try_write(place, 0.into())?;
+            )*};
+        }
+        clear!(SUBMISSION_INLINE INLINE_DESCRIPTOR_0 INLINE_DESCRIPTOR_1 INLINE_DESCRIPTOR_2);
+        clear!(INLINE_DESCRIPTOR_3 INLINE_DESCRIPTOR_4);
+        Ok(())
+    }
+}
+
 impl Words for QueueWords<'_, '_> {
     fn load(&self, word: Word) -> u32 {
         macro_rules! load {
@@ -286,6 +306,7 @@ impl Words for QueueWords<'_, '_> {
         }
         let value = match word {
             Word::SubmissionTail => load!(SUBMISSION_TAIL),
+            Word::SubmissionInline => load!(SUBMISSION_INLINE),
             Word::CompletionHead => load!(COMPLETION_HEAD),
             Word::InterruptAt => load!(INTERRUPT_AT),
             Word::DriverInterruptAt => load!(DRIVER_INTERRUPT_AT),
@@ -309,6 +330,7 @@ impl Words for QueueWords<'_, '_> {
         }
         match word {
             Word::SubmissionTail => store!(SUBMISSION_TAIL),
+            Word::SubmissionInline => store!(SUBMISSION_INLINE),
             Word::CompletionHead => store!(COMPLETION_HEAD),
             Word::InterruptAt => store!(INTERRUPT_AT),
             Word::DriverInterruptAt => store!(DRIVER_INTERRUPT_AT),

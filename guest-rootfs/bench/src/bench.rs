@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 const BURST: Duration = Duration::from_millis(20);
 /// Shortest time of what goes before it: until code is translated, the device is awake, and the host has
 /// moved the threads that are busy to processors of their own.
-const WARM_UP: Duration = Duration::from_millis(10);
+const WARM_UP: Duration = Duration::from_millis(50);
 /// How often to look at a ring before the device is asked whether it is there.
 const LOOKS: u32 = 1_000_000;
 /// Bytes of the small copies that operations are counted by.

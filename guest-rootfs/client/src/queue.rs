@@ -4,9 +4,10 @@
 
 use crate::ring::{Memory, Ring};
 use crate::{Device, Error, Mapping};
+use ringbar_spec::ids::INLINE_MINOR;
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::regs;
-use ringbar_spec::ring::{Completion, Descriptor};
+use ringbar_spec::ring::{Completion, Descriptor, INLINE_LENGTH};
 use ringbar_spec::wake::{Word, Words};
 use ringbar_uapi::ioctl::{CreateQueue, Wait};
 use rustix::io::Errno;
@@ -64,6 +65,7 @@ impl Queue {
     /// Maps a queue that was just started.
     pub(crate) fn map(device: &Device, create: &CreateQueue) -> Result<Self, Error> {
         let entries = create.entries as usize;
+        let inline = device.info()?.version_minor >= INLINE_MINOR;
         let map =
             |offset, size, writable| Mapping::new(device.file().clone(), offset, size, writable);
         let mapped = Mapped {
@@ -85,7 +87,7 @@ impl Queue {
             device: device.clone(),
             offsets: create.into(),
             number: create.queue,
-            ring: Ring::new(mapped, create.entries),
+            ring: Ring::new(mapped, create.entries, inline),
         })
     }
 
@@ -260,6 +262,12 @@ const KICK: usize = in_page(regs::KICK::INFO.offset);
 /// Offset of the moderation register in the same page.
 const MODERATION: usize = in_page(regs::INTERRUPT_MODERATION::INFO.offset);
 
+/// Offset of the descriptor beside the submission tail in its page, and its words.
+const INLINE_DESCRIPTOR: usize = in_page(regs::INLINE_DESCRIPTOR_0::INFO.offset);
+const INLINE_WORDS: usize = INLINE_LENGTH / size_of::<u64>();
+/// Offset of the completion beside the completion tail in its page.
+const INLINE_COMPLETION: usize = in_page(regs::INLINE_COMPLETION_0::INFO.offset);
+
 /// Offset in its page of a register that each queue has.
 const fn in_page(offset: usize) -> usize {
     offset % PAGE_SIZE
@@ -281,6 +289,7 @@ impl Mapped {
     fn place(&self, word: Word) -> (&Mapping, usize) {
         let page = match word {
             Word::SubmissionTail
+            | Word::SubmissionInline
             | Word::CompletionHead
             | Word::InterruptAt
             | Word::DriverInterruptAt => &self.doorbell,
@@ -328,6 +337,22 @@ impl Memory for Mapped {
     fn get(&self, slot: u32) -> Completion {
         let place = slot as usize * size_of::<Completion>();
         let words: [u64; 2] = self.completion.read_words(place);
+        zerocopy::transmute!(words)
+    }
+
+    #[inline]
+    fn put_inline(&self, slot: u32) -> bool {
+        let place = slot as usize * size_of::<Descriptor>();
+        let words: [u64; INLINE_WORDS] = self.submission.read_words(place);
+        let others: [u64; 3] = self.submission.read_words(place + INLINE_LENGTH);
+        self.doorbell.write_words(INLINE_DESCRIPTOR, words);
+        others == [0; 3]
+    }
+
+    #[inline]
+    fn get_inline(&self) -> Completion {
+        let words: [u64; 2] = self.status.read_words(INLINE_COMPLETION);
+        fence(Ordering::Acquire);
         zerocopy::transmute!(words)
     }
 

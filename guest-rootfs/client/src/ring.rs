@@ -18,6 +18,13 @@ pub(crate) trait Memory: Words {
     /// Reads a completion from a slot of the completion ring.
     fn get(&self, slot: u32) -> Completion;
 
+    /// Copies the descriptor in a slot of the submission ring beside the submission tail, where it
+    /// cannot have what must be 0. Says whether that is so.
+    fn put_inline(&self, slot: u32) -> bool;
+
+    /// Reads the completion beside the completion tail. A load of a word that follows comes after it.
+    fn get_inline(&self) -> Completion;
+
     /// Wakes the device.
     fn kick(&self);
 }
@@ -34,6 +41,8 @@ pub(crate) struct Ring<M> {
     entries: u32,
     /// Generation of the device in which the queue was started.
     generation: u32,
+    /// The device knows inline copies.
+    inline: bool,
     head: u32,
     posted: u32,
     submitted: u32,
@@ -41,13 +50,16 @@ pub(crate) struct Ring<M> {
 }
 
 impl<M: Memory> Ring<M> {
-    /// The rings of a queue that was just started, each with `entries`, a power of two.
-    pub(crate) fn new(memory: M, entries: u32) -> Self {
+    /// The rings of a queue that was just started, each with `entries`, a power of two. A device that
+    /// knows `inline` copies is given and gives a single entry beside the tail, which saves each
+    /// side the way of a cache line from one processor to the other.
+    pub(crate) fn new(memory: M, entries: u32, inline: bool) -> Self {
         let generation = memory.load(Word::Generation);
         Self {
             memory,
             entries,
             generation,
+            inline,
             head: 0,
             posted: 0,
             submitted: 0,
@@ -103,6 +115,12 @@ impl<M: Memory> Ring<M> {
     #[inline]
     pub(crate) fn submit(&mut self) {
         self.submitted = self.tail;
+        if self.inline {
+            // The device has no other descriptor, so none that could be the one there.
+            let single =
+                self.in_flight() == 1 && self.memory.put_inline(slot(self.head, self.entries));
+            self.memory.store(Word::SubmissionInline, single.into());
+        }
         // Entries of the completion ring for all of it.
         self.memory.store(Word::CompletionHead, self.head);
         if wake::submit(&self.memory, self.tail) {
@@ -113,8 +131,13 @@ impl<M: Memory> Ring<M> {
     /// Takes the oldest completion, if there is one.
     #[inline]
     pub(crate) fn pop(&mut self) -> Result<Option<Completion>, Error> {
-        if self.head == self.posted && !self.has(1)? {
-            return Ok(None);
+        if self.head == self.posted {
+            if !self.has(1)? {
+                return Ok(None);
+            }
+            if self.inline && distance(self.head, self.submitted) == 1 {
+                return self.pop_inline().map(Some);
+            }
         }
         let completion = self.memory.get(slot(self.head, self.entries));
         self.head = self.head.wrapping_add(1);
@@ -123,6 +146,17 @@ impl<M: Memory> Ring<M> {
             self.memory.store(Word::CompletionHead, self.head);
         }
         Ok(Some(completion))
+    }
+
+    /// Takes the only completion that is to come, which was posted. It stands beside the tail until more is
+    /// submitted, or a reset clears it.
+    #[inline(never)]
+    fn pop_inline(&mut self) -> Result<Completion, Error> {
+        let completion = self.memory.get_inline();
+        self.check_generation()?;
+        self.head = self.posted;
+        self.memory.store(Word::CompletionHead, self.head);
+        Ok(completion)
     }
 
     /// Whether `count` completions can be taken. An error means that they will never come.
@@ -157,13 +191,7 @@ impl<M: Memory> Ring<M> {
     fn look(&mut self, count: u32) -> Result<bool, Error> {
         let announced = self.memory.load(Word::CompletionTail);
         // Looked at second: a tail that a reset has written is none of this queue's.
-        let now = self.memory.load(Word::Generation);
-        if now != self.generation {
-            return Err(Error::Reset {
-                queue: self.generation,
-                now,
-            });
-        }
+        self.check_generation()?;
         let possible = distance(self.posted, self.submitted);
         if distance(self.posted, announced) > possible {
             return Err(Error::BadCompletionTail {
@@ -173,6 +201,18 @@ impl<M: Memory> Ring<M> {
         }
         self.posted = announced;
         Ok(distance(self.head, self.posted) >= count)
+    }
+
+    /// Fails if the device was reset since the queue was started.
+    #[inline]
+    fn check_generation(&self) -> Result<(), Error> {
+        match self.memory.load(Word::Generation) {
+            now if now == self.generation => Ok(()),
+            now => Err(Error::Reset {
+                queue: self.generation,
+                now,
+            }),
+        }
     }
 
     fn stopped(&self, state: u32) -> Error {

@@ -19,7 +19,7 @@ use ringbar_server::Options;
 use ringbar_spec::layout::{ADMIN_PAGE, DOORBELL_PAGES, KICK_PAGES, STATUS_PAGES};
 use ringbar_spec::regs::{
     Register, COMPLETION_HEAD, COMPLETION_TAIL, GENERATION, KICK, QUEUE_RUNNING, QUEUE_STATE,
-    QUEUE_STOPPED, RESET_KEY, SLEEPING, STATUS, SUBMISSION_TAIL,
+    QUEUE_STOPPED, RESET_KEY, SLEEPING, STATUS, SUBMISSION_INLINE, SUBMISSION_TAIL,
 };
 use ringbar_spec::ring::{Descriptor, Opcode};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
@@ -206,9 +206,18 @@ impl World<'_> {
             }
         }
         let tail = queue.submitted;
+        let byte = input.byte();
+        // The only one in flight stands beside the tail too, every other time.
+        let last = tail.wrapping_sub(1);
+        let single = byte % 2 == 0
+            && count == 1
+            && self.guest.word(&COMPLETION_TAIL::INFO, number) == last
+            && self.guest.put_inline(number, last);
+        self.guest
+            .set_word(offset(&SUBMISSION_INLINE::INFO, number), single.into());
         self.guest
             .set_word(offset(&SUBMISSION_TAIL::INFO, number), tail);
-        if input.byte() < 224 {
+        if byte < 224 {
             let kick = offset(&KICK::INFO, number) as u64;
             self.access(|state| state.write(regions::REGISTERS, kick, &[0; 4]));
         }
@@ -356,6 +365,8 @@ impl World<'_> {
         if number < QUEUES && self.guest.word(&QUEUE_STATE::INFO, number) != QUEUE_RUNNING {
             self.guest
                 .set_word(offset(&SUBMISSION_TAIL::INFO, number), 0);
+            self.guest
+                .set_word(offset(&SUBMISSION_INLINE::INFO, number), 0);
             self.guest
                 .set_word(offset(&COMPLETION_HEAD::INFO, number), 0);
         }

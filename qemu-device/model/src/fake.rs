@@ -97,6 +97,13 @@ impl FakeHost {
         self.state.borrow_mut().words[offset / 4] = value;
     }
 
+    /// Lets the guest write to the shared pages, in whole words.
+    pub fn set_shared(&self, offset: usize, data: &[u8]) {
+        for (place, word) in (offset..).step_by(4).zip(data.chunks_exact(4)) {
+            self.set_word(place, u32::from_le_bytes(word.try_into().expect("4 bytes")));
+        }
+    }
+
     /// Lets the guest do something before each load, store and fence of the device from now on.
     pub fn interleave(&self, script: impl FnMut(&Self) + 'static) {
         *self.script.borrow_mut() = Some(Box::new(script));
@@ -189,6 +196,19 @@ impl Host for FakeHost {
     fn store(&self, offset: usize, value: u32) {
         self.run_script();
         self.set_word(offset, value);
+    }
+
+    fn read_shared(&self, offset: usize, data: &mut [u8]) {
+        self.run_script();
+        let words = (offset / 4..).map(|word| self.word(word * 4).to_le_bytes());
+        for (to, from) in data.iter_mut().zip(words.flatten()) {
+            *to = from;
+        }
+    }
+
+    fn write_shared(&self, offset: usize, data: &[u8]) {
+        self.run_script();
+        self.set_shared(offset, data);
     }
 
     fn now(&self) -> u64 {

@@ -35,6 +35,13 @@ pub trait Host {
     /// seen by whoever sees the word (release).
     fn store(&self, offset: usize, value: u32);
 
+    /// Copies bytes out of the shared pages; `offset` counts from the start of BAR 0. Comes after the
+    /// load of a word that came before it.
+    fn read_shared(&self, offset: usize, data: &mut [u8]);
+
+    /// Copies bytes to the shared pages. Whoever sees a word that is stored after it sees them.
+    fn write_shared(&self, offset: usize, data: &[u8]);
+
     /// Orders everything before against everything after: `fence(SeqCst)`.
     fn fence(&self);
 

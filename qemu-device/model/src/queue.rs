@@ -80,6 +80,7 @@ impl Queue {
         setup: QueueSetup,
         words: &QueueWords<'_>,
     ) -> Self {
+        words.show_completion(&Completion::default());
         words.store(Word::CompletionTail, 0);
         words.store(Word::Heartbeat, 0);
         words.store(Word::Sleeping, 1);
@@ -310,7 +311,8 @@ impl Queue {
         Ok(())
     }
 
-    /// Writes the completions from number `first` on. The tail is stored at the end of the turn.
+    /// Writes the completions from number `first` on, and the last of them beside the tail. That is
+    /// stored at the end of the turn.
     ///
     /// At one that cannot be written `done` ends, so that neither it nor any behind it is announced.
     fn post(&mut self, first: u32, bench: &Bench<'_>) -> Result<(), Fault> {
@@ -343,6 +345,9 @@ impl Queue {
                 index = index.wrapping_add(run.len() as u32);
             }
             left = rest;
+        }
+        if let Some(last) = bench.tray.completions().last() {
+            QueueWords::new(bench.host, self.number).show_completion(last);
         }
         Ok(())
     }
@@ -391,18 +396,25 @@ impl Tray {
         self.descriptors.get(..self.end)?.get(next)
     }
 
-    /// Copies the queue's next descriptors, `limit` at most, if all that were fetched are taken.
+    /// Copies the queue's next descriptors, `limit` at most, if all that were fetched are taken. A single
+    /// one may stand beside the doorbell, in a cache line that is here already.
     fn fill(&mut self, queue: &Queue, limit: u32, host: &dyn Host) -> Result<(), Fault> {
         if self.next < self.end {
+            return Ok(());
+        }
+        let waiting = distance(queue.done, queue.submitted);
+        if waiting == 1
+            && let Some(descriptor) = QueueWords::new(host, queue.number).inline_descriptor()
+            && let Some(room) = self.descriptors.first_mut()
+        {
+            *room = descriptor;
+            (self.next, self.end) = (0, 1);
             return Ok(());
         }
         let entries = queue.setup.submission_entries;
         let address = entry_address::<Descriptor>(queue.setup.submission_ring, queue.done, entries);
         let to_ring_end = entries.saturating_sub(slot(queue.done, entries));
-        let wanted = distance(queue.done, queue.submitted)
-            .min(to_ring_end)
-            .min(limit);
-        let wanted = (wanted as usize).clamp(1, BATCH);
+        let wanted = (waiting.min(to_ring_end).min(limit) as usize).clamp(1, BATCH);
         // Where the whole batch cannot be read, the first one perhaps can.
         for count in [wanted, 1] {
             let Some(room) = self.descriptors.get_mut(..count) else {

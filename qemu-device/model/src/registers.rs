@@ -131,10 +131,18 @@ impl RegisterFile {
             | Register::WINDOW_CLOSE
             | Register::KICK
             | Register::SUBMISSION_TAIL
+            | Register::SUBMISSION_INLINE
+            | Register::INLINE_DESCRIPTOR_0
+            | Register::INLINE_DESCRIPTOR_1
+            | Register::INLINE_DESCRIPTOR_2
+            | Register::INLINE_DESCRIPTOR_3
+            | Register::INLINE_DESCRIPTOR_4
             | Register::COMPLETION_HEAD
             | Register::INTERRUPT_AT
             | Register::DRIVER_INTERRUPT_AT
             | Register::COMPLETION_TAIL
+            | Register::INLINE_COMPLETION_0
+            | Register::INLINE_COMPLETION_1
             | Register::SLEEPING
             | Register::QUEUE_STATE
             | Register::GENERATION

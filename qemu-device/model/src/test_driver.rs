@@ -6,13 +6,14 @@
 //! rings, and hides nothing: device and host stay within reach.
 
 use crate::fake::FakeHost;
-use crate::{Config, Device, DmaAddress, Effects, Place, Vectors};
+use crate::{Config, Device, DmaAddress, Effects, Host as _, Place, Vectors};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
-    Register, COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, ERROR_LAST, INTERRUPT_AT,
-    KICK, SUBMISSION_TAIL,
+    Register, COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, ERROR_LAST,
+    INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0, INTERRUPT_AT, KICK, SUBMISSION_INLINE,
+    SUBMISSION_TAIL,
 };
-use ringbar_spec::ring::{slot, Completion, Descriptor, Opcode};
+use ringbar_spec::ring::{slot, Completion, Descriptor, Opcode, INLINE_LENGTH};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup};
 use ringbar_spec::wake::Waiter;
 use ringbar_spec::RegisterInfo;
@@ -290,6 +291,28 @@ impl Ring {
     pub fn kick(&self, driver: &mut TestDriver) {
         self.ring(driver);
         driver.write(self.offset(&KICK::INFO) as u64, 4, 0);
+    }
+
+    /// Writes a descriptor beside the doorbell, and says that it is there.
+    pub fn put_inline(&self, driver: &TestDriver, descriptor: &Descriptor) {
+        let place = self.offset(&INLINE_DESCRIPTOR_0::INFO);
+        let bytes = &descriptor.as_bytes()[..INLINE_LENGTH];
+        driver.host.set_shared(place, bytes);
+        self.say_inline(driver, true);
+    }
+
+    /// Says whether a descriptor stands beside the doorbell.
+    pub fn say_inline(&self, driver: &TestDriver, valid: bool) {
+        let place = self.offset(&SUBMISSION_INLINE::INFO);
+        driver.host.set_word(place, valid.into());
+    }
+
+    /// The completion that the device shows beside its tail.
+    pub fn inline_completion(&self, driver: &TestDriver) -> Completion {
+        let mut completion = Completion::default();
+        let place = self.offset(&INLINE_COMPLETION_0::INFO);
+        driver.host.read_shared(place, completion.as_mut_bytes());
+        completion
     }
 
     /// Rings the doorbell: tells the submission tail and the completion head.

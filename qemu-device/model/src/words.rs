@@ -3,11 +3,16 @@
 //! The shared words of a queue, in the pages that the process around the model keeps.
 
 use crate::Host;
+use ringbar_spec::regs::{INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0};
+use ringbar_spec::ring::{Completion, Descriptor, INLINE_LENGTH};
 use ringbar_spec::wake::{Word, Words};
+use ringbar_spec::RegisterInfo;
+use zerocopy::IntoBytes;
 
 /// All shared words of a queue but [`Word::Generation`].
-const PASSING: [Word; 8] = [
+const PASSING: [Word; 9] = [
     Word::SubmissionTail,
+    Word::SubmissionInline,
     Word::CompletionHead,
     Word::InterruptAt,
     Word::DriverInterruptAt,
@@ -30,27 +35,45 @@ impl<'a> QueueWords<'a> {
         Self { host, queue }
     }
 
-    /// Sets all words to 0 but the generation, which gets a value.
+    /// Sets all words to 0 but the generation, which gets a value, and shows no completion.
     pub(crate) fn reset(&self, generation: u32) {
         for word in PASSING {
             self.store(word, 0);
         }
+        self.show_completion(&Completion::default());
         self.store(Word::Generation, generation);
     }
 
-    fn offset(&self, word: Word) -> usize {
-        let info = word.register();
+    /// The descriptor beside the submission tail, if the driver side says that it is one.
+    pub(crate) fn inline_descriptor(&self) -> Option<Descriptor> {
+        if self.load(Word::SubmissionInline) & 1 == 0 {
+            return None;
+        }
+        let mut descriptor = Descriptor::default();
+        let bytes = descriptor.as_mut_bytes().get_mut(..INLINE_LENGTH)?;
+        let place = self.offset(&INLINE_DESCRIPTOR_0::INFO);
+        self.host.read_shared(place, bytes);
+        Some(descriptor)
+    }
+
+    /// Shows a completion beside the completion tail, which is stored after it.
+    pub(crate) fn show_completion(&self, completion: &Completion) {
+        let place = self.offset(&INLINE_COMPLETION_0::INFO);
+        self.host.write_shared(place, completion.as_bytes());
+    }
+
+    fn offset(&self, info: &RegisterInfo) -> usize {
         info.offset + usize::from(self.queue) * info.stride
     }
 }
 
 impl Words for QueueWords<'_> {
     fn load(&self, word: Word) -> u32 {
-        self.host.load(self.offset(word))
+        self.host.load(self.offset(word.register()))
     }
 
     fn store(&self, word: Word, value: u32) {
-        self.host.store(self.offset(word), value);
+        self.host.store(self.offset(word.register()), value);
     }
 
     fn fence(&self) {

@@ -75,6 +75,13 @@ impl Memory {
         .ok_or(Unreachable)
     }
 
+    /// `length` bytes of the shared pages, which the model never leaves.
+    fn shared(&self, offset: usize, length: usize) -> Option<VolatileSlice<'_>> {
+        let place = self.shared_pages.slice(offset as u64, length);
+        debug_assert!(place.is_some(), "no shared memory at {offset:#x}");
+        place
+    }
+
     fn copy_forwards(&self, from: Place, to: Place, length: usize) -> Result<(), Unreachable> {
         let mut done = 0;
         while done < length {
@@ -186,6 +193,18 @@ impl Host for Memory {
     fn store(&self, offset: usize, value: u32) {
         let stored = self.shared_pages.store(offset, value);
         debug_assert!(stored.is_some(), "no shared word at {offset:#x}");
+    }
+
+    fn read_shared(&self, offset: usize, data: &mut [u8]) {
+        if let Some(place) = self.shared(offset, data.len()) {
+            place.copy_to(data);
+        }
+    }
+
+    fn write_shared(&self, offset: usize, data: &[u8]) {
+        if let Some(place) = self.shared(offset, data.len()) {
+            place.copy_from(data);
+        }
     }
 
     fn fence(&self) {

@@ -69,10 +69,18 @@ impl Register {
             | Self::WINDOW_CLOSE => Access::WriteOnly,
             Self::KICK => Access::Command,
             Self::SUBMISSION_TAIL
+            | Self::SUBMISSION_INLINE
+            | Self::INLINE_DESCRIPTOR_0
+            | Self::INLINE_DESCRIPTOR_1
+            | Self::INLINE_DESCRIPTOR_2
+            | Self::INLINE_DESCRIPTOR_3
+            | Self::INLINE_DESCRIPTOR_4
             | Self::COMPLETION_HEAD
             | Self::INTERRUPT_AT
             | Self::DRIVER_INTERRUPT_AT => Access::DriverShared,
             Self::COMPLETION_TAIL
+            | Self::INLINE_COMPLETION_0
+            | Self::INLINE_COMPLETION_1
             | Self::SLEEPING
             | Self::QUEUE_STATE
             | Self::GENERATION
@@ -111,10 +119,18 @@ impl Register {
             | Self::QUEUE_STOP
             | Self::WINDOW_CLOSE
             | Self::SUBMISSION_TAIL
+            | Self::SUBMISSION_INLINE
+            | Self::INLINE_DESCRIPTOR_0
+            | Self::INLINE_DESCRIPTOR_1
+            | Self::INLINE_DESCRIPTOR_2
+            | Self::INLINE_DESCRIPTOR_3
+            | Self::INLINE_DESCRIPTOR_4
             | Self::COMPLETION_HEAD
             | Self::INTERRUPT_AT
             | Self::DRIVER_INTERRUPT_AT
             | Self::COMPLETION_TAIL
+            | Self::INLINE_COMPLETION_0
+            | Self::INLINE_COMPLETION_1
             | Self::SLEEPING
             | Self::QUEUE_STATE
             | Self::HEARTBEAT

@@ -16,4 +16,6 @@ pub const IDENT: u32 = u32::from_le_bytes(*b"RBAR");
 /// Major version of this interface: a driver refuses a device with another one.
 pub const VERSION_MAJOR: u16 = 2;
 /// Minor version of this interface: grows with what is added without breaking a driver.
-pub const VERSION_MINOR: u16 = 2;
+pub const VERSION_MINOR: u16 = 3;
+/// Minor version that added the inline copies, `regs::SUBMISSION_INLINE` and what belongs to it.
+pub const INLINE_MINOR: u16 = 3;

@@ -189,6 +189,37 @@ register! {
         31:0 index;
     }
 
+    /// Whether the only descriptor in flight stands beside the submission tail too. Written by the
+    /// driver side. Shared memory.
+    pub SUBMISSION_INLINE(u32)[64, stride = 4096] @ 0x80004 {
+        0:0 valid => bool;
+    }
+
+    /// Bytes 0 to 7 of that descriptor. Written by the driver side. Shared memory.
+    pub INLINE_DESCRIPTOR_0(u64)[64, stride = 4096] @ 0x80010 {
+        63:0 bytes;
+    }
+
+    /// Bytes 8 to 15 of that descriptor. Written by the driver side. Shared memory.
+    pub INLINE_DESCRIPTOR_1(u64)[64, stride = 4096] @ 0x80018 {
+        63:0 bytes;
+    }
+
+    /// Bytes 16 to 23 of that descriptor. Written by the driver side. Shared memory.
+    pub INLINE_DESCRIPTOR_2(u64)[64, stride = 4096] @ 0x80020 {
+        63:0 bytes;
+    }
+
+    /// Bytes 24 to 31 of that descriptor. Written by the driver side. Shared memory.
+    pub INLINE_DESCRIPTOR_3(u64)[64, stride = 4096] @ 0x80028 {
+        63:0 bytes;
+    }
+
+    /// Bytes 32 to 39 of that descriptor. Written by the driver side. Shared memory.
+    pub INLINE_DESCRIPTOR_4(u64)[64, stride = 4096] @ 0x80030 {
+        63:0 bytes;
+    }
+
     /// Completions ever taken, modulo 2^32. Written by the driver side. Shared memory.
     pub COMPLETION_HEAD(u32)[64, stride = 4096] @ 0x80040 {
         31:0 index;
@@ -209,6 +240,18 @@ register! {
     /// Completions ever posted, modulo 2^32. Written by the device side. Shared memory.
     pub COMPLETION_TAIL(u32)[64, stride = 4096] @ 0xc0000 {
         31:0 index;
+    }
+
+    /// Bytes 0 to 7 of the completion that was posted last. Written by the device side. Shared
+    /// memory.
+    pub INLINE_COMPLETION_0(u64)[64, stride = 4096] @ 0xc0010 {
+        63:0 bytes;
+    }
+
+    /// Bytes 8 to 15 of the completion that was posted last. Written by the device side. Shared
+    /// memory.
+    pub INLINE_COMPLETION_1(u64)[64, stride = 4096] @ 0xc0018 {
+        63:0 bytes;
     }
 
     /// Whether the queue sleeps: descriptors are seen only after a kick. Written by the device

@@ -7,7 +7,7 @@
 //! the consumer those from head to tail; writing the tail hands entries over, writing the head
 //! hands them back.
 
-use core::mem::size_of;
+use core::mem::{offset_of, size_of};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Fewest entries of a ring.
@@ -46,6 +46,9 @@ pub struct Descriptor {
     pub reserved: [u64; 3],
 }
 const _: () = assert!(size_of::<Descriptor>() == 64);
+/// Bytes of a descriptor that its inline copy has: all but those that must be 0.
+pub const INLINE_LENGTH: usize = 40;
+const _: () = assert!(offset_of!(Descriptor, reserved) == INLINE_LENGTH);
 
 /// The device's answer to a [`Descriptor`], in the completion ring.
 #[derive(

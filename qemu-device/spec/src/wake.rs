@@ -22,6 +22,8 @@ use super::ring::distance;
 pub enum Word {
     /// `regs::SUBMISSION_TAIL`.
     SubmissionTail,
+    /// `regs::SUBMISSION_INLINE`.
+    SubmissionInline,
     /// `regs::COMPLETION_HEAD`.
     CompletionHead,
     /// `regs::INTERRUPT_AT`.

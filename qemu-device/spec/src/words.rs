@@ -4,7 +4,7 @@
 
 use crate::regs::{
     COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, GENERATION, HEARTBEAT, INTERRUPT_AT,
-    QUEUE_STATE, SLEEPING, SUBMISSION_TAIL,
+    QUEUE_STATE, SLEEPING, SUBMISSION_INLINE, SUBMISSION_TAIL,
 };
 use crate::wake::Word;
 use crate::RegisterInfo;
@@ -14,6 +14,7 @@ impl Word {
     pub const fn register(self) -> &'static RegisterInfo {
         match self {
             Self::SubmissionTail => &SUBMISSION_TAIL::INFO,
+            Self::SubmissionInline => &SUBMISSION_INLINE::INFO,
             Self::CompletionHead => &COMPLETION_HEAD::INFO,
             Self::InterruptAt => &INTERRUPT_AT::INFO,
             Self::DriverInterruptAt => &DRIVER_INTERRUPT_AT::INFO,

@@ -5,9 +5,10 @@
 use super::*;
 use proptest::prelude::*;
 use ringbar_model::test_driver::{self, nop, TestDriver};
+use ringbar_model::Host as _;
 use ringbar_model::{Config, Place};
-use ringbar_spec::regs;
-use ringbar_spec::ring::Status;
+use ringbar_spec::regs::{self, INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0};
+use ringbar_spec::ring::{Status, INLINE_LENGTH};
 use ringbar_spec::setup::QueueSetup;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -45,6 +46,26 @@ impl Words for Modelled {
 }
 
 impl Memory for Modelled {
+    fn put_inline(&self, slot: u32) -> bool {
+        let at = INLINE_DESCRIPTOR_0::INFO.offset_of(self.queue.queue as usize);
+        let entry = self.queue.submission_ring + u64::from(slot) * 64;
+        let driver = self.driver.borrow();
+        let bytes = driver.host.peek(Place::Guest(entry), 64);
+        let (bytes, others) = bytes.split_at(INLINE_LENGTH);
+        driver.host.set_shared(at.expect("a queue"), bytes);
+        others.iter().all(|byte| *byte == 0)
+    }
+
+    fn get_inline(&self) -> Completion {
+        let at = INLINE_COMPLETION_0::INFO.offset_of(self.queue.queue as usize);
+        let mut completion = Completion::default();
+        let driver = self.driver.borrow();
+        driver
+            .host
+            .read_shared(at.expect("a queue"), completion.as_mut_bytes());
+        completion
+    }
+
     fn put(&self, slot: u32, descriptor: &Descriptor) {
         let at = self.queue.submission_ring + u64::from(slot) * 64;
         let driver = self.driver.borrow();
@@ -78,7 +99,13 @@ fn set_up() -> (Rc<RefCell<TestDriver>>, Ring<Modelled>) {
         queue,
         kicks: Cell::new(0),
     };
-    (driver, Ring::new(memory, ENTRIES))
+    (driver, Ring::new(memory, ENTRIES, true))
+}
+
+/// Overwrites the entries that a single one is not taken from.
+fn spoil(ring: &Ring<Modelled>, place: u64, bytes: usize) {
+    let driver = ring.memory.driver.borrow();
+    driver.host.poke(Place::Guest(place), &vec![0xff; bytes]);
 }
 
 fn tags(ring: &mut Ring<Modelled>) -> Vec<u32> {
@@ -98,6 +125,77 @@ fn completions_come_back_in_order_around_the_ring() {
         driver.borrow_mut().rest();
         assert_eq!(tags(&mut ring), expected);
     }
+}
+
+#[test]
+fn single_descriptor_goes_beside_the_tail_and_so_does_its_completion() {
+    let (driver, mut ring) = set_up();
+    let setup = ring.memory.queue;
+    for tag in 0..10 {
+        ring.push(&nop(tag)).unwrap();
+        ring.submit();
+        spoil(&ring, setup.submission_ring, ENTRIES as usize * 64);
+        driver.borrow_mut().rest();
+        spoil(&ring, setup.completion_ring, ENTRIES as usize * 16);
+        assert_eq!(tags(&mut ring), [tag]);
+    }
+}
+
+#[test]
+fn descriptor_with_more_than_its_copy_can_have_is_taken_from_the_ring() {
+    let (driver, mut ring) = set_up();
+    let descriptor = Descriptor {
+        reserved: [0, 0, 1],
+        ..nop(3)
+    };
+    ring.push(&descriptor).unwrap();
+    ring.submit();
+    driver.borrow_mut().rest();
+    let completion = ring.pop().unwrap().expect("a completion");
+    assert_eq!(Status(completion.status), Status::RESERVED_FIELD);
+}
+
+#[test]
+fn descriptor_behind_a_single_one_leaves_that_alone() {
+    let (driver, mut ring) = set_up();
+    for round in 0..10 {
+        ring.push(&nop(round)).unwrap();
+        ring.submit();
+        ring.push(&nop(100 + round)).unwrap();
+        if round % 2 == 0 {
+            driver.borrow_mut().rest();
+        }
+        ring.submit();
+        driver.borrow_mut().rest();
+        assert_eq!(tags(&mut ring), [round, 100 + round]);
+    }
+}
+
+#[test]
+fn device_without_inline_copies_gets_and_gives_all_in_the_rings() {
+    let (driver, mut ring) = set_up();
+    ring.inline = false;
+    ring.push(&nop(1)).unwrap();
+    ring.submit();
+    driver.borrow_mut().rest();
+    let at = INLINE_COMPLETION_0::INFO.offset_of(1).expect("a queue");
+    driver.borrow().host.set_shared(at, &[0xff; 16]);
+    assert_eq!(ring.memory.load(Word::SubmissionInline), 0);
+    assert_eq!(tags(&mut ring), [1]);
+}
+
+#[test]
+fn reset_while_a_single_completion_is_taken_is_seen() {
+    // Loads in turn, the last of the list first: tail, generation; generation again.
+    let mut ring = Ring::new(Scribbled(RefCell::new(vec![7])), ENTRIES, true);
+    ring.push(&nop(1)).unwrap();
+    ring.submit();
+    ring.memory.0.replace(vec![8, 7, 1]);
+    let error = ring.pop().unwrap_err();
+    assert!(
+        matches!(error, Error::Reset { queue: 7, now: 8 }),
+        "{error}"
+    );
 }
 
 #[test]
@@ -281,6 +379,15 @@ impl Words for Scribbled {
 }
 
 impl Memory for Scribbled {
+    fn put_inline(&self, slot: u32) -> bool {
+        assert!(slot < ENTRIES);
+        true
+    }
+
+    fn get_inline(&self) -> Completion {
+        Completion::default()
+    }
+
     fn put(&self, slot: u32, _descriptor: &Descriptor) {
         assert!(slot < ENTRIES);
     }
@@ -297,10 +404,10 @@ impl Memory for Scribbled {
 fn completion_posted_just_before_the_queue_stopped_is_taken() {
     // Loads in turn, the last of the list first: tail, generation, state; tail and generation again.
     let stopped = ErrorCode::BAD_TAIL.0.into();
-    let mut ring = Ring::new(Scribbled(RefCell::new(vec![7])), ENTRIES);
+    let mut ring = Ring::new(Scribbled(RefCell::new(vec![7])), ENTRIES, true);
     ring.push(&nop(1)).unwrap();
     ring.submit();
-    ring.memory.0.replace(vec![7, 1, stopped, 7, 0]);
+    ring.memory.0.replace(vec![7, 7, 1, stopped, 7, 0]);
     assert!(ring.pop().unwrap().is_some());
 }
 
@@ -310,9 +417,10 @@ proptest! {
         loads in prop::collection::vec(prop_oneof![0..6u32, Just(u32::MAX), any::<u32>()], 0..60),
         start in prop_oneof![Just(0u32), Just(u32::MAX - 2), any::<u32>()],
         actions in prop::collection::vec(0..5u8, 0..60),
+        inline in any::<bool>(),
     ) {
         // The generation stays the same, or little else would be looked at.
-        let mut ring = Ring::new(Scribbled(RefCell::new(Vec::new())), ENTRIES);
+        let mut ring = Ring::new(Scribbled(RefCell::new(Vec::new())), ENTRIES, inline);
         (ring.head, ring.posted, ring.submitted, ring.tail) = (start, start, start, start);
         ring.memory.0.replace(loads);
         for action in actions {

@@ -2,8 +2,12 @@
 
 //! Rings in the process's own mapping: order, wrap-around, batches, and several queues at once.
 
-use ringbar_client::{Device, Queue, Rights};
+use ringbar_client::{Device, Mapping, Queue, Rights};
+use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::pattern;
+use ringbar_spec::regs::{
+    COMPLETION_TAIL, INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0, SUBMISSION_INLINE, SUBMISSION_TAIL,
+};
 use ringbar_spec::ring::{distance, Completion, Descriptor, Opcode, Status, MAX_ENTRIES};
 use ringbar_spec::wake::Word;
 use ringbar_tests::witness::on_mapped_ring;
@@ -36,6 +40,10 @@ fn main() -> ExitCode {
             ten_thousand_operations,
         ),
         ("completions_are_seen_without_a_call", completions_are_seen),
+        (
+            "single_descriptor_and_its_completion_stand_beside_the_tails",
+            beside_the_tails,
+        ),
         ("queue_starts_anew_for_the_next_file", queue_starts_anew),
         ("queues_of_several_processes_do_not_mix", several_processes),
         ("queues_of_several_threads_do_not_mix", several_threads),
@@ -128,6 +136,38 @@ fn ten_thousand_operations() {
             (0..batch).for_each(|tag| assert_eq!(take(&mut queue).tag, tag));
         }
     });
+}
+
+fn beside_the_tails() {
+    let device = open();
+    let queue = device.start_queue(4).unwrap();
+    let map = |offset, writable| {
+        Mapping::new(device.file().clone(), offset, PAGE_SIZE, writable).expect("a page of ours")
+    };
+    let (doorbell, status) = (map(queue.doorbell, true), map(queue.status, false));
+    let words: [u64; 8] = zerocopy::transmute!(nop(7));
+    let refused: [u64; 8] = zerocopy::transmute!(Descriptor {
+        opcode: 99,
+        ..nop(8)
+    });
+    map(queue.submission_ring, true).write_words(0, refused);
+    let in_page = |offset: usize| offset % PAGE_SIZE;
+    for (index, word) in words[..5].iter().enumerate() {
+        doorbell.write(in_page(INLINE_DESCRIPTOR_0::INFO.offset) + 8 * index, *word);
+    }
+    doorbell.write(in_page(SUBMISSION_INLINE::INFO.offset), 1u32);
+    doorbell.write(in_page(SUBMISSION_TAIL::INFO.offset), 1u32);
+
+    map(queue.kick, true).write(0, 1u32);
+
+    until("a completion", || {
+        status.read::<u32>(in_page(COMPLETION_TAIL::INFO.offset)) == 1
+    });
+    let beside: [u64; 2] = status.read_words(in_page(INLINE_COMPLETION_0::INFO.offset));
+    let in_ring: [u64; 2] = map(queue.completion_ring, false).read_words(0);
+    let completion: Completion = zerocopy::transmute!(beside);
+    assert_eq!((completion.tag, Status(completion.status)), (7, Status::OK));
+    assert_eq!(beside, in_ring);
 }
 
 fn completions_are_seen() {

@@ -37,6 +37,10 @@ fn main() -> ExitCode {
             "number_of_a_queue_can_be_had_again",
             number_can_be_had_again,
         ),
+        (
+            "pages_of_a_queue_show_nothing_of_its_last_owner",
+            nothing_of_the_last_owner,
+        ),
         ("reset_forgets_what_was_in_flight", reset_forgets),
         ("reset_starts_a_queue_that_had_stopped", reset_starts_again),
         ("waiter_of_a_queue_that_is_reset_gets_eio", waiter_gets_eio),
@@ -142,6 +146,29 @@ fn number_can_be_had_again() {
         assert_eq!(queue.run(PATIENCE).unwrap().tag, tag);
         queue.close().unwrap();
     }
+}
+
+fn nothing_of_the_last_owner() {
+    let device = open();
+    let beside_the_tail = |offsets: QueueOffsets| {
+        let page = |offset| Mapping::new(device.file().clone(), offset, PAGE_SIZE, false).unwrap();
+        let doorbell: [u64; 8] = page(offsets.doorbell).read_words(0);
+        let status: [u64; 8] = page(offsets.status).read_words(0);
+        (doorbell, status)
+    };
+    let mut queue = device.create_queue(ENTRIES).unwrap();
+    queue.push(nop(0x5ec7e7)).unwrap();
+    queue.run(PATIENCE).unwrap();
+    let (doorbell, status) = beside_the_tail(queue.offsets());
+    let number = queue.number();
+    assert_ne!(doorbell[1..], [0; 7], "the descriptor");
+    assert_ne!(status[1..], [0; 7], "its completion");
+    queue.close().unwrap();
+
+    let next = device.start_queue(ENTRIES).unwrap();
+
+    assert_eq!(next.queue, number);
+    assert_eq!(beside_the_tail((&next).into()), ([0; 8], [0; 8]));
 }
 
 /// A pair of large buffers, and a copy from one to the other.

@@ -9,7 +9,8 @@ use ringbar_endpoint::dma::Rights;
 use ringbar_endpoint::memory::SharedMemory;
 use ringbar_server::regions;
 use ringbar_server::state::State;
-use ringbar_spec::ring::{Completion, Descriptor, Status};
+use ringbar_spec::regs::INLINE_DESCRIPTOR_0;
+use ringbar_spec::ring::{Completion, Descriptor, Status, INLINE_LENGTH};
 use ringbar_spec::RegisterInfo;
 use ringbar_vfio_user::device::DmaRange;
 use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
@@ -138,6 +139,22 @@ impl Guest {
     pub(super) fn put(&self, queue: u16, index: u32, descriptor: &Descriptor) {
         let slot = u64::from(index % ENTRIES) * size_of::<Descriptor>() as u64;
         self.write(submission_ring(queue) + slot, descriptor.as_bytes());
+    }
+
+    /// Copies an entry of the submission ring of a queue beside its tail. Says whether the copy has all of it.
+    pub(super) fn put_inline(&self, queue: u16, index: u32) -> bool {
+        let slot = u64::from(index % ENTRIES) * size_of::<Descriptor>() as u64;
+        let mut bytes = [0; size_of::<Descriptor>()];
+        self.memory
+            .slice(submission_ring(queue) + slot - BASE, bytes.len())
+            .expect("a ring in the guest's memory")
+            .copy_to(&mut bytes);
+        let (copied, others) = bytes.split_at(INLINE_LENGTH);
+        self.words
+            .get_slice(offset(&INLINE_DESCRIPTOR_0::INFO, queue), copied.len())
+            .expect("a place in the BAR")
+            .copy_from(copied);
+        others.iter().all(|byte| *byte == 0)
     }
 
     /// The completion of this number. Checks what is true of each, and gives its tag.

@@ -10,8 +10,9 @@ use std::thread;
 
 use ringbar_spec::layout::STATUS_PAGES;
 use ringbar_spec::regs::{
-    COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, GENERATION, HEARTBEAT, INTERRUPT_AT,
-    QUEUE_STATE, SLEEPING, SUBMISSION_TAIL,
+    COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, GENERATION, HEARTBEAT,
+    INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0, INLINE_DESCRIPTOR_1, INTERRUPT_AT, QUEUE_STATE,
+    SLEEPING, SUBMISSION_INLINE, SUBMISSION_TAIL,
 };
 use ringbar_spec::ring::Descriptor;
 use ringbar_spec::setup::{WindowKind, RIGHT_READ};
@@ -22,15 +23,19 @@ use super::{descriptor, QUEUES};
 use crate::input::Input;
 
 /// Words that the driver side writes.
-const DRIVER_WORDS: [&RegisterInfo; 4] = [
+const DRIVER_WORDS: [&RegisterInfo; 7] = [
     &SUBMISSION_TAIL::INFO,
+    &SUBMISSION_INLINE::INFO,
+    &INLINE_DESCRIPTOR_0::INFO,
+    &INLINE_DESCRIPTOR_1::INFO,
     &COMPLETION_HEAD::INFO,
     &INTERRUPT_AT::INFO,
     &DRIVER_INTERRUPT_AT::INFO,
 ];
 /// Words that the device writes, and does not read.
-const DEVICE_WORDS: [&RegisterInfo; 5] = [
+const DEVICE_WORDS: [&RegisterInfo; 6] = [
     &COMPLETION_TAIL::INFO,
+    &INLINE_COMPLETION_0::INFO,
     &SLEEPING::INFO,
     &QUEUE_STATE::INFO,
     &GENERATION::INFO,
