@@ -2,8 +2,8 @@
 
 //! The benchmark: what is compared with what, how, and the goal of each ratio.
 //!
-//! A [`Plan`] measures two things in turn, [`PAIRS`] times, one of each a pair, and makes a [`Row`]
-//! of the ratios. What the host has to measure is asked for through [`Outside`], so that both
+//! A [`Plan`] measures two things in turn, one of each a pair, and makes a [`Row`] of the ratios of
+//! [`PAIRS`] pairs; [`Rounds`] does so for many rows together. What the host has to measure is asked for through [`Outside`], so that both
 //! halves of a pair are of the same machine and the same moment. No row is a test: a goal that is
 //! missed fails nothing.
 
@@ -12,11 +12,13 @@ mod edu;
 mod interrupt;
 mod plans;
 mod queues;
+mod rounds;
 mod row;
 mod spread;
 pub mod table;
 
 pub use bench::{Bench, Error, Outside};
 pub use plans::{plans, Plan, PAIRS};
+pub use rounds::Rounds;
 pub use row::{Goal, LeftOut, Line, Op, Row, Side};
 pub use spread::Spread;

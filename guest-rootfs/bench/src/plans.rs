@@ -27,6 +27,9 @@ const RUN: usize = 64;
 /// Half of a pair: a figure.
 type Half = fn(&mut Bench) -> Result<f64, Error>;
 
+/// Figures of the numerator and the denominator, or why they cannot be had.
+pub(crate) type Pairs = Result<Vec<(f64, f64)>, Error>;
+
 /// A row to be measured.
 pub struct Plan {
     /// Short name, never changed.
@@ -39,23 +42,29 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Measures both halves in turn, the one that comes first alternating.
+    /// Measures pairs, one after the other, and makes the row.
     pub fn measure(&self, bench: &mut Bench, pairs: usize) -> Line {
-        let (what_above, unit_above, above) = self.numerator;
-        let (what_below, unit_below, below) = self.denominator;
-        let mut pair = |number: usize| {
-            if number.is_multiple_of(2) {
-                let first = above(bench)?;
-                Ok((first, below(bench)?))
-            } else {
-                let first = below(bench)?;
-                Ok((above(bench)?, first))
-            }
-        };
-        let measured: Result<Vec<_>, Error> = (0..pairs).map(&mut pair).collect();
+        self.row((0..pairs).map(|number| self.pair(bench, number)).collect())
+    }
+
+    /// Measures both halves, the one that comes first alternating with the number of the pair.
+    pub(crate) fn pair(&self, bench: &mut Bench, number: usize) -> Result<(f64, f64), Error> {
+        let ((_, _, above), (_, _, below)) = (self.numerator, self.denominator);
+        if number.is_multiple_of(2) {
+            let first = above(bench)?;
+            Ok((first, below(bench)?))
+        } else {
+            let first = below(bench)?;
+            Ok((above(bench)?, first))
+        }
+    }
+
+    /// The row of some pairs, or why there is none.
+    pub(crate) fn row(&self, measured: Pairs) -> Line {
         let measured = measured.and_then(|pairs| {
             let names = (self.name, self.what, self.unit);
-            let sides = ((what_above, unit_above), (what_below, unit_below));
+            let side = |(what, unit, _): (&'static str, &'static str, Half)| (what, unit);
+            let sides = (side(self.numerator), side(self.denominator));
             let row = Row::new(names, self.goal, sides, &pairs);
             row.ok_or_else(|| Error::Missing("no pairs".into()))
         });
@@ -495,16 +504,23 @@ mod tests {
         );
     }
 
+    impl Plan {
+        /// A row of 6 to 2, which needs no device.
+        pub(crate) fn of_nothing(name: &'static str) -> Self {
+            Self {
+                name,
+                what: "six / two",
+                unit: "x",
+                goal: None,
+                numerator: ("six", "1", |_| Ok(6.0)),
+                denominator: ("two", "1", |_| Ok(2.0)),
+            }
+        }
+    }
+
     #[test]
     fn row_has_the_ratio_of_its_halves() {
-        let plan = Plan {
-            name: "ram",
-            what: "RAM / RAM",
-            unit: "x",
-            goal: None,
-            numerator: ("one", "1", |_| Ok(6.0)),
-            denominator: ("other", "1", |_| Ok(2.0)),
-        };
+        let plan = Plan::of_nothing("ram");
         let line = plan.measure(&mut Bench::new("/dev/null", None), 4);
 
         let Line::Row(row) = line else {

@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The guest's part of `make bench`: a case a row. A case passes also if its goal is missed or it
-//! cannot be measured: the table tells.
+//! The guest's part of `make bench`: a case a round, which measures a pair of each row, and one that tells the
+//! rows. A case passes also if a goal is missed or a row cannot be measured: the table tells.
 
-use ringbar_bench::{plans, Bench, Outside, PAIRS};
+use ringbar_bench::{plans, Bench, Outside, Rounds, PAIRS};
 use ringbar_tests::{run_all, Case, Runner, NODE};
+use std::cell::RefCell;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 fn main() -> ExitCode {
-    let cases = plans().into_iter().map(|plan| {
-        Case::new(plan.name, move || {
+    let rounds = Rc::new(RefCell::new(Rounds::new(plans())));
+    let round = |number: usize| {
+        let rounds = rounds.clone();
+        Case::new(format!("round_{number}"), move || {
             let outside = Runner::find().map(|runner| Box::new(Host(runner)) as Box<dyn Outside>);
-            let line = plan.measure(&mut Bench::new(NODE, outside), PAIRS);
+            rounds.borrow_mut().measure(&mut Bench::new(NODE, outside));
+        })
+    };
+    let mut cases: Vec<_> = (1..=PAIRS).map(round).collect();
+    cases.push(Case::new("rows", move || {
+        for line in rounds.replace(Rounds::new(Vec::new())).lines() {
             let line = serde_json::to_string(&line).expect("a row can be written as JSON");
             println!("# bench {line}");
-        })
-    });
-    run_all(cases.collect())
+        }
+    }));
+    run_all(cases)
 }
 
 /// The machine that the guest runs on.
