@@ -205,6 +205,7 @@ impl VfioDriver {
         self.set(Register::RESET, RESET_KEY.into());
         for (word, value) in [
             (Word::SubmissionTail, 0),
+            (Word::SubmissionInline, 0),
             (Word::CompletionHead, 0),
             (Word::InterruptAt, u32::MAX),
             (Word::DriverInterruptAt, u32::MAX),

@@ -142,6 +142,7 @@ impl RawClient {
         let words = Shared(&self.shared);
         for (word, value) in [
             (Word::SubmissionTail, 0),
+            (Word::SubmissionInline, 0),
             (Word::CompletionHead, 0),
             (Word::InterruptAt, u32::MAX),
             (Word::DriverInterruptAt, u32::MAX),
