@@ -209,7 +209,7 @@ impl World<'_> {
         let byte = input.byte();
         // The only one in flight stands beside the tail too, every other time.
         let last = tail.wrapping_sub(1);
-        let single = byte % 2 == 0
+        let single = byte.is_multiple_of(2)
             && count == 1
             && self.guest.word(&COMPLETION_TAIL::INFO, number) == last
             && self.guest.put_inline(number, last);
