@@ -18,8 +18,8 @@ pub(crate) trait Memory: Words {
     /// Reads a completion from a slot of the completion ring.
     fn get(&self, slot: u32) -> Completion;
 
-    /// Copies the descriptor in a slot of the submission ring beside the submission tail, where it
-    /// cannot have what must be 0. Says whether that is so.
+    /// Copies the descriptor in a slot of the submission ring beside the submission tail, without its
+    /// reserved words. Says whether these are 0.
     fn put_inline(&self, slot: u32) -> bool;
 
     /// Reads the completion beside the completion tail. A load of a word that follows comes after it.
@@ -131,15 +131,16 @@ impl<M: Memory> Ring<M> {
     /// Takes the oldest completion, if there is one.
     #[inline]
     pub(crate) fn pop(&mut self) -> Result<Option<Completion>, Error> {
+        let mut beside = None;
         if self.head == self.posted {
             if !self.has(1)? {
                 return Ok(None);
             }
             if self.inline && distance(self.head, self.submitted) == 1 {
-                return self.pop_inline().map(Some);
+                beside = self.last_posted();
             }
         }
-        let completion = self.memory.get(slot(self.head, self.entries));
+        let completion = beside.unwrap_or_else(|| self.memory.get(slot(self.head, self.entries)));
         self.head = self.head.wrapping_add(1);
         // Whoever polls the file sees it as readable until then.
         if self.head == self.posted {
@@ -148,15 +149,12 @@ impl<M: Memory> Ring<M> {
         Ok(Some(completion))
     }
 
-    /// Takes the only completion that is to come, which was posted. It stands beside the tail until more is
-    /// submitted, or a reset clears it.
-    #[inline(never)]
-    fn pop_inline(&mut self) -> Result<Completion, Error> {
+    /// The completion beside the tail, which is the only one that is to come. `None` if a reset has
+    /// cleared it: the one in the ring stays.
+    #[inline]
+    fn last_posted(&self) -> Option<Completion> {
         let completion = self.memory.get_inline();
-        self.check_generation()?;
-        self.head = self.posted;
-        self.memory.store(Word::CompletionHead, self.head);
-        Ok(completion)
+        (self.memory.load(Word::Generation) == self.generation).then_some(completion)
     }
 
     /// Whether `count` completions can be taken. An error means that they will never come.
@@ -191,7 +189,13 @@ impl<M: Memory> Ring<M> {
     fn look(&mut self, count: u32) -> Result<bool, Error> {
         let announced = self.memory.load(Word::CompletionTail);
         // Looked at second: a tail that a reset has written is none of this queue's.
-        self.check_generation()?;
+        let now = self.memory.load(Word::Generation);
+        if now != self.generation {
+            return Err(Error::Reset {
+                queue: self.generation,
+                now,
+            });
+        }
         let possible = distance(self.posted, self.submitted);
         if distance(self.posted, announced) > possible {
             return Err(Error::BadCompletionTail {
@@ -201,18 +205,6 @@ impl<M: Memory> Ring<M> {
         }
         self.posted = announced;
         Ok(distance(self.head, self.posted) >= count)
-    }
-
-    /// Fails if the device was reset since the queue was started.
-    #[inline]
-    fn check_generation(&self) -> Result<(), Error> {
-        match self.memory.load(Word::Generation) {
-            now if now == self.generation => Ok(()),
-            now => Err(Error::Reset {
-                queue: self.generation,
-                now,
-            }),
-        }
     }
 
     fn stopped(&self, state: u32) -> Error {
