@@ -283,7 +283,7 @@ impl QueueWords<'_, '_> {
     ///
     /// # Errors
     ///
-    /// None: the places are ones that there are.
+    /// `EINVAL` if there is no queue with this number.
     pub(crate) fn clear_inline(&self) -> Result {
         macro_rules! clear {
             ($($register:ident)*) => {$(
