@@ -84,6 +84,34 @@ long_step() {
 	say "$what: done in $((SECONDS - start)) s"
 }
 
+# busy PID: the processor time in seconds that this process and all it has waited for have taken.
+busy() {
+	local stat
+	stat=$(</proc/"$1"/stat)
+	# The name of the program, in parentheses, may hold anything.
+	awk -v hz="$(getconf CLK_TCK)" '{ printf "%.2f", ($12 + $13 + $14 + $15) / hz }' <<<"${stat##*) }"
+}
+# idle: the seconds that all processors of this machine together have had nothing to do since it started.
+idle() { awk -v hz="$(getconf CLK_TCK)" '/^cpu / { printf "%.2f", ($5 + $6) / hz; exit }' /proc/stat; }
+
+# stage NAME CMD...: runs CMD in this shell and adds a line to build/report/stages.jsonl: what CMD took of the clock and of
+# the processors, children that were waited for included, and how long processors of the machine had nothing to do
+# meanwhile. STAGE_TARGET is the target that this is a part of. A failure that ends the script leaves no line.
+stage() {
+	local name=$1 pid=$BASHPID began=$EPOCHREALTIME busy idle status
+	busy=$(busy "$pid")
+	idle=$(idle)
+	shift
+	"$@"
+	status=$?
+	mkdir -p "$checkout/build/report"
+	awk -v name="$name" -v target="${STAGE_TARGET:-}" -v began="$began" -v ended="$EPOCHREALTIME" \
+		-v busy="$busy" -v busy_after="$(busy "$pid")" -v idle="$idle" -v idle_after="$(idle)" 'BEGIN {
+		printf "{\"stage\":\"%s\",\"target\":\"%s\",\"wall\":%.3f,\"cpu\":%.3f,\"idle\":%.2f,\"began\":%.3f}\n",
+			name, target, ended - began, busy_after - busy, idle_after - idle, began }' >>"$checkout/build/report/stages.jsonl"
+	return "$status"
+}
+
 # files_of DIR...: name, size and time of each file in DIRs, but for what is built and git's own.
 files_of() {
 	find "$@" \( -path "$checkout/build" -o -path "$checkout/target" -o -path "$checkout/.git" \) -prune -o -type f -printf '%p %s %T@\n' | sort
