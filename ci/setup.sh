@@ -3,7 +3,7 @@
 # Checks that the host has what is needed; as root on Debian or Ubuntu it installs what is missing.
 #
 # `setup.sh` checks all, `setup.sh cargo` what builds and host tests need, `setup.sh sysroot` what
-# the sysroot and the VM need.
+# the sysroot and the VM need. What only makes a sysroot is not asked for where the cache has one.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -44,20 +44,31 @@ check_cargo() {
 
 check_sysroot() {
 	[[ $(uname -m) == x86_64 ]] || die "this host is $(uname -m): the sysroot and the guest are x86-64 and nothing else was tried"
-	need mmdebstrap mmdebstrap
 	need bwrap bubblewrap
 	need flock util-linux
 	need pgrep procps
 	need tar tar
+	local place
+	place=$("$ci_dir/sysroot.sh" place)
+	if [[ -d $place ]]; then
+		install_missing
+	else
+		check_making_a_sysroot
+	fi
+	bwrap --unshare-pid --unshare-net --ro-bind / / true 2>/dev/null || die_no_namespaces
+}
+
+# What is needed once, to make what others then find in the cache.
+check_making_a_sysroot() {
+	local ids
+	need mmdebstrap mmdebstrap
 	[[ -e /usr/share/keyrings/debian-archive-keyring.gpg ]] || missing+=(debian-archive-keyring)
 	if ((EUID != 0)); then need newuidmap uidmap; fi
 	install_missing
-	local ids
 	ids="^($(id -un)|$EUID):"
 	if ((EUID != 0)) && ! { grep -qE "$ids" /etc/subuid && grep -qE "$ids" /etc/subgid; } 2>/dev/null; then
 		die "$(id -un) has no range of user ids for a namespace: run  sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)"
 	fi
-	bwrap --unshare-pid --unshare-net --ro-bind / / true 2>/dev/null || die_no_namespaces
 }
 
 die_no_namespaces() {

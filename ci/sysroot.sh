@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Prints the folder of the sysroot: a Debian with QEMU, the kernel's toolchain and the stock kernel.
 #
-# Made on first use, then served from the cache. See ci/README.md.
+# Made on first use, then served from the cache. See ci/README.md. `place` prints where it is or would be, and makes
+# nothing.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -18,4 +19,8 @@ build() {
 }
 
 key=$(cache_key "$ci_dir"/{versions.env,resolve.sh,sysroot-install.sh,sysroot-build.sh} </dev/null)
-cache_entry sysroot "$key" 6 build
+case ${1:-} in
+'') cache_entry sysroot "$key" 6 build ;;
+place) printf '%s\n' "$RINGBAR_CACHE/sysroot-$key" ;;
+*) die "usage: $0 [place]" ;;
+esac
