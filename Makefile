@@ -3,9 +3,12 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-# One thing at a time, in the order written; what can run side by side does so inside ci/build.sh.
+# One thing at a time, in the order written; what can run side by side does so inside ci/build.sh and ci/stages.sh.
 .NOTPARALLEL:
 .PHONY: $(shell sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile)
+
+# Where nothing is said, as ci/lib.sh has it.
+KERNEL ?= stock
 
 help: ## this text
 	@ci/help.sh Makefile
@@ -17,7 +20,8 @@ trace: build ## run, and record each access to the device and what the device di
 	@TRACE=1 ci/vm.sh run
 report: ## draw the page of the last run again, and name it
 	@ci/cargo.sh build --locked --release -p ringbar-report && ci/vm.sh report
-test: fmt build lint test-host module-lint test-vm ## everything that must hold
+test: ## everything that must hold
+	@ci/stages.sh run kernel:$(KERNEL)
 shell: build ## boot to a shell in the guest; Ctrl-A X ends it
 	@ci/vm.sh shell
 
@@ -33,11 +37,11 @@ fmt: ## check formatting of the workspace
 lint: ## clippy on the workspace
 	@ci/cargo.sh clippy --locked --workspace --all-targets -- -D warnings
 module-lint: ## formatting and clippy of the module, with the kernel's own tools
-	@ci/module.sh fmt && ci/module.sh clippy
+	@ci/module.sh lint
 test-host: ## tests that need neither root nor QEMU
 	@ci/test-host.sh
-test-vm: build ## VM tests: all configurations of the kernel; of the stock one also with bounced memory, and with the witness
-	@ci/vm.sh test
+test-vm: ## VM tests: all configurations of the kernel, side by side
+	@ci/stages.sh run vm:$(KERNEL)
 bench: build ## measure, each figure against one of the same machine and run; table in build/report/bench.md
 	@ci/bench.sh
 bench-trace: build ## what the witness costs, in ratios
@@ -52,17 +56,16 @@ fuzz: ## the same with libFuzzer, FUZZ_TIME seconds a target
 miri: ## protocol and rings under Miri, where a nightly compiler has it
 	@ci/miri.sh
 test-sabotage: ## modules, a device and a server that are broken on purpose make VM tests fail
-	@KERNEL=stock ci/build.sh && KERNEL=debug ci/build.sh && ci/sabotage.sh
+	@ci/stages.sh run job:sabotage
 
-#: As hosted CI runs it
+#: As CI runs it
 prepush: fmt lint test-host ## the fast part of `make test`
-ci-job-host: fmt lint test-host fuzz-short ## job: what needs no VM
-ci-job-miri: miri ## job: Miri
-ci-job-module: module module-lint ## job: the kernel module
-ci-job-vm: test-vm ## job: the VM
-ci-job-vm-debug: ## job: the VM with the debug kernel
-	@$(MAKE) test-vm test-sabotage KERNEL=debug
-ci-all: ci-job-host ci-job-miri ci-job-module ci-job-vm ci-job-vm-debug ## every job
+ci-job: ## one job of hosted CI, JOB=host; `ci/stages` has them
+	@ci/stages.sh run job:$(JOB)
+ci-jobs: ## names of all jobs, as JSON
+	@ci/stages.sh jobs
+ci-all: ## every job
+	@ci/stages.sh run all
 
 #: Cleaning
 clean: ## remove build/

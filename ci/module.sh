@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Builds the kernel module into build/module (build/module-debug for KERNEL=debug); `clippy` lints it, `fmt`
-# checks its formatting, `sabotage WHAT` builds a module that is broken on purpose, into a folder of its own.
+# Builds the kernel module into build/module (build/module-debug for KERNEL=debug); `lint` checks its formatting and lints
+# it, `sabotage WHAT` builds a module that is broken on purpose, into a folder of its own.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -28,10 +28,10 @@ build() {
 
 case ${1:-build} in
 build) build ;;
-clippy) kbuild module-clippy '' CLIPPY=1 KRUSTFLAGS=-Dwarnings ;;
-sabotage) kbuild "sabotage/$2" "$2" ;;
-fmt)
+lint)
 	"$ci_dir/in-sysroot.sh" rustfmt --check --edition 2021 --config-path "$checkout" "$checkout"/guest-driver/*.rs
+	kbuild module-clippy '' CLIPPY=1 KRUSTFLAGS=-Dwarnings
 	;;
-*) die "usage: $0 [build|clippy|fmt|sabotage WHAT]" ;;
+sabotage) kbuild "sabotage/$2" "$2" ;;
+*) die "usage: $0 [build|lint|sabotage WHAT]" ;;
 esac

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Shows that the debug run notices a broken driver or device, and the witness what no program can see: each that is
-# broken on purpose must make a run fail, for the right reason. The unbroken ones pass the same programs in
-# `make test-vm KERNEL=debug`, and traced in `make test-vm`.
+# Shows that the debug run notices a broken driver (`module`), all paths a broken device (`device`), and the witness what no
+# program can see (`witness`): each that is broken on purpose must make a run fail, for the right reason. The unbroken ones
+# pass the same programs in `make test-vm KERNEL=debug`, and traced in `make test-vm`.
 set -euo pipefail
-export KERNEL=debug
+if [[ ${1:-} == module ]]; then export KERNEL=debug; else export KERNEL=stock; fi
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -43,7 +43,6 @@ fails() {
 
 # The device that is off by one, on each path of the test vectors by itself.
 wrong_device() {
-	local -x KERNEL=stock
 	local folder=$checkout/build/sabotage/off-by-one
 	local guest=("$checkout/build/module/ringbar.ko" "$checkout/build/guest/initramfs.cpio")
 	local server=$folder/release/ringbar-server difference='copy_guest_to_device_[^ ]* OK [0-9a-f]* byte'
@@ -59,7 +58,7 @@ wrong_device() {
 
 # witnessed WHAT PATTERN MODULE INITRAMFS [SERVER]: the witness tells, and nobody else has anything to say.
 witnessed() {
-	KERNEL=stock TRACE=1 fails "$1" phases,dma witness.txt "$2" 0 "${@:3}"
+	TRACE=1 fails "$1" phases,dma witness.txt "$2" 0 "${@:3}"
 	grep -q '"good": true' "$checkout/build/report/sabotage-$1/results.json" ||
 		die "$1 was noticed by others than the witness: see $checkout/build/sabotage/$1.output"
 }
@@ -67,7 +66,7 @@ witnessed() {
 # A driver with an access that traps where none should, and a server that loses a write without a word.
 unseen() {
 	local module=$checkout/build/sabotage/extra-read server=$checkout/build/sabotage/dropped-write
-	KERNEL=stock broken extra-read "$module"
+	broken extra-read "$module"
 	witnessed extra-read 'in .probe. the driver read STATUS' "$module/ringbar.ko" "$module/initramfs.cpio"
 	"$ci_dir/cargo.sh" build --locked --release -p ringbar-server --features dropped-write --target-dir "$server"
 	witnessed dropped-write 'made .write 0x1004 4 0x2. [0-9]+ times .*the device knows of 0' \
@@ -78,8 +77,13 @@ unseen() {
 for module in "$checkout"/build/module*/ringbar.ko; do
 	if grep -q sabotage "$module"; then die "$module has sabotage in it"; fi
 done
-caught use-after-free registers console.log 'BUG: KASAN: slab-use-after-free in .*sabotage'
-caught no-revocation removal results.ktap 'not ok [0-9]+ .*gives_sigbus_after_unbind'
-caught leak registers,leaks results.ktap 'not ok [0-9]+ driver_leaves_no_memory_behind'
-wrong_device
-unseen
+case ${1:-} in
+module)
+	caught use-after-free registers console.log 'BUG: KASAN: slab-use-after-free in .*sabotage'
+	caught no-revocation removal results.ktap 'not ok [0-9]+ .*gives_sigbus_after_unbind'
+	caught leak registers,leaks results.ktap 'not ok [0-9]+ driver_leaves_no_memory_behind'
+	;;
+device) wrong_device ;;
+witness) unseen ;;
+*) die "usage: $0 module|device|witness" ;;
+esac

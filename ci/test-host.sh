@@ -1,23 +1,38 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# All tests that need neither root nor QEMU: the scripts' and the crates'.
+# All tests that need neither root nor QEMU: `scripts` those of the scripts, `crates` those of the crates; else both.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-if command -v shellcheck >/dev/null; then
-	(cd "$checkout" && shellcheck -x ci/*.sh ci/tests/*.sh .ci/run)
-else
-	say "skipped: this host has no shellcheck"
-fi
-for test in "$ci_dir"/tests/*.sh; do
-	if [[ ${test##*/} != assert.sh ]]; then "$test"; fi
-done
+scripts() {
+	if command -v shellcheck >/dev/null; then
+		(cd "$checkout" && shellcheck -x ci/*.sh ci/tests/*.sh .ci/run)
+	else
+		say "skipped: this host has no shellcheck"
+	fi
+	local test
+	for test in "$ci_dir"/tests/*.sh; do
+		if [[ ${test##*/} != assert.sh ]]; then "$test"; fi
+	done
+}
 
 # nextest is faster and isolates tests; cargo's own runner gives the same verdict.
-if cargo nextest --version >/dev/null 2>&1; then
-	"$ci_dir/cargo.sh" nextest run --locked --workspace
-	"$ci_dir/cargo.sh" test --locked --workspace --doc
-else
-	"$ci_dir/cargo.sh" test --locked --workspace
-fi
+crates() {
+	if cargo nextest --version >/dev/null 2>&1; then
+		"$ci_dir/cargo.sh" nextest run --locked --workspace
+		"$ci_dir/cargo.sh" test --locked --workspace --doc
+	else
+		"$ci_dir/cargo.sh" test --locked --workspace
+	fi
+}
+
+case ${1:-} in
+scripts) scripts ;;
+crates) crates ;;
+'')
+	crates
+	scripts
+	;;
+*) die "usage: $0 [scripts|crates]" ;;
+esac

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Boots the guest: `run` as the variables say, `shell` for a shell in it, `test` all configurations of a kernel, of the
-# stock one also with bounced memory, and with the witness, `sabotage NAME MODULE INITRAMFS [SERVER]` with another module
-# or server, `bench` with the benchmark, `boot DEVICES` with so many devices and nothing to do, `measure NAME HINT` as
-# `run`, with a report of its own for a benchmark, HINT. `report` draws the last run's page again, or that of NAME.
+# Boots the guest: `run` as the variables say, `shell` for a shell in it, `configuration NAME` as the file of configurations
+# has it, `sabotage NAME MODULE INITRAMFS [SERVER]` with another module or server, `bench` with the benchmark, `boot DEVICES`
+# with so many devices and nothing to do, `measure NAME HINT` as `run`, with a report of its own for a benchmark, HINT.
+# `verdict` makes one table of what the configurations of a kernel did on each path to the device. `report` draws the last
+# run's page again, or that of NAME.
 #
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and
 # SERVER_ARGS are explained by `make help`.
 set -euo pipefail
+# A configuration's name begins with its kernel.
+if [[ ${1:-} == configuration ]]; then export KERNEL=${2%%-*}; fi
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -70,7 +73,7 @@ run() {
 	for variable in KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS TIMEOUT CYCLES FULL SEED SERVER_ARGS; do
 		if [[ -n ${!variable:-} && ${!variable} != stock ]]; then hint+=" $variable=${!variable@Q}"; fi
 	done
-	if [[ -n ${TESTS:-} ]]; then args+=(--tests "$TESTS"); fi
+	if [[ -n ${TESTS:-} ]]; then args+=("--tests=$TESTS"); fi
 	args+=("${more[@]}")
 	local status=0
 	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$hint}" "${args[@]}" || status=$?
@@ -101,56 +104,71 @@ again() {
 	report "$logs" "$folder"
 }
 
-# configuration NAME INTERRUPTS IOMMU: the next one runs, also after one has failed.
-failed=() ran=()
-configuration() {
-	ran+=("$1")
-	# More than one device, so that programs can lose some of them.
-	INTERRUPTS=$2 IOMMU=$3 DEVICES=${DEVICES:-4} run "$1" "$checkout/build/report/$1" || failed+=("$1")
+# configuration_line NAME: its variables, from the file of configurations.
+configuration_line() {
+	local name variables
+	while read -r name variables; do
+		if [[ $name == "$1" ]]; then
+			printf '%s\n' "$variables"
+			return
+		fi
+	done <"$ci_dir/configurations"
+	die "there is no configuration $1; there are: $(sed -n 's/^\([a-z][a-z0-9-]*\) .*/\1/p' "$ci_dir/configurations" | tr '\n' ' ')"
 }
 
-# Programs whose accesses the witness holds to claims, and a few that use the device in other ways.
-claims=phases,registers,queue,dma,device_memory,waiting,kernel_queue,refusals,errors,removal
-
-traced() {
-	local name=stock-traced
-	DEVICES=${DEVICES:-2} TRACE=1 FULL=0 TIMEOUT=${TIMEOUT:-1200} TESTS=${TESTS:-$claims} \
-		run "$name" "$checkout/build/report/$name" || failed+=("$name")
-}
-
-# The two kernels together pair each kind of interrupt with and without an IOMMU.
-test_all() {
-	export FULL=${FULL:-1}
-	case $KERNEL in
-	stock)
-		# Big counts in full here, a tenth of them elsewhere.
-		CYCLES=${CYCLES:-100} TIMEOUT=${TIMEOUT:-1200} configuration stock-msix msix 0
-		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-1200} configuration stock-msi-iommu msi 1
-		# Where processors run the guest's code no plugin sees it.
-		if [[ ${ACCEL:-tcg} == tcg ]]; then traced; fi
-		;;
-	debug)
-		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-2400} configuration debug-msix-iommu msix 1
-		CYCLES=${CYCLES:-10} TIMEOUT=${TIMEOUT:-2400} configuration debug-msi msi 0
+# both_tests CALLER HERE: the programs that both lists name, as the guest understands it.
+both_tests() {
+	local name both=()
+	case $1,$2 in
+	,* | all,*) printf '%s\n' "$2" ;;
+	*, | *,all) printf '%s\n' "$1" ;;
+	*)
+		for name in ${1//,/ }; do
+			case ,$2, in
+			*",-$name,"*) ;;
+			*,-*) both+=("$name") ;;
+			*",$name,"*) both+=("$name") ;;
+			esac
+		done
+		(
+			IFS=,
+			printf '%s\n' "${both[*]}"
+		)
 		;;
 	esac
-	# Who asks for some programs has not run all paths.
-	if [[ -z ${TESTS:-} ]]; then
-		verdict || failed+=("paths")
-		# Programs about memory, where the kernel bounces whatever the device reaches by a streaming mapping.
-		[[ $KERNEL != stock ]] || KERNEL_ARGS="swiotlb=force ${KERNEL_ARGS:-}" \
-			TESTS=user_memory,kernel_queue,dma,copies TIMEOUT=${TIMEOUT:-600} configuration stock-bounced msix 0
-		# As many queues as there can be, two or three a vector.
-		[[ $KERNEL != stock ]] || SERVER_ARGS="--queues=64 ${SERVER_ARGS:-}" DEVICES=${DEVICES:-1} \
-			TESTS=queue,waiting,queue_life,limits TIMEOUT=${TIMEOUT:-600} configuration stock-64-queues msi 1
-	fi
-	((${#failed[@]} == 0)) || die "failed: ${failed[*]}"
 }
 
-# One table of all paths to the device, from the runs of this kernel and one without a guest.
+# configuration NAME: a run as the file of configurations has it.
+configuration() {
+	local name=$1 line word variable value tests=''
+	line=$(configuration_line "$name")
+	for word in $line; do
+		variable=${word%%=*} value=${word#*=}
+		case $variable in
+		KERNEL_ARGS | SERVER_ARGS) printf -v "$variable" '%s' "$value ${!variable:-}" ;;
+		TESTS) tests=$value ;;
+		*) if [[ -z ${!variable:-} ]]; then printf -v "$variable" '%s' "$value"; fi ;;
+		esac
+	done
+	if [[ -n ${TESTS:-} && -z $(both_tests "$TESTS" "$tests") ]]; then
+		say "$name runs none of $TESTS"
+		return
+	fi
+	TESTS=$(both_tests "${TESTS:-}" "$tests")
+	# Where processors run the guest's code no plugin sees it.
+	if [[ ${TRACE:-0} != 0 && ${ACCEL:-tcg} != tcg ]]; then
+		say "$name is left out: there is no witness under ACCEL=$ACCEL"
+		return
+	fi
+	run "$name" "$checkout/build/report/$name"
+}
+
+# One table of all paths to the device, from the two runs of this kernel that have all programs, and one without a guest.
 verdict() {
 	local name args=()
-	for name in "${ran[@]}"; do args+=(--results "$checkout/build/report/$name/logs/$name/results.ktap"); done
+	while read -r name; do
+		args+=(--results "$checkout/build/report/$name/logs/$name/results.ktap")
+	done < <(sed -n "s/^\($KERNEL-msi[a-z-]*\) .*/\1/p" "$ci_dir/configurations")
 	if [[ -n ${SEED:-} ]]; then args+=(--seed "$SEED"); fi
 	"$checkout/build/cargo/release/ringbar-verdict" --server "$server" \
 		"${args[@]}" --table "$checkout/build/report/vectors$kernel_suffix.md"
@@ -161,7 +179,8 @@ kernel=$("$ci_dir/kernel.sh")
 case ${1:-} in
 run) run run "$checkout/build/report" ;;
 shell) vm shell shell ;;
-test) test_all ;;
+configuration) configuration "$2" ;;
+verdict) verdict ;;
 measure) run "$2" "$checkout/build/report/$2" "$3" ;;
 report) if [[ -n ${2:-} ]]; then report "$2" "$checkout/build/report/$2"; else again; fi ;;
 sabotage)
@@ -175,5 +194,5 @@ bench)
 	TESTS=bench TIMEOUT=${TIMEOUT:-900} run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;
-*) die "usage: $0 run|shell|test|report [NAME]|measure NAME HINT|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
+*) die "usage: $0 run|shell|configuration NAME|verdict|report [NAME]|measure NAME HINT|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
 esac

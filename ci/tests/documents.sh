@@ -43,8 +43,8 @@ equal ci_names_its_scripts \
 	"$(files ci '*.sh')" \
 	"$(between '^| script' '^## Jobs' ci/README.md | grep -oE '`[a-z-]+\.sh' | tr -d '`' | sort -u)"
 equal ci_names_the_configurations \
-	"$(sed -n 's/.* configuration \([a-z-]*\) .*/\1/p' ci/vm.sh | sort)" \
-	"$(between '^## Configurations' '^`make test` runs' ci/README.md | grep -oE '`(stock|debug)-[a-z-]*`' | tr -d '`' | sort)"
+	"$(sed -n 's/^\([a-z][a-z0-9-]*\) .*/\1/p' ci/configurations | sort)" \
+	"$(between '^## Configurations' '^`make test` runs' ci/README.md | grep -oE '`(stock|debug)-[a-z0-9-]*`' | tr -d '`' | sort)"
 
 targets=$(sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile)
 equal targets_that_documents_name_are_there '' \

@@ -1,34 +1,116 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# What is written down about a stage.
+# Stages run side by side where there is room, in order where one needs another, and the sum of all is told.
+# shellcheck disable=SC2016 # the stages' own shells expand what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
-# shellcheck source=ci/lib.sh
-source "$ci/lib.sh"
-checkout=$(mktemp -d)
-trap 'rm -rf "$checkout"' EXIT
 
-# field NAME: of the last line.
-field() { tail -n 1 "$checkout/build/report/stages.jsonl" | sed -E "s/.*\"$1\":\"?([^,\"}]*).*/\1/"; }
-# child: a child that computes until it has had 20 ticks of a processor.
-# shellcheck disable=SC2016 # another shell expands it
-child() { timeout 120 bash -c 'until stat=$(</proc/$$/stat); stat=(${stat##*) }); ((stat[11] + stat[12] >= 20)); do :; done'; }
-at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'; }
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+checkout=$place/checkout
+mkdir -p "$checkout" "$place/bin" && cp -r "$ci" "$checkout/ci"
+export RINGBAR_STAGES=$place/stages RINGBAR_CACHE=$place/cache CALLS=$place/calls
+PATH=$place/bin:$PATH
+# A machine of two processors, wherever this runs.
+printf '#!/bin/sh\necho 2\n' >"$place/bin/nproc"
+# A stage that says when it begins and ends, and waits for another one's beginning if told so.
+cat >"$place/bin/work" <<'END_OF_WORK'
+#!/bin/sh
+echo "+$1" >>"$CALLS"
+for _ in $(seq 100); do
+	[ -z "$2" ] || grep -qxF "+$2" "$CALLS" && break
+	sleep 0.05
+done
+echo "-$1" >>"$CALLS"
+[ -z "$2" ] || grep -qxF "+$2" "$CALLS"
+END_OF_WORK
+chmod +x "$place/bin/"*
 
-STAGE_TARGET='test' stage first child
-equal stage_has_its_name first "$(field stage)"
-equal stage_has_its_target test "$(field target)"
-equal stage_has_the_processor_time_of_children yes "$(at_least "$(field cpu)" 0.15 && echo yes)"
-equal stage_has_the_time_that_passed yes "$(at_least "$(field wall)" 0.001 && echo yes)"
-stage second sleep 0.2
-equal stage_that_waits_takes_no_processor yes "$(at_least 0.1 "$(field cpu)" && echo yes)"
-equal each_stage_has_a_line 2 "$(wc -l <"$checkout/build/report/stages.jsonl")"
+# stages STATUS OUT WHAT...: runs what the stages on stdin say; OUT gets stdout, $place/err the rest.
+stages() {
+	cat >"$RINGBAR_STAGES"
+	rm -f "$CALLS" && touch "$CALLS"
+	"$checkout/ci/stages.sh" run "$@" >"$place/out" 2>"$place/err"
+}
+calls() { tr '\n' ' ' <"$CALLS"; }
 
+stages all <<<'
+a  x  stock  1  -  work a b
+b  x  stock  1  -  work b a
+'
+equal two_stages_of_one_processor_run_side_by_side '0 passed, 0 failed, 0 skipped' "$(<"$place/out")"
+
+stages all <<<'
+a  x  stock  2  -  work a
+b  x  stock  2  -  work b
+'
+equal stages_that_want_the_whole_machine_run_one_after_the_other '+a -a +b -b ' "$(calls)"
+
+stages all <<<'
+a  x  stock  2  -  work a b
+b  x  stock  0  -  work b a
+'
+equal stage_that_waits_runs_beside_one_that_wants_all '0 passed, 0 failed, 0 skipped' "$(<"$place/out")"
+
+stages all <<<'
+a  x  stock  7  -  work a
+'
+equal stage_that_wants_more_than_there_is_runs_alone '+a -a ' "$(calls)"
+
+stages c <<<'
+a  x  stock  2  -    work a
+b  x  stock  2  -    work b
+c  y  debug  1  a    work c
+'
+equal stage_runs_after_what_it_needs_and_nothing_else_runs '+a -a +c -c ' "$(calls)"
+
+kinds='
+a  x  stock  2  -  work a
+b  x  any    2  -  ci/vm.sh configuration b
+c  y  debug  2  -  work c
+d  y  -      2  -  work d
+e  -  debug  2  -  ci/vm.sh configuration e
+'
+stages kernel:stock <<<"${kinds//ci\/vm.sh configuration/work}"
+equal kernel_selects_its_stages_and_those_of_any '+a -a +b -b ' "$(calls)"
+stages job:y <<<"$kinds"
+equal job_selects_its_stages '+c -c +d -d ' "$(calls)"
+printf '#!/bin/sh\nwork $2\n' >"$checkout/ci/vm.sh"
+stages vm:debug <<<"$kinds"
+equal vm_selects_the_runs_of_a_kernel '+e -e ' "$(calls)"
+equal jobs_are_told_as_json '["x","y"]' "$("$checkout/ci/stages.sh" jobs)"
+fails unknown_stage_is_refused stages what <<<"$kinds"
+fails stage_that_needs_a_later_one_is_refused stages all <<<'
+a  x  stock  1  b  work a
+b  x  stock  1  -  work b
+'
+
+failing='
+a  x  stock  2  -    echo because; false
+b  x  stock  2  a    work b
+c  x  stock  2  b    work c
+d  x  stock  2  -    work d
+'
+fails failed_stage_fails_the_whole stages all <<<"$failing"
+equal failed_stage_keeps_only_those_back_that_need_it '+d -d ' "$(calls)"
+equal stages_that_failed_or_were_left_out_count_as_failed '0 passed, 3 failed, 0 skipped' "$(<"$place/out")"
+equal output_of_a_failed_stage_is_shown because "$(grep -x because "$place/err")"
+
+stages all <<<'
+a  x  stock  1  -  printf "7 passed, 0 failed, 1 skipped\n"
+b  x  stock  1  -  printf "     Summary [  1.0s] 5 tests run: 4 passed (1 slow), 2 skipped\ntest result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n"
+'
+equal cases_of_runner_nextest_and_cargo_are_added_up '14 passed, 0 failed, 4 skipped' "$(<"$place/out")"
+equal table_for_tools_has_each_stage '"a" "b" ' "$(grep -o '"stage":"[a-z]*"' "$checkout/build/report/stages.json" | cut -d : -f 2 | tr '\n' ' ')"
+
+cat >"$RINGBAR_STAGES" <<<'a  x  stock  1  -  echo $$ >"$CALLS"; exec sleep 600'
+rm -f "$CALLS"
+"$checkout/ci/stages.sh" run all >/dev/null 2>&1 &
+runner=$!
+for _ in {1..200}; do [[ ! -s $CALLS ]] || break; sleep 0.05; done
+kill -TERM "$runner"
 status=0
-stage third false || status=$?
-equal stage_that_fails_ends_with_its_status 1 "$status"
-equal stage_that_fails_is_written_down third "$(field stage)"
-set_here() { here=yes; }
-stage fourth set_here
-equal stage_runs_in_this_shell yes "${here:-}"
+wait "$runner" || status=$?
+equal told_to_end_it_ends_with_that_status 143 "$status"
+fails told_to_end_it_leaves_no_stage_running kill -0 "$(<"$CALLS")"

@@ -8,7 +8,7 @@ source "$(dirname "$0")/assert.sh"
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-export RINGBAR_CACHE=$place/cache STATUS CALLS=$place/calls
+export RINGBAR_CACHE=$place/cache STATUS CALLS=$place/calls ARGUMENTS=$place/arguments
 # Words that mean something below build/report mean nothing in the checkout's own path.
 checkout=$place/bench/sabotage-x
 programs=$checkout/build/cargo/release
@@ -17,6 +17,7 @@ mkdir -p "$programs" && cp -r "$ci" "$checkout/ci"
 # logs it gets, and a verdict that is content.
 cat >"$programs/ringbar-vm-runner" <<'END'
 #!/bin/sh
+echo "$*" >"$ARGUMENTS"
 while [ "$1" != --name ]; do shift; done
 name=$2
 echo "run $name" >>"$CALLS"
@@ -34,21 +35,40 @@ chmod +x "$programs/"*
 vm() {
 	local status=0
 	STATUS=$1
-	rm -f "$CALLS"
+	: >"$CALLS"
 	"$checkout/ci/${script:-vm}.sh" "${@:2}" >/dev/null 2>&1 || status=$?
 	calls=$(sort "$CALLS" | uniq -c | awk '{ print $1, $2, $3 }' | tr '\n' ' ')
 	ended=$status
 }
 
-vm 1 test
-equal failed_run_does_not_keep_others_from_running \
-	'1 report stock-64-queues 1 report stock-bounced 1 report stock-msi-iommu 1 report stock-msix 1 report stock-traced 1 run stock-64-queues 1 run stock-bounced 1 run stock-msi-iommu 1 run stock-msix 1 run stock-traced ' "$calls"
-equal failed_run_fails_the_test 1 "$ended"
-vm 130 test
-equal interrupted_run_is_the_last_and_has_no_page '1 run stock-msix ' "$calls"
+vm 1 configuration stock-msix
+equal failed_run_has_a_page '1 report stock-msix 1 run stock-msix ' "$calls"
+equal failed_run_fails_its_configuration 1 "$ended"
+vm 130 configuration stock-msix
+equal interrupted_run_has_no_page '1 run stock-msix ' "$calls"
 equal interrupted_run_ends_with_its_status 130 "$ended"
+vm 0 configuration stock-msi
+equal configuration_that_is_not_there_runs_nothing '' "$calls"
 
-vm 0 test
+# told WORD: the value of the runner's option, or of the word on the kernel's command line, in the last run.
+told() { grep -oE -- "(^| )$1[= ][^ ]*" "$ARGUMENTS" | sed "s/^ *$1[= ]//" | tail -n 1; }
+vm 0 configuration stock-msi-iommu
+equal configuration_has_what_its_line_says '4 msi 10 -vanished_server' "$(told --devices) $(told --interrupts) $(told ringbar.cycles) $(told --tests)"
+DEVICES=3 CYCLES=7 vm 0 configuration stock-msi-iommu
+equal callers_variables_win '3 7' "$(told --devices) $(told ringbar.cycles)"
+KERNEL_ARGS='more' vm 0 configuration stock-bounced
+equal words_for_the_kernel_come_on_top 'swiotlb=force more' "$(grep -o 'swiotlb=force more' "$ARGUMENTS" | head -n 1)"
+TESTS=dma,attack,queue vm 0 configuration stock-bounced
+equal of_the_callers_programs_those_of_the_configuration_run dma "$(told --tests)"
+TESTS=vanished_server,queue vm 0 configuration stock-msi-iommu
+equal program_that_is_left_out_stays_out queue "$(told --tests)"
+TESTS=dma vm 0 configuration stock-vanished
+equal configuration_that_has_none_of_the_programs_does_not_run '0 ' "$ended $calls"
+ACCEL=kvm vm 0 configuration stock-traced
+equal there_is_no_witness_under_kvm '0 ' "$ended $calls"
+
+vm 0 configuration stock-msix
+vm 0 configuration stock-64-queues
 vm 0 sabotage sabotage-leak module initramfs
 vm 0 bench
 vm 0 report

@@ -24,14 +24,29 @@ pub(crate) enum Selection {
     All,
     /// Those with these names, in this order.
     Named(Vec<String>),
+    /// All that prove something, without these.
+    Without(Vec<String>),
 }
 
 impl Selection {
-    /// Understands `all` or names with commas between them.
+    /// Understands `all`, or names with commas between them. With `-` before each of them, all but those run.
     pub(crate) fn parse(names: &str) -> Self {
-        match names {
-            "" | "all" => Self::All,
-            names => Self::Named(names.split(',').map(str::to_owned).collect()),
+        let without: Option<Vec<String>> = names
+            .split(',')
+            .map(|name| name.strip_prefix('-').map(str::to_owned))
+            .collect();
+        match (names, without) {
+            ("" | "all", _) => Self::All,
+            (_, Some(names)) => Self::Without(names),
+            (names, None) => Self::Named(names.split(',').map(str::to_owned).collect()),
+        }
+    }
+
+    /// Returns the names that the selection has, all of which must be there.
+    fn names(&self) -> &[String] {
+        match self {
+            Self::All => &[],
+            Self::Named(names) | Self::Without(names) => names,
         }
     }
 }
@@ -43,18 +58,20 @@ pub(crate) fn choose(selection: &Selection) -> Result<Vec<String>, String> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect();
     sort(&mut present);
+    let unknown = selection.names().iter().find(|it| !present.contains(it));
+    if let Some(name) = unknown {
+        return Err(format!(
+            "there is no test program `{name}`; there are: {}",
+            present.join(", ")
+        ));
+    }
     match selection {
-        Selection::All => {
+        Selection::Named(names) => Ok(names.clone()),
+        Selection::All | Selection::Without(_) => {
             drop_benchmark(&mut present);
+            present.retain(|name| !selection.names().contains(name));
             Ok(present)
         }
-        Selection::Named(names) => match names.iter().find(|name| !present.contains(name)) {
-            None => Ok(names.clone()),
-            Some(name) => Err(format!(
-                "there is no test program `{name}`; there are: {}",
-                present.join(", ")
-            )),
-        },
     }
 }
 
@@ -112,6 +129,12 @@ mod tests {
     fn all_means_all() {
         assert_eq!(Selection::parse("all"), Selection::All);
         assert_eq!(Selection::parse(""), Selection::All);
+    }
+
+    #[test]
+    fn names_after_a_hyphen_are_left_out() {
+        let names = ["dma", "queue"].map(str::to_owned).to_vec();
+        assert_eq!(Selection::parse("-dma,-queue"), Selection::Without(names));
     }
 
     #[test]

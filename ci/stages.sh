@@ -1,0 +1,223 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Runs stages, which the file `stages` lists, side by side: as many as the processors have room for.
+#
+# `stages.sh run WHAT...`: each WHAT is a stage, `job:NAME`, `kernel:NAME` for what `make test` has with that kernel, `vm:NAME`
+# for the VM runs among it, or `all`; what they need runs as well. A stage that fails keeps only those from running that need it. `stages.sh jobs` prints the
+# jobs of hosted CI as a JSON list.
+#
+# Output of a stage is in build/report/stages/NAME.log. In the end come a table of the stages, which is in
+# build/report/stages.json too, and one line on stdout with the number of cases in all.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+: "${RINGBAR_STAGES:=$ci_dir/stages}"
+logs=$checkout/build/report/stages
+names=()
+declare -A job=() kernel=() room=() after=() command=()
+
+read_stages() {
+	local name job_ kernel_ room_ after_ command_ needed
+	while read -r name job_ kernel_ room_ after_ command_; do
+		[[ -n $name && $name != '#'* ]] || continue
+		[[ $after_ != - ]] || after_=''
+		# So a walk from top to bottom sees what a stage needs before the stage.
+		for needed in ${after_//,/ }; do
+			[[ -n ${job[$needed]:-} ]] || die "$RINGBAR_STAGES: $name needs $needed, which does not stand above it"
+		done
+		names+=("$name")
+		job[$name]=$job_ kernel[$name]=$kernel_ room[$name]=$room_ after[$name]=${after_//,/ } command[$name]=$command_
+	done <"$RINGBAR_STAGES"
+}
+
+# names_of WHAT: the stages that it stands for, without those that they need.
+names_of() {
+	local name found=''
+	for name in "${names[@]}"; do
+		case $1 in
+		"$name" | all | "job:${job[$name]}" | "kernel:${kernel[$name]}") ;;
+		"vm:${kernel[$name]}") [[ ${command[$name]} == *ci/vm.sh* ]] || continue ;;
+		kernel:*) [[ ${kernel[$name]} == any ]] || continue ;;
+		*) continue ;;
+		esac
+		printf '%s\n' "$name"
+		found=1
+	done
+	[[ -n $found ]] || die "$1 is no stage: say one of ${names[*]}, job:NAME, kernel:stock, kernel:debug, vm:stock, vm:debug or all"
+}
+
+# want NAME: it is to run, and what it needs.
+declare -A state=() # wanted, running, passed, failed, left out
+want() {
+	local needed
+	state[$1]=wanted
+	for needed in ${after[$1]}; do want "$needed"; done
+}
+
+# Busy and idle time of all processors so far, in ticks.
+processor_times() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8, $5 + $6 }' /proc/stat; }
+
+# idle_since BUSY IDLE: how many percent of the processors' time was idle since then.
+idle_since() {
+	local busy idle
+	read -r busy idle < <(processor_times)
+	busy=$((busy - $1)) idle=$((idle - $2))
+	printf '%s\n' $((100 * idle / (busy + idle > 0 ? busy + idle : 1)))
+}
+
+declare -A pid=() began=() ticks=() wall=() cpu=() idle=()
+begin() {
+	local name=$1
+	state[$name]=running
+	began[$name]=$(date +%s)
+	ticks[$name]=$(processor_times)
+	# Its own output to the log, what the shell says of its time beside it.
+	(
+		TIMEFORMAT='%R %U %S'
+		cd "$checkout"
+		{ time bash -c "${command[$name]}" >"$logs/$name.log" 2>&1 </dev/null; } 2>"$logs/$name.times"
+	) &
+	pid[$name]=$!
+	say "$name begins"
+}
+
+# end NAME STATUS
+end() {
+	local name=$1 status=$2 user system
+	read -r wall["$name"] user system < <(tail -n 1 "$logs/$name.times")
+	rm -f -- "$logs/$name.times"
+	cpu[$name]=$(awk "BEGIN { printf \"%.1f\", $user + $system }")
+	# shellcheck disable=SC2086 # two numbers
+	idle[$name]=$(idle_since ${ticks[$name]})
+	unset "pid[$name]"
+	if ((status == 0)); then
+		state[$name]=passed
+		say "$name passed after ${wall[$name]} s"
+	else
+		state[$name]=failed
+		tail -n 60 "$logs/$name.log" >&2
+		say "$name FAILED after ${wall[$name]} s with status $status: all its output is in ${logs#"$checkout"/}/$name.log; again: ${command[$name]}"
+	fi
+}
+
+# may_begin NAME: whether what it needs has passed and there is room. What can never begin is left out.
+may_begin() {
+	local needed other taken=0
+	for needed in ${after[$1]}; do
+		case ${state[$needed]} in
+		passed) ;;
+		failed | 'left out')
+			state[$1]='left out'
+			say "$1 is left out: $needed has not passed"
+			return 1
+			;;
+		*) return 1 ;;
+		esac
+	done
+	for other in "${!pid[@]}"; do taken=$((taken + room[$other])); done
+	# One that wants more than there is runs alone.
+	((room[$1] == 0 || taken == 0 || taken + room[$1] <= processors))
+}
+
+stop() {
+	local name
+	for name in "${!pid[@]}"; do end_tree "${pid[$name]}"; done
+}
+
+run_all() {
+	local name ended status
+	trap stop EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	while :; do
+		for name in "${names[@]}"; do
+			if [[ ${state[$name]:-} == wanted ]] && may_begin "$name"; then begin "$name"; fi
+		done
+		((${#pid[@]} > 0)) || break
+		status=0
+		wait -n -p ended "${pid[@]}" || status=$?
+		for name in "${!pid[@]}"; do
+			if [[ ${pid[$name]} == "${ended:-}" ]]; then end "$name" "$status"; fi
+		done
+	done
+	trap - EXIT
+}
+
+# cases NAME: how many passed, failed and were skipped, by what the runner, nextest and cargo's documentation tests print.
+cases() {
+	sed -E 's/\x1b\[[0-9;]*m//g' "$logs/$1.log" | awk '
+		function count(word) { return match($0, "[0-9]+ " word) ? substr($0, RSTART, RLENGTH) + 0 : 0 }
+		/^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ || /^ *Summary \[.*tests? run:/ || /^test result: / {
+			passed += count("passed"); failed += count("failed"); skipped += count("skipped") + count("ignored")
+		}
+		END { print passed + 0, failed + 0, skipped + 0 }'
+}
+
+# table: what ran, in the order of the file, for people on stderr and as JSON; then the sum of all cases on stdout.
+table() {
+	local name passed failed skipped sum=(0 0 0) comma='' total_cpu=0 json=$checkout/build/report/stages.json
+	printf '%-20s %8s %8s %6s  %s\n' stage 'wall s' 'cpu s' 'idle %' '' >&2
+	printf '{"stages":[' >"$json.new"
+	for name in "${names[@]}"; do
+		case ${state[$name]:-} in
+		'') continue ;;
+		'left out')
+			printf '%-20s %8s %8s %6s  %s\n' "$name" - - - 'left out' >&2
+			sum[1]=$((sum[1] + 1))
+			printf '%s\n{"stage":"%s","result":"left out"}' "$comma" "$name" >>"$json.new"
+			comma=,
+			continue
+			;;
+		esac
+		read -r passed failed skipped < <(cases "$name")
+		# What failed without a failed case is one by itself.
+		if [[ ${state[$name]} == failed ]] && ((failed == 0)); then failed=1; fi
+		sum=($((sum[0] + passed)) $((sum[1] + failed)) $((sum[2] + skipped)))
+		total_cpu=$(awk "BEGIN { printf \"%.1f\", $total_cpu + ${cpu[$name]} }")
+		printf '%-20s %8.1f %8.1f %6d  %s\n' "$name" "${wall[$name]}" "${cpu[$name]}" "${idle[$name]}" \
+			"${state[$name]}$( ((passed + failed + skipped == 0)) || echo ": $passed passed, $failed failed, $skipped skipped")" >&2
+		printf '%s\n{"stage":"%s","result":"%s","began":%s,"wall":%s,"cpu":%s,"idle_percent":%s,"passed":%s,"failed":%s,"skipped":%s}' \
+			"$comma" "$name" "${state[$name]}" "${began[$name]}" "${wall[$name]}" "${cpu[$name]}" "${idle[$name]}" \
+			"$passed" "$failed" "$skipped" >>"$json.new"
+		comma=,
+	done
+	printf '%-20s %8.1f %8.1f %6d\n' all "$SECONDS" "$total_cpu" "$1" >&2
+	printf '\n],"wall":%s,"cpu":%s,"idle_percent":%s,"processors":%s,"load":"%s"}\n' "$SECONDS" "$total_cpu" "$1" "$processors" \
+		"$(cut -d ' ' -f 1-3 /proc/loadavg)" >>"$json.new"
+	mv -- "$json.new" "$json"
+	printf '%s passed, %s failed, %s skipped\n' "${sum[@]}"
+	((sum[1] == 0))
+}
+
+run() {
+	local what chosen name all_ticks
+	# What OpenMP programs are told is none of ours.
+	processors=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
+	chosen=$(for what in "$@"; do names_of "$what"; done)
+	for name in $chosen; do want "$name"; done
+	# Of a former run nothing may count.
+	rm -rf -- "$logs"
+	mkdir -p "$logs"
+	all_ticks=$(processor_times)
+	SECONDS=0
+	run_all
+	# shellcheck disable=SC2086 # two numbers
+	table "$(idle_since $all_ticks)" || die "failed: $(for name in "${names[@]}"; do
+		[[ ${state[$name]:-passed} == passed ]] || printf '%s ' "$name"
+	done)"
+}
+
+jobs_as_json() {
+	local name
+	for name in "${names[@]}"; do
+		[[ ${job[$name]} == - ]] || printf '%s\n' "${job[$name]}"
+	done | sort -u | sed 's/.*/"&"/' | paste -sd , | sed 's/.*/[&]/'
+}
+
+read_stages
+case ${1:-} in
+run) run "${@:2}" ;;
+jobs) jobs_as_json ;;
+*) die "usage: $0 run STAGE|job:NAME|kernel:NAME|vm:NAME|all...|jobs" ;;
+esac
