@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Shows that the debug run notices a broken driver (`module`), all paths a broken device (`device`), and the witness what no
-# program can see (`witness`): each that is broken on purpose must make a run fail, for the right reason. The unbroken ones
+# Shows that the debug run notices a broken driver (`module`), all paths a broken device (`device`), the witness what no
+# program can see (`witness`), and every run a warning that the console hides (`log`): each that is broken on purpose must make a run fail, for the right reason. The unbroken ones
 # pass the same programs in `make test-vm KERNEL=debug`, and traced in `make test-vm`.
 set -euo pipefail
 if [[ ${1:-} == module ]]; then export KERNEL=debug; else export KERNEL=stock; fi
@@ -63,6 +63,22 @@ witnessed() {
 		die "$1 was noticed by others than the witness: see $checkout/build/sabotage/$1.output"
 }
 
+# A driver that makes the kernel warn, with a console that is told not to show it.
+silenced() {
+	local module=$checkout/build/sabotage/warning words name
+	broken warning "$module"
+	for words in loglevel=3 quiet; do
+		name=warning-${words%=*}
+		KERNEL_ARGS=$words fails "$name" registers results.ktap \
+			'# kernel-log said registers: WARNING: .*sabotage' 0 "$module/ringbar.ko" "$module/initramfs.cpio"
+		if grep -q WARNING: "$checkout/build/report/sabotage-$name/logs/sabotage-$name/console.log"; then
+			die "$name: the console shows the warning in spite of $words, so that this run proves nothing"
+		fi
+		grep -q "FAILED: kernel warning in the kernel's log" "$checkout/build/sabotage/$name.output" ||
+			die "$name: the run failed for another reason than the warning: see $checkout/build/sabotage/$name.output"
+	done
+}
+
 # A driver with an access that traps where none should, and a server that loses a write without a word.
 unseen() {
 	local module=$checkout/build/sabotage/extra-read server=$checkout/build/sabotage/dropped-write
@@ -85,5 +101,6 @@ module)
 	;;
 device) wrong_device ;;
 witness) unseen ;;
-*) die "usage: $0 module|device|witness" ;;
+log) silenced ;;
+*) die "usage: $0 module|device|witness|log" ;;
 esac

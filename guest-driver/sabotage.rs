@@ -10,7 +10,8 @@ use crate::{
 use kernel::{
     io::Io,
     prelude::*,
-    sync::Arc, //
+    sync::Arc,
+    warn_on, //
 };
 
 /// Called with a released file that nobody else has.
@@ -27,6 +28,9 @@ pub(crate) fn at_release(file: Arc<OpenFile>) {
     }
     if cfg!(ringbar_sabotage = "leak") {
         core::mem::forget(KVec::<u8>::with_capacity(100, GFP_KERNEL));
+    }
+    if cfg!(ringbar_sabotage = "warning") {
+        let _ = warn_on!(true);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::boot;
 use crate::descendants::Descendants;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
+use crate::kernel::Kernel;
 use crate::ktap::Results;
 use crate::kvm_probe;
 use crate::machine::{shell_line, Acceleration};
@@ -123,8 +124,7 @@ fn not_made(error: &Error) -> Observed {
     Observed {
         ending: Ending::NotMade(error.to_string()),
         ending_details: Vec::new(),
-        complaints: Vec::new(),
-        complaint_details: Vec::new(),
+        kernel: Kernel::default(),
         results: Results::default(),
     }
 }

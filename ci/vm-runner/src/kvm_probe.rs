@@ -8,7 +8,8 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::console;
+use ringbar_kernel_log::kernel_started;
+
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::machine::{self, Acceleration};
@@ -59,7 +60,7 @@ fn probe(options: &MachineOptions, interrupt: &Interrupt) -> Result<Result<(), S
     loop {
         interrupt.check()?;
         let end = qemu.end();
-        if log.read()?.iter().any(|line| console::kernel_started(line)) {
+        if log.read()?.iter().any(|line| kernel_started(line)) {
             return Ok(Ok(()));
         }
         if let Some(end) = end {

@@ -23,6 +23,9 @@ const NO_TIMER_CHECK: &str = "no_timer_check";
 /// The kernel need not test its own cryptography before it reads the keys that it was built with: a second of translated code.
 const NO_CRYPTO_TESTS: &str = "cryptomgr.notests";
 
+/// Room for what the kernel says while init, which reads its log, has to wait: what was overwritten nobody has examined.
+const LOG_ROOM: &str = "log_buf_len=1M";
+
 /// How QEMU runs the guest's code, settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acceleration {
@@ -140,6 +143,7 @@ impl Machine {
             NO_TSC_WATCHDOG,
             NO_TIMER_CHECK,
             NO_CRYPTO_TESTS,
+            LOG_ROOM,
             &self.task,
         ];
         if self.iommu {
@@ -330,7 +334,7 @@ mod tests {
             -chardev file,id=console,path=/t/console.log -serial chardev:console \
             -chardev file,id=results,path=/t/results.ktap -serial chardev:results \
             -kernel /k/vmlinux -initrd /k/initrd \
-            -append 'console=ttyS0,115200 panic=-1 tsc=nowatchdog no_timer_check cryptomgr.notests ringbar.tests=all'";
+            -append 'console=ttyS0,115200 panic=-1 tsc=nowatchdog no_timer_check cryptomgr.notests log_buf_len=1M ringbar.tests=all'";
 
         assert_eq!(text(&machine()), expected);
     }

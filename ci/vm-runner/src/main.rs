@@ -14,13 +14,13 @@
 mod boot;
 mod command;
 mod connections;
-mod console;
 mod death_signal;
 mod descendants;
 mod error;
 mod hotplug;
 mod interrupt;
 mod junit;
+mod kernel;
 mod ktap;
 mod kvm_probe;
 mod lines;

@@ -8,10 +8,12 @@ use std::process::Command;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::console::{self, Complaint};
+use ringbar_kernel_log::{self as kernel_log, Complaint};
+
 use crate::error::Error;
 use crate::hotplug::Hotplug;
 use crate::interrupt::Interrupt;
+use crate::kernel::Kernel;
 use crate::ktap::{Progress, Stream};
 use crate::machine::{self, Acceleration, Console, HotplugPorts, Machine};
 use crate::options::{MachineOptions, RunOptions};
@@ -33,8 +35,6 @@ const AFTER_FATAL: Duration = Duration::from_secs(2);
 const AFTER_BAIL_OUT: Duration = Duration::from_secs(5);
 /// How long a process may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(1);
-/// Console lines kept from the first complaint on.
-const COMPLAINT_LINES: usize = 40;
 
 /// Starts everything and watches it until the end.
 pub(crate) fn run(
@@ -63,9 +63,7 @@ pub(crate) fn run(
         hotplug,
         logs,
         stream: Stream::default(),
-        kernel_started: false,
-        complaints: Vec::new(),
-        complaint_lines: Vec::new(),
+        kernel: Kernel::default(),
         first_end: None,
         stop_at: None,
     }
@@ -177,9 +175,7 @@ struct Watch<'a> {
     hotplug: Hotplug<'a>,
     logs: Logs,
     stream: Stream,
-    kernel_started: bool,
-    complaints: Vec<Complaint>,
-    complaint_lines: Vec<String>,
+    kernel: Kernel,
     first_end: Option<FirstEnd>,
     stop_at: Option<Instant>,
 }
@@ -209,8 +205,7 @@ impl Watch<'_> {
         Ok(Observed {
             ending,
             ending_details,
-            complaints: self.complaints,
-            complaint_details: self.complaint_lines,
+            kernel: self.kernel,
             results: self.stream.finish(self.began.elapsed()),
         })
     }
@@ -233,9 +228,16 @@ impl Watch<'_> {
 
     fn take(&mut self, console: &[String], results: &[String], screen: &mut Screen) {
         for line in console {
-            self.console_line(line, screen);
+            let running = self.stream.running().map(|(program, _)| program);
+            let complaint = self.kernel.console_line(line, running);
+            self.complained(complaint, screen);
         }
         for line in results {
+            if let Some(line) = kernel_log::Line::parse(line) {
+                let complaint = self.kernel.log_line(line);
+                self.complained(complaint, screen);
+                continue;
+            }
             let progress = self.stream.line(line, self.began.elapsed());
             if let Some(Progress::BailedOut(_)) = progress {
                 self.stop_within(AFTER_BAIL_OUT);
@@ -244,17 +246,11 @@ impl Watch<'_> {
         }
     }
 
-    fn console_line(&mut self, line: &str, screen: &mut Screen) {
-        self.kernel_started |= console::kernel_started(line);
-        if let Some(complaint) = console::examine(line) {
-            screen.complaint(&complaint);
-            if complaint.fatal {
-                self.stop_within(AFTER_FATAL);
-            }
-            self.complaints.push(complaint);
-        }
-        if !self.complaints.is_empty() && self.complaint_lines.len() < COMPLAINT_LINES {
-            self.complaint_lines.push(line.to_owned());
+    fn complained(&mut self, complaint: Option<Complaint>, screen: &mut Screen) {
+        let Some(complaint) = complaint else { return };
+        screen.complaint(&complaint);
+        if complaint.fatal {
+            self.stop_within(AFTER_FATAL);
         }
     }
 
@@ -317,7 +313,7 @@ impl Watch<'_> {
             Some(program) => Stage::After {
                 program: program.to_owned(),
             },
-            None if self.kernel_started => Stage::Booting,
+            None if self.kernel.has_started() => Stage::Booting,
             None => Stage::NoKernel,
         }
     }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use ::console::Style;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use ringbar_kernel_log::Complaint;
 
-use crate::console::Complaint;
 use crate::ktap::{Outcome, Progress, Test};
 use crate::machine::Acceleration;
 use crate::verdict::{Failure, Verdict};

@@ -5,7 +5,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::console::Complaint;
+use ringbar_kernel_log::Complaint;
+
+use crate::kernel::Kernel;
 use crate::ktap::{Outcome, Results, Test};
 use crate::process::End;
 
@@ -69,10 +71,8 @@ pub(crate) struct Observed {
     pub(crate) ending: Ending,
     /// Log lines that tell more about it.
     pub(crate) ending_details: Vec<String>,
-    /// What the kernel complained about, in order.
-    pub(crate) complaints: Vec<Complaint>,
-    /// Console lines from the first complaint on.
-    pub(crate) complaint_details: Vec<String>,
+    /// What the kernel said.
+    pub(crate) kernel: Kernel,
     /// What the programs found.
     pub(crate) results: Results,
 }
@@ -104,7 +104,8 @@ impl Verdict {
     pub(crate) fn of(observed: &Observed) -> Self {
         let mut verdict = Self::default();
         verdict.processes(observed);
-        verdict.console(observed);
+        verdict.complaints(observed);
+        verdict.hidden(observed);
         verdict.guest(observed);
         let completed = observed.ending == Ending::PoweredOff;
         for program in &observed.results.programs {
@@ -155,18 +156,66 @@ impl Verdict {
         self.fail(kind, message, &observed.ending_details);
     }
 
-    fn console(&mut self, observed: &Observed) {
-        if let Some(first) = observed.complaints.first() {
-            let more = match observed.complaints.len() {
-                1 => String::new(),
-                count => format!(" (the first of {count} complaints)"),
+    fn complaints(&mut self, observed: &Observed) {
+        let complaints = observed.kernel.complaints();
+        let Some(first) = complaints.first() else {
+            return;
+        };
+        let source = if first.on_console {
+            "the console"
+        } else {
+            "the kernel's log, not shown on the console"
+        };
+        let more = match complaints.len() {
+            1 => String::new(),
+            count => format!(" (the first of {count} complaints)"),
+        };
+        let place = match (&observed.ending, &first.program) {
+            (Ending::Stopped { stage }, _) => format!("; {stage}"),
+            (_, Some(program)) => format!("; program {program} was running"),
+            (_, None) => String::new(),
+        };
+        let Complaint { what, line, .. } = &first.complaint;
+        let message = format!("{what} in {source}: {line}{more}{place}");
+        self.fail("console", message, observed.kernel.details());
+    }
+
+    /// What the console may have hidden: taints without a complaint, and a log that was not read.
+    fn hidden(&mut self, observed: &Observed) {
+        for (program, bits) in observed.kernel.silent_taints() {
+            let when = match program {
+                Some(program) => format!("while program {program} was running"),
+                None => "while no program was running".to_owned(),
             };
-            let place = match &observed.ending {
-                Ending::Stopped { stage } => format!("; {stage}"),
-                _ => String::new(),
-            };
-            let message = format!("{} in the console: {}{more}{place}", first.what, first.line);
-            self.fail("console", message, &observed.complaint_details);
+            let message = format!("the kernel was tainted {when}, and no message says why: {bits}");
+            self.fail("kernel", message, &[]);
+        }
+        match observed.kernel.lost {
+            0 => {}
+            lost => {
+                let message = format!(
+                    "{lost} records of the kernel's log were overwritten before init read them, a complaint \
+                     may be among them: make room by KERNEL_ARGS=log_buf_len=16M"
+                );
+                self.fail("kernel", message, &[]);
+            }
+        }
+        // What gave up or was stopped has said why.
+        let explained =
+            observed.results.bail_out.is_some() || !observed.kernel.complaints().is_empty();
+        let ended = observed.ending == Ending::PoweredOff;
+        if ended && !explained && !observed.kernel.read_to_the_end {
+            let programs = observed.results.programs.iter();
+            let mut unfinished = programs.filter(|test| test.outcome == Outcome::Unfinished);
+            let when = unfinished
+                .next()
+                .map(|test| format!("while program {} was running ", test.name));
+            let message = format!(
+                "the guest ended {}before init had read its kernel's log to the end: its kernel may have \
+                 panicked, with the console told to be silent (loglevel=, quiet)",
+                when.unwrap_or_default()
+            );
+            self.fail("kernel", message, &[]);
         }
     }
 
@@ -277,8 +326,8 @@ fn hint(end: End) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::console;
     use crate::ktap::Stream;
+    use ringbar_kernel_log::{Line, Taint};
 
     fn observed(results: &str) -> Observed {
         let mut stream = Stream::default();
@@ -288,10 +337,19 @@ mod tests {
         Observed {
             ending: Ending::PoweredOff,
             ending_details: Vec::new(),
-            complaints: Vec::new(),
-            complaint_details: Vec::new(),
+            kernel: read_to_the_end(),
             results: stream.finish(Duration::ZERO),
         }
+    }
+
+    /// A kernel whose log init has read, and nothing was in it.
+    fn read_to_the_end() -> Kernel {
+        let mut kernel = Kernel::default();
+        kernel.log_line(Line::End {
+            records: 400,
+            taint: Taint::MODULE,
+        });
+        kernel
     }
 
     fn messages(observed: &Observed) -> Vec<String> {
@@ -417,8 +475,8 @@ mod tests {
     fn complaint_in_the_console_fails_a_run_that_passed() {
         let mut observed = observed(GOOD);
         observed
-            .complaints
-            .extend(console::examine("[ 5.0] WARNING: CPU: 0 PID: 7"));
+            .kernel
+            .console_line("[ 5.0] WARNING: CPU: 0 PID: 7", None);
 
         assert_eq!(
             messages(&observed),
@@ -429,7 +487,7 @@ mod tests {
     #[test]
     fn complaint_that_ended_the_run_names_the_program() {
         let mut observed = observed("1..1\n# Subtest: dma\n");
-        observed.complaints.extend(console::examine("Oops: 0002"));
+        observed.kernel.console_line("Oops: 0002", Some("poke"));
         observed.ending = Ending::Stopped {
             stage: Stage::After {
                 program: "poke".into(),
@@ -441,6 +499,101 @@ mod tests {
             ["kernel oops in the console: Oops: 0002; \
                  program poke had ended, the next one had not begun"]
         );
+    }
+
+    fn said(text: &str) -> Line {
+        Line::Said {
+            program: Some("a".into()),
+            text: text.into(),
+        }
+    }
+
+    #[test]
+    fn complaint_that_the_console_hid_fails_a_run_that_passed() {
+        let mut observed = observed(GOOD);
+        observed.kernel.log_line(said("WARNING: x.c:1 at f"));
+        observed.kernel.log_line(said("RIP: 0010:f"));
+
+        let verdict = Verdict::of(&observed);
+
+        assert_eq!(
+            verdict.failures[0].message,
+            "kernel warning in the kernel's log, not shown on the console: WARNING: x.c:1 at f; \
+             program a was running"
+        );
+        assert_eq!(
+            verdict.failures[0].details,
+            ["WARNING: x.c:1 at f", "RIP: 0010:f"]
+        );
+        assert_eq!(verdict.failures.len(), 1);
+    }
+
+    #[test]
+    fn taint_without_a_complaint_fails_a_run_that_passed() {
+        let mut observed = observed(GOOD);
+        observed.kernel.log_line(Line::Tainted {
+            program: Some("a".into()),
+            bits: Taint(1 << 9),
+        });
+
+        assert_eq!(
+            messages(&observed),
+            ["the kernel was tainted while program a was running, and no message says why: W (warning)"]
+        );
+    }
+
+    #[test]
+    fn records_that_were_lost_fail_a_run_that_passed() {
+        let mut observed = observed(GOOD);
+        observed.kernel.log_line(Line::Lost {
+            program: None,
+            records: 12,
+        });
+
+        assert!(messages(&observed)[0].starts_with("12 records of the kernel's log"));
+    }
+
+    #[test]
+    fn log_that_was_not_read_to_its_end_fails_a_run_that_passed() {
+        let mut observed = observed(GOOD);
+        observed.kernel = Kernel::default();
+
+        assert_eq!(
+            messages(&observed),
+            ["the guest ended before init had read its kernel's log to the end: its kernel may have \
+              panicked, with the console told to be silent (loglevel=, quiet)"]
+        );
+    }
+
+    #[test]
+    fn silent_end_names_the_program_that_ran() {
+        let mut observed = observed("1..1\n# Subtest: dma\n 1..2\n ok 1 x\n");
+        observed.kernel = Kernel::default();
+
+        let first = &messages(&observed)[0];
+
+        assert!(
+            first.starts_with("the guest ended while program dma was running before init"),
+            "{first}"
+        );
+    }
+
+    #[test]
+    fn panic_that_the_console_shows_needs_no_other_reason() {
+        let mut observed = observed("1..1\n# Subtest: dma\n 1..2\n ok 1 x\n");
+        observed.kernel = Kernel::default();
+        let panic = "Kernel panic - not syncing: Attempted to kill init!";
+        observed.kernel.console_line(panic, Some("dma"));
+
+        let messages = messages(&observed);
+
+        assert_eq!(
+            messages[0],
+            format!("kernel panic in the console: {panic}; program dma was running")
+        );
+        assert!(messages
+            .iter()
+            .all(|text| !text.contains("read its kernel's log")));
     }
 
     #[test]

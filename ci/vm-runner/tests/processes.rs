@@ -287,6 +287,48 @@ fn warning_fails_a_run_whose_programs_all_passed() {
 }
 
 #[test]
+fn warning_that_the_console_hides_fails_a_run_whose_programs_all_passed() {
+    let guest = format!(
+        "tell '# kernel-log said poke: WARNING: x.c:1 at f' '# kernel-log said poke: RIP: f'
+        {GOOD_GUEST}"
+    );
+    let bench = Bench::new(GOOD_SERVER, &guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "kernel warning in the kernel's log");
+    assert!(finished.summary().contains("program poke was running"));
+    assert!(finished.stderr.contains("RIP: f"), "{}", finished.stderr);
+    assert_eq!(finished.stdout, "2 passed, 1 failed, 0 skipped\n");
+}
+
+#[test]
+fn guest_whose_log_nobody_read_to_its_end_is_no_good_run() {
+    let guest = GOOD_GUEST.replace("leave", "off");
+    let bench = Bench::new(GOOD_SERVER, &guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(
+        &finished,
+        "before init had read its kernel's log to the end",
+    );
+    assert_eq!(finished.stdout, "2 passed, 1 failed, 0 skipped\n");
+}
+
+#[test]
+fn oops_that_the_console_hides_ends_the_run() {
+    let guest = "tell '1..1' '# Subtest: dma' '# kernel-log said dma: Oops: 0002 [#1] SMP'
+        sleep 1000";
+    let bench = Bench::new(GOOD_SERVER, guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "kernel oops in the kernel's log");
+    assert!(!finished.stderr.contains("time limit"));
+}
+
+#[test]
 fn interrupted_run_ends_everything() {
     let guest = "ready; trap '' TERM; while :; do sleep 0.1; done";
     let bench = Bench::new(GOOD_SERVER, guest);

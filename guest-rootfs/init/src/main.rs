@@ -8,12 +8,14 @@
 
 mod command_line;
 mod driver;
+mod kernel_log;
 mod marks;
 mod programs;
 mod results;
 mod system;
 
 use command_line::Task;
+use kernel_log::KernelLog;
 use results::Results;
 use std::process::Command;
 
@@ -31,7 +33,11 @@ fn work() -> Result<(), String> {
     match Task::from_kernel()? {
         Task::Tests(selection) => {
             let mut results = Results::open()?;
-            run_tests(&mut results, &selection).inspect_err(|error| results.bail_out(error))
+            let log = KernelLog::open().inspect_err(|error| results.bail_out(error))?;
+            let ran = run_tests(&mut results, &log, &selection);
+            let ran = ran.inspect_err(|error| results.bail_out(error));
+            log.finish();
+            ran
         }
         Task::Boot => {
             let mut results = Results::open()?;
@@ -59,7 +65,11 @@ fn work() -> Result<(), String> {
     }
 }
 
-fn run_tests(results: &mut Results, selection: &programs::Selection) -> Result<(), String> {
+fn run_tests(
+    results: &mut Results,
+    log: &KernelLog,
+    selection: &programs::Selection,
+) -> Result<(), String> {
     results.line("KTAP version 1");
     results.line(&format!("# kernel: {}", system::kernel_release()));
     let loaded = driver::load();
@@ -70,7 +80,9 @@ fn run_tests(results: &mut Results, selection: &programs::Selection) -> Result<(
     let chosen = programs::choose(selection)?;
     results.line(&format!("1..{}", chosen.len()));
     for (number, program) in (1..).zip(&chosen) {
+        log.enter(program);
         programs::run(results, number, program);
+        log.leave();
     }
     Ok(())
 }

@@ -32,7 +32,8 @@ for word in "$@"; do case "$word" in
 esac; done
 listening() { echo "listening on somewhere" >&2; }
 gone() { [ -e "$RINGBAR_BENCH/gone" ]; }
-leave() { touch "$RINGBAR_BENCH/gone"; }
+off() { touch "$RINGBAR_BENCH/gone"; }
+leave() { tell '# kernel-log end: 400 records, taint 0x3000'; off; }
 say() { printf '%s\r\n' "$@" >> "$console"; }
 tell() { printf '%s\r\n' "$@" >> "$results"; }
 ready() { touch "$RINGBAR_BENCH/ready"; }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What in a kernel's console makes a run bad, whatever the programs say.
+//! What in a kernel's messages makes a run bad, whatever the programs say.
 
-/// A line by which the kernel says that something is wrong.
+/// A line in which the kernel says that something is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Complaint {
+pub struct Complaint {
     /// What it is, in the words of the field.
-    pub(crate) what: &'static str,
+    pub what: &'static str,
     /// The line, without its time stamp.
-    pub(crate) line: String,
+    pub line: String,
     /// Whether what the guest does from here on means nothing.
-    pub(crate) fatal: bool,
+    pub fatal: bool,
 }
 
 /// A pattern: the message begins with `start` and has `inside` after it.
@@ -77,8 +77,8 @@ const PATTERNS: &[Pattern] = &[
 /// Beginnings that a pattern fits and that every healthy boot prints.
 const HARMLESS: &[&str] = &["x86/PAT: Configuration [0-7]:"];
 
-/// Looks at one line of the console.
-pub(crate) fn examine(line: &str) -> Option<Complaint> {
+/// Looks for a complaint in one line, of the console or of the log.
+pub fn examine(line: &str) -> Option<Complaint> {
     messages(line).find_map(|message| {
         if HARMLESS.iter().any(|start| message.starts_with(start)) {
             return None;
@@ -95,8 +95,8 @@ pub(crate) fn examine(line: &str) -> Option<Complaint> {
     })
 }
 
-/// Whether a kernel runs: it names itself in its first message.
-pub(crate) fn kernel_started(line: &str) -> bool {
+/// Returns whether a line is the first message of a kernel, in which it names itself.
+pub fn kernel_started(line: &str) -> bool {
     messages(line).any(|message| message.starts_with("Linux version "))
 }
 

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! One record of `/dev/kmsg`, as Linux `Documentation/ABI/testing/dev-kmsg` describes it.
+
+/// A message of the kernel, and its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Number of the record. The first one of a boot is 0, and none is left out.
+    pub sequence: u64,
+    /// The message. It may have several lines.
+    pub message: String,
+}
+
+impl Record {
+    /// Reads what one `read` of the file gave: `level,sequence,time,flags;message`, then lines that begin
+    /// with a blank and say what device it is about. Returns nothing if it is not made like that.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let end_of_head = bytes.iter().position(|byte| *byte == b';')?;
+        let (head, rest) = bytes.split_at_checked(end_of_head)?;
+        let message = rest.get(1..)?.split(|byte| *byte == b'\n').next()?;
+        let sequence = std::str::from_utf8(head).ok()?.split(',').nth(1)?;
+        Some(Self {
+            sequence: sequence.parse().ok()?,
+            message: String::from_utf8_lossy(&unescape(message)).into_owned(),
+        })
+    }
+}
+
+/// Undoes the `\xNN` by which the kernel writes what cannot be printed, a line feed for example.
+fn unescape(mut text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    while let Some((first, rest)) = text.split_first() {
+        let (byte, after) = escaped(text).unwrap_or((*first, rest));
+        bytes.push(byte);
+        text = after;
+    }
+    bytes
+}
+
+/// Takes `\xNN` from the beginning.
+fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
+    let (digits, rest) = text.strip_prefix(br"\x")?.split_at_checked(2)?;
+    let digits = std::str::from_utf8(digits).ok()?;
+    Some((u8::from_str_radix(digits, 16).ok()?, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn message(bytes: &[u8]) -> String {
+        Record::parse(bytes).expect("a record").message
+    }
+
+    #[test]
+    fn record_has_its_number_and_its_message() {
+        let record = Record::parse(b"4,1123,50000001,-;WARNING: x; y\n").expect("a record");
+
+        assert_eq!(record.sequence, 1123);
+        assert_eq!(record.message, "WARNING: x; y");
+    }
+
+    #[test]
+    fn fields_that_later_kernels_add_are_let_pass() {
+        assert_eq!(message(b"6,1,2,-,caller=T7;hello\n"), "hello");
+    }
+
+    #[test]
+    fn device_that_a_message_is_about_is_not_part_of_it() {
+        let text = b"6,1,2,-;link is up\n SUBSYSTEM=pci\n DEVICE=+pci:0000:01:00.0\n";
+
+        assert_eq!(message(text), "link is up");
+    }
+
+    #[test]
+    fn line_feed_in_a_message_is_one_again() {
+        assert_eq!(message(br"6,1,2,-;a\x0ab\x5cc"), "a\nb\\c");
+    }
+
+    #[test]
+    fn escape_that_is_none_stays() {
+        assert_eq!(message(br"6,1,2,-;\xzz \x4"), r"\xzz \x4");
+    }
+
+    #[test]
+    fn text_that_is_no_record_is_nothing() {
+        for text in [&b""[..], b"hello", b"6,1", b"6,x,2,-;hello"] {
+            assert_eq!(Record::parse(text), None, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken(bytes in any::<Vec<u8>>()) {
+            Record::parse(&bytes);
+        }
+    }
+}
