@@ -11,6 +11,7 @@
 mod bench;
 mod bench_picture;
 mod chrome;
+mod complaint;
 mod coverage;
 mod device_picture;
 mod error;
@@ -30,6 +31,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::complaint::Complaint;
 use crate::coverage::Coverage;
 use crate::error::Error;
 use crate::names::Names;
@@ -70,11 +72,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     match report(&options) {
         Ok(complaints) if complaints.is_empty() => return ExitCode::SUCCESS,
-        Ok(complaints) => {
-            for complaint in &complaints {
-                eprintln!("ringbar: FAILED: witness: {complaint}");
-            }
-        }
+        Ok(complaints) => tell(&complaints, &options.out),
         Err(error) => eprintln!("ringbar: FAILED: {error}"),
     }
     // As the runner ends a run that failed; it may have passed there.
@@ -85,6 +83,26 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Says the first complaints, and where the others are.
+fn tell(complaints: &[Complaint], out: &Path) {
+    let shown = complaint::shown(complaints);
+    for complaint in &shown {
+        eprintln!("ringbar: FAILED: witness: {complaint}");
+    }
+    match complaints.len().saturating_sub(shown.len()) {
+        0 => {}
+        more => eprintln!(
+            "ringbar: FAILED: witness: {more} more, on the page: {}",
+            page_path(out).display()
+        ),
+    }
+}
+
+/// Where the page is.
+fn page_path(out: &Path) -> PathBuf {
+    out.join("report.html")
+}
+
 /// The command that repeats the run, if its results have it.
 fn again(options: &Options) -> Option<String> {
     let results = results::read(&options.results).ok()?;
@@ -93,7 +111,7 @@ fn again(options: &Options) -> Option<String> {
     run.map(|run| run.again)
 }
 
-fn report(options: &Options) -> Result<Vec<String>, Error> {
+fn report(options: &Options) -> Result<Vec<Complaint>, Error> {
     let results = results::read(&options.results)?;
     let records = run::read(&options.logs)?;
     let names = Names::load(&options.module, &options.programs, &records)?;
@@ -104,8 +122,8 @@ fn report(options: &Options) -> Result<Vec<String>, Error> {
         Testimony::default()
     };
     // For those who look for one of them.
-    let mut told = testimony.complaints.join("\n");
-    told.push('\n');
+    let told = testimony.complaints.iter();
+    let told: String = told.map(|complaint| format!("{complaint}\n")).collect();
     write(&options.logs.join("witness.txt"), &told)?;
     let coverage = Coverage::of(&run);
     write(&options.out.join("timeline.jsonl"), &run.lines()?)?;
@@ -126,7 +144,7 @@ fn report(options: &Options) -> Result<Vec<String>, Error> {
             ("server", log("server-command.txt")),
         ],
     });
-    let path = options.out.join("report.html");
+    let path = page_path(&options.out);
     write(&path, &page)?;
     println!("report: {}", path.display());
     Ok(testimony.complaints)

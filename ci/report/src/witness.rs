@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ringbar_trace::place::{Place, Space};
 use ringbar_trace::record::{Access, What};
 
+use crate::complaint::Complaint;
 use crate::readme;
 use crate::run::{Case, Happening, Moment, Phase, Run};
 
@@ -19,7 +20,7 @@ const MOST: usize = 5;
 #[derive(Debug, Default)]
 pub(crate) struct Testimony {
     /// What is not as it must be, a line each.
-    pub(crate) complaints: Vec<String>,
+    pub(crate) complaints: Vec<Complaint>,
     /// What was claimed and seen: where, and what.
     pub(crate) seen: Vec<(String, String)>,
 }
@@ -29,11 +30,14 @@ pub(crate) fn examine(run: &Run) -> Testimony {
     let mut complaints = Vec::new();
     let mut seen = Vec::new();
     if !run.whole {
-        complaints.push("the records have no end: some are missing".to_owned());
+        complaints.push(Complaint::of_the_run(
+            "the records have no end: some are missing",
+        ));
     }
     if run.armed.is_none() {
-        complaints
-            .push("the guest never said that the driver comes: nothing was watched".to_owned());
+        complaints.push(Complaint::of_the_run(
+            "the guest never said that the driver comes: nothing was watched",
+        ));
     }
     for (number, case) in run.cases.iter().enumerate() {
         let moments: Vec<&Moment> = run.moments_of(number).collect();
@@ -55,9 +59,12 @@ pub(crate) fn examine(run: &Run) -> Testimony {
             told.extend(check_phase(phase, &of_phase));
             seen.push((title.clone(), seen_in(phase, &of_phase)));
         }
-        complaints.extend(told.into_iter().map(|text| format!("{title}: {text}")));
+        complaints.extend(told.into_iter().map(|text| Complaint {
+            place: Some(title.clone()),
+            text,
+        }));
     }
-    complaints.extend(check_device(run));
+    complaints.extend(check_device(run).into_iter().map(Complaint::of_the_run));
     Testimony { complaints, seen }
 }
 
@@ -496,7 +503,8 @@ mod tests {
     }
 
     fn complaints(run: &Run) -> Vec<String> {
-        examine(run).complaints
+        let complaints = examine(run).complaints;
+        complaints.iter().map(ToString::to_string).collect()
     }
 
     #[test]
