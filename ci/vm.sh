@@ -69,10 +69,16 @@ vm() {
 # run NAME REPORT [HINT]: TESTS and TIMEOUT only make sense here. `more` has further options of the runner.
 more=()
 run() {
-	local variable hint="make run" args=(--timeout "${TIMEOUT:-$usual_timeout}")
+	local variable word hint="make run" trace="make trace" args=(--timeout "${TIMEOUT:-$usual_timeout}")
 	for variable in KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS TIMEOUT CYCLES FULL SEED SERVER_ARGS; do
-		if [[ -n ${!variable:-} && ${!variable} != stock ]]; then hint+=" $variable=${!variable@Q}"; fi
+		if [[ -z ${!variable:-} || ${!variable} == stock ]]; then continue; fi
+		word=" $variable=${!variable@Q}"
+		hint+=$word
+		# With the witness a run takes its own time, and only some programs.
+		if [[ $variable != @(TRACE|TESTS|TIMEOUT) ]]; then trace+=$word; fi
 	done
+	# A caller with a hint of its own runs something else than `make trace` does.
+	if [[ -z ${3:-} ]]; then args+=(--trace-hint "$trace"); fi
 	if [[ -n ${TESTS:-} ]]; then args+=("--tests=$TESTS"); fi
 	args+=("${more[@]}")
 	local status=0

@@ -67,6 +67,13 @@ equal configuration_that_has_none_of_the_programs_does_not_run '0 ' "$ended $cal
 ACCEL=kvm vm 0 configuration stock-traced
 equal there_is_no_witness_under_kvm '0 ' "$ended $calls"
 
+# trace_hint: what the last run was told about make trace.
+trace_hint() { grep -oE -- "--trace-hint make trace( [A-Z_]+='[^']*')*" "$ARGUMENTS" || true; }
+IOMMU=1 TESTS=dma TIMEOUT=9 vm 0 run
+equal failed_case_may_be_traced_in_the_same_machine "--trace-hint make trace IOMMU='1'" "$(trace_hint)"
+vm 0 measure bench 'make bench'
+equal failed_case_of_another_target_is_not_traced '' "$(trace_hint)"
+
 vm 0 configuration stock-msix
 vm 0 configuration stock-64-queues
 vm 0 sabotage sabotage-leak module initramfs

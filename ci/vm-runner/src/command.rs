@@ -12,7 +12,7 @@ use crate::descendants::Descendants;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::kernel::Kernel;
-use crate::ktap::Results;
+use crate::ktap::{Outcome, Results, Test};
 use crate::kvm_probe;
 use crate::machine::{shell_line, Acceleration};
 use crate::options::{BootOptions, MachineOptions, RunOptions};
@@ -94,6 +94,9 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
         .and_then(|()| report::write(&options.machine.report_dir, run));
     let programs = observed.results.programs.len();
     screen.finish(&verdict, programs, duration, &stage.logs, &again);
+    if let Some(command) = trace(options, acceleration, &observed.results) {
+        screen.say(&format!("see who touched what: {command}"));
+    }
     match written {
         Err(error) => give_up(&screen, &error),
         Ok(()) if verdict.is_good() => ExitCode::SUCCESS,
@@ -117,6 +120,28 @@ fn observe(
         &stage.interrupt,
         screen,
     )
+}
+
+/// The command that runs the programs whose cases failed again, with the witness: nothing if it would not show more,
+/// or not where processors run the guest's code.
+fn trace(
+    options: &RunOptions,
+    acceleration: Option<Acceleration>,
+    results: &Results,
+) -> Option<String> {
+    let could = acceleration == Some(Acceleration::Tcg) && options.machine.plugin.is_none();
+    let hint = options.trace_hint.as_ref().filter(|_| could)?;
+    let has_failed = |program: &&Test| {
+        let mut failed = false;
+        program.for_each_case(&mut |_, case| failed |= case.outcome == Outcome::Failed);
+        failed
+    };
+    let programs = results.programs.iter().filter(has_failed);
+    let names: Vec<&str> = programs.map(|program| program.name.as_str()).collect();
+    // A name that the command line would not take is none of a program.
+    let plain = |name: &&str| crate::options::tests(name).is_ok();
+    (!names.is_empty() && names.iter().all(plain))
+        .then(|| format!("{hint} TESTS={}", names.join(",")))
 }
 
 /// A run that could not be made, as the reports have it.

@@ -109,6 +109,10 @@ pub(crate) struct RunOptions {
     /// Command to print as the one that repeats the run; by default this very command line.
     #[arg(long, value_name = "STRING")]
     pub(crate) rerun_hint: Option<String>,
+    /// Command that runs the same with the witness, but for the programs: it is named with those that failed,
+    /// where a trace would show more.
+    #[arg(long, value_name = "STRING")]
+    pub(crate) trace_hint: Option<String>,
     /// Program that measures this host when the guest asks: called with `measure`, the guest's word and
     /// `--server-pid`, it prints a figure.
     #[arg(long, value_name = "PROGRAM")]
@@ -221,7 +225,8 @@ fn name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn tests(text: &str) -> Result<String, String> {
+/// Reads names of programs.
+pub(crate) fn tests(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     if text
         .split(',')

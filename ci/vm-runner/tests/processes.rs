@@ -88,6 +88,43 @@ fn failed_case_is_shown_with_its_diagnostics() {
     assert_eq!(finished.stdout, "0 passed, 1 failed, 0 skipped\n");
 }
 
+/// A guest in which the first of three programs passes and the others fail.
+const TWO_FAIL: &str = "tell 1..3 '# Subtest: a' ' 1..1' ' ok 1 x' 'ok 1 a'
+    tell '# Subtest: b' ' 1..1' ' not ok 1 y' 'not ok 2 b'
+    tell '# Subtest: c' ' 1..1' ' not ok 1 z' 'not ok 3 c'
+    leave";
+
+#[test]
+fn failed_case_is_followed_by_the_command_that_traces_its_program() {
+    let bench = Bench::new(GOOD_SERVER, TWO_FAIL);
+
+    let finished = run(&bench, &["--trace-hint", "make trace IOMMU='1'"]);
+
+    let last = finished.stderr.lines().last().unwrap_or_default();
+    assert_eq!(last, "see who touched what: make trace IOMMU='1' TESTS=b,c");
+}
+
+#[test]
+fn run_that_is_traced_already_is_not_told_to_trace() {
+    let bench = Bench::new(GOOD_SERVER, TWO_FAIL);
+
+    let options = ["--trace-hint", "make trace", "--plugin", "plugin.so"];
+    let finished = run(&bench, &options);
+
+    assert_failed(&finished, "b: y");
+    assert!(!finished.stderr.contains("who touched what"));
+}
+
+#[test]
+fn failure_that_is_no_case_is_not_told_to_trace() {
+    let bench = Bench::new(GOOD_SERVER, "leave");
+
+    let finished = run(&bench, &["--trace-hint", "make trace"]);
+
+    assert_failed(&finished, "without a single result");
+    assert!(!finished.stderr.contains("who touched what"));
+}
+
 #[test]
 fn server_that_is_killed_ends_the_run() {
     let server =
