@@ -12,6 +12,7 @@ mod hammer;
 mod kept;
 pub mod parameter;
 mod pci;
+mod register;
 mod runner;
 mod suite;
 pub mod usage;
@@ -22,6 +23,7 @@ pub use hammer::{hammer, Hammer, LongCopies};
 pub use kept::KeptOnPurpose;
 pub use parameter::seed;
 pub use pci::{PciFunction, Removed, Unbound};
+pub use register::{expect_field, expect_register};
 pub use runner::Runner;
 pub use suite::{run, run_all, Case, SimpleCase, Skip};
 

@@ -12,7 +12,7 @@ use ringbar_spec::regs::{
     QUEUE_LIMITS, SCRATCH, STATUS, VERSION,
 };
 use ringbar_spec::{ids, regs, ring};
-use ringbar_tests::{open, run};
+use ringbar_tests::{expect_field, expect_register, open, run};
 use std::cell::RefCell;
 use std::process::ExitCode;
 
@@ -101,6 +101,12 @@ impl Poked {
         self.note("write", offset, value);
     }
 
+    /// Reads, and fails if it is something else.
+    #[track_caller]
+    fn expect<W: Word + Into<u64>>(&self, offset: usize, expected: W) {
+        expect_register(offset, self.read::<W>(offset), expected);
+    }
+
     fn note<W: Word + Into<u64>>(&self, what: &str, offset: usize, value: W) {
         let width = size_of::<W>();
         let access = format!("access {what} {offset:#x} {width} {:#x}", value.into());
@@ -121,35 +127,35 @@ fn read32(registers: &Poked, info: &ringbar_spec::RegisterInfo) -> u32 {
 }
 
 fn ident_has_the_magic() {
-    assert_eq!(read32(&registers(), &IDENT::INFO), ids::IDENT);
+    registers().expect(IDENT::INFO.offset, ids::IDENT);
 }
 
 fn version_is_the_one_the_programs_know() {
-    let version = VERSION::from_raw(read32(&registers(), &VERSION::INFO));
-    assert_eq!(version.major(), u32::from(ids::VERSION_MAJOR));
-    assert_eq!(version.minor(), u32::from(ids::VERSION_MINOR));
+    let version = read32(&registers(), &VERSION::INFO);
+    expect_field(&VERSION::INFO, version, "major", ids::VERSION_MAJOR);
+    expect_field(&VERSION::INFO, version, "minor", ids::VERSION_MINOR);
 }
 
 fn features_name_all_opcodes() {
     let known = ring::Opcode::ALL
         .iter()
         .fold(0, |bits, (opcode, _)| bits | 1u64 << opcode.0);
-    assert_eq!(registers().read::<u64>(FEATURES::INFO.offset), known);
+    registers().expect(FEATURES::INFO.offset, known);
 }
 
 fn status_shows_ready_and_bus_master() {
-    let status = STATUS::from_raw(read32(&registers(), &STATUS::INFO));
-    assert!(status.ready());
-    assert!(status.bus_master());
+    let status = read32(&registers(), &STATUS::INFO);
+    expect_field(&STATUS::INFO, status, "ready", 1u32);
+    expect_field(&STATUS::INFO, status, "bus_master", 1u32);
 }
 
 fn limits_are_those_the_driver_reports() {
     let info = open().info().expect("INFO works");
     let registers = registers();
-    let queues = QUEUE_LIMITS::from_raw(read32(&registers, &QUEUE_LIMITS::INFO));
-    assert_eq!(queues.queues(), info.queues);
-    assert_eq!(queues.entries(), info.max_entries);
-    assert_eq!(read32(&registers, &LENGTH_LIMIT::INFO), info.max_length);
+    let queues = read32(&registers, &QUEUE_LIMITS::INFO);
+    expect_field(&QUEUE_LIMITS::INFO, queues, "queues", info.queues);
+    expect_field(&QUEUE_LIMITS::INFO, queues, "entries", info.max_entries);
+    registers.expect(LENGTH_LIMIT::INFO.offset, info.max_length);
 }
 
 fn read_only_reads_alike_in_every_width() {
@@ -161,10 +167,15 @@ fn read_only_reads_alike_in_every_width() {
     let halves: [u16; 2] = [registers.read(offset), registers.read(offset + 2)];
     let double: u64 = registers.read(offset);
 
-    assert_eq!(bytes, whole);
-    assert_eq!(halves.map(u16::to_le_bytes).concat(), whole);
-    assert_eq!(double as u32, ids::IDENT);
-    assert_eq!(double >> 32, u64::from(read32(&registers, &VERSION::INFO)));
+    let version = read32(&registers, &VERSION::INFO);
+    for (byte, (read, expected)) in bytes.into_iter().zip(whole).enumerate() {
+        expect_register(offset + byte, read, expected);
+    }
+    for (half, read) in halves.into_iter().enumerate() {
+        expect_register(offset + 2 * half, read, (ids::IDENT >> (16 * half)) as u16);
+    }
+    let both = u64::from(version) << 32 | u64::from(ids::IDENT);
+    expect_register(offset, double, both);
 }
 
 fn read_only_keeps_its_value() {
@@ -174,7 +185,7 @@ fn read_only_keeps_its_value() {
     registers.write(offset, 0u16);
     registers.write(offset, 0u32);
     registers.write(offset, 0u64);
-    assert_eq!(registers.read::<u32>(offset), ids::IDENT);
+    registers.expect(offset, ids::IDENT);
 }
 
 fn write_to_read_only_is_logged() {
@@ -193,13 +204,13 @@ fn scratch_keeps_every_width() {
     let registers = registers();
     let offset = SCRATCH::INFO.offset;
     registers.write(offset, 0x0123_4567_89ab_cdefu64);
-    assert_eq!(registers.read::<u64>(offset), 0x0123_4567_89ab_cdef);
+    registers.expect(offset, 0x0123_4567_89ab_cdefu64);
     registers.write(offset, 0x7654_3210u32);
-    assert_eq!(registers.read::<u32>(offset), 0x7654_3210);
+    registers.expect(offset, 0x7654_3210u32);
     registers.write(offset, 0xbeefu16);
-    assert_eq!(registers.read::<u16>(offset), 0xbeef);
+    registers.expect(offset, 0xbeefu16);
     registers.write(offset, 0x5au8);
-    assert_eq!(registers.read::<u8>(offset), 0x5a);
+    registers.expect(offset, 0x5au8);
 }
 
 fn partial_write_leaves_the_other_bytes() {
@@ -208,18 +219,18 @@ fn partial_write_leaves_the_other_bytes() {
     registers.write(offset, u64::MAX);
     registers.write(offset + 3, 0u8);
     registers.write(offset + 6, 0u16);
-    assert_eq!(registers.read::<u64>(offset), 0x0000_ffff_00ff_ffff);
+    registers.expect(offset, 0x0000_ffff_00ff_ffffu64);
 }
 
 fn write_one_clears_and_zero_keeps() {
     let registers = registers();
     let offset = IRQ_CAUSE::INFO.offset;
     registers.write(IDENT::INFO.offset, 0u32);
-    assert!(IRQ_CAUSE::from_raw(registers.read(offset)).error());
+    assert_cause(&registers, true);
     registers.write(offset, 0u32);
-    assert!(IRQ_CAUSE::from_raw(registers.read(offset)).error());
+    assert_cause(&registers, true);
     registers.write(offset, IRQ_CAUSE::zeroed().with_error(true).into_raw());
-    assert!(!IRQ_CAUSE::from_raw(registers.read(offset)).error());
+    assert_cause(&registers, false);
 }
 
 fn byte_write_clears() {
@@ -227,18 +238,18 @@ fn byte_write_clears() {
     let offset = IRQ_CAUSE::INFO.offset;
     registers.write(IDENT::INFO.offset, 0u32);
     registers.write(offset + 1, 0xffu8);
-    assert!(IRQ_CAUSE::from_raw(registers.read(offset)).error());
+    assert_cause(&registers, true);
     registers.write(offset, 0x02u8);
-    assert!(!IRQ_CAUSE::from_raw(registers.read(offset)).error());
+    assert_cause(&registers, false);
 }
 
 fn reserved_reads_zero() {
     let registers = registers();
     registers.write(RESERVED, u64::MAX);
-    assert_eq!(registers.read::<u8>(RESERVED), 0);
-    assert_eq!(registers.read::<u16>(RESERVED), 0);
-    assert_eq!(registers.read::<u32>(RESERVED), 0);
-    assert_eq!(registers.read::<u64>(RESERVED), 0);
+    registers.expect(RESERVED, 0u8);
+    registers.expect(RESERVED, 0u16);
+    registers.expect(RESERVED, 0u32);
+    registers.expect(RESERVED, 0u64);
 }
 
 fn reserved_access_is_logged() {
@@ -260,14 +271,18 @@ fn counter_moves_forward() {
     assert!(second > first, "{first} then {second}");
 }
 
+/// Whether an error is a cause of interrupts at the moment.
+#[track_caller]
+fn assert_cause(registers: &Poked, error: bool) {
+    let cause = read32(registers, &IRQ_CAUSE::INFO);
+    expect_field(&IRQ_CAUSE::INFO, cause, "error", error);
+}
+
 #[track_caller]
 fn assert_last_error(registers: &Poked, before: u32, code: ErrorCode, offset: usize) {
-    let last = ERROR_LAST::from_raw(read32(registers, &ERROR_LAST::INFO));
-    assert_eq!(read32(registers, &ERROR_COUNT::INFO), before + 1);
-    assert_eq!(last.code(), u32::from(code.0));
-    assert_eq!(last.queue(), u32::from(regs::NO_QUEUE));
-    assert_eq!(
-        registers.read::<u64>(ERROR_VALUE::INFO.offset),
-        offset as u64
-    );
+    let last = read32(registers, &ERROR_LAST::INFO);
+    registers.expect(ERROR_COUNT::INFO.offset, before + 1);
+    expect_field(&ERROR_LAST::INFO, last, "code", code.0);
+    expect_field(&ERROR_LAST::INFO, last, "queue", regs::NO_QUEUE);
+    registers.expect(ERROR_VALUE::INFO.offset, offset as u64);
 }

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Compares registers, and says by name and in hex what is wrong: a failed case is read by a person who
+//! has the data sheet beside it.
+
+use ringbar_client::Word;
+use ringbar_spec::regs::Register;
+use ringbar_spec::RegisterInfo;
+use std::fmt;
+
+/// Compares what an access to the register BAR read at `offset`.
+///
+/// # Panics
+///
+/// If it is not `expected`, with the register's name and both values in hex: `IDENT: read 0x0, not 0x52414252`.
+#[track_caller]
+pub fn expect_register<W: Word + Into<u64>>(offset: usize, read: W, expected: W) {
+    let (read, expected) = (read.into(), expected.into());
+    let place = Place {
+        offset,
+        width: size_of::<W>(),
+    };
+    let fields = place.fields(read, expected);
+    assert!(
+        read == expected,
+        "{place}: read {read:#x}, not {expected:#x}{fields}"
+    );
+}
+
+/// Compares one field of a register that was read as a whole.
+///
+/// # Panics
+///
+/// If it is not `expected`, as [`expect_register`] does: `VERSION.major: read 0x3, not 0x2; VERSION was 0x30003`.
+/// Also if the register has no such field: that is a mistake of the program.
+#[track_caller]
+pub fn expect_field(
+    info: &RegisterInfo,
+    read: impl Into<u64>,
+    name: &str,
+    expected: impl Into<u64>,
+) {
+    let (raw, expected) = (read.into(), expected.into());
+    let register = info.name;
+    let field = info.fields.iter().find(|field| field.name == name);
+    let field = field.unwrap_or_else(|| panic!("{register} has no field {name}"));
+    let read = (raw & field.mask()) >> field.low;
+    assert!(
+        read == expected,
+        "{register}.{name}: read {read:#x}, not {expected:#x}; {register} was {raw:#x}"
+    );
+}
+
+/// What one access to the register BAR reaches.
+struct Place {
+    offset: usize,
+    width: usize,
+}
+
+impl Place {
+    /// The register that begins here or has the first byte, its number in its array, and that byte's number in it.
+    fn register(&self) -> Option<(&'static RegisterInfo, usize, usize)> {
+        let infos = Register::ALL.iter().map(|register| register.info());
+        let mut found = infos.filter_map(|info| {
+            let (index, byte) = info.locate(self.offset)?;
+            Some((info, index, byte))
+        });
+        found.next()
+    }
+
+    /// The fields that differ, of a register that was read as a whole and has several.
+    fn fields(&self, read: u64, expected: u64) -> String {
+        let whole = self.register().filter(|(info, _, byte)| {
+            *byte == 0 && info.width == self.width && info.fields.len() > 1
+        });
+        let fields = whole.map_or(&[][..], |(info, ..)| info.fields);
+        let values = fields.iter().filter_map(|field| {
+            let of = |value: u64| (value & field.mask()) >> field.low;
+            let (read, expected) = (of(read), of(expected));
+            let name = field.name;
+            (read != expected).then(|| format!("{name} {read:#x}, not {expected:#x}"))
+        });
+        match values.collect::<Vec<_>>().join("; ") {
+            values if values.is_empty() => values,
+            values => format!(" ({values})"),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offset, width } = self;
+        let Some((info, index, byte)) = self.register() else {
+            return write!(f, "reserved offset {offset:#x}, {width} bytes");
+        };
+        write!(f, "{}", info.name)?;
+        if info.count > 1 {
+            write!(f, "[{index}]")?;
+        }
+        if byte > 0 {
+            write!(f, "+{byte}")?;
+        }
+        if *width != info.width {
+            write!(f, ", {width} bytes")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ringbar_spec::regs::{IDENT, STATUS, VERSION};
+    use std::panic::{catch_unwind, UnwindSafe};
+
+    /// What a comparison that fails says.
+    fn told(compare: impl FnOnce() + UnwindSafe) -> String {
+        let panic = catch_unwind(compare).expect_err("it fails");
+        *panic.downcast::<String>().expect("a text")
+    }
+
+    #[test]
+    fn register_that_differs_is_told_by_name_and_in_hex() {
+        let told = told(|| expect_register(IDENT::INFO.offset, 0u32, 0x5241_4252));
+
+        assert_eq!(told, "IDENT: read 0x0, not 0x52414252");
+    }
+
+    #[test]
+    fn fields_that_differ_are_told_too() {
+        let told = told(|| expect_register(STATUS::INFO.offset, 0x1u32, 0x3));
+
+        assert_eq!(told, "STATUS: read 0x1, not 0x3 (bus_master 0x0, not 0x1)");
+    }
+
+    #[test]
+    fn part_of_a_register_is_told_by_its_place_and_width() {
+        let told = told(|| expect_register(IDENT::INFO.offset + 2, 0u8, 0x41));
+
+        assert_eq!(told, "IDENT+2, 1 bytes: read 0x0, not 0x41");
+    }
+
+    #[test]
+    fn place_without_a_register_is_told_by_its_offset() {
+        let told = told(|| expect_register(0x800, 7u16, 0));
+
+        assert_eq!(told, "reserved offset 0x800, 2 bytes: read 0x7, not 0x0");
+    }
+
+    #[test]
+    fn field_that_differs_is_told_with_its_register() {
+        let told = told(|| expect_field(&VERSION::INFO, 0x3_0004u32, "major", 2u32));
+
+        assert_eq!(
+            told,
+            "VERSION.major: read 0x3, not 0x2; VERSION was 0x30004"
+        );
+    }
+
+    #[test]
+    fn what_is_as_expected_is_let_pass() {
+        expect_register(IDENT::INFO.offset, 1u64, 1);
+        expect_field(&VERSION::INFO, 0x2_0003u32, "minor", 3u32);
+    }
+}
