@@ -27,32 +27,33 @@ quoted() {
 	done | sort
 }
 
-equal contributing_names_files_with_unsafe_code \
+listed contributing_names_files_with_unsafe_code 'CONTRIBUTING.md, "House rules", after "Outside of the module these files do"' \
 	"$(sources ci guest-driver/uapi guest-rootfs qemu-device | xargs -0 grep -lE '^\s*(#!?\[expect\()?unsafe_code,' | sort)" \
 	"$(between 'Outside of the module' 'In the module' CONTRIBUTING.md | quoted)"
-equal module_names_files_with_unsafe_code \
+listed module_names_files_with_unsafe_code 'guest-driver/README.md, "Files", the sentence that begins with "`unsafe` is in"' \
 	"$(cd guest-driver && sources . -path ./uapi -prune -o | xargs -0 grep -lE '^[^/]*\bunsafe (\{|impl|fn|extern)' | sed 's|^\./||' | sort)" \
 	"$(between '^`unsafe` is in' 'each block with' guest-driver/README.md | quoted)"
-equal module_names_its_files \
+listed module_names_its_files 'guest-driver/README.md, "Files"' \
 	"$(files guest-driver '*.rs' '*.c')" \
 	"$(between '^## Files' '^## ioctls' guest-driver/README.md | sed 's/`unsafe` is in.*//' | quoted | grep -v /)"
-equal guest_rootfs_names_its_programs \
+listed guest_rootfs_names_its_programs 'guest-rootfs/README.md, the table with the heading "program"' \
 	"$(files guest-rootfs/tests/src/bin '*' | sed 's/\.rs$//')" \
 	"$(between '^| program' '^The kernel command line' guest-rootfs/README.md | grep -o '| `[a-z_]*` |' | tr -d '|` ' | sort)"
-equal ci_names_its_scripts \
+listed ci_names_its_scripts 'ci/README.md, the table with the heading "script"' \
 	"$(files ci '*.sh')" \
 	"$(between '^| script' '^## Jobs' ci/README.md | grep -oE '`[a-z-]+\.sh' | tr -d '`' | sort -u)"
-equal ci_names_the_configurations \
+listed ci_names_the_configurations 'ci/README.md, "Configurations"' \
 	"$(sed -n 's/^\([a-z][a-z0-9-]*\) .*/\1/p' ci/configurations | sort)" \
 	"$(between '^## Configurations' '^`make test` runs' ci/README.md | grep -oE '`(stock|debug)-[a-z0-9-]*`' | tr -d '`' | sort)"
 
 targets=$(sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile)
-equal targets_that_documents_name_are_there '' \
+listed targets_that_documents_name_are_there 'documents: the Makefile has no such target' '' \
 	"$(grep -ohE '(`|^ *)make [a-z][a-z-]*' "${documents[@]}" | sed 's/.*make //' | sort -u | grep -vxF "$targets" || true)"
-equal links_of_documents_lead_somewhere '' "$(
+listed links_of_documents_lead_somewhere 'documents: these links lead nowhere' '' "$(
 	for document in "${documents[@]}"; do
 		grep -oE '\]\([^)#:]+' "$document" | sed 's/^](//' | while read -r link; do
 			[[ -e ${document%/*}/$link ]] || echo "$document: $link"
 		done
 	done
 )"
+exit "$failed"

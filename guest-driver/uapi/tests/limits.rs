@@ -46,6 +46,17 @@ fn documented() -> Vec<(String, u64)> {
 
 #[test]
 fn limits_in_the_readme_are_those_of_the_module() {
-    assert_eq!(documented(), declared());
-    assert_eq!(declared().len(), 8);
+    let (documented, declared) = (documented(), declared());
+    let lines = |what: &str, rows: &[(String, u64)], others: &[(String, u64)]| -> String {
+        let rows = rows.iter().filter(|row| !others.contains(row));
+        rows.map(|(name, default)| format!("\n  {what}| `{name}` | {default} |"))
+            .collect()
+    };
+    assert!(
+        documented == declared,
+        "guest-driver/README.md, the table of limits, rows in the order of `params` in ringbar_main.rs:{}{}",
+        lines("write there: ", &declared, &documented),
+        lines("take out:    ", &documented, &declared)
+    );
+    assert_eq!(declared.len(), 8);
 }

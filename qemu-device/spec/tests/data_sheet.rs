@@ -28,6 +28,30 @@ fn table(name: &str, columns: usize) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// Compares the first `columns` cells of a table with the rows that the code makes. Fails with what is to be written
+/// where, and what is to go.
+#[track_caller]
+fn assert_table(name: &str, columns: usize, code: Vec<Vec<String>>) {
+    let sheet = table(name, columns);
+    if let Some(difference) = difference(&sheet, &code) {
+        panic!("qemu-device/README.md, the table after `<!-- table: {name} -->`:{difference}");
+    }
+}
+
+/// What makes the rows of a document those of the code, a line each.
+fn difference(sheet: &[Vec<String>], code: &[Vec<String>]) -> Option<String> {
+    let lines = |what: &str, rows: &[Vec<String>], others: &[Vec<String>]| -> String {
+        let rows = rows.iter().filter(|row| !others.contains(row));
+        rows.map(|row| format!("\n  {what}| {} |", row.join(" | ")))
+            .collect()
+    };
+    match lines("write there: ", code, sheet) + &lines("take out:    ", sheet, code) {
+        rows if !rows.is_empty() => Some(rows),
+        _ if sheet == code => None,
+        _ => Some(" the rows stand in another order than in the code, or twice".to_owned()),
+    }
+}
+
 fn row<const N: usize>(cells: [&dyn ToString; N]) -> Vec<String> {
     cells.map(ToString::to_string).to_vec()
 }
@@ -46,6 +70,21 @@ macro_rules! fields {
 
 fn numbered(all: impl Iterator<Item = (u16, &'static str)>) -> Vec<Vec<String>> {
     all.map(|(number, name)| row([&number, &name])).collect()
+}
+
+#[test]
+fn difference_names_the_row_to_write_and_the_row_to_take_out() {
+    let rows = |names: &[&str]| -> Vec<_> { names.iter().map(|name| row([&1, name])).collect() };
+    let code = rows(&["A", "B"]);
+
+    let told = |sheet: &[&str]| difference(&rows(sheet), &code);
+
+    assert_eq!(told(&["A", "B"]), None);
+    assert_eq!(
+        told(&["A", "C"]).as_deref(),
+        Some("\n  write there: | 1 | B |\n  take out:    | 1 | C |")
+    );
+    assert!(told(&["B", "A"]).expect("differs").contains("order"));
 }
 
 #[test]
@@ -69,7 +108,7 @@ fn registers_are_as_in_the_code() {
         })
         .collect();
 
-    assert_eq!(table("registers", 5), code);
+    assert_table("registers", 5, code);
 }
 
 #[test]
@@ -85,28 +124,28 @@ fn fields_are_as_in_the_code() {
         })
     });
 
-    assert_eq!(table("fields", 3), fields.collect::<Vec<_>>());
+    assert_table("fields", 3, fields.collect());
 }
 
 #[test]
 fn opcodes_are_as_in_the_code() {
     let code = Opcode::ALL.iter().map(|(opcode, name)| (opcode.0, *name));
 
-    assert_eq!(table("opcodes", 2), numbered(code));
+    assert_table("opcodes", 2, numbered(code));
 }
 
 #[test]
 fn statuses_are_as_in_the_code() {
     let code = Status::ALL.iter().map(|(status, name)| (status.0, *name));
 
-    assert_eq!(table("statuses", 2), numbered(code));
+    assert_table("statuses", 2, numbered(code));
 }
 
 #[test]
 fn errors_are_as_in_the_code() {
     let code = ErrorCode::ALL.iter().map(|(code, name)| (code.0, *name));
 
-    assert_eq!(table("errors", 2), numbered(code));
+    assert_table("errors", 2, numbered(code));
 }
 
 #[test]
@@ -122,7 +161,7 @@ fn queue_block_is_as_in_the_code() {
         reserved,
     });
 
-    assert_eq!(table("queue block", 3), code);
+    assert_table("queue block", 3, code);
 }
 
 #[test]
@@ -138,14 +177,14 @@ fn window_block_is_as_in_the_code() {
         reserved,
     });
 
-    assert_eq!(table("window block", 3), code);
+    assert_table("window block", 3, code);
 }
 
 #[test]
 fn segment_is_as_in_the_code() {
     let code = fields!(Segment { address, length });
 
-    assert_eq!(table("segment", 3), code);
+    assert_table("segment", 3, code);
 }
 
 #[test]
@@ -163,7 +202,7 @@ fn descriptor_is_as_in_the_code() {
         reserved,
     });
 
-    assert_eq!(table("descriptor", 3), code);
+    assert_table("descriptor", 3, code);
 }
 
 #[test]
@@ -175,7 +214,7 @@ fn completion_is_as_in_the_code() {
         result,
     });
 
-    assert_eq!(table("completion", 3), code);
+    assert_table("completion", 3, code);
 }
 
 #[test]
@@ -219,5 +258,8 @@ fn numbers_in_the_text_are_as_in_the_code() {
         .filter(|number| !SHEET.contains(*number))
         .collect();
 
-    assert_eq!(missing, Vec::<&String>::new());
+    assert!(
+        missing.is_empty(),
+        "qemu-device/README.md does not have these any more, or has them otherwise: {missing:#?}"
+    );
 }

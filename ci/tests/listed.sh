@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# What a test says of a document that lacks something: what to write, and where.
+set -euo pipefail
+# shellcheck source=ci/tests/assert.sh
+source "$(dirname "$0")/assert.sh"
+
+# said THERE NAMED: what is said of two lists, and `failed` after it.
+said() {
+	{ listed programs_are_named README.md "$1" "$2" && echo "failed $failed"; } 2>&1
+}
+
+equal same_lists_pass $'ok programs_are_named\nfailed 0' "$(said $'a\nb' $'b\na')"
+equal difference_is_what_is_to_be_written_and_where \
+	$'not ok programs_are_named: README.md\n  write there: b\nfailed 1' "$(said $'a\nb\nc' $'a\nc')"
+equal difference_is_what_is_to_go \
+	$'not ok programs_are_named: README.md\n  take out:    d\nfailed 1' "$(said $'a\nc' $'a\nc\nd')"
+equal what_is_named_twice_is_to_go_once \
+	$'not ok programs_are_named: README.md\n  take out:    a\nfailed 1' "$(said $'a\nc' $'a\na\nc')"
