@@ -24,12 +24,12 @@ pub use kept::KeptOnPurpose;
 pub use parameter::seed;
 pub use pci::{PciFunction, Removed, Unbound};
 pub use register::{expect_field, expect_register};
+pub use ringbar_vectors::pattern_bytes;
 pub use runner::Runner;
 pub use suite::{run, run_all, Case, SimpleCase, Skip};
 
 use ringbar_client::{Buffer, Device, Mapping, Queue, Rights};
 use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_SIZE};
-use ringbar_spec::pattern;
 use ringbar_spec::regs::SUBMISSION_TAIL;
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_spec::wake::Word;
@@ -110,12 +110,6 @@ pub fn copy(source: &Buffer, destination: &Buffer, length: usize) -> Descriptor 
         destination_window: destination.window(),
         ..Default::default()
     }
-}
-
-/// The first bytes of the pattern that `seed` makes.
-pub fn pattern_bytes(seed: u64, length: usize) -> Vec<u8> {
-    let bytes = 0..length as u64;
-    bytes.map(|offset| pattern::byte(seed, offset)).collect()
 }
 
 /// Makes the device stop a queue with `BAD_TAIL`, through mappings of its own as a process may

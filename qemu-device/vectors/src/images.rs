@@ -2,9 +2,8 @@
 
 //! What the memories of the scene must hold, and how descriptors must end, by the data sheet.
 
-use crate::crc32c;
 use crate::scene::{self, Window};
-use ringbar_spec::pattern::byte;
+use crate::{crc32c, pattern_bytes};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 
 /// The bytes of all memories, as they must be.
@@ -60,15 +59,16 @@ impl Images {
                 self.write(descriptor, &bytes.take(length).collect::<Vec<_>>());
             }
             Opcode::PATTERN => {
-                let bytes = (0..length as u64).map(|offset| byte(operand, offset));
-                self.write(descriptor, &bytes.collect::<Vec<_>>());
+                self.write(descriptor, &pattern_bytes(operand, length));
             }
             Opcode::VERIFY => {
-                let wrong = (0..)
-                    .zip(self.source(descriptor))
-                    .find(|&(offset, found)| byte(operand, offset) != found);
-                return match wrong {
-                    Some((offset, _)) => (Status::MISMATCH, offset),
+                let (found, expected) = (self.source(descriptor), pattern_bytes(operand, length));
+                return match found
+                    .iter()
+                    .zip(&expected)
+                    .position(|(is, must)| is != must)
+                {
+                    Some(offset) => (Status::MISMATCH, offset as u64),
                     None => (Status::OK, length as u64),
                 };
             }

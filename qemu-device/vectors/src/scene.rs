@@ -6,7 +6,7 @@
 //! has numbers of its own for them. Other numbers mean themselves.
 
 use crate::check::{Opened, Target};
-use ringbar_spec::pattern::word;
+use crate::pattern_bytes;
 use ringbar_spec::setup::MAX_WINDOWS;
 use std::ops::Range;
 
@@ -68,10 +68,7 @@ pub const fn seed(memory: usize) -> u64 {
 
 /// What a memory holds to begin with.
 pub fn initial(memory: usize) -> Vec<u8> {
-    let words = 0..(MEMORIES[memory].size / 8) as u64;
-    words
-        .flat_map(|index| word(seed(memory), index).to_le_bytes())
-        .collect()
+    pattern_bytes(seed(memory), MEMORIES[memory].size)
 }
 
 /// A range of a memory.

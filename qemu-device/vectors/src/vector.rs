@@ -2,7 +2,7 @@
 
 //! The vectors: those made by hand, with how they must end, and those made by chance.
 
-use crate::path::{digest, ends, BATCH};
+use crate::path::{checksums, digest, ends, BATCH};
 use crate::scene::{
     self, BIG, BIG_DEVICE, BIG_SIZE, CLOSED, CRUMBS, DEVICE, DEVICE_PART, FOREIGN, GUEST,
     NEVER_OPENED, READ_ONLY, SCATTERED, SINGLE, SIZE, WIDE, WRITE_ONLY,
@@ -64,7 +64,7 @@ impl Vector {
         Row {
             name: self.name.clone(),
             ends: ends(&completions),
-            digest: digest(&completions, images.memories()),
+            digest: digest(&completions, &checksums(images.memories())),
             difference: None,
         }
     }
