@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Names the cases that one checkout has and another one lacks: cases.sh BEFORE [AFTER], AFTER this checkout if not given.
+#
+# Cases are those of the guest's programs, by kernel, as the results of VM runs in build/report have them, the tests of the
+# crates, as the sources have them, and those of the scripts. Prints what is gone with `-` before it and what is new with
+# `+`, and fails if anything is gone. A case that has moved or was renamed is both: whoever reads this says which.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+# guest CHECKOUT: `guest KERNEL PROGRAM: CASE` of each case that ran or was skipped. A run that is not of the debug kernel is of
+# the stock one, whatever it is called.
+guest() {
+	local results kernel
+	while IFS= read -r -d '' results; do
+		kernel=stock
+		if [[ $results == */debug-* ]]; then kernel=debug; fi
+		# Groups by the depth of their lines: a program's cases stand below `# Subtest: PROGRAM`.
+		sed -E 's/\x1b\[[0-9;]*m//g' "$1/build/report/$results" | awk -v kernel="$kernel" '
+			/^# Subtest: / { program = $3 }
+			/^    (not )?ok [0-9]+ / { sub(/^    (not )?ok [0-9]+ (- )?/, ""); sub(/ # .*/, ""); print "guest " kernel " " program ": " $0 }'
+	done < <(cd "$1/build/report" && find . -name results.ktap ! -path './sabotage-*' ! -path './bench*' -printf '%p\0') | sort -u
+}
+
+# crates CHECKOUT: `test FILE: NAME` of each function that is a test.
+# shellcheck disable=SC2016 # awk's
+crates() {
+	(cd "$1" && find ci guest-driver guest-rootfs qemu-device -name build -prune -o -name target -prune -o -name '*.rs' -print0 | sort -z |
+		xargs -0 awk '
+			/^ *#\[(tokio::)?test\]/ { test = 1 }
+			test && /^ *(pub )?(async )?fn / { name = $0; sub(/.*fn /, "", name); sub(/[(<].*/, "", name); print "test " FILENAME ": " name; test = 0 }')
+}
+
+# scripts CHECKOUT: `script FILE: NAME` of each check.
+scripts() {
+	(cd "$1" && grep -oE '^\s*(equal|fails) [a-z0-9_]+' ci/tests/*.sh | sed -E 's/:\s*(equal|fails) /: /; s/^/script /')
+}
+
+cases() {
+	guest "$1"
+	crates "$1"
+	scripts "$1"
+}
+
+(($# == 1 || $# == 2)) || die "usage: $0 BEFORE [AFTER]"
+before=$1 after=${2:-$checkout}
+for folder in "$before" "$after"; do
+	[[ -e $folder/ci/lib.sh ]] || die "$folder is no checkout of ringbar"
+	[[ -n $(guest "$folder") ]] || die "$folder has no results of a VM run: try make test-vm there"
+done
+difference=$(diff <(cases "$before" | sort -u) <(cases "$after" | sort -u) | sed -n 's/^< /- /p; s/^> /+ /p') || true
+[[ -z $difference ]] || printf '%s\n' "$difference"
+say "$(grep -c '^-' <<<"$difference") gone, $(grep -c '^+' <<<"$difference") new, of $(cases "$before" | sort -u | wc -l) before"
+! grep -q '^-' <<<"$difference"
