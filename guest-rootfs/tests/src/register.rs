@@ -91,7 +91,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { offset, width } = self;
         let Some((info, index, byte)) = self.register() else {
-            return write!(f, "reserved offset {offset:#x}, {width} bytes");
+            return write!(f, "reserved offset {offset:#x}, width {width}");
         };
         write!(f, "{}", info.name)?;
         if info.count > 1 {
@@ -101,7 +101,7 @@ impl fmt::Display for Place {
             write!(f, "+{byte}")?;
         }
         if *width != info.width {
-            write!(f, ", {width} bytes")?;
+            write!(f, ", width {width}")?;
         }
         Ok(())
     }
@@ -137,14 +137,14 @@ mod tests {
     fn part_of_a_register_is_told_by_its_place_and_width() {
         let told = told(|| expect_register(IDENT::INFO.offset + 2, 0u8, 0x41));
 
-        assert_eq!(told, "IDENT+2, 1 bytes: read 0x0, not 0x41");
+        assert_eq!(told, "IDENT+2, width 1: read 0x0, not 0x41");
     }
 
     #[test]
     fn place_without_a_register_is_told_by_its_offset() {
         let told = told(|| expect_register(0x800, 7u16, 0));
 
-        assert_eq!(told, "reserved offset 0x800, 2 bytes: read 0x7, not 0x0");
+        assert_eq!(told, "reserved offset 0x800, width 2: read 0x7, not 0x0");
     }
 
     #[test]

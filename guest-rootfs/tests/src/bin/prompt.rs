@@ -4,7 +4,7 @@
 
 use ringbar_spec::regs::SCRATCH;
 use ringbar_tests::witness::claim;
-use ringbar_tests::{open, pattern_bytes, run, seed, NODE};
+use ringbar_tests::{expect_register, open, pattern_bytes, run, seed, NODE};
 use ringbar_vectors::crc32c;
 use serde_json::Value;
 use std::fs;
@@ -156,7 +156,8 @@ fn poked_value_is_peeked() {
         assert_eq!(register["name"], "SCRATCH");
         assert_eq!(register["value"], value);
         let registers = open().map_public_registers().unwrap();
-        assert_eq!(registers.read::<u64>(SCRATCH::INFO.offset), value);
+        let scratch = SCRATCH::INFO.offset;
+        expect_register(scratch, registers.read::<u64>(scratch), value);
     }
 }
 

@@ -260,8 +260,13 @@ pub(crate) fn function_is_reset_by_vfio_and_by_sysfs(ground: Ground) {
 
         // Its memory space may be off now.
         driver.enable();
-        assert_eq!(driver.get(Register::SCRATCH), 0, "{way}");
-        assert_ne!(driver.get(Register::RESET_GENERATION), before, "{way}");
+        let (scratch, generation) = (Register::SCRATCH, Register::RESET_GENERATION);
+        let (scratch, generation) = (driver.get(scratch), driver.get(generation));
+        assert!(scratch == 0, "{way}: SCRATCH: read {scratch:#x}, not 0x0");
+        assert!(
+            generation != before,
+            "{way}: RESET_GENERATION: read {generation:#x}, as before"
+        );
         driver.begin_again().expect("the device can be brought up");
         assert_alive(&mut driver);
     }
