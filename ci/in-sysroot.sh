@@ -3,8 +3,9 @@
 # Runs a command inside the sysroot: in-sysroot.sh [--network] [--kernel DIR | --build-kernel DIR] CMD...
 #
 # The sysroot and the cache are read-only there, the checkout is read-only but for build/, /tmp and
-# $TMPDIR are the host's, all under their own names. `--kernel` shows DIR as /kernel (`--build-kernel`: writable), which keeps the
-# absolute paths that a kernel tree holds valid wherever the cache is. There is no network unless asked for.
+# $TMPDIR are the host's, all under their own names; the checkout is /ringbar, too. `--kernel` shows DIR as /kernel
+# (`--build-kernel`: writable), which keeps the absolute paths that a kernel tree holds valid wherever the cache is. There is no
+# network unless asked for. Of the caller's environment there is nothing: ARCH or LLVM would give another kernel.
 # The command dies with the caller: everything here is `exec`, so the caller is bwrap's parent.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
@@ -42,9 +43,10 @@ for path in "$sysroot"/etc "$sysroot"/usr/* "$sysroot"/usr/src/*; do
 done
 for path in bin sbin lib lib64; do args+=(--symlink "usr/$path" "/$path"); done
 args+=(--bind /tmp /tmp)
-if [[ -n ${TMPDIR:-} && -d $TMPDIR ]]; then args+=(--bind "$TMPDIR" "$TMPDIR"); fi
+if [[ -n ${TMPDIR:-} ]]; then args+=(--bind "$TMPDIR" "$TMPDIR" --setenv TMPDIR "$TMPDIR"); fi
 args+=(--ro-bind "$RINGBAR_CACHE" "$RINGBAR_CACHE" --ro-bind "$checkout" "$checkout" --bind "$checkout/build" "$checkout/build")
+args+=(--ro-bind "$checkout" /ringbar --bind "$checkout/build" /ringbar/build)
 if [[ -e /dev/kvm ]]; then args+=(--dev-bind /dev/kvm /dev/kvm); fi
 
-exec bwrap "${args[@]}" "${binds[@]}" --chdir "$checkout" \
+exec bwrap --clearenv "${args[@]}" "${binds[@]}" --chdir "$checkout" \
 	--setenv PATH /usr/sbin:/usr/bin:/sbin:/bin --setenv LC_ALL C.UTF-8 "$@"

@@ -6,6 +6,8 @@
 
 # Numbers have a point and lists one order, whatever the host's language is.
 export LC_ALL=C.UTF-8
+# With this in the environment `cd` prints where it goes, and goes elsewhere; these change what the tools do.
+unset CDPATH TAR_OPTIONS XZ_DEFAULTS XZ_OPT POSIXLY_CORRECT
 
 # Without this a failing command inside `$(...)` would not end the script.
 shopt -s inherit_errexit
@@ -15,9 +17,16 @@ ci_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 checkout=$(dirname "$ci_dir")
 # An empty XDG variable counts as unset, as its specification says.
 : "${RINGBAR_CACHE:=${XDG_CACHE_HOME:-${HOME:?is not set: set RINGBAR_CACHE to a folder for the cache}/.cache}/ringbar}"
+if [[ $RINGBAR_CACHE != /* ]]; then RINGBAR_CACHE=$PWD/$RINGBAR_CACHE; fi
 export RINGBAR_CACHE
 # Everything in the cache is named `<kind>-<key>`; `make distclean` removes these kinds only.
-cache_kinds=(sysroot kernel cargo)
+cache_kinds=(sysroot kernel cargo module programs)
+# Of these, which come with every change, so many stay.
+numerous_kinds=(module programs)
+numerous=10
+# What ci/programs.sh leaves.
+# shellcheck disable=SC2034 # for the scripts that source this file
+programs=$checkout/build/programs
 
 say() { printf 'ringbar: %s\n' "$*" >&2; }
 warn() { printf 'ringbar: warning: %s\n' "$*" >&2; }
@@ -25,6 +34,8 @@ die() {
 	printf 'ringbar: error: %s\n' "$*" >&2
 	exit 1
 }
+
+if [[ -n ${TMPDIR:-} && ! (-d $TMPDIR && -w $TMPDIR) ]]; then die "TMPDIR=$TMPDIR is no folder that you may write: set it to one"; fi
 
 # Which kernel, and what the names of files made for it end in.
 : "${KERNEL:=stock}"
@@ -117,6 +128,33 @@ files_of() {
 	find "$@" \( -path "$checkout/build" -o -path "$checkout/target" -o -path "$checkout/.git" \) -prune -o -type f -printf '%p %s %T@\n' | sort
 }
 
+# What crates of the workspace are made from, in the checkout: folders of the members, and files elsewhere that they include.
+mapfile -t rust_sources < <(sed -n '/^members = \[/,/^]/s/^ *"\(.*\)",$/\1/p' "$checkout/Cargo.toml")
+rust_sources+=(Cargo.toml Cargo.lock ci/versions.env guest-driver/README.md)
+
+# contents PATH...: SHA-256 and name of each file at or below PATHs of the checkout, but for what cargo leaves behind.
+contents() (
+	cd "$checkout" || exit
+	for path in "$@"; do
+		if [[ -e $path ]]; then find "$path" -name target -prune -o -type f -print0; fi
+	done | sort -z | xargs -0 -r sha256sum --
+)
+
+# notice_changes NOTE: reads contents from stdin and notes them. Files that have changed since the last time get a new time
+# if theirs is older than the note, as that of a file which was moved back: cargo and make go by time alone.
+notice_changes() {
+	local note=$1 now line file
+	now=$(cat)
+	if [[ -f $note ]]; then
+		while IFS= read -r line; do
+			file=$checkout/${line:66}
+			if [[ ! $file -nt $note ]]; then touch -- "$file"; fi
+		done < <(comm -13 <(sort "$note") <(sort <<<"$now"))
+	fi
+	printf '%s\n' "$now" >"$note.new.$$"
+	mv -f -- "$note.new.$$" "$note"
+}
+
 # unless_made OUTPUT FROM CMD...: runs CMD, which makes OUTPUT, unless it did so last time when FROM, a text, was the
 # same, and nobody has changed OUTPUT since.
 unless_made() {
@@ -191,7 +229,7 @@ cache_abandon() {
 }
 
 # Removes half-made entries whose lock nobody holds: their owner was killed. Removes entries that
-# nobody has used for a month, too.
+# nobody has used for a month, too, and of numerous kinds those that were used longest ago.
 cache_sweep() {
 	local path name kind
 	for path in "$RINGBAR_CACHE"/*.tmp.*; do
@@ -201,6 +239,10 @@ cache_sweep() {
 	done
 	for kind in "${cache_kinds[@]}"; do
 		find "$RINGBAR_CACHE" -mindepth 1 -maxdepth 1 -name "$kind-*" -mtime +30 -exec rm -rf -- {} +
+	done
+	for kind in "${numerous_kinds[@]}"; do
+		find "$RINGBAR_CACHE" -mindepth 1 -maxdepth 1 -name "$kind-*" ! -name '*.tmp.*' -printf '%T@ %p\0' |
+			sort -z -r -n | tail -z -n "+$((numerous + 1))" | cut -z -d ' ' -f 2- | xargs -0 -r rm -rf --
 	done
 }
 

@@ -66,3 +66,6 @@ touch -d '40 days ago' "$RINGBAR_CACHE/sysroot-old"
 cache_sweep
 fails entry_unused_for_a_month_goes test -e "$RINGBAR_CACHE/sysroot-old"
 fails entry_in_use_stays test ! -e "$RINGBAR_CACHE/sysroot-race"
+for number in {10..30}; do mkdir "$RINGBAR_CACHE/programs-$number" && touch -d "$number minutes ago" "$RINGBAR_CACHE/programs-$number"; done
+cache_sweep
+equal of_a_numerous_kind_the_newest_stay '10 19' "$(find "$RINGBAR_CACHE" -name 'programs-*' -printf '%f\n' | sort | sed -n 's/programs-//; 1p; $p' | tr '\n' ' ' | sed 's/ $//')"
