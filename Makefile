@@ -19,7 +19,7 @@ run: build ## boot, run the guest programs, show what happened
 trace: build ## run, and record each access to the device and what the device did
 	@TRACE=1 ci/vm.sh run
 report: ## draw the page of the last run again, and name it
-	@ci/cargo.sh build --locked --release -p ringbar-report && ci/vm.sh report
+	@ci/vm.sh report
 test: ## everything that must hold
 	@ci/stages.sh run kernel:$(KERNEL)
 shell: build ## boot to a shell in the guest; Ctrl-A X ends it

@@ -9,6 +9,7 @@ source "$(dirname "$0")/lib.sh"
 : "${PAIRS:=15}"
 [[ $PAIRS =~ ^[1-9][0-9]*$ ]] || die "PAIRS=$PAIRS: say a number, at least 1"
 report=$checkout/build/report
+"$ci_dir/programs.sh" report bench plugin
 runs=$(mktemp -d)
 trap 'rm -rf -- "$runs"' EXIT
 
@@ -28,6 +29,6 @@ for ((pair = 1; pair <= PAIRS; pair++)); do
 	for trace in $((pair % 2)) $(((pair + 1) % 2)); do measure "$trace" "$runs/$pair-$trace.json"; done
 	files+=("$runs/$pair-1.json" "$runs/$pair-0.json")
 done
-"$checkout/build/cargo/release/ringbar-bench-host" witness --out "$report" "${files[@]}" \
+"$programs/ringbar-bench-host" witness --out "$report" "${files[@]}" \
 	--environment "processors=$(nproc)" --environment "host=$(uname -sr)" \
 	--environment "load=$(cut -d ' ' -f 1-3 /proc/loadavg)"

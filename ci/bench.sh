@@ -35,6 +35,7 @@ pair() {
 	printf 'boot %s %s\nmake-run %s %s\n' "$with" "$without" "$run" "$without" >>"$times"
 }
 
+"$ci_dir/programs.sh" report bench
 "$ci_dir/vm.sh" bench
 : >"$times"
 for ((i = 1; i <= BOOTS; i++)); do
@@ -43,7 +44,7 @@ for ((i = 1; i <= BOOTS; i++)); do
 done
 
 model=$(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)
-"$checkout/build/cargo/release/ringbar-bench-host" report --out "$report" --times "$times" \
+"$programs/ringbar-bench-host" report --out "$report" --times "$times" \
 	--results "$report/bench/logs/bench/results.ktap" \
 	--environment "accelerator=${ACCEL:-tcg}" \
 	--environment "kernel=$KERNEL" \

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Builds all that a VM run needs. The kernel's part, the host's and the guest's do not depend on each other.
+# Builds all that a guest needs to boot; what is needed later ci/vm.sh has built meanwhile. The kernel's part and cargo's
+# do not depend on each other.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -23,11 +24,11 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-start "$ci_dir/module.sh"
-start "$ci_dir/cargo.sh" build --locked --release --bins --lib -p ringbar-server -p ringbar-vm-runner -p ringbar-initramfs \
-	-p ringbar-report -p ringbar-raw-client -p ringbar-bench-host -p ringbar-plugin
-start "$ci_dir/guest.sh" programs
+groups=(boot)
+if [[ ${TRACE:-0} != 0 ]]; then groups+=(plugin); fi
+start stage build-module "$ci_dir/module.sh"
+start stage build-programs "$ci_dir/programs.sh" "${groups[@]}"
 # The first to fail ends the other.
 for _ in "${jobs[@]}"; do wait -n || die "a part of the build failed: see the messages above"; done
 jobs=()
-"$ci_dir/guest.sh" initramfs
+stage build-initramfs "$ci_dir/guest.sh" initramfs

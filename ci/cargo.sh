@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# cargo with intermediate files in the cache and results in build/cargo of the checkout.
+# cargo with intermediate files in the cache and results in build/cargo of the checkout, below the name of this machine's
+# target: cargo.sh [--rustflags FLAGS] ARGS. What of the caller's environment and configuration would change results is
+# left out or refused. RINGBAR_RUSTC_WRAPPER names a wrapper for rustc, such as sccache.
 #
 # Every checkout has a build folder of its own: cargo tells a stale result by its time alone, so two
 # checkouts that share one can be given each other's programs. A new checkout starts with a copy of the
@@ -11,7 +13,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 # Every file of one of our crates has its name in its path, and all of them are named ringbar.
-copy_dependencies() { tar -C "$1" -c --exclude='*ringbar*' --exclude=incremental . | tar -C "$2" -x; }
+copy_dependencies() { tar -C "$1" -c --exclude='*ringbar*' --exclude=incremental --exclude=./contents . | tar -C "$2" -x; }
 
 # copy_at_rest FROM TO: not while cargo writes there, when it holds the lock of a profile. As it takes one after
 # the other, whoever has one and waits for the next would wait for ever.
@@ -36,11 +38,79 @@ seed() {
 	done
 }
 
+# Of cargo's and rustc's variables only those stay that lead to the network, or that a person sees.
+clear_environment() {
+	local name
+	for name in $(compgen -e); do
+		case $name in
+		CARGO_HOME | CARGO_HTTP_* | CARGO_NET_* | CARGO_REGISTR* | CARGO_SOURCE_* | CARGO_TERM_* | CARGO_LOG | CARGO_BUILD_JOBS) ;;
+		CARGO | CARGO_* | RUSTC | RUSTC_* | RUSTFLAGS | RUSTDOC | RUSTDOCFLAGS) unset "$name" ;;
+		esac
+	done
+}
+
+# configurations: the files that cargo reads its configuration from.
+configurations() {
+	local folder=$checkout name
+	local -A seen=()
+	while :; do
+		seen[${folder%/}/.cargo]=1
+		[[ -n ${folder%/} ]] || break
+		folder=${folder%/*}
+	done
+	seen[${CARGO_HOME:-${HOME:-}/.cargo}]=1
+	for folder in "${!seen[@]}"; do
+		for name in config config.toml; do
+			if [[ -f $folder/$name ]]; then printf '%s\n' "$folder/$name"; fi
+		done
+	done
+}
+
+# Settings that change no result, or that `settle` overrides.
+harmless='^((alias|cache|cargo-new|credential-alias|doc|future-incompat-report|http|include|install|net|registry|registries|resolver|source|term)[. ]'
+harmless+='|build\.(build-dir|incremental|jobs|rustc-wrapper|rustc-workspace-wrapper|rustdocflags|rustflags|target|target-dir) '
+harmless+='|target\..*\.(linker|rustdocflags|rustflags) |#|$)'
+
+# A configuration may change what no variable can override: profiles, patches, variables for compilers.
+check_configuration() {
+	local files settings found
+	files=$(configurations)
+	[[ -n $files ]] || return 0
+	settings=$(RUSTC_BOOTSTRAP=1 cargo -Z unstable-options config get 2>/dev/null) || {
+		warn "this cargo does not show its configuration (${files//$'\n'/, }): profiles or patches in it would change what is built"
+		return 0
+	}
+	# Variables of tests alone change no program.
+	found=$(grep -vE "$harmless" <<<"$settings" || true)
+	[[ -z $found ]] ||
+		die "your cargo configuration (${files//$'\n'/, }) would change what is built: ${found//$'\n'/, }: take that out, or set CARGO_HOME to a folder without it"
+}
+
+# settle FLAGS: what cargo would else take from a configuration.
+settle() {
+	# Values of their own; an empty one stands for none, whatever a configuration says.
+	export CARGO_BUILD_TARGET=$target CARGO_ENCODED_RUSTFLAGS=${1// /$'\x1f'} CARGO_ENCODED_RUSTDOCFLAGS=''
+	export RUSTC_WRAPPER=${RINGBAR_RUSTC_WRAPPER:-} RUSTC_WORKSPACE_WRAPPER=''
+	local name=${target^^}
+	export "CARGO_TARGET_${name//-/_}_LINKER=cc"
+}
+
+flags=
+if [[ ${1:-} == --rustflags ]]; then
+	flags=$2
+	shift 2
+fi
 "$ci_dir/setup.sh" cargo
+cd "$checkout"
+clear_environment
+check_configuration
+version=$(rustc -vV)
+target=$(sed -n 's/^host: //p' <<<"$version")
 # shellcheck disable=SC2119 # no files, only what comes from stdin
-rustc=$(rustc -vV | cache_key)
+rustc=$(cache_key <<<"$version")
 # shellcheck disable=SC2119
 CARGO_BUILD_BUILD_DIR=$(cache_entry cargo "$rustc-$(cache_key <<<"$checkout")" 3 seed)
 export CARGO_BUILD_BUILD_DIR CARGO_TARGET_DIR="$checkout/build/cargo"
-cd "$checkout"
+settle "$flags"
+contents "${rust_sources[@]}" | notice_changes "$CARGO_BUILD_BUILD_DIR/contents"
 exec cargo "$@"

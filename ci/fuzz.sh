@@ -13,23 +13,23 @@ targets=(session dma device)
 : "${FUZZ_TIME:=600}"
 build=(--locked --profile fuzz -p ringbar-fuzz)
 
+triple=$(rustc -vV | sed -n 's/^host: //p')
+
 short() {
 	"$ci_dir/cargo.sh" build --quiet "${build[@]}"
 	for target in "${targets[@]}"; do
-		"$checkout/build/cargo/fuzz/ringbar-fuzz" "$target" ${FUZZ_COUNT:+--count "$FUZZ_COUNT"} ${FUZZ_SEED:+--seed "$FUZZ_SEED"}
+		"$checkout/build/cargo/$triple/fuzz/ringbar-fuzz" "$target" ${FUZZ_COUNT:+--count "$FUZZ_COUNT"} ${FUZZ_SEED:+--seed "$FUZZ_SEED"}
 	done
 }
 
 long() {
 	command -v c++ >/dev/null || die "libFuzzer takes a C++ compiler: apt-get install g++"
-	local triple coverage option target folders folder=$checkout/build/fuzz
-	triple=$(rustc -vV | sed -n 's/^host: //p')
+	local coverage option target folders folder=$checkout/build/fuzz
 	coverage='-Cpasses=sancov-module -Ccodegen-units=1'
 	for option in level=4 inline-8bit-counters pc-table trace-compares; do
 		coverage+=" -Cllvm-args=-sanitizer-coverage-$option"
 	done
-	# With --target build scripts and macros are built without the flags.
-	RUSTFLAGS="--cfg fuzzing $coverage" "$ci_dir/cargo.sh" build --quiet "${build[@]}" --features libfuzzer --target "$triple" \
+	"$ci_dir/cargo.sh" --rustflags "--cfg fuzzing $coverage" build --quiet "${build[@]}" --features libfuzzer \
 		"${targets[@]/#/--bin=fuzz-}"
 	for target in "${targets[@]}"; do
 		folders=("$folder/corpus/$target" "$checkout/qemu-device/fuzz/regressions/$target")

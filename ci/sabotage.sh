@@ -45,11 +45,13 @@ fails() {
 wrong_device() {
 	local folder=$checkout/build/sabotage/off-by-one
 	local guest=("$checkout/build/module/ringbar.ko" "$checkout/build/guest/initramfs.cpio")
-	local server=$folder/release/ringbar-server difference='copy_guest_to_device_[^ ]* OK [0-9a-f]* byte'
-	"$ci_dir/cargo.sh" build --locked --release -p ringbar-server --features off-by-one --target-dir "$folder"
+	local server=$programs/ringbar-server-off-by-one difference='copy_guest_to_device_[^ ]* OK [0-9a-f]* byte'
+	mkdir -p "$folder"
+	"$ci_dir/programs.sh" wrong-server off-by-one
+	"$ci_dir/programs.sh" verdict
 	fails path-a vectors results.ktap "vector: A $difference" 0 "${guest[@]}" "$server"
 	fails path-b vfio results.ktap "vector: B $difference" 1 "${guest[@]}" "$server"
-	if "$checkout/build/cargo/release/ringbar-verdict" --server "$server" --paths C --table "$folder/vectors.md" 2>"$folder/output"; then
+	if "$programs/ringbar-verdict" --server "$server" --paths C --table "$folder/vectors.md" 2>"$folder/output"; then
 		die "path C agrees although the device is off by one: see $folder/vectors.md"
 	fi
 	grep -q 'path C, copy_guest_to_device_.*: byte' "$folder/output" || die "path C failed for another reason: see $folder/output"
@@ -81,12 +83,12 @@ silenced() {
 
 # A driver with an access that traps where none should, and a server that loses a write without a word.
 unseen() {
-	local module=$checkout/build/sabotage/extra-read server=$checkout/build/sabotage/dropped-write
+	local module=$checkout/build/sabotage/extra-read server=$programs/ringbar-server-dropped-write
 	broken extra-read "$module"
 	witnessed extra-read 'in .probe. the driver read STATUS' "$module/ringbar.ko" "$module/initramfs.cpio"
-	"$ci_dir/cargo.sh" build --locked --release -p ringbar-server --features dropped-write --target-dir "$server"
+	"$ci_dir/programs.sh" wrong-server dropped-write
 	witnessed dropped-write 'made .write 0x1004 4 0x2. [0-9]+ times .*the device knows of 0' \
-		"$checkout/build/module/ringbar.ko" "$checkout/build/guest/initramfs.cpio" "$server/release/ringbar-server"
+		"$checkout/build/module/ringbar.ko" "$checkout/build/guest/initramfs.cpio" "$server"
 }
 
 # It must not get into the module that everybody else uses.

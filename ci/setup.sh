@@ -29,6 +29,7 @@ check_cargo() {
 	local minimum version
 	need gcc gcc
 	need make make
+	need strip binutils
 	need flock util-linux
 	need pgrep procps
 	# The guest programs are linked statically.

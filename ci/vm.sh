@@ -16,7 +16,7 @@ source "$(dirname "$0")/lib.sh"
 
 module=$checkout/build/module$kernel_suffix/ringbar.ko
 initramfs=$checkout/build/guest/initramfs$kernel_suffix.cpio
-server=$checkout/build/cargo/release/ringbar-server
+server=$programs/ringbar-server
 if [[ $KERNEL == debug ]]; then
 	# Any report ends the run. The kernel keeps records of all memory, which takes some.
 	words=(panic_on_warn=1 oops=panic kasan.fault=panic)
@@ -58,12 +58,13 @@ vm() {
 	args+=(--append "${words[*]}")
 	case ${TRACE:-0} in
 	0) ;;
-	1) args+=(--plugin "$checkout/build/cargo/release/libringbar_plugin.so") ;;
-	boot) args+=(--plugin "$checkout/build/cargo/release/libringbar_plugin.so" --plugin-arg=from=boot) ;;
+	1) args+=(--plugin "$programs/libringbar_plugin.so") ;;
+	boot) args+=(--plugin "$programs/libringbar_plugin.so" --plugin-arg=from=boot) ;;
 	*) die "TRACE=$TRACE: say 0, 1 or boot" ;;
 	esac
+	if [[ ${TRACE:-0} != 0 ]]; then "$ci_dir/programs.sh" plugin; fi
 	for word in ${SERVER_ARGS:-}; do args+=("--server-arg=$word"); done
-	"$checkout/build/cargo/release/ringbar-vm-runner" "$command" "${args[@]}" "$@"
+	"$programs/ringbar-vm-runner" "$command" "${args[@]}" "$@"
 }
 
 # run NAME REPORT [HINT]: TESTS and TIMEOUT only make sense here. `more` has further options of the runner.
@@ -81,10 +82,16 @@ run() {
 	if [[ -z ${3:-} ]]; then args+=(--trace-hint "$trace"); fi
 	if [[ -n ${TESTS:-} ]]; then args+=("--tests=$TESTS"); fi
 	args+=("${more[@]}")
-	local status=0
+	local status=0 builder
+	# What draws the report is compiled while the guest runs.
+	nice "$ci_dir/programs.sh" report >/dev/null 2>&1 &
+	builder=$!
 	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$hint}" "${args[@]}" || status=$?
 	# Told to stop: no other run begins, and what lies there is of a former one.
-	if ((status >= 128)); then exit "$status"; fi
+	if ((status >= 128)); then
+		end_tree "$builder"
+		exit "$status"
+	fi
 	report "$1" "$2" || status=1
 	return "$status"
 }
@@ -93,7 +100,8 @@ run() {
 # left nothing.
 report() {
 	[[ -e $2/results.json ]] || return 0
-	"$checkout/build/cargo/release/ringbar-report" --logs "$2/logs/$1" --results "$2/results.json" \
+	"$ci_dir/programs.sh" report || return
+	"$programs/ringbar-report" --logs "$2/logs/$1" --results "$2/results.json" \
 		--module "$module" --programs "$checkout/build/guest/programs" --out "$2" \
 		--versions "$sysroot/etc/ringbar-versions" \
 		--bench "$checkout/build/report/bench.json" --bench "$checkout/build/report/bench-trace.json"
@@ -176,7 +184,8 @@ verdict() {
 		args+=(--results "$checkout/build/report/$name/logs/$name/results.ktap")
 	done < <(sed -n "s/^\($KERNEL-msi[a-z-]*\) .*/\1/p" "$ci_dir/configurations")
 	if [[ -n ${SEED:-} ]]; then args+=(--seed "$SEED"); fi
-	"$checkout/build/cargo/release/ringbar-verdict" --server "$server" \
+	"$ci_dir/programs.sh" verdict || return
+	"$programs/ringbar-verdict" --server "$server" \
 		"${args[@]}" --table "$checkout/build/report/vectors$kernel_suffix.md"
 }
 
@@ -196,7 +205,7 @@ sabotage)
 	;;
 bench)
 	# QEMU's own device is there to compare with.
-	more=(--measure "$checkout/build/cargo/release/ringbar-bench-host" --qemu-arg=-device --qemu-arg=edu)
+	more=(--measure "$programs/ringbar-bench-host" --qemu-arg=-device --qemu-arg=edu)
 	TESTS=bench TIMEOUT=${TIMEOUT:-900} run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;

@@ -12,7 +12,7 @@ export RINGBAR_CACHE=$place/cache
 mkdir "$place/bin" && PATH=$place/bin:$PATH
 # A cargo that tells its build folder and, if asked, fills it.
 printf '#!/bin/sh\ncase $1 in fill) d=$CARGO_BUILD_BUILD_DIR/debug; mkdir -p $d/incremental && touch $d/.cargo-lock $d/libserde $d/libringbar_spec $d/incremental/x;; esac\n[ $1 = --version ] && echo cargo 1.95.0 || echo $CARGO_BUILD_BUILD_DIR\n' >"$place/bin/cargo"
-printf '#!/bin/sh\necho rustc 1.95.0\n' >"$place/bin/rustc"
+printf '#!/bin/sh\nprintf "rustc 1.95.0\nhost: x86_64-unknown-linux-gnu\n"\n' >"$place/bin/rustc"
 chmod +x "$place/bin/"*
 
 # checkout NAME: a checkout as far as cargo.sh looks.
@@ -26,11 +26,11 @@ checkout first && checkout second && checkout third
 first=$(cargo_of first fill)
 second=$(cargo_of second look)
 fails checkouts_have_folders_of_their_own test "$first" = "$second"
-equal new_checkout_starts_with_the_dependencies_alone 'checkout debug/.cargo-lock debug/libserde ' "$(left "$second")"
-equal copy_leaves_the_other_as_it_was 'checkout debug/.cargo-lock debug/incremental/x debug/libringbar_spec debug/libserde ' "$(left "$first")"
+equal new_checkout_starts_with_the_dependencies_alone 'checkout contents debug/.cargo-lock debug/libserde ' "$(left "$second")"
+equal copy_leaves_the_other_as_it_was 'checkout contents debug/.cargo-lock debug/incremental/x debug/libringbar_spec debug/libserde ' "$(left "$first")"
 
 checkout busy
-equal new_checkout_does_not_wait_for_a_folder_in_use 'checkout ' \
+equal new_checkout_does_not_wait_for_a_folder_in_use 'checkout contents ' \
 	"$(flock "$second/debug/.cargo-lock" timeout 20 "$place/busy/ci/cargo.sh" look | (read -r folder; left "$folder"))"
 rm -r "$place/busy"
 
@@ -42,4 +42,4 @@ equal folder_of_a_present_one_stays "$second" "$(cargo_of second look)"
 # As on a full disk: the copy ends with an error in the middle.
 printf '#!/bin/sh\ncase "$*" in *-x*) touch "$2/half"; cat >/dev/null; exit 1;; esac\nexec /usr/bin/env -i /bin/tar "$@"\n' >"$place/bin/tar"
 chmod +x "$place/bin/tar" && checkout fourth
-equal copy_that_fails_leaves_an_empty_folder 'checkout ' "$(left "$(cargo_of fourth look 2>/dev/null)")"
+equal copy_that_fails_leaves_an_empty_folder 'checkout contents ' "$(left "$(cargo_of fourth look 2>/dev/null)")"

@@ -11,7 +11,7 @@ trap 'rm -rf "$place"' EXIT
 export RINGBAR_CACHE=$place/cache STATUS CALLS=$place/calls ARGUMENTS=$place/arguments
 # Words that mean something below build/report mean nothing in the checkout's own path.
 checkout=$place/bench/sabotage-x
-programs=$checkout/build/cargo/release
+programs=$checkout/build/programs
 mkdir -p "$programs" && cp -r "$ci" "$checkout/ci"
 # A runner that notes the configuration, leaves results and logs, and ends as it is told; a report that notes whose
 # logs it gets, and a verdict that is content.
@@ -28,7 +28,7 @@ sleep 0.02
 exit "$STATUS"
 END
 printf '#!/bin/sh\necho "report ${2##*/}" >>"$CALLS"\n' >"$programs/ringbar-report"
-printf '#!/bin/sh\n' | tee "$programs/"ringbar-{verdict,bench-host} "$checkout/ci/"{build,sysroot}.sh >"$checkout/ci/kernel.sh"
+printf '#!/bin/sh\n' | tee "$programs/"ringbar-{verdict,bench-host} "$checkout/ci/"{build,sysroot,programs}.sh >"$checkout/ci/kernel.sh"
 chmod +x "$programs/"*
 
 # vm STATUS ARG...: what vm.sh ends with if each run ends with STATUS; `calls` has what it called.

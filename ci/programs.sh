@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Builds Rust programs into build/programs, or takes them from the cache: programs.sh GROUP...
+#
+# `boot`: what a run needs before the guest boots: server, runner, packer, and the guest's programs, in guest/ as they
+# were built, in packed/ without line tables. `report`, `verdict`, `bench`, `plugin`: what it needs later, or not always.
+# `wrong-server FEATURE`, alone: the server with a fault for ci/sabotage.sh, as build/programs/ringbar-server-FEATURE.
+#
+# The cache keeps programs by the contents of all that they are made from. So a new checkout of what was built before,
+# whoever did it, has them at once, and cargo is called for what is new only.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+flags=-Ctarget-feature=+crt-static
+# What rustc calls itself, and where cargo puts what it has made.
+version='' made='' suffix=''
+# choose GROUP [FEATURE]: sets what is to be built.
+choose() {
+	host=() guest=() library='' features=()
+	case $1 in
+	boot)
+		host=(ringbar-server ringbar-vm-runner ringbar-initramfs)
+		guest=(ringbar-init ringbarctl)
+		mapfile -t -O 2 guest < <(find "$checkout/guest-rootfs/tests/src/bin" -mindepth 1 -maxdepth 1 -printf '%f\n' | sed 's/\.rs$//' | sort)
+		;;
+	report) host=(ringbar-report) ;;
+	verdict) host=(ringbar-verdict) ;;
+	bench) host=(ringbar-bench-host) ;;
+	plugin) library=libringbar_plugin.so ;;
+	wrong-server) host=(ringbar-server) features=(--features "ringbar-server/$2") ;;
+	*) die "usage: $0 boot|report|verdict|bench|plugin... or wrong-server FEATURE" ;;
+	esac
+}
+
+# What programs of a group are made from. Static ones have the C library in them.
+made_from() {
+	local libc
+	libc=$(gcc -print-file-name=libc.a)
+	printf '%s\n' "$1" "$flags" "${features[@]}" "$version" "${RINGBAR_RUSTC_WRAPPER:-}"
+	gcc -dumpfullversion
+	stat -L -c '%n %s %Y' "$libc"
+	contents "${rust_sources[@]}" ci/cargo.sh ci/programs.sh
+}
+
+# All programs are linked statically, those of the guest because it has no libraries, those of the host so that
+# dependencies are compiled once for both. Each group is built with the same packages in view, or features of
+# dependencies would differ and these be compiled again.
+compile() {
+	if [[ -n $library ]]; then
+		# A library for QEMU cannot be static.
+		"$ci_dir/cargo.sh" build --locked --release -p ringbar-plugin --lib 9>&-
+	else
+		"$ci_dir/cargo.sh" --rustflags "$flags" build --locked --release --workspace --exclude ringbar-fuzz "${features[@]}" \
+			"${host[@]/#/--bin=}" "${guest[@]/#/--bin=}" 9>&-
+	fi
+}
+
+# check_sources: what cargo says that programs were made from must all be in their key.
+check_sources() {
+	local name path
+	local -A known=()
+	while IFS= read -r path; do known[${path:66}]=1; done < <(contents "${rust_sources[@]}")
+	for name in "${host[@]}" "${guest[@]}" ${library%.so}; do
+		[[ -s $made/$name.d ]] || die "cargo does not say what $name was made from: there is no $made/$name.d"
+		while IFS= read -r path; do
+			path=$(realpath -sm -- "$path")
+			[[ -n ${known[${path#"$checkout/"}]:-} ]] || die "$path is compiled into $name, but rust_sources in ci/lib.sh do not have it"
+		done < <(dependencies "$made/$name.d")
+	done
+}
+
+# dependencies FILE: the paths in it, after that of what was made. A blank within a path has a backslash.
+dependencies() { sed 's|^.*/release/[^:]*: ||; s|\\ |\x01|g; s| |\n|g; s|\x01| |g' "$1" | sed '/^$/d' | sort -u; }
+
+# link FROM TO: without a copy where that is possible: the linker does not write into a file that is there.
+link() { ln -f -- "$1" "$2" 2>/dev/null || cp -p -- "$1" "$2"; }
+
+# state FOLDER: by which it is seen that somebody has changed a file in it.
+state() { (cd "$1" && find . -type f ! -name .state -printf '%p %s %T@\n' | sort); }
+
+# fill FOLDER: with what was built.
+fill() {
+	local name
+	for name in "${host[@]}" $library; do link "$made/$name" "$1/$name$suffix"; done
+	if ((${#guest[@]} > 0)); then
+		mkdir "$1/guest" "$1/packed"
+		for name in "${guest[@]}"; do link "$made/$name" "$1/guest/$name"; done
+		cp -t "$1/packed" -- "${guest[@]/#/$made/}"
+		# Symbols stay, for backtraces. Line tables would be most of it.
+		strip --strip-debug -- "${guest[@]/#/$1/packed/}"
+	fi
+	state "$1" >"$1/.state"
+}
+
+# place ENTRY: copies what is in an entry of the cache into build/programs, each program as a whole; what is there already
+# stays. Links would carry what somebody does to a program into the cache, and to cargo.
+place() {
+	local path gone
+	while IFS= read -r path; do
+		path=${path% * *}
+		mkdir -p "$programs/$(dirname "$path")"
+		cp -p --reflink=auto -T -- "$1/$path" "$programs/.new"
+		mv -T -- "$programs/.new" "$programs/$path"
+	done < <(comm -23 <(state "$1") <(state "$programs"))
+	((${#guest[@]} == 0)) || while IFS= read -r gone; do
+		rm -f -- "$programs/$gone"
+	done < <(comm -13 <(cd "$1" && find guest packed -type f | sort) <(cd "$programs" && find guest packed -type f | sort))
+}
+
+# there: the size and time of each program of the group in build/programs; nothing if one is missing.
+there() {
+	local paths=("${host[@]/#/$programs/}" "${guest[@]/#/$programs/guest/}" "${guest[@]/#/$programs/packed/}")
+	if [[ -n $library ]]; then paths=("$programs/$library"); fi
+	stat -c '%n %s %.9Y' -- "${paths[@]/%/$suffix}" 2>/dev/null || true
+}
+
+# provide GROUP [FEATURE]
+provide() {
+	local from key entry before note tries=0
+	choose "$@"
+	suffix=${2:+-$2}
+	note=$programs/.$1$suffix.from
+	from=$(made_from "$1")
+	# shellcheck disable=SC2119 # no files, only what comes from stdin
+	key=$1-$(cache_key <<<"$from")
+	if [[ -f $note && $(<"$note") == "$key"$'\n'$(there) ]]; then return; fi
+	entry=$RINGBAR_CACHE/programs-$key
+	if [[ -d $entry && $(state "$entry") != "$(cat "$entry/.state")" ]]; then
+		warn "somebody has changed programs in $entry: building them again"
+		rm -rf -- "$entry"
+	fi
+	if [[ ! -d $entry ]]; then
+		# What changes while it is compiled is in the program or not; then it is compiled once more.
+		while :; do
+			before=$(cd "$checkout" && files_of "${rust_sources[@]}")
+			from=$(made_from "$1")
+			compile
+			if [[ $before == "$(cd "$checkout" && files_of "${rust_sources[@]}")" ]]; then break; fi
+			((++tries < 5)) || die "sources were changed each time while they were compiled: leave them alone for a while"
+			say "sources were changed while they were compiled: once more"
+		done
+		check_sources
+		# shellcheck disable=SC2119
+		key=$1-$(cache_key <<<"$from")
+	fi
+	entry=$(cache_entry programs "$key" 1 fill)
+	place "$entry"
+	printf '%s\n%s\n' "$key" "$(there)" >"$note"
+}
+
+(($# > 0)) || die "say what: boot, report, verdict, bench, plugin"
+"$ci_dir/setup.sh" cargo
+version=$(cd "$checkout" && rustc -vV)
+made=$checkout/build/cargo/$(sed -n 's/^host: //p' <<<"$version")/release
+mkdir -p "$programs"
+# One at a time in a checkout.
+exec 9>"$programs/.lock"
+flock 9
+if [[ $1 == wrong-server ]]; then
+	provide "$@"
+else
+	for group in "$@"; do provide "$group"; done
+fi

@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Programs come from the cache where they were built before from the same sources, and never from other ones.
+# shellcheck disable=SC2016 # another shell expands what is quoted here
+set -euo pipefail
+# shellcheck source=ci/tests/assert.sh
+source "$(dirname "$0")/assert.sh"
+
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+export RINGBAR_CACHE=$place/cache CALLS=$place/calls
+mkdir "$place/bin" && PATH=$place/bin:$PATH
+# A cargo whose programs are the text of their source and the flags. As the real one, it compiles again what is older than
+# its source, and says what it has read: EXTRA is one more file.
+cat >"$place/bin/cargo" <<'END'
+#!/usr/bin/env bash
+if [[ $1 == --version ]]; then echo cargo 1.95.0; exit; fi
+echo called >>"$CALLS"
+folder=$CARGO_TARGET_DIR/$CARGO_BUILD_TARGET/release
+mkdir -p "$folder"
+source=$PWD/qemu-device/server/src/main.rs
+for argument in "$@"; do
+	case $argument in --bin=*) ;; *) continue ;; esac
+	program=$folder/${argument#--bin=}
+	if [[ -n ${AFTER:-} ]] && ! cmp -s "$AFTER" "$source"; then cp "$AFTER" "$source"; fi
+	told=$(printf '%s ' "$CARGO_ENCODED_RUSTFLAGS" "$@")
+	if [[ ! -e $program || $source -nt $program || $(tail -n 1 "$program") != "$told" ]]; then
+		rm -f "$program"
+		{ cat "$source" && printf '%s\n' "$told"; } >"$program"
+	fi
+	printf '%s: %s %s\n' "$program" "${source// /\\ }" "${EXTRA:-}" >"$program.d"
+done
+END
+printf '#!/bin/sh\nprintf "rustc %%s\\nhost: x86_64-unknown-linux-gnu\\n" "${RUSTC_VERSION:-1}"\n' >"$place/bin/rustc"
+printf '#!/bin/sh\n' >"$place/bin/strip"
+chmod +x "$place/bin/"*
+
+# checkout NAME: one with a server and a guest program.
+checkout() {
+	local folder=$place/$1
+	mkdir -p "$folder/qemu-device/server/src" "$folder/guest-rootfs/tests/src/bin"
+	cp -r "$ci" "$ci/../Cargo.toml" "$folder"
+	sed -n '/^members/,/^]/s/^ *"\(.*\)",$/\1/p' "$folder/Cargo.toml" | (cd "$folder" && xargs mkdir -p guest-driver)
+	touch "$folder/Cargo.lock" "$folder/guest-driver/README.md"
+	touch "$folder/guest-rootfs/tests/src/bin/waiting.rs"
+	echo one >"$folder/qemu-device/server/src/main.rs"
+}
+# programs NAME ARG...: builds there. served: the server's source; calls: how often cargo was called since the last time.
+programs() {
+	: >"$CALLS"
+	"$place/$1/ci/programs.sh" "${@:2}" 2>"$place/messages"
+}
+served() { head -n 1 "$place/$1/build/programs/ringbar-server"; }
+calls() { wc -l <"$CALLS"; }
+# result NAME: builds for the boot, and tells both.
+result() {
+	programs "$1" boot
+	echo "$(served "$1"), $(calls)"
+}
+
+# Blanks in paths are part of the exercise.
+checkout 'a b'
+source="$place/a b/qemu-device/server/src/main.rs"
+equal first_build_calls_cargo 'one, 1' "$(result 'a b')"
+equal nothing_has_changed_and_cargo_is_not_called 'one, 0' "$(result 'a b')"
+equal guest_has_its_programs 'ringbar-init ringbarctl waiting ' "$(find "$place/a b/build/programs/packed" -type f -printf '%f\n' | sort | tr '\n' ' ')"
+checkout second
+equal other_checkout_of_the_same_is_served 'one, 0' "$(result second)"
+
+echo two >"$source"
+equal edited_source_is_compiled 'two, 1' "$(result 'a b')"
+echo one >"$source"
+equal reverted_source_is_served 'one, 0' "$(result 'a b')"
+echo two >"$place/old" && touch -d '2001-01-01' "$place/old"
+rm -r "$RINGBAR_CACHE"/programs-*
+cp -p "$place/old" "$source"
+equal source_moved_back_with_an_old_time_is_compiled 'two, 1' "$(result 'a b')"
+equal other_checkout_is_as_it_was 'one, 0' "$(result second)"
+
+echo >>"$place/a b/guest-rootfs/tests/src/bin/waiting.rs"
+equal other_source_counts_as_well 'two, 1' "$(result 'a b')"
+touch "$place/a b/guest-rootfs/tests/src/bin/another.rs"
+programs 'a b' boot
+equal new_program_gets_into_the_guest yes "$(test -e "$place/a b/build/programs/packed/another" && echo yes)"
+rm "$place/a b/guest-rootfs/tests/src/bin/another.rs"
+programs 'a b' boot
+fails gone_program_leaves_the_guest test -e "$place/a b/build/programs/packed/another"
+
+RUSTC_VERSION=2 programs 'a b' boot
+equal other_compiler_compiles_again 1 "$(calls)"
+RUSTFLAGS=-g programs 'a b' boot
+equal callers_flags_change_nothing 0 "$(calls)"
+sed -i 's/^flags=.*/flags=-Cother/' "$place/a b/ci/programs.sh"
+programs 'a b' boot
+equal other_flags_compile_again 1 "$(calls)"
+echo edited >>"$place/a b/build/programs/ringbar-server"
+programs 'a b' boot
+equal program_that_somebody_changed_is_not_kept '0 ' "$(grep -c edited "$place/a b/build/programs/ringbar-server" || true) $(grep -l edited "$RINGBAR_CACHE"/programs-*/ringbar-server || true)"
+rm "$place/a b/build/programs/packed/waiting"
+programs 'a b' boot
+equal program_that_is_gone_comes_back yes "$(test -e "$place/a b/build/programs/packed/waiting" && echo yes)"
+
+echo three >"$source" && echo four >"$place/four"
+AFTER=$place/four programs 'a b' boot
+equal source_changed_meanwhile_is_compiled_as_it_is_then four "$(served 'a b')"
+echo three >"$source"
+programs 'a b' boot
+equal and_is_not_taken_for_what_it_was three "$(served 'a b')"
+
+programs 'a b' wrong-server off-by-one
+equal wrong_server_has_a_name_of_its_own yes "$(grep -q 'features ringbar-server/off-by-one' "$place/a b/build/programs/ringbar-server-off-by-one" && echo yes)"
+fails right_server_stays_right grep -q features "$place/a b/build/programs/ringbar-server"
+echo >"$place/a b/README.md" && echo five >"$source"
+fails file_that_the_key_lacks_is_refused env EXTRA="$place/a\\ b/README.md" "$place/a b/ci/programs.sh" boot
+echo six >"$source" && printf '#!/bin/sh\n[ $1 != build ]\n' >"$place/bin/cargo"
+fails build_that_fails_fails "$place/a b/ci/programs.sh" boot

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# What the caller has in the environment and in cargo's configuration changes no result, or is refused.
+# shellcheck disable=SC2016 # other shells expand what is quoted here
+set -euo pipefail
+# shellcheck source=ci/tests/assert.sh
+source "$(dirname "$0")/assert.sh"
+
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+export RINGBAR_CACHE=$place/cache CARGO_HOME=$place/home
+mkdir "$place/bin" "$CARGO_HOME" "$place/checkout"
+cp -r "$ci" "$ci/../Cargo.toml" "$place/checkout"
+real=$(command -v cargo)
+# A cargo that tells its variables, and its configuration as the real one does.
+cat >"$place/bin/cargo" <<END
+#!/bin/sh
+case \$* in
+--version) echo cargo 1.95.0 ;;
+*config*) RUSTC_BOOTSTRAP=1 exec "$real" "\$@" ;;
+*) env ;;
+esac
+END
+chmod +x "$place/bin/cargo"
+unset CARGO_BUILD_BUILD_DIR CARGO_TARGET_DIR
+host=$(rustc -vV | sed -n 's/^host: //p')
+
+# told ARG...: the variables of cargo and rustc that cargo is given, but for its folders and those that are always there.
+told() {
+	PATH=$place/bin:$PATH "$place/checkout/ci/cargo.sh" "$@" | grep -aE '^(CARGO|RUSTC|RUSTFLAGS|RUSTDOC)' |
+		grep -avE '^CARGO_(HOME|TARGET_DIR|BUILD_BUILD_DIR)=' | sort | tr '\n' ' '
+}
+linker=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$host")_LINKER
+plain="CARGO_BUILD_TARGET=$host CARGO_ENCODED_RUSTDOCFLAGS= CARGO_ENCODED_RUSTFLAGS= $linker=cc RUSTC_WORKSPACE_WRAPPER= RUSTC_WRAPPER= "
+
+equal cargo_is_told_what_a_configuration_could_say "$plain" "$(told build)"
+equal callers_target_is_none_of_ours "$plain" "$(CARGO_BUILD_TARGET=wasm32-wasip1 told build)"
+equal callers_flags_are_left_out "$plain" "$(RUSTFLAGS=-Cdebuginfo=1 CARGO_ENCODED_RUSTFLAGS=-Cdebuginfo=1 CARGO_BUILD_RUSTFLAGS=-g told build)"
+equal callers_wrapper_is_left_out "$plain" "$(RUSTC_WRAPPER=false RUSTC_WORKSPACE_WRAPPER=false told build)"
+equal callers_profile_is_left_out "$plain" "$(CARGO_INCREMENTAL=1 CARGO_PROFILE_RELEASE_PANIC=abort CARGO_PROFILE_DEV_OPT_LEVEL=3 told build)"
+equal callers_compiler_is_left_out "$plain" "$(RUSTC=false RUSTC_BOOTSTRAP=1 RUSTDOCFLAGS=-x told build)"
+equal callers_linker_is_left_out "$plain" "$(export "$linker=false" && told build)"
+equal ways_to_the_network_stay "${plain/ $linker/ CARGO_HTTP_PROXY=a CARGO_NET_OFFLINE=true $linker}" \
+	"$(CARGO_HTTP_PROXY=a CARGO_NET_OFFLINE=true told build | tr ' ' '\n' | sed "s/^\$//" | sort | tr '\n' ' ' | sed 's/^ //')"
+equal wrapper_that_is_meant_is_used "${plain/RUSTC_WRAPPER=/RUSTC_WRAPPER=sccache}" "$(RINGBAR_RUSTC_WRAPPER=sccache told build)"
+equal flags_of_a_script_get_to_cargo "${plain/RUSTFLAGS=/RUSTFLAGS=-Ca$'\x1f'-Cb}" "$(told --rustflags '-Ca -Cb' build)"
+
+# configured LINE...: what happens with a configuration of these lines.
+configured() {
+	printf '%s\n' "$@" >"$CARGO_HOME/config.toml"
+	told build 2>&1
+}
+equal settings_with_a_variable_are_overridden "$plain" "$(configured '[build]' 'target="wasm32-wasip1"' 'rustflags=["-g"]' 'target-dir="/x"' \
+	'rustc-wrapper="x"' "[target.$host]" 'linker="x"' 'rustflags="-g"' '[net]' 'retry=1' '[http]' 'timeout=9' '[alias]' 'b="build"')"
+# refused LINE...: what the refusal names.
+refused() { PATH=$place/bin:$PATH bash -c 'printf "%s\n" "${@:2}" >"$CARGO_HOME/config.toml"; "$1/ci/cargo.sh" build 2>&1 >/dev/null' _ "$place/checkout" "$@" || true; }
+# names WORD TEXT
+names() { if [[ $2 == *error*"$1"* ]]; then echo yes; else echo "$2"; fi; }
+equal profile_of_a_configuration_is_refused yes "$(names 'profile.release.panic = "abort"' "$(refused '[profile.release]' 'panic="abort"')")"
+equal patch_of_a_configuration_is_refused yes "$(names 'patch.crates-io.libc' "$(refused '[patch.crates-io]' 'libc={path="/x"}')")"
+equal variable_of_a_configuration_is_refused yes "$(names 'env.CC' "$(refused '[env]' 'CC="x"')")"
+equal refusal_names_the_file yes "$(names "$CARGO_HOME/config.toml" "$(refused '[env]' 'CC="x"')")"
+rm "$CARGO_HOME/config.toml"
+mkdir "$place/.cargo" && printf '[profile.dev]\nopt-level=3\n' >"$place/.cargo/config.toml"
+fails configuration_of_a_folder_above_is_seen told build
+rm -r "$place/.cargo"
+
+# Others of the shell and its tools.
+cd "$place/checkout"
+equal cdpath_leads_nowhere_else "$place/checkout" "$(CDPATH=/:. bash -c 'source ci/lib.sh && echo "$checkout"')"
+equal relative_cache_is_in_this_folder "$place/checkout/x" "$(RINGBAR_CACHE=x bash -c 'source ci/lib.sh && echo "$RINGBAR_CACHE"')"
+fails temporary_folder_that_is_not_there_is_refused env TMPDIR="$place/gone" bash -c 'source ci/lib.sh'
