@@ -130,11 +130,27 @@ fn results(content: &Content<'_>, rows: usize) -> Markup {
                 }
             }
             (left_out(run.failures.len(), rows))
+            (story(run, rows))
             (programs(run, rows))
         }
         @if content.run.recorded {
             (testimony(content.testimony, rows))
         }
+    }
+}
+
+/// What cases show to people, and where there is more of it.
+fn story(run: &TestRun, rows: usize) -> Markup {
+    let cases = run.programs.iter().flat_map(|program| &program.parts);
+    let lines: Vec<_> = cases.flat_map(Test::story).collect();
+    let all = run
+        .configuration
+        .get("tests")
+        .is_none_or(|tests| tests == "all");
+    html! {
+        @if !lines.is_empty() { pre { @for line in lines.iter().take(rows) { (line) "\n" } } }
+        (left_out(lines.len(), rows))
+        @if !all { p.soft { "Some of the programs ran; all do with " code { "make run TESTS=all" } "." } }
     }
 }
 
@@ -671,6 +687,29 @@ mod tests {
             "programs": vec![program; many], "failures": vec![failure; many],
         });
         serde_json::from_value(run).expect("a run")
+    }
+
+    #[test]
+    fn story_of_a_case_is_shown_and_other_diagnostics_are_not() {
+        let mut run = results(1);
+        run.programs[0].parts[0].diagnostics = ["| after <00>", "seed 5"].map(str::to_owned).into();
+
+        let page = page_of(&Run::default(), None, &Coverage::default(), vec![run]);
+
+        assert!(page.contains("<pre>after &lt;00&gt;\n</pre>"));
+        assert!(!page.contains("seed 5"));
+    }
+
+    #[test]
+    fn run_of_some_programs_says_how_to_run_all() {
+        let some = |tests: &str| {
+            let mut run = results(1);
+            run.configuration.insert("tests".to_owned(), tests.into());
+            page_of(&Run::default(), None, &Coverage::default(), vec![run])
+        };
+
+        assert!(some("tour,dma").contains("make run TESTS=all"));
+        assert!(!some("all").contains("make run TESTS=all"));
     }
 
     #[test]

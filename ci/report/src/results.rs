@@ -55,6 +55,14 @@ pub(crate) struct Test {
     pub(crate) parts: Vec<Test>,
 }
 
+impl Test {
+    /// Lines for people among its diagnostics: those that begin with `| `.
+    pub(crate) fn story(&self) -> impl Iterator<Item = &str> {
+        let lines = self.diagnostics.iter();
+        lines.filter_map(|line| line.strip_prefix("| "))
+    }
+}
+
 /// Something that failed.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Failure {

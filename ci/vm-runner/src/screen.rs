@@ -17,6 +17,9 @@ use crate::verdict::{Failure, Verdict};
 /// Diagnostics of a failed case that are shown; the logs have them all.
 const SHOWN_DIAGNOSTICS: usize = 20;
 
+/// Lines that the cases of a program may show to people, whatever their outcome.
+const SHOWN_STORY: usize = 40;
+
 /// The terminal, or whatever standard error is.
 pub(crate) struct Screen {
     began: Instant,
@@ -174,6 +177,7 @@ impl Screen {
         self.say(&format!(
             "{mark} {name:<20} {total}{skipped}, {seconds:.1} s"
         ));
+        self.story(cases.iter().map(|(_, case)| *case));
         for (path, case) in cases {
             if case.outcome == Outcome::Failed {
                 self.failed_case(&path, case);
@@ -181,11 +185,26 @@ impl Screen {
         }
     }
 
+    /// What the cases of a program show to people.
+    fn story<'a>(&self, cases: impl Iterator<Item = &'a Test>) {
+        let mut lines =
+            cases.flat_map(|case| case.diagnostics.iter().filter_map(|line| told(line)));
+        let bar = self.dim.apply_to("│");
+        for line in lines.by_ref().take(SHOWN_STORY) {
+            self.say(&format!("  {bar} {}", printable(line)));
+        }
+        match lines.count() {
+            0 => (),
+            more => self.note(&format!("  │ {more} more in results.ktap")),
+        }
+    }
+
     fn failed_case(&self, path: &str, case: &Test) {
         let mark = self.bad.apply_to("✗");
         self.say(&format!("  {mark} {}", printable(path)));
-        let shown = case.diagnostics.len().min(SHOWN_DIAGNOSTICS);
-        self.details(case.diagnostics.get(..shown).unwrap_or_default());
+        let lines = case.diagnostics.iter().filter(|line| told(line).is_none());
+        let shown: Vec<_> = lines.take(SHOWN_DIAGNOSTICS).cloned().collect();
+        self.details(&shown);
     }
 
     /// Cases were shown when they failed; what has no details is said in one line below.
@@ -213,6 +232,13 @@ impl Drop for Screen {
     }
 }
 
+/// The text of a line that a case shows to people whatever its outcome: a diagnostic that begins with `| `.
+fn told(diagnostic: &str) -> Option<&str> {
+    let text = diagnostic.strip_prefix('|')?;
+    // The end of an empty line is white space, which KTAP does not keep.
+    text.strip_prefix(' ').or(text.is_empty().then_some(""))
+}
+
 fn plural(count: usize, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
@@ -237,6 +263,19 @@ mod tests {
     #[test]
     fn escape_sequences_of_the_guest_do_not_reach_the_terminal() {
         assert_eq!(printable("a\x1b[2Jb\tc"), "a\u{fffd}[2Jb c");
+    }
+
+    #[test]
+    fn diagnostic_behind_a_bar_is_told_with_its_indentation() {
+        assert_eq!(told("|   before  00"), Some("  before  00"));
+        assert_eq!(told("|"), Some(""));
+    }
+
+    #[test]
+    fn other_diagnostics_are_not_told() {
+        for line in ["seed 5", "||", "|x", "", " | x"] {
+            assert_eq!(told(line), None, "{line}");
+        }
     }
 
     #[test]

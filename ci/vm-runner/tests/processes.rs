@@ -126,6 +126,50 @@ fn failure_that_is_no_case_is_not_told_to_trace() {
 }
 
 #[test]
+fn story_of_a_case_is_shown_below_its_program() {
+    let guest = "tell 1..1 '# Subtest: tour' ' 1..1' ' # seed 5' ' # | DMA   before' ' # |   00 00' ' ok 1 dma' 'ok 1 tour'
+        leave";
+    let bench = Bench::new(GOOD_SERVER, guest);
+
+    let finished = run(&bench, &[]);
+
+    let all = finished.stderr;
+    let below = all.split_once("✓ tour").map_or("", |(_, rest)| rest);
+    let lines: Vec<_> = below.lines().skip(1).take(2).collect();
+    assert_eq!(lines, ["  │ DMA   before", "  │   00 00"], "{all}");
+    assert!(!all.contains("seed 5"), "{all}");
+}
+
+#[test]
+fn story_of_a_failed_case_is_no_detail_of_the_failure() {
+    let guest = "tell 1..1 '# Subtest: tour' ' 1..1' ' # | after 00' ' # still 00' ' not ok 1 dma' 'not ok 1 tour'
+        leave";
+    let bench = Bench::new(GOOD_SERVER, guest);
+
+    let finished = run(&bench, &[]);
+
+    assert_failed(&finished, "tour: dma");
+    let shown = "  │ after 00\n  ✗ dma\n    still 00\n";
+    assert!(finished.stderr.contains(shown), "{}", finished.stderr);
+}
+
+#[test]
+fn story_that_never_ends_is_cut_and_steers_no_terminal() {
+    let guest = r#"tell 1..1 '# Subtest: tour' ' 1..1'
+        for line in $(seq 43); do tell " # | $(printf '\033')[2J$line"; done
+        tell ' ok 1 dma' 'ok 1 tour'
+        leave"#;
+    let bench = Bench::new(GOOD_SERVER, guest);
+
+    let finished = run(&bench, &[]);
+
+    let all = finished.stderr;
+    assert!(all.contains("  │ \u{fffd}[2J40\n"), "{all}");
+    assert!(!all.contains("[2J41"), "{all}");
+    assert!(all.contains("3 more in results.ktap"), "{all}");
+}
+
+#[test]
 fn server_that_is_killed_ends_the_run() {
     let server =
         "listening; until [ -e \"$RINGBAR_BENCH/ready\" ]; do sleep 0.02; done; kill -9 $$";
