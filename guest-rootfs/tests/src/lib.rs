@@ -6,6 +6,7 @@
 //! cases as KTAP and ends with 0 only if all of them passed. A case is a function that panics
 //! when something is wrong.
 
+pub mod debugfs;
 mod epoll;
 pub mod fork;
 mod hammer;
@@ -14,6 +15,7 @@ pub mod parameter;
 mod pci;
 mod register;
 mod runner;
+mod story;
 mod suite;
 pub mod usage;
 pub mod witness;
@@ -26,6 +28,7 @@ pub use pci::{PciFunction, Removed, Unbound};
 pub use register::{expect_field, expect_register};
 pub use ringbar_vectors::pattern_bytes;
 pub use runner::Runner;
+pub use story::{hex, Chapter};
 pub use suite::{run, run_all, Case, SimpleCase, Skip};
 
 use ringbar_client::{Buffer, Device, Mapping, Queue, Rights};

@@ -5,6 +5,7 @@
 use crate::{has_iommu, Skip};
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,18 @@ impl PciFunction {
             .flatten()
             .map(|vector| fs::read_to_string(vector.expect("sysfs can be read").path()));
         modes.all(|mode| mode.expect("sysfs can be read").trim() == "msi")
+    }
+
+    /// Bus addresses that a BAR takes.
+    pub fn bar(&self, number: usize) -> RangeInclusive<u64> {
+        let table = fs::read_to_string(self.folder.join("resource")).expect("sysfs can be read");
+        let line = table.lines().nth(number).expect("sysfs has a line a BAR");
+        let mut ends = line.split(' ').map(|word| {
+            let digits = word.strip_prefix("0x").expect("a hexadecimal number");
+            u64::from_str_radix(digits, 16).expect("a hexadecimal number")
+        });
+        let mut end = || ends.next().expect("first and last address");
+        end()..=end()
     }
 
     /// Resets the function: it can do so by itself (FLR), and the kernel is not to choose another way.

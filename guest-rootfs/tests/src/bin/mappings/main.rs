@@ -5,7 +5,6 @@
 
 mod child;
 mod core_file;
-mod debugfs;
 mod kind;
 mod page_table;
 mod raw;
@@ -13,7 +12,7 @@ mod rules;
 mod smaps;
 mod table;
 
-use ringbar_tests::{run_all, Case};
+use ringbar_tests::{debugfs, run_all, Case};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

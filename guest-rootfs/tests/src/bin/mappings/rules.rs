@@ -5,11 +5,11 @@
 use crate::kind::{Kind, Region, KINDS, PAGE};
 use crate::raw::{RawMapping, READ_WRITE};
 use crate::table::Row;
-use crate::{child, core_file, debugfs, page_table, smaps};
+use crate::{child, core_file, page_table, smaps};
 use ringbar_client::{Memory, Part, Policy, Rights};
 use ringbar_spec::layout::{MAX_QUEUES, REGISTER_BAR_SIZE};
 use ringbar_tests::usage::{self, Usage};
-use ringbar_tests::{fork, open, Skip, NODE};
+use ringbar_tests::{debugfs, fork, open, Skip, NODE};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the driver's debugfs folder shows.
+//! What the driver's debugfs folder shows of mappings.
 
 use std::fs;
 
 const FOLDER: &str = "/sys/kernel/debug/ringbar0";
 
 /// Number of mappings that the driver counts.
-pub(crate) fn count() -> u64 {
+pub fn count() -> u64 {
     let list = read("mappings");
     let count = list.lines().find_map(|line| line.strip_prefix("count "));
     count
@@ -17,7 +17,7 @@ pub(crate) fn count() -> u64 {
 }
 
 /// Number of mappings that the driver lists.
-pub(crate) fn listed() -> u64 {
+pub fn listed() -> u64 {
     read("mappings")
         .lines()
         .filter(|line| !line.starts_with("count "))
@@ -25,7 +25,7 @@ pub(crate) fn listed() -> u64 {
 }
 
 /// What the list says of the mapping at `address`: owner, kind, policy.
-pub(crate) fn line(address: usize) -> (u32, String, String) {
+pub fn line(address: usize) -> (u32, String, String) {
     let list = read("mappings");
     let range = format!("{address:#x}-");
     let line = list.lines().find(|line| line.contains(&range));
@@ -39,7 +39,7 @@ pub(crate) fn line(address: usize) -> (u32, String, String) {
 }
 
 /// Bits of a policy in a page table entry.
-pub(crate) fn policy_bits(name: &str) -> String {
+pub fn policy_bits(name: &str) -> String {
     let list = read("policies");
     let line = list.lines().find_map(|line| line.strip_prefix(name));
     line.unwrap_or_else(|| panic!("no policy {name} in:\n{list}"))
