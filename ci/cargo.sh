@@ -13,7 +13,11 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 # Every file of one of our crates has its name in its path, and all of them are named ringbar.
-copy_dependencies() { tar -C "$1" -c --exclude='*ringbar*' --exclude=incremental --exclude=./contents . | tar -C "$2" -x; }
+copy_dependencies() {
+	# Not the folder itself, as tar would complain of files that others write there.
+	find "$1" -mindepth 1 -maxdepth 1 -type d -printf '%P\0' |
+		tar -C "$1" -c --exclude='*ringbar*' --exclude=incremental --null -T - | tar -C "$2" -x
+}
 
 # copy_at_rest FROM TO: not while cargo writes there, when it holds the lock of a profile. As it takes one after
 # the other, whoever has one and waits for the next would wait for ever.

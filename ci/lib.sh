@@ -35,6 +35,16 @@ die() {
 	exit 1
 }
 
+# check_path NAME PATH CHARACTER...: ends the script if one of them is in the path.
+check_path() {
+	local name=$1 path=$2 character
+	shift 2
+	for character in "$@"; do
+		[[ $path != *"$character"* ]] || die "$name is $path: cargo cannot work there because of the character ${character@Q}: move or rename it"
+	done
+}
+check_path "this checkout" "$checkout" ':' $'\\' $'\n'
+check_path "RINGBAR_CACHE" "$RINGBAR_CACHE" ':' '{' '}' $'\\' $'\n'
 if [[ -n ${TMPDIR:-} && ! (-d $TMPDIR && -w $TMPDIR) ]]; then die "TMPDIR=$TMPDIR is no folder that you may write: set it to one"; fi
 
 # Which kernel, and what the names of files made for it end in.

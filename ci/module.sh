@@ -47,7 +47,7 @@ copy_tree() { cp -al -- "$1" "$2" 2>/dev/null || { rm -rf -- "$2" && cp -a -- "$
 # seed: what rustc kept where this module was built last, by whomever: it compiles what has changed since.
 seed() {
 	local newest
-	[[ ! -d $output/incremental ]] || return 0
+	[[ -d $RINGBAR_CACHE && ! -d $output/incremental ]] || return 0
 	newest=$(find "$RINGBAR_CACHE" -mindepth 2 -maxdepth 2 -path "*/module-$KERNEL-*/incremental" -printf '%T@ %p\0' |
 		sort -z -r -n | head -z -n 1 | cut -z -d ' ' -f 2- | tr '\0' '\n')
 	if [[ -n $newest ]]; then
@@ -80,6 +80,9 @@ provide() {
 	if [[ ! -d $RINGBAR_CACHE/module-$key ]]; then
 		seed
 		# What changes while it is compiled is in the module or not; then it is compiled once more.
+		mkdir -p "$output"
+		# Before the times are looked at: it may set some.
+		contents "${sources[@]}" | notice_changes "$output/contents"
 		while :; do
 			before=$(cd "$checkout" && files_of "${sources[@]}")
 			from=$(made_from "$1")

@@ -70,3 +70,16 @@ cd "$place/checkout"
 equal cdpath_leads_nowhere_else "$place/checkout" "$(CDPATH=/:. bash -c 'source ci/lib.sh && echo "$checkout"')"
 equal relative_cache_is_in_this_folder "$place/checkout/x" "$(RINGBAR_CACHE=x bash -c 'source ci/lib.sh && echo "$RINGBAR_CACHE"')"
 fails temporary_folder_that_is_not_there_is_refused env TMPDIR="$place/gone" bash -c 'source ci/lib.sh'
+
+# Paths. Where a blank, a comma, a hash, a percent sign and an umlaut are in it, everything works.
+checkout_named() {
+	rm -rf "$place/named" && mkdir "$place/named" && cp -r "$place/checkout" "$place/named/$1"
+	PATH=$place/bin:$PATH "$place/named/$1/ci/cargo.sh" build
+}
+equal odd_path_of_a_checkout_gets_to_cargo "CARGO_TARGET_DIR=$place/named/a b,c#d%eü/build/cargo" "$(checkout_named 'a b,c#d%eü' | grep ^CARGO_TARGET_DIR)"
+equal odd_path_of_a_cache_gets_to_cargo "CARGO_BUILD_BUILD_DIR=$place/c a,c#d%eü" "$(RINGBAR_CACHE="$place/c a,c#d%eü" checkout_named x | grep ^CARGO_BUILD_BUILD | sed 's|/cargo-.*||')"
+# refusal CMD...: its error.
+refusal() { ({ "$@" >/dev/null; } 2>&1) || true; }
+equal colon_in_the_path_of_a_checkout_is_named yes "$(names "':'" "$(refusal checkout_named 'a:b')")"
+equal colon_in_the_path_of_the_cache_is_named yes "$(names "':'" "$(RINGBAR_CACHE=/a:b refusal checkout_named x)")"
+equal brace_in_the_path_of_the_cache_is_named yes "$(names "'{'" "$(RINGBAR_CACHE='/a{b' refusal checkout_named x)")"
