@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Shows that the debug run notices a broken driver (`module`), all paths a broken device (`device`), the witness what no
-# program can see (`witness`), and every run a warning that the console hides (`log`): each that is broken on purpose must make a run fail, for the right reason. The unbroken ones
-# pass the same programs in `make test-vm KERNEL=debug`, and traced in `make test-vm`.
+# Shows that the debug run notices a broken driver (`module`), all paths and the tour a broken device (`device`), the
+# witness what no program can see (`witness`), and every run a warning that the console hides (`log`): each that is broken
+# on purpose must make a run fail, for the right reason. The unbroken ones pass the same programs in
+# `make test-vm KERNEL=debug`, and traced in `make test-vm`.
 set -euo pipefail
 if [[ ${1:-} == module ]]; then export KERNEL=debug; else export KERNEL=stock; fi
 # shellcheck source=ci/lib.sh
@@ -41,17 +42,23 @@ fails() {
 	say "sabotage: $what was noticed: $(grep -m 1 -oE "$pattern.*" "$logs/$file")"
 }
 
+# wrong WHAT COMMAND...: runs it with a server that is WHAT, which is one build for all. `on_sound` is what such a server is
+# given to.
+wrong_server=$programs/ringbar-server-sabotage
+on_sound=("$checkout/build/module/ringbar.ko" "$checkout/build/guest/initramfs.cpio" "$wrong_server")
+wrong() {
+	"$ci_dir/programs.sh" wrong-server sabotage
+	RINGBAR_SABOTAGE=$1 "${@:2}"
+}
+
 # The device that is off by one, on each path of the test vectors by itself.
-wrong_device() {
-	local folder=$checkout/build/sabotage/off-by-one
-	local guest=("$checkout/build/module/ringbar.ko" "$checkout/build/guest/initramfs.cpio")
-	local server=$programs/ringbar-server-off-by-one difference='copy_guest_to_device_[^ ]* OK [0-9a-f]* byte'
+off_by_one() {
+	local folder=$checkout/build/sabotage/off-by-one difference='copy_guest_to_device_[^ ]* OK [0-9a-f]* byte'
 	mkdir -p "$folder"
-	"$ci_dir/programs.sh" wrong-server off-by-one
 	"$ci_dir/programs.sh" verdict
-	fails path-a vectors results.ktap "vector: A $difference" 0 "${guest[@]}" "$server"
-	fails path-b vfio results.ktap "vector: B $difference" 1 "${guest[@]}" "$server"
-	if "$programs/ringbar-verdict" --server "$server" --paths C --table "$folder/vectors.md" 2>"$folder/output"; then
+	fails path-a vectors results.ktap "vector: A $difference" 0 "${on_sound[@]}"
+	fails path-b vfio results.ktap "vector: B $difference" 1 "${on_sound[@]}"
+	if "$programs/ringbar-verdict" --server "$wrong_server" --paths C --table "$folder/vectors.md" 2>"$folder/output"; then
 		die "path C agrees although the device is off by one: see $folder/vectors.md"
 	fi
 	grep -q 'path C, copy_guest_to_device_.*: byte' "$folder/output" || die "path C failed for another reason: see $folder/output"
@@ -83,17 +90,15 @@ silenced() {
 
 # A driver with an access that traps where none should, and a server that loses a write without a word.
 unseen() {
-	local module=$checkout/build/sabotage/extra-read server=$programs/ringbar-server-dropped-write
+	local module=$checkout/build/sabotage/extra-read
 	broken extra-read "$module"
 	witnessed extra-read 'in .probe. the driver read STATUS' "$module/ringbar.ko" "$module/initramfs.cpio"
-	"$ci_dir/programs.sh" wrong-server dropped-write
-	witnessed dropped-write 'made .write 0x1004 4 0x2. [0-9]+ times .*the device knows of 0' \
-		"$checkout/build/module/ringbar.ko" "$checkout/build/guest/initramfs.cpio" "$server"
+	wrong dropped-write witnessed dropped-write 'made .write 0x1004 4 0x2. [0-9]+ times .*the device knows of 0' "${on_sound[@]}"
 }
 
-# It must not get into the module that everybody else uses.
-for module in "$checkout"/build/module*/ringbar.ko; do
-	if grep -q sabotage "$module"; then die "$module has sabotage in it"; fi
+# It must not get into what everybody else uses.
+for sound in "$checkout"/build/module*/ringbar.ko "$programs/ringbar-server"; do
+	if grep -qi sabotage "$sound"; then die "$sound has sabotage in it"; fi
 done
 case ${1:-} in
 module)
@@ -101,7 +106,11 @@ module)
 	caught no-revocation removal results.ktap 'not ok [0-9]+ .*gives_sigbus_after_unbind'
 	caught leak registers,leaks results.ktap 'not ok [0-9]+ driver_leaves_no_memory_behind'
 	;;
-device) wrong_device ;;
+device)
+	wrong off-by-one off_by_one
+	# What it completes it has not written: the tour shows the bytes, and is not taken in.
+	wrong lost-dma fails lost-dma tour results.ktap 'the device did not write: bytes 0x104' 0 "${on_sound[@]}"
+	;;
 witness) unseen ;;
 log) silenced ;;
 *) die "usage: $0 module|device|witness|log" ;;

@@ -24,6 +24,8 @@ mod host;
 mod operation;
 mod queue;
 mod registers;
+#[cfg(feature = "sabotage")]
+pub mod sabotage;
 mod schedule;
 mod scratch;
 #[cfg(feature = "test-utils")]

@@ -3,6 +3,8 @@
 //! Operations: a descriptor that was checked, and carrying it out in pieces.
 
 use crate::queue::Tray;
+#[cfg(feature = "sabotage")]
+use crate::sabotage::bytes_to_write;
 use crate::scratch::{Filling, Scratch};
 use crate::window::{Window, Windows};
 use crate::{DmaAddress, Host, Place, Unreachable};
@@ -306,11 +308,15 @@ impl Operation {
         match &mut self.work {
             Work::Copy => {
                 let (from, to) = (from?, to?);
-                bench.host.copy(from, to, bytes_to_copy(from, to, length))?;
+                let length = bytes_to_write(Some(from), to, length);
+                bench.host.copy(from, to, length as usize)?;
             }
             Work::Make(filling) => {
-                let bytes = bench.scratch.make(*filling, start, length);
-                bench.host.write(to?, bytes)?;
+                let to = to?;
+                let length = bytes_to_write(None, to, length);
+                bench
+                    .host
+                    .write(to, bench.scratch.make(*filling, start, length))?;
             }
             Work::Verify(seed) => {
                 let from = from?;
@@ -412,11 +418,11 @@ impl Piece {
     }
 }
 
-/// How many of a piece's bytes are copied: all of them, by a device that is not wrong on purpose.
-fn bytes_to_copy(from: Place, to: Place, length: u64) -> usize {
-    let wrong = cfg!(feature = "off-by-one")
-        && matches!((from, to), (Place::Guest(_), Place::DeviceMemory(_)));
-    length.saturating_sub(wrong.into()) as usize
+/// How many of a piece's bytes are written: all of them, by a device that is not wrong on purpose.
+#[cfg(not(feature = "sabotage"))]
+#[inline]
+fn bytes_to_write(_from: Option<Place>, _to: Place, length: u64) -> u64 {
+    length
 }
 
 /// Checks that a queue in `domain` may use `length` bytes of its windows as it wants to.

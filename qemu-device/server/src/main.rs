@@ -11,6 +11,11 @@ use ringbar_server::{inherited, trace, Error, Options, Server};
 fn main() -> ExitCode {
     let options = Options::parse();
     start_log(&options);
+    #[cfg(feature = "sabotage")]
+    if let Err(error) = sabotage() {
+        log::error!("{error}");
+        return ExitCode::FAILURE;
+    }
     end_on_panic(options.sandbox);
     if let Err(error) = inherited::close_descriptors() {
         log::warn!("inherited descriptors stay open: /proc/self/fd: {error}");
@@ -34,6 +39,22 @@ fn serve(options: &Options) -> Result<(), Error> {
     eprintln!("listening on {}", server.path().display());
     server.run()?;
     log::info!("client gone, ending");
+    Ok(())
+}
+
+/// Does what `RINGBAR_SABOTAGE` says. Fails if that names nothing: a server that is merely right would prove nothing.
+#[cfg(feature = "sabotage")]
+fn sabotage() -> Result<(), String> {
+    use ringbar_model::sabotage::Sabotage;
+    let name = std::env::var("RINGBAR_SABOTAGE").unwrap_or_default();
+    let Some(chosen) = Sabotage::choose(&name) else {
+        let names: Vec<_> = Sabotage::ALL.iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        return Err(format!(
+            "RINGBAR_SABOTAGE={name}: this server is built to be wrong: say one of {names}"
+        ));
+    };
+    log::warn!("wrong on purpose: {chosen:?}");
     Ok(())
 }
 

@@ -14,7 +14,6 @@ use ringbar_endpoint::dma::Rights;
 use ringbar_endpoint::interrupts::Vectors;
 use ringbar_model::{Config, Device, Effects, Host as _};
 use ringbar_spec::layout::DOORBELL_PAGES;
-use ringbar_spec::regs::IRQ_MASK;
 use ringbar_vfio_user::device::{DmaRange, Interrupts, SetInterrupts};
 use ringbar_vfio_user::Errno;
 use vm_memory::VolatileSlice;
@@ -268,8 +267,15 @@ impl State {
 }
 
 /// Whether a write of a register is lost without a word: none, by a server that is not wrong on purpose.
+#[cfg(feature = "sabotage")]
 fn is_dropped(offset: u64) -> bool {
-    cfg!(feature = "dropped-write") && offset == IRQ_MASK::INFO.offset as u64
+    let mask = ringbar_spec::regs::IRQ_MASK::INFO.offset as u64;
+    ringbar_model::sabotage::Sabotage::DroppedWrite.is_on() && offset == mask
+}
+
+#[cfg(not(feature = "sabotage"))]
+fn is_dropped(_offset: u64) -> bool {
+    false
 }
 
 fn trace(write: bool, region: u32, offset: u64, data: &[u8]) {
