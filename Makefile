@@ -14,7 +14,7 @@ help: ## this text
 	@ci/help.sh Makefile
 
 #: Every day
-run: build ## boot, run the guest programs, show what happened
+run: build ## boot, show bytes on their way between device and process, prove the chain in short
 	@ci/vm.sh run
 trace: build ## run, and record each access to the device and what the device did
 	@TRACE=1 ci/vm.sh run
@@ -76,7 +76,7 @@ distclean: ## remove build/ and ringbar's cache
 #? KERNEL=stock    stock, or debug: KASAN, lockdep and more; built once, 10 minutes
 #? KERNEL_ARGS=    more words for the guest kernel: swiotlb=force
 #? ACCEL=tcg       tcg, kvm, or auto: KVM if it really boots a guest
-#? TESTS=all       guest programs to run: registers,dma
+#? TESTS=          guest programs to run: registers,dma or all; if not set, make run and trace take a few, others all
 #? INTERRUPTS=msix msix or msi
 #? IOMMU=0         1 for a virtual IOMMU
 #? TRACE=0         1: record each access to the device from probe on; boot: from power-on

@@ -130,6 +130,10 @@ configuration_line() {
 	die "there is no configuration $1; there are: $(sed -n 's/^\([a-z][a-z0-9-]*\) .*/\1/p' "$ci_dir/configurations" | tr '\n' ' ')"
 }
 
+# What `run` runs if TESTS does not say otherwise: a tour for people, then a program for each link of the chain, seconds in
+# all.
+chain=tour,registers,device_memory,dma,checks,queue,client_examples,refusals,removal
+
 # both_tests CALLER HERE: the programs that both lists name, as the guest understands it.
 both_tests() {
 	local name both=()
@@ -192,7 +196,11 @@ verdict() {
 sysroot=$("$ci_dir/sysroot.sh")
 kernel=$("$ci_dir/kernel.sh")
 case ${1:-} in
-run) run run "$checkout/build/report" ;;
+run)
+	if [[ -z ${TESTS:-} ]]; then more=(--tests "$chain"); fi
+	run run "$checkout/build/report"
+	if [[ -z ${TESTS:-} ]]; then say "this was the chain in short; all programs: make run TESTS=all"; fi
+	;;
 shell) vm shell shell ;;
 configuration) configuration "$2" ;;
 verdict) verdict ;;

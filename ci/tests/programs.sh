@@ -108,8 +108,8 @@ echo three >"$source"
 programs 'a b' boot
 equal and_is_not_taken_for_what_it_was three "$(served 'a b')"
 
-programs 'a b' wrong-server off-by-one
-equal wrong_server_has_a_name_of_its_own yes "$(grep -q 'features ringbar-server/off-by-one' "$place/a b/build/programs/ringbar-server-off-by-one" && echo yes)"
+programs 'a b' wrong-server sabotage
+equal wrong_server_has_a_name_of_its_own yes "$(grep -q 'features ringbar-server/sabotage' "$place/a b/build/programs/ringbar-server-sabotage" && echo yes)"
 fails right_server_stays_right grep -q features "$place/a b/build/programs/ringbar-server"
 echo >"$place/a b/README.md" && echo five >"$source"
 fails file_that_the_key_lacks_is_refused env EXTRA="$place/a\\ b/README.md" "$place/a b/ci/programs.sh" boot

@@ -67,6 +67,16 @@ equal configuration_that_has_none_of_the_programs_does_not_run '0 ' "$ended $cal
 ACCEL=kvm vm 0 configuration stock-traced
 equal there_is_no_witness_under_kvm '0 ' "$ended $calls"
 
+chain=$(sed -n 's/^chain=//p' "$ci/vm.sh")
+vm 0 run
+equal run_is_of_the_chain_in_short "$chain" "$(told --tests)"
+equal run_of_the_chain_is_repeated_without_naming_programs 1 "$(grep -c -- '--rerun-hint make run --' "$ARGUMENTS")"
+TESTS=all vm 0 run
+equal run_of_all_programs_is_one_word_away all "$(told --tests)"
+equal programs_of_the_chain_are_there '' "$(for program in ${chain//,/ }; do
+	[[ -e $ci/../guest-rootfs/tests/src/bin/$program || -e $ci/../guest-rootfs/tests/src/bin/$program.rs ]] || echo "$program"
+done)"
+
 # trace_hint: what the last run was told about make trace.
 trace_hint() { grep -oE -- "--trace-hint make trace( [A-Z_]+='[^']*')*" "$ARGUMENTS" || true; }
 IOMMU=1 TESTS=dma TIMEOUT=9 vm 0 run
