@@ -12,30 +12,37 @@ const FILES: [&str; 2] = [
     "/sys/kernel/debug/page_tables/current_kernel",
 ];
 
-/// A way to look at the page tables.
-pub(crate) struct Dump(&'static str);
+/// What the kernel shows of the page tables.
+pub(crate) struct Dump(String);
 
 impl Dump {
-    /// `None` where the kernel does not show them.
-    pub(crate) fn new() -> Option<Self> {
-        FILES
-            .into_iter()
-            .find(|file| Path::new(file).exists())
-            .map(Self)
+    /// Whether this kernel shows the page tables.
+    pub(crate) fn is_there() -> bool {
+        FILES.into_iter().any(|file| Path::new(file).exists())
     }
 
-    /// Cache policy of the page at `address`, from the bits PWT, PCD and PAT of its entry and how
+    /// Reads the page tables as they are. A kernel with KASAN takes seconds for it.
+    pub(crate) fn read() -> Self {
+        let file = FILES.into_iter().find(|file| Path::new(file).exists());
+        let file = file.expect("this kernel shows the page tables");
+        Self(fs::read_to_string(file).expect("the page tables can be read"))
+    }
+
+    /// Returns the cache policy of the page at `address`, from the bits PWT, PCD and PAT of its entry and how
     /// Linux sets up what they select (`arch/x86/mm/pat/memtype.c`).
-    pub(crate) fn policy(&self, address: usize) -> &'static str {
-        let dump = fs::read_to_string(self.0).expect("the page tables can be read");
-        let line = dump.lines().find(|line| holds(line, address));
-        let line = line.unwrap_or_else(|| panic!("no entry for {address:#x} in:\n{dump}"));
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, if there is no entry, or one with other bits.
+    pub(crate) fn policy(&self, address: usize) -> Result<&'static str, String> {
+        let line = self.0.lines().find(|line| holds(line, address));
+        let line = line.ok_or_else(|| format!("no entry for {address:#x} in:\n{}", self.0))?;
         let has = |bit| line.split_whitespace().any(|word| word == bit);
         match (has("PAT"), has("PCD"), has("PWT")) {
-            (false, false, false) => "cached",
-            (false, false, true) => "write-combining",
-            (false, true, false) => "uncached",
-            _ => panic!("unexpected policy: {line}"),
+            (false, false, false) => Ok("cached"),
+            (false, false, true) => Ok("write-combining"),
+            (false, true, false) => Ok("uncached"),
+            _ => Err(format!("unexpected policy: {line}")),
         }
     }
 }
