@@ -15,8 +15,8 @@ use crate::workplace::Workplace;
 
 /// What the server prints when QEMU may come.
 const READY: &str = "listening on ";
-/// How long it may take until then.
-const LIMIT: Duration = Duration::from_secs(10);
+/// How long it may take until then: a moment, where it gets a processor.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Name of the log with what the servers of a device say.
 pub(crate) fn log_name(device: u32) -> String {

@@ -26,7 +26,7 @@ const HELD: u16 = 16;
 /// Longest time that they are held back: their number ends it before.
 const FOR_LONG: Duration = Duration::from_millis(60);
 /// Longest time for a completion or an interrupt.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Nanoseconds from the moment that a completion is seen in the status page to the return of `poll` in
 /// a thread that slept.

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Pairs of a row.
 pub const PAIRS: usize = 15;
 /// Longest time of a call.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Entries of a ring that takes a batch.
 const ENTRIES: u32 = 128;
 /// Bytes that loads walk over, and that are read at once.

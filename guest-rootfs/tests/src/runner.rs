@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 const PORT: &str = "/dev/ttyS2";
 /// Longer than the runner takes to give up.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(180);
 /// Time after which a read returns without a byte, in tenths of a second.
 const READ_TENTHS: u8 = 5;
 

@@ -2,7 +2,7 @@
 
 //! What the kernel uses, to see whether anything stays behind.
 
-use crate::SHORT;
+use crate::{PATIENCE, SHORT};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const TOLERANCES: [i64; 3] = [1024, 512, 64];
 /// nothing to be seen in the counts.
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
 /// How long the kernel may take to clear away what was closed.
-const SETTLING: Duration = Duration::from_secs(10);
+const SETTLING: Duration = PATIENCE;
 
 /// Waits until as much memory and as many open files are back as there were. On a debug kernel only
 /// the files are looked at; `leaks` asks it for the memory.

@@ -42,7 +42,7 @@ const ENTRIES: u32 = BATCH as u32;
 const DOMAIN: u32 = 1;
 const OTHER_DOMAIN: u32 = 2;
 /// Longest time that completions may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Command register and its bits for memory space and bus mastering.
 const COMMAND: u64 = 4;
 const COMMAND_ON: u16 = 1 << 1 | 1 << 2;
