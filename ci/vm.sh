@@ -23,19 +23,12 @@ if [[ $KERNEL == debug ]]; then
 	# With five levels, an interrupt while Linux 7.3 clears the CPU's features early at boot makes KASAN report
 	# sound memory: for a moment the kernel takes itself for one with four.
 	words+=(no5lvl)
-	# On a busy host the kernel may measure the TSC as many times slower than it is, and its clock then runs
-	# as many times too fast.
-	words+=(clocksource=hpet)
 	words+=(slab_debug=FZP page_poison=1 page_owner=on dma_debug_entries=65536)
 	for_kernel=(--memory 2G)
-	usual_timeout=900
 else
 	# Memory of processes comes from a zone that pages pinned for long have to leave.
 	words=(movablecore=64M)
 	for_kernel=()
-	usual_timeout=120
-	# The witness makes all code slower.
-	if [[ ${TRACE:-0} != 0 ]]; then usual_timeout=600; fi
 fi
 
 # vm COMMAND NAME ARGS...: calls the runner for one configuration.
@@ -70,7 +63,7 @@ vm() {
 # run NAME REPORT [HINT]: TESTS and TIMEOUT only make sense here. `more` has further options of the runner.
 more=()
 run() {
-	local variable word hint="make run" trace="make trace" args=(--timeout "${TIMEOUT:-$usual_timeout}")
+	local variable word hint="make run" trace="make trace" args=()
 	for variable in KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS TIMEOUT CYCLES FULL SEED SERVER_ARGS; do
 		if [[ -z ${!variable:-} || ${!variable} == stock ]]; then continue; fi
 		word=" $variable=${!variable@Q}"
@@ -81,6 +74,7 @@ run() {
 	# A caller with a hint of its own runs something else than `make trace` does.
 	if [[ -z ${3:-} ]]; then args+=(--trace-hint "$trace"); fi
 	if [[ -n ${TESTS:-} ]]; then args+=("--tests=$TESTS"); fi
+	if [[ -n ${TIMEOUT:-} ]]; then args+=(--timeout "$TIMEOUT"); fi
 	args+=("${more[@]}")
 	local status=0 builder
 	# What draws the report is compiled while the guest runs.
@@ -209,12 +203,14 @@ report) if [[ -n ${2:-} ]]; then report "$2" "$checkout/build/report/$2"; else a
 sabotage)
 	module=$3 initramfs=$4
 	server=${5:-$server}
+	# A hang that is expected need not be waited for as long.
+	more=(--haste "${HASTE:-1}")
 	run "$2" "$checkout/build/report/$2" "make test-sabotage"
 	;;
 bench)
 	# QEMU's own device is there to compare with.
 	more=(--measure "$programs/ringbar-bench-host" --qemu-arg=-device --qemu-arg=edu)
-	TESTS=bench TIMEOUT=${TIMEOUT:-900} run bench "$checkout/build/report/bench" "make bench"
+	TESTS=bench run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;
 *) die "usage: $0 run|shell|configuration NAME|verdict|report [NAME]|measure NAME HINT|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::boot;
 use crate::descendants::Descendants;
 use crate::error::Error;
+use crate::guard::Watched;
 use crate::interrupt::Interrupt;
 use crate::kernel::Kernel;
 use crate::ktap::{Outcome, Results, Test};
@@ -151,6 +152,7 @@ fn not_made(error: &Error) -> Observed {
         ending_details: Vec::new(),
         kernel: Kernel::default(),
         results: Results::default(),
+        watched: Watched::default(),
     }
 }
 

@@ -26,6 +26,12 @@ const NO_CRYPTO_TESTS: &str = "cryptomgr.notests";
 /// Room for what the kernel says while init, which reads its log, has to wait: what was overwritten nobody has examined.
 const LOG_ROOM: &str = "log_buf_len=1M";
 
+/// Gives the kernel the speed of its TSC, which is the host's under TCG, in kHz.
+///
+/// On a busy host the kernel now and then measures it as 16 to 42 times slower than it is, by timers that QEMU emulates, and
+/// its clock is then as many times too fast. What it is given it still refines, by a percent at most.
+const TSC_SPEED: &str = "tsc_early_khz=";
+
 /// How QEMU runs the guest's code, settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acceleration {
@@ -92,6 +98,10 @@ pub(crate) struct Machine {
     pub(crate) plugin: Option<OsString>,
     /// Lines to change the devices while the guest runs, if somebody serves them.
     pub(crate) hotplug: Option<HotplugPorts>,
+    /// Where the fourth serial port leads, the line to init, if somebody listens: as in [`HotplugPorts`].
+    pub(crate) control: Option<PathBuf>,
+    /// Speed of the host's time stamp counter in kHz, if it is known.
+    pub(crate) tsc_khz: Option<u32>,
     /// More arguments.
     pub(crate) more: Vec<String>,
 }
@@ -146,6 +156,11 @@ impl Machine {
             LOG_ROOM,
             &self.task,
         ];
+        let speed = self.tsc_khz.map(|khz| format!("{TSC_SPEED}{khz}"));
+        // A processor that runs the guest's code itself says how fast its counter is.
+        if let (Some(speed), Acceleration::Tcg) = (&speed, self.acceleration) {
+            words.push(speed);
+        }
         if self.iommu {
             words.push("intel_iommu=on");
         }
@@ -179,6 +194,14 @@ impl Machine {
             add(
                 line,
                 ["-device", "isa-serial,chardev=requests,index=2,irq=5"],
+            );
+        }
+        if let Some(path) = &self.control {
+            pipe(line, "control", path);
+            // Its usual interrupt is the second port's.
+            add(
+                line,
+                ["-device", "isa-serial,chardev=control,index=3,irq=7"],
             );
         }
     }
@@ -314,6 +337,8 @@ mod tests {
             sockets: vec!["/t/device0.sock".into()],
             plugin: None,
             hotplug: None,
+            control: None,
+            tsc_khz: None,
             more: Vec::new(),
         }
     }
@@ -435,6 +460,42 @@ mod tests {
         assert!(line.contains("-chardev pipe,id=requests,path=/t,,u/requests"));
         assert!(line.contains("-device isa-serial,chardev=requests,index=2,irq=5"));
         assert!(line.contains("-mon chardev=monitor,mode=control"));
+    }
+
+    #[test]
+    fn line_to_init_is_the_fourth_serial_port_with_an_interrupt_of_its_own() {
+        let machine = Machine {
+            control: Some("/t/control".into()),
+            ..machine()
+        };
+
+        let line = text(&machine);
+
+        assert!(line.contains("-chardev pipe,id=control,path=/t/control"));
+        assert!(line.contains("-device isa-serial,chardev=control,index=3,irq=7"));
+    }
+
+    #[test]
+    fn translated_kernel_is_told_the_speed_of_its_counter() {
+        let machine = Machine {
+            tsc_khz: Some(2_100_000),
+            ..machine()
+        };
+
+        assert!(machine
+            .kernel_command_line()
+            .contains(" tsc_early_khz=2100000"));
+    }
+
+    #[test]
+    fn kernel_under_kvm_asks_its_processor() {
+        let machine = Machine {
+            acceleration: Acceleration::Kvm,
+            tsc_khz: Some(2_100_000),
+            ..machine()
+        };
+
+        assert!(!machine.kernel_command_line().contains("tsc_early_khz"));
     }
 
     #[test]

@@ -6,26 +6,33 @@
 //! at files (the guest's console, its test results, what the servers say, what QEMU says). What it
 //! sees becomes a verdict, a screen for people and reports for tools. The machine's make-up is
 //! in [`machine`], how a run ends in [`run`], what that means in [`verdict`]. The guest can have
-//! the device taken out and put back while it runs: [`hotplug`].
+//! the device taken out and put back while it runs: [`hotplug`]. When a program or all of the guest
+//! hangs is decided in [`watchdog`], by the time that the guest has had, with the limits in [`limits`].
 //!
 //! It does not build anything, does not know what the guest's programs test, and changes nothing
 //! outside its temporary folder and the report folder.
 
+mod beat;
 mod boot;
 mod command;
 mod connections;
 mod death_signal;
 mod descendants;
 mod error;
+mod guard;
+mod guest_clock;
+mod hang;
 mod hotplug;
 mod interrupt;
 mod junit;
 mod kernel;
 mod ktap;
 mod kvm_probe;
+mod limits;
 mod lines;
 mod machine;
 mod measure;
+mod meter;
 mod options;
 mod port;
 mod process;
@@ -38,7 +45,9 @@ mod server;
 mod shell;
 mod slot;
 mod tail;
+mod tsc;
 mod verdict;
+mod watchdog;
 mod workplace;
 
 use std::process::ExitCode;

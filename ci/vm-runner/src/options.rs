@@ -103,9 +103,13 @@ pub(crate) struct RunOptions {
     /// Test programs to run, separated by commas, or `all`.
     #[arg(long, value_name = "NAMES", default_value = "all", value_parser = tests)]
     pub(crate) tests: String,
-    /// Longest time for the whole run, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
-    pub(crate) timeout: Duration,
+    /// Longest time for the whole run, in seconds. None by default: a run ends when nothing moves any more, however slow
+    /// it is, and a program that hangs is killed.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Divides the limits from which a program or the guest counts as hung, where a hang is expected.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) haste: u32,
     /// Command to print as the one that repeats the run; by default this very command line.
     #[arg(long, value_name = "STRING")]
     pub(crate) rerun_hint: Option<String>,
@@ -132,7 +136,7 @@ pub(crate) struct BootOptions {
     #[command(flatten)]
     pub(crate) machine: MachineOptions,
     /// Longest time for the boot, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
     pub(crate) timeout: Duration,
 }
 

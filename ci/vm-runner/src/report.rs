@@ -116,7 +116,8 @@ pub(crate) struct ReportedTest {
 /// Something that failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ReportedFailure {
-    /// `case`, `program`, `plan`, `bail-out`, `console`, `kernel`, `server`, `qemu`, `time-limit` or `setup`.
+    /// `case`, `program`, `plan`, `bail-out`, `console`, `kernel`, `server`, `qemu`, `hang`, `guest-clock`,
+    /// `time-limit` or `setup`.
     pub(crate) kind: String,
     /// One line.
     pub(crate) message: String,

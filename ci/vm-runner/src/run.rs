@@ -11,24 +11,28 @@ use std::time::{Duration, Instant};
 use ringbar_kernel_log::{self as kernel_log, Complaint};
 
 use crate::error::Error;
+use crate::guard::Guard;
+use crate::hang::Hang;
 use crate::hotplug::Hotplug;
 use crate::interrupt::Interrupt;
 use crate::kernel::Kernel;
 use crate::ktap::{Progress, Stream};
+use crate::limits::Limits;
 use crate::machine::{self, Acceleration, Console, HotplugPorts, Machine};
 use crate::options::{MachineOptions, RunOptions};
 use crate::process::{End, Process};
 use crate::screen::Screen;
 use crate::tail::Tail;
+use crate::tsc;
 use crate::verdict::{Ending, Observed, Stage};
 use crate::workplace::Workplace;
 
 /// Time between two looks.
 const STEP: Duration = Duration::from_millis(10);
-/// How long the server may stay when QEMU has gone, as it sees that at once.
-const SERVER_STAYS: Duration = Duration::from_secs(5);
-/// How long QEMU may stay when the server has ended well: both end at the same time.
-const QEMU_STAYS: Duration = Duration::from_secs(1);
+/// How long the server may stay when QEMU has gone. It sees that at once, but may have to wait for a processor.
+const SERVER_STAYS: Duration = Duration::from_secs(60);
+/// How long QEMU may stay when the server has ended well: both end at the same time, where they get a processor.
+const QEMU_STAYS: Duration = Duration::from_secs(30);
 /// How long the guest may go on after a fatal complaint: enough to print the trace.
 const AFTER_FATAL: Duration = Duration::from_secs(2);
 /// How long the guest may take to power off after it gave up.
@@ -52,15 +56,21 @@ pub(crate) fn run(
     let console = Console::File(place.file("console.log"));
     let task = format!("ringbar.tests={}", options.tests);
     let ports = Some(place.hotplug_ports());
-    let machine = machine(&options.machine, acceleration, place, task, console, ports);
+    let haste = options.haste;
+    let mut guard = Guard::start(place, options.machine.smp, Limits::new(haste))?;
+    let mut machine = machine(&options.machine, acceleration, place, task, console, ports);
+    machine.control = Some(place.control_port());
     let mut command = qemu(&options.machine, &machine, place)?;
     let qemu = Process::start(&mut command, &place.append("qemu.log")?)
         .map_err(|source| qemu_missing(&options.machine, source))?;
+    guard.watch(qemu.id());
     Watch {
         limit: options.timeout,
+        haste,
         began,
         qemu,
         hotplug,
+        guard,
         logs,
         stream: Stream::default(),
         kernel: Kernel::default(),
@@ -112,6 +122,8 @@ pub(crate) fn machine(
             machine::plugin(file, &out, &place.socket(0), &options.plugin_arg)
         }),
         hotplug,
+        control: None,
+        tsc_khz: tsc::khz(),
         more: options.qemu_arg.clone(),
     }
 }
@@ -169,10 +181,12 @@ struct FirstEnd {
 
 /// The state of a run. QEMU stands before the servers, so that it also ends first.
 struct Watch<'a> {
-    limit: Duration,
+    limit: Option<Duration>,
+    haste: u32,
     began: Instant,
     qemu: Process,
     hotplug: Hotplug<'a>,
+    guard: Guard,
     logs: Logs,
     stream: Stream,
     kernel: Kernel,
@@ -192,7 +206,9 @@ impl Watch<'_> {
             if qemu_end.is_some() {
                 self.hotplug.release()?;
             }
-            if let Some(ending) = self.ending(qemu_end, server_end) {
+            let running = self.stream.running().map(|(program, _)| program);
+            let hang = self.guard.step(self.began.elapsed(), running)?;
+            if let Some(ending) = self.ending(qemu_end, server_end, hang) {
                 break ending;
             }
             screen.tick(self.stream.running());
@@ -207,6 +223,7 @@ impl Watch<'_> {
             ending_details,
             kernel: self.kernel,
             results: self.stream.finish(self.began.elapsed()),
+            watched: self.guard.finish(),
         })
     }
 
@@ -230,6 +247,7 @@ impl Watch<'_> {
         for line in console {
             let running = self.stream.running().map(|(program, _)| program);
             let complaint = self.kernel.console_line(line, running);
+            self.guard.console_line();
             self.complained(complaint, screen);
         }
         for line in results {
@@ -239,6 +257,8 @@ impl Watch<'_> {
                 continue;
             }
             let progress = self.stream.line(line, self.began.elapsed());
+            let running = self.stream.running().map(|(program, _)| program);
+            self.guard.result_line(running);
             if let Some(Progress::BailedOut(_)) = progress {
                 self.stop_within(AFTER_BAIL_OUT);
             }
@@ -260,10 +280,15 @@ impl Watch<'_> {
     }
 
     /// Whether it is over, and why.
-    fn ending(&mut self, qemu: Option<End>, server: Option<(u32, End)>) -> Option<Ending> {
+    fn ending(
+        &mut self,
+        qemu: Option<End>,
+        server: Option<(u32, End)>,
+        hang: Option<Hang>,
+    ) -> Option<Ending> {
         let stage = self.stage();
         if qemu.is_none() && server.is_none() {
-            return self.out_of_time(stage);
+            return self.out_of_time(stage, hang);
         }
         let first = *self.first_end.get_or_insert(FirstEnd {
             server: server.is_some(),
@@ -280,27 +305,32 @@ impl Watch<'_> {
             (Some(qemu), Some(_)) if !qemu.is_good() => {
                 Some(Ending::QemuFailed { end: qemu, stage })
             }
-            (None, Some((device, end))) => {
-                (waited > QEMU_STAYS).then_some(Ending::ServerDied { device, end, stage })
-            }
+            (None, Some((device, end))) => (waited > self.hasty(QEMU_STAYS))
+                .then_some(Ending::ServerDied { device, end, stage }),
             _ => match self.hotplug.running() {
                 None => Some(Ending::PoweredOff),
-                Some(device) => (waited > SERVER_STAYS).then_some(Ending::ServerStuck {
-                    device,
-                    limit: SERVER_STAYS,
-                }),
+                Some(device) => {
+                    let limit = self.hasty(SERVER_STAYS);
+                    (waited > limit).then_some(Ending::ServerStuck { device, limit })
+                }
             },
         }
     }
 
-    fn out_of_time(&self, stage: Stage) -> Option<Ending> {
+    fn out_of_time(&self, stage: Stage, hang: Option<Hang>) -> Option<Ending> {
         if self.stop_at.is_some_and(|at| Instant::now() >= at) {
             return Some(Ending::Stopped { stage });
         }
-        (self.began.elapsed() >= self.limit).then_some(Ending::TimeLimit {
-            limit: self.limit,
-            stage,
-        })
+        if let Some(hang) = hang {
+            return Some(Ending::Hung { hang, stage });
+        }
+        let limit = self.limit.filter(|limit| self.began.elapsed() >= *limit)?;
+        Some(Ending::TimeLimit { limit, stage })
+    }
+
+    /// A limit, where a hang is expected a shorter one.
+    fn hasty(&self, limit: Duration) -> Duration {
+        limit.checked_div(self.haste).unwrap_or(limit)
     }
 
     fn stage(&self) -> Stage {
@@ -326,7 +356,9 @@ impl Watch<'_> {
                 self.hotplug.last_lines(*device)
             }
             Ending::QemuFailed { .. } => named("qemu.log", &self.logs.qemu),
-            Ending::TimeLimit { .. } => named("console.log", &self.logs.console),
+            Ending::TimeLimit { .. } | Ending::Hung { .. } => {
+                named("console.log", &self.logs.console)
+            }
             Ending::PoweredOff | Ending::Stopped { .. } | Ending::NotMade(_) => return Vec::new(),
         };
         if lines.is_empty() {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use ringbar_kernel_log::Complaint;
 
+use crate::guard::Watched;
+use crate::hang::Hang;
 use crate::kernel::Kernel;
 use crate::ktap::{Outcome, Results, Test};
 use crate::process::End;
@@ -60,7 +62,9 @@ pub(crate) enum Ending {
     ServerStuck { device: u32, limit: Duration },
     /// QEMU ended badly.
     QemuFailed { end: End, stage: Stage },
-    /// The time was over.
+    /// Nothing moved any more, or not as it should.
+    Hung { hang: Hang, stage: Stage },
+    /// The time that the user set was over.
     TimeLimit { limit: Duration, stage: Stage },
 }
 
@@ -75,6 +79,8 @@ pub(crate) struct Observed {
     pub(crate) kernel: Kernel,
     /// What the programs found.
     pub(crate) results: Results,
+    /// Programs that hung, and the guest's clock.
+    pub(crate) watched: Watched,
 }
 
 /// Something that makes a run bad.
@@ -104,12 +110,15 @@ impl Verdict {
     pub(crate) fn of(observed: &Observed) -> Self {
         let mut verdict = Self::default();
         verdict.processes(observed);
+        if let Some(clock) = &observed.watched.clock {
+            verdict.fail("guest-clock", clock.to_string(), &[]);
+        }
         verdict.complaints(observed);
         verdict.hidden(observed);
         verdict.guest(observed);
         let completed = observed.ending == Ending::PoweredOff;
         for program in &observed.results.programs {
-            verdict.program(program, completed);
+            verdict.program(program, &observed.watched, completed);
         }
         if completed && observed.results.bail_out.is_none() {
             verdict.completeness(&observed.results);
@@ -151,7 +160,10 @@ impl Verdict {
                 "qemu",
                 format!("QEMU ended with {end}{}; {stage}", hint(*end)),
             ),
-            Ending::PoweredOff | Ending::Stopped { .. } | Ending::TimeLimit { .. } => return,
+            Ending::PoweredOff
+            | Ending::Stopped { .. }
+            | Ending::Hung { .. }
+            | Ending::TimeLimit { .. } => return,
         };
         self.fail(kind, message, &observed.ending_details);
     }
@@ -223,14 +235,24 @@ impl Verdict {
         if let Some(reason) = &observed.results.bail_out {
             self.fail("bail-out", format!("the guest gave up: {reason}"), &[]);
         }
-        if let Ending::TimeLimit { limit, stage } = &observed.ending {
-            let message = format!("time limit of {} s reached: {stage}", limit.as_secs());
-            self.fail("time-limit", message, &observed.ending_details);
+        match &observed.ending {
+            Ending::Hung { hang, stage } => {
+                let message = format!("the guest hangs: {hang}; {stage}");
+                self.fail("hang", message, &observed.ending_details);
+            }
+            Ending::TimeLimit { limit, stage } => {
+                let message = format!("time limit of {} s reached: {stage}", limit.as_secs());
+                self.fail("time-limit", message, &observed.ending_details);
+            }
+            _ => (),
         }
     }
 
-    fn program(&mut self, program: &Test, completed: bool) {
+    fn program(&mut self, program: &Test, watched: &Watched, completed: bool) {
         let failures_before = self.failures.len();
+        if self.hung(program, watched) {
+            return;
+        }
         if program.parts.is_empty() {
             self.case(&program.name, program);
             return;
@@ -250,6 +272,26 @@ impl Verdict {
             let message = format!("{}: the program failed, its cases did not", program.name);
             self.fail("program", message, &program.diagnostics);
         }
+    }
+
+    /// A program that hung: that is what failed, and its missing cases are not. One that ended well meanwhile did not hang.
+    fn hung(&mut self, program: &Test, watched: &Watched) -> bool {
+        let mut all = watched.hung.iter();
+        let hung = all.find(|hung| hung.program == program.name);
+        let Some(hung) = hung.filter(|_| program.outcome != Outcome::Passed) else {
+            return false;
+        };
+        let message = format!(
+            "program {} hung and was killed: {}",
+            hung.program, hung.reason
+        );
+        self.fail("hang", message, &program.diagnostics);
+        program.for_each_case(&mut |path, case| {
+            if !program.parts.is_empty() {
+                self.case(&format!("{}: {path}", program.name), case);
+            }
+        });
+        true
     }
 
     fn case(&mut self, name: &str, case: &Test) {
@@ -326,6 +368,8 @@ fn hint(end: End) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest_clock::GuestClock;
+    use crate::hang::HungProgram;
     use crate::ktap::Stream;
     use ringbar_kernel_log::{Line, Taint};
 
@@ -339,6 +383,7 @@ mod tests {
             ending_details: Vec::new(),
             kernel: read_to_the_end(),
             results: stream.finish(Duration::ZERO),
+            watched: Watched::default(),
         }
     }
 
@@ -632,6 +677,98 @@ mod tests {
         assert_eq!(
             messages(&observed),
             ["time limit of 120 s reached: program dma was running, 0 of its cases had ended"]
+        );
+    }
+
+    /// The same, with a program that hung.
+    fn with_hung(results: &str, program: &str) -> Observed {
+        let mut observed = observed(results);
+        observed.watched.hung.push(HungProgram {
+            program: program.into(),
+            reason: "no line of it".into(),
+        });
+        observed
+    }
+
+    #[test]
+    fn program_that_hung_is_named_and_its_missing_cases_are_not() {
+        let results = "1..2\n# Subtest: dma\n 1..3\n ok 1 x\n # killed\nnot ok 1 dma\nok 2 b\n";
+
+        let verdict = Verdict::of(&with_hung(results, "dma"));
+
+        let messages: Vec<_> = verdict.failures.iter().map(|f| &f.message).collect();
+        assert_eq!(messages, ["program dma hung and was killed: no line of it"]);
+        assert_eq!(verdict.failures[0].details, ["killed"]);
+        assert_eq!(verdict.passed, 2);
+    }
+
+    #[test]
+    fn program_that_hung_before_its_first_case_is_named() {
+        let results = "1..1\n# Subtest: dma\n # killed\nnot ok 1 dma\n";
+
+        assert_eq!(
+            messages(&with_hung(results, "dma")),
+            ["program dma hung and was killed: no line of it"]
+        );
+    }
+
+    #[test]
+    fn program_that_hung_and_could_not_be_killed_is_shown_with_its_stack() {
+        let results =
+            "1..2\n# Subtest: dma\n # ringbar_ioctl+0x1\nnot ok 1 dma\nBail out! dma stays\n";
+
+        let verdict = Verdict::of(&with_hung(results, "dma"));
+
+        let kinds: Vec<_> = verdict.failures.iter().map(|f| f.kind).collect();
+        assert_eq!(kinds, ["bail-out", "hang"]);
+        assert_eq!(verdict.failures[1].details, ["ringbar_ioctl+0x1"]);
+    }
+
+    #[test]
+    fn program_that_ended_well_when_it_was_to_be_killed_is_good() {
+        assert!(Verdict::of(&with_hung("1..1\n 1..1\n ok 1 x\nok 1 dma\n", "dma")).is_good());
+    }
+
+    #[test]
+    fn guest_that_hangs_is_named_with_its_stage() {
+        let mut observed = observed("1..1\n# Subtest: dma\n");
+        observed.ending = Ending::Hung {
+            hang: Hang::Still { looks: 7 },
+            stage: Stage::Running {
+                program: "dma".into(),
+                results: 0,
+            },
+        };
+
+        let message = &messages(&observed)[0];
+
+        assert!(
+            message.starts_with("the guest hangs: nothing moves any more"),
+            "{message}"
+        );
+        assert!(
+            message.ends_with("program dma was running, 0 of its cases had ended"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn clock_that_is_wrong_fails_a_run_that_passed() {
+        let mut clock = GuestClock::default();
+        for second in 1..30 {
+            clock.beat(
+                Duration::from_secs(second),
+                Duration::from_secs(16 * second),
+            );
+        }
+        let mut observed = observed(GOOD);
+        observed.watched.clock = clock.complaint();
+
+        let message = &messages(&observed)[0];
+
+        assert!(
+            message.starts_with("the guest's clock goes 16.00 times"),
+            "{message}"
         );
     }
 

@@ -81,6 +81,11 @@ impl Workplace {
         }
     }
 
+    /// Where the line to init leads.
+    pub(crate) fn control_port(&self) -> PathBuf {
+        self.file("control")
+    }
+
     /// A file in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)

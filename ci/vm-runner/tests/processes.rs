@@ -4,6 +4,7 @@
 
 mod bench;
 mod figures;
+mod hangs;
 mod hotplug;
 
 use std::process::Command;
@@ -189,7 +190,7 @@ fn server_that_is_killed_ends_the_run() {
 fn server_that_leaves_ends_the_run() {
     let bench = Bench::new("echo bye; listening", "sleep 1000");
 
-    let finished = run(&bench, &[]);
+    let finished = run(&bench, &["--haste", "30"]);
 
     assert_failed(&finished, "the server of device 0 ended with exit status 0");
     assert!(finished.stderr.contains("bye"));
@@ -209,9 +210,9 @@ fn server_that_is_never_ready_is_shown_with_its_words() {
 fn server_that_stays_is_ended() {
     let bench = Bench::new("listening; sleep 1000", GOOD_GUEST);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&bench, &["--haste", "30"]);
 
-    assert_failed(&finished, "did not end within 5 s after QEMU had gone");
+    assert_failed(&finished, "did not end within 2 s after QEMU had gone");
 }
 
 #[test]

@@ -2,19 +2,24 @@
 
 //! First process of the guest: loads the driver, runs the test programs, powers off.
 //!
-//! The kernel console is the first serial port; results go to the second one as KTAP. The kernel
+//! The kernel console is the first serial port; results go to the second one as KTAP, and the fourth one is a line to
+//! the runner: it hears that init lives, and may have a program killed. The kernel
 //! command line says what to do: `ringbar.tests=all`, `ringbar.tests=NAME,NAME`, `ringbar.shell` or
 //! `ringbar.boot`.
 
 mod command_line;
+mod control;
 mod driver;
+mod follow;
 mod kernel_log;
 mod marks;
+mod others;
 mod programs;
 mod results;
 mod system;
 
 use command_line::Task;
+use control::Control;
 use kernel_log::KernelLog;
 use results::Results;
 use std::process::Command;
@@ -33,8 +38,10 @@ fn work() -> Result<(), String> {
     match Task::from_kernel()? {
         Task::Tests(selection) => {
             let mut results = Results::open()?;
+            // Before all else: the first beat is the end of the boot.
+            let control = Control::start();
             let log = KernelLog::open().inspect_err(|error| results.bail_out(error))?;
-            let ran = run_tests(&mut results, &log, &selection);
+            let ran = run_tests(&mut results, &control, &log, &selection);
             let ran = ran.inspect_err(|error| results.bail_out(error));
             log.finish();
             ran
@@ -67,6 +74,7 @@ fn work() -> Result<(), String> {
 
 fn run_tests(
     results: &mut Results,
+    control: &Control,
     log: &KernelLog,
     selection: &programs::Selection,
 ) -> Result<(), String> {
@@ -81,8 +89,9 @@ fn run_tests(
     results.line(&format!("1..{}", chosen.len()));
     for (number, program) in (1..).zip(&chosen) {
         log.enter(program);
-        programs::run(results, number, program);
+        let ran = programs::run(results, control, number, program);
         log.leave();
+        ran?;
     }
     Ok(())
 }

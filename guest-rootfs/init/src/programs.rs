@@ -2,11 +2,15 @@
 
 //! Finds test programs, runs them and passes their KTAP on.
 
+use crate::control::Control;
+use crate::follow::{follow, Followed};
+use crate::others;
 use crate::results::Results;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Where the test programs are.
 pub(crate) const FOLDER: &str = "/tests";
@@ -16,6 +20,15 @@ const LAST: &str = "leaks";
 
 /// Proves nothing and takes minutes: runs only when it is asked for.
 const BENCHMARK: &str = "bench";
+
+/// How long to wait for a program until it is looked whether it was killed.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Fewest looks at what was killed, ten a second, until it counts as stuck.
+const FEWEST_LOOKS: u32 = 100;
+
+/// Times of a boot that it may take to end.
+const BOOTS: u32 = 3;
 
 /// Which programs to run.
 #[derive(Debug, PartialEq, Eq)]
@@ -85,33 +98,96 @@ fn sort(programs: &mut [String]) {
     programs.sort_by(|a, b| (a == LAST, a).cmp(&(b == LAST, b)));
 }
 
-/// Runs a program; its cases and its own result go to `results`.
-pub(crate) fn run(results: &mut Results, number: usize, name: &str) {
+/// Runs a program; its cases and its own result go to `results`. What it has started ends with it.
+///
+/// Fails if something cannot be killed: no other program can be trusted then.
+pub(crate) fn run(
+    results: &mut Results,
+    control: &Control,
+    number: usize,
+    name: &str,
+) -> Result<(), String> {
     results.line(&format!("# Subtest: {name}"));
-    let verdict = match spawn_and_follow(results, name) {
-        Ok(status) if status.success() => "ok",
-        Ok(status) => {
-            results.line(&format!("    # {name}: {}", ending(status)));
-            "not ok"
-        }
-        Err(error) => {
-            results.line(&format!("    # {name}: {error}"));
-            "not ok"
-        }
+    control.begin(name);
+    let looks = looks();
+    let followed = spawn_and_follow(results, control, name, looks);
+    let held = followed.as_ref().ok().and_then(|followed| followed.held);
+    let complaint = match &followed {
+        Ok(Followed {
+            status: Some(status),
+            ..
+        }) if status.success() => None,
+        Ok(Followed {
+            status: Some(status),
+            ..
+        }) => Some(ending(*status)),
+        Ok(Followed { status: None, .. }) => Some("does not end".to_owned()),
+        Err(error) => Some(error.to_string()),
     };
+    // What was waited for already is not waited for again.
+    let waited = matches!(followed, Ok(Followed { status: None, .. }));
+    let cleared = others::clear(held, if waited { 1 } else { looks });
+    let killed = control
+        .end()
+        .map(|reason| format!("hung and was killed: {reason}"));
+    let complaints: Vec<_> = complaint
+        .into_iter()
+        .chain(killed)
+        .chain(cleared.left)
+        .collect();
+    for complaint in &complaints {
+        results.line(&format!("    # {name}: {complaint}"));
+    }
+    for line in others::describe(&cleared.stuck) {
+        results.line(&format!("    # {line}"));
+    }
+    let is_good = complaints.is_empty() && cleared.stuck.is_empty();
+    let verdict = if is_good { "ok" } else { "not ok" };
     results.line(&format!("{verdict} {number} {name}"));
+    match cleared.stuck.first() {
+        Some(first) => Err(format!(
+            "program {name} was to end, but cannot be killed: {}",
+            first.stuck()
+        )),
+        None => Ok(()),
+    }
 }
 
-fn spawn_and_follow(results: &mut Results, name: &str) -> std::io::Result<ExitStatus> {
+fn spawn_and_follow(
+    results: &mut Results,
+    control: &Control,
+    name: &str,
+    looks: u32,
+) -> std::io::Result<Followed> {
     let mut child = Command::new(format!("{FOLDER}/{name}"))
         .stdout(Stdio::piped())
         .spawn()?;
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).split(b'\n') {
-            results.line(&format!("    {}", String::from_utf8_lossy(&line?)));
+    let mut left = looks;
+    let patience = || {
+        if !control.is_killed() {
+            return Some(SECOND);
         }
-    }
-    child.wait()
+        left = left.checked_sub(1)?;
+        Some(others::LOOK)
+    };
+    follow(&mut child, patience, |line| {
+        results.line(&format!("    {line}"))
+    })
+}
+
+/// Looks at what was killed until it counts as stuck: more where this kernel took longer to boot. They are counted, as
+/// the guest's clock goes on while the machine stands still.
+fn looks() -> u32 {
+    static BOOT: OnceLock<u32> = OnceLock::new();
+    *BOOT.get_or_init(|| {
+        let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+        let seconds = uptime
+            .split('.')
+            .next()
+            .and_then(|word| word.parse::<u32>().ok());
+        let looks = seconds.unwrap_or_default().saturating_mul(10 * BOOTS);
+        looks.max(FEWEST_LOOKS)
+    })
 }
 
 fn ending(status: ExitStatus) -> String {

@@ -29,6 +29,7 @@ for word in "$@"; do case "$word" in
     file,id=results,path=*) results=${word#*path=} ;;
     pipe,id=monitor,path=*) monitor=${word#*path=} ;;
     pipe,id=requests,path=*) requests=${word#*path=} ;;
+    pipe,id=control,path=*) control=${word#*path=} ;;
 esac; done
 listening() { echo "listening on somewhere" >&2; }
 gone() { [ -e "$RINGBAR_BENCH/gone" ]; }
@@ -39,6 +40,8 @@ tell() { printf '%s\r\n' "$@" >> "$results"; }
 ready() { touch "$RINGBAR_BENCH/ready"; }
 ask() { echo "$1" >> "$requests.out"; }
 answered() { read -r answer < "$requests.in"; echo "answer: $answer" >&2; }
+beat() { echo "beat $*" >> "$control.out"; }
+ordered() { read -r order < "$control.in"; echo "order: $order" >&2; }
 told() { read -r command < "$monitor.in"; echo "command: $command" >&2; }
 monitor() { printf '%s\r\n' "$1" >> "$monitor.out"; }
 "#;
@@ -83,8 +86,8 @@ impl Bench {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringbar-vm-runner"));
         command.args(self.arguments()).args(options);
         if !options.contains(&"--timeout") {
-            // A run that should end by itself and does not is found out soon.
-            command.args(["--timeout", "30"]);
+            // A run that should end by itself and does not is found out.
+            command.args(["--timeout", "120"]);
         }
         self.surround(&mut command);
         command

@@ -105,7 +105,7 @@ fn server_that_leaves_after_the_device_was_put_back_fails_the_run() {
     );
     let bench = Bench::new(SERVER, &guest);
 
-    let finished = run(&bench, &["--interrupts", "msi"]);
+    let finished = run(&bench, &["--interrupts", "msi", "--haste", "30"]);
 
     assert_failed(&finished, "the server of device 0 ended with exit status 0");
 }

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Whether the guest's clock goes as fast as the host's. Pure.
+//!
+//! A beat tells the guest's time and comes a little later, on a busy host much later. So beats alone do not tell how fast a
+//! clock is, but the promptest ones at both ends of a long stretch do.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Shortest stretch that says something.
+const STRETCH: Duration = Duration::from_secs(10);
+/// Parts of a stretch: the promptest beat of the first is held against that of the last.
+const PARTS: u32 = 3;
+/// Beats that each of the two parts must have, so that one was prompt.
+const BEATS: usize = 3;
+/// Most that the clocks may differ, as a part of the stretch.
+const TOLERANCE: f64 = 0.1;
+/// A difference that a beat may well have waited, and its neighbours too.
+const LATE: Duration = Duration::from_secs(3);
+
+/// A beat: the host's time of its arrival, and the guest's time in it.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    host: Duration,
+    guest: Duration,
+}
+
+impl Pair {
+    /// What the guest's clock is behind, with the time that the beat took.
+    fn behind(&self) -> f64 {
+        self.host.as_secs_f64() - self.guest.as_secs_f64()
+    }
+}
+
+/// A clock that is wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WrongClock {
+    /// Seconds of the guest in a second of the host.
+    speed: f64,
+    /// For how long it was watched, in the host's time.
+    stretch: Duration,
+}
+
+impl fmt::Display for WrongClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (speed, stretch) = (self.speed, self.stretch.as_secs_f64());
+        write!(
+            f,
+            "the guest's clock goes {speed:.2} times as fast as the host's, over {stretch:.0} s; within a tenth would be \
+             right. Times in the guest mean nothing: see how its kernel found the speed of its TSC (`tsc:` in console.log)"
+        )
+    }
+}
+
+/// The beats of a run.
+#[derive(Debug, Default)]
+pub(crate) struct GuestClock {
+    /// The promptest beat of each second.
+    pairs: Vec<Pair>,
+}
+
+impl GuestClock {
+    /// A beat has come: both times are counted from any fixed moment.
+    pub(crate) fn beat(&mut self, host: Duration, guest: Duration) {
+        let pair = Pair { host, guest };
+        match self.pairs.last_mut() {
+            Some(last) if last.host.as_secs() == host.as_secs() => {
+                if pair.behind() < last.behind() {
+                    *last = pair;
+                }
+            }
+            _ => self.pairs.push(pair),
+        }
+    }
+
+    /// Says if the clock is wrong, when the run is over.
+    pub(crate) fn complaint(&self) -> Option<WrongClock> {
+        let (first, last) = (self.pairs.first()?.host, self.pairs.last()?.host);
+        let part = last.saturating_sub(first).checked_div(PARTS)?;
+        let (early, late) = (first.saturating_add(part), last.saturating_sub(part));
+        let early = promptest(self.pairs.iter().filter(|pair| pair.host <= early))?;
+        let late = promptest(self.pairs.iter().filter(|pair| pair.host >= late))?;
+        let stretch = late.host.saturating_sub(early.host);
+        let passed = late.guest.as_secs_f64() - early.guest.as_secs_f64();
+        let difference = (passed - stretch.as_secs_f64()).abs();
+        let is_wrong = stretch >= STRETCH
+            && difference > TOLERANCE * stretch.as_secs_f64()
+            && difference > LATE.as_secs_f64();
+        is_wrong.then(|| WrongClock {
+            speed: passed / stretch.as_secs_f64(),
+            stretch,
+        })
+    }
+}
+
+/// The beat that took the least time, if there are enough to tell.
+fn promptest<'a>(pairs: impl Iterator<Item = &'a Pair>) -> Option<Pair> {
+    let pairs: Vec<_> = pairs.copied().collect();
+    let enough = pairs.len() >= BEATS;
+    pairs
+        .into_iter()
+        .filter(|_| enough)
+        .min_by(|a, b| a.behind().total_cmp(&b.behind()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    /// A guest that beats once a second of its own for `length` seconds of the host; `late` says how late each beat is.
+    fn watch(length: u32, speed: f64, late: impl Fn(f64) -> f64) -> Option<WrongClock> {
+        let mut clock = GuestClock::default();
+        let beats = (f64::from(length) * speed) as u32;
+        for beat in 1..=beats {
+            let guest = f64::from(beat);
+            let host = guest / speed;
+            clock.beat(seconds(100.0 + host + late(host)), seconds(guest));
+        }
+        clock.complaint()
+    }
+
+    #[test]
+    fn clock_that_is_right_is_no_complaint() {
+        assert_eq!(watch(600, 1.0, |_| 0.0), None);
+    }
+
+    #[test]
+    fn clock_that_is_a_little_wrong_is_no_complaint() {
+        assert_eq!(watch(600, 1.05, |_| 0.0), None);
+        assert_eq!(watch(600, 0.95, |_| 0.0), None);
+    }
+
+    #[test]
+    fn clock_that_is_many_times_too_fast_is_named_with_its_speed() {
+        let wrong = watch(20, 16.0, |_| 0.0).expect("it is wrong");
+
+        assert!((wrong.speed - 16.0).abs() < 0.1, "{wrong:?}");
+        assert!(wrong
+            .to_string()
+            .starts_with("the guest's clock goes 16.00 times as fast as the host's"));
+    }
+
+    #[test]
+    fn clock_that_is_too_slow_or_a_fifth_too_fast_is_named() {
+        assert!(watch(60, 0.5, |_| 0.0).is_some());
+        assert!(watch(60, 1.2, |_| 0.0).is_some());
+    }
+
+    #[test]
+    fn beats_that_are_late_now_and_then_are_no_complaint() {
+        // From some time on two of three come six seconds late.
+        let late = |host: f64| match host as u32 % 3 {
+            1 | 2 if host > 30.0 => 6.0,
+            _ => 0.0,
+        };
+
+        assert_eq!(watch(60, 1.0, late), None);
+    }
+
+    #[test]
+    fn beats_that_are_all_late_at_one_end_are_no_complaint() {
+        assert_eq!(
+            watch(30, 1.0, |host| if host > 15.0 { 2.5 } else { 0.0 }),
+            None
+        );
+        assert_eq!(
+            watch(30, 1.0, |host| if host < 15.0 { 2.5 } else { 0.0 }),
+            None
+        );
+    }
+
+    #[test]
+    fn run_that_is_too_short_says_nothing() {
+        assert_eq!(watch(8, 20.0, |_| 0.0), None);
+        assert_eq!(GuestClock::default().complaint(), None);
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The ways in which a guest hangs, and what is said about them.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A hang that ends the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Hang {
+    /// Nothing moves: no line, no beat, and QEMU asks for no processor.
+    Still { looks: u32 },
+    /// The kernel boots for ever.
+    Boot { ran: Duration },
+    /// Processors work, and init is not heard.
+    Spins {
+        ran: Duration,
+        boots: u64,
+        program: Option<String>,
+    },
+    /// Init beats and does nothing.
+    Idle { had: Duration, boots: u64 },
+    /// Init was told to kill a program, and there is no result of it.
+    Disobeyed {
+        program: String,
+        had: Duration,
+        beating: Option<String>,
+    },
+}
+
+impl fmt::Display for Hang {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Still { looks } => write!(
+                f,
+                "nothing moves any more: no line, no beat of init, and QEMU wants no processor, {looks} looks on end"
+            ),
+            Self::Boot { ran } => write!(
+                f,
+                "its kernel has run for {} of processor time since its last line, and init has not begun",
+                time(*ran)
+            ),
+            Self::Spins { ran, boots, program } => {
+                write!(
+                    f,
+                    "its kernel spins: {} of processor time, {boots} boots of this guest, without a beat of init",
+                    time(*ran)
+                )?;
+                match program {
+                    Some(program) => write!(f, "; the last beat came from program {program}'s time"),
+                    None => Ok(()),
+                }
+            }
+            Self::Idle { had, boots } => write!(
+                f,
+                "init beats, but neither runs a program nor powers off: for {} of the guest's time, {boots} boots",
+                time(*had)
+            ),
+            Self::Disobeyed { program, had, beating } => write!(
+                f,
+                "init was told to kill program {program}, and has not said that it did in {} of the guest's time; \
+                 its last beat names {}",
+                time(*had),
+                beating.as_deref().unwrap_or("no program")
+            ),
+        }
+    }
+}
+
+/// A program that hung and that init was told to kill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HungProgram {
+    /// Its name.
+    pub(crate) program: String,
+    /// What it had, and what it may have.
+    pub(crate) reason: String,
+}
+
+/// A time for people: a tenth of a second is more than anybody needs.
+pub(crate) fn time(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Guests of all kinds, second by second of their host.
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Looks a second.
+const LOOKS: u32 = 10;
+/// Longer than any limit of the guests here.
+const FOR_EVER: u32 = 5000;
+
+/// A host and a guest with two processors, whose boot took four seconds.
+struct Scene {
+    dog: Watchdog,
+    load: Load,
+    clock: Duration,
+    idle: Duration,
+    running: Option<&'static str>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            dog: Watchdog::new(Limits::new(1), 2),
+            load: Load::default(),
+            clock: Duration::ZERO,
+            idle: Duration::ZERO,
+            running: None,
+        }
+    }
+
+    /// A guest in which a program runs.
+    fn running(program: &'static str) -> Self {
+        let mut scene = Self::new();
+        scene.second(4 * SECOND, 4 * SECOND);
+        scene.beat(Duration::ZERO);
+        scene.running = Some(program);
+        scene.result();
+        scene.beat(Duration::ZERO);
+        scene
+    }
+
+    /// A second of the host, in which the virtual processors got `ran` and QEMU wanted `wanted`.
+    fn second(&mut self, ran: Duration, wanted: Duration) {
+        for _ in 0..LOOKS {
+            self.load.ran += ran / LOOKS;
+            self.load.wanted += wanted / LOOKS;
+            self.dog.look(self.load);
+        }
+        self.clock += SECOND;
+    }
+
+    /// Init beats; since the last time its processors were idle for `idle`.
+    fn beat(&mut self, idle: Duration) {
+        self.idle += idle;
+        self.dog.beat(Beat {
+            clock: self.clock,
+            idle: self.idle,
+            program: self.running.map(str::to_owned),
+        });
+    }
+
+    fn result(&mut self) {
+        self.dog.result_line(self.running);
+    }
+
+    fn alarm(&mut self) -> Option<Alarm> {
+        self.dog.alarm(self.running)
+    }
+
+    /// The first alarm while seconds like this one pass, and after how many of them.
+    fn first(&mut self, mut second: impl FnMut(&mut Self)) -> Option<(u32, Alarm)> {
+        (1..FOR_EVER).find_map(|count| {
+            second(self);
+            self.alarm().map(|alarm| (count, alarm))
+        })
+    }
+}
+
+#[track_caller]
+fn assert_kills(alarm: Option<(u32, Alarm)>, name: &str) -> u32 {
+    match alarm {
+        Some((seconds, Alarm::Kill { program, .. })) if program == name => seconds,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn program_that_spins_is_killed_after_its_limit() {
+    let mut scene = Scene::running("dma");
+
+    let alarm = scene.first(|scene| {
+        scene.second(SECOND, SECOND);
+        scene.beat(SECOND);
+    });
+
+    // Thirty boots of four seconds.
+    assert_eq!(assert_kills(alarm, "dma"), 121);
+}
+
+#[test]
+fn reason_names_what_it_had_and_the_limit() {
+    let mut scene = Scene::running("dma");
+
+    let alarm = scene.first(|scene| {
+        scene.second(SECOND, SECOND);
+        scene.beat(SECOND);
+    });
+
+    let Some((_, Alarm::Kill { reason, .. })) = alarm else {
+        panic!("{alarm:?}");
+    };
+    let expected = "no line of it in 121.0 s that the guest has had, the limit is 120.0 s, 30 boots of this guest";
+    assert_eq!(reason, expected);
+}
+
+#[test]
+fn program_that_sleeps_is_killed_after_its_limit() {
+    let mut scene = Scene::running("dma");
+
+    let alarm = scene.first(|scene| {
+        scene.second(Duration::ZERO, Duration::ZERO);
+        scene.beat(2 * SECOND);
+    });
+
+    assert_eq!(assert_kills(alarm, "dma"), 121);
+}
+
+#[test]
+fn program_that_is_slow_and_gives_signs_of_life_lives() {
+    let mut scene = Scene::running("dma");
+    let mut seconds = 0;
+
+    let alarm = scene.first(|scene| {
+        scene.second(2 * SECOND, 2 * SECOND);
+        scene.beat(Duration::ZERO);
+        seconds += 1;
+        if seconds % 45 == 0 {
+            scene.result();
+        }
+    });
+
+    assert_eq!(alarm, None);
+}
+
+#[test]
+fn program_on_a_busy_host_has_its_limit_in_what_the_host_gives() {
+    let mut scene = Scene::running("dma");
+
+    let alarm = scene.first(|scene| {
+        // A tenth of a processor, and the other one is idle all the time.
+        scene.second(SECOND / 10, SECOND);
+        scene.beat(SECOND);
+    });
+
+    assert!(assert_kills(alarm, "dma") >= 1200);
+}
+
+#[test]
+fn time_in_which_a_machine_is_stopped_does_not_count() {
+    let mut scene = Scene::running("dma");
+
+    for _ in 0..20 {
+        // An hour later both processors say that they were idle.
+        scene.clock += 3600 * SECOND;
+        scene.beat(2 * 3600 * SECOND);
+    }
+
+    assert_eq!(scene.alarm(), None);
+}
+
+#[test]
+fn machine_that_waits_for_a_dead_server_uses_up_nothing() {
+    let mut scene = Scene::running("dma");
+
+    // Ten accesses of 5 s, and a little work and a beat after each.
+    let alarm = (0..10).find_map(|_| {
+        for _ in 0..5 {
+            scene.second(Duration::ZERO, Duration::ZERO);
+        }
+        scene.second(SECOND / 10, SECOND / 10);
+        scene.beat(Duration::ZERO);
+        scene.alarm()
+    });
+
+    assert_eq!(alarm, None);
+}
+
+#[test]
+fn machine_that_stands_still_is_over_after_many_looks() {
+    let mut scene = Scene::running("dma");
+
+    let alarm = scene.first(|scene| scene.second(Duration::ZERO, Duration::ZERO));
+
+    assert_eq!(alarm, Some((120, Alarm::End(Hang::Still { looks: 1200 }))));
+}
+
+#[test]
+fn machine_that_gets_no_processor_does_not_stand_still() {
+    let mut scene = Scene::running("dma");
+
+    let alarm = scene.first(|scene| scene.second(Duration::ZERO, SECOND));
+
+    assert_eq!(alarm, None);
+}
+
+#[test]
+fn kernel_that_spins_is_told_by_the_beats_that_stay_away() {
+    let mut scene = Scene::running("attack");
+
+    let alarm = scene.first(|scene| {
+        scene.second(SECOND, SECOND);
+        // It may well say that it is stuck.
+        scene.dog.console_line();
+    });
+
+    // Thirty boots of four seconds.
+    match alarm {
+        Some((
+            121,
+            Alarm::End(Hang::Spins {
+                program: Some(program),
+                ..
+            }),
+        )) => assert_eq!(program, "attack"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn kernel_that_boots_slowly_and_says_so_boots_on() {
+    let mut scene = Scene::new();
+
+    let alarm = scene.first(|scene| {
+        scene.second(2 * SECOND, 2 * SECOND);
+        scene.dog.console_line();
+    });
+
+    assert_eq!(alarm, None);
+}
+
+#[test]
+fn kernel_that_boots_for_ever_without_a_line_is_over() {
+    let mut scene = Scene::new();
+
+    let alarm = scene.first(|scene| scene.second(SECOND, SECOND));
+
+    assert!(
+        matches!(alarm, Some((_, Alarm::End(Hang::Boot { .. })))),
+        "{alarm:?}"
+    );
+}
+
+#[test]
+fn machine_that_never_starts_is_over_after_many_looks() {
+    let alarm = Scene::new().first(|scene| scene.second(Duration::ZERO, Duration::ZERO));
+
+    assert!(
+        matches!(alarm, Some((120, Alarm::End(Hang::Still { .. })))),
+        "{alarm:?}"
+    );
+}
+
+#[test]
+fn init_that_beats_and_does_nothing_is_over() {
+    let mut scene = Scene::running("dma");
+    scene.running = None;
+    scene.result();
+
+    let alarm = scene.first(|scene| {
+        scene.second(Duration::ZERO, Duration::ZERO);
+        scene.beat(2 * SECOND);
+    });
+
+    assert!(
+        matches!(alarm, Some((121, Alarm::End(Hang::Idle { .. })))),
+        "{alarm:?}"
+    );
+}
+
+#[test]
+fn program_is_killed_once_and_the_next_one_has_a_limit_of_its_own() {
+    let mut scene = Scene::running("dma");
+    let spin = |scene: &mut Scene| {
+        scene.second(SECOND, SECOND);
+        scene.beat(SECOND);
+    };
+    assert_kills(scene.first(spin), "dma");
+    spin(&mut scene);
+    let again = scene.alarm();
+    scene.running = None;
+    scene.result();
+    scene.running = Some("queue");
+    scene.result();
+
+    let next = scene.first(spin);
+
+    assert_eq!(again, None);
+    assert_eq!(assert_kills(next, "queue"), 121);
+}
+
+#[test]
+fn init_that_does_not_kill_is_over() {
+    let mut scene = Scene::running("dma");
+    let spin = |scene: &mut Scene| {
+        scene.second(SECOND, SECOND);
+        scene.beat(SECOND);
+    };
+    assert_kills(scene.first(spin), "dma");
+
+    let alarm = scene.first(spin);
+
+    match alarm {
+        Some((121, Alarm::End(Hang::Disobeyed { program, .. }))) => assert_eq!(program, "dma"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn guest_that_lies_about_its_time_breaks_nothing() {
+    let mut scene = Scene::running("dma");
+
+    for (clock, idle) in [
+        (Duration::MAX, Duration::ZERO),
+        (Duration::ZERO, Duration::MAX),
+        (SECOND, SECOND),
+    ] {
+        scene.dog.beat(Beat {
+            clock,
+            idle,
+            program: None,
+        });
+    }
+
+    assert_eq!(scene.alarm(), None);
+}

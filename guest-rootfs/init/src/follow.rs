@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Passes on what a program prints, until the program has ended.
+//!
+//! Not until its output has: a process that it leaves behind may hold that open for ever.
+
+use rustix::event::{poll, PollFd, PollFlags, Timespec};
+use rustix::fs::{fcntl_getfl, fcntl_setfl, fstat, OFlags};
+use rustix::process::{pidfd_open, Pid, PidfdFlags};
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Child, ChildStdout, ExitStatus};
+use std::time::Duration;
+
+/// Bytes of a read, and reads on end: together as many as a pipe holds.
+const PIECE: usize = 4096;
+const PIECES: usize = 16;
+
+/// How a program ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Followed {
+    /// None if it did not end and nobody waits for it any more.
+    pub(crate) status: Option<ExitStatus>,
+    /// The pipe with its output, by inode, if another process holds it open.
+    pub(crate) held: Option<u64>,
+}
+
+/// Calls `line` for each line that `child` prints. `patience` says how long to wait until it is asked again; with none,
+/// that is all.
+pub(crate) fn follow(
+    child: &mut Child,
+    mut patience: impl FnMut() -> Option<Duration>,
+    mut line: impl FnMut(&str),
+) -> io::Result<Followed> {
+    let end = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    let mut output = Output::of(child.stdout.take())?;
+    let mut has_ended = false;
+    while !has_ended {
+        let Some(limit) = patience() else {
+            output.finish(&mut line);
+            return Ok(Followed {
+                status: None,
+                held: None,
+            });
+        };
+        loop {
+            let events = output.wait(&end, limit)?;
+            has_ended = events.end;
+            output.pass_on(&mut line)?;
+            if events.end || events.none {
+                break;
+            }
+        }
+    }
+    let status = child.wait()?;
+    output.finish(&mut line);
+    Ok(Followed {
+        status: Some(status),
+        held: output.held()?,
+    })
+}
+
+/// What has happened.
+struct Events {
+    end: bool,
+    none: bool,
+}
+
+/// A program's output.
+struct Output {
+    /// None when all who could write have closed it.
+    pipe: Option<ChildStdout>,
+    rest: Vec<u8>,
+}
+
+impl Output {
+    fn of(pipe: Option<ChildStdout>) -> io::Result<Self> {
+        if let Some(pipe) = &pipe {
+            fcntl_setfl(pipe, fcntl_getfl(pipe)? | OFlags::NONBLOCK)?;
+        }
+        Ok(Self {
+            pipe,
+            rest: Vec::new(),
+        })
+    }
+
+    /// Waits until there is something to read, or the program has ended.
+    fn wait(&self, end: &OwnedFd, limit: Duration) -> io::Result<Events> {
+        let mut files = vec![PollFd::new(end, PollFlags::IN)];
+        files.extend(
+            self.pipe
+                .as_ref()
+                .map(|pipe| PollFd::from_borrowed_fd(pipe.as_fd(), PollFlags::IN)),
+        );
+        let limit = Timespec::try_from(limit).unwrap_or(Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        });
+        let ready = match poll(&mut files, Some(&limit)) {
+            Ok(ready) => ready,
+            Err(rustix::io::Errno::INTR) => 0,
+            Err(errno) => return Err(errno.into()),
+        };
+        let end = files.first().is_some_and(|file| !file.revents().is_empty());
+        Ok(Events {
+            end,
+            none: ready == 0,
+        })
+    }
+
+    /// Passes on what is there, at most what fits into a pipe: somebody may write without end.
+    fn pass_on(&mut self, line: &mut impl FnMut(&str)) -> io::Result<()> {
+        for _ in 0..PIECES {
+            let Some(pipe) = &mut self.pipe else { break };
+            let mut bytes = [0; PIECE];
+            match pipe.read(&mut bytes) {
+                Ok(0) => self.pipe = None,
+                Ok(count) => self.rest.extend(bytes.iter().take(count)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+            let bytes: Vec<u8> = self.rest.drain(..=end).collect();
+            line(String::from_utf8_lossy(&bytes).trim_end_matches('\n'));
+        }
+        Ok(())
+    }
+
+    /// Passes on a last line without an end.
+    fn finish(&mut self, line: &mut impl FnMut(&str)) {
+        if !self.rest.is_empty() {
+            line(&String::from_utf8_lossy(&std::mem::take(&mut self.rest)));
+        }
+    }
+
+    fn held(&self) -> io::Result<Option<u64>> {
+        let inode = |pipe| fstat(pipe).map(|stat| stat.st_ino);
+        Ok(self.pipe.as_ref().map(inode).transpose()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+
+    const SOON: Duration = Duration::from_millis(10);
+
+    /// Follows a shell script; gives what it printed as well.
+    fn followed(
+        script: &str,
+        patience: impl FnMut() -> Option<Duration>,
+    ) -> (Followed, Vec<String>, Child) {
+        let mut shell = Command::new("sh");
+        let mut child = shell
+            .args(["-c", script])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut lines = Vec::new();
+        let followed = follow(&mut child, patience, |line| lines.push(line.to_owned()));
+        (followed.expect("it is followed"), lines, child)
+    }
+
+    #[test]
+    fn lines_are_passed_on_and_the_end_is_told() {
+        let (followed, lines, _) = followed("echo a; echo b; printf c; exit 3", || Some(SOON));
+
+        assert_eq!(lines, ["a", "b", "c"]);
+        assert_eq!(followed.status.and_then(|status| status.code()), Some(3));
+        assert_eq!(followed.held, None);
+    }
+
+    #[test]
+    fn more_lines_than_a_pipe_holds_all_come() {
+        let (_, lines, _) = followed("seq 100000", || Some(SOON));
+
+        assert_eq!(lines.len(), 100_000);
+        assert_eq!(lines.last().map(String::as_str), Some("100000"));
+    }
+
+    #[test]
+    fn program_whose_child_holds_its_output_is_over() {
+        let (followed, lines, _) = followed("echo a; sleep 1000 & echo $!", || Some(SOON));
+
+        assert_eq!(followed.status, Some(ExitStatus::from_raw(0)));
+        assert!(followed.held.is_some());
+        let sleeper = lines[1]
+            .parse()
+            .ok()
+            .and_then(Pid::from_raw)
+            .expect("a number");
+        rustix::process::kill_process(sleeper, rustix::process::Signal::KILL).expect("killed");
+    }
+
+    #[test]
+    fn program_that_closes_its_output_is_waited_for() {
+        let (followed, _, _) = followed("exec >&-; sleep 0.2; exit 4", || Some(SOON));
+
+        assert_eq!(followed.status.and_then(|status| status.code()), Some(4));
+    }
+
+    #[test]
+    fn program_that_does_not_end_is_given_up_with_what_it_said() {
+        let mut asked = 0;
+        let patience = || {
+            asked += 1;
+            // Until it has printed: a shell that gets no processor is asked for again.
+            (asked < 500).then_some(SOON)
+        };
+        let (followed, lines, mut child) = followed("printf a; exec sleep 1000", patience);
+
+        assert_eq!(followed.status, None);
+        assert_eq!(lines, ["a"]);
+        child.kill().expect("killed");
+        child.wait().expect("it ends");
+    }
+}
