@@ -125,6 +125,11 @@ provide() {
 	# shellcheck disable=SC2119 # no files, only what comes from stdin
 	key=$1-$(cache_key <<<"$from")
 	if [[ -f $note && $(<"$note") == "$key"$'\n'$(there) ]]; then return; fi
+	# Held to the end. What is there already does not wait for what somebody compiles.
+	if ! flock -n 9; then
+		say "programs of this checkout are being built; waiting for that"
+		flock 9
+	fi
 	entry=$RINGBAR_CACHE/programs-$key
 	if [[ -d $entry && $(state "$entry") != "$(cat "$entry/.state")" ]]; then
 		warn "somebody has changed programs in $entry: building them again"
@@ -156,7 +161,6 @@ made=$checkout/build/cargo/$(sed -n 's/^host: //p' <<<"$version")/release
 mkdir -p "$programs"
 # One at a time in a checkout.
 exec 9>"$programs/.lock"
-flock 9
 if [[ $1 == wrong-server ]]; then
 	provide "$@"
 else
