@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # The guest: packs its programs with the module that KERNEL names (or MODULE) into build/guest/initramfs.cpio
-# (initramfs-debug.cpio; or OUTPUT): guest.sh initramfs [MODULE OUTPUT]
+# (initramfs-debug.cpio; or OUTPUT): guest.sh initramfs [MODULE OUTPUT]. `hangs MODULE OUTPUT` packs programs that hang, too.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -15,11 +15,12 @@ tools() {
 	"$ci_dir/in-sysroot.sh" ldd "${tools[@]}" | grep -oE '/lib[^ ]+' | sort -u
 }
 
-# packed MODULE OUTPUT: symbols stay in the module, for backtraces; names of lines are in the one that was built.
+# packed MODULE OUTPUT PROGRAM...: besides those of each guest. Symbols stay in the module, for backtraces; names of lines are in the one that was built.
 packed() {
 	local module=$1 output=$2 name program files=()
 	strip --strip-debug -o "$output.ko" -- "$module"
-	for program in "$programs"/packed/*; do
+	shift 2
+	for program in "$programs"/packed/* "$@"; do
 		name=${program##*/}
 		case $name in
 		ringbar-init) files+=(--file "/init=$program:755") ;;
@@ -40,19 +41,24 @@ packed() {
 
 initramfs() {
 	local module=$1 output=$2 packer=$programs/ringbar-initramfs sysroot kernel from
+	shift 2
 	sysroot=$("$ci_dir/sysroot.sh")
 	kernel=$("$ci_dir/kernel.sh")
 	mkdir -p "$guest"
 	# What ringbar-report looks for the guest's programs in.
 	printf '%s\n' "$programs"/guest/* >"$guest/programs"
 	# What is in the cache never changes under its name.
-	from=$(printf '%s\n' "$sysroot" "$kernel" && files_of "$ci_dir/guest.sh" "$packer" "$module" | sort && cat "$programs/.boot.from")
-	unless_made "$output" "$from" packed "$module" "$output"
+	from=$(printf '%s\n' "$sysroot" "$kernel" && files_of "$ci_dir/guest.sh" "$packer" "$module" "$@" | sort && cat "$programs/.boot.from")
+	unless_made "$output" "$from" packed "$module" "$output" "$@"
 }
 
 case ${1:-} in
 initramfs)
 	initramfs "${2:-$checkout/build/module$kernel_suffix/ringbar.ko}" "${3:-$guest/initramfs$kernel_suffix.cpio}"
 	;;
-*) die "usage: $0 initramfs [MODULE OUTPUT]" ;;
+hangs)
+	"$ci_dir/programs.sh" boot hangs
+	initramfs "$2" "$3" "$programs"/{leaves,sleeps,slow,spins,stuck}
+	;;
+*) die "usage: $0 initramfs [MODULE OUTPUT]|hangs MODULE OUTPUT" ;;
 esac

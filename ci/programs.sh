@@ -4,6 +4,7 @@
 #
 # `boot`: what a run needs before the guest boots: server, runner, packer, and the guest's programs, in guest/ as they
 # were built, in packed/ without line tables. `report`, `verdict`, `bench`, `plugin`: what it needs later, or not always.
+# `hangs`: the guest's programs that hang, for ci/sabotage.sh.
 # `wrong-server FEATURE`, alone: the server with a fault for ci/sabotage.sh, as build/programs/ringbar-server-FEATURE.
 #
 # The cache keeps programs by the contents of all that they are made from. So a new checkout of what was built before,
@@ -27,9 +28,10 @@ choose() {
 	report) host=(ringbar-report) ;;
 	verdict) host=(ringbar-verdict) ;;
 	bench) host=(ringbar-bench-host) ;;
+	hangs) host=(leaves sleeps slow spins stuck) ;;
 	plugin) library=libringbar_plugin.so ;;
 	wrong-server) host=(ringbar-server) features=(--features "ringbar-server/$2") ;;
-	*) die "usage: $0 boot|report|verdict|bench|plugin... or wrong-server FEATURE" ;;
+	*) die "usage: $0 boot|report|verdict|bench|plugin|hangs... or wrong-server FEATURE" ;;
 	esac
 }
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Shows that the debug run notices a broken driver (`module`), all paths and the tour a broken device (`device`), the
 # witness what no program can see (`witness`), and every run a warning that the console hides (`log`): each that is broken
-# on purpose must make a run fail, for the right reason. The unbroken ones pass the same programs in
+# on purpose must make a run fail, for the right reason. `hangs` does so with programs that hang, and shows that one which is
+# merely slow is good. The unbroken ones pass the same programs in
 # `make test-vm KERNEL=debug`, and traced in `make test-vm`.
 set -euo pipefail
 if [[ ${1:-} == module ]]; then export KERNEL=debug; else export KERNEL=stock; fi
@@ -96,6 +97,39 @@ unseen() {
 	wrong dropped-write witnessed dropped-write 'made .write 0x1004 4 0x2. [0-9]+ times .*the device knows of 0' "${on_sound[@]}"
 }
 
+# told WHAT FILE PATTERN...: FILE of the run's report has all of this.
+told() {
+	local file=$checkout/build/report/sabotage-$1/$2 pattern
+	for pattern in "${@:3}"; do
+		grep -qE "$pattern" "$file" || die "$file does not say '$pattern': see $checkout/build/sabotage/$1.output"
+	done
+}
+
+# Programs that hang are named and killed, and the others run on; what cannot be killed ends the run and is shown; what is
+# merely slow is good: SLOW times, each for so many boots of its guest.
+hangs() {
+	local -x HASTE=10
+	local module=$checkout/build/module/ringbar.ko stuck=$checkout/build/sabotage/stuck packed=$checkout/build/sabotage/hangs.cpio
+	local results=logs/sabotage-hangs/results.ktap round
+	mkdir -p "$checkout/build/sabotage"
+	"$ci_dir/guest.sh" hangs "$module" "$packed"
+	fails hangs spins,sleeps,leaves,registers results.ktap '^not ok 1 spins' 0 "$module" "$packed"
+	told hangs "$results" '# spins: hung and was killed: no line of it' '^not ok 2 sleeps' \
+		'# sleeps: hung and was killed: no line of it' '^not ok 3 leaves' \
+		'# leaves: left [0-9]+ \(busybox\) running, which held its output' '^ok 4 registers'
+	told hangs results.json 'program spins hung and was killed' 'program sleeps hung and was killed' 'left [0-9]+ .busybox. running'
+	"$ci_dir/module.sh" sabotage stuck
+	"$ci_dir/guest.sh" hangs "$stuck/ringbar.ko" "$stuck.cpio"
+	fails stuck stuck,registers results.ktap '^Bail out! program stuck .* cannot be killed: [0-9]+ .stuck., state D' 0 \
+		"$stuck/ringbar.ko" "$stuck.cpio"
+	told stuck results.json 'program stuck hung' 'sabotage[^ ]*at_release'
+	for ((round = 1; round <= ${SLOW:-1}; round++)); do
+		say "sabotage: slow, round $round of ${SLOW:-1}"
+		TESTS=slow KERNEL_ARGS="ringbar.slow=${SLOW_BOOTS:-6}" "$ci_dir/vm.sh" sabotage sabotage-slow "$module" "$packed" \
+			>"$checkout/build/sabotage/slow.output" 2>&1 || die "a program that is slow is no good: see $checkout/build/sabotage/slow.output"
+	done
+}
+
 # It must not get into what everybody else uses.
 for sound in "$checkout"/build/module*/ringbar.ko "$programs/ringbar-server"; do
 	if grep -qi sabotage "$sound"; then die "$sound has sabotage in it"; fi
@@ -113,5 +147,6 @@ device)
 	;;
 witness) unseen ;;
 log) silenced ;;
-*) die "usage: $0 module|device|witness|log" ;;
+hangs) hangs ;;
+*) die "usage: $0 module|device|witness|log|hangs" ;;
 esac

@@ -11,6 +11,10 @@ use kernel::{
     io::Io,
     prelude::*,
     sync::Arc,
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     warn_on, //
 };
 
@@ -25,6 +29,12 @@ pub(crate) fn at_release(file: Arc<OpenFile>) {
         // SAFETY: There is none: the file was just freed.
         let byte = unsafe { place.read_volatile() };
         pr_warn!("read {} from a file that is gone\n", byte);
+    }
+    // Init closes a file as well, and is to be there to tell.
+    if cfg!(ringbar_sabotage = "stuck") && kernel::current!().pid() != 1 {
+        loop {
+            fsleep(Delta::from_secs(1));
+        }
     }
     if cfg!(ringbar_sabotage = "leak") {
         core::mem::forget(KVec::<u8>::with_capacity(100, GFP_KERNEL));

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Passes and ends, and leaves a child behind that holds its output.
+
+use ringbar_tests::run;
+use std::process::{Command, ExitCode};
+
+fn main() -> ExitCode {
+    run(&[("leaves_a_child", leave)])
+}
+
+#[expect(
+    clippy::zombie_processes,
+    reason = "a child that nobody waits for is the point"
+)]
+fn leave() {
+    let mut child = Command::new("/bin/busybox");
+    // Longer than any run.
+    let started = child.args(["sleep", "1000000"]).spawn();
+    started.expect("a child");
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Closes a file of the driver, twice. The module `stuck` of `guest-driver/sabotage.rs` never comes back from that.
+
+use ringbar_client::Device;
+use ringbar_tests::{run, NODE};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    run(&[("closes_a_file", close)])
+}
+
+fn close() {
+    drop(Device::open(NODE).expect("the device can be opened"));
+}
