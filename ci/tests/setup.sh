@@ -9,7 +9,7 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 # Others may read it, as a test that root starts becomes somebody else.
 chmod 755 "$place"
-cp -r "$ci" "$place/ci"
+cp -r "$ci" "$ci/../Cargo.toml" "$place"
 mkdir "$place/bin" "$place/cache"
 as_user=()
 if ((EUID == 0)); then as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups); fi

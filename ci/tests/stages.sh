@@ -9,7 +9,7 @@ source "$(dirname "$0")/assert.sh"
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 checkout=$place/checkout
-mkdir -p "$checkout" "$place/bin" && cp -r "$ci" "$checkout/ci"
+mkdir -p "$checkout" "$place/bin" && cp -r "$ci" "$ci/../Cargo.toml" "$checkout"
 export RINGBAR_STAGES=$place/stages RINGBAR_CACHE=$place/cache CALLS=$place/calls
 PATH=$place/bin:$PATH
 # A machine of two processors, wherever this runs.

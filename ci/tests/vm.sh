@@ -12,7 +12,7 @@ export RINGBAR_CACHE=$place/cache STATUS CALLS=$place/calls ARGUMENTS=$place/arg
 # Words that mean something below build/report mean nothing in the checkout's own path.
 checkout=$place/bench/sabotage-x
 programs=$checkout/build/programs
-mkdir -p "$programs" && cp -r "$ci" "$checkout/ci"
+mkdir -p "$programs" && cp -r "$ci" "$ci/../Cargo.toml" "$checkout"
 # A runner that notes the configuration, leaves results and logs, and ends as it is told; a report that notes whose
 # logs it gets, and a verdict that is content.
 cat >"$programs/ringbar-vm-runner" <<'END'
