@@ -101,9 +101,9 @@ end() {
 	fi
 }
 
-# may_begin NAME: whether what it needs has passed and there is room. What can never begin is left out.
-may_begin() {
-	local needed other taken=0
+# is_ready NAME: whether what it needs has passed. What can never begin is left out.
+is_ready() {
+	local needed
 	for needed in ${after[$1]}; do
 		case ${state[$needed]} in
 		passed) ;;
@@ -115,6 +115,11 @@ may_begin() {
 		*) return 1 ;;
 		esac
 	done
+}
+
+# has_room NAME
+has_room() {
+	local other taken=0
 	for other in "${!pid[@]}"; do taken=$((taken + room[$other])); done
 	# One that wants more than there is runs alone.
 	((room[$1] == 0 || taken == 0 || taken + room[$1] <= processors))
@@ -126,13 +131,21 @@ stop() {
 }
 
 run_all() {
-	local name ended status
+	local name ended status full
 	trap stop EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	while :; do
+		full=0
 		for name in "${names[@]}"; do
-			if [[ ${state[$name]:-} == wanted ]] && may_begin "$name"; then begin "$name"; fi
+			[[ ${state[$name]:-} == wanted ]] || continue
+			is_ready "$name" || continue
+			# Nothing overtakes one that waits for room, or those that want the whole machine would come last.
+			if ((room[$name] == 0)) || { ((full == 0)) && has_room "$name"; }; then
+				begin "$name"
+			else
+				full=1
+			fi
 		done
 		((${#pid[@]} > 0)) || break
 		status=0

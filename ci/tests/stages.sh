@@ -54,6 +54,13 @@ b  x  stock  0  -  work b a
 equal stage_that_waits_runs_beside_one_that_wants_all '0 passed, 0 failed, 0 skipped' "$(<"$place/out")"
 
 stages all <<<'
+a  x  stock  1  -  work a
+b  x  stock  2  -  work b
+c  x  stock  1  -  work c
+'
+equal nothing_overtakes_a_stage_that_waits_for_room '+a -a +b -b +c -c ' "$(calls)"
+
+stages all <<<'
 a  x  stock  7  -  work a
 '
 equal stage_that_wants_more_than_there_is_runs_alone '+a -a ' "$(calls)"
