@@ -14,7 +14,8 @@ const SHORTEST_BOOT: Duration = Duration::from_secs(3);
 /// (`PATIENCE` of the guest's tests), so that it can tell itself.
 const USUAL: u32 = 30;
 
-/// Programs with cases that take long, and what they get instead: a tenth of it is what they were seen to need.
+/// Programs with cases that take long with their counts in full, and what they get instead: several times what such a case
+/// was seen to take on a busy machine.
 const LONG: &[(&str, u32)] = &[
     ("attack", 200),
     ("bench", 400),
