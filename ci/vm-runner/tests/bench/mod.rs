@@ -41,6 +41,7 @@ ready() { touch "$RINGBAR_BENCH/ready"; }
 ask() { echo "$1" >> "$requests.out"; }
 answered() { read -r answer < "$requests.in"; echo "answer: $answer" >&2; }
 beat() { echo "beat $*" >> "$control.out"; }
+now() { cut -d " " -f 1 /proc/uptime; }
 ordered() { read -r order < "$control.in"; echo "order: $order" >&2; }
 told() { read -r command < "$monitor.in"; echo "command: $command" >&2; }
 monitor() { printf '%s\r\n' "$1" >> "$monitor.out"; }

@@ -14,8 +14,12 @@ const PROCESSOR: &str = "printf 'CPU 0/TCG' > /proc/self/comm; say 'Linux versio
 /// Spins and, of its own, does nothing: limits pass.
 const SPIN: &str = "while :; do :; done";
 
-/// Spins and beats, in another process; the guest is told of no idle time.
-const BEATS: &str = "(n=1; while sleep 0.1; do n=$((n + 1)); beat $n.0 0 dma; done) & beating=$!";
+/// Beats, in another process, with the host's time, or the runner would find the guest's clock wrong where this takes
+/// long. No idle time.
+const BEATS: &str = "(while sleep 0.1; do beat $(now) 0 dma; done) & beating=$!";
+
+/// The same, with two processors that do nothing.
+const IDLE_BEATS: &str = "(while sleep 0.1; do n=$(now); beat $n $(awk \"BEGIN { print 2 * $n }\") dma; done) & beating=$!";
 
 fn run_hasty(guest: &str) -> (Bench, crate::bench::Finished) {
     let bench = Bench::new(GOOD_SERVER, guest);
@@ -61,7 +65,7 @@ fn kernel_that_boots_for_ever_ends_the_run() {
 #[test]
 fn program_that_spins_is_killed_and_the_next_one_runs() {
     let guest = format!(
-        "{BEATS}; beat 1 0; tell 1..2 '# Subtest: dma' ' 1..2' ' ok 1 a'
+        "{BEATS}; beat $(now) 0; tell 1..2 '# Subtest: dma' ' 1..2' ' ok 1 a'
         ({PROCESSOR}; {SPIN}) & spinner=$!
         ordered; kill $spinner $beating
         tell ' # dma: hung and was killed' 'not ok 1 dma' '# Subtest: queue' ' 1..1' ' ok 1 b' 'ok 2 queue'
@@ -81,11 +85,13 @@ fn program_that_spins_is_killed_and_the_next_one_runs() {
 
 #[test]
 fn program_that_sleeps_is_killed() {
-    let guest = "say 'Linux version 7'; beat 1 0; tell 1..1 '# Subtest: dma'
-        (n=1; while sleep 0.1; do n=$((n + 1)); beat $n.0 $((2 * n)).0 dma; done) & beating=$!
-        ordered; kill $beating; tell 'not ok 1 dma'; leave";
+    let guest = format!(
+        "say 'Linux version 7'; beat $(now) 0; tell 1..1 '# Subtest: dma'
+        {IDLE_BEATS}
+        ordered; kill $beating; tell 'not ok 1 dma'; leave"
+    );
 
-    let (_, finished) = run_hasty(guest);
+    let (_, finished) = run_hasty(&guest);
 
     assert_failed(
         &finished,
@@ -96,7 +102,7 @@ fn program_that_sleeps_is_killed() {
 #[test]
 fn init_that_cannot_kill_a_program_ends_the_run_with_its_stack() {
     let guest = format!(
-        "{BEATS}; beat 1 0; tell 1..2 '# Subtest: dma' ' 1..1'
+        "{BEATS}; beat $(now) 0; tell 1..2 '# Subtest: dma' ' 1..1'
         ({PROCESSOR}; {SPIN}) & spinner=$!
         ordered; kill $spinner
         tell ' # cannot be killed: 7 (dma), state D' ' #   ringbar_ioctl+0x1' 'not ok 1 dma' 'Bail out! dma stays'
@@ -120,8 +126,7 @@ fn init_that_cannot_kill_a_program_ends_the_run_with_its_stack() {
 
 #[test]
 fn guest_that_is_quiet_and_beats_ends_well() {
-    let guest =
-        format!("beat 1 0; sleep 0.5; beat 2 0; sleep 0.5; beat 3 0; sleep 0.5; {GOOD_GUEST}");
+    let guest = format!("for _ in 1 2 3; do beat $(now) 0; sleep 0.5; done; {GOOD_GUEST}");
 
     let (_, finished) = run_hasty(&guest);
 
