@@ -74,6 +74,8 @@ begin() {
 	ticks[$name]=$(processor_times)
 	# Its own output to the log, what the shell says of its time beside it.
 	(
+		# Whoever ends all of this script's shells at once must not orphan what they wait for: `stop` looks for it below them.
+		trap : INT TERM HUP
 		TIMEFORMAT='%R %U %S'
 		cd "$checkout"
 		{ time bash -c "${command[$name]}" >"$logs/$name.log" 2>&1 </dev/null; } 2>"$logs/$name.times"

@@ -116,7 +116,9 @@ rm -f "$CALLS"
 "$checkout/ci/stages.sh" run all >/dev/null 2>&1 &
 runner=$!
 for _ in {1..200}; do [[ ! -s $CALLS ]] || break; sleep 0.05; done
-kill -TERM "$runner"
+# The shell of the stage is told as well, as by pkill.
+# shellcheck disable=SC2046 # numbers
+kill -TERM "$runner" $(pgrep -P "$runner")
 status=0
 wait "$runner" || status=$?
 equal told_to_end_it_ends_with_that_status 143 "$status"
