@@ -47,6 +47,10 @@ const UNTIL_INIT: Duration = Duration::from_secs(900);
 /// stopped, several times on end; the looks are ten a second at most.
 const STILL: u32 = 1200;
 
+/// Fewest looks, however hasty: a process that waits for a processor of a busy host asks for none that is counted before it
+/// gets one.
+const FEWEST_LOOKS: u32 = 60;
+
 /// The limits of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -90,7 +94,8 @@ impl Limits {
 
     /// Most looks at a machine that stands still.
     pub(crate) fn still(&self) -> u32 {
-        STILL.checked_div(self.haste).unwrap_or(STILL).max(1)
+        let looks = STILL.checked_div(self.haste).unwrap_or(STILL);
+        looks.max(FEWEST_LOOKS)
     }
 
     fn boots(&self, unit: Duration, count: u32) -> Duration {
@@ -161,7 +166,7 @@ mod tests {
 
     #[test]
     fn haste_beyond_all_measure_leaves_a_limit() {
-        assert_eq!(Limits::new(u32::MAX).still(), 1);
+        assert_eq!(Limits::new(u32::MAX).still(), FEWEST_LOOKS);
         assert_eq!(Limits::new(0).still(), STILL);
     }
 }
