@@ -2,6 +2,7 @@
 
 //! The port that results go to.
 
+use rustix::termios::tcdrain;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 
@@ -30,5 +31,15 @@ impl Results {
     /// Says that the tests cannot go on.
     pub(crate) fn bail_out(&mut self, reason: &str) {
         self.line(&format!("Bail out! {reason}"));
+    }
+}
+
+impl Drop for Results {
+    /// Waits until the port has sent all that was written to it, through any handle. Power-off does not: it takes what
+    /// the kernel has not sent yet.
+    fn drop(&mut self) {
+        if let Err(errno) = tcdrain(&self.port) {
+            eprintln!("ringbar-init: cannot wait for {PORT}: {errno}");
+        }
     }
 }
