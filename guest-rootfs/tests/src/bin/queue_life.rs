@@ -219,8 +219,11 @@ fn waiter_gets_eio() {
         reserved: 0,
     };
     let waiter = thread::spawn(move || device.wait(&mut wait));
-    thread::sleep(std::time::Duration::from_millis(50));
-    queue.reset().unwrap();
+    // On a busy machine it may come after a reset, and then waits for the next one.
+    while !waiter.is_finished() {
+        thread::sleep(std::time::Duration::from_millis(50));
+        queue.reset().unwrap();
+    }
     refused(waiter.join().unwrap(), Errno::IO);
 }
 
