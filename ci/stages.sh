@@ -3,8 +3,8 @@
 # Runs stages, which the file `stages` lists, side by side: as many as the processors have room for.
 #
 # `stages.sh run WHAT...`: each WHAT is a stage, `job:NAME`, `kernel:NAME` for what `make test` has with that kernel, `vm:NAME`
-# for the VM runs among it, or `all`; what they need runs as well. A stage that fails keeps only those from running that need it. `stages.sh jobs` prints the
-# jobs of hosted CI as a JSON list.
+# for the VM runs among it, or `all`; what they need runs as well. A stage that fails keeps only those from running that
+# need it. `stages.sh jobs` prints the jobs of hosted CI as a JSON list.
 #
 # Output of a stage is in build/report/stages/NAME.log. In the end come a table of the stages, which is in
 # build/report/stages.json too, and one line on stdout with the number of cases in all.
