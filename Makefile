@@ -5,6 +5,8 @@ MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 # One thing at a time, in the order written; what can run side by side does so inside ci/build.sh and ci/stages.sh.
 .NOTPARALLEL:
+# Names of variables that the user gave to make, to tell those that are misspelt.
+export RINGBAR_VARIABLES := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $v))),$v))
 .PHONY: $(shell sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile)
 
 # Where nothing is said, as ci/lib.sh has it.
@@ -14,20 +16,22 @@ help: ## this text
 	@ci/help.sh Makefile
 
 #: Every day
-run: build ## boot, show bytes on their way between device and process, prove the chain in short
-	@ci/vm.sh run
-trace: build ## run, and record each access to the device and what the device did
-	@TRACE=1 ci/vm.sh run
+run: ## boot, show bytes on their way between device and process, prove the chain in short
+	@ci/build.sh ci/vm.sh run
+trace: ## run, and record each access to the device and what the device did
+	@TRACE=1 ci/build.sh ci/vm.sh run
 report: ## draw the page of the last run again, and name it
 	@ci/vm.sh report
 test: ## everything that must hold
 	@ci/stages.sh run kernel:$(KERNEL)
-shell: build ## boot to a shell in the guest; Ctrl-A X ends it
-	@ci/vm.sh shell
+shell: ## a terminal in the guest; exit powers it off
+	@ci/build.sh ci/vm.sh shell
 
 #: Parts of it
 setup: ## check this host, fetch and prepare sysroot and kernel
 	@ci/setup.sh && ci/kernel.sh >/dev/null
+variables: ## check what variables say and which programs TESTS names, before anything is built
+	@ci/variables.sh $(RINGBAR_VARIABLES)
 build: ## all that a VM run needs
 	@ci/build.sh
 module: ## the kernel module alone, into build/module
@@ -42,10 +46,10 @@ test-host: ## tests that need neither root nor QEMU
 	@ci/test-host.sh
 test-vm: ## VM tests: all configurations of the kernel, side by side
 	@ci/stages.sh run vm:$(KERNEL)
-bench: build ## measure, each figure against one of the same machine and run; table in build/report/bench.md
-	@ci/bench.sh
-bench-trace: build ## what the witness costs, in ratios
-	@ci/bench-trace.sh
+bench: ## measure, each figure against one of the same machine and run; table in build/report/bench.md
+	@ci/build.sh ci/bench.sh
+bench-trace: ## what the witness costs, in ratios
+	@ci/build.sh ci/bench-trace.sh
 soak: ## stress run of the wake-ups, VM tests of both kernels, big counts in full everywhere
 	@ci/cargo.sh test --locked --release -p ringbar-server --test vfio_user -- --ignored
 	@$(MAKE) test-vm CYCLES=100 FULL=1 && $(MAKE) test-vm KERNEL=debug CYCLES=100 FULL=1
@@ -68,8 +72,8 @@ ci-all: ## every job
 	@ci/stages.sh run all
 
 #: Cleaning
-clean: ## remove build/
-	rm -rf build
+clean: ## remove build/, when no run works in it
+	@ci/clean.sh
 distclean: ## remove build/ and ringbar's cache
 	@ci/distclean.sh
 
@@ -77,6 +81,7 @@ distclean: ## remove build/ and ringbar's cache
 #? KERNEL_ARGS=    more words for the guest kernel: swiotlb=force
 #? ACCEL=tcg       tcg, kvm, or auto: KVM if it really boots a guest
 #? TESTS=          guest programs to run: registers,dma or all; if not set, make run and trace take a few, others all
+#? ARGS=           names of cases of the one program in TESTS, or parts of them: TESTS=dma ARGS=partial
 #? INTERRUPTS=msix msix or msi
 #? IOMMU=0         1 for a virtual IOMMU
 #? TRACE=0         1: record each access to the device from probe on; boot: from power-on
@@ -91,5 +96,7 @@ distclean: ## remove build/ and ringbar's cache
 #? BOOTS=15        pairs of whole boots in make bench; 0 for none
 #? PAIRS=15        pairs of runs of make bench-trace
 #? SERVER_ARGS=    further options for ringbar-server
+#? QEMU_ARGS=      further arguments for QEMU: "-device edu"
+#? FILES=          files of this host for the guest, HOST:GUEST with commas between: a.sh:/bin/a
 #? RINGBAR_CACHE   the cache; else $XDG_CACHE_HOME/ringbar or ~/.cache/ringbar
 #? RINGBAR_MIRROR  Debian mirror; else the host's own

@@ -117,4 +117,6 @@ CARGO_BUILD_BUILD_DIR=$(cache_entry cargo "$rustc-$(cache_key <<<"$checkout")" 3
 export CARGO_BUILD_BUILD_DIR CARGO_TARGET_DIR="$checkout/build/cargo"
 settle "$flags"
 contents "${rust_sources[@]}" | notice_changes "$CARGO_BUILD_BUILD_DIR/contents"
+# A compiler's daemon below would hold the lock of the checkout for hours.
+if [[ -n ${RINGBAR_LOCK_FD:-} ]]; then exec {RINGBAR_LOCK_FD}>&-; fi
 exec cargo "$@"

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-rm -rf -- "$checkout/build"
+"$ci_dir/clean.sh"
 [[ -d $RINGBAR_CACHE ]] || exit 0
 # The variable may name a folder that holds other things: only our own kinds are touched.
 ours=("$RINGBAR_CACHE/locks" "$RINGBAR_CACHE/log")

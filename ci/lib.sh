@@ -57,6 +57,9 @@ debug) kernel_suffix=-debug ;;
 *) die "KERNEL=$KERNEL: say stock or debug" ;;
 esac
 
+# words_of TEXT: the words of TEXT, quoted as in a shell, each with a NUL after it. Fails if a quote is open.
+words_of() { [[ -z $1 ]] || xargs printf '%s\0' <<<"$1"; }
+
 # descendants PID: all that a process started, directly or not.
 descendants() {
 	local child

@@ -3,7 +3,7 @@
 # Builds Rust programs into build/programs, or takes them from the cache: programs.sh GROUP...
 #
 # `boot`: what a run needs before the guest boots: server, runner, packer, and the guest's programs, in guest/ as they
-# were built, in packed/ without line tables. `report`, `verdict`, `bench`, `plugin`: what it needs later, or not always.
+# were built, in packed/ without line tables. `report`, `verdict`, `bench`, `shell`, `plugin`: what it needs later, or not always.
 # `hangs`: the guest's programs that hang, for ci/sabotage.sh.
 # `wrong-server FEATURE`, alone: the server with a fault for ci/sabotage.sh, as build/programs/ringbar-server-FEATURE.
 #
@@ -28,10 +28,11 @@ choose() {
 	report) host=(ringbar-report) ;;
 	verdict) host=(ringbar-verdict) ;;
 	bench) host=(ringbar-bench-host) ;;
+	shell) host=(ringbar-shell-check) ;;
 	hangs) host=(leaves sleeps slow spins stuck) ;;
 	plugin) library=libringbar_plugin.so ;;
 	wrong-server) host=(ringbar-server) features=(--features "ringbar-server/$2") ;;
-	*) die "usage: $0 boot|report|verdict|bench|plugin|hangs... or wrong-server FEATURE" ;;
+	*) die "usage: $0 boot|report|verdict|bench|shell|plugin|hangs... or wrong-server FEATURE" ;;
 	esac
 }
 
@@ -156,7 +157,7 @@ provide() {
 	printf '%s\n%s\n' "$key" "$(there)" >"$note"
 }
 
-(($# > 0)) || die "say what: boot, report, verdict, bench, plugin"
+(($# > 0)) || die "say what: boot, report, verdict, bench, shell, plugin"
 "$ci_dir/setup.sh" cargo
 version=$(cd "$checkout" && rustc -vV)
 made=$checkout/build/cargo/$(sed -n 's/^host: //p' <<<"$version")/release

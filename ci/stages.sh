@@ -11,6 +11,8 @@
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=ci/lock.sh
+source "$ci_dir/lock.sh"
 
 : "${RINGBAR_STAGES:=$ci_dir/stages}"
 logs=$checkout/build/report/stages
@@ -37,7 +39,7 @@ names_of() {
 	for name in "${names[@]}"; do
 		case $1 in
 		"$name" | all | "job:${job[$name]}" | "kernel:${kernel[$name]}") ;;
-		"vm:${kernel[$name]}") [[ ${command[$name]} == *ci/vm.sh* ]] || continue ;;
+		"vm:${kernel[$name]}") [[ ${command[$name]} =~ ci/(vm|shell-check).sh ]] || continue ;;
 		kernel:*) [[ ${kernel[$name]} == any ]] || continue ;;
 		*) continue ;;
 		esac
@@ -232,7 +234,12 @@ jobs_as_json() {
 
 read_stages
 case ${1:-} in
-run) run "${@:2}" ;;
+run)
+	# shellcheck disable=SC2086 # names
+	"$ci_dir/variables.sh" ${RINGBAR_VARIABLES:-}
+	hold_checkout "$@"
+	run "${@:2}"
+	;;
 jobs) jobs_as_json ;;
 *) die "usage: $0 run STAGE|job:NAME|kernel:NAME|vm:NAME|all...|jobs" ;;
 esac

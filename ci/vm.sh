@@ -6,13 +6,15 @@
 # `verdict NAME...` makes one table of what these configurations did on each path to the device. `report` draws the last
 # run's page again, or that of NAME.
 #
-# KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, TIMEOUT, CYCLES, FULL, SEED and
-# SERVER_ARGS are explained by `make help`.
+# KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
+# SERVER_ARGS, QEMU_ARGS and FILES are explained by `make help`.
 set -euo pipefail
 # A configuration's name begins with its kernel.
 if [[ ${1:-} == configuration ]]; then export KERNEL=${2%%-*}; fi
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=ci/lock.sh
+source "$ci_dir/lock.sh"
 
 module=$checkout/build/module$kernel_suffix/ringbar.ko
 initramfs=$checkout/build/guest/initramfs$kernel_suffix.cpio
@@ -33,7 +35,7 @@ fi
 
 # vm COMMAND NAME ARGS...: calls the runner for one configuration.
 vm() {
-	local command=$1 name=$2 args=() word words=("${words[@]}")
+	local command=$1 name=$2 args=() word words=("${words[@]}") files
 	shift 2
 	args+=(--server "$server" --qemu "$ci_dir/qemu.sh")
 	args+=(--kernel "$kernel/vmlinux" --initrd "$initramfs" --name "$name" "${for_kernel[@]}")
@@ -57,30 +59,40 @@ vm() {
 	esac
 	if [[ ${TRACE:-0} != 0 ]]; then "$ci_dir/programs.sh" plugin; fi
 	for word in ${SERVER_ARGS:-}; do args+=("--server-arg=$word"); done
+	while IFS= read -r -d '' word; do args+=("--qemu-arg=$word"); done < <(words_of "${QEMU_ARGS:-}")
+	IFS=, read -ra files <<<"${FILES:-}"
+	for word in "${files[@]}"; do args+=("--file=$word"); done
 	"$programs/ringbar-vm-runner" "$command" "${args[@]}" "$@"
 }
 
-# run NAME REPORT [HINT]: TESTS and TIMEOUT only make sense here. `more` has further options of the runner.
+# hint GOAL [PATTERN]: the command that repeats this run, without the variables that fit PATTERN. make takes a dollar for
+# its own unless there are two.
+hint() {
+	local variable value hint="make $1" but=${2:-}
+	for variable in KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES; do
+		value=${!variable:-}
+		# shellcheck disable=SC2053 # a pattern
+		if [[ -n $value && $value != stock && $variable != $but ]]; then hint+=" $variable=${value@Q}"; fi
+	done
+	printf '%s\n' "${hint//\$/\$\$}"
+}
+
+# run NAME REPORT [HINT]: TESTS, ARGS and TIMEOUT only make sense here. `more` has further options of the runner.
 more=()
 run() {
-	local variable word hint="make run" trace="make trace" args=()
-	for variable in KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS TIMEOUT CYCLES FULL SEED SERVER_ARGS; do
-		if [[ -z ${!variable:-} || ${!variable} == stock ]]; then continue; fi
-		word=" $variable=${!variable@Q}"
-		hint+=$word
-		# With the witness a run takes its own time, and only some programs.
-		if [[ $variable != @(TRACE|TESTS|TIMEOUT) ]]; then trace+=$word; fi
-	done
-	# A caller with a hint of its own runs something else than `make trace` does.
-	if [[ -z ${3:-} ]]; then args+=(--trace-hint "$trace"); fi
+	local word args=()
+	# With the witness a run takes its own time, and only some programs. A caller with a hint of its own runs something else
+	# than `make trace` does.
+	if [[ -z ${3:-} ]]; then args+=(--trace-hint "$(hint trace '@(TRACE|TESTS|ARGS|TIMEOUT)')"); fi
 	if [[ -n ${TESTS:-} ]]; then args+=("--tests=$TESTS"); fi
 	if [[ -n ${TIMEOUT:-} ]]; then args+=(--timeout "$TIMEOUT"); fi
+	for word in ${ARGS:-}; do args+=("--arg=$word"); done
 	args+=("${more[@]}")
 	local status=0 builder
 	# What draws the report is compiled while the guest runs.
 	nice "$ci_dir/programs.sh" report >/dev/null 2>&1 &
 	builder=$!
-	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$hint}" "${args[@]}" || status=$?
+	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$(hint run)}" "${args[@]}" || status=$?
 	# Told to stop: no other run begins, and what lies there is of a former one.
 	if ((status >= 128)); then
 		end_tree "$builder"
@@ -190,15 +202,31 @@ verdict() {
 		"${args[@]}" --table "$checkout/build/report/vectors$kernel_suffix.md"
 }
 
+# A run of a user's. One that waited for another leaves that one's report alone.
+run_once() {
+	local usual=$checkout/build/report place
+	place=$(own_place "$usual")
+	if [[ $place != "$usual" ]]; then say "the other run's report stays in ${usual#"$checkout/"}, this one's goes to ${place#"$checkout/"}"; fi
+	if [[ -z ${TESTS:-} ]]; then more=(--tests "$chain"); fi
+	run run "$place"
+	if [[ -z ${TESTS:-} ]]; then say "this was the chain in short; all programs: make run TESTS=all"; fi
+}
+
+# A shell on this terminal. It may stay open for hours and needs nothing of build/ once it runs.
+shell() {
+	local example=()
+	if [[ ${TESTS:-all} != all ]]; then example=(--example "/tests/${TESTS%%,*}${ARGS:+ $ARGS}"); fi
+	release_checkout
+	vm shell shell --report-dir "$(own_place "$checkout/build/report")" "${example[@]}"
+}
+
+# Drawing a page again changes nothing that a run needs.
+if [[ ${1:-} != report ]]; then hold_checkout "$@"; fi
 sysroot=$("$ci_dir/sysroot.sh")
 kernel=$("$ci_dir/kernel.sh")
 case ${1:-} in
-run)
-	if [[ -z ${TESTS:-} ]]; then more=(--tests "$chain"); fi
-	run run "$checkout/build/report"
-	if [[ -z ${TESTS:-} ]]; then say "this was the chain in short; all programs: make run TESTS=all"; fi
-	;;
-shell) vm shell shell ;;
+run) run_once ;;
+shell) shell ;;
 configuration) configuration "$2" ;;
 verdict) verdict "${@:2}" ;;
 measure) run "$2" "$checkout/build/report/$2" "$3" ;;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::machine::{Acceleration, Console};
+use crate::machine::Acceleration;
 use crate::options::BootOptions;
 use crate::process::Process;
 use crate::run;
@@ -39,9 +39,8 @@ pub(crate) fn run(
         servers.push(server.inspect_err(|_| screen.details(&log.last_lines()))?);
     }
     let mut results = Tail::create(&place.file("results.ktap"))?;
-    let console = Console::File(place.file("console.log"));
     let task = "ringbar.boot".to_owned();
-    let machine = run::machine(machine_options, acceleration, place, task, console, None);
+    let machine = run::machine(machine_options, acceleration, place, task)?;
     let mut command = run::qemu(machine_options, &machine, place)?;
     let log = place.append("qemu.log")?;
     let began = Instant::now();

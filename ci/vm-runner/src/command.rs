@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ringbar_kernel_log::Complaint;
+
 use crate::boot;
 use crate::descendants::Descendants;
 use crate::error::Error;
@@ -16,10 +18,10 @@ use crate::kernel::Kernel;
 use crate::ktap::{Outcome, Results, Test};
 use crate::kvm_probe;
 use crate::machine::{shell_line, Acceleration};
-use crate::options::{BootOptions, MachineOptions, RunOptions};
+use crate::options::{BootOptions, MachineOptions, RunOptions, ShellOptions};
 use crate::report::{self, Configuration, Run};
 use crate::run;
-use crate::screen::Screen;
+use crate::screen::{printable, Screen};
 use crate::shell::{self, ShellEnd};
 use crate::verdict::{Ending, Observed, Verdict};
 use crate::workplace::Workplace;
@@ -171,11 +173,11 @@ fn configuration(options: &RunOptions, acceleration: Option<Acceleration>) -> Co
 }
 
 /// Gives the user a shell.
-pub(crate) fn shell(options: &MachineOptions) -> ExitCode {
+pub(crate) fn shell(options: &ShellOptions) -> ExitCode {
     let mut screen = Screen::new();
-    let ended = Stage::set(options).and_then(|stage| {
-        run::check_inputs(options)?;
-        let acceleration = kvm_probe::settle(options, &stage.interrupt, &mut screen)?;
+    let ended = Stage::set(&options.machine).and_then(|stage| {
+        run::check_inputs(&options.machine)?;
+        let acceleration = kvm_probe::settle(&options.machine, &stage.interrupt, &mut screen)?;
         let ended = shell::run(
             options,
             acceleration,
@@ -187,7 +189,12 @@ pub(crate) fn shell(options: &MachineOptions) -> ExitCode {
         ended.map(|ended| (ended, stage.logs.clone()))
     });
     let (reason, logs) = match ended {
-        Ok((ShellEnd::Qemu(end), _)) if end.is_good() => return ExitCode::SUCCESS,
+        Ok((ShellEnd::Left, _)) => return ExitCode::SUCCESS,
+        Ok((ShellEnd::NoShell, logs)) => {
+            let reason = "the guest powered off before it had a shell";
+            (reason.to_owned(), logs)
+        }
+        Ok((ShellEnd::Complaints(complaints), logs)) => (complained(&complaints), logs),
         Ok((ShellEnd::Qemu(end), logs)) => (format!("QEMU ended with {end}"), logs),
         Ok((ShellEnd::Server(end), logs)) => (format!("a device server ended with {end}"), logs),
         Err(error) => return give_up(&screen, &error),
@@ -195,6 +202,17 @@ pub(crate) fn shell(options: &MachineOptions) -> ExitCode {
     screen.say(&format!("ringbar: FAILED: {reason}"));
     screen.say(&format!("logs:  {}", logs.display()));
     ExitCode::FAILURE
+}
+
+/// What a kernel said, in a line.
+fn complained(complaints: &[Complaint]) -> String {
+    let first = complaints.first().map_or_else(String::new, |complaint| {
+        format!("{}: {}", complaint.what, printable(&complaint.line))
+    });
+    match complaints.len() {
+        0 | 1 => first,
+        count => format!("{first} (and {} more)", count.saturating_sub(1)),
+    }
 }
 
 /// Times a boot.

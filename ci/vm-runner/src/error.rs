@@ -16,6 +16,9 @@ pub(crate) enum Error {
         path: PathBuf,
         source: io::Error,
     },
+    /// A file of this host cannot be given to the guest.
+    #[error("a file for the guest: {0}")]
+    GuestFile(#[from] ringbar_initramfs::Error),
     /// A program cannot be started.
     #[error("{what} {} cannot be started: {source}; {hint}", program.display())]
     Start {

@@ -58,13 +58,14 @@ impl Acceleration {
     }
 }
 
-/// Where the guest's console, the first serial port, leads.
+/// What a machine with a shell has besides: a serial port that leads to this terminal, and a second one
+/// that leads both ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Console {
-    /// To a file.
-    File(PathBuf),
-    /// To the terminal, and to a file.
-    Terminal(PathBuf),
+pub(crate) struct ShellPorts {
+    /// File with all that the guest writes on the terminal.
+    pub(crate) log: PathBuf,
+    /// The second serial port: a `pipe` character device, without `.in` and `.out`.
+    pub(crate) line: PathBuf,
 }
 
 /// Where the lines for hot plug lead: `pipe` character devices, without `.in` and `.out`.
@@ -89,9 +90,12 @@ pub(crate) struct Machine {
     pub(crate) task: String,
     /// More words for the kernel's command line.
     pub(crate) append: String,
-    pub(crate) console: Console,
-    /// Where the second serial port leads, with the results.
+    /// File that the first serial port, the kernel's console, leads to.
+    pub(crate) console: PathBuf,
+    /// File that the second serial port leads to, with the results.
     pub(crate) results: PathBuf,
+    /// Ports for a shell, if a person is to have one; there is no file with results then.
+    pub(crate) shell: Option<ShellPorts>,
     /// Where the servers listen, one for each device.
     pub(crate) sockets: Vec<PathBuf>,
     /// The TCG plugin's argument, if there is one.
@@ -171,20 +175,11 @@ impl Machine {
     }
 
     fn serial_ports(&self, line: &mut Vec<OsString>) {
-        match &self.console {
-            Console::File(path) => file_port(line, "console", path),
-            Console::Terminal(log) => {
-                // With the multiplexer, so that Ctrl-A x ends QEMU and Ctrl-C goes to the guest.
-                let mut terminal = OsString::from("stdio,id=console,mux=on,signal=off,logfile=");
-                terminal.push(doubled_commas(log));
-                line.extend(["-chardev".into(), terminal]);
-                add(
-                    line,
-                    ["-serial", "chardev:console", "-mon", "chardev=console"],
-                );
-            }
+        file_port(line, "console", &self.console);
+        match &self.shell {
+            None => file_port(line, "results", &self.results),
+            Some(ports) => shell_ports(line, ports),
         }
-        file_port(line, "results", &self.results);
         if let Some(ports) = &self.hotplug {
             pipe(line, "monitor", &ports.monitor);
             add(line, ["-mon", "chardev=monitor,mode=control"]);
@@ -290,6 +285,23 @@ fn file_port(line: &mut Vec<OsString>, id: &str, path: &Path) {
     add(line, ["-serial", &format!("chardev:{id}")]);
 }
 
+/// The ports of a shell. Its terminal is the fourth one: on the third one a program would look for a
+/// runner that takes requests, and write them on the terminal.
+fn shell_ports(line: &mut Vec<OsString>, ports: &ShellPorts) {
+    pipe(line, "results", &ports.line);
+    add(line, ["-serial", "chardev:results"]);
+    // With the multiplexer, so that Ctrl-A x ends QEMU and Ctrl-C goes to the guest.
+    let mut terminal = OsString::from("stdio,id=terminal,mux=on,signal=off,logfile=");
+    terminal.push(doubled_commas(&ports.log));
+    line.extend(["-chardev".into(), terminal]);
+    add(line, ["-mon", "chardev=terminal"]);
+    // With an interrupt of its own, as the third port has.
+    add(
+        line,
+        ["-device", "isa-serial,chardev=terminal,index=3,irq=7"],
+    );
+}
+
 /// A character device that leads to two named pipes.
 fn pipe(line: &mut Vec<OsString>, id: &str, path: &Path) {
     let mut pipe = OsString::from(format!("pipe,id={id},path="));
@@ -332,8 +344,9 @@ mod tests {
             initrd: "/k/initrd".into(),
             task: "ringbar.tests=all".into(),
             append: String::new(),
-            console: Console::File("/t/console.log".into()),
+            console: "/t/console.log".into(),
             results: "/t/results.ktap".into(),
+            shell: None,
             sockets: vec!["/t/device0.sock".into()],
             plugin: None,
             hotplug: None,
@@ -433,16 +446,21 @@ mod tests {
     }
 
     #[test]
-    fn shell_has_the_console_on_the_terminal() {
+    fn shell_has_a_port_of_its_own_and_the_console_goes_to_a_file() {
         let machine = Machine {
-            console: Console::Terminal("/t/console.log".into()),
+            shell: Some(ShellPorts {
+                log: "/t,u/terminal.log".into(),
+                line: "/t/line".into(),
+            }),
             ..machine()
         };
 
         let line = text(&machine);
 
-        assert!(line.contains("stdio,id=console,mux=on,signal=off,logfile=/t/console.log"));
-        assert!(line.contains("-chardev file,id=results"));
+        assert!(line.contains("stdio,id=terminal,mux=on,signal=off,logfile=/t,,u/terminal.log"));
+        assert!(line.contains("-device isa-serial,chardev=terminal,index=3,irq=7"));
+        assert!(line.contains("-chardev file,id=console,path=/t/console.log"));
+        assert!(line.contains("-chardev pipe,id=results,path=/t/line -serial chardev:results"));
     }
 
     #[test]

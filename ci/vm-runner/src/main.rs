@@ -19,6 +19,7 @@ mod connections;
 mod death_signal;
 mod descendants;
 mod error;
+mod files;
 mod guard;
 mod guest_clock;
 mod hang;
@@ -48,6 +49,7 @@ mod tail;
 mod tsc;
 mod verdict;
 mod watchdog;
+mod window;
 mod workplace;
 
 use std::process::ExitCode;
@@ -57,7 +59,7 @@ use clap::Parser as _;
 fn main() -> ExitCode {
     match options::Options::parse().command {
         options::Command::Run(options) => command::run(&options),
-        options::Command::Shell(options) => command::shell(&options.machine),
+        options::Command::Shell(options) => command::shell(&options),
         options::Command::Boot(options) => command::boot(&options),
     }
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::files::GuestFile;
+
 /// Starts the ringbar device server and QEMU, watches both, and reports what the guest found.
 ///
 /// Exit status: 0 if all is well, 1 if anything failed, 2 if the command line is wrong, 128 + n
@@ -93,6 +95,10 @@ pub(crate) struct MachineOptions {
     /// An argument for QEMU; may be given more than once.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub(crate) qemu_arg: Vec<String>,
+    /// A file of this host and its place in the guest; may be given more than once. It is executable
+    /// there if it is here.
+    #[arg(long, value_name = "HOST:GUEST")]
+    pub(crate) file: Vec<GuestFile>,
 }
 
 /// Options of `run`.
@@ -103,6 +109,9 @@ pub(crate) struct RunOptions {
     /// Test programs to run, separated by commas, or `all`.
     #[arg(long, value_name = "NAMES", default_value = "all", value_parser = tests)]
     pub(crate) tests: String,
+    /// An argument for the one program that is run; may be given more than once.
+    #[arg(long, value_name = "WORD", value_parser = word)]
+    pub(crate) arg: Vec<String>,
     /// Longest time for the whole run, in seconds. None by default: a run ends when nothing moves any more, however slow
     /// it is, and a program that hangs is killed.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -123,11 +132,25 @@ pub(crate) struct RunOptions {
     pub(crate) measure: Option<PathBuf>,
 }
 
+impl RunOptions {
+    /// What the guest's init is told to do, as words for the kernel's command line.
+    pub(crate) fn task(&self) -> String {
+        let tests = format!("ringbar.tests={}", self.tests);
+        match self.arg.as_slice() {
+            [] => tests,
+            words => format!("{tests} ringbar.args={}", words.join(",")),
+        }
+    }
+}
+
 /// Options of `shell`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ShellOptions {
     #[command(flatten)]
     pub(crate) machine: MachineOptions,
+    /// A command to name among those that a user may try.
+    #[arg(long, value_name = "COMMAND", default_value = "/tests/registers")]
+    pub(crate) example: String,
 }
 
 /// Options of `boot`.
@@ -229,13 +252,22 @@ fn name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// A word that can stand between commas on the kernel's command line.
+fn is_plain(word: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    !word.is_empty() && word.chars().all(plain)
+}
+
+fn word(text: &str) -> Result<String, String> {
+    match is_plain(text) {
+        true => Ok(text.to_owned()),
+        false => Err("letters, digits, '-' and '_' only".to_owned()),
+    }
+}
+
 /// Reads names of programs.
 pub(crate) fn tests(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    if text
-        .split(',')
-        .any(|name| name.is_empty() || !name.chars().all(plain))
-    {
+    if !text.split(',').all(is_plain) {
         return Err("names with letters, digits, '-' and '_', separated by commas".to_owned());
     }
     Ok(text.to_owned())

@@ -101,8 +101,10 @@ impl Process {
         Self::spawn(command, true)
     }
 
-    /// Starts a program on this terminal, in the runner's own group, so that it may read there.
-    pub(crate) fn start_on_terminal(command: &mut Command) -> io::Result<Self> {
+    /// Starts a program on this terminal, in the runner's own group, so that it may read there. What it
+    /// says for people goes to `log`: the terminal is the guest's.
+    pub(crate) fn start_on_terminal(command: &mut Command, log: File) -> io::Result<Self> {
+        command.stderr(log);
         Self::spawn(command, false)
     }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use ringbar_kernel_log::{self as kernel_log, Complaint};
 
 use crate::error::Error;
+use crate::files;
 use crate::guard::Guard;
 use crate::hang::Hang;
 use crate::hotplug::Hotplug;
@@ -18,7 +19,7 @@ use crate::interrupt::Interrupt;
 use crate::kernel::Kernel;
 use crate::ktap::{Progress, Stream};
 use crate::limits::Limits;
-use crate::machine::{self, Acceleration, Console, HotplugPorts, Machine};
+use crate::machine::{self, Acceleration, Machine};
 use crate::options::{MachineOptions, RunOptions};
 use crate::process::{End, Process};
 use crate::screen::Screen;
@@ -53,12 +54,10 @@ pub(crate) fn run(
     screen.booting(acceleration);
     let measure = options.measure.as_deref();
     let hotplug = Hotplug::start(&options.machine, measure, place, interrupt, screen)?;
-    let console = Console::File(place.file("console.log"));
-    let task = format!("ringbar.tests={}", options.tests);
-    let ports = Some(place.hotplug_ports());
     let haste = options.haste;
     let mut guard = Guard::start(place, options.machine.smp, Limits::new(haste))?;
-    let mut machine = machine(&options.machine, acceleration, place, task, console, ports);
+    let mut machine = machine(&options.machine, acceleration, place, options.task())?;
+    machine.hotplug = Some(place.hotplug_ports());
     machine.control = Some(place.control_port());
     let mut command = qemu(&options.machine, &machine, place)?;
     let qemu = Process::start(&mut command, &place.append("qemu.log")?)
@@ -95,37 +94,36 @@ pub(crate) fn check_inputs(options: &MachineOptions) -> Result<(), Error> {
     Ok(())
 }
 
-/// The machine that the options describe.
+/// The machine that the options describe, with its files in `place`.
 pub(crate) fn machine(
     options: &MachineOptions,
     acceleration: Acceleration,
     place: &Workplace,
     task: String,
-    console: Console,
-    hotplug: Option<HotplugPorts>,
-) -> Machine {
-    Machine {
+) -> Result<Machine, Error> {
+    Ok(Machine {
         acceleration,
         memory: options.memory,
         processors: options.smp,
         iommu: options.iommu,
         kernel: options.kernel.clone(),
-        initrd: options.initrd.clone(),
+        initrd: files::initramfs(&options.initrd, &options.file, place)?,
         task,
         append: options.append.clone(),
-        console,
+        console: place.file("console.log"),
         results: place.file("results.ktap"),
+        shell: None,
         sockets: (0..options.devices).map(|n| place.socket(n)).collect(),
         plugin: options.plugin.as_ref().map(|file| {
             let out = place.file("accesses.jsonl");
             // Of several devices it watches the first.
             machine::plugin(file, &out, &place.socket(0), &options.plugin_arg)
         }),
-        hotplug,
+        hotplug: None,
         control: None,
         tsc_khz: tsc::khz(),
         more: options.qemu_arg.clone(),
-    }
+    })
 }
 
 /// QEMU's command, noted in the logs.

@@ -81,6 +81,11 @@ impl Screen {
         self.status.tick();
     }
 
+    /// No more of what goes on: the terminal is somebody else's.
+    pub(crate) fn rest(&self) {
+        self.status.finish_and_clear();
+    }
+
     /// The guest said something.
     pub(crate) fn progress(&mut self, progress: Option<&Progress>) {
         match progress {

@@ -1,29 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! A shell in the guest, on the user's terminal.
+//!
+//! The kernel's console goes to a file and is followed: what the kernel complains about is shown, all
+//! else is kept back. The shell has a serial port of its own, which QEMU lays on the terminal. On the
+//! second port the guest's init says what it found and that the shell may come; it starts the shell when
+//! it is told the size of the window, and sets a size whenever it is told one.
 
 use std::io::{self, IsTerminal as _};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ringbar_kernel_log::{examine, Complaint};
 use rustix::termios::{tcgetattr, tcsetattr, OptionalActions, Termios};
 
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::machine::{Acceleration, Console};
-use crate::options::MachineOptions;
+use crate::ktap::{Progress, Stream};
+use crate::machine::Acceleration;
+use crate::options::{MachineOptions, ShellOptions};
+use crate::port::Port;
 use crate::process::{End, Process};
 use crate::run;
 use crate::screen::Screen;
 use crate::server;
 use crate::tail::Tail;
+use crate::window::Window;
 use crate::workplace::Workplace;
 
+/// Time between two looks.
+const STEP: Duration = Duration::from_millis(20);
 /// How long a process may take to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long QEMU may stay when a server has ended: it goes with QEMU, which may be seen a moment later.
+const QEMU_STAYS: Duration = Duration::from_millis(500);
+/// Lines of the console that are shown after a complaint: a trace, mostly.
+const AFTER_COMPLAINT: usize = 24;
+
+/// What QEMU writes on the terminal when the user ends it.
+const ENDED_BY_USER: &str = "QEMU: Terminated";
 
 /// How a shell ended.
 pub(crate) enum ShellEnd {
+    /// The user left it, or ended QEMU.
+    Left,
+    /// The guest powered off before it had a shell.
+    NoShell,
+    /// The kernel complained.
+    Complaints(Vec<Complaint>),
     /// QEMU ended.
     Qemu(End),
     /// A server ended first.
@@ -32,42 +56,211 @@ pub(crate) enum ShellEnd {
 
 /// Boots to a shell and stays until it ends.
 pub(crate) fn run(
-    options: &MachineOptions,
+    options: &ShellOptions,
     acceleration: Acceleration,
     place: &Workplace,
     interrupt: &Interrupt,
     screen: &mut Screen,
 ) -> Result<ShellEnd, Error> {
+    let machine_options = &options.machine;
     screen.booting(acceleration);
-    screen.note("Ctrl-A x ends QEMU, Ctrl-A h tells more");
-    let mut servers = Vec::new();
-    for device in 0..options.devices {
+    let servers = servers(machine_options, place, interrupt, screen)?;
+    let console = Tail::create(&place.file("console.log"))?;
+    let ports = place.shell_ports();
+    let line = Port::create(&ports.line)?;
+    let window = Window::watch()?;
+    let _restore = Terminal::remember();
+    let task = shell_task(std::env::var("TERM").ok().as_deref());
+    let mut machine = run::machine(machine_options, acceleration, place, task)?;
+    machine.shell = Some(ports);
+    let mut command = run::qemu(machine_options, &machine, place)?;
+    let qemu_log = Tail::create(&place.file("qemu.log"))?;
+    let qemu = Process::start_on_terminal(&mut command, place.append("qemu.log")?)
+        .map_err(|source| run::qemu_missing(machine_options, source))?;
+    let end = Session {
+        qemu,
+        qemu_log,
+        servers,
+        console,
+        line,
+        window,
+        stream: Stream::default(),
+        open: false,
+        complaints: Vec::new(),
+        trace: 0,
+    }
+    .follow(&options.example, interrupt, screen)?;
+    Ok(match end {
+        // The guest looks the same to QEMU whether it powers off or the user ends it.
+        ShellEnd::NoShell if ended_by_user(place) => ShellEnd::Left,
+        end => end,
+    })
+}
+
+/// Starts the servers of all devices.
+fn servers(
+    options: &MachineOptions,
+    place: &Workplace,
+    interrupt: &Interrupt,
+    screen: &Screen,
+) -> Result<Vec<Process>, Error> {
+    let start = |device| {
         let mut log = Tail::create(&place.file(&server::log_name(device)))?;
         let server = server::start(options, place, device, &mut log, interrupt);
-        servers.push(server.inspect_err(|_| screen.details(&log.last_lines()))?);
+        server.inspect_err(|_| screen.details(&log.last_lines()))
+    };
+    (0..options.devices).map(start).collect()
+}
+
+/// Words for the kernel's command line. What the kernel does not know and has a `=` in it, it puts into
+/// init's environment.
+fn shell_task(terminal: Option<&str>) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+    match terminal {
+        Some(name) if !name.is_empty() && name.chars().all(plain) => {
+            format!("ringbar.shell TERM={name}")
+        }
+        _ => "ringbar.shell".to_owned(),
     }
-    let _restore = Terminal::remember();
-    let console = Console::Terminal(place.file("console.log"));
-    let task = "ringbar.shell".to_owned();
-    let machine = run::machine(options, acceleration, place, task, console, None);
-    let mut command = run::qemu(options, &machine, place)?;
-    let mut qemu = Process::start_on_terminal(&mut command)
-        .map_err(|source| run::qemu_missing(options, source))?;
-    loop {
-        interrupt.check()?;
-        if let Some(end) = qemu.end() {
-            return Ok(ShellEnd::Qemu(end));
-        }
-        if let Some(end) = servers.iter_mut().find_map(Process::end) {
-            // It ends when QEMU goes, which may be seen a moment later.
-            sleep(Duration::from_millis(500));
-            if let Some(end) = qemu.end() {
-                return Ok(ShellEnd::Qemu(end));
+}
+
+fn ended_by_user(place: &Workplace) -> bool {
+    std::fs::read(place.shell_ports().log)
+        .is_ok_and(|said| String::from_utf8_lossy(&said).contains(ENDED_BY_USER))
+}
+
+/// A machine with a shell. QEMU stands before the servers, so that it also ends first.
+struct Session {
+    qemu: Process,
+    qemu_log: Tail,
+    servers: Vec<Process>,
+    console: Tail,
+    line: Port,
+    window: Window,
+    stream: Stream,
+    /// Whether the terminal is the shell's.
+    open: bool,
+    complaints: Vec<Complaint>,
+    /// Lines of the console that are still to be shown.
+    trace: usize,
+}
+
+impl Session {
+    fn follow(
+        mut self,
+        example: &str,
+        interrupt: &Interrupt,
+        screen: &mut Screen,
+    ) -> Result<ShellEnd, Error> {
+        let began = Instant::now();
+        loop {
+            interrupt.check()?;
+            // Before the logs are read, so that nothing is missed that was written before the end.
+            let end = self.end();
+            let lines = match end {
+                Some(_) => self.console.finish()?,
+                None => self.console.read()?,
+            };
+            for line in lines {
+                self.console_line(&line, screen);
             }
-            qemu.stop(GRACE);
-            return Ok(ShellEnd::Server(end));
+            for line in self.line.read()? {
+                let progress = self.stream.line(&line, began.elapsed());
+                self.progress(progress, example, screen)?;
+            }
+            if let Some(end) = end {
+                return self.judged(end, screen);
+            }
+            if !self.open {
+                screen.tick(None);
+            } else if self.window.has_changed() {
+                self.line.send(&Window::line())?;
+            }
+            sleep(STEP);
         }
-        sleep(Duration::from_millis(20));
+    }
+
+    /// Whether a process has ended, and how.
+    fn end(&mut self) -> Option<ShellEnd> {
+        if let Some(end) = self.qemu.end() {
+            return Some(ShellEnd::Qemu(end));
+        }
+        let end = self.servers.iter_mut().find_map(Process::end)?;
+        sleep(QEMU_STAYS);
+        if let Some(end) = self.qemu.end() {
+            return Some(ShellEnd::Qemu(end));
+        }
+        self.qemu.stop(GRACE);
+        Some(ShellEnd::Server(end))
+    }
+
+    /// What an end means, with all that came before it.
+    fn judged(mut self, end: ShellEnd, screen: &mut Screen) -> Result<ShellEnd, Error> {
+        screen.rest();
+        let end = match end {
+            ShellEnd::Qemu(end) if !end.is_good() => {
+                screen.details(&self.qemu_log.finish()?);
+                ShellEnd::Qemu(end)
+            }
+            ShellEnd::Qemu(_) if !self.complaints.is_empty() => {
+                ShellEnd::Complaints(self.complaints)
+            }
+            ShellEnd::Qemu(_) if self.open => ShellEnd::Left,
+            ShellEnd::Qemu(_) => ShellEnd::NoShell,
+            end => end,
+        };
+        if !self.open {
+            screen.details(&self.console.last_lines());
+        }
+        Ok(end)
+    }
+
+    fn console_line(&mut self, line: &str, screen: &Screen) {
+        if let Some(complaint) = examine(line) {
+            // The shell's line is not at its end.
+            screen.say("");
+            screen.complaint(&complaint);
+            self.complaints.push(complaint);
+            self.trace = AFTER_COMPLAINT;
+        } else if let Some(left) = self.trace.checked_sub(1) {
+            screen.details(&[line.to_owned()]);
+            self.trace = left;
+        }
+    }
+
+    fn progress(
+        &mut self,
+        progress: Option<Progress>,
+        example: &str,
+        screen: &mut Screen,
+    ) -> Result<(), Error> {
+        match progress {
+            Some(Progress::Fact(name, _)) if name == "shell" => {
+                screen.rest();
+                welcome(example, screen);
+                self.open = true;
+                // From now on the terminal is the guest's.
+                self.line.send(&Window::line())?;
+            }
+            Some(Progress::BailedOut(_)) => {
+                screen.progress(progress.as_ref());
+                screen.details(&self.console.last_lines());
+            }
+            progress => screen.progress(progress.as_ref()),
+        }
+        Ok(())
+    }
+}
+
+/// What a user may do.
+fn welcome(example: &str, screen: &Screen) {
+    for line in [
+        "try:    ringbarctl info    ringbarctl watch    ringbarctl copy --length 4M    ringbarctl help",
+        &format!("        {example}: a test program of /tests; names of cases after it run those alone"),
+        "keys:   Ctrl-C ends a program, Ctrl-Z stops it; exit powers off; Ctrl-A X ends QEMU, Ctrl-A H tells more",
+        "kernel: dmesg shows its messages; those of the boot are kept back",
+    ] {
+        screen.note(line);
     }
 }
 
@@ -88,5 +281,25 @@ impl Drop for Terminal {
             // Nothing better can be done if it fails.
             let _ = tcsetattr(io::stdin(), OptionalActions::Drain, modes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guest_gets_the_kind_of_terminal() {
+        assert_eq!(
+            shell_task(Some("xterm-256color")),
+            "ringbar.shell TERM=xterm-256color"
+        );
+    }
+
+    #[test]
+    fn kind_of_terminal_that_would_add_kernel_words_is_left_out() {
+        assert_eq!(shell_task(Some("x init=/bin/sh")), "ringbar.shell");
+        assert_eq!(shell_task(Some("")), "ringbar.shell");
+        assert_eq!(shell_task(None), "ringbar.shell");
     }
 }

@@ -11,7 +11,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::error::Error;
-use crate::machine::{shell_line, HotplugPorts};
+use crate::machine::{shell_line, HotplugPorts, ShellPorts};
 
 /// `sun_path` has 108 bytes, the last one is 0.
 const SOCKET_PATH_LIMIT: usize = 107;
@@ -19,6 +19,7 @@ const SOCKET_PATH_LIMIT: usize = 107;
 /// Logs that are kept after a run.
 const LOGS: &[&str] = &[
     "console.log",
+    "terminal.log",
     "results.ktap",
     "server.log",
     "server1.log",
@@ -86,6 +87,14 @@ impl Workplace {
         self.file("control")
     }
 
+    /// Where the ports of a shell lead.
+    pub(crate) fn shell_ports(&self) -> ShellPorts {
+        ShellPorts {
+            log: self.file("terminal.log"),
+            line: self.file("line"),
+        }
+    }
+
     /// A file in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -104,6 +113,12 @@ impl Workplace {
 
     /// Copies the logs to `target`, in place of those of a former run.
     pub(crate) fn keep_logs(&self, target: &Path) -> Result<(), Error> {
+        // A shell may have been open for hours, and the folder removed meanwhile.
+        fs::create_dir_all(target).map_err(|source| Error::File {
+            action: "made",
+            path: target.to_owned(),
+            source,
+        })?;
         for name in LOGS {
             let (from, to) = (self.file(name), target.join(name));
             if !from.exists() {

@@ -6,6 +6,7 @@ mod bench;
 mod figures;
 mod hangs;
 mod hotplug;
+mod terminal;
 
 use std::process::Command;
 

@@ -8,8 +8,8 @@ use std::fs;
 /// What the guest is to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Run test programs.
-    Tests(Selection),
+    /// Run test programs, each with these arguments.
+    Tests(Selection, Vec<String>),
     /// Give a person a shell.
     Shell,
     /// Load the driver and power off: that is timed from outside.
@@ -25,17 +25,23 @@ impl Task {
     }
 
     fn parse(line: &str) -> Self {
-        let mut task = Self::Tests(Selection::All);
+        let mut task = Self::Tests(Selection::All, Vec::new());
+        let mut arguments = Vec::new();
         for word in line.split_whitespace() {
             if word == "ringbar.shell" {
                 task = Self::Shell;
             } else if word == "ringbar.boot" {
                 task = Self::Boot;
             } else if let Some(names) = word.strip_prefix("ringbar.tests=") {
-                task = Self::Tests(Selection::parse(names));
+                task = Self::Tests(Selection::parse(names), Vec::new());
+            } else if let Some(words) = word.strip_prefix("ringbar.args=") {
+                arguments = words.split(',').map(str::to_owned).collect();
             }
         }
-        task
+        match task {
+            Self::Tests(selection, _) => Self::Tests(selection, arguments),
+            task => task,
+        }
     }
 }
 
@@ -47,7 +53,7 @@ mod tests {
     fn without_a_word_of_ours_all_tests_run() {
         assert_eq!(
             Task::parse("console=ttyS0 panic=-1\n"),
-            Task::Tests(Selection::All)
+            Task::Tests(Selection::All, Vec::new())
         );
     }
 
@@ -56,7 +62,17 @@ mod tests {
         let names = Selection::Named(vec!["dma".into(), "queue".into()]);
         assert_eq!(
             Task::parse("quiet ringbar.tests=dma,queue"),
-            Task::Tests(names)
+            Task::Tests(names, Vec::new())
+        );
+    }
+
+    #[test]
+    fn arguments_are_taken_apart_wherever_they_stand() {
+        let names = Selection::Named(vec!["dma".into()]);
+        let arguments = vec!["read".into(), "write".into()];
+        assert_eq!(
+            Task::parse("ringbar.args=read,write quiet ringbar.tests=dma"),
+            Task::Tests(names, arguments)
         );
     }
 

@@ -3,9 +3,9 @@
 //! First process of the guest: loads the driver, runs the test programs, powers off.
 //!
 //! The kernel console is the first serial port; results go to the second one as KTAP, and the fourth one is a line to
-//! the runner: it hears that init lives, and may have a program killed. The kernel
-//! command line says what to do: `ringbar.tests=all`, `ringbar.tests=NAME,NAME`, `ringbar.shell` or
-//! `ringbar.boot`.
+//! the runner: it hears that init lives, and may have a program killed. For a shell the ports are others: see [`shell`].
+//! The kernel command line says what to do: `ringbar.tests=all`, `ringbar.tests=NAME,NAME`, the latter perhaps with
+//! `ringbar.args=WORD,WORD` for the programs, `ringbar.shell` or `ringbar.boot`.
 
 mod command_line;
 mod control;
@@ -16,13 +16,13 @@ mod marks;
 mod others;
 mod programs;
 mod results;
+mod shell;
 mod system;
 
 use command_line::Task;
 use control::Control;
 use kernel_log::KernelLog;
 use results::Results;
-use std::process::Command;
 
 fn main() {
     if let Err(error) = work() {
@@ -36,12 +36,12 @@ fn main() {
 fn work() -> Result<(), String> {
     system::mount_all()?;
     match Task::from_kernel()? {
-        Task::Tests(selection) => {
+        Task::Tests(selection, arguments) => {
             let mut results = Results::open()?;
             // Before all else: the first beat is the end of the boot.
             let control = Control::start();
             let log = KernelLog::open().inspect_err(|error| results.bail_out(error))?;
-            let ran = run_tests(&mut results, &control, &log, &selection);
+            let ran = run_tests(&mut results, &control, &log, &selection, &arguments);
             let ran = ran.inspect_err(|error| results.bail_out(error));
             log.finish();
             ran
@@ -53,22 +53,7 @@ fn work() -> Result<(), String> {
             results.line("# driver: loaded");
             Ok(())
         }
-        Task::Shell => {
-            match driver::load() {
-                Ok(facts) => facts
-                    .iter()
-                    .for_each(|(name, value)| println!("{name}: {value}")),
-                Err(error) => println!("{error}"),
-            }
-            println!(
-                "The test programs are in {}. `exit` powers the guest off.",
-                programs::FOLDER
-            );
-            let shell = Command::new("/bin/sh").args(["-i"]).status();
-            shell
-                .map(drop)
-                .map_err(|error| format!("cannot run the shell: {error}"))
-        }
+        Task::Shell => shell::run(),
     }
 }
 
@@ -77,6 +62,7 @@ fn run_tests(
     control: &Control,
     log: &KernelLog,
     selection: &programs::Selection,
+    arguments: &[String],
 ) -> Result<(), String> {
     results.line("KTAP version 1");
     results.line(&format!("# kernel: {}", system::kernel_release()));
@@ -89,7 +75,7 @@ fn run_tests(
     results.line(&format!("1..{}", chosen.len()));
     for (number, program) in (1..).zip(&chosen) {
         log.enter(program);
-        let ran = programs::run(results, control, number, program);
+        let ran = programs::run(results, control, number, program, arguments);
         log.leave();
         ran?;
     }

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Where the test programs are.
-pub(crate) const FOLDER: &str = "/tests";
+const FOLDER: &str = "/tests";
 
 /// Looks at what all the others have left behind.
 const LAST: &str = "leaks";
@@ -106,11 +106,12 @@ pub(crate) fn run(
     control: &Control,
     number: usize,
     name: &str,
+    arguments: &[String],
 ) -> Result<(), String> {
     results.line(&format!("# Subtest: {name}"));
     control.begin(name);
     let looks = looks();
-    let followed = spawn_and_follow(results, control, name, looks);
+    let followed = spawn_and_follow(results, control, name, looks, arguments);
     let held = followed.as_ref().ok().and_then(|followed| followed.held);
     let complaint = match &followed {
         Ok(Followed {
@@ -158,8 +159,10 @@ fn spawn_and_follow(
     control: &Control,
     name: &str,
     looks: u32,
+    arguments: &[String],
 ) -> std::io::Result<Followed> {
     let mut child = Command::new(format!("{FOLDER}/{name}"))
+        .args(arguments)
         .stdout(Stdio::piped())
         .spawn()?;
     let mut left = looks;

@@ -21,6 +21,11 @@ impl Results {
             .map_err(|error| format!("cannot open {PORT}: {error}"))
     }
 
+    /// Sends to a port that somebody else has opened.
+    pub(crate) fn on(port: File) -> Self {
+        Self { port }
+    }
+
     /// Sends a line.
     pub(crate) fn line(&mut self, line: &str) {
         if let Err(error) = self.port.write_all(format!("{line}\n").as_bytes()) {

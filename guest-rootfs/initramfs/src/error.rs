@@ -43,6 +43,12 @@ pub enum Error {
         /// Its size in bytes.
         size: usize,
     },
+    /// A second archive would replace what the first one has.
+    #[error("{0} is in the guest already: choose another place")]
+    Packed(GuestPath),
+    /// What should be an archive is none.
+    #[error("the packed initramfs is no archive: {0}; build it again with make build")]
+    Archive(#[source] io::Error),
     /// A file of the host could not be read.
     #[error("cannot read {path}: {source}", path = path.display())]
     Read {

@@ -36,7 +36,7 @@ impl GuestPath {
     }
 
     /// The directories above, from the outermost to the nearest.
-    fn parents(&self) -> impl Iterator<Item = Self> + '_ {
+    pub(crate) fn parents(&self) -> impl Iterator<Item = Self> + '_ {
         self.0
             .match_indices('/')
             .filter_map(|(end, _)| self.0.get(..end))

@@ -6,6 +6,7 @@
 //! cases as KTAP and ends with 0 only if all of them passed. A case is a function that panics
 //! when something is wrong.
 
+pub mod arguments;
 pub mod debugfs;
 mod epoll;
 pub mod fork;

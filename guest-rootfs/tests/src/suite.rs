@@ -2,6 +2,7 @@
 
 //! Runs the cases of a program and prints KTAP, version 1 (Linux `Documentation/dev-tools/ktap`).
 
+use crate::arguments::chosen;
 use ringbar_marks::{say, Mark};
 use std::borrow::Cow;
 use std::fs;
@@ -42,7 +43,7 @@ impl Case {
     }
 }
 
-/// Runs all cases in order and says by the exit code whether none failed.
+/// Does what [`run_all`] does, with cases that need no more than a name and a function.
 pub fn run(cases: &[SimpleCase]) -> ExitCode {
     run_all(
         cases
@@ -52,8 +53,23 @@ pub fn run(cases: &[SimpleCase]) -> ExitCode {
     )
 }
 
-/// Runs all cases in order and says by the exit code whether none failed.
+/// Runs the cases that the command line chooses, without words all of them, in order, and says by the
+/// exit code whether none failed.
 pub fn run_all(cases: Vec<Case>) -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let names: Vec<_> = cases.iter().map(|case| &*case.name).collect();
+    let cases: Vec<Case> = match chosen(&names, &words) {
+        Ok(chosen) => {
+            let chosen = cases.into_iter().zip(chosen);
+            chosen
+                .filter_map(|(case, is_chosen)| is_chosen.then_some(case))
+                .collect()
+        }
+        Err(error) => {
+            println!("# {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     panic::set_hook(Box::new(|info| {
         for line in info.to_string().lines() {
             println!("# {line}");

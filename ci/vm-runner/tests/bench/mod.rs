@@ -27,6 +27,7 @@ const WORDS: &str = r#"
 for word in "$@"; do case "$word" in
     file,id=console,path=*) console=${word#*path=} ;;
     file,id=results,path=*) results=${word#*path=} ;;
+    pipe,id=results,path=*) results=${word#*path=}.out requests=${word#*path=} ;;
     pipe,id=monitor,path=*) monitor=${word#*path=} ;;
     pipe,id=requests,path=*) requests=${word#*path=} ;;
     pipe,id=control,path=*) control=${word#*path=} ;;

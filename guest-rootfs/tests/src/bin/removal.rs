@@ -3,7 +3,9 @@
 //! The driver is taken off the device while a process uses it.
 
 use ringbar_client::{Part, Rights};
-use ringbar_tests::{fork, nop, open, ready_for, run, succeed, works, PciFunction, NODE, PATIENCE};
+use ringbar_tests::{
+    arguments, fork, nop, open, ready_for, run, succeed, works, PciFunction, NODE, PATIENCE,
+};
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -16,8 +18,8 @@ use std::time::Duration;
 const PAGE: usize = 4096;
 
 fn main() -> ExitCode {
-    if let Some(kind) = std::env::args().nth(1) {
-        touch_when_told(&kind);
+    if let Some(words) = arguments::role() {
+        touch_when_told(&words.concat());
         return ExitCode::SUCCESS;
     }
     run(&[
@@ -75,7 +77,7 @@ fn touch_when_told(kind: &str) {
 /// A process that has mapped something and waits to be told to touch it.
 fn toucher(kind: &str) -> Child {
     let mut child = Command::new("/proc/self/exe")
-        .arg(kind)
+        .args([arguments::AS, kind])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -4,7 +4,7 @@
 
 use ringbar_client::{Device, Error};
 use ringbar_tests::{
-    fork, hammer, node, open, run_all, within, Case, Hammer, KeptOnPurpose, LongCopies,
+    arguments, fork, hammer, node, open, run_all, within, Case, Hammer, KeptOnPurpose, LongCopies,
     PciFunction, Runner, Skip, LOSS, NODE, PATIENCE,
 };
 use rustix::io::Errno;
@@ -25,8 +25,8 @@ const UNBINDS: u32 = 10;
 const KILLS: u32 = 20;
 
 fn main() -> ExitCode {
-    if let Some(what) = std::env::args().nth(1) {
-        return use_device(&what);
+    if let Some(words) = arguments::role() {
+        return use_device(&words.concat());
     }
     run_all(vec![
         case("both_work_at_once", both_work_at_once),
@@ -92,7 +92,7 @@ impl User {
     /// Starts it and waits until it is at work.
     fn start(what: &str) -> Self {
         let mut process = Command::new("/proc/self/exe")
-            .arg(what)
+            .args([arguments::AS, what])
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program can start itself");

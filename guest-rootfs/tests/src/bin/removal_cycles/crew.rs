@@ -5,7 +5,7 @@
 use crate::child::Role;
 use crate::region::Region;
 use ringbar_client::Device;
-use ringbar_tests::PATIENCE;
+use ringbar_tests::{arguments, PATIENCE};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -26,7 +26,7 @@ impl Member {
         let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
         let file = device.file().try_clone().expect("the file can be shared");
         let process = Command::new("/proc/self/exe")
-            .arg(role.name())
+            .args([arguments::AS, role.name()])
             .args(regions.iter().map(Region::to_word))
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::from(file))

@@ -16,7 +16,7 @@ use child::Role;
 use preemption::FullPreemption;
 use region::Region;
 use ringbar_tests::usage::{self, Usage};
-use ringbar_tests::{parameter, run_all, Case, PciFunction, Runner, Skip};
+use ringbar_tests::{arguments, parameter, run_all, Case, PciFunction, Runner, Skip};
 use std::cell::OnceCell;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -28,8 +28,8 @@ const CYCLES: usize = 10;
 const WARM_UP: usize = 6;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let Some((name, words)) = arguments.split_first() {
+    let role = arguments::role().unwrap_or_default();
+    if let Some((name, words)) = role.split_first() {
         let role = Role::ALL.into_iter().find(|role| role.name() == name);
         let regions: Option<Vec<Region>> =
             words.iter().map(|word| Region::from_word(word)).collect();

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Shows that `vm.sh shell` is a terminal: boots it once on a pseudo-terminal and types what a person would, with a file
+# of the host in the guest and a device more in the machine.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+if [[ -n ${TESTS:-} ]]; then
+	say "the shell is left out: only $TESTS is asked for"
+	exit
+fi
+"$ci_dir/programs.sh" shell
+place=$(mktemp -d)
+trap 'rm -rf -- "$place"' EXIT
+printf '#!/bin/sh\necho from the host\n' >"$place/file"
+chmod +x "$place/file"
+FILES=$place/file:/bin/shell-check-file QEMU_ARGS='-device edu' \
+	"$programs/ringbar-shell-check" "$ci_dir/vm.sh" shell

@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Checks what the variables of `make` say, before anything is built: variables.sh [NAME...]. NAMEs are those that the
+# user gave to make.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+# programs: the test programs that there are; each has a file or a folder.
+programs() { find "$checkout/guest-rootfs/tests/src/bin" -mindepth 1 -maxdepth 1 -printf '%f\n' | sed 's/\.rs$//' | sort; }
+
+# known: the variables that the Makefile's help explains.
+known() { sed -n 's/^#? \([A-Z_]*\).*/\1/p' "$checkout/Makefile" | grep . | sort -u; }
+
+# closest WORD: of the words on stdin, the one that takes the fewest changes of a letter, if it is like WORD at all.
+closest() {
+	awk -v word="$1" '
+		function least(a, b, c) { if (b < a) a = b; return c < a ? c : a }
+		function changes(a, b,    i, j, row, before, diagonal) {
+			for (j = 0; j <= length(b); j++) row[j] = j
+			for (i = 1; i <= length(a); i++) {
+				diagonal = row[0]
+				row[0] = i
+				for (j = 1; j <= length(b); j++) {
+					before = row[j]
+					row[j] = least(row[j] + 1, row[j - 1] + 1, diagonal + (substr(a, i, 1) != substr(b, j, 1)))
+					diagonal = before
+				}
+			}
+			return row[length(b)]
+		}
+		{ n = changes(word, $0); if (NR == 1 || n < fewest) { fewest = n; best = $0 } }
+		# Half of its letters, or it is another word.
+		END { if (NR && fewest * 2 <= length(word)) print best }'
+}
+
+# maybe WORD WORD...: a question in parentheses, if one of the others is like the first.
+maybe() {
+	local best
+	best=$(printf '%s\n' "${@:2}" | closest "$1")
+	if [[ -n $best ]]; then printf ' (did you mean %s?)' "$best"; fi
+}
+
+# one_of VARIABLE WORD...
+one_of() {
+	local variable=$1 value=${!1:-} list
+	shift
+	[[ -n $value && " $* " != *" $value "* ]] || return 0
+	printf -v list '%s, ' "$@"
+	die "$variable=$value: say one of ${list%, }$(maybe "$value" "$@")"
+}
+
+# number VARIABLE LEAST MOST
+number() {
+	local variable=$1 value=${!1:-}
+	[[ -n $value ]] || return 0
+	# Not more digits than bash can compare; a leading 0 would make it octal.
+	if [[ ! $value =~ ^(0|[1-9][0-9]{0,17})$ ]] || ((value < $2 || value > $3)); then
+		die "$variable=$value: say a number from $2 to $3"
+	fi
+}
+
+# named NAME...: of what the user gave to make, names that are like one of ours and are none.
+named() {
+	local name best
+	for name in "$@"; do
+		if known | grep -qxF -- "$name"; then continue; fi
+		best=$(known | closest "$name")
+		[[ -z $best ]] || die "there is no variable $name: did you mean $best? \`make\` alone lists them"
+	done
+}
+
+tests() {
+	local name all names unknown=()
+	[[ -n ${TESTS:-} && $TESTS != all ]] || return 0
+	mapfile -t all < <(programs)
+	IFS=, read -ra names <<<"$TESTS,"
+	for name in "${names[@]}"; do
+		# With - before it, it is left out.
+		name=${name#-}
+		if [[ " ${all[*]} " != *" ${name:-?} "* ]]; then unknown+=("$name"); fi
+	done
+	((${#unknown[@]} == 0)) ||
+		die "TESTS=$TESTS: there is no test program \`${unknown[0]}\`$(maybe "${unknown[0]}" "${all[@]}"); there are: all ${all[*]}"
+}
+
+arguments() {
+	local word words
+	[[ -n ${ARGS:-} ]] || return 0
+	[[ -n ${TESTS:-} && $TESTS != all && $TESTS != *,* ]] ||
+		die "ARGS=$ARGS: arguments are for one test program: name it, as in TESTS=dma ARGS=$ARGS"
+	read -ra words <<<"$ARGS"
+	for word in "${words[@]}"; do
+		[[ $word =~ ^[A-Za-z0-9_-]+$ ]] || die "ARGS=$ARGS: $word has other characters than letters, digits, - and _; write names of cases, or parts of them, with blanks between them"
+	done
+}
+
+files() {
+	local file files host guest
+	IFS=, read -ra files <<<"${FILES:-}"
+	for file in "${files[@]}"; do
+		host=${file%:*} guest=${file##*:}
+		[[ $file == ?*:?* ]] || die "FILES: $file: write HOST:GUEST, as in hello.txt:/etc/hello.txt, with commas between several"
+		[[ $guest == /* ]] || die "FILES: $file: the place in the guest, $guest, does not begin with /"
+		[[ -e $host ]] || die "FILES: $file: there is no file $host on this host"
+		[[ -f $host && -r $host ]] || die "FILES: $file: $host is no file that can be read"
+	done
+}
+
+named "$@"
+one_of INTERRUPTS msix msi
+one_of IOMMU 0 1
+one_of ACCEL tcg kvm auto
+one_of TRACE 0 1 boot
+one_of FULL 0 1
+number DEVICES 1 4
+number CYCLES 0 1000000
+number TIMEOUT 1 1000000
+# Up to 64 bits, which bash cannot compare.
+[[ ${SEED:-0} =~ ^[0-9]{1,20}$ ]] || die "SEED=$SEED: say the number that a random test printed"
+tests
+arguments
+files
+[[ -z ${QEMU_ARGS:-} ]] || words_of "$QEMU_ARGS" >/dev/null 2>&1 || die "QEMU_ARGS=$QEMU_ARGS: a quote is open; quote as in a shell"

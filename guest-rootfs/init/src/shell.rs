@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! A shell for a person, on a terminal of its own.
+//!
+//! The terminal is the fourth serial port, so that nothing of the kernel comes between. The second one
+//! leads to the runner both ways: init says what it found and that the shell may come, the runner
+//! answers with the size of the user's window, and says it again when it changes. A line that the runner
+//! sends is `size ROWS COLUMNS`.
+
+use crate::results::Results;
+use crate::{driver, system};
+use rustix::process::{wait, WaitOptions};
+use rustix::termios::{tcgetattr, tcsetattr, tcsetwinsize, InputModes, OptionalActions, Winsize};
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::process::Command;
+use std::sync::mpsc::{channel, Sender};
+use std::thread;
+use std::time::Duration;
+
+const LINE: &str = "/dev/ttyS1";
+const TERMINAL: &str = "/dev/ttyS3";
+/// How long a runner may take to tell the size. Without it the shell comes all the same.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The terminal's speed, for programs that look at it.
+const SPEED: u32 = 115_200;
+
+/// Loads the driver, says what was found, and stays until the shell has ended.
+pub(crate) fn run() -> Result<(), String> {
+    let line = open_line().map_err(|error| format!("cannot open {LINE}: {error}"))?;
+    let mut results = Results::on(line.try_clone().map_err(|error| error.to_string())?);
+    results.line(&format!("# kernel: {}", system::kernel_release()));
+    match driver::load() {
+        Ok(facts) => facts
+            .iter()
+            .for_each(|(name, value)| results.line(&format!("# {name}: {value}"))),
+        // A person may want to look for the reason.
+        Err(error) => results.bail_out(&error),
+    }
+    let terminal = open_terminal().map_err(|error| {
+        let reason = format!("cannot open {TERMINAL}: {error}");
+        results.bail_out(&reason);
+        reason
+    })?;
+    let (told, first) = channel();
+    let sizes = terminal.try_clone().map_err(|error| error.to_string())?;
+    thread::spawn(move || set_sizes(line, &sizes, &told));
+    results.line(&format!("# shell: {TERMINAL}"));
+    // Whether it was told or not: a shell without a size is better than none.
+    let _ = first.recv_timeout(PATIENCE);
+    start(&terminal).map_err(|error| {
+        let reason = format!("cannot run the shell: {error}");
+        results.bail_out(&reason);
+        reason
+    })
+}
+
+/// Opens the line to the runner, without an echo of what the runner says.
+fn open_line() -> std::io::Result<File> {
+    let line = OpenOptions::new().read(true).write(true).open(LINE)?;
+    let mut modes = tcgetattr(&line)?;
+    modes.make_raw();
+    tcsetattr(&line, OptionalActions::Now, &modes)?;
+    Ok(line)
+}
+
+/// Opens the terminal as a person's: a letter of several bytes is deleted as a whole.
+fn open_terminal() -> std::io::Result<File> {
+    let terminal = OpenOptions::new().read(true).write(true).open(TERMINAL)?;
+    let mut modes = tcgetattr(&terminal)?;
+    modes.input_modes |= InputModes::IUTF8;
+    modes.set_speed(SPEED)?;
+    tcsetattr(&terminal, OptionalActions::Now, &modes)?;
+    Ok(terminal)
+}
+
+/// Gives the terminal each size that the runner tells. The kernel signals it to the program in the
+/// foreground.
+fn set_sizes(line: File, terminal: &File, told: &Sender<()>) {
+    let sizes = BufReader::new(line).lines().map_while(Result::ok);
+    for size in sizes.filter_map(|line| size(&line)) {
+        if let Err(errno) = tcsetwinsize(terminal, size) {
+            eprintln!("ringbar-init: cannot set the terminal's size: {errno}");
+        }
+        // Only the first one is waited for.
+        let _ = told.send(());
+    }
+}
+
+/// The size that a line tells.
+fn size(line: &str) -> Option<Winsize> {
+    let mut words = line.split_whitespace();
+    let (Some("size"), Some(rows), Some(columns), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return None;
+    };
+    Some(Winsize {
+        ws_row: rows.parse().ok()?,
+        ws_col: columns.parse().ok()?,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    })
+}
+
+/// Runs the shell until it ends. It leads a session whose terminal is this one: without, Ctrl-C would
+/// signal nobody, and there would be no job control.
+fn start(terminal: &File) -> std::io::Result<()> {
+    let shell = Command::new("/bin/busybox")
+        .args(["setsid", "-c", "/bin/sh"])
+        .env("HOME", "/")
+        .stdin(terminal.try_clone()?)
+        .stdout(terminal.try_clone()?)
+        .stderr(terminal.try_clone()?)
+        .spawn()?;
+    // All processes whose parents have ended are children of this one.
+    while let Some((pid, _)) = wait(WaitOptions::empty())? {
+        if u32::try_from(pid.as_raw_nonzero().get()) == Ok(shell.id()) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn size_is_rows_and_columns() {
+        let size = size("size 24 80").expect("a size");
+
+        assert_eq!((size.ws_row, size.ws_col), (24, 80));
+    }
+
+    #[test]
+    fn line_that_is_no_size_is_left() {
+        for line in [
+            "",
+            "size",
+            "size 24",
+            "size 24 80 1",
+            "size -1 80",
+            "size 65536 1",
+            "24 80",
+        ] {
+            assert!(size(line).is_none(), "{line}");
+        }
+    }
+}
