@@ -10,6 +10,7 @@
 mod command_line;
 mod control;
 mod driver;
+mod fair_server;
 mod follow;
 mod kernel_log;
 mod marks;
@@ -23,6 +24,7 @@ use command_line::Task;
 use control::Control;
 use kernel_log::KernelLog;
 use results::Results;
+use std::path::Path;
 
 fn main() {
     if let Err(error) = work() {
@@ -35,6 +37,7 @@ fn main() {
 
 fn work() -> Result<(), String> {
     system::mount_all()?;
+    fair_server::turn_off(Path::new(fair_server::FOLDER))?;
     match Task::from_kernel()? {
         Task::Tests(selection, arguments) => {
             let mut results = Results::open()?;
