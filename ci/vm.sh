@@ -25,7 +25,9 @@ if [[ $KERNEL == debug ]]; then
 	# With five levels, an interrupt while Linux 7.3 clears the CPU's features early at boot makes KASAN report
 	# sound memory: for a moment the kernel takes itself for one with four.
 	words+=(no5lvl)
-	words+=(slab_debug=FZP page_poison=1 page_owner=on dma_debug_entries=65536)
+	# What is written to freed pages past the kernel, by the device, the poison in them shows. slab_debug and page_owner are
+	# left out: KASAN sees all that the former does, and the latter only tells in a report who had a page.
+	words+=(page_poison=1 dma_debug_entries=65536)
 	for_kernel=(--memory 2G)
 else
 	# Memory of processes comes from a zone that pages pinned for long have to leave.

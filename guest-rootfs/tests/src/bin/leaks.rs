@@ -4,7 +4,7 @@
 //!
 //! `init` runs this program last. Only the debug kernel knows of memory that nobody points to.
 
-use ringbar_tests::{on_debug_kernel, run_all, Case, PciFunction, Skip};
+use ringbar_tests::{on_debug_kernel, parameter, run_all, Case, PciFunction, Skip};
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,6 +28,9 @@ fn driver_leaves_no_memory_behind() -> Result<(), Skip> {
     if !Path::new(DETECTOR).exists() {
         assert!(!on_debug_kernel(), "the debug kernel has no {DETECTOR}");
         return Err(Skip("this kernel does not look for leaks".into()));
+    }
+    if parameter::word("kmemleak").as_deref() == Some("off") {
+        return Err(Skip("the detector is off: kmemleak=off".into()));
     }
     // What only a bound device points to is to be free as well.
     let function = PciFunction::under_test();
