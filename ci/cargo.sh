@@ -5,37 +5,48 @@
 # left out or refused. RINGBAR_RUSTC_WRAPPER names a wrapper for rustc, such as sccache.
 #
 # Every checkout has a build folder of its own: cargo tells a stale result by its time alone, so two
-# checkouts that share one can be given each other's programs. A new checkout starts with a copy of the
-# folder used last, without our own crates, and compiles no dependency again, unless that is in use. The
+# checkouts that share one can be given each other's programs. A new checkout starts with what another one's folder has,
+# without our own crates, and compiles no dependency again, unless all folders are in use. The
 # folders of checkouts that are gone go as well.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# Every file of one of our crates has its name in its path, and all of them are named ringbar.
+# Every file of one of our crates has its name in its path, and all of them are named ringbar. What deps/ has without one of
+# these endings is a test program of ours.
+#
+# Libraries and build scripts become links: cargo, rustc and the linker remove an old one before they put a new one in its
+# place. All else they write where it is, so that the other checkout would have it too: that is copied, with times to the
+# nanosecond, as cargo takes what is older than what it needs for stale.
 copy_dependencies() {
-	# Not the folder itself, as tar would complain of files that others write there.
-	find "$1" -mindepth 1 -maxdepth 1 -type d -printf '%P\0' |
-		tar -C "$1" -c --exclude='*ringbar*' --exclude=incremental --null -T - | tar -C "$2" -x
+	local ours=(-name '*ringbar*' -o -name incremental) whole=(-name '*.rlib' -o -name '*.rmeta' -o -name '*.so' -o -path '*/build/*/build[-_]script[-_]*' ! -name '*.d')
+	(cd "$1" && find . \( "${ours[@]}" \) -prune -o -type f \( "${whole[@]}" \) -print0 | xargs -0 -r cp -l --parents -t "$2") &&
+		(cd "$1" && find . \( "${ours[@]}" \) -prune -o -mindepth 2 -type f ! \( "${whole[@]}" \) \( ! -path './*/deps/*' -o -name '*.d' \) -print0) |
+		tar -C "$1" -c --format=posix --null -T - | tar -C "$2" -x
 }
 
-# copy_at_rest FROM TO: not while cargo writes there, when it holds the lock of a profile. As it takes one after
-# the other, whoever has one and waits for the next would wait for ever.
+# copy_at_rest FROM TO: not while cargo writes there, when it holds the lock of a profile, and not if it never has. As it takes
+# one lock after the other, whoever has one and waits for the next would wait for ever.
 copy_at_rest() (
 	while IFS= read -r -d '' lock; do
 		exec {fd}<"$lock"
 		flock -n -s "$fd" || exit
 	done < <(find "$1" -maxdepth 3 -name .cargo-lock -print0)
+	[[ -n ${fd:-} ]] || exit
 	copy_dependencies "$1" "$2"
 )
 
 seed() {
-	local other newest=''
-	for other in "$RINGBAR_CACHE/cargo-$rustc"-*; do
-		if [[ -f $other/checkout && (-z $newest || $other -nt $newest) ]]; then newest=$other; fi
-	done
+	local other folders
+	# The richest first: in the newest one a single crate may have been checked.
+	mapfile -t folders < <(for other in "$RINGBAR_CACHE/cargo-$rustc"-*; do
+		if [[ -f $other/checkout ]]; then printf '%s %s\n' "$(find "$other" -name '*.rmeta' | wc -l)" "$other"; fi
+	done | sort -rn | cut -d ' ' -f 2-)
 	# Without a copy everything is merely compiled again.
-	if [[ -n $newest ]] && ! copy_at_rest "$newest" "$1"; then find "$1" -mindepth 1 -delete; fi
+	for other in "${folders[@]}"; do
+		if copy_at_rest "$other" "$1"; then break; fi
+		find "$1" -mindepth 1 -delete
+	done
 	printf '%s\n' "$checkout" >"$1/checkout"
 	for other in "$RINGBAR_CACHE"/cargo-*-*/checkout; do
 		if [[ $other != "$1/"* && -f $other && ! -d $(<"$other") ]]; then rm -rf -- "${other%/checkout}"; fi

@@ -11,7 +11,7 @@ trap 'rm -rf "$place"' EXIT
 export RINGBAR_CACHE=$place/cache
 mkdir "$place/bin" && PATH=$place/bin:$PATH
 # A cargo that tells its build folder and, if asked, fills it.
-printf '#!/bin/sh\ncase $1 in fill) d=$CARGO_BUILD_BUILD_DIR/debug; mkdir -p $d/incremental && touch $d/.cargo-lock $d/libserde $d/libringbar_spec $d/incremental/x;; esac\n[ $1 = --version ] && echo cargo 1.95.0 || echo $CARGO_BUILD_BUILD_DIR\n' >"$place/bin/cargo"
+printf '#!/bin/sh\ncase $1 in fill) d=$CARGO_BUILD_BUILD_DIR/debug; mkdir -p $d/incremental $d/deps && touch $d/.cargo-lock $d/fingerprint $d/libringbar_spec $d/incremental/x $d/deps/libserde.rlib $d/deps/serde.d $d/deps/a-test-0d;; esac\n[ $1 = --version ] && echo cargo 1.95.0 || echo $CARGO_BUILD_BUILD_DIR\n' >"$place/bin/cargo"
 printf '#!/bin/sh\nprintf "rustc 1.95.0\nhost: x86_64-unknown-linux-gnu\n"\n' >"$place/bin/rustc"
 chmod +x "$place/bin/"*
 
@@ -26,13 +26,20 @@ checkout first && checkout second && checkout third
 first=$(cargo_of first fill)
 second=$(cargo_of second look)
 fails checkouts_have_folders_of_their_own test "$first" = "$second"
-equal new_checkout_starts_with_the_dependencies_alone 'checkout contents debug/.cargo-lock debug/libserde ' "$(left "$second")"
-equal copy_leaves_the_other_as_it_was 'checkout contents debug/.cargo-lock debug/incremental/x debug/libringbar_spec debug/libserde ' "$(left "$first")"
+equal new_checkout_starts_with_the_dependencies_alone 'checkout contents debug/.cargo-lock debug/deps/libserde.rlib debug/deps/serde.d debug/fingerprint ' "$(left "$second")"
+equal copy_leaves_the_other_as_it_was \
+	'checkout contents debug/.cargo-lock debug/deps/a-test-0d debug/deps/libserde.rlib debug/deps/serde.d debug/fingerprint debug/incremental/x debug/libringbar_spec ' "$(left "$first")"
+equal library_is_the_very_file_that_there_was "$(stat -c %i "$first/debug/deps/libserde.rlib")" "$(stat -c %i "$second/debug/deps/libserde.rlib")"
+fails file_that_cargo_writes_in_place_is_a_copy test "$first/debug/fingerprint" -ef "$second/debug/fingerprint"
 
 checkout busy
-equal new_checkout_does_not_wait_for_a_folder_in_use 'checkout contents ' \
-	"$(flock "$second/debug/.cargo-lock" timeout 20 "$place/busy/ci/cargo.sh" look | (read -r folder; left "$folder"))"
+equal new_checkout_does_not_wait_for_folders_in_use 'checkout contents ' \
+	"$(flock "$first/debug/.cargo-lock" flock "$second/debug/.cargo-lock" timeout 20 "$place/busy/ci/cargo.sh" look | (read -r folder; left "$folder"))"
 rm -r "$place/busy"
+checkout other
+equal folder_in_use_is_passed_over_for_one_at_rest "$(left "$second")" \
+	"$(flock "$second/debug/.cargo-lock" timeout 20 "$place/other/ci/cargo.sh" look | (read -r folder; left "$folder"))"
+rm -r "$place/other"
 
 rm -r "$place/first"
 cargo_of third look >/dev/null
