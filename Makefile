@@ -88,7 +88,7 @@ distclean: ## remove build/ and ringbar's cache
 #? DEVICES=1       1 to 4; make test: 4, 2 in stock-traced, 1 in stock-64-queues
 #? TIMEOUT=        seconds after which a run ends in any case; none: what hangs is noticed, however slow the machine is
 #? CYCLES=0        how often the device goes in removal_cycles; make test: 100 in stock-msix, else 10; make soak: 100
-#? FULL=0          1 for random and repeated tests in full; make test: 1 in stock-msix and where the server vanishes; make soak: 1
+#? FULL=0          1 for random and repeated tests in full; make test: 1 in stock-msix and stock-vanished; make soak: 1
 #? SEED=           number that a random test printed, to repeat it
 #? FUZZ_TIME=600   seconds of libFuzzer for each target of make fuzz
 #? FUZZ_COUNT=     how much each target of make fuzz-short does; 10000000 messages, 5000000 descriptors
