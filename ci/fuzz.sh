@@ -32,13 +32,13 @@ long() {
 	"$ci_dir/cargo.sh" --rustflags "--cfg fuzzing $coverage" build --quiet "${build[@]}" --features libfuzzer \
 		"${targets[@]/#/--bin=fuzz-}"
 	for target in "${targets[@]}"; do
-		folders=("$folder/corpus/$target" "$checkout/qemu-device/fuzz/regressions/$target")
+		folders=("$folder/corpus/$target" "$checkout/qemu-device/proof/fuzz/regressions/$target")
 		mkdir -p "${folders[0]}"
 		[[ -d ${folders[1]} ]] || unset 'folders[1]'
 		say "$target for $FUZZ_TIME s; the corpus is in $folder/corpus/$target"
 		"$checkout/build/cargo/$triple/fuzz/fuzz-$target" -max_total_time="$FUZZ_TIME" -max_len=1000 -rss_limit_mb=512 -timeout=10 \
 			-print_final_stats=1 -artifact_prefix="$folder/$target-" "${folders[@]}" ||
-			die "$target failed: move $folder/$target-* to qemu-device/fuzz/regressions/$target and commit it with the repair"
+			die "$target failed: move $folder/$target-* to qemu-device/proof/fuzz/regressions/$target and commit it with the repair"
 	done
 }
 

@@ -48,7 +48,7 @@ equal make_tells_which_variables_were_given 'ringbar: error: there is no variabl
 
 # A checkout with a stand-in for all that is built, whose runner writes down the command that repeats the run.
 checkout=$place/checkout
-mkdir -p "$checkout/build/programs" "$checkout/guest-rootfs/tests/src/bin" && cp -r "$ci" "$checkout/ci"
+mkdir -p "$checkout/build/programs" "$checkout/guest-rootfs/tests/src/bin" && cp -r "$ci" "$ci/../Cargo.toml" "$checkout"
 printf '#!/bin/sh\nwhile [ $# -gt 0 ]; do case $1 in --rerun-hint) echo "$2" >>"$HINT";; esac; printf "%%s\\n" "$1" >>"$HINT.args"; shift; done\n' \
 	>"$checkout/build/programs/ringbar-vm-runner"
 printf '#!/bin/sh\n' | tee "$checkout/ci/"{sysroot,programs}.sh >"$checkout/ci/kernel.sh"

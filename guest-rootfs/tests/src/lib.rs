@@ -27,7 +27,7 @@ pub use kept::KeptOnPurpose;
 pub use parameter::seed;
 pub use pci::{PciFunction, Removed, Unbound};
 pub use register::{expect_field, expect_register};
-pub use ringbar_vectors::pattern_bytes;
+pub use ringbar_test_vectors::pattern_bytes;
 pub use runner::Runner;
 pub use story::{hex, Chapter};
 pub use suite::{run, run_all, Case, SimpleCase, Skip};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a case says of the accesses to the device that it causes, for the witness (`ci/report/README.md`). Where
+//! What a case says of the accesses to the device that it causes, for the witness (`qemu-device/witness/report/README.md`). Where
 //! nobody watches, this does nothing.
 
 use ringbar_marks::{say, Mark};

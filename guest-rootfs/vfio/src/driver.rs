@@ -13,10 +13,10 @@ use ringbar_spec::regs::{Register, ERROR_LOG_ENTRIES, ERROR_LOG_ENTRY, RESET_KEY
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor};
 use ringbar_spec::setup::{QueueSetup, WindowSetup};
 use ringbar_spec::wake::{self, Waiter, Word, Words};
-use ringbar_vectors::blocks::{self, Place};
-use ringbar_vectors::dma::DmaPath;
-use ringbar_vectors::scene::{Backing, Part, Rights};
-use ringbar_vectors::BATCH;
+use ringbar_test_vectors::blocks::{self, Place};
+use ringbar_test_vectors::dma::DmaPath;
+use ringbar_test_vectors::scene::{Backing, Part, Rights};
+use ringbar_test_vectors::BATCH;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 use std::fs::File;
@@ -345,7 +345,7 @@ impl VfioDriver {
     }
 }
 
-impl ringbar_vectors::Path for VfioDriver {
+impl ringbar_test_vectors::Path for VfioDriver {
     type Error = Error;
 
     fn memory(&mut self, backing: Backing, size: usize) -> Result<(), Error> {

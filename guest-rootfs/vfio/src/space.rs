@@ -15,7 +15,7 @@ use iommufd_bindings::iommufd::{
 };
 use iommufd_ioctls::IommuFd;
 use ringbar_client::Mapping;
-use ringbar_vectors::scene::Rights;
+use ringbar_test_vectors::scene::Rights;
 use rustix::io::Errno;
 use rustix::ioctl::{ioctl, opcode, Opcode, Setter};
 use std::fs::File;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use ringbar_model::Note;
-use ringbar_trace::place::Place;
-use ringbar_trace::record::{Event, Hex, Record, What};
+use ringbar_records::place::Place;
+use ringbar_records::record::{Event, Hex, Record, What};
 use rustix::time::{clock_gettime, ClockId};
 
 /// The file, if there is one. Shared by the devices that a server makes one after the other.

@@ -4,8 +4,8 @@
 
 use ringbar_client::{Buffer, Device, Queue, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_test_vectors::crc32c;
 use ringbar_tests::{carry_out, open, pattern_bytes, run, seed};
-use ringbar_vectors::crc32c;
 use std::process::ExitCode;
 
 const SIZE: usize = 300_000;

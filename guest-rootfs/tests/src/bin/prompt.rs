@@ -3,9 +3,9 @@
 //! `ringbarctl`, as a person or a script calls it: what it answers, what it says when it cannot.
 
 use ringbar_spec::regs::SCRATCH;
+use ringbar_test_vectors::crc32c;
 use ringbar_tests::witness::claim;
 use ringbar_tests::{expect_register, open, pattern_bytes, run, seed, NODE};
-use ringbar_vectors::crc32c;
 use serde_json::Value;
 use std::fs;
 use std::io::Write;

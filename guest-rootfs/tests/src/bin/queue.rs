@@ -10,9 +10,9 @@ use ringbar_spec::regs::{
 };
 use ringbar_spec::ring::{distance, Completion, Descriptor, Opcode, Status, MAX_ENTRIES};
 use ringbar_spec::wake::Word;
+use ringbar_test_vectors::crc32c;
 use ringbar_tests::witness::on_mapped_ring;
 use ringbar_tests::{copy, fork, nop, open, pattern_bytes, run, seed, until, PATIENCE};
-use ringbar_vectors::crc32c;
 use std::process::ExitCode;
 use std::thread;
 

@@ -5,9 +5,9 @@
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, QueueOffsets, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_test_vectors::crc32c;
 use ringbar_tests::{break_ring, copy, fork, nop, open, pattern_bytes, run, seed, PATIENCE};
 use ringbar_uapi::ioctl::Wait;
-use ringbar_vectors::crc32c;
 use rustix::io::Errno;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitCode;

@@ -5,8 +5,8 @@
 
 use crate::victim::{pattern, Victim};
 use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Part, Queue, Rights, Window};
+use ringbar_test_vectors::{Opened, Target};
 use ringbar_tests::open;
-use ringbar_vectors::{Opened, Target};
 use std::ops::Range;
 
 /// Bytes of each buffer.

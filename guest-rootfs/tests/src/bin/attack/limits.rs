@@ -5,8 +5,8 @@
 use crate::ground::Ground;
 use crate::victim::Victim;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
+use ringbar_test_vectors::Target;
 use ringbar_tests::{parameter, PATIENCE};
-use ringbar_vectors::Target;
 
 /// Entries of the ring; as many descriptors are on their way at once.
 const ENTRIES: u32 = 1024;
@@ -53,7 +53,7 @@ fn carry_out(ground: &mut Ground, batch: &[Descriptor], targets: &[Target]) -> u
         assert_eq!(completion.tag, descriptor.tag);
         let (status, expected) = (
             Status(completion.status),
-            ringbar_vectors::status(descriptor, targets),
+            ringbar_test_vectors::status(descriptor, targets),
         );
         // Whether bytes are those of the pattern is not for this test.
         let compared = status == Status::MISMATCH && descriptor.opcode == Opcode::VERIFY.0;

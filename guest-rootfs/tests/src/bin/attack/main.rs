@@ -15,8 +15,8 @@ mod victim;
 
 use ground::Ground;
 use ringbar_spec::ring::Status;
+use ringbar_test_vectors::Generator;
 use ringbar_tests::{parameter, run, PATIENCE};
-use ringbar_vectors::Generator;
 use scribbler::Scribbler;
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -5,7 +5,7 @@
 use crate::ground::Ground;
 use ringbar_client::Mapping;
 use ringbar_spec::ring::Descriptor;
-use ringbar_vectors::Generator;
+use ringbar_test_vectors::Generator;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};

@@ -6,8 +6,8 @@ use crate::place::{Direction, Place};
 use fastrand::Rng;
 use ringbar_client::{Device, Queue};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_test_vectors::crc32c;
 use ringbar_tests::{fork, open, parameter, PATIENCE};
-use ringbar_vectors::crc32c;
 
 /// Processes.
 const PROCESSES: u64 = 3;

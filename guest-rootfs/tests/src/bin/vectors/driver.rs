@@ -6,9 +6,9 @@ use ringbar_client::{
     Buffer, Device, DeviceMemory, Error, Mapping, Part as DevicePart, Queue, Rights as Allowed,
 };
 use ringbar_spec::ring::{Completion, Descriptor};
+use ringbar_test_vectors::scene::{Backing, Part, Rights};
+use ringbar_test_vectors::{Path, BATCH};
 use ringbar_tests::{open, PATIENCE};
-use ringbar_vectors::scene::{Backing, Part, Rights};
-use ringbar_vectors::{Path, BATCH};
 
 /// An open device with a queue.
 pub(crate) struct Driver {

@@ -7,8 +7,8 @@
 mod driver;
 
 use driver::Driver;
+use ringbar_test_vectors as vectors;
 use ringbar_tests::{parameter, run};
-use ringbar_vectors as vectors;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -9,8 +9,8 @@ mod ground;
 mod regions;
 
 use ground::Ground;
+use ringbar_test_vectors as vectors;
 use ringbar_tests::{open, parameter, run_all, works, Case, Skip};
-use ringbar_vectors as vectors;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

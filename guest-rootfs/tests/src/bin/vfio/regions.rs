@@ -8,7 +8,7 @@ use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, MSIX_BAR_SIZE, REGISTER_BAR_SIZE};
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Descriptor, Status};
-use ringbar_vectors::{Path, BATCH};
+use ringbar_test_vectors::{Path, BATCH};
 use ringbar_vfio::calls::{self, InterruptSet};
 use ringbar_vfio::{Error, Space, VfioDriver};
 use rustix::io::Errno;

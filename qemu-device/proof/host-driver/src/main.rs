@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The verdict over all paths: runs the test vectors on path C, takes the rows of the other paths
+//! from the logs of their runs, and writes one table, vector by path.
+
+use clap::Parser;
+use ringbar_host_driver::{Error, HostDriver};
+use ringbar_test_vectors::{self as vectors, Images, Table};
+use std::error::Error as StdError;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a server may take to listen.
+const START: Duration = Duration::from_secs(20);
+/// Time between two looks whether it does.
+const STEP: Duration = Duration::from_millis(10);
+/// Differences that are printed; all are in the table.
+const SHOWN: usize = 20;
+
+/// Compares what the test vectors do on all paths to the device, and writes a table.
+///
+/// Exit status: 0 if all paths are as they must be, 1 if not or if that could not be found out, 2 if
+/// the command line is wrong.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Options {
+    /// The device server's program, for path C
+    #[arg(long, value_name = "BIN")]
+    server: PathBuf,
+
+    /// Results of a run of the guest; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    results: Vec<PathBuf>,
+
+    /// Paths that must be there
+    #[arg(long, value_name = "LETTERS", default_value = "ABC")]
+    paths: String,
+
+    /// Seed of the random vectors, as the runs had it
+    #[arg(long, value_name = "N", default_value_t = vectors::DEFAULT_SEED)]
+    seed: u64,
+
+    /// Where the table goes
+    #[arg(long, value_name = "FILE")]
+    table: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match judge(&Options::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("ringbar: error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Makes the table and says whether nothing differs.
+fn judge(options: &Options) -> Result<bool, Box<dyn StdError>> {
+    let mut table = Table::default();
+    let initial = Images::default();
+    let all = vectors::all(options.seed);
+    let rows = all.iter().map(|vector| vector.expected(&initial));
+    table.expect(&options.paths, rows);
+    // The kernel's driver maps for itself.
+    let mapping = options.paths.replace('A', "");
+    table.expect(&mapping, vectors::dma::expected());
+    for path in &options.results {
+        let log = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        table.read(&String::from_utf8_lossy(&log));
+    }
+    if options.paths.contains('C') {
+        Served::start(&options.server)?
+            .connect()?
+            .run(|client| vectors::run(client, &all, |row| table.add('C', row)))?;
+        Served::start(&options.server)?
+            .connect()?
+            .run(|client| vectors::dma::run(client, options.seed, |row| table.add('C', row)))?;
+    }
+    fs::write(&options.table, table.to_string())?;
+    let differences = table.differences();
+    for difference in differences.iter().take(SHOWN) {
+        eprintln!("ringbar: {difference}");
+    }
+    let place = options.table.display();
+    match differences.len() {
+        0 => println!("paths {} agree: {place}", options.paths),
+        count => eprintln!("ringbar: {count} differences between paths: {place}"),
+    }
+    Ok(differences.is_empty())
+}
+
+/// A server of this program's own. Ended when dropped.
+struct Served {
+    server: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Served {
+    fn start(program: &Path) -> Result<Self, Box<dyn StdError>> {
+        let folder = tempfile::tempdir()?;
+        let server = Command::new(program)
+            .arg("--socket")
+            .arg(folder.path().join("socket"))
+            .args(["--log", "error"])
+            .spawn()
+            .map_err(|error| format!("{}: {error}", program.display()))?;
+        Ok(Self { server, folder })
+    }
+
+    /// Connects as soon as the server listens.
+    fn connect(self) -> Result<Connected, Error> {
+        let socket = self.folder.path().join("socket");
+        let deadline = Instant::now() + START;
+        loop {
+            match HostDriver::connect(&socket) {
+                Err(Error::Relay(_)) if Instant::now() < deadline => sleep(STEP),
+                Err(error) => return Err(error),
+                Ok(client) => {
+                    return Ok(Connected {
+                        client,
+                        _served: self,
+                    })
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It has ended by itself, if its client hung up.
+        let _ended = self.server.kill();
+        let _status = self.server.wait();
+    }
+}
+
+/// A server with this program as its client.
+struct Connected {
+    client: HostDriver,
+    _served: Served,
+}
+
+impl Connected {
+    fn run<E: ToString>(
+        mut self,
+        body: impl FnOnce(&mut HostDriver) -> Result<(), E>,
+    ) -> Result<(), Box<dyn StdError>> {
+        let done = body(&mut self.client).map_err(|error| error.to_string());
+        self.client.hang_up()?;
+        Ok(done?)
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The test vectors and the cases of an IOMMU, at the socket.
+
+mod common;
+
+use common::with_client;
+use ringbar_test_vectors as vectors;
+
+#[test]
+fn every_vector_ends_as_the_data_sheet_says() {
+    with_client(|client| {
+        let mut rows = Vec::new();
+        vectors::run(client, &vectors::all(vectors::DEFAULT_SEED), |row| {
+            rows.push(row);
+        })
+        .unwrap();
+
+        rows.retain(|row| row.difference.is_some());
+        assert_eq!(rows, []);
+    });
+}
+
+#[test]
+fn iommu_keeps_the_device_to_what_is_mapped() {
+    with_client(|client| {
+        let mut rows = Vec::new();
+        vectors::dma::run(client, vectors::DEFAULT_SEED, |row| rows.push(row)).unwrap();
+
+        assert_eq!(rows, vectors::dma::expected());
+    });
+}

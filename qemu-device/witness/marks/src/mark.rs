@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What the guest tells whoever watches it: a line of words for each mark.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Something that happens in the guest now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// The device's base address register `number` covers `size` bytes from guest-physical `address`.
+    Bar {
+        /// Number of the BAR.
+        number: u32,
+        /// First byte, guest-physical.
+        address: u64,
+        /// Size in bytes.
+        size: u64,
+    },
+    /// From now on accesses are to be recorded.
+    Arm,
+    /// From now on they are not.
+    Disarm,
+    /// A part of the driver is at `address` of the kernel's memory.
+    Section {
+        /// Name in the module's ELF file, such as `.text`.
+        name: String,
+        /// Where it was loaded.
+        address: u64,
+    },
+    /// A test program begins.
+    Program {
+        /// Its name.
+        name: String,
+        /// Where its file is mapped.
+        address: u64,
+    },
+    /// A case of the program begins.
+    Begin {
+        /// Its name.
+        case: String,
+    },
+    /// The case that began last has ended.
+    End {
+        /// Whether it passed; a skipped one did.
+        passed: bool,
+    },
+    /// The driver begins to do something that its README lists.
+    Enter {
+        /// `probe` or `remove`.
+        phase: String,
+    },
+    /// It has done that.
+    Leave,
+    /// What a case says of the accesses it made, for those who hold it to that.
+    Claim {
+        /// In the words that `qemu-device/witness/report/README.md` lists.
+        text: String,
+    },
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bar {
+                number,
+                address,
+                size,
+            } => write!(f, "bar {number} {address:#x} {size:#x}"),
+            Self::Arm => f.write_str("arm"),
+            Self::Disarm => f.write_str("disarm"),
+            Self::Section { name, address } => write!(f, "section {address:#x} {name}"),
+            Self::Program { name, address } => write!(f, "program {address:#x} {name}"),
+            Self::Begin { case } => write!(f, "begin {case}"),
+            Self::End { passed: true } => f.write_str("end passed"),
+            Self::End { passed: false } => f.write_str("end failed"),
+            Self::Enter { phase } => write!(f, "enter {phase}"),
+            Self::Leave => f.write_str("leave"),
+            Self::Claim { text } => write!(f, "claim {text}"),
+        }
+    }
+}
+
+/// A mark that is none of those known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownMark(pub String);
+
+impl fmt::Display for UnknownMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is no mark that is known", self.0)
+    }
+}
+
+impl std::error::Error for UnknownMark {}
+
+impl FromStr for Mark {
+    type Err = UnknownMark;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMark> {
+        parse(text).ok_or_else(|| UnknownMark(text.to_owned()))
+    }
+}
+
+fn parse(text: &str) -> Option<Mark> {
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    match word {
+        "arm" if rest.is_empty() => Some(Mark::Arm),
+        "disarm" if rest.is_empty() => Some(Mark::Disarm),
+        "bar" => {
+            let (number, rest) = rest.split_once(' ')?;
+            let (address, size) = rest.split_once(' ')?;
+            Some(Mark::Bar {
+                number: number.parse().ok()?,
+                address: hex(address)?,
+                size: hex(size)?,
+            })
+        }
+        "section" => {
+            let (address, name) = rest.split_once(' ')?;
+            Some(Mark::Section {
+                name: name.to_owned(),
+                address: hex(address)?,
+            })
+        }
+        "program" => {
+            let (address, name) = rest.split_once(' ')?;
+            Some(Mark::Program {
+                name: name.to_owned(),
+                address: hex(address)?,
+            })
+        }
+        "begin" => Some(Mark::Begin {
+            case: rest.to_owned(),
+        }),
+        "end" => match rest {
+            "passed" => Some(Mark::End { passed: true }),
+            "failed" => Some(Mark::End { passed: false }),
+            _ => None,
+        },
+        "enter" => Some(Mark::Enter {
+            phase: rest.to_owned(),
+        }),
+        "leave" if rest.is_empty() => Some(Mark::Leave),
+        "claim" => Some(Mark::Claim {
+            text: rest.to_owned(),
+        }),
+        _ => None,
+    }
+}
+
+/// A number with `0x` before it.
+fn hex(text: &str) -> Option<u64> {
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mark_is_read_as_it_was_written() {
+        let marks = [
+            Mark::Bar {
+                number: 2,
+                address: 0x38_0000_0000,
+                size: 16 << 20,
+            },
+            Mark::Arm,
+            Mark::Disarm,
+            Mark::Section {
+                name: ".text".into(),
+                address: u64::MAX,
+            },
+            Mark::Program {
+                name: "dma".into(),
+                address: 0x5555_5555_4000,
+            },
+            Mark::Begin {
+                case: "copies of every length".into(),
+            },
+            Mark::End { passed: true },
+            Mark::End { passed: false },
+            Mark::Enter {
+                phase: "probe".into(),
+            },
+            Mark::Leave,
+            Mark::Claim {
+                text: "access read 0x0 4 0x1".into(),
+            },
+        ];
+
+        for mark in marks {
+            assert_eq!(mark.to_string().parse(), Ok(mark));
+        }
+    }
+
+    #[test]
+    fn other_words_are_refused() {
+        for text in [
+            "",
+            "armed",
+            "arm now",
+            "bar 0",
+            "bar 0 1 2",
+            "end",
+            "section 0x1",
+        ] {
+            assert!(text.parse::<Mark>().is_err(), "{text}");
+        }
+    }
+}

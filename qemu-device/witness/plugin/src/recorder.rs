@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Decides what is written of what the guest does, and writes it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use ringbar_marks::Mark;
+use ringbar_records::place::{Place, Space};
+use ringbar_records::record::{Access, Hex, Record, Sum, FORMAT};
+
+use crate::clock;
+use crate::config::{PortInstruction, Ports};
+use crate::map::{Map, Seen};
+use crate::options::Options;
+
+/// Accesses of one instruction to one place in memory that are written before the rest is summed up.
+/// Polling would fill the disk otherwise. Trapped ones are slow enough to be written, all of them.
+const WRITTEN: u64 = 500;
+
+/// The instruction of an access, and who seems to have called it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Code {
+    pub(crate) cpu: u32,
+    pub(crate) pc: u64,
+    pub(crate) callers: Vec<u64>,
+}
+
+/// What an access did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transfer {
+    pub(crate) width: u32,
+    pub(crate) write: bool,
+    pub(crate) value: Option<u128>,
+}
+
+/// What the guest asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Arm,
+    Disarm,
+}
+
+/// Writes what happens to a file.
+pub(crate) struct Recorder {
+    map: Map,
+    ports: Ports,
+    book: Mutex<Book>,
+}
+
+impl Recorder {
+    /// Makes the file and writes its first line.
+    pub(crate) fn create(options: &Options) -> io::Result<Self> {
+        let file = File::create(&options.out)?;
+        Ok(Self::new(options, Box::new(file)))
+    }
+
+    fn new(options: &Options, out: Box<dyn Write + Send>) -> Self {
+        let mut book = Book {
+            out: Some(BufWriter::new(out)),
+            last: HashMap::new(),
+            sums: HashMap::new(),
+            written: HashMap::new(),
+        };
+        book.write(&Record::Start {
+            time: clock::now(),
+            format: FORMAT,
+            writer: concat!("ringbar-plugin ", env!("CARGO_PKG_VERSION")).to_owned(),
+        });
+        Self {
+            map: Map::new(options.function, &options.socket),
+            ports: Ports::new(options.function),
+            book: Mutex::new(book),
+        }
+    }
+
+    /// Whether memory at a guest-physical address is the device's. Called for every load and store.
+    pub(crate) fn is_device_memory(&self, address: u64) -> bool {
+        self.map.has(address)
+    }
+
+    /// Place in the device of an access, if it goes there.
+    pub(crate) fn find(&self, seen: Seen<'_>) -> Option<Place> {
+        self.map.find(seen)
+    }
+
+    /// Place in configuration space of an access to an I/O port, if it goes there.
+    pub(crate) fn find_port(
+        &self,
+        instruction: PortInstruction,
+        port: u16,
+        value: u32,
+    ) -> Option<Place> {
+        let offset = self.ports.access(instruction, port, value)?;
+        Some(Place::in_config(offset))
+    }
+
+    /// Notes an access.
+    pub(crate) fn access(&self, code: Code, place: Place, transfer: Transfer, trapped: bool) {
+        self.book().access(Access {
+            time: clock::now(),
+            cpu: code.cpu,
+            pc: Hex::from(code.pc),
+            callers: code.callers.into_iter().map(Hex::from).collect(),
+            place,
+            width: transfer.width,
+            write: transfer.write,
+            value: transfer.value.map(Hex),
+            trapped,
+            count: 1,
+            until: None,
+        });
+    }
+
+    /// Notes a mark, and says what it asks for.
+    pub(crate) fn mark(&self, cpu: u32, text: &str) -> Option<Wish> {
+        let mut book = self.book();
+        book.settle();
+        book.write(&Record::Mark {
+            time: clock::now(),
+            cpu,
+            text: text.to_owned(),
+        });
+        match text.parse() {
+            Ok(Mark::Bar {
+                number,
+                address,
+                size,
+            }) => {
+                self.map.set_bar(number, address, size);
+                None
+            }
+            Ok(Mark::Arm) => Some(Wish::Arm),
+            Ok(Mark::Disarm) => Some(Wish::Disarm),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Notes that all code is watched from now on.
+    pub(crate) fn armed(&self) {
+        self.book().write(&Record::Armed { time: clock::now() });
+    }
+
+    /// Writes what is left, and the last line.
+    pub(crate) fn finish(&self) {
+        let mut book = self.book();
+        book.settle();
+        book.write(&Record::End { time: clock::now() });
+        book.flush();
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        // A panic ends the process, so the lock is never poisoned.
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One instruction doing the same thing to the same place, or to device memory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Doing {
+    pc: Hex,
+    space: Space,
+    offset: Option<u64>,
+    write: bool,
+}
+
+/// The file and what is not in it yet.
+struct Book {
+    /// Nothing once writing has failed.
+    out: Option<BufWriter<Box<dyn Write + Send>>>,
+    /// The last access of each vCPU, which may come again.
+    last: HashMap<u32, Access>,
+    sums: HashMap<Doing, Sum>,
+    written: HashMap<Doing, u64>,
+}
+
+impl Book {
+    fn access(&mut self, access: Access) {
+        let memory = access.place.space == Space::Memory;
+        let doing = Doing {
+            pc: access.pc,
+            space: access.place.space,
+            offset: (!memory).then_some(access.place.offset),
+            write: access.write,
+        };
+        if memory {
+            return self.sum(doing, &access);
+        }
+        let last = self.last.get_mut(&access.cpu);
+        if let Some(last) = last.filter(|last| is_same(last, &access)) {
+            last.count = last.count.saturating_add(1);
+            last.until = Some(access.time);
+            return;
+        }
+        self.write_last(access.cpu);
+        if !access.trapped {
+            let written = self.written.entry(doing.clone()).or_default();
+            *written = written.saturating_add(1);
+            if *written > WRITTEN {
+                return self.sum(doing, &access);
+            }
+        }
+        self.last.insert(access.cpu, access);
+    }
+
+    fn sum(&mut self, doing: Doing, access: &Access) {
+        let end = access.place.offset.saturating_add(access.width.into());
+        let sum = self.sums.entry(doing).or_insert_with(|| Sum {
+            time: access.time,
+            until: access.time,
+            pc: access.pc,
+            place: access.place.clone(),
+            end,
+            write: access.write,
+            trapped: access.trapped,
+            count: 0,
+            bytes: 0,
+        });
+        sum.until = access.time;
+        sum.end = sum.end.max(end);
+        if access.place.offset < sum.place.offset {
+            sum.place = access.place.clone();
+        }
+        sum.count = sum.count.saturating_add(1);
+        sum.bytes = sum.bytes.saturating_add(access.width.into());
+    }
+
+    /// Writes all that waits.
+    fn settle(&mut self) {
+        let mut last: Vec<_> = self.last.drain().map(|(_, access)| access).collect();
+        last.sort_by_key(|access| access.time);
+        for access in last {
+            self.write(&Record::Access(access));
+        }
+        let mut sums: Vec<_> = self.sums.drain().map(|(_, sum)| sum).collect();
+        sums.sort_by_key(|sum| (sum.time, sum.pc));
+        for sum in sums {
+            self.write(&Record::Sum(sum));
+        }
+    }
+
+    fn write_last(&mut self, cpu: u32) {
+        if let Some(access) = self.last.remove(&cpu) {
+            self.write(&Record::Access(access));
+        }
+    }
+
+    fn write(&mut self, record: &Record) {
+        let Some(out) = &mut self.out else { return };
+        let line = record.line().map_err(io::Error::from);
+        if let Err(error) = line.and_then(|line| out.write_all(line.as_bytes())) {
+            self.give_up(&error);
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some(Err(error)) = self.out.as_mut().map(BufWriter::flush) {
+            self.give_up(&error);
+        }
+    }
+
+    /// The guest goes on; the missing last line tells readers.
+    fn give_up(&mut self, error: &io::Error) {
+        eprintln!("ringbar-plugin: cannot write records: {error}");
+        self.out = None;
+    }
+}
+
+fn is_same(last: &Access, access: &Access) -> bool {
+    last.pc == access.pc
+        && last.place == access.place
+        && last.width == access.width
+        && last.write == access.write
+        && last.value == access.value
+        && last.trapped == access.trapped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Bench {
+        recorder: Recorder,
+        file: tempfile::NamedTempFile,
+    }
+
+    fn bench() -> Bench {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let out = format!("out={}", file.path().display());
+        let options = Options::parse([out.as_str()]).expect("options");
+        let recorder = Recorder::create(&options).expect("a recorder");
+        Bench { recorder, file }
+    }
+
+    impl Bench {
+        fn access(&self, pc: u64, place: &Place, value: u128, trapped: bool) {
+            let code = Code {
+                pc,
+                ..Code::default()
+            };
+            let transfer = Transfer {
+                width: 4,
+                write: false,
+                value: Some(value),
+            };
+            self.recorder.access(code, place.clone(), transfer, trapped);
+        }
+
+        fn records(self) -> Vec<Record> {
+            self.recorder.finish();
+            let text = std::fs::read_to_string(self.file.path()).expect("the file");
+            let records = text.lines().map(Record::parse);
+            records.collect::<Result<_, _>>().expect("records")
+        }
+
+        fn accesses(self) -> Vec<(u128, u64)> {
+            let records = self.records().into_iter();
+            records
+                .filter_map(|record| match record {
+                    Record::Access(access) => Some((access.value?.0, access.count)),
+                    _ => None,
+                })
+                .collect()
+        }
+    }
+
+    #[test]
+    fn file_has_a_first_and_a_last_line() {
+        let records = bench().records();
+
+        assert!(matches!(records.first(), Some(Record::Start { .. })));
+        assert!(matches!(records.last(), Some(Record::End { .. })));
+    }
+
+    #[test]
+    fn same_access_in_a_row_is_one_record_with_a_count() {
+        let bench = bench();
+        let place = Place::in_bar(0, 0);
+        for value in [1, 1, 1, 2, 1] {
+            bench.access(0x10, &place, value, true);
+        }
+
+        assert_eq!(bench.accesses(), [(1, 3), (2, 1), (1, 1)]);
+    }
+
+    #[test]
+    fn trapped_accesses_are_all_written() {
+        let bench = bench();
+        let place = Place::in_bar(0, 0x20);
+        for value in 0..u128::from(WRITTEN) * 2 {
+            bench.access(0x10, &place, value, true);
+        }
+
+        assert_eq!(bench.accesses().len() as u64, WRITTEN * 2);
+    }
+
+    #[test]
+    fn polling_of_memory_is_summed_up_after_a_while() {
+        let bench = bench();
+        let place = Place::in_bar(0, 0xc0000);
+        for value in 0..u128::from(WRITTEN) + 5 {
+            bench.access(0x10, &place, value, false);
+        }
+
+        let records = bench.records();
+        let sums: Vec<_> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Sum(sum) => Some((sum.count, sum.place.name.as_str())),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(sums, [(5, "COMPLETION_TAIL[0]")]);
+        assert_eq!(records.len() as u64, WRITTEN + 3);
+    }
+
+    #[test]
+    fn accesses_to_device_memory_are_summed_up_between_marks() {
+        let bench = bench();
+        for offset in [8, 4, 12] {
+            bench.access(0x10, &Place::in_bar(2, offset), 0, false);
+        }
+        bench.recorder.mark(0, "end passed");
+        bench.access(0x10, &Place::in_bar(2, 0), 0, false);
+
+        let records = bench.records();
+        let sums: Vec<_> = records
+            .iter()
+            .filter_map(|record| match record {
+                Record::Sum(sum) => Some((sum.count, sum.place.offset, sum.end, sum.bytes)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(sums, [(3, 4, 16, 12), (1, 0, 4, 4)]);
+    }
+
+    #[test]
+    fn mark_comes_after_the_accesses_before_it() {
+        let bench = bench();
+        bench.access(0x10, &Place::in_bar(0, 0), 1, true);
+        bench.recorder.mark(1, "begin x");
+
+        let records = bench.records();
+
+        assert!(matches!(records.get(1), Some(Record::Access(_))));
+        assert!(matches!(records.get(2), Some(Record::Mark { cpu: 1, .. })));
+    }
+
+    #[test]
+    fn mark_of_a_bar_says_where_the_device_is() {
+        let bench = bench();
+
+        bench.recorder.mark(0, "bar 2 0x3800000000 0x1000000");
+
+        assert!(bench.recorder.is_device_memory(0x38_0000_1000));
+    }
+
+    #[test]
+    fn mark_to_arm_is_a_wish_and_an_unknown_one_is_none() {
+        let bench = bench();
+
+        assert_eq!(bench.recorder.mark(0, "arm"), Some(Wish::Arm));
+        assert_eq!(bench.recorder.mark(0, "disarm"), Some(Wish::Disarm));
+        assert_eq!(bench.recorder.mark(0, "hello"), None);
+    }
+
+    #[test]
+    fn full_disk_ends_recording_and_not_the_guest() {
+        let options = Options::parse(["out=/dev/full"]).expect("options");
+        let recorder = Recorder::create(&options).expect("a recorder");
+
+        recorder.finish();
+        recorder.mark(0, "arm");
+    }
+}

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! What a run exercised, and what not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringbar_records::place::{register_at, Space};
+use ringbar_records::record::{Access, What};
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::regs::{Register, ERROR_LAST, IRQ_CAUSE};
+use ringbar_spec::ring::{Opcode, Status};
+
+use crate::names::Site;
+use crate::run::{Happening, Run};
+
+/// The same access so often in a row is waiting by reading.
+const SPIN: u64 = 100;
+
+/// What was exercised.
+#[derive(Debug, Default)]
+pub(crate) struct Coverage {
+    /// By register, all there are.
+    pub(crate) registers: Vec<RegisterUse>,
+    /// By name, with how often. Nothing if the device wrote no events.
+    pub(crate) opcodes: Vec<(&'static str, u64)>,
+    pub(crate) statuses: Vec<(&'static str, u64)>,
+    /// By name, with how often it was seen in the error log or in an event.
+    pub(crate) errors: Vec<(&'static str, u64)>,
+    /// By name, with how often the driver side saw it set, or the device raised a vector for it.
+    pub(crate) causes: Vec<(&'static str, u64)>,
+    /// What the device does not model, with who touched it.
+    pub(crate) unknown: BTreeMap<(Space, u64, Site), u64>,
+    /// Registers that code waited for by reading them over and over.
+    pub(crate) spins: BTreeMap<(String, Site), u64>,
+    /// Whether the device wrote events.
+    pub(crate) has_events: bool,
+}
+
+/// What was done to a register.
+#[derive(Debug)]
+pub(crate) struct RegisterUse {
+    pub(crate) register: Register,
+    pub(crate) reads: u64,
+    pub(crate) writes: u64,
+    pub(crate) widths: BTreeSet<u32>,
+    /// Fields that had a bit set in a value read or written, of all of them.
+    pub(crate) fields: Vec<(&'static str, bool)>,
+}
+
+impl Coverage {
+    /// Counts.
+    pub(crate) fn of(run: &Run) -> Self {
+        let mut coverage = Self::default();
+        let mut bits = BTreeMap::<Register, u64>::new();
+        let mut uses = BTreeMap::<Register, RegisterUse>::new();
+        let mut codes = Codes::default();
+        for moment in &run.moments {
+            match &moment.what {
+                Happening::Access(access) => {
+                    coverage.access(access, &moment.site);
+                    codes.access(access);
+                    if let Some(register) = of_register(access) {
+                        count(
+                            uses.entry(register)
+                                .or_insert_with(|| RegisterUse::none(register)),
+                            access,
+                        );
+                        *bits.entry(register).or_default() |= value_in_register(access);
+                    }
+                }
+                Happening::Sum(sum) => {
+                    if let Some((register, ..)) =
+                        register_at(sum.place.offset).filter(|_| sum.place.space == Space::Register)
+                    {
+                        let used = uses
+                            .entry(register)
+                            .or_insert_with(|| RegisterUse::none(register));
+                        let side = if sum.write {
+                            &mut used.writes
+                        } else {
+                            &mut used.reads
+                        };
+                        *side = side.saturating_add(sum.count);
+                        if !sum.write {
+                            let key = (sum.place.name.clone(), moment.site.clone());
+                            *coverage.spins.entry(key).or_default() += sum.count;
+                        }
+                    }
+                }
+                Happening::Event(event) => {
+                    coverage.has_events = true;
+                    codes.event(&event.what);
+                }
+            }
+        }
+        let all = Register::ALL.iter().copied();
+        coverage.registers = all
+            .map(|register| {
+                let mut used = uses
+                    .remove(&register)
+                    .unwrap_or_else(|| RegisterUse::none(register));
+                let bits = bits.get(&register).copied().unwrap_or_default();
+                let fields = register.info().fields.iter();
+                used.fields = fields
+                    .map(|field| (field.name, bits & field.mask() != 0))
+                    .collect();
+                used
+            })
+            .collect();
+        coverage.opcodes = named(Opcode::ALL, |code| codes.opcodes.get(&code.0));
+        coverage.statuses = named(Status::ALL, |code| codes.statuses.get(&code.0));
+        coverage.errors = named(ErrorCode::ALL, |code| codes.errors.get(&code.0));
+        coverage.causes = IRQ_CAUSE::INFO
+            .fields
+            .iter()
+            .map(|field| {
+                (
+                    field.name,
+                    codes.causes.get(field.name).copied().unwrap_or_default(),
+                )
+            })
+            .collect();
+        coverage
+    }
+
+    fn access(&mut self, access: &Access, site: &Site) {
+        if access.place.space == Space::Reserved {
+            let key = (Space::Reserved, access.place.offset, site.clone());
+            *self.unknown.entry(key).or_default() += access.count;
+        }
+        if access.place.space == Space::Register && access.count >= SPIN && !access.write {
+            let key = (access.place.name.clone(), site.clone());
+            *self.spins.entry(key).or_default() += access.count;
+        }
+    }
+}
+
+/// Codes by number, with how often.
+#[derive(Default)]
+struct Codes {
+    opcodes: BTreeMap<u16, u64>,
+    statuses: BTreeMap<u16, u64>,
+    errors: BTreeMap<u16, u64>,
+    causes: BTreeMap<&'static str, u64>,
+}
+
+impl Codes {
+    fn access(&mut self, access: &Access) {
+        let value = access.value.map_or(0, |value| value.0 as u32);
+        match of_register(access) {
+            Some(Register::ERROR_LAST) if access.width == 4 => {
+                let code = ERROR_LAST::from_raw(value).code() as u16;
+                *self.errors.entry(code).or_default() += access.count;
+            }
+            Some(Register::IRQ_CAUSE) if !access.write => self.causes(value, access.count),
+            _ => {}
+        }
+    }
+
+    fn event(&mut self, what: &What) {
+        match what {
+            What::Descriptor { opcode, .. } => *self.opcodes.entry(*opcode).or_default() += 1,
+            What::Completion { status, .. } => *self.statuses.entry(*status).or_default() += 1,
+            What::Error { code, .. } => *self.errors.entry(*code).or_default() += 1,
+            What::Interrupt { vector } => self.causes(cause_of(*vector).into_raw(), 1),
+            What::Register { .. } => {}
+        }
+    }
+
+    /// Those whose bits are set in a value of `IRQ_CAUSE`.
+    fn causes(&mut self, value: u32, count: u64) {
+        for field in IRQ_CAUSE::INFO.fields {
+            if u64::from(value) & field.mask() != 0 {
+                *self.causes.entry(field.name).or_default() += count;
+            }
+        }
+    }
+}
+
+/// What a vector stands for; a queue that shares the one of errors cannot be told from them.
+fn cause_of(vector: u16) -> IRQ_CAUSE {
+    IRQ_CAUSE::zeroed()
+        .with_error(vector == 0)
+        .with_completion(vector != 0)
+}
+
+impl RegisterUse {
+    fn none(register: Register) -> Self {
+        Self {
+            register,
+            reads: 0,
+            writes: 0,
+            widths: BTreeSet::new(),
+            fields: Vec::new(),
+        }
+    }
+}
+
+fn count(used: &mut RegisterUse, access: &Access) {
+    let side = if access.write {
+        &mut used.writes
+    } else {
+        &mut used.reads
+    };
+    *side = side.saturating_add(access.count);
+    used.widths.insert(access.width);
+}
+
+fn of_register(access: &Access) -> Option<Register> {
+    let found = register_at(access.place.offset)?;
+    (access.place.space == Space::Register).then_some(found.0)
+}
+
+/// What was read or written, at the bits of the register.
+fn value_in_register(access: &Access) -> u64 {
+    let byte = register_at(access.place.offset).map_or(0, |(_, _, byte)| byte);
+    let value = access.value.map_or(0, |value| value.0 as u64);
+    value.checked_shl(8 * byte as u32).unwrap_or_default()
+}
+
+fn named<'a, T>(
+    all: &'static [(T, &'static str)],
+    count: impl Fn(&T) -> Option<&'a u64>,
+) -> Vec<(&'static str, u64)> {
+    all.iter()
+        .map(|(code, name)| (*name, count(code).copied().unwrap_or_default()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::tests::{access, event, moment, sum};
+    use ringbar_records::record::Hex;
+
+    fn of(happenings: Vec<Happening>) -> Coverage {
+        Coverage::of(&Run {
+            moments: happenings.into_iter().map(moment).collect(),
+            ..Run::default()
+        })
+    }
+
+    /// Registers that were waited for, with how often.
+    fn spins(coverage: &Coverage) -> Vec<(&str, u64)> {
+        let spins = coverage.spins.iter();
+        spins
+            .map(|((name, _), count)| (name.as_str(), *count))
+            .collect()
+    }
+
+    #[test]
+    fn reads_that_were_only_counted_are_waiting() {
+        let reads = || Happening::Sum(sum(0x10, false, 3));
+
+        assert_eq!(spins(&of(vec![reads(), reads()])), [("STATUS", 6)]);
+    }
+
+    #[test]
+    fn writes_that_were_only_counted_are_no_waiting() {
+        let coverage = of(vec![Happening::Sum(sum(0x10, true, 3))]);
+
+        assert_eq!(spins(&coverage), []);
+    }
+
+    #[test]
+    fn long_row_of_reads_is_waiting_and_a_short_one_or_of_writes_is_not() {
+        let row = |write, count| {
+            Happening::Access(Access {
+                count,
+                ..access(0x10, write, 1)
+            })
+        };
+
+        assert_eq!(spins(&of(vec![row(false, SPIN)])), [("STATUS", SPIN)]);
+        assert_eq!(spins(&of(vec![row(false, SPIN - 1)])), []);
+        assert_eq!(spins(&of(vec![row(true, SPIN)])), []);
+    }
+
+    #[test]
+    fn register_has_its_reads_writes_widths_and_the_fields_that_were_set() {
+        let narrow = Access {
+            width: 2,
+            ..access(0x14, true, 2)
+        };
+        let coverage = of(vec![
+            Happening::Access(access(0x14, false, 0)),
+            Happening::Access(narrow),
+        ]);
+
+        assert_eq!(coverage.registers.len(), Register::ALL.len());
+        let used = |wanted| {
+            let mut registers = coverage.registers.iter();
+            registers.find(|used| used.register == wanted).expect("all")
+        };
+        let cause = used(Register::IRQ_CAUSE);
+        assert_eq!((cause.reads, cause.writes), (1, 1));
+        assert_eq!(Vec::from_iter(&cause.widths), [&2, &4]);
+        assert_eq!(cause.fields, [("error", true), ("completion", false)]);
+        let status = used(Register::STATUS);
+        assert_eq!((status.reads, status.writes), (0, 0));
+    }
+
+    #[test]
+    fn reserved_offset_is_unknown_with_who_touched_it() {
+        let coverage = of(vec![Happening::Access(access(0x800, true, 1))]);
+
+        let unknown = [((Space::Reserved, 0x800, Site::default()), 1)];
+        assert_eq!(coverage.unknown, BTreeMap::from(unknown));
+    }
+
+    #[test]
+    fn opcodes_statuses_and_errors_are_those_that_the_device_told() {
+        let coverage = of(vec![
+            event(What::Descriptor {
+                queue: 0,
+                opcode: Opcode::COPY.0,
+                tag: Hex(1),
+                length: 1,
+            }),
+            event(What::Completion {
+                queue: 0,
+                tag: Hex(1),
+                status: Status::BAD_WINDOW.0,
+                result: Hex(0),
+            }),
+            event(What::Error {
+                code: ErrorCode::BAD_WIDTH.0,
+                queue: None,
+                value: Hex(0),
+            }),
+        ]);
+
+        let seen = |codes: &[(&'static str, u64)]| {
+            let seen = codes.iter().filter(|(_, count)| *count > 0);
+            seen.copied().collect::<Vec<_>>()
+        };
+        assert!(coverage.has_events);
+        assert_eq!(coverage.opcodes.len(), Opcode::ALL.len());
+        assert_eq!(seen(&coverage.opcodes), [("COPY", 1)]);
+        assert_eq!(seen(&coverage.statuses), [("BAD_WINDOW", 1)]);
+        assert_eq!(seen(&coverage.errors), [("BAD_WIDTH", 1)]);
+    }
+
+    #[test]
+    fn error_that_is_read_in_the_log_counts() {
+        let error = ERROR_LAST::zeroed().with_code(ErrorCode::BAD_WIDTH.0.into());
+        let read = access(
+            ERROR_LAST::INFO.offset as u64,
+            false,
+            error.into_raw().into(),
+        );
+
+        let coverage = of(vec![Happening::Access(read)]);
+
+        assert!(coverage.errors.contains(&("BAD_WIDTH", 1)));
+        assert!(!coverage.has_events);
+    }
+
+    #[test]
+    fn vectors_that_were_raised_tell_causes_apart() {
+        let raised = |vector| event(What::Interrupt { vector });
+
+        let causes = |vectors: &[u16]| of(vectors.iter().copied().map(raised).collect()).causes;
+
+        assert_eq!(causes(&[0]), [("error", 1), ("completion", 0)]);
+        assert_eq!(causes(&[1, 2]), [("error", 0), ("completion", 2)]);
+    }
+}

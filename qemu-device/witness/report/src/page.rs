@@ -1,0 +1,790 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The page: one file of HTML without scripts.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use maud::{html, Markup, PreEscaped, DOCTYPE};
+use ringbar_records::place::Place;
+use serde_json::Value;
+
+use crate::bench::{Bench, Side};
+use crate::coverage::Coverage;
+use crate::operations::Operation;
+use crate::results::{Results, Test, TestRun};
+use crate::run::{Case, Happening, Moment, Run};
+use crate::witness::Testimony;
+use crate::{bench_picture, device_picture, life_picture, picture};
+
+const STYLE: &str = include_str!("page.css");
+/// Versions that were tested; a mirror may have had others.
+const PINNED: &str = include_str!("../../../../ci/versions.env");
+/// Most bytes of a page.
+const LARGEST: usize = 2_000_000;
+/// Most lines of all cases together; the timeline's file has all of them.
+const ALL_LINES: usize = 6000;
+/// Most rows of a table, or lines of a list, that has no limit of its own.
+const ALL_ROWS: usize = 1000;
+/// Most and fewest lines of a case.
+const CASE_LINES: (usize, usize) = (8, 150);
+/// An operation with as many bytes moves much.
+const MUCH: u32 = 32 << 10;
+/// Most operations of a case in a table.
+const OF_A_CASE: usize = 4;
+/// Most operations in a table.
+const OPERATIONS: usize = 60;
+/// Most functions in a list of who did something.
+const WHO: usize = 12;
+
+/// What the page shows.
+pub(crate) struct Content<'a> {
+    pub(crate) results: &'a Results,
+    pub(crate) run: &'a Run,
+    pub(crate) coverage: &'a Coverage,
+    pub(crate) testimony: &'a Testimony,
+    pub(crate) operations: &'a [Operation<'a>],
+    /// What a benchmark has left, if one did.
+    pub(crate) bench: Option<&'a Bench>,
+    /// What the sysroot has: lines as in `ci/versions.env`, whose own stand for it if that is not known.
+    pub(crate) versions: Option<&'a str>,
+    /// Programs and the command lines that started them.
+    pub(crate) commands: &'a [(&'static str, String)],
+}
+
+/// Draws the page, of the timeline and of long tables as much as there is room for.
+pub(crate) fn render(content: &Content<'_>) -> String {
+    let (mut lines, mut rows) = (ALL_LINES, ALL_ROWS);
+    loop {
+        let page = draw(content, lines, rows);
+        if page.len() <= LARGEST || (lines, rows) == (0, 0) {
+            return page;
+        }
+        lines /= 2;
+        rows /= 2;
+    }
+}
+
+fn draw(content: &Content<'_>, lines: usize, rows: usize) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                title { "ringbar report" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { "ringbar: what happened" }
+                nav {
+                    a href="#results" { "results" }
+                    @if !content.operations.is_empty() { a href="#operations" { "operations" } }
+                    @if content.run.recorded { a href="#who" { "who did what" } }
+                    @if content.run.recorded {
+                        a href="#timeline" { "timeline" }
+                        a href="#coverage" { "coverage" }
+                    }
+                    a href="#device" { "device" }
+                    @if content.bench.is_some() { a href="#bench" { "benchmark" } }
+                    a href="#environment" { "environment" }
+                }
+                (results(content, rows))
+                @if content.run.recorded {
+                    (operations(content))
+                    (who(content.run))
+                    (timeline(content.run, lines))
+                    (coverage(content.coverage, rows))
+                } @else {
+                    p { "Accesses were not recorded in this run: " code { "make trace" } " does." }
+                }
+                (device(content.run))
+                @if let Some(measured) = content.bench { (bench(measured)) }
+                (environment(content, rows))
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// Says how many rows there was no room for.
+fn left_out(all: usize, rows: usize) -> Markup {
+    html! { @if all > rows { p.soft { (all - rows) " more are left out: a page has at most " (LARGEST / 1_000_000) " MB." } } }
+}
+
+fn results(content: &Content<'_>, rows: usize) -> Markup {
+    html! {
+        h2 id="results" { "Results" }
+        @for run in &content.results.runs {
+            p {
+                b { (run.name) } ": "
+                @if run.good { span.good { "passed" } } @else { span.bad { "FAILED" } }
+                ", " (run.passed) " passed, " (run.failed) " failed, " (run.skipped) " skipped, "
+                (format!("{:.1}", run.seconds)) " s"
+            }
+            @for failure in run.failures.iter().take(rows) {
+                details open {
+                    summary.bad { (failure.message) }
+                    pre { @for line in failure.details.iter().take(rows) { (line) "\n" } }
+                    (left_out(failure.details.len(), rows))
+                }
+            }
+            (left_out(run.failures.len(), rows))
+            (story(run, rows))
+            (programs(run, rows))
+        }
+        @if content.run.recorded {
+            (testimony(content.testimony, rows))
+        }
+    }
+}
+
+/// What cases show to people, and where there is more of it.
+fn story(run: &TestRun, rows: usize) -> Markup {
+    let cases = run.programs.iter().flat_map(|program| &program.parts);
+    let lines: Vec<_> = cases.flat_map(Test::story).collect();
+    let all = run
+        .configuration
+        .get("tests")
+        .is_none_or(|tests| tests == "all");
+    html! {
+        @if !lines.is_empty() { pre { @for line in lines.iter().take(rows) { (line) "\n" } } }
+        (left_out(lines.len(), rows))
+        @if !all { p.soft { "Some of the programs ran; all do with " code { "make run TESTS=all" } "." } }
+    }
+}
+
+/// What the witness says.
+fn testimony(testimony: &Testimony, rows: usize) -> Markup {
+    let Testimony { complaints, seen } = testimony;
+    html! {
+        p {
+            b { "witness" } ": "
+            @if complaints.is_empty() {
+                span.good { "all claims hold" }
+            } @else {
+                span.bad { (complaints.len()) " do not hold" }
+            }
+        }
+        ul { @for complaint in complaints.iter().take(rows) { li.bad { (complaint) } } }
+        (left_out(complaints.len(), rows))
+        @if !seen.is_empty() {
+            details {
+                summary { "what was claimed and seen" }
+                table {
+                    tr { th { "where" } th { "what" } }
+                    @for (place, what) in seen.iter().take(rows) { tr { td { (place) } td { (what) } } }
+                }
+                (left_out(seen.len(), rows))
+            }
+        }
+    }
+}
+
+fn programs(run: &TestRun, rows: usize) -> Markup {
+    html! {
+        table {
+            tr { th { "program" } th { "outcome" } th.n { "cases" } th.n { "s" } }
+            @for test in run.programs.iter().take(rows) {
+                tr {
+                    td {
+                        details {
+                            summary { (test.name) }
+                            @for part in test.parts.iter().take(rows) { div { (outcome(part)) " " (part.name) " " span.soft { (part.reason) } } }
+                            (left_out(test.parts.len(), rows))
+                        }
+                    }
+                    td { (outcome(test)) }
+                    td.n { (test.parts.len()) }
+                    td.n { (format!("{:.1}", test.seconds.unwrap_or_default())) }
+                }
+            }
+        }
+        (left_out(run.programs.len(), rows))
+    }
+}
+
+fn outcome(test: &Test) -> Markup {
+    let class = match test.outcome.as_str() {
+        "passed" => "good",
+        "failed" | "unfinished" => "bad",
+        _ => "soft",
+    };
+    html! { span class=(class) { (test.outcome) } }
+}
+
+/// Who rang doorbells, kicked, opened windows and so on.
+fn who(run: &Run) -> Markup {
+    let mut deeds = BTreeMap::<(&str, String, String, String), u64>::new();
+    for (moment, place, count) in run.writes() {
+        let Some(deed) = deed(place) else { continue };
+        let site = &moment.site;
+        let who = (
+            deed,
+            site.owner.clone(),
+            site.function.clone(),
+            site.place.clone(),
+        );
+        *deeds.entry(who).or_default() += count;
+    }
+    let mut seen = BTreeMap::<&str, usize>::new();
+    let rows: Vec<_> = deeds
+        .iter()
+        .filter(|((deed, ..), _)| {
+            let count = seen.entry(deed).or_default();
+            *count += 1;
+            *count <= WHO
+        })
+        .collect();
+    html! {
+        h2 id="who" { "Who did what" }
+        table {
+            tr { th { "deed" } th { "by" } th { "function" } th { "where" } th.n { "times" } }
+            @for ((deed, owner, function, place), count) in rows {
+                tr {
+                    td { (deed) }
+                    td class=(who_class(owner)) { (owner) }
+                    td.c { (function) }
+                    td.c { (place) }
+                    td.n { (count) }
+                }
+            }
+        }
+    }
+}
+
+fn deed(place: &Place) -> Option<&'static str> {
+    match place.register() {
+        "KICK" => Some("kicked the device (trapped)"),
+        "SUBMISSION_TAIL" => Some("rang the doorbell: announced descriptors"),
+        "COMPLETION_HEAD" => Some("took completions"),
+        "QUEUE_START" => Some("started a queue"),
+        "WINDOW_OPEN" => Some("opened a window"),
+        "RESET" => Some("reset the device"),
+        _ => None,
+    }
+}
+
+/// How long operations took, and one of them step by step.
+fn operations(content: &Content<'_>) -> Markup {
+    let Content {
+        run, operations, ..
+    } = content;
+    if operations.is_empty() {
+        return html! { p.soft { "The device wrote no events in this run: how long operations took is not known." } };
+    }
+    // One with an interrupt that moves much, and did not wait for anything else.
+    let told = operations.iter().max_by_key(|operation| {
+        let known = [operation.rung, operation.answered, operation.seen];
+        let known = known.iter().flatten().count();
+        let much = operation.length.min(MUCH);
+        (known, much, Reverse(operation.lasted()))
+    });
+    let mut of_case = BTreeMap::<usize, usize>::new();
+    let some = operations.iter().filter(|operation| {
+        let count = of_case.entry(operation.fetched.case).or_default();
+        *count += 1;
+        *count <= OF_A_CASE
+    });
+    let some: Vec<_> = some.take(OPERATIONS).collect();
+    let case = |moment: &Moment| run.cases.get(moment.case);
+    let after = |from: Option<&Moment>, to: Option<&Moment>| {
+        let span = from
+            .zip(to)
+            .map(|(from, to)| to.time().saturating_sub(from.time()));
+        span.map_or("–".to_owned(), micro)
+    };
+    html! {
+        h2 id="operations" { "Operations" }
+        @if let Some(operation) = told {
+            h3 {
+                "One, step by step: " code { (operation.words()) }
+                @if let Some(case) = case(operation.fetched) { " (" (case.program) ", " (case.name) ")" }
+            }
+            (PreEscaped(life_picture::draw(operation)))
+            (steps(operation))
+            p.soft { "An access has the time at which it was done, so a kick comes after what it set off." }
+        }
+        h3 { "How long they took, in µs" }
+        table {
+            tr {
+                th { "operation" } th.n { "device took" } th { "doorbell rung by" } th.n { "fetched after" }
+                th.n { "interrupt after" } th.n { "driver looked after" } th.n { "in all, until seen" }
+            }
+            @for operation in &some {
+                tr {
+                    td {
+                        span.c { (operation.words()) } br;
+                        span.soft { @if let Some(case) = case(operation.fetched) { (case.program) ": " (case.name) } }
+                    }
+                    td.n { b { (micro(operation.took())) } }
+                    td { @if let Some(rung) = operation.rung { span.c { (rung.site.function) } br; span.soft { (rung.site.place) } } }
+                    td.n { (after(operation.rung, Some(operation.fetched))) }
+                    td.n { (after(Some(operation.completed), operation.interrupt)) }
+                    td.n { (after(operation.interrupt, operation.answered)) }
+                    td.n { (after(operation.rung, operation.seen)) }
+                }
+            }
+        }
+        @if operations.len() > some.len() { p.soft { (operations.len() - some.len()) " more are in timeline.jsonl." } }
+    }
+}
+
+fn steps(operation: &Operation<'_>) -> Markup {
+    let steps = operation.steps();
+    let begin = steps.first().map_or(0, |(_, moment)| moment.time());
+    html! {
+        table {
+            tr { th.n { "step" } th.n { "µs" } th { "who" } th { "does" } th { "function" } th { "where" } }
+            @for (number, (what, moment)) in (1..).zip(&steps) {
+                tr {
+                    td.n { (number) }
+                    td.n { (micro(moment.time().saturating_sub(begin))) }
+                    td class=(who_class(&moment.site.owner)) { (moment.site.owner) }
+                    td {
+                        (what)
+                        @if std::ptr::eq(*moment, operation.completed) { ": " b { (micro(operation.took())) " µs for " (operation.length) " bytes" } }
+                        " " span.soft { (moment.words()) }
+                    }
+                    td.c { (moment.site.function) }
+                    td.c { (moment.site.place) }
+                }
+            }
+        }
+    }
+}
+
+fn timeline(run: &Run, lines: usize) -> Markup {
+    let busy: Vec<(&Case, Vec<&Moment>)> = (0..)
+        .zip(&run.cases)
+        .map(|(number, case)| (case, run.moments_of(number).collect::<Vec<_>>()))
+        .filter(|(_, moments)| !moments.is_empty())
+        .collect();
+    let (fewest, most) = CASE_LINES;
+    let each = lines.checked_div(busy.len()).unwrap_or(most);
+    // A few lines of some cases tell more than none of all.
+    let each = each.clamp(fewest, most);
+    let shown = lines / each;
+    html! {
+        h2 id="timeline" { "Timeline" }
+        p {
+            "Time counts from the beginning of a case. "
+            span.who-program { "test program" } ", " span.who-driver { "driver" } ", "
+            span.who-kernel { "kernel" } ", " span.who-device { "device" }
+            ". " code { "timeline.json" } " opens in Perfetto (ui.perfetto.dev), " code { "timeline.jsonl" } " has everything."
+        }
+        @for (case, moments) in busy.iter().take(shown) { (case_lines(case, moments, each)) }
+        @if busy.len() > shown { p.soft { (busy.len() - shown) " more are in timeline.jsonl." } }
+    }
+}
+
+fn case_lines(case: &Case, moments: &[&Moment], lines: usize) -> Markup {
+    let shown = moments.get(..moments.len().min(lines)).unwrap_or_default();
+    html! {
+        details {
+            summary {
+                b { (case.program) } " "
+                @if case.name.is_empty() { "around the cases" } @else { (case.name) }
+                " "
+                @match case.passed {
+                    Some(true) => span.good { "passed" },
+                    Some(false) => span.bad { "failed" },
+                    None => {}
+                }
+                span.soft { " " (moments.len()) " records, " (micro(case.end.saturating_sub(case.begin))) " µs" }
+            }
+            (PreEscaped(picture::draw(case, shown)))
+            table {
+                tr { th.n { "µs" } th { "on" } th { "by" } th { "what" } th { "function" } th { "where" } }
+                @for moment in shown {
+                    tr {
+                        td.n { (micro(moment.time().saturating_sub(case.begin))) }
+                        td.w { (moment.lane()) }
+                        td class=(who_class(&moment.site.owner)) { (moment.site.owner) }
+                        td.c { (moment.words()) @if is_shared(moment) { span.soft { " (memory)" } } }
+                        td.c { (moment.site.function) }
+                        td.c { (moment.site.place) }
+                    }
+                }
+            }
+            @if moments.len() > lines { p.soft { (moments.len() - lines) " more are in timeline.jsonl." } }
+        }
+    }
+}
+
+fn is_shared(moment: &Moment) -> bool {
+    matches!(&moment.what, Happening::Access(access) if !access.trapped)
+}
+
+fn who_class(owner: &str) -> &'static str {
+    match owner {
+        "driver" => "who-driver",
+        "kernel" => "who-kernel",
+        "device" => "who-device",
+        _ => "who-program",
+    }
+}
+
+/// Nanoseconds as microseconds.
+fn micro(nanoseconds: u64) -> String {
+    format!("{:.1}", nanoseconds as f64 / 1000.0)
+}
+
+fn coverage(coverage: &Coverage, rows: usize) -> Markup {
+    let touched = coverage
+        .registers
+        .iter()
+        .filter(|used| used.reads + used.writes > 0);
+    html! {
+        h2 id="coverage" { "Coverage" }
+        p { (touched.count()) " of " (coverage.registers.len()) " registers were touched." }
+        table {
+            tr { th { "register" } th { "access" } th.n { "reads" } th.n { "writes" } th { "widths" } th { "fields seen set" } th { "fields never set" } }
+            @for used in &coverage.registers {
+                tr {
+                    td.c { (used.register.info().name) }
+                    td { (used.register.access().name()) }
+                    td.n { (number(used.reads)) }
+                    td.n { (number(used.writes)) }
+                    td { (used.widths.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")) }
+                    td { (fields(&used.fields, true)) }
+                    td.soft { (fields(&used.fields, false)) }
+                }
+            }
+        }
+        @if coverage.has_events {
+            (codes("opcode", &coverage.opcodes))
+            (codes("status of a completion", &coverage.statuses))
+        } @else {
+            p.soft { "Opcodes and statuses are known from the device's events, of which there are none." }
+        }
+        (codes("error", &coverage.errors))
+        (codes("interrupt cause, seen set or raised", &coverage.causes))
+        h3 { "What the device does not model" }
+        @if coverage.unknown.is_empty() { p { "Nobody touched that." } } @else {
+            table {
+                tr { th { "offset" } th { "by" } th { "function" } th { "where" } th.n { "times" } }
+                @for ((_, offset, site), count) in coverage.unknown.iter().take(rows) {
+                    tr { td.c { (format!("{offset:#x}")) } td { (site.owner) } td.c { (site.function) } td.c { (site.place) } td.n { (count) } }
+                }
+            }
+            (left_out(coverage.unknown.len(), rows))
+        }
+        h3 { "Waiting by reading" }
+        @if coverage.spins.is_empty() { p { "No register was read over and over." } } @else {
+            table {
+                tr { th { "register" } th { "by" } th { "function" } th { "where" } th.n { "reads" } }
+                @for ((name, site), count) in coverage.spins.iter().take(rows) {
+                    tr { td.c { (name) } td { (site.owner) } td.c { (site.function) } td.c { (site.place) } td.n { (count) } }
+                }
+            }
+            (left_out(coverage.spins.len(), rows))
+        }
+    }
+}
+
+fn codes(title: &str, codes: &[(&'static str, u64)]) -> Markup {
+    html! {
+        h3 { (title) }
+        p {
+            @for (name, count) in codes {
+                @if *count > 0 { span.good { (name) " " (count) } } @else { span.soft { (name) " –" } }
+                " · "
+            }
+        }
+    }
+}
+
+fn number(count: u64) -> String {
+    if count == 0 {
+        "–".to_owned()
+    } else {
+        count.to_string()
+    }
+}
+
+fn fields(fields: &[(&'static str, bool)], set: bool) -> String {
+    let names = fields.iter().filter(|(_, was)| *was == set);
+    names.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
+fn device(run: &Run) -> Markup {
+    html! {
+        h2 id="device" { "Device and mappings" }
+        p {
+            "Who has what, and with which cache policy. Orange traps: each access leaves the guest's code and costs thousands of "
+            "times what a load costs. Blue and green are plain memory. A queue's pages and rings are its owner's alone."
+        }
+        (PreEscaped(device_picture::draw(run)))
+        @if !run.bars.is_empty() {
+            p { "In the guest's memory: " @for (number, begin, size) in &run.bars { "BAR " (number) " at " code { (format!("{begin:#x}")) } ", " (size >> 10) " KiB. " } }
+        }
+    }
+}
+
+fn bench(bench: &Bench) -> Markup {
+    html! {
+        h2 id="bench" { "Benchmark" }
+        p { "Ratios over interleaved pairs: a dot is the median, a line the spread. Green ground is where the goal wants the dot." }
+        (PreEscaped(bench_picture::draw(&bench.ratios)))
+        table {
+            tr { th { "what" } th.n { "ratio" } th.n { "from" } th.n { "to" } th.n { "pairs" } th { "goal" } th { "this" } th { "by this" } }
+            @for ratio in &bench.ratios {
+                tr {
+                    td { b { (ratio.name) } br; span.soft { (ratio.what) } }
+                    td.n { (figure(ratio.median)) " " (ratio.unit) }
+                    td.n { (figure(ratio.low)) }
+                    td.n { (figure(ratio.high)) }
+                    td.n { (ratio.pairs) }
+                    td {
+                        @match (ratio.goal, ratio.is_met()) {
+                            (Some(goal), Some(true)) => span.good { (goal.op.words()) " " (figure(goal.value)) ", met" },
+                            (Some(goal), _) => span.bad { (goal.op.words()) " " (figure(goal.value)) ", missed" },
+                            (None, _) => span.soft { "none" },
+                        }
+                    }
+                    td { (side(&ratio.numerator)) }
+                    td { (side(&ratio.denominator)) }
+                }
+            }
+        }
+        @for left in &bench.left_out { p.soft { (left.name) ": not measured, " (left.reason) } }
+        @if !bench.environment.is_empty() {
+            table { @for (key, value) in &bench.environment { tr { td { (key) } td.c { (plain(value)) } } } }
+        }
+    }
+}
+
+fn side(side: &Side) -> Markup {
+    html! { (figure(side.median)) " " (side.unit) br; span.soft { (side.what) } }
+}
+
+/// A value of JSON, a text without its quotes.
+fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A figure with about three digits that mean something.
+pub(crate) fn figure(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 0.1 => format!("{value:.2}"),
+        _ => format!("{value:.2e}"),
+    }
+}
+
+fn environment(content: &Content<'_>, rows: usize) -> Markup {
+    html! {
+        h2 id="environment" { "Environment" }
+        @for run in &content.results.runs {
+            table {
+                tr { th { (run.name) } th { "seeds, versions, command lines" } }
+                @for fact in run.guest.iter().take(rows) { tr { td { (fact.key) } td { (fact.value) } } }
+                @for (key, value) in &run.configuration { tr { td { (key) } td.c { (plain(value)) } } }
+                @for (program, seed) in seeds(run).iter().take(rows) { tr { td { "seed of " (program) } td.c { (seed) } } }
+                tr { td { "repeat" } td.c { (run.again) } }
+            }
+        }
+        @match content.versions {
+            Some(_) => p { "Versions that this was made with:" },
+            None => p { "Versions that " code { "ci/versions.env" } " pins:" },
+        }
+        table { @for (name, value) in versions(content.versions.unwrap_or(PINNED)) { tr { td { (name) } td.c { (value) } } } }
+        @for (program, line) in content.commands {
+            @if !line.is_empty() { h3 { (program) } pre { (line.trim()) } }
+        }
+    }
+}
+
+/// Seeds that programs named, each once a program.
+fn seeds(run: &TestRun) -> BTreeSet<(&str, &str)> {
+    let mut seeds = BTreeSet::new();
+    for program in &run.programs {
+        let parts = program.parts.iter().flat_map(|part| &part.diagnostics);
+        for line in program.diagnostics.iter().chain(parts) {
+            if let Some(seed) = line.trim().strip_prefix("seed ") {
+                seeds.insert((program.name.as_str(), seed));
+            }
+        }
+    }
+    seeds
+}
+
+/// Versions of Debian's packages and of Rust.
+fn versions(lines: &str) -> impl Iterator<Item = (&str, &str)> {
+    let assigned = lines.lines().filter_map(|line| line.split_once('='));
+    assigned.filter(|(name, _)| name.ends_with("_VERSION"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Site;
+    use ringbar_records::place::{Place, Space};
+    use ringbar_records::record::{Access, Hex};
+    use serde_json::json;
+
+    fn access(case: usize) -> Moment {
+        Moment {
+            case,
+            phase: None,
+            site: Site {
+                owner: "dma".to_owned(),
+                function: "a_function_with_a_name_of_usual_length".to_owned(),
+                place: "guest-rootfs/tests/src/bin/dma.rs:100".to_owned(),
+            },
+            what: Happening::Access(Access {
+                time: 1,
+                cpu: 0,
+                pc: Hex(0),
+                callers: vec![],
+                place: Place::in_bar(0, 0),
+                width: 4,
+                write: false,
+                value: Some(Hex(1)),
+                trapped: true,
+                count: 1,
+                until: None,
+            }),
+        }
+    }
+
+    fn page(run: &Run, bench: Option<&Bench>) -> String {
+        let coverage = Coverage::of(run);
+        page_of(run, bench, &coverage, vec![])
+    }
+
+    fn page_of(
+        run: &Run,
+        bench: Option<&Bench>,
+        coverage: &Coverage,
+        runs: Vec<TestRun>,
+    ) -> String {
+        render(&Content {
+            results: &Results { runs },
+            run,
+            coverage,
+            testimony: &Testimony::default(),
+            operations: &[],
+            bench,
+            versions: Some("QEMU_VERSION=1:11.1.99\nQEMU_SERIES=1:11.1.\n"),
+            commands: &[],
+        })
+    }
+
+    /// A run of that many programs with that many cases and failures each.
+    fn results(many: usize) -> TestRun {
+        let case = json!({ "name": "a_case_with_a_name_of_usual_length", "outcome": "passed" });
+        let program = json!({ "name": "dma", "outcome": "passed", "parts": vec![case; many] });
+        let failure = json!({ "message": "it failed", "details": vec!["a line of a log"; many] });
+        let run = json!({
+            "name": "run", "seconds": 1.0, "good": false, "passed": 0, "failed": 0, "skipped": 0,
+            "configuration": {}, "guest": [], "again": "make run",
+            "programs": vec![program; many], "failures": vec![failure; many],
+        });
+        serde_json::from_value(run).expect("a run")
+    }
+
+    #[test]
+    fn story_of_a_case_is_shown_and_other_diagnostics_are_not() {
+        let mut run = results(1);
+        run.programs[0].parts[0].diagnostics = ["| after <00>", "seed 5"].map(str::to_owned).into();
+
+        let page = page_of(&Run::default(), None, &Coverage::default(), vec![run]);
+
+        assert!(page.contains("<pre>after &lt;00&gt;\n</pre>"));
+        assert!(!page.contains("seed 5"));
+    }
+
+    #[test]
+    fn run_of_some_programs_says_how_to_run_all() {
+        let some = |tests: &str| {
+            let mut run = results(1);
+            run.configuration.insert("tests".to_owned(), tests.into());
+            page_of(&Run::default(), None, &Coverage::default(), vec![run])
+        };
+
+        assert!(some("tour,dma").contains("make run TESTS=all"));
+        assert!(!some("all").contains("make run TESTS=all"));
+    }
+
+    #[test]
+    fn page_of_a_long_run_has_its_limit() {
+        let run = Run {
+            recorded: true,
+            cases: vec![Case::default(); 1000],
+            moments: (0..1000).flat_map(|case| vec![access(case); 100]).collect(),
+            ..Run::default()
+        };
+
+        let page = page(&run, None);
+
+        assert!(page.len() <= LARGEST, "{}", page.len());
+        assert!(
+            page.contains("dma.rs:100"),
+            "nothing of the timeline is left"
+        );
+    }
+
+    #[test]
+    fn page_with_long_tables_has_its_limit_and_says_what_is_left_out() {
+        let run = Run {
+            recorded: true,
+            ..Run::default()
+        };
+        let many = 20_000;
+        let site = || access(0).site;
+        let coverage = Coverage {
+            unknown: (0..many)
+                .map(|offset| ((Space::Reserved, offset, site()), 1))
+                .collect(),
+            spins: (0..many)
+                .map(|number| ((format!("REGISTER {number}"), site()), 1))
+                .collect(),
+            ..Coverage::default()
+        };
+
+        let page = page_of(&run, None, &coverage, vec![results(300)]);
+
+        assert!(page.len() <= LARGEST, "{}", page.len());
+        for words in ["0x0", "REGISTER 0", "dma", "more are left out"] {
+            assert!(page.contains(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn benchmark_is_shown_with_goals_met_and_missed() {
+        let bench = crate::bench::tests::example();
+
+        let page = page(&Run::default(), Some(&bench));
+
+        for words in ["at least 150, met", "at most 1.03, missed", "<circle"] {
+            assert!(page.contains(words), "{words}");
+        }
+    }
+
+    #[test]
+    fn versions_are_those_that_the_run_had() {
+        let page = page(&Run::default(), None);
+
+        assert!(page.contains("1:11.1.99"));
+        assert!(!page.contains("QEMU_SERIES"));
+        assert!(!page.contains("LINUX_VERSION"), "a pinned one is shown");
+    }
+
+    #[test]
+    fn pinned_versions_are_understood() {
+        assert!(versions(PINNED).any(|(name, _)| name == "QEMU_VERSION"));
+    }
+
+    #[test]
+    fn figure_has_as_many_digits_as_tell_something() {
+        let figures = [0.0, 0.0123, 0.5, 1.034, 12.34, 2_100_000.0].map(figure);
+
+        assert_eq!(figures, ["0", "1.23e-2", "0.50", "1.03", "12.3", "2100000"]);
+    }
+}

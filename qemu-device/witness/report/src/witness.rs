@@ -1,0 +1,759 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Holds a run to what tests and documents say of it: `../README.md` lists the claims.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringbar_records::place::{Place, Space};
+use ringbar_records::record::{Access, What};
+
+use crate::complaint::Complaint;
+use crate::readme;
+use crate::run::{Case, Happening, Moment, Phase, Run};
+
+/// A case claims this that writes anywhere in its own pages on purpose.
+const SCRIBBLES: &str = "touches reserved";
+/// Most complaints of one kind about one case.
+const MOST: usize = 5;
+
+/// What the witness says.
+#[derive(Debug, Default)]
+pub(crate) struct Testimony {
+    /// What is not as it must be, a line each.
+    pub(crate) complaints: Vec<Complaint>,
+    /// What was claimed and seen: where, and what.
+    pub(crate) seen: Vec<(String, String)>,
+}
+
+/// Holds a run to all claims.
+pub(crate) fn examine(run: &Run) -> Testimony {
+    let mut complaints = Vec::new();
+    let mut seen = Vec::new();
+    if !run.whole {
+        complaints.push(Complaint::of_the_run(
+            "the records have no end: some are missing",
+        ));
+    }
+    if run.armed.is_none() {
+        complaints.push(Complaint::of_the_run(
+            "the guest never said that the driver comes: nothing was watched",
+        ));
+    }
+    for (number, case) in run.cases.iter().enumerate() {
+        let moments: Vec<&Moment> = run.moments_of(number).collect();
+        let title = title(case);
+        let mut told = check_case(case, &moments);
+        if claims(&case.claims, "access ").next().is_some() {
+            let made = own(&moments).count();
+            seen.push((
+                title.clone(),
+                format!("{made} accesses, those that it claims"),
+            ));
+        }
+        for (index, phase) in run.phases.iter().enumerate() {
+            if phase.case != number {
+                continue;
+            }
+            let of_phase = moments.iter().filter(|moment| moment.phase == Some(index));
+            let of_phase: Vec<&Moment> = of_phase.copied().collect();
+            told.extend(check_phase(phase, &of_phase));
+            seen.push((title.clone(), seen_in(phase, &of_phase)));
+        }
+        complaints.extend(told.into_iter().map(|text| Complaint {
+            place: Some(title.clone()),
+            text,
+        }));
+    }
+    complaints.extend(check_device(run).into_iter().map(Complaint::of_the_run));
+    Testimony { complaints, seen }
+}
+
+fn title(case: &Case) -> String {
+    match (case.program.as_str(), case.name.as_str()) {
+        ("", "") => "before the tests".to_owned(),
+        ("", name) => name.to_owned(),
+        (program, "") => format!("{program}, between cases"),
+        (program, name) => format!("{program}: {name}"),
+    }
+}
+
+fn check_case(case: &Case, moments: &[&Moment]) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let claimed: Vec<&str> = claims(&case.claims, "access ").collect();
+    let scribbles = case.claims.iter().any(|claim| claim == SCRIBBLES);
+    let reserved = accesses(moments).filter(|(moment, access)| {
+        let is_claimed = (scribbles || !claimed.is_empty()) && is_own(moment);
+        access.place.space == Space::Reserved && !is_claimed
+    });
+    complaints.extend(reserved.take(MOST).map(|(moment, access)| {
+        let who = &moment.site;
+        format!(
+            "{} touched reserved offset {:#x} ({} {})",
+            who.owner, access.place.offset, who.function, who.place
+        )
+    }));
+    if !claimed.is_empty() {
+        complaints.extend(check_exact(&claimed, moments));
+    }
+    let unknown = case.claims.iter();
+    let unknown = unknown.filter(|text| !text.starts_with("access ") && *text != SCRIBBLES);
+    complaints.extend(unknown.map(|text| not_known(text)));
+    complaints
+}
+
+fn not_known(claim: &str) -> String {
+    format!("`{claim}` is no claim that is known")
+}
+
+fn claims<'a>(claims: &'a [String], kind: &'a str) -> impl Iterator<Item = &'a str> {
+    claims
+        .iter()
+        .filter_map(move |claim| claim.strip_prefix(kind))
+}
+
+fn accesses<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = (&'a Moment, &'a Access)> {
+    moments.iter().filter_map(|moment| match &moment.what {
+        Happening::Access(access) => Some((*moment, access)),
+        Happening::Sum(_) | Happening::Event(_) => None,
+    })
+}
+
+/// Whether a test program did it, and not the kernel for it.
+fn is_own(moment: &Moment) -> bool {
+    !matches!(moment.site.owner.as_str(), "driver" | "kernel")
+}
+
+/// Accesses of the program itself to registers.
+fn own<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = &'a Access> {
+    let own = accesses(moments).filter(|(moment, _)| is_own(moment));
+    own.map(|(_, access)| access)
+        .filter(|access| in_registers(&access.place))
+}
+
+/// Accesses that a program claims, against those that its own code made.
+fn check_exact(claimed: &[&str], moments: &[&Moment]) -> Vec<String> {
+    let made: Vec<String> = own(moments)
+        .flat_map(|access| {
+            let times = usize::try_from(access.count).unwrap_or(usize::MAX);
+            std::iter::repeat_n(claim_of(access), times)
+        })
+        .collect();
+    let mut differences: Vec<String> = claimed
+        .iter()
+        .zip(&made)
+        .enumerate()
+        .filter(|(_, (claimed, made))| *claimed != made)
+        .map(|(number, (claimed, made))| {
+            format!("access {number} was `{made}`; the program says `{claimed}`")
+        })
+        .take(MOST)
+        .collect();
+    if claimed.len() != made.len() {
+        differences.push(format!(
+            "{} accesses were made; the program says {}",
+            made.len(),
+            claimed.len()
+        ));
+    }
+    differences
+}
+
+fn in_registers(place: &Place) -> bool {
+    matches!(place.space, Space::Register | Space::Reserved)
+}
+
+/// An access in the words of a claim.
+fn claim_of(access: &Access) -> String {
+    let verb = if access.write { "write" } else { "read" };
+    let value = access
+        .value
+        .map(|value| value.to_string())
+        .unwrap_or_default();
+    format!("{verb} {:#x} {} {value}", access.place.offset, access.width)
+}
+
+/// What the driver's README lists for a phase and what the phase claims, against what was touched in it.
+fn check_phase(phase: &Phase, moments: &[&Moment]) -> Vec<String> {
+    let Some(listed) = listed_for(&phase.name) else {
+        let name = &phase.name;
+        return vec![format!("guest-driver/README.md lists nothing for `{name}`")];
+    };
+    let mut complaints: Vec<String> = touches(moments)
+        .filter(|touch| !listed.iter().any(|item| item.allows(touch)))
+        .take(MOST)
+        .map(|touch| {
+            let who = &touch.moment.site;
+            format!(
+                "in `{}` the {} {} ({} {}), which is not listed",
+                phase.name, who.owner, touch, who.function, who.place
+            )
+        })
+        .collect();
+    for claim in &phase.claims {
+        let (kind, rest) = claim.split_once(' ').unwrap_or((claim, ""));
+        match kind {
+            "trapped" => complaints.extend(check_trapped(rest, moments)),
+            "operations" => complaints.extend(check_operations(rest, moments)),
+            "touches" if rest == "all" => {
+                let missing = listed
+                    .iter()
+                    .filter(|item| !touches(moments).any(|touch| item.allows(&touch)));
+                complaints.extend(missing.map(|item| {
+                    let Listed { name, write, .. } = item;
+                    let verb = verb(*write);
+                    format!("`{}` lists {name}, which nobody {verb}", phase.name)
+                }));
+            }
+            _ => complaints.push(not_known(claim)),
+        }
+    }
+    complaints
+}
+
+/// What a phase shows, in words.
+fn seen_in(phase: &Phase, moments: &[&Moment]) -> String {
+    let (mut count, mut names) = (0u64, BTreeSet::new());
+    for (_, access) in trapped(moments) {
+        count = count.saturating_add(access.count);
+        names.insert(access.place.register());
+    }
+    let names = Vec::from_iter(names).join(", ");
+    let operations = match claims(&phase.claims, "operations ").next() {
+        Some(_) => format!("{} operations with ", completions(moments)),
+        None => String::new(),
+    };
+    let of = if names.is_empty() { "" } else { " of " };
+    format!(
+        "{}: {operations}{count} trapped accesses{of}{names}",
+        phase.name
+    )
+}
+
+fn trapped<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = (&'a Moment, &'a Access)> {
+    accesses(moments).filter(|(_, access)| access.trapped && in_registers(&access.place))
+}
+
+fn check_trapped(claim: &str, moments: &[&Moment]) -> Option<String> {
+    let parsed = claim
+        .split_once(' ')
+        .and_then(|(name, most)| Some((name, most.parse::<u64>().ok()?)));
+    let Some((name, most)) = parsed else {
+        return Some(not_known(&format!("trapped {claim}")));
+    };
+    let (mut count, mut other) = (0u64, None);
+    for (moment, access) in trapped(moments) {
+        count = count.saturating_add(access.count);
+        if access.place.register() != name {
+            other = other.or(Some((moment, access)));
+        }
+    }
+    if let Some((moment, access)) = other {
+        let who = &moment.site;
+        return Some(format!(
+            "{} trapped at {} ({} {}); the program says that only {name} does",
+            who.owner, access.place.name, who.function, who.place
+        ));
+    }
+    (count > most).then(|| format!("{count} trapped accesses; the program says at most {most}"))
+}
+
+fn check_operations(claim: &str, moments: &[&Moment]) -> Option<String> {
+    let Ok(claimed) = claim.parse::<u64>() else {
+        return Some(not_known(&format!("operations {claim}")));
+    };
+    let completed = completions(moments);
+    (completed != claimed)
+        .then(|| format!("the device completed {completed} operations; the program says {claimed}"))
+}
+
+fn completions(moments: &[&Moment]) -> u64 {
+    let is_completion = |moment: &&&Moment| matches!(&moment.what, Happening::Event(event) if matches!(event.what, What::Completion { .. }));
+    moments.iter().filter(is_completion).count() as u64
+}
+
+/// Something that a register was touched by.
+struct Touch<'a> {
+    moment: &'a Moment,
+    name: &'a str,
+    write: bool,
+    value: Option<u128>,
+}
+
+impl std::fmt::Display for Touch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", verb(self.write), self.name)?;
+        match self.value {
+            Some(value) if self.write => write!(f, " = {value:#x}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn verb(write: bool) -> &'static str {
+    if write {
+        "wrote"
+    } else {
+        "read"
+    }
+}
+
+/// All that was done to registers, once for accesses that came often.
+fn touches<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = Touch<'a>> {
+    moments.iter().filter_map(|moment| {
+        let (place, write, value) = match &moment.what {
+            Happening::Access(access) => (&access.place, access.write, access.value),
+            Happening::Sum(sum) => (&sum.place, sum.write, None),
+            Happening::Event(_) => return None,
+        };
+        in_registers(place).then(|| Touch {
+            moment,
+            name: place.register(),
+            write,
+            value: value.map(|value| value.0),
+        })
+    })
+}
+
+/// A register that a phase may touch.
+#[derive(Debug, PartialEq, Eq)]
+struct Listed {
+    name: &'static str,
+    write: bool,
+    /// The only value, if there is but one.
+    value: Option<u128>,
+}
+
+impl Listed {
+    /// Reads `` `NAME` `` or `` `NAME` = 0x1 ``.
+    fn parse(item: &'static str, write: bool) -> Option<Self> {
+        let mut parts = item.trim().split('`');
+        let (_, name, rest) = (parts.next()?, parts.next()?, parts.next()?);
+        let value = match rest.trim().strip_prefix("= 0x") {
+            Some(digits) => Some(u128::from_str_radix(digits, 16).ok()?),
+            None => None,
+        };
+        Some(Self { name, write, value })
+    }
+
+    fn allows(&self, touch: &Touch<'_>) -> bool {
+        (self.name, self.write) == (touch.name, touch.write)
+            && self.value.is_none_or(|value| touch.value == Some(value))
+    }
+}
+
+/// Registers of a phase: the row `| phase | reads | writes |` of the README.
+fn listed_for(phase: &str) -> Option<Vec<Listed>> {
+    let cells = readme::row(phase)?.take(2).zip([false, true]);
+    let items = cells.flat_map(|(cell, write)| cell.split(',').map(move |item| (item, write)));
+    items
+        .map(|(item, write)| Listed::parse(item, write))
+        .collect()
+}
+
+/// Trapped accesses to registers, against what the device says it was asked for.
+///
+/// Counted and not compared in order: what two vCPUs did within microseconds may be noted the other way round.
+fn check_device(run: &Run) -> Vec<String> {
+    let is_event = |moment: &Moment| matches!(moment.what, Happening::Event(_));
+    if !run.moments.iter().any(is_event) {
+        return vec![
+            "the device wrote no event: what it did was not watched; server.log may say why"
+                .to_owned(),
+        ];
+    }
+    let armed = run.armed.unwrap_or_default();
+    let mut balance = BTreeMap::<String, (u64, u64, Option<&Moment>)>::new();
+    for moment in run.moments.iter().filter(|moment| moment.time() >= armed) {
+        match &moment.what {
+            Happening::Event(event) => {
+                if let Some(heard) = heard(&event.what) {
+                    balance.entry(heard).or_default().1 += 1;
+                }
+            }
+            Happening::Access(access) if access.trapped && in_registers(&access.place) => {
+                let (made, _, first) = balance.entry(claim_of(access)).or_default();
+                *made = made.saturating_add(access.count);
+                first.get_or_insert(moment);
+            }
+            Happening::Access(_) | Happening::Sum(_) => {}
+        }
+    }
+    let differ = balance.iter().filter(|(_, (made, heard, _))| made != heard);
+    differ
+        .take(MOST)
+        .map(|(access, (made, heard, first))| {
+            let who = first.map(|moment| format!(" ({})", moment.site.function));
+            let who = who.unwrap_or_default();
+            format!("the guest made `{access}` {made} times{who}, the device knows of {heard}")
+        })
+        .collect()
+}
+
+/// An access that the device answered, in the words of a claim.
+fn heard(what: &What) -> Option<String> {
+    match what {
+        What::Register {
+            place,
+            width,
+            write,
+            value,
+        } if in_registers(place) => {
+            let verb = if *write { "write" } else { "read" };
+            let value = value.map(|value| value.to_string()).unwrap_or_default();
+            Some(format!("{verb} {:#x} {width} {value}", place.offset))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Site;
+    use ringbar_records::record::{Event, Hex};
+
+    fn access(owner: &str, offset: u64, write: bool, value: u128) -> Moment {
+        Moment {
+            case: 0,
+            phase: None,
+            site: Site {
+                owner: owner.to_owned(),
+                ..Site::default()
+            },
+            what: Happening::Access(Access {
+                time: 1,
+                cpu: 0,
+                pc: Hex(0),
+                callers: vec![],
+                place: Place::in_bar(0, offset),
+                width: 4,
+                write,
+                value: Some(Hex(value)),
+                trapped: true,
+                count: 1,
+                until: None,
+            }),
+        }
+    }
+
+    fn event(what: What) -> Moment {
+        let event = Event {
+            time: 1,
+            duration: None,
+            what,
+        };
+        Moment {
+            what: Happening::Event(event),
+            ..access("device", 0, false, 0)
+        }
+    }
+
+    /// A run in which the device tells of all that it was asked for, and of an interrupt.
+    fn run(claims: &[&str], mut moments: Vec<Moment>) -> Run {
+        let heard = moments.iter().filter_map(|moment| match &moment.what {
+            Happening::Access(access) => Some(Moment {
+                case: moment.case,
+                phase: moment.phase,
+                ..event(What::Register {
+                    place: access.place.clone(),
+                    width: access.width,
+                    write: access.write,
+                    value: access.value,
+                })
+            }),
+            _ => None,
+        });
+        let heard: Vec<Moment> = heard.collect();
+        moments.extend(heard);
+        moments.push(event(What::Interrupt { vector: 0 }));
+        run_as_recorded(claims, moments)
+    }
+
+    fn run_as_recorded(claims: &[&str], moments: Vec<Moment>) -> Run {
+        Run {
+            whole: true,
+            armed: Some(1),
+            cases: vec![Case {
+                claims: owned(claims),
+                ..Case::default()
+            }],
+            moments,
+            ..Run::default()
+        }
+    }
+
+    /// A run of one phase.
+    fn phase(name: &str, claims: &[&str], moments: Vec<Moment>) -> Run {
+        let moments = moments.into_iter().map(|moment| Moment {
+            phase: Some(0),
+            ..moment
+        });
+        Run {
+            phases: vec![Phase {
+                case: 0,
+                name: name.to_owned(),
+                claims: owned(claims),
+            }],
+            ..run(&[], moments.collect())
+        }
+    }
+
+    fn owned(claims: &[&str]) -> Vec<String> {
+        claims.iter().map(|claim| (*claim).to_owned()).collect()
+    }
+
+    fn complaints(run: &Run) -> Vec<String> {
+        let complaints = examine(run).complaints;
+        complaints.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn claimed_access_that_was_made_is_fine() {
+        let run = run(
+            &["access read 0x0 4 0x1"],
+            vec![access("registers", 0, false, 1)],
+        );
+
+        assert_eq!(complaints(&run), [""; 0]);
+    }
+
+    #[test]
+    fn access_that_is_not_claimed_is_told() {
+        let moments = vec![
+            access("registers", 0, false, 1),
+            access("registers", 4, false, 1),
+        ];
+
+        assert_eq!(
+            complaints(&run(&["access read 0x0 4 0x1"], moments)).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn other_value_than_claimed_is_told() {
+        let moments = vec![access("registers", 0, true, 2)];
+
+        let told = complaints(&run(&["access write 0x0 4 0x1"], moments));
+
+        assert!(
+            told.iter().any(|line| line.contains("`write 0x0 4 0x2`")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn reserved_offset_is_told_with_who_touched_it() {
+        let told = complaints(&run(&[], vec![access("driver", 0x800, false, 0)]));
+
+        assert!(
+            told.iter()
+                .any(|line| line.contains("driver touched reserved")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn claim_of_a_reserved_offset_is_for_the_program_alone() {
+        let claims = &["access read 0x800 4 0x0"];
+        let own = || access("registers", 0x800, false, 0);
+        let both = vec![own(), access("driver", 0x800, false, 0)];
+
+        assert_eq!(complaints(&run(claims, vec![own()])), [""; 0]);
+        assert_eq!(complaints(&run(claims, both)).len(), 1);
+    }
+
+    #[test]
+    fn case_that_scribbles_may_and_the_driver_may_not() {
+        let scribble = |owner| run(&[SCRIBBLES], vec![access(owner, 0x80800, true, 1)]);
+
+        assert_eq!(complaints(&scribble("attack")), [""; 0]);
+        assert_eq!(complaints(&scribble("driver")).len(), 1);
+    }
+
+    #[test]
+    fn claim_that_nobody_knows_is_told() {
+        assert_eq!(complaints(&run(&["acces read"], vec![])).len(), 1);
+        assert_eq!(complaints(&phase("probe", &["trapped"], vec![])).len(), 1);
+        assert_eq!(
+            complaints(&phase("probe", &["touches some"], vec![])).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn claim_about_traps_allows_as_many_and_no_more() {
+        let kick = || access("dma", 0x40000, true, 1);
+        let twice = || vec![kick(), kick()];
+
+        let run = |claim, moments| phase("mapped ring", &[claim], moments);
+        assert_eq!(complaints(&run("trapped KICK 2", twice())), [""; 0]);
+        assert_eq!(complaints(&run("trapped KICK 1", twice())).len(), 1);
+    }
+
+    #[test]
+    fn claim_about_traps_allows_no_other_register() {
+        let moments = vec![access("driver", 0x10, false, 1)];
+
+        let told = complaints(&phase("mapped ring", &["trapped KICK 9"], moments));
+
+        assert!(
+            told.iter().any(|line| line.contains("only KICK")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn claim_about_operations_is_held_against_what_the_device_completed() {
+        let completion = || {
+            event(What::Completion {
+                queue: 0,
+                tag: Hex(1),
+                status: 0,
+                result: Hex(0),
+            })
+        };
+        let run = |claim| phase("mapped ring", &[claim], vec![completion(), completion()]);
+
+        assert_eq!(complaints(&run("operations 2")), [""; 0]);
+        assert_eq!(complaints(&run("operations 3")).len(), 1);
+    }
+
+    #[test]
+    fn claim_about_operations_does_not_hold_if_there_are_none() {
+        let told = complaints(&phase("mapped ring", &["operations 1"], vec![]));
+
+        assert!(
+            told.iter()
+                .any(|line| line.contains("completed 0 operations")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn mapped_ring_shows_its_operations_and_traps() {
+        let done = What::Completion {
+            queue: 0,
+            tag: Hex(1),
+            status: 0,
+            result: Hex(0),
+        };
+        let moments = vec![access("dma", 0x40000, true, 1), event(done)];
+
+        let testimony = examine(&phase("mapped ring", &["operations 1"], moments));
+
+        let said: Vec<&str> = testimony
+            .seen
+            .iter()
+            .map(|(_, what)| what.as_str())
+            .collect();
+        assert_eq!(
+            said,
+            ["mapped ring: 1 operations with 1 trapped accesses of KICK"]
+        );
+    }
+
+    #[test]
+    fn register_that_is_not_listed_for_probe_is_told() {
+        let probe = |offset, write| {
+            let moments = vec![access("driver", offset, write, 1)];
+            complaints(&phase("probe", &[], moments))
+        };
+
+        assert_eq!(probe(4, false), [""; 0]);
+        assert_eq!(probe(4, true).len(), 1);
+        assert_eq!(probe(0x2c, false).len(), 1);
+    }
+
+    #[test]
+    fn other_value_than_listed_for_remove_is_told() {
+        let remove = |value| {
+            let moments = vec![access("driver", 0x1000, true, value)];
+            complaints(&phase("remove", &[], moments))
+        };
+
+        assert_eq!(remove(0x2154_5352), [""; 0]);
+        assert_eq!(remove(1).len(), 1);
+    }
+
+    #[test]
+    fn listed_register_that_nobody_touches_is_told_where_all_are_claimed() {
+        let told = complaints(&phase("remove", &["touches all"], vec![]));
+
+        assert!(
+            told.iter()
+                .any(|line| line.contains("KICK, which nobody read")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn phase_that_is_not_listed_is_told() {
+        assert_eq!(complaints(&phase("lunch", &[], vec![])).len(), 1);
+    }
+
+    #[test]
+    fn every_register_that_is_listed_exists() {
+        let known: BTreeSet<&str> = ringbar_spec::regs::Register::ALL
+            .iter()
+            .map(|register| register.info().name)
+            .collect();
+
+        for phase in ["probe", "remove", "mapped ring"] {
+            let listed = listed_for(phase).expect("a row");
+            assert!(!listed.is_empty());
+            assert!(
+                listed.iter().all(|item| known.contains(item.name)),
+                "{listed:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn write_that_the_device_dropped_is_told() {
+        let heard = |value| {
+            event(What::Register {
+                place: Place::in_bar(0, 0x18),
+                width: 4,
+                write: true,
+                value: Some(Hex(value)),
+            })
+        };
+        let made = |value| access("driver", 0x18, true, value);
+
+        let both = vec![made(1), heard(1), made(2), heard(2)];
+        assert_eq!(complaints(&run_as_recorded(&[], both)), [""; 0]);
+        let dropped = vec![made(1), heard(1), made(2)];
+        assert_eq!(complaints(&run_as_recorded(&[], dropped)).len(), 1);
+    }
+
+    #[test]
+    fn accesses_that_the_device_knows_nothing_of_are_told_though_it_says_other_things() {
+        let moments = vec![
+            access("driver", 0x18, true, 1),
+            event(What::Interrupt { vector: 0 }),
+        ];
+
+        assert_eq!(complaints(&run_as_recorded(&[], moments)).len(), 1);
+    }
+
+    #[test]
+    fn device_that_says_nothing_is_told() {
+        let told = complaints(&run_as_recorded(&[], vec![]));
+
+        assert!(
+            told.iter().any(|line| line.contains("wrote no event")),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn records_without_an_end_are_told() {
+        let run = Run {
+            whole: false,
+            ..run(&[], vec![])
+        };
+
+        assert_eq!(complaints(&run).len(), 1);
+    }
+}
