@@ -3,7 +3,6 @@
 //! What debugfs shows of a device: `/sys/kernel/debug/ringbarN`.
 
 use crate::{
-    errors,
     limits::Amount,
     mmap::cache::CachePolicy,
     shared::Shared, //
@@ -99,7 +98,10 @@ struct ErrorLog(Arc<Shared>);
 
 impl Writer for ErrorLog {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.gate.with(|device| errors::show(device, f));
+        let shown = self.0.gate.with(|device| {
+            device.check()?;
+            device.errors().show(device.limits().queues, f)
+        });
         shown.unwrap_or_else(|_| writeln!(f, "the device does not answer"))
     }
 }

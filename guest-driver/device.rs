@@ -3,7 +3,7 @@
 //! The device while the driver is bound to it: registers, admin commands, what there is to give.
 
 use crate::{
-    errors::LoggedError,
+    errors::ErrorLog,
     interface::{
         error::ErrorCode,
         ids,
@@ -44,7 +44,6 @@ use kernel::{
     dma::Coherent,
     io::{
         io_project,
-        register::Array,
         Io, //
     },
     new_mutex,
@@ -463,40 +462,9 @@ impl<'bound> Device<'bound> {
         &self.kept
     }
 
-    /// Errors that the device has logged since its last reset.
-    ///
-    /// # Errors
-    ///
-    /// `EIO` if the device is lost.
-    pub(crate) fn error_count(&self) -> Result<u32> {
-        Ok(self.registers.bar()?.read(regs::ERROR_COUNT).into_raw())
-    }
-
-    /// The error with this number, if the log still has it.
-    pub(crate) fn logged_error(&self, number: u32) -> Result<Option<LoggedError>> {
-        let place = number as usize % regs::ERROR_LOG_ENTRIES;
-        let entry = || {
-            let entry = regs::ERROR_LOG_ENTRY::try_at(place).ok_or(EINVAL)?;
-            self.registers.bar()?.try_read(entry)
-        };
-        let value = regs::ERROR_LOG_VALUE::try_at(place).ok_or(EINVAL)?;
-        let before = entry()?;
-        let value = self.registers.bar()?.try_read(value)?.into_raw();
-        // A newer one may have come meanwhile.
-        let is_this = u64::from(before.number()) == number.into();
-        Ok(
-            (is_this && entry()?.into_raw() == before.into_raw()).then(|| LoggedError {
-                queue: u64::from(before.queue()) as u16,
-                code: ErrorCode(u64::from(before.code()) as u16),
-                value,
-            }),
-        )
-    }
-
-    /// Errors of a queue since it was started.
-    pub(crate) fn queue_errors(&self, queue: u32) -> Result<u32> {
-        let place = regs::QUEUE_ERRORS::try_at(queue as usize).ok_or(EINVAL)?;
-        Ok(self.registers.bar()?.read(place).into_raw())
+    /// Returns the device's log of recent errors.
+    pub(crate) fn errors(&self) -> ErrorLog<'_, 'bound> {
+        ErrorLog::new(&self.registers)
     }
 
     fn refused(&self, command: &str, code: ErrorCode) -> Error {

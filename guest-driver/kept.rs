@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Memory that is kept for good: the device did not say that it no longer writes it.
+//! Memory that is never freed, as the device did not confirm that it no longer writes it.
+//!
+//! Losing it is the smaller harm: the kernel would give freed memory to another owner, and the
+//! device would overwrite it there.
 
-use crate::user_memory::UserMemory;
 use kernel::{
     dma::Coherent,
     fmt,
@@ -33,8 +35,8 @@ impl Kept {
     pub(crate) fn queue(&self, rings: [Coherent<[u8]>; 2]) {
         self.queues.fetch_add(1, Relaxed);
         for ring in rings {
-            let bytes = ring.size();
-            self.forget(ring, bytes);
+            self.bytes.fetch_add(ring.size() as u64, Relaxed);
+            core::mem::forget(ring);
         }
     }
 
@@ -44,28 +46,21 @@ impl Kept {
         self.memory(memory, bytes);
     }
 
-    /// Keeps memory of a process pinned, which counts as a buffer.
-    pub(crate) fn user_memory(&self, memory: UserMemory) {
-        self.buffers.fetch_add(1, Relaxed);
-        self.bytes.fetch_add(memory.size() as u64, Relaxed);
-        memory.keep();
-    }
-
     /// Keeps other memory of so many bytes, which counts as a buffer.
     pub(crate) fn memory<T>(&self, memory: T, bytes: usize) {
+        self.count_buffer(bytes);
+        core::mem::forget(memory);
+    }
+
+    /// Counts a buffer of so many bytes, whose owner keeps the memory.
+    pub(crate) fn count_buffer(&self, bytes: usize) {
         self.buffers.fetch_add(1, Relaxed);
-        self.forget(memory, bytes);
+        self.bytes.fetch_add(bytes as u64, Relaxed);
     }
 
     /// Bytes of all of them.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
-    }
-
-    fn forget<T>(&self, memory: T, bytes: usize) {
-        self.bytes.fetch_add(bytes as u64, Relaxed);
-        // Better lost than overwritten while somebody else has it.
-        core::mem::forget(memory);
     }
 
     /// Writes a line for each count.

@@ -2,13 +2,13 @@
 
 //! What a module for `ci/sabotage.sh` does wrong, to see that the tests notice. In no other build.
 
-use crate::{
-    file::OpenFile,
-    interface::regs,
-    registers::RegisterBar, //
+use crate::interface::{
+    layout,
+    regs, //
 };
 use kernel::{
     io::Io,
+    pci,
     prelude::*,
     sync::Arc,
     time::{
@@ -18,19 +18,19 @@ use kernel::{
     warn_on, //
 };
 
-/// Called with a released file that nobody else has.
+/// Drops the last reference to a released file, and then does what this build is to do wrong.
 ///
-/// Not inlined: by its symbol a module tells that it is broken.
+/// Not inlined: `ci/sabotage.sh` knows a broken module by this symbol, and a stack by its name.
 #[inline(never)]
-pub(crate) fn at_release(file: Arc<OpenFile>) {
+pub(crate) fn at_release<T>(file: Arc<T>) {
     let place = Arc::as_ptr(&file).cast::<u8>();
     drop(file);
     if cfg!(ringbar_sabotage = "use-after-free") {
-        // SAFETY: There is none: the file was just freed.
+        // SAFETY: There is none. The file was just freed, which KASAN must notice.
         let byte = unsafe { place.read_volatile() };
         pr_warn!("read {} from a file that is gone\n", byte);
     }
-    // Init closes a file as well, and is to be there to tell.
+    // Not init: it closes a file as well, and must stay to report the hang.
     if cfg!(ringbar_sabotage = "stuck") && kernel::current!().pid() != 1 {
         loop {
             fsleep(Delta::from_secs(1));
@@ -44,8 +44,8 @@ pub(crate) fn at_release(file: Arc<OpenFile>) {
     }
 }
 
-/// Called where the driver looks at the reset generation, a shared word, which no access that traps is to follow.
-pub(crate) fn at_generation(bar: &RegisterBar<'_>) {
+/// Reads a register that traps, where the driver must read the reset generation alone, a shared word.
+pub(crate) fn at_generation(bar: &pci::Bar<'_, { layout::REGISTER_BAR_SIZE }>) {
     if cfg!(ringbar_sabotage = "extra-read") {
         let _ = bar.read(regs::STATUS);
     }

@@ -6,10 +6,13 @@
 //! The pages stay where they are whatever the process does with its addresses, and are given back
 //! when [`UserMemory`] is dropped: after the device has said that it no longer uses them.
 
-use crate::interface::setup::{
-    Segment,
-    RIGHT_READ,
-    RIGHT_WRITE, //
+use crate::{
+    interface::setup::{
+        Segment,
+        RIGHT_READ,
+        RIGHT_WRITE, //
+    },
+    kept::Kept,
 };
 use kernel::{
     bindings,
@@ -296,13 +299,14 @@ impl UserMemory {
     }
 
     /// Leaves the pages pinned and mapped for good, as the device may still write them. They count
-    /// no longer against the process's limit.
-    pub(crate) fn keep(mut self) {
+    /// as a buffer in `kept`, and no longer against the process's limit.
+    pub(crate) fn keep(mut self, kept: &Kept) {
+        kept.count_buffer(self.size());
         self.pinned.kept = true;
     }
 
     /// Bytes that are pinned.
-    pub(crate) fn size(&self) -> usize {
+    fn size(&self) -> usize {
         self.pinned.pages.len() * PAGE_SIZE
     }
 

@@ -125,7 +125,7 @@ impl View {
     /// Keeps memory of a process pinned for good, as the device may go on to write it.
     pub(crate) fn keep(self, device: &Device<'_>) {
         if let Some(memory) = self.memory {
-            device.kept().user_memory(memory);
+            memory.keep(device.kept());
         }
     }
 }
@@ -193,7 +193,7 @@ impl OpenFile {
                 Err(error) => {
                     // A lost device may open the window when it comes back.
                     if device.registers().is_lost() {
-                        device.kept().user_memory(memory);
+                        memory.keep(device.kept());
                     }
                     return Err(error);
                 }
