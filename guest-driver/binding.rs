@@ -4,6 +4,7 @@
 
 use crate::{
     device::Device,
+    mmap::mapped_file::MappedFile,
     shared::Shared, //
 };
 use kernel::{
@@ -40,7 +41,7 @@ impl Drop for Binding<'_> {
         let files = self.shared.files.lock();
         self.shared.gate.close();
         self.shared.dismiss();
-        files.iter().for_each(|file| file.mappings.revoke());
+        files.iter().for_each(|file| file.mappings().revoke());
         let quiet = self.device.registers().quiesce();
         for objects in files.iter().map(|file| file.take_objects()) {
             match quiet {

@@ -11,7 +11,11 @@ use crate::{
         free_domain,
         OpenFile, //
     },
-    mmap,
+    kinds::KINDS,
+    mmap::{
+        self,
+        mapped_file::MappedFile, //
+    },
     shared::Shared,
     LocalModule, //
 };
@@ -35,8 +39,7 @@ use kernel::{
             Relaxed, //
         },
         poll::PollTable,
-        Arc,
-        ArcBorrow, //
+        Arc, //
     },
     types::{
         ForeignOwnable,
@@ -149,25 +152,6 @@ impl Drop for Number {
     }
 }
 
-/// Whether `raw` is the open file `file`.
-///
-/// # Safety
-///
-/// `raw` must be null or a file that stays meanwhile.
-pub(crate) unsafe fn is_file(raw: *mut bindings::file, file: &OpenFile) -> bool {
-    if raw.is_null() {
-        return false;
-    }
-    // SAFETY: As the caller promises.
-    let operations = unsafe { (*raw).f_op };
-    if !core::ptr::eq(operations, &raw const OPERATIONS.0) {
-        return false;
-    }
-    // SAFETY: The file stays, and its operations say that `open` has opened it.
-    let opened = unsafe { borrow(raw) };
-    core::ptr::eq(&*opened, file)
-}
-
 struct Operations(bindings::file_operations);
 
 // SAFETY: The kernel only reads it.
@@ -240,9 +224,9 @@ unsafe extern "C" fn mmap_hook(
     vma: *mut bindings::vm_area_struct,
 ) -> c_int {
     // SAFETY: The file is open.
-    let opened = unsafe { borrow(file) };
+    let opened = unsafe { OpenFile::borrow(file) };
     // SAFETY: The VMA is being made, for the duration of this call.
-    match mmap::map(&opened, unsafe { VmaNew::from_raw(vma) }) {
+    match mmap::map(&KINDS, &*opened, unsafe { VmaNew::from_raw(vma) }) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
@@ -256,7 +240,7 @@ unsafe extern "C" fn poll(
     table: *mut bindings::poll_table_struct,
 ) -> bindings::__poll_t {
     // SAFETY: The file is open.
-    let opened = unsafe { borrow(file) };
+    let opened = unsafe { OpenFile::borrow(file) };
     // SAFETY: The file is valid for the call, and nobody holds its position lock.
     let file = unsafe { File::from_raw_file(file) };
     // SAFETY: The caller gave a table of that kind.
@@ -268,17 +252,9 @@ unsafe extern "C" fn poll(
 /// The VFS calls it, for a file that [`open`] opened.
 unsafe extern "C" fn ioctl(file: *mut bindings::file, number: c_uint, argument: c_ulong) -> c_long {
     // SAFETY: The file is open.
-    let opened = unsafe { borrow(file) };
+    let opened = unsafe { OpenFile::borrow(file) };
     match opened.ioctl(number, argument) {
         Ok(value) => value as c_long,
         Err(error) => error.to_errno() as c_long,
     }
-}
-
-/// # Safety
-///
-/// [`open`] has opened the file, and it is not released while the result lives.
-pub(crate) unsafe fn borrow<'a>(file: *mut bindings::file) -> ArcBorrow<'a, OpenFile> {
-    // SAFETY: `open` put it there, and it is taken out in `release` only.
-    unsafe { <Arc<OpenFile> as ForeignOwnable>::borrow((*file).private_data) }
 }

@@ -3,8 +3,13 @@
 //! What debugfs shows of a device: `/sys/kernel/debug/ringbarN`.
 
 use crate::{
+    cache::CachePolicy,
+    kinds::KINDS,
     limits::Amount,
-    mmap::cache::CachePolicy,
+    mmap::{
+        self,
+        mapped_file::MappedFile, //
+    },
     shared::Shared, //
 };
 use kernel::{
@@ -54,25 +59,18 @@ struct MappingList(Arc<Shared>);
 impl Writer for MappingList {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let files = self.0.files.lock();
-        let count: i64 = files.iter().map(|file| file.mappings.count()).sum();
+        let count: i64 = files.iter().map(|file| file.mappings().count()).sum();
         writeln!(f, "count {count}")?;
         for file in files.iter() {
             let mut outcome = Ok(());
-            file.mappings.for_each(file, |mapping| {
+            file.mappings().for_each(|mapping| {
                 let (start, end) = mapping.range;
+                let kind = mmap::name_of(&KINDS, mapping.pgoff);
                 let line = match mapping.policy {
-                    Some(policy) => writeln!(
-                        f,
-                        "{} {} {start:#x}-{end:#x} {policy}",
-                        file.owner(),
-                        mapping.kind
-                    ),
-                    None => writeln!(
-                        f,
-                        "{} {} {start:#x}-{end:#x} none",
-                        file.owner(),
-                        mapping.kind
-                    ),
+                    Some(policy) => {
+                        writeln!(f, "{} {kind} {start:#x}-{end:#x} {policy}", file.owner())
+                    }
+                    None => writeln!(f, "{} {kind} {start:#x}-{end:#x} none", file.owner()),
                 };
                 outcome = outcome.and(line);
             });

@@ -22,6 +22,7 @@ use crate::{
             Words, //
         },
     },
+    mmap::mapped_file::MappedFile,
     queue::Queue,
     waiters::{
         Turn,

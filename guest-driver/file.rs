@@ -9,6 +9,7 @@ use crate::{
         DeviceMemory,
         MAX_BUFFER, //
     },
+    cache::CachePolicy,
     device::Device,
     eventfd::EventFd,
     interface::{
@@ -24,12 +25,14 @@ use crate::{
         Charge,
         User, //
     },
-    mappings::Mappings,
     memory::{
         Contiguous,
         Scattered, //
     },
-    mmap::cache::CachePolicy,
+    mmap::{
+        mapped_file::MappedFile,
+        mappings::Mappings, //
+    },
     queue::Queue,
     shared::Shared,
     waiters::Waiters,
@@ -47,11 +50,13 @@ use kernel::{
         },
         poll::PollTable,
         Arc,
+        ArcBorrow,
         Mutex,
         MutexGuard, //
     },
     task::Pid,
     time::msecs_to_jiffies,
+    types::ForeignOwnable,
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -73,7 +78,7 @@ pub(crate) struct OpenFile {
     objects: Mutex<Objects>,
     /// Its mappings, for the day the device goes.
     #[pin]
-    pub(crate) mappings: Mappings,
+    mappings: Mappings,
 }
 
 /// What a file owns in the device. Empty once the device is gone.
@@ -152,20 +157,6 @@ impl OpenFile {
     /// Process that opened it.
     pub(crate) fn owner(&self) -> Pid {
         self.owner
-    }
-
-    /// Calls `f` with the bound device and the file's objects.
-    ///
-    /// # Errors
-    ///
-    /// `ENODEV` if the device is gone; else what `f` gives.
-    pub(crate) fn with_objects<R>(
-        &self,
-        f: impl FnOnce(&Device<'_>, &mut Objects) -> Result<R>,
-    ) -> Result<R> {
-        self.shared
-            .gate
-            .with(|device| f(device, &mut self.objects.lock()))
     }
 
     /// What the file owns. For callers that are inside the gate.
@@ -477,6 +468,27 @@ impl OpenFile {
             }
             queue.stop(device, &self.shared)
         })
+    }
+}
+
+impl MappedFile for OpenFile {
+    type Device<'bound> = Device<'bound>;
+    type Objects = Objects;
+
+    fn mappings(&self) -> &Mappings {
+        &self.mappings
+    }
+
+    fn with_objects<R>(&self, f: impl FnOnce(&Device<'_>, &mut Objects) -> Result<R>) -> Result<R> {
+        self.shared
+            .gate
+            .with(|device| f(device, &mut self.objects.lock()))
+    }
+
+    unsafe fn borrow<'a>(file: *mut bindings::file) -> ArcBorrow<'a, Self> {
+        // SAFETY: As the caller promises, the node's `open` put the pointer there, and only its
+        // `release` takes it out.
+        unsafe { <Arc<Self> as ForeignOwnable>::borrow((*file).private_data) }
     }
 }
 

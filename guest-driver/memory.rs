@@ -2,7 +2,7 @@
 
 //! Memory of the kernel that a file owns and maps, without the device: contiguous, or vmalloc.
 
-use crate::mmap::cache::CachePolicy;
+use crate::cache::CachePolicy;
 use kernel::{
     bindings,
     error::to_result,

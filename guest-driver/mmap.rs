@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Mappings: who may map what, and how.
+//! The mapping layer: checks a request, fills its VMA by kind, and can take the pages away again.
 //!
-//! Every mapping is shared, never executable, and lies in one region as a whole. A [`Kind`] says
-//! the rest. `crate::mappings` tells how mappings are counted and revoked.
+//! Every mapping is shared, never executable, and lies in one region as a whole. A [`Kind`] decides
+//! the rest. Of the driver the layer knows a [`MappedFile`], its kinds, and the types of the memory
+//! that they map. [`mappings`] describes how mappings are counted and revoked.
 
-pub(crate) mod cache;
-mod coherent;
-mod device_memory;
-mod kernel_memory;
-mod kind;
+pub(crate) mod kind;
+pub(crate) mod mapped_file;
+pub(crate) mod mappings;
 mod operations;
-mod registers;
-mod setup;
+pub(crate) mod setup;
 
-use crate::{
-    file::OpenFile,
-    interface::mmap::{
-        self,
-        Region, //
-    },
+use crate::interface::mmap::{
+    self,
+    Region, //
 };
 use kernel::{
     bindings,
@@ -38,57 +33,19 @@ use kind::{
     Kind,
     Span, //
 };
+use mapped_file::MappedFile;
 use operations::Operations;
 use setup::VmaSetup;
 
-/// Maps a region of the file's device.
-///
-/// # Errors
-///
-/// `EINVAL` if the mapping is private; `EPERM` if it is executable, or the process may not have the
-/// region; `EACCES` if it is writable and the kind is not; `ENXIO` if there is no such region;
-/// `EOVERFLOW` if it leaves the region; `ENODEV` if the device is gone; `ENOMEM`.
-pub(crate) fn map(file: &OpenFile, vma: &VmaNew) -> Result {
-    // Not VM_SHARED, which a shared mapping of a file opened read-only lacks.
-    if vma.flags() & flags::MAYSHARE == 0 {
-        return Err(EINVAL);
-    }
-    vma.try_clear_mayexec().map_err(|_| EPERM)?;
-    // SAFETY: The VMA is valid and nobody else has it yet. It came in as a byte offset, so this
-    // does not overflow.
-    let region = mmap::decode((unsafe { (*vma.as_ptr()).vm_pgoff } as u64) << PAGE_SHIFT);
-    let kind = kind_of(region).ok_or(ENXIO)?;
-    (kind.map)(file, vma, region)
-}
-
-/// Name of the kind of a mapping at `pgoff` pages.
-pub(crate) fn name_of(pgoff: usize) -> &'static str {
-    kind_of(mmap::decode((pgoff as u64) << PAGE_SHIFT)).map_or("unknown", |kind| kind.name)
-}
-
-/// A kind, as the hook finds it by number.
-struct Entry {
+/// A kind of the files `F`, as the hook finds it by number.
+pub(crate) struct Entry<F> {
     number: u8,
     name: &'static str,
-    map: fn(&OpenFile, &VmaNew, Region) -> Result,
+    map: fn(&F, &VmaNew, Region) -> Result,
 }
 
-/// Every kind there is.
-const KINDS: [Entry; 11] = [
-    populated::<registers::PublicRegisters>(),
-    populated::<registers::Kick>(),
-    populated::<registers::Doorbell>(),
-    populated::<registers::Status>(),
-    populated::<coherent::SubmissionRing>(),
-    populated::<coherent::CompletionRing>(),
-    populated::<coherent::DmaBuffer>(),
-    populated::<device_memory::DeviceMemory>(),
-    on_fault::<device_memory::LazyDeviceMemory>(),
-    populated::<kernel_memory::ContiguousMemory>(),
-    on_fault::<kernel_memory::VmallocMemory>(),
-];
-
-const fn populated<K: Kind>() -> Entry {
+/// Returns the entry of a kind that the mmap hook populates.
+pub(crate) const fn populated<K: Kind>() -> Entry<K::File> {
     Entry {
         number: K::NUMBER,
         name: K::NAME,
@@ -96,7 +53,8 @@ const fn populated<K: Kind>() -> Entry {
     }
 }
 
-const fn on_fault<K: FaultKind>() -> Entry {
+/// Returns the entry of a kind that the fault handler populates.
+pub(crate) const fn on_fault<K: FaultKind>() -> Entry<K::File> {
     Entry {
         number: K::NUMBER,
         name: K::NAME,
@@ -104,19 +62,52 @@ const fn on_fault<K: FaultKind>() -> Entry {
     }
 }
 
-fn kind_of(region: Region) -> Option<&'static Entry> {
-    KINDS.iter().find(|kind| kind.number == region.kind)
+/// Maps a region of the file, which has these kinds.
+///
+/// # Errors
+///
+/// `EINVAL` if the mapping is private; `EPERM` if it is executable, or the process may not have the
+/// region; `EACCES` if it is writable and the kind is not; `ENXIO` if there is no such region;
+/// `EOVERFLOW` if it leaves the region; `ENODEV` if the device is gone; `ENOMEM`.
+pub(crate) fn map<F: MappedFile>(kinds: &[Entry<F>], file: &F, vma: &VmaNew) -> Result {
+    // Not VM_SHARED: a shared mapping of a file opened read-only lacks it.
+    if vma.flags() & flags::MAYSHARE == 0 {
+        return Err(EINVAL);
+    }
+    // Without VM_MAYEXEC, mprotect cannot make the mapping executable later.
+    vma.try_clear_mayexec().map_err(|_| EPERM)?;
+    // SAFETY: The VMA is valid, and only this hook has it yet.
+    let pgoff = unsafe { (*vma.as_ptr()).vm_pgoff };
+    let region = mmap::decode(bytes(pgoff));
+    let kind = kind_of(kinds, region).ok_or(ENXIO)?;
+    (kind.map)(file, vma, region)
+}
+
+/// Returns the name of the kind of a mapping at `pgoff` pages.
+pub(crate) fn name_of<F>(kinds: &[Entry<F>], pgoff: usize) -> &'static str {
+    kind_of(kinds, mmap::decode(bytes(pgoff))).map_or("unknown", |kind| kind.name)
+}
+
+fn kind_of<F>(kinds: &[Entry<F>], region: Region) -> Option<&Entry<F>> {
+    kinds.iter().find(|kind| kind.number == region.kind)
+}
+
+/// Returns the offset of page `pgoff` of a file. It came from a process as an offset in bytes, so
+/// this does not overflow.
+fn bytes(pgoff: usize) -> u64 {
+    (pgoff as u64) << PAGE_SHIFT
 }
 
 /// Checks the request against kind and region, fills the VMA and gives it its operations.
 fn set_up<K: Kind>(
-    file: &OpenFile,
+    file: &K::File,
     vma: &VmaNew,
     region: Region,
     operations: &'static bindings::vm_operations_struct,
 ) -> Result {
     K::check(region.offset)?;
     if !K::WRITABLE {
+        // Without VM_MAYWRITE, mprotect cannot make the mapping writable later.
         vma.try_clear_maywrite().map_err(|_| EACCES)?;
     }
     file.with_objects(|device, objects| {
@@ -129,13 +120,14 @@ fn set_up<K: Kind>(
         if end > size.next_multiple_of(PAGE_SIZE) {
             return Err(EOVERFLOW);
         }
-        // Before the first page is there: revocation must find the address space.
-        file.mappings.remember(vma.mm())?;
+        // Before the first page is there. Otherwise revocation could not find the address space,
+        // and the page would stay.
+        file.mappings().remember(vma.mm())?;
         K::populate(device, objects, region.index, span, VmaSetup::new(vma))?;
-        // Last, as the kernel calls `close` only for a VMA whose hook succeeded.
-        file.mappings.count_one_more(vma.mm().as_raw());
-        // SAFETY: The VMA is valid and nobody else has it yet. The operations are those of a VMA of
-        // this file.
+        // Last: the kernel calls `close`, which counts down, only for a VMA whose hook succeeded.
+        file.mappings().count_one_more(vma.mm().as_raw());
+        // SAFETY: The VMA is valid, and only this hook has it yet. The operations are those of a
+        // VMA of a file of this type.
         unsafe { (*vma.as_ptr()).vm_ops = operations };
         Ok(())
     })

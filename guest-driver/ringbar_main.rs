@@ -9,6 +9,7 @@
 
 mod binding;
 mod buffer;
+mod cache;
 mod chardev;
 mod debugfs;
 mod device;
@@ -21,8 +22,8 @@ mod gate;
 mod interface;
 mod interrupt;
 mod kept;
+mod kinds;
 mod limits;
-mod mappings;
 mod memory;
 mod mmap;
 mod queue;

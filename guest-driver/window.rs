@@ -26,6 +26,7 @@ use crate::{
         Amount,
         Charge, //
     },
+    mmap::mapped_file::MappedFile,
     ranges::Range,
     user_memory::{
         Pinned,
@@ -225,7 +226,7 @@ impl OpenFile {
         self.shared().gate.with(|device| {
             // From here on neither a mapping nor a window can be made of it.
             let owned = self.lock_objects().take_owned(device, number)?;
-            self.mappings.revoke_region(owned.offset(), owned.size());
+            self.mappings().revoke_region(owned.offset(), owned.size());
             owned.close(device)
         })
     }

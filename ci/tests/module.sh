@@ -14,7 +14,7 @@ export RINGBAR_CACHE=$place/cache CALLS=$place/calls
 # one, it goes by time. READ is a file of the checkout that it says it has read as well.
 checkout() {
 	local folder=$place/$1
-	mkdir -p "$folder/guest-driver/"{mmap,uapi/src} "$folder/qemu-device/spec/src" "$folder/build"
+	mkdir -p "$folder/guest-driver/"{folder,uapi/src} "$folder/qemu-device/spec/src" "$folder/build"
 	cp -r "$ci" "$ci/../Cargo.toml" "$folder"
 	echo one >"$folder/guest-driver/ringbar_main.rs"
 	printf '#!/bin/sh\necho /kernel-of-a-test\n' >"$folder/ci/kernel.sh"

@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a kind of mapping is.
+//! A kind of mapping, which a driver implements for each kind of region that it has.
 
-use super::setup::{
-    Fresh,
-    Populated,
-    VmaSetup, //
-};
-use crate::{
-    device::Device,
-    file::Objects, //
+use super::{
+    mapped_file::MappedFile,
+    setup::{
+        Fresh,
+        Populated,
+        VmaSetup, //
+    },
 };
 use kernel::{
     bindings,
     prelude::*, //
 };
+
+/// The device of the files that have kind `K`.
+pub(crate) type DeviceOf<'bound, K> = <<K as Kind>::File as MappedFile>::Device<'bound>;
+/// The objects of the files that have kind `K`.
+pub(crate) type ObjectsOf<K> = <<K as Kind>::File as MappedFile>::Objects;
 
 /// Where in its region a mapping starts, and how long it is; both whole pages, both inside.
 #[derive(Clone, Copy)]
@@ -28,8 +32,11 @@ pub(crate) struct Span {
 /// A kind of mapping: a type without a value.
 ///
 /// The mmap hook calls [`check`](Kind::check), [`size`](Kind::size) and [`populate`](Kind::populate)
-/// in this order, inside the gate, so nothing they are given goes away meanwhile.
-pub(crate) trait Kind {
+/// in this order, the latter two inside [`MappedFile::with_objects`], so device and objects stay
+/// meanwhile.
+pub(crate) trait Kind: Sized {
+    /// The files that have such regions.
+    type File: MappedFile;
     /// Its number in mmap offsets: a `KIND_` constant of `interface::mmap`.
     const NUMBER: u8;
     /// As debugfs names it.
@@ -37,7 +44,7 @@ pub(crate) trait Kind {
     /// Whether a process may write what it maps. If not, it cannot get the right later either.
     const WRITABLE: bool = true;
 
-    /// Whether the calling process may map from byte `offset` of this kind on at all.
+    /// Checks whether the calling process may map from byte `offset` of this kind on at all.
     ///
     /// # Errors
     ///
@@ -46,12 +53,12 @@ pub(crate) trait Kind {
         Ok(())
     }
 
-    /// Size of the region with this index, in bytes.
+    /// Returns the size of the region with this index, in bytes.
     ///
     /// # Errors
     ///
     /// `EPERM` if the region is not this file's, `ENXIO` if the device has none with this index.
-    fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize>;
+    fn size(device: &DeviceOf<'_, Self>, objects: &ObjectsOf<Self>, index: u16) -> Result<usize>;
 
     /// Fills the VMA, or leaves it to [`FaultKind::fault`].
     ///
@@ -59,8 +66,8 @@ pub(crate) trait Kind {
     ///
     /// `ENXIO` if the file has no such region; `ENOMEM`.
     fn populate(
-        device: &Device<'_>,
-        objects: &Objects,
+        device: &DeviceOf<'_, Self>,
+        objects: &ObjectsOf<Self>,
         index: u16,
         span: Span,
         setup: VmaSetup<'_, Fresh>,
@@ -77,10 +84,16 @@ pub(crate) enum Target {
 
 /// A kind that is mapped page by page, when a page is touched.
 pub(crate) trait FaultKind: Kind {
-    /// What is at byte `offset` of the region, a multiple of the page size. Called inside the gate.
+    /// Returns the page at byte `offset` of the region, a multiple of the page size. Called inside
+    /// [`MappedFile::with_objects`].
     ///
     /// # Errors
     ///
     /// Any error gives the process SIGBUS.
-    fn fault(device: &Device<'_>, objects: &Objects, index: u16, offset: usize) -> Result<Target>;
+    fn fault(
+        device: &DeviceOf<'_, Self>,
+        objects: &ObjectsOf<Self>,
+        index: u16,
+        offset: usize,
+    ) -> Result<Target>;
 }

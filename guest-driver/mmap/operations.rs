@@ -5,16 +5,15 @@
 //! A VMA holds its file, so the file is there in all of them. The kernel does not call `open` for
 //! the first mapping; the mmap hook counts that one itself.
 
-use super::kind::{
-    FaultKind,
-    Kind,
-    Target, //
+use super::{
+    kind::{
+        FaultKind,
+        Kind,
+        Target, //
+    },
+    mapped_file::MappedFile,
 };
-use crate::{
-    chardev,
-    file::OpenFile,
-    interface::mmap::decode, //
-};
+use crate::interface::mmap::decode;
 use core::marker::PhantomData;
 use kernel::{
     bindings,
@@ -44,8 +43,8 @@ impl<K: Kind> Operations<K> {
     /// taken away gives SIGBUS.
     pub(super) const POPULATED: &'static bindings::vm_operations_struct =
         &bindings::vm_operations_struct {
-            open: Some(open),
-            close: Some(close),
+            open: Some(open::<K>),
+            close: Some(close::<K>),
             ..pin_init::zeroed()
         };
 }
@@ -54,8 +53,8 @@ impl<K: FaultKind> Operations<K> {
     /// For a kind that is populated page by page.
     pub(super) const ON_FAULT: &'static bindings::vm_operations_struct =
         &bindings::vm_operations_struct {
-            open: Some(open),
-            close: Some(close),
+            open: Some(open::<K>),
+            close: Some(close::<K>),
             fault: Some(fault::<K>),
             ..pin_init::zeroed()
         };
@@ -63,25 +62,25 @@ impl<K: FaultKind> Operations<K> {
 
 /// # Safety
 ///
-/// The kernel calls it for a new VMA of a file of ours: after fork, split or mremap.
-unsafe extern "C" fn open(vma: *mut bindings::vm_area_struct) {
+/// The kernel calls it for a new VMA of kind `K`: after fork, split or mremap.
+unsafe extern "C" fn open<K: Kind>(vma: *mut bindings::vm_area_struct) {
     // SAFETY: As the caller promises.
-    let file = unsafe { file_of(vma) };
+    let file = unsafe { file_of::<K>(vma) };
     // SAFETY: The VMA belongs to an address space that is being changed, and so is in use.
     let space = unsafe { MmWithUser::from_raw((*vma).vm_mm) };
     // Without memory to write it down, debugfs will not list it; revocation finds it all the same,
     // as the kernel lists a copied VMA before it copies pages.
-    let _ = file.mappings.remember(space);
-    file.mappings.count_one_more(space.as_raw());
+    let _ = file.mappings().remember(space);
+    file.mappings().count_one_more(space.as_raw());
 }
 
 /// # Safety
 ///
-/// The kernel calls it for a VMA of a file of ours that goes.
-unsafe extern "C" fn close(vma: *mut bindings::vm_area_struct) {
+/// The kernel calls it for a VMA of kind `K` that goes.
+unsafe extern "C" fn close<K: Kind>(vma: *mut bindings::vm_area_struct) {
     // SAFETY: As the caller promises.
-    let (file, space) = unsafe { (file_of(vma), (*vma).vm_mm) };
-    file.mappings.count_one_less(space);
+    let (file, space) = unsafe { (file_of::<K>(vma), (*vma).vm_mm) };
+    file.mappings().count_one_less(space);
 }
 
 /// # Safety
@@ -95,7 +94,7 @@ unsafe extern "C" fn fault<K: FaultKind>(vmf: *mut bindings::vm_fault) -> bindin
     };
     let written = flags & bindings::fault_flag_FAULT_FLAG_WRITE != 0;
     // SAFETY: As the caller promises.
-    let file = unsafe { file_of(vma) };
+    let file = unsafe { file_of::<K>(vma) };
     let region = decode((pgoff as u64) << PAGE_SHIFT);
     let inserted = file.with_objects(|device, objects| {
         match K::fault(device, objects, region.index, region.offset as usize)? {
@@ -112,8 +111,8 @@ unsafe extern "C" fn fault<K: FaultKind>(vmf: *mut bindings::vm_fault) -> bindin
 
 /// # Safety
 ///
-/// The VMA must be one of a file of ours.
-unsafe fn file_of<'a>(vma: *mut bindings::vm_area_struct) -> ArcBorrow<'a, OpenFile> {
-    // SAFETY: A VMA of a file holds it, and a file that is held is open.
-    unsafe { chardev::borrow((*vma).vm_file) }
+/// The VMA must be one of a `K::File`.
+unsafe fn file_of<'a, K: Kind>(vma: *mut bindings::vm_area_struct) -> ArcBorrow<'a, K::File> {
+    // SAFETY: A VMA holds its file until after `close`, and a file that is held is not released.
+    unsafe { K::File::borrow((*vma).vm_file) }
 }

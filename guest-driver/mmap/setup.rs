@@ -7,8 +7,8 @@
 //! [`Fresh`] to one of [`Frames`], [`Pages`] and [`Dma`], once, and only that state has the calls
 //! that fill it.
 
-use super::cache::CachePolicy;
 use crate::{
+    cache::CachePolicy,
     memory::Contiguous,
     resources::IoRange, //
 };

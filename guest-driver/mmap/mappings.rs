@@ -7,17 +7,12 @@
 //! down the address space first, and whoever revokes takes its lock once, as a barrier: afterwards
 //! every mapping made before the gate closed is in the list.
 
-use crate::{
-    chardev,
-    file::OpenFile,
-    mmap::{
-        self,
-        cache::Observed, //
-    },
+use crate::cache::{
+    self,
+    Observed, //
 };
 use kernel::{
-    bindings,
-    fs::File,
+    bindings, fs,
     mm::{
         Mm,
         MmWithUser,
@@ -39,10 +34,10 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `list` is the `f_mapping` of the file that owns this, and so valid as long as that is open.
+/// `file` is the kernel's file that owns this, and so valid as long as that is open.
 #[pin_data]
 pub(crate) struct Mappings {
-    list: *mut bindings::address_space,
+    file: *mut bindings::file,
     #[pin]
     spaces: Mutex<Spaces>,
     count: Atomic<i64>,
@@ -87,11 +82,10 @@ impl Mappings {
     /// # Safety
     ///
     /// The value must not be used after `file` was released.
-    pub(crate) unsafe fn new(file: &File) -> impl PinInit<Self> {
-        // SAFETY: An open file has a valid inode and mapping for as long as it is open.
-        let list = unsafe { (*file.as_ptr()).f_mapping };
-        // INVARIANT: It is that of `file`, and the caller ends the use with the file.
-        pin_init!(Self { list, spaces <- new_mutex!(Spaces::default()), count: Atomic::new(0) })
+    pub(crate) unsafe fn new(file: &fs::File) -> impl PinInit<Self> {
+        let file = file.as_ptr();
+        // INVARIANT: The caller ends the use with the file.
+        pin_init!(Self { file, spaces <- new_mutex!(Spaces::default()), count: Atomic::new(0) })
     }
 
     /// Writes down an address space that is about to map the file. Called in the mmap hook, before
@@ -142,8 +136,8 @@ impl Mappings {
         }
     }
 
-    /// Calls `f` for each mapping of `file`, whose mappings these are, that is found.
-    pub(crate) fn for_each(&self, file: &OpenFile, mut f: impl FnMut(&Mapping)) {
+    /// Calls `f` for each mapping of the file that is found.
+    pub(crate) fn for_each(&self, mut f: impl FnMut(&Mapping)) {
         self.for_each_space(|space| {
             let _lock = space.mmap_read_lock();
             let mut address = 0;
@@ -154,7 +148,7 @@ impl Mappings {
                     break;
                 }
                 // SAFETY: The VMA is valid while the lock is held.
-                let (mapping, end) = unsafe { Mapping::look(vma, file) };
+                let (mapping, end) = unsafe { Mapping::look(vma, self.file) };
                 if let Some(mapping) = mapping {
                     f(&mapping);
                 }
@@ -176,8 +170,8 @@ impl Mappings {
     /// Removes the pages of all mappings of one region, which starts at `offset` of the file and
     /// is `length` bytes long: touching them gives SIGBUS from now on.
     ///
-    /// Called when the region cannot be found by [`OpenFile::with_objects`] any more, without a
-    /// lock that the mmap hook takes.
+    /// Called when the region is out of the file's objects, so that no hook finds it any more, and
+    /// without a lock that the mmap hook takes.
     pub(crate) fn revoke_region(&self, offset: u64, length: usize) {
         self.await_hooks();
         self.unmap(offset, length);
@@ -212,9 +206,10 @@ impl Mappings {
         if cfg!(ringbar_sabotage = "no-revocation") {
             return;
         }
-        // SAFETY: By the type invariants the list is valid.
+        // SAFETY: By the type invariants the file is open, and an open file has a valid list of
+        // mappings.
         unsafe {
-            bindings::unmap_mapping_range(self.list, offset as i64, length as i64, 1);
+            bindings::unmap_mapping_range((*self.file).f_mapping, offset as i64, length as i64, 1);
         }
     }
 }
@@ -223,8 +218,8 @@ impl Mappings {
 pub(crate) struct Mapping {
     /// First and last address but one.
     pub(crate) range: (usize, usize),
-    /// Name of its kind.
-    pub(crate) kind: &'static str,
+    /// Where it begins in the file, in pages.
+    pub(crate) pgoff: usize,
     /// What the page table says of the first page that is there, if one is.
     pub(crate) policy: Option<Observed>,
 }
@@ -235,7 +230,10 @@ impl Mapping {
     /// # Safety
     ///
     /// The VMA must be valid and the lock of its address space held.
-    unsafe fn look(vma: *mut bindings::vm_area_struct, file: &OpenFile) -> (Option<Self>, usize) {
+    unsafe fn look(
+        vma: *mut bindings::vm_area_struct,
+        file: *mut bindings::file,
+    ) -> (Option<Self>, usize) {
         // SAFETY: The VMA is valid and does not change meanwhile.
         let (start, end, pgoff, mapped) = unsafe {
             let range = &(*vma).__bindgen_anon_1.__bindgen_anon_1;
@@ -246,15 +244,14 @@ impl Mapping {
                 (*vma).vm_file,
             )
         };
-        // SAFETY: A VMA holds its file.
-        let ours = unsafe { chardev::is_file(mapped, file) };
-        let mapping = ours.then(|| Self {
+        // Only the address is compared: `file` is open, so no other file can have it.
+        let mapping = (mapped == file).then(|| Self {
             range: (start, end),
-            kind: mmap::name_of(pgoff),
+            pgoff,
             policy: (start..end)
                 .step_by(kernel::page::PAGE_SIZE)
                 // SAFETY: The VMA is valid, holds the address, and the lock is held.
-                .find_map(|address| unsafe { mmap::cache::observe(vma, address) }),
+                .find_map(|address| unsafe { cache::observe(vma, address) }),
         });
         (mapping, end)
     }

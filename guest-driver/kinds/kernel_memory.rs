@@ -2,24 +2,27 @@
 
 //! Memory of the kernel: physically contiguous, or vmalloc.
 
-use super::{
-    kind::{
-        FaultKind,
-        Kind,
-        Span,
-        Target, //
-    },
-    setup::{
-        Fork,
-        Fresh,
-        Populated,
-        VmaSetup, //
-    },
-};
 use crate::{
     device::Device,
-    file::Objects,
-    interface::mmap, //
+    file::{
+        Objects,
+        OpenFile, //
+    },
+    interface::mmap,
+    mmap::{
+        kind::{
+            FaultKind,
+            Kind,
+            Span,
+            Target, //
+        },
+        setup::{
+            Fork,
+            Fresh,
+            Populated,
+            VmaSetup, //
+        },
+    },
 };
 use kernel::prelude::*;
 
@@ -29,6 +32,7 @@ pub(crate) enum ContiguousMemory {}
 pub(crate) enum VmallocMemory {}
 
 impl Kind for ContiguousMemory {
+    type File = OpenFile;
     const NUMBER: u8 = mmap::KIND_CONTIGUOUS;
     const NAME: &'static str = "contiguous";
 
@@ -51,6 +55,7 @@ impl Kind for ContiguousMemory {
 }
 
 impl Kind for VmallocMemory {
+    type File = OpenFile;
     const NUMBER: u8 = mmap::KIND_VMALLOC;
     const NAME: &'static str = "vmalloc";
 

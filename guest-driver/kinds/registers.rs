@@ -2,28 +2,31 @@
 
 //! Pages of BAR 0: the public registers, and the kick, doorbell and status page of a queue.
 
-use super::{
-    cache::CachePolicy,
-    kind::{
-        Kind,
-        Span, //
-    },
-    setup::{
-        Fork,
-        Fresh,
-        Populated,
-        VmaSetup, //
-    },
-};
 use crate::{
+    cache::CachePolicy,
     device::Device,
-    file::Objects,
+    file::{
+        Objects,
+        OpenFile, //
+    },
     interface::{
         layout::{
             self,
             PAGE_SIZE, //
         },
         mmap, //
+    },
+    mmap::{
+        kind::{
+            Kind,
+            Span, //
+        },
+        setup::{
+            Fork,
+            Fresh,
+            Populated,
+            VmaSetup, //
+        },
     },
 };
 use kernel::{
@@ -41,6 +44,7 @@ pub(crate) enum Doorbell {}
 pub(crate) enum Status {}
 
 impl Kind for PublicRegisters {
+    type File = OpenFile;
     const NUMBER: u8 = mmap::KIND_PUBLIC_REGISTERS;
     const NAME: &'static str = "public-registers";
 
@@ -76,6 +80,7 @@ impl Kind for PublicRegisters {
 macro_rules! queue_page {
     ($kind:ident, $number:path, $name:literal, $writable:literal, $first:path) => {
         impl Kind for $kind {
+            type File = OpenFile;
             const NUMBER: u8 = $number;
             const NAME: &'static str = $name;
             const WRITABLE: bool = $writable;

@@ -2,22 +2,25 @@
 
 //! Coherent DMA memory: rings and buffers.
 
-use super::{
-    kind::{
-        Kind,
-        Span, //
-    },
-    setup::{
-        Fork,
-        Fresh,
-        Populated,
-        VmaSetup, //
-    },
-};
 use crate::{
     device::Device,
-    file::Objects,
-    interface::mmap, //
+    file::{
+        Objects,
+        OpenFile, //
+    },
+    interface::mmap,
+    mmap::{
+        kind::{
+            Kind,
+            Span, //
+        },
+        setup::{
+            Fork,
+            Fresh,
+            Populated,
+            VmaSetup, //
+        },
+    },
 };
 use kernel::{
     dma::Coherent,
@@ -52,6 +55,7 @@ pub(crate) trait CoherentKind {
 }
 
 impl<T: CoherentKind> Kind for T {
+    type File = OpenFile;
     const NUMBER: u8 = T::NUMBER;
     const NAME: &'static str = T::NAME;
     const WRITABLE: bool = T::WRITABLE;

@@ -38,8 +38,8 @@ impl CachePolicy {
         Self::Device,
     ];
 
-    /// `prot` with this policy.
-    pub(super) fn apply(self, prot: bindings::pgprot_t) -> bindings::pgprot_t {
+    /// Returns `prot` with this policy.
+    pub(crate) fn apply(self, prot: bindings::pgprot_t) -> bindings::pgprot_t {
         match self {
             Self::Cached => prot,
             // SAFETY: A pure function of its argument.

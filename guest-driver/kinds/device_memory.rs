@@ -2,27 +2,30 @@
 
 //! Ranges of the device memory. The part that a range is of decides how it is mapped.
 
-use super::{
-    cache::CachePolicy,
-    kind::{
-        FaultKind,
-        Kind,
-        Span,
-        Target, //
-    },
-    setup::{
-        Fork,
-        Fresh,
-        Populated,
-        VmaSetup, //
-    },
-};
 use crate::{
+    cache::CachePolicy,
     device::Device,
-    file::Objects,
+    file::{
+        Objects,
+        OpenFile, //
+    },
     interface::{
         layout::MemoryPart,
         mmap, //
+    },
+    mmap::{
+        kind::{
+            FaultKind,
+            Kind,
+            Span,
+            Target, //
+        },
+        setup::{
+            Fork,
+            Fresh,
+            Populated,
+            VmaSetup, //
+        },
     },
 };
 use kernel::{
@@ -36,6 +39,7 @@ pub(crate) enum DeviceMemory {}
 pub(crate) enum LazyDeviceMemory {}
 
 impl Kind for DeviceMemory {
+    type File = OpenFile;
     const NUMBER: u8 = mmap::KIND_DEVICE_MEMORY;
     const NAME: &'static str = "device-memory";
 
@@ -63,6 +67,7 @@ impl Kind for DeviceMemory {
 }
 
 impl Kind for LazyDeviceMemory {
+    type File = OpenFile;
     const NUMBER: u8 = mmap::KIND_LAZY_DEVICE_MEMORY;
     const NAME: &'static str = "lazy-device-memory";
 
