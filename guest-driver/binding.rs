@@ -27,7 +27,7 @@ impl<'bound> Binding<'bound> {
     pub(crate) unsafe fn new(shared: Arc<Shared>, device: &'bound Device<'bound>) -> Self {
         // SAFETY: The caller promised that the gate was never open, and that this is dropped, which
         // closes it, before the device is.
-        unsafe { shared.gate.open(device) };
+        unsafe { shared.gate().open(device) };
         Self { shared, device }
     }
 }
@@ -39,8 +39,8 @@ impl Drop for Binding<'_> {
         // First: a file that is released from here on finds the gate closed, leaves what it owns,
         // and stays until that was taken. The device may still write it.
         let files = self.shared.files.lock();
-        self.shared.gate.close();
-        self.shared.dismiss();
+        self.shared.gate().close();
+        self.shared.wakeups.dismiss();
         files.iter().for_each(|file| file.mappings().revoke());
         let quiet = self.device.registers().quiesce();
         for objects in files.iter().map(|file| file.take_objects()) {

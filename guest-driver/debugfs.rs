@@ -96,7 +96,7 @@ struct ErrorLog(Arc<Shared>);
 
 impl Writer for ErrorLog {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.gate.with(|device| {
+        let shown = self.0.gate().with(|device| {
             device.check()?;
             device.errors().show(device.limits().queues, f)
         });
@@ -109,7 +109,7 @@ struct KeptMemory(Arc<Shared>);
 
 impl Writer for KeptMemory {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.gate.with(|device| Ok(device.kept().show(f)));
+        let shown = self.0.gate().with(|device| Ok(device.kept().show(f)));
         // Without the device, the file is about to go.
         shown.unwrap_or(Ok(()))
     }

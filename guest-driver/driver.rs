@@ -82,7 +82,7 @@ impl pci::Driver for RingbarDriver {
                 // SAFETY: `vectors` is in place, pinned, and is dropped after `handlers`, which
                 // nobody leaks.
                 handlers: unsafe {
-                    interrupt::attach(&*core::ptr::from_ref(vectors), &shared)?
+                    interrupt::attach(&*core::ptr::from_ref(vectors), &shared.wakeups)?
                 },
                 // SAFETY: `device` is in place, pinned, and is dropped after `binding`, which
                 // nobody leaks; `shared` is new.

@@ -129,7 +129,7 @@ impl<'a> Session<'a> {
         timeout_ms: u32,
     ) -> Result<Self> {
         let mut left = msecs_to_jiffies(timeout_ms);
-        let turn = waiters.take_turn(&file.shared().gate, &mut left)?;
+        let turn = waiters.take_turn(file.shared().gate(), &mut left)?;
         let mut session = Self {
             file,
             number,
@@ -158,7 +158,7 @@ impl<'a> Session<'a> {
     }
 
     fn wait(&mut self, wanted: u32, tail: &mut u32) -> Result {
-        let gate = &self.file.shared().gate;
+        let gate = self.file.shared().gate();
         self.waiters
             .wait(gate, self.turn.run(), wanted, &mut self.left, tail)
     }

@@ -36,6 +36,7 @@ use crate::{
     queue::Queue,
     shared::Shared,
     waiters::Waiters,
+    wakeups::Wakeups,
     window::View, //
 };
 use kernel::{
@@ -173,8 +174,8 @@ impl OpenFile {
     ///
     /// If the device goes, this is left to the binding, for which the file must stay in the list.
     pub(crate) fn release(&self) {
-        let _ = self.shared.gate.with(|device| {
-            self.take_objects().release(device, &self.shared);
+        let _ = self.shared.gate().with(|device| {
+            self.take_objects().release(device, &self.shared.wakeups);
             Ok(())
         });
     }
@@ -183,7 +184,7 @@ impl OpenFile {
     /// taken, hung up once the device is gone.
     pub(crate) fn poll(&self, file: &File, table: PollTable<'_>) -> u32 {
         // First register, then look: what happens in between wakes the poller.
-        table.register_wait(file, &self.shared.pollers);
+        table.register_wait(file, &self.shared.wakeups.pollers);
         let ready = self.with_objects(|device, objects| {
             if device.registers().is_lost() {
                 return Err(EIO);
@@ -268,7 +269,7 @@ impl OpenFile {
     }
 
     fn info(&self) -> Result<ioctl::Info> {
-        self.shared.gate.with(|device| {
+        self.shared.gate().with(|device| {
             let limits = device.limits();
             Ok(ioctl::Info {
                 version_major: limits.version.0,
@@ -292,7 +293,7 @@ impl OpenFile {
             objects.queues.reserve(1, GFP_KERNEL)?;
             let queue = Queue::start(
                 device,
-                &self.shared,
+                &self.shared.wakeups,
                 &self.user,
                 self.domain,
                 create.entries,
@@ -408,7 +409,7 @@ impl OpenFile {
         let waiters = self.waiters(wait.queue)?;
         let wanted = core::mem::take(&mut wait.completion_tail);
         waiters.wait(
-            &self.shared.gate,
+            self.shared.gate(),
             waiters.run(),
             wanted,
             &mut msecs_to_jiffies(wait.timeout_ms),
@@ -445,7 +446,7 @@ impl OpenFile {
     /// Wakes who polls, now that a queue was started that they have not armed: no interrupt would
     /// come of it.
     fn have_pollers_look(&self) {
-        self.shared.pollers.notify_all();
+        self.shared.wakeups.pollers.notify_all();
     }
 
     /// Takes a queue from the file, its mappings from the process, then gives it back.
@@ -453,7 +454,7 @@ impl OpenFile {
         if object.reserved != 0 {
             return Err(EINVAL);
         }
-        self.shared.gate.with(|device| {
+        self.shared.gate().with(|device| {
             let queue = self.objects.lock().take_queue(object.number)?;
             let index = queue.number() as u16;
             for (kind, length) in [
@@ -466,7 +467,7 @@ impl OpenFile {
                 self.mappings
                     .revoke_region(mmap::encode(kind, index), length);
             }
-            queue.stop(device, &self.shared)
+            queue.stop(device, &self.shared.wakeups)
         })
     }
 }
@@ -481,7 +482,7 @@ impl MappedFile for OpenFile {
 
     fn with_objects<R>(&self, f: impl FnOnce(&Device<'_>, &mut Objects) -> Result<R>) -> Result<R> {
         self.shared
-            .gate
+            .gate()
             .with(|device| f(device, &mut self.objects.lock()))
     }
 
@@ -596,9 +597,9 @@ impl Objects {
 
     /// Gives everything back to a device that is there. Queues go first: they use the windows.
     /// What cannot be given back is counted by the device.
-    pub(crate) fn release(mut self, device: &Device<'_>, shared: &Shared) {
+    pub(crate) fn release(mut self, device: &Device<'_>, wakeups: &Wakeups) {
         for queue in self.queues.drain_all() {
-            let _ = queue.stop(device, shared);
+            let _ = queue.stop(device, wakeups);
         }
         while let Some(last) = self.views.len().checked_sub(1) {
             let _ = self.close_view(device, last);

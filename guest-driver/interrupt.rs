@@ -5,7 +5,10 @@
 //! The driver takes what it gets, MSI-X or MSI, one vector or many. A handler looks at the shared
 //! words of the queues of its vector and wakes who waits; nobody reads a register, which would trap.
 
-use crate::{interface::layout, shared::Shared};
+use crate::{
+    interface::layout,
+    wakeups::Wakeups, //
+};
 use kernel::{
     device::Bound,
     irq::{
@@ -21,13 +24,13 @@ use kernel::{
 
 /// Wakes who waits for completions of the queues of a vector.
 pub(crate) struct Announcer {
-    shared: Arc<Shared>,
+    wakeups: Arc<Wakeups>,
     vector: u32,
 }
 
 impl ThreadedHandler for Announcer {
     fn handle_threaded(&self) -> IrqReturn {
-        self.shared.announce(self.vector);
+        self.wakeups.announce(self.vector);
         IrqReturn::Handled
     }
 }
@@ -51,7 +54,7 @@ pub(crate) fn allocate(pdev: &pci::Device<Bound>) -> Result<pci::IrqVectorRegist
 /// The handlers must be dropped, not leaked.
 pub(crate) unsafe fn attach<'a>(
     vectors: &'a pci::IrqVectorRegistration<'a>,
-    shared: &Arc<Shared>,
+    wakeups: &Arc<Wakeups>,
 ) -> Result<Handlers<'a>> {
     let mut handlers = KVec::with_capacity(vectors.len(), GFP_KERNEL)?;
     for index in 0..vectors.len() {
@@ -62,7 +65,7 @@ pub(crate) unsafe fn attach<'a>(
                 Flags::TRIGGER_NONE,
                 c"ringbar",
                 Ok(Announcer {
-                    shared: shared.clone(),
+                    wakeups: wakeups.clone(),
                     vector: index as u32,
                 }),
             )

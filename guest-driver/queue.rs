@@ -23,9 +23,9 @@ use crate::{
         Charge,
         User, //
     },
-    shared::Shared,
     transfer::Staging,
     waiters::Waiters,
+    wakeups::Wakeups,
 };
 use core::mem::size_of;
 use kernel::{
@@ -61,7 +61,7 @@ impl Queue {
     /// limit, or if all queues are taken; `ENOMEM`; `EIO` if the device refuses or is lost.
     pub(crate) fn start(
         device: &Device<'_>,
-        shared: &Arc<Shared>,
+        wakeups: &Arc<Wakeups>,
         user: &User,
         domain: u32,
         entries: u32,
@@ -97,12 +97,12 @@ impl Queue {
             _charge: charge,
             waiters,
         };
-        if let Err(error) = shared
-            .add_queue(queue.waiters.clone())
+        if let Err(error) = wakeups
+            .add(queue.waiters.clone())
             .and_then(|()| queue.restart(device))
         {
             // A lost device may start it when it comes back.
-            let _ = queue.stop(device, shared);
+            let _ = queue.stop(device, wakeups);
             return Err(error);
         }
         Ok(queue)
@@ -180,9 +180,9 @@ impl Queue {
     /// # Errors
     ///
     /// `EIO` if the device may still write its memory, which is then kept for good.
-    pub(crate) fn stop(self, device: &Device<'_>, shared: &Shared) -> Result {
+    pub(crate) fn stop(self, device: &Device<'_>, wakeups: &Wakeups) -> Result {
         self.waiters.gone();
-        shared.remove_queue(&self.waiters);
+        wakeups.remove(&self.waiters);
         match device.stop_queue(self.generation, self.number) {
             Ok(()) => device.give_back_queue(self.number),
             Err(error) => {

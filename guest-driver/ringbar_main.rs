@@ -37,6 +37,7 @@ mod streaming;
 mod transfer;
 mod user_memory;
 mod waiters;
+mod wakeups;
 mod watchdog;
 mod window;
 

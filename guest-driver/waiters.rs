@@ -40,7 +40,7 @@ use kernel::{
 const ARMINGS: usize = 16;
 
 /// The waiters of one queue. Interrupt handlers and the watchdog find it in
-/// [`crate::shared::Shared::queues`].
+/// [`crate::wakeups::Wakeups`].
 #[pin_data]
 pub(crate) struct Waiters {
     queue: u32,

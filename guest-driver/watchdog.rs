@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Looks after queues while files have some: wakes who waits if the device was reset or is lost, of
-//! which no interrupt tells.
+//! Starts and ends the watchdog: work that runs again and again, as long as it starts itself.
 
-use crate::{
-    device::Device,
-    shared::Shared, //
-};
 use kernel::{
     bindings, container_of,
     sync::Arc,
@@ -16,8 +11,7 @@ use kernel::{
         Msecs, //
     },
     workqueue::{
-        impl_has_delayed_work,
-        HasWork,
+        HasDelayedWork,
         Queue,
         Work,
         WorkItem, //
@@ -27,59 +21,38 @@ use kernel::{
 /// Between two looks at shared words.
 const PERIOD: Msecs = 250;
 
-impl_has_delayed_work! {
-    impl HasDelayedWork<Self> for Shared { self.watchdog }
-}
-
-impl WorkItem for Shared {
-    type Pointer = Arc<Self>;
-
-    fn run(this: Arc<Self>) {
-        if this.gate.with(|device| Ok(this.watch(device))) == Ok(true) {
-            start(this);
-        }
-    }
-}
-
-impl Shared {
-    /// Looks at all queues once. Says whether there are any.
-    fn watch(&self, device: &Device<'_>) -> bool {
-        let awaited = self.queues.lock().iter().any(|queue| queue.awaited());
-        if awaited {
-            // Traps, so only for somebody. What it finds is seen below.
-            let _ = device.check();
-        }
-        let queues = self.queues.lock();
-        let looked = queues.iter().map(|queue| queue.look_after(device));
-        if looked.fold(false, |news, queue| news | queue) {
-            self.pollers.notify_all();
-        }
-        !queues.is_empty()
-    }
-}
-
-/// Starts the watchdog, if it does not run already. Called inside the gate, or by itself.
-pub(crate) fn start(shared: Arc<Shared>) {
+/// Starts the watchdog of `value`, if it does not run already.
+///
+/// Called inside the gate, or by the watchdog itself. Otherwise it could start after [`stop`].
+pub(crate) fn start<T>(value: Arc<T>)
+where
+    T: WorkItem<Pointer = Arc<T>> + HasDelayedWork<T> + Send + Sync + 'static,
+{
     let period: Jiffies = msecs_to_jiffies(PERIOD);
-    // Not bound to a processor, as a device that does not answer holds one up.
-    // SAFETY: The kernel has set the queue up long ago, and never takes it away.
+    // Not bound to a processor: a device that does not answer holds one up, and with it all other
+    // work that is bound to it.
+    // SAFETY: The kernel sets this queue up before it loads modules, and never destroys it.
     let queue = unsafe { Queue::from_raw(bindings::system_dfl_wq) };
-    // If it was started already, the reference comes back and is dropped.
-    let _ = queue.enqueue_delayed(shared, period);
+    // If the watchdog was started already, the reference comes back and is dropped.
+    let _ = queue.enqueue_delayed(value, period);
 }
 
-/// Ends the watchdog, with the gate closed: it neither runs nor will.
-pub(crate) fn stop(shared: &Arc<Shared>) {
-    // SAFETY: The value is there.
-    let work = unsafe { Shared::raw_get_work(Arc::as_ptr(shared).cast_mut()) };
-    // SAFETY: As above.
+/// Ends the watchdog of `value`, with the gate closed: it neither runs nor will.
+pub(crate) fn stop<T>(value: &Arc<T>)
+where
+    T: WorkItem<Pointer = Arc<T>> + HasDelayedWork<T>,
+{
+    // SAFETY: The reference keeps the value alive.
+    let work = unsafe { T::raw_get_work(Arc::as_ptr(value).cast_mut()) };
+    // SAFETY: The pointer is to the work inside the value, which is alive.
     let work = unsafe { Work::raw_get(work) };
-    // SAFETY: `DelayedWork` has its work in a `delayed_work`.
+    // SAFETY: By `HasDelayedWork` the work lies in a `delayed_work`.
     let work = unsafe { container_of!(work, bindings::delayed_work, work) };
-    // SAFETY: It was initialised with the value it is in.
+    // SAFETY: The work was initialised with the value that it lies in.
     let pending = unsafe { bindings::cancel_delayed_work_sync(work) };
     if pending {
-        // SAFETY: To start it, a reference was given away, which it has not taken back.
-        drop(unsafe { Arc::from_raw(Arc::as_ptr(shared)) });
+        // SAFETY: `start` gave a reference to the work, which was pending and so did not take it
+        // back, and now never will.
+        drop(unsafe { Arc::from_raw(Arc::as_ptr(value)) });
     }
 }

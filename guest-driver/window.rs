@@ -223,7 +223,7 @@ impl OpenFile {
     /// Takes a buffer or range away, with all windows on it; see [`ioctl::DESTROY_BUFFER`].
     pub(crate) fn destroy_buffer(&self, object: &ioctl::Object) -> Result {
         let number = number_of(object)?;
-        self.shared().gate.with(|device| {
+        self.shared().gate().with(|device| {
             // From here on neither a mapping nor a window can be made of it.
             let owned = self.lock_objects().take_owned(device, number)?;
             self.mappings().revoke_region(owned.offset(), owned.size());
