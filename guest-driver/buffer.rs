@@ -4,6 +4,12 @@
 
 use crate::{
     device::{
+        limits::{
+            Amount,
+            Charge,
+            User, //
+        },
+        ranges::Range,
         Device,
         WindowTarget, //
     },
@@ -12,13 +18,7 @@ use crate::{
         mmap,
         setup::Segment, //
     },
-    limits::{
-        Amount,
-        Charge,
-        User, //
-    },
-    ranges::Range,
-    window::Window,
+    window::Window, //
 };
 use kernel::{
     dma::Coherent,

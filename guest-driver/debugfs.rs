@@ -4,8 +4,8 @@
 
 use crate::{
     cache::CachePolicy,
+    device::limits::Amount,
     kinds::KINDS,
-    limits::Amount,
     mmap::{
         self,
         mapped_file::MappedFile, //

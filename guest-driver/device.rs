@@ -2,15 +2,43 @@
 
 //! The device while the driver is bound to it: registers, admin commands, what there is to give.
 
+mod errors;
+pub(crate) mod gate;
+pub(crate) mod kept;
+pub(crate) mod limits;
+pub(crate) mod ranges;
+pub(crate) mod registers;
+pub(crate) mod resources;
+
 use crate::{
-    errors::ErrorLog,
+    device::{
+        errors::ErrorLog,
+        kept::Kept,
+        ranges::{
+            Range,
+            Ranges, //
+        },
+        registers::{
+            Answer,
+            RegisterBar,
+            Registers, //
+        },
+        resources::{
+            IoRange,
+            RequestedBar,
+            WriteCombiningMapping, //
+        },
+    },
     interface::{
         error::ErrorCode,
         ids,
         ioctl::MAX_PARTS,
-        layout,
-        layout::MemoryPart,
-        regs, ring,
+        layout::{
+            self,
+            MemoryPart, //
+        },
+        regs,
+        ring,
         setup::{
             QueueSetup,
             Segment,
@@ -21,22 +49,7 @@ use crate::{
             Word,
             Words, //
         },
-        SetupBlock,
-    },
-    kept::Kept,
-    ranges::{
-        Range,
-        Ranges, //
-    },
-    registers::{
-        Answer,
-        RegisterBar,
-        Registers, //
-    },
-    resources::{
-        IoRange,
-        RequestedBar,
-        WriteCombiningMapping, //
+        SetupBlock, //
     },
 };
 use kernel::{
@@ -79,7 +92,7 @@ pub(crate) enum WindowTarget<'a> {
     DeviceMemory(Range),
 }
 
-/// A bound device. Reached through [`crate::gate::Gate`].
+/// A bound device. Reached through [`crate::device::gate::Gate`].
 #[pin_data]
 pub(crate) struct Device<'bound> {
     pdev: &'bound pci::Device<Bound>,

@@ -11,7 +11,7 @@ use crate::{
         self,
         Handlers, //
     },
-    shared::Shared,
+    shared::Shared, //
 };
 use kernel::{
     device::{

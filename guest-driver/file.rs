@@ -10,7 +10,14 @@ use crate::{
         MAX_BUFFER, //
     },
     cache::CachePolicy,
-    device::Device,
+    device::{
+        limits::{
+            Amount,
+            Charge,
+            User, //
+        },
+        Device, //
+    },
     eventfd::EventFd,
     interface::{
         ioctl,
@@ -19,11 +26,6 @@ use crate::{
             PAGE_SIZE, //
         },
         mmap, //
-    },
-    limits::{
-        Amount,
-        Charge,
-        User, //
     },
     memory::{
         Contiguous,

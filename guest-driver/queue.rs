@@ -8,7 +8,14 @@
 
 use crate::{
     buffer::allocate,
-    device::Device,
+    device::{
+        limits::{
+            Amount,
+            Charge,
+            User, //
+        },
+        Device, //
+    },
     execute::Progress,
     interface::{
         ioctl,
@@ -18,14 +25,9 @@ use crate::{
             Descriptor, //
         },
     },
-    limits::{
-        Amount,
-        Charge,
-        User, //
-    },
     transfer::Staging,
     waiters::Waiters,
-    wakeups::Wakeups,
+    wakeups::Wakeups, //
 };
 use core::mem::size_of;
 use kernel::{

@@ -4,8 +4,8 @@
 //!
 //! `README.md` tells what a process sees, `../ARCHITECTURE.md` how a request travels. In short:
 //! [`driver`] binds to the device, [`device`] talks to it, [`file`] is what an open file owns,
-//! [`chardev`] the node in `/dev`, [`mmap`] the mappings, and [`gate`] keeps all of them apart from
-//! a device that goes away.
+//! [`chardev`] the node in `/dev`, [`mmap`] the mappings, and [`device::gate`] keeps all of them apart
+//! from a device that goes away.
 
 mod binding;
 mod buffer;
@@ -14,22 +14,15 @@ mod chardev;
 mod debugfs;
 mod device;
 mod driver;
-mod errors;
 mod eventfd;
 mod execute;
 mod file;
-mod gate;
 mod interface;
 mod interrupt;
-mod kept;
 mod kinds;
-mod limits;
 mod memory;
 mod mmap;
 mod queue;
-mod ranges;
-mod registers;
-mod resources;
 #[cfg(ringbar_sabotage)]
 mod sabotage;
 mod shared;

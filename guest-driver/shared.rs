@@ -3,9 +3,11 @@
 //! The part of a device that its open files share.
 
 use crate::{
+    device::{
+        gate::Gate,
+        limits::Accounts, //
+    },
     file::OpenFile,
-    gate::Gate,
-    limits::Accounts,
     wakeups::Wakeups, //
 };
 use kernel::{

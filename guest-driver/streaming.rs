@@ -6,8 +6,8 @@
 //! only once the mapping was synchronised. Nobody but this file touches the bytes.
 
 use crate::{
-    cache::CachePolicy, //
-    memory::Contiguous,
+    cache::CachePolicy,
+    memory::Contiguous, //
 };
 use kernel::{
     bindings,

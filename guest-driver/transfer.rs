@@ -8,6 +8,11 @@
 
 use crate::{
     device::{
+        limits::{
+            Amount,
+            Charge,
+            User, //
+        },
         Device,
         WindowTarget, //
     },
@@ -21,16 +26,11 @@ use crate::{
             Opcode,
             Status, //
         },
-        setup::Segment,
-    },
-    limits::{
-        Amount,
-        Charge,
-        User, //
+        setup::Segment, //
     },
     queue::Queue,
     streaming::Streaming,
-    window::Window,
+    window::Window, //
 };
 use kernel::{
     prelude::*,

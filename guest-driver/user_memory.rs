@@ -7,12 +7,12 @@
 //! when [`UserMemory`] is dropped: after the device has said that it no longer uses them.
 
 use crate::{
+    device::kept::Kept,
     interface::setup::{
         Segment,
         RIGHT_READ,
         RIGHT_WRITE, //
     },
-    kept::Kept,
 };
 use kernel::{
     bindings,

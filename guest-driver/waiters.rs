@@ -7,9 +7,12 @@
 //! completion that one of them waits for. Whoever is woken and has to wait on arms anew.
 
 use crate::{
-    device::Device,
+    device::{
+        gate::Gate,
+        registers::QueueWords,
+        Device, //
+    },
     eventfd::EventFd,
-    gate::Gate,
     interface::{
         regs,
         ring::distance,
@@ -19,7 +22,6 @@ use crate::{
             Words, //
         },
     },
-    registers::QueueWords,
 };
 use kernel::{
     bindings,

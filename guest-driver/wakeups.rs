@@ -4,8 +4,10 @@
 //! the device goes.
 
 use crate::{
-    device::Device,
-    gate::Gate,
+    device::{
+        gate::Gate,
+        Device, //
+    },
     waiters::Waiters,
     watchdog, //
 };

@@ -5,6 +5,11 @@
 use crate::{
     buffer::Owned,
     device::{
+        limits::{
+            Amount,
+            Charge, //
+        },
+        ranges::Range,
         Device,
         WindowTarget, //
     },
@@ -22,12 +27,7 @@ use crate::{
             Segment, //
         },
     },
-    limits::{
-        Amount,
-        Charge, //
-    },
     mmap::mapped_file::MappedFile,
-    ranges::Range,
     user_memory::{
         Pinned,
         UserMemory,

@@ -9,8 +9,8 @@
 
 use crate::{
     cache::CachePolicy,
-    memory::Contiguous,
-    resources::IoRange, //
+    device::resources::IoRange,
+    memory::Contiguous, //
 };
 use core::marker::PhantomData;
 use kernel::{

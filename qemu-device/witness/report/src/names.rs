@@ -25,7 +25,7 @@ const FOLDERS: &[&str] = &["guest-driver/", "guest-rootfs/", "qemu-device/"];
 /// Files that only carry out accesses for others: who asked for one tells more.
 const ACCESSORS: &[&str] = &[
     "guest-rootfs/client/src/mapping.rs",
-    "guest-driver/registers.rs",
+    "guest-driver/device/registers.rs",
     "qemu-device/spec/src/wake.rs",
 ];
 /// Functions that do, wherever they are: those of the trait `Words`.

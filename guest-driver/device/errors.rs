@@ -3,11 +3,11 @@
 //! The device's log of recent errors, by name.
 
 use crate::{
+    device::registers::Registers,
     interface::{
         error::ErrorCode,
         regs, //
     },
-    registers::Registers,
 };
 use kernel::{
     fmt,

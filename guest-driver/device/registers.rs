@@ -11,6 +11,10 @@
 //! QEMU waits, with the machine standing still meanwhile, so there are none.
 
 use crate::{
+    device::resources::{
+        clear_master,
+        give_up, //
+    },
     interface::{
         error::ErrorCode,
         layout, regs,
@@ -18,10 +22,6 @@ use crate::{
             Word,
             Words, //
         },
-    },
-    resources::{
-        clear_master,
-        give_up, //
     },
 };
 use kernel::{
