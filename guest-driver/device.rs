@@ -1,90 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The device while the driver is bound to it: registers, admin commands, what there is to give.
+//! The device while the driver is bound to it: registers, and numbers and memory to hand out.
 
+mod commands;
 mod errors;
 pub(crate) mod gate;
+pub(crate) mod identity;
 pub(crate) mod kept;
 pub(crate) mod limits;
+mod numbers;
 pub(crate) mod ranges;
 pub(crate) mod registers;
 pub(crate) mod resources;
 
-use crate::{
-    device::{
-        errors::ErrorLog,
-        kept::Kept,
-        ranges::{
-            Range,
-            Ranges, //
-        },
-        registers::{
-            Answer,
-            RegisterBar,
-            Registers, //
-        },
-        resources::{
-            IoRange,
-            RequestedBar,
-            WriteCombiningMapping, //
-        },
+use crate::interface::{
+    layout::{
+        self,
+        MemoryPart, //
     },
-    interface::{
-        error::ErrorCode,
-        ids,
-        ioctl::MAX_PARTS,
-        layout::{
-            self,
-            MemoryPart, //
-        },
-        regs,
-        ring,
-        setup::{
-            QueueSetup,
-            Segment,
-            WindowKind,
-            WindowSetup, //
-        },
-        wake::{
-            Word,
-            Words, //
-        },
-        SetupBlock, //
+    setup::{
+        QueueSetup,
+        Segment,
+        WindowKind,
+        WindowSetup, //
     },
 };
+use commands::Commands;
+use errors::ErrorLog;
+use identity::Limits;
+use kept::Kept;
 use kernel::{
     device::Bound,
-    dma::Coherent,
-    io::{
-        io_project,
-        Io, //
-    },
     new_mutex,
     pci,
     prelude::*,
     sync::Mutex, //
 };
-use zerocopy::IntoBytes;
+use numbers::Numbers;
+use ranges::{
+    Range,
+    Ranges, //
+};
+use registers::Registers;
+use resources::{
+    IoRange,
+    RequestedBar,
+    WriteCombiningMapping, //
+};
 
-/// What the device says about itself; read once, as each read traps.
-pub(crate) struct Limits {
-    /// Version of the interface.
-    pub(crate) version: (u16, u16),
-    /// Bit n: the device knows opcode n.
-    pub(crate) opcodes: u64,
-    /// Number of queues.
-    pub(crate) queues: u32,
-    /// Most entries of a ring.
-    pub(crate) entries: u32,
-    /// Most windows; their numbers start at 1.
-    pub(crate) windows: u32,
-    /// Most segments of a window.
-    pub(crate) segments: u32,
-    /// Largest length of a descriptor in bytes.
-    pub(crate) length: u32,
-}
-
-/// What a window shows.
+/// The memory that a window shows.
 pub(crate) enum WindowTarget<'a> {
     /// Memory in pieces, at most as many as [`Limits::segments`].
     Memory(&'a [Segment]),
@@ -92,7 +56,7 @@ pub(crate) enum WindowTarget<'a> {
     DeviceMemory(Range),
 }
 
-/// A bound device. Reached through [`crate::device::gate::Gate`].
+/// A bound device. Reached through [`gate::Gate`].
 #[pin_data]
 pub(crate) struct Device<'bound> {
     pdev: &'bound pci::Device<Bound>,
@@ -107,79 +71,30 @@ pub(crate) struct Device<'bound> {
     admin: Mutex<Admin>,
 }
 
-/// What admin commands need and change. One command at a time.
+/// The way to give admin commands, one at a time, and the things that they are about.
 struct Admin {
-    block: Coherent<SetupBlock>,
-    /// Bit n: queue n is taken.
-    queues: u64,
-    /// Bit n % 64 of word n / 64: window n is taken.
-    windows: KVec<u64>,
+    commands: Commands,
+    queues: Numbers,
+    windows: Numbers,
     write_combining: Ranges,
     uncached: Ranges,
     lazy: Ranges,
 }
 
 impl<'bound> Device<'bound> {
-    /// Takes the device into use: checks what it is, resets it, reads its limits.
+    /// Takes the device into use: checks and resets it, reads its limits.
     ///
     /// # Errors
     ///
-    /// `ENODEV` if it is not a device that this driver knows, `EBUSY` if a BAR is in use.
+    /// `ENODEV` if the driver does not know the device, `EBUSY` if a BAR is in use; `ENOMEM`.
     pub(crate) fn new(
         pdev: &'bound pci::Device<Bound>,
         vectors: u32,
     ) -> Result<impl PinInit<Self, Error> + 'bound> {
         let registers = Registers::new(pdev)?;
         let memory = RequestedBar::new(pdev, layout::DEVICE_MEMORY_BAR)?;
-
-        let bar = registers.bar()?;
-        let ident = bar.read(regs::IDENT).into_raw();
-        if ident != ids::IDENT {
-            dev_err!(pdev, "IDENT is {:#x}, not {:#x}\n", ident, ids::IDENT);
-            return Err(ENODEV);
-        }
-        let version = bar.read(regs::VERSION);
-        let version = (
-            u32::from(version.major()) as u16,
-            u32::from(version.minor()) as u16,
-        );
-        if version.0 != ids::VERSION_MAJOR {
-            dev_err!(
-                pdev,
-                "interface version is {}.{}, this driver knows {}.x\n",
-                version.0,
-                version.1,
-                ids::VERSION_MAJOR
-            );
-            return Err(ENODEV);
-        }
-
-        // Whatever used the device before, its queues and windows are gone after this.
-        registers.reset()?;
-        let queue_limits = bar.read(regs::QUEUE_LIMITS);
-        let window_limits = bar.read(regs::WINDOW_LIMITS);
-        let limits = Limits {
-            version,
-            opcodes: bar.try_read(regs::FEATURES)?.into_raw(),
-            queues: u32::from(queue_limits.queues()).min(layout::MAX_QUEUES as u32),
-            entries: u32::from(queue_limits.entries()).min(ring::MAX_ENTRIES),
-            windows: window_limits.windows().into(),
-            segments: window_limits.segments().into(),
-            length: bar.read(regs::LENGTH_LIMIT).into_raw(),
-        };
-
-        let part = |part| -> Result<Ranges> {
-            let (start, length) = layout::memory_part(memory.size()?, part);
-            Ok(Ranges::new(Range { start, length }))
-        };
-        let admin = Admin {
-            block: Coherent::zeroed(pdev.as_ref(), GFP_KERNEL)?,
-            queues: 0,
-            windows: KVec::from_elem(0, limits.windows as usize / 64 + 1, GFP_KERNEL)?,
-            write_combining: part(MemoryPart::WriteCombining)?,
-            uncached: part(MemoryPart::Uncached)?,
-            lazy: part(MemoryPart::Lazy)?,
-        };
+        let limits = Limits::read(pdev, &registers)?;
+        let admin = Admin::new(pdev, &limits, memory.size()?)?;
         let (start, length) = layout::memory_part(memory.size()?, MemoryPart::Lazy);
         let lazy = WriteCombiningMapping::new(memory.range()?.part(start, length)?)?;
         Ok(try_pin_init!(Self {
@@ -194,80 +109,87 @@ impl<'bound> Device<'bound> {
         }))
     }
 
-    /// The PCI device.
+    /// Returns the PCI device.
     pub(crate) fn pdev(&self) -> &'bound pci::Device<Bound> {
         self.pdev
     }
 
-    /// What the device said about itself.
+    /// Returns the limits of the device.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Interrupt vectors in use.
+    /// Returns the number of interrupt vectors in use.
     pub(crate) fn vectors(&self) -> u32 {
         self.vectors
     }
 
-    /// Size of the device memory in bytes.
+    /// Returns the size of the device memory in bytes.
     pub(crate) fn memory_size(&self) -> Result<usize> {
         self.memory.size()
     }
 
-    /// The page of BAR 0 at `offset`.
+    /// Returns the page of BAR 0 at `offset`.
     pub(crate) fn register_page(&self, offset: usize) -> Result<IoRange> {
         IoRange::new(self.pdev, layout::REGISTER_BAR, offset, layout::PAGE_SIZE)
     }
 
-    /// Where a range of the device memory is.
+    /// Returns a range of the device memory as a range of the BAR.
     pub(crate) fn memory_range(&self, range: Range) -> Result<IoRange> {
         self.memory.range()?.part(range.start, range.length)
     }
 
-    /// The registers.
+    /// Returns the registers.
     pub(crate) fn registers(&self) -> &Registers<'bound> {
         &self.registers
     }
 
-    /// Looks whether anybody serves the device, unless it is known to be lost. Notices a reset.
+    /// Returns the record of memory that is never freed.
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
+    /// Returns the device's log of recent errors.
+    pub(crate) fn errors(&self) -> ErrorLog<'_, 'bound> {
+        ErrorLog::new(&self.registers)
+    }
+
+    /// Checks that the server still serves the device, unless it is known to be lost. Notices a reset.
     ///
     /// # Errors
     ///
-    /// `EIO` if it is lost.
+    /// `EIO` if the device is lost.
     pub(crate) fn check(&self) -> Result {
         let _admin = self.admin.lock();
         self.registers.check()
     }
 
-    /// Interrupt vector of a queue.
+    /// Returns the interrupt vector of a queue.
     pub(crate) fn vector(&self, queue: u32) -> u32 {
         // Vector 0 is for errors, unless it is the only one.
         (queue + 1).min(self.vectors - 1)
     }
 
-    /// Takes a queue that nobody has, and says which.
+    /// Takes a free queue. Returns its number.
     ///
     /// # Errors
     ///
     /// `ENOSPC` if all queues are taken.
     pub(crate) fn take_queue(&self) -> Result<u32> {
         let mut admin = self.admin.lock();
-        let queue = (!admin.queues).trailing_zeros();
-        if queue >= self.limits.queues {
-            return Err(ENOSPC);
-        }
-        admin.queues |= 1 << queue;
+        let queue = admin.queues.lowest()?;
+        admin.queues.take(queue);
         Ok(queue)
     }
 
-    /// Gives a queue back that [`Device::take_queue`] gave. It is stopped, and no process reaches
+    /// Gives a queue back that [`Device::take_queue`] took. It is stopped, and no process reaches
     /// its pages.
     pub(crate) fn give_back_queue(&self, queue: u32) {
-        self.admin.lock().queues &= !(1 << queue);
+        self.admin.lock().queues.give_back(queue);
     }
 
-    /// Starts a queue with rings of `entries` at these DMA addresses. Says in which reset generation
-    /// it runs.
+    /// Starts a queue with rings of `entries` at these DMA addresses. Returns the reset generation in
+    /// which it runs.
     ///
     /// # Errors
     ///
@@ -280,15 +202,7 @@ impl<'bound> Device<'bound> {
         submission_ring: u64,
         completion_ring: u64,
     ) -> Result<u32> {
-        let admin = self.admin.lock();
-        let words = self.registers.words(queue)?;
-        words.clear_inline()?;
-        words.store(Word::SubmissionTail, 0);
-        words.store(Word::CompletionHead, 0);
-        // As far away as can be: nobody waits.
-        words.store(Word::InterruptAt, u32::MAX);
-        words.store(Word::DriverInterruptAt, u32::MAX);
-        io_project!(admin.block, .queue).copy_write(QueueSetup {
+        let setup = QueueSetup {
             queue,
             domain,
             submission_ring,
@@ -297,19 +211,9 @@ impl<'bound> Device<'bound> {
             completion_entries: entries,
             vector: self.vector(queue),
             reserved: [0; 7],
-        });
-        let address = admin.block.dma_address() + core::mem::offset_of!(SetupBlock, queue) as u64;
-        let generation = self.registers.settle()?;
-        let start = |bar: &RegisterBar<'_>| bar.try_write_reg(regs::QUEUE_START::from(address));
-        match self.registers.command(generation, start)? {
-            Answer::Code(ErrorCode::NONE) => Ok(generation),
-            Answer::Code(code) => Err(self.refused("QUEUE_START", code)),
-            Answer::Reset => {
-                // Before the command or after it, so the queue may run.
-                self.stop(self.registers.settle()?, queue)?;
-                Err(EIO)
-            }
-        }
+        };
+        let admin = self.admin.lock();
+        admin.commands.start_queue(&self.registers, setup)
     }
 
     /// Stops a queue that [`Device::start_queue`] started in `generation`. Its rings are the
@@ -319,29 +223,18 @@ impl<'bound> Device<'bound> {
     ///
     /// `EIO` if the device is lost: it may still use the rings.
     pub(crate) fn stop_queue(&self, generation: u32, queue: u32) -> Result {
-        let _admin = self.admin.lock();
-        self.stop(generation, queue)
+        let admin = self.admin.lock();
+        admin
+            .commands
+            .stop_queue(&self.registers, generation, queue)
     }
 
-    /// As [`Device::stop_queue`], for who holds the lock.
-    fn stop(&self, generation: u32, queue: u32) -> Result {
-        let stop = |bar: &RegisterBar<'_>| {
-            bar.write_reg(regs::QUEUE_STOP::from(queue));
-            Ok(())
-        };
-        match self.registers.command(generation, stop)? {
-            // A queue that hit an error has stopped by itself, and a reset stops all.
-            Answer::Code(ErrorCode::NONE | ErrorCode::QUEUE_STOPPED) | Answer::Reset => Ok(()),
-            Answer::Code(code) => Err(self.refused("QUEUE_STOP", code)),
-        }
-    }
-
-    /// Opens a window for the queues of `domain`. Says which number it has, and in which reset
-    /// generation it is open.
+    /// Opens a window for the queues of `domain`. Returns its number, and the reset generation in
+    /// which it is open.
     ///
     /// # Errors
     ///
-    /// `ENOSPC` if all windows are taken, `EIO` if the device refuses.
+    /// `ENOSPC` if all windows are taken, `EIO` if the device refuses or is lost; `ENOMEM`.
     pub(crate) fn open_window(
         &self,
         domain: u32,
@@ -349,7 +242,8 @@ impl<'bound> Device<'bound> {
         target: WindowTarget<'_>,
     ) -> Result<(u16, u32)> {
         let mut admin = self.admin.lock();
-        let window = admin.free_window(self.limits.windows)?;
+        // A descriptor has 16 bits for the number.
+        let window = u16::try_from(admin.windows.lowest()?).map_err(|_| ENOSPC)?;
         let (kind, length, offset, segments): (_, u64, _, &[_]) = match target {
             WindowTarget::Memory(segments) => {
                 let length = segments.iter().map(|segment| segment.length).sum();
@@ -372,39 +266,12 @@ impl<'bound> Device<'bound> {
             segments: segments.len() as u32,
             reserved: [0; 7],
         };
-        let (address, list) = if segments.len() <= MAX_PARTS as usize {
-            (admin.describe_window(setup, segments)?, None)
-        } else {
-            let list = self.long_list(setup, segments)?;
-            (list.dma_address(), Some(list))
-        };
-        let generation = self.registers.settle()?;
-        let open = |bar: &RegisterBar<'_>| bar.try_write_reg(regs::WINDOW_OPEN::from(address));
-        let answer = self.registers.command(generation, open).inspect_err(|_| {
-            // A lost device may read it when it comes back.
-            list.into_iter().for_each(|list| self.kept.buffer(list));
-        })?;
-        match answer {
-            Answer::Code(ErrorCode::NONE) => {}
-            Answer::Code(code) => return Err(self.refused("WINDOW_OPEN", code)),
-            Answer::Reset => {
-                // Before the command or after it, so the window may be open.
-                self.close(self.registers.settle()?, window)?;
-                return Err(EIO);
-            }
-        }
-        admin.windows[usize::from(window) / 64] |= 1 << (window % 64);
+        let generation =
+            admin
+                .commands
+                .open_window(self.pdev, &self.registers, &self.kept, setup, segments)?;
+        admin.windows.take(window.into());
         Ok((window, generation))
-    }
-
-    /// A window block with more segments than the one that all windows share has room for.
-    fn long_list(&self, setup: WindowSetup, segments: &[Segment]) -> Result<Coherent<[u8]>> {
-        let (setup, segments) = (setup.as_bytes(), segments.as_bytes());
-        let (seam, end) = (setup.len(), setup.len() + segments.len());
-        let list = Coherent::zeroed_slice(self.pdev.as_ref(), end, GFP_KERNEL)?;
-        io_project!(list, [try: 0..seam]).copy_from_slice(setup);
-        io_project!(list, [try: seam..end]).copy_from_slice(segments);
-        Ok(list)
     }
 
     /// Closes a window that [`Device::open_window`] opened in `generation`. The device does not use
@@ -412,29 +279,15 @@ impl<'bound> Device<'bound> {
     ///
     /// # Errors
     ///
-    /// `EIO` if the device is lost: it may still use the memory.
+    /// `EIO` if the device is lost: it may still use the memory, so the number stays taken.
     pub(crate) fn close_window(&self, generation: u32, window: u16) -> Result {
         let mut admin = self.admin.lock();
-        self.close(generation, window)?;
-        admin.windows[usize::from(window) / 64] &= !(1 << (window % 64));
+        let window = window.into();
+        admin
+            .commands
+            .close_window(&self.registers, generation, window)?;
+        admin.windows.give_back(window);
         Ok(())
-    }
-
-    /// As [`Device::close_window`], for who holds the lock and keeps the number.
-    fn close(&self, generation: u32, window: u16) -> Result {
-        let close = |bar: &RegisterBar<'_>| {
-            bar.write_reg(regs::WINDOW_CLOSE::from(u32::from(window)));
-            Ok(())
-        };
-        match self.registers.command(generation, close)? {
-            Answer::Code(ErrorCode::NONE | ErrorCode::WINDOW_IS_CLOSED) | Answer::Reset => Ok(()),
-            Answer::Code(code) => Err(self.refused("WINDOW_CLOSE", code)),
-        }
-    }
-
-    /// Whether the device has a window with this number, open or not.
-    pub(crate) fn has_window(&self, window: u16) -> bool {
-        (1..=self.limits.windows).contains(&window.into())
     }
 
     /// Takes a zeroed range of `part` of the device memory, `length` bytes in whole pages.
@@ -451,13 +304,12 @@ impl<'bound> Device<'bound> {
         Ok(range)
     }
 
-    /// Fills a range with zeros: what the last owner left there is nobody's business. For who holds
-    /// the lock.
+    /// Fills a range with zeros: it may hold secrets of its last owner. The caller holds the lock.
     fn zero(&self, range: Range) -> Result {
-        let place = self.memory_range(range)?;
+        let target = self.memory_range(range)?;
         let generation = self.registers.settle()?;
-        place.zero()?;
-        // While its function is reset, the device does not take what is written, and keeps what it had.
+        target.zero()?;
+        // While its function is reset, the device drops writes and keeps the old bytes.
         if self.registers.is_current(generation) {
             Ok(())
         } else {
@@ -465,49 +317,28 @@ impl<'bound> Device<'bound> {
         }
     }
 
-    /// Gives a range back that [`Device::take_memory`] gave.
+    /// Gives a range back that [`Device::take_memory`] took.
     pub(crate) fn give_back_memory(&self, part: MemoryPart, range: Range) {
         self.admin.lock().ranges(part).give_back(range);
-    }
-
-    /// Memory that is kept for good.
-    pub(crate) fn kept(&self) -> &Kept {
-        &self.kept
-    }
-
-    /// Returns the device's log of recent errors.
-    pub(crate) fn errors(&self) -> ErrorLog<'_, 'bound> {
-        ErrorLog::new(&self.registers)
-    }
-
-    fn refused(&self, command: &str, code: ErrorCode) -> Error {
-        dev_err!(
-            self.pdev,
-            "{}: refused with error code {}\n",
-            command,
-            code.0
-        );
-        EIO
     }
 }
 
 impl Admin {
-    /// Puts a window block and its segments where they stay until the next command, and says at
-    /// which DMA address.
-    fn describe_window(&self, setup: WindowSetup, segments: &[Segment]) -> Result<u64> {
-        io_project!(self.block, .window).copy_write(setup);
-        for (index, segment) in segments.iter().enumerate() {
-            io_project!(self.block, .segments[try: index]).copy_write(*segment);
-        }
-        Ok(self.block.dma_address() + core::mem::offset_of!(SetupBlock, window) as u64)
-    }
-
-    fn free_window(&self, limit: u32) -> Result<u16> {
-        // Window 0 does not exist.
-        (1..=limit)
-            .find(|window| self.windows[*window as usize / 64] & 1 << (window % 64) == 0)
-            .and_then(|window| u16::try_from(window).ok())
-            .ok_or(ENOSPC)
+    /// Returns everything as free, of a device with these limits and `memory` bytes of memory.
+    fn new(pdev: &pci::Device<Bound>, limits: &Limits, memory: usize) -> Result<Self> {
+        let part = |part| {
+            let (start, length) = layout::memory_part(memory, part);
+            Ranges::new(Range { start, length })
+        };
+        Ok(Self {
+            commands: Commands::new(pdev)?,
+            queues: Numbers::new(0..limits.queues)?,
+            // Window 0 does not exist.
+            windows: Numbers::new(1..limits.windows.saturating_add(1))?,
+            write_combining: part(MemoryPart::WriteCombining),
+            uncached: part(MemoryPart::Uncached),
+            lazy: part(MemoryPart::Lazy),
+        })
     }
 
     fn ranges(&mut self, part: MemoryPart) -> &mut Ranges {

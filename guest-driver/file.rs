@@ -548,7 +548,7 @@ impl Objects {
         self.buffers
             .iter()
             .find(|buffer| buffer.window() == window)
-            .ok_or_else(|| denied(device.has_window(window)))
+            .ok_or_else(|| denied(device.limits().has_window(window)))
     }
 
     /// The file's range of device memory with this window, of the lazy part or of the others.
@@ -565,7 +565,7 @@ impl Objects {
         self.ranges
             .iter()
             .find(|range| range.window() == window && (range.part() == MemoryPart::Lazy) == lazy)
-            .ok_or_else(|| denied(device.has_window(window)))
+            .ok_or_else(|| denied(device.limits().has_window(window)))
     }
 
     /// The file's contiguous memory with this number.

@@ -258,6 +258,17 @@ impl<'bound> Registers<'bound> {
         Ok(())
     }
 
+    /// Logs that the device refused an admin command.
+    pub(crate) fn refused(&self, command: &str, code: ErrorCode) -> Error {
+        dev_err!(
+            self.pdev,
+            "{}: refused with error code {}\n",
+            command,
+            code.0
+        );
+        EIO
+    }
+
     /// The device does not answer: from now on it is left alone.
     fn lose(&self) -> Error {
         self.lost.store(true, Relaxed);
