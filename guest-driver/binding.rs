@@ -2,10 +2,14 @@
 
 //! The time for which driver and device are bound, as files see it.
 
+pub(crate) mod chardev;
+mod debugfs;
+pub(crate) mod interrupt;
+
 use crate::{
     device::Device,
-    mmap::mapped_file::MappedFile,
-    shared::Shared, //
+    file::shared::Shared,
+    mmap::mapped_file::MappedFile, //
 };
 use kernel::{
     prelude::*,

@@ -9,6 +9,7 @@ pub(crate) mod identity;
 pub(crate) mod kept;
 pub(crate) mod limits;
 mod numbers;
+pub(crate) mod owner;
 pub(crate) mod ranges;
 pub(crate) mod registers;
 pub(crate) mod resources;

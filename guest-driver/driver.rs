@@ -3,15 +3,17 @@
 //! The PCI driver: which devices it takes, and what it keeps while it has one.
 
 use crate::{
-    binding::Binding,
-    chardev::Node,
-    device::Device,
-    interface::ids,
-    interrupt::{
-        self,
-        Handlers, //
+    binding::{
+        chardev::Node,
+        interrupt::{
+            self,
+            Handlers, //
+        },
+        Binding, //
     },
-    shared::Shared, //
+    device::Device,
+    file::shared::Shared,
+    interface::ids, //
 };
 use kernel::{
     device::{

@@ -3,39 +3,62 @@
 //! A queue that an open file owns: its rings, in coherent memory.
 //!
 //! A process maps the rings of its queue and may write the submission ring and the doorbell page at
-//! any time, so the driver never reads the one and believes nothing of the other. The rings of a queue
-//! of the kernel are not mapped; `execute.rs` uses them.
+//! any time. So the driver never reads that ring, and trusts no value of that page. The rings of a
+//! queue of the kernel are not mapped: the driver itself writes and reads them, for [`session`].
+
+pub(crate) mod eventfd;
+pub(crate) mod execute;
+pub(crate) mod ioctls;
+pub(crate) mod owned;
+pub(crate) mod owner;
+mod session;
+mod staging;
+pub(crate) mod transfer;
+mod waiters;
+pub(crate) mod wakeups;
+mod watchdog;
 
 use crate::{
-    buffer::allocate,
     device::{
         limits::{
             Amount,
-            Charge,
-            User, //
+            Charge, //
         },
+        owner::Owner,
         Device, //
     },
-    execute::Progress,
     interface::{
         ioctl,
         ring::{
             self,
+            distance,
+            slot,
             Completion,
             Descriptor, //
         },
+        wake::{
+            self,
+            Word,
+            Words, //
+        },
     },
-    transfer::Staging,
-    waiters::Waiters,
-    wakeups::Wakeups, //
+    memory::buffer::allocate, //
 };
 use core::mem::size_of;
 use kernel::{
     dma::Coherent,
+    io::{
+        io_project,
+        Io, //
+    },
     page::PAGE_SIZE,
     prelude::*,
     sync::Arc, //
 };
+use staging::Staging;
+use waiters::Waiters;
+use wakeups::Wakeups;
+use zerocopy::IntoBytes;
 
 /// A started queue. Must be given to [`Queue::stop`] while the device is there.
 pub(crate) struct Queue {
@@ -47,11 +70,20 @@ pub(crate) struct Queue {
     /// Of a queue of the kernel.
     progress: Option<Progress>,
     /// Of a queue of the kernel that has moved bytes.
-    pub(crate) staging: Option<Staging>,
+    staging: Option<Staging>,
     submission: Coherent<[u8]>,
     completion: Coherent<[u8]>,
     _charge: Charge,
     waiters: Arc<Waiters>,
+}
+
+/// How far a queue of the kernel is.
+#[derive(Default)]
+struct Progress {
+    /// Descriptors ever handed to the device.
+    submitted: u32,
+    /// Completions ever taken.
+    taken: u32,
 }
 
 impl Queue {
@@ -61,11 +93,10 @@ impl Queue {
     ///
     /// `EINVAL` for a number of entries that no ring has, or unknown flags; `ENOSPC` over a
     /// limit, or if all queues are taken; `ENOMEM`; `EIO` if the device refuses or is lost.
-    pub(crate) fn start(
+    fn start(
         device: &Device<'_>,
         wakeups: &Arc<Wakeups>,
-        user: &User,
-        domain: u32,
+        owner: &Owner,
         entries: u32,
         flags: u32,
     ) -> Result<Self> {
@@ -77,7 +108,7 @@ impl Queue {
         }
         let sizes = [size_of::<Descriptor>(), size_of::<Completion>()]
             .map(|entry| (entries as usize * entry).next_multiple_of(PAGE_SIZE));
-        let charge = user.charge(Amount {
+        let charge = owner.charge(Amount {
             queues: 1,
             bytes: (sizes[0] + sizes[1]) as u64,
             ..Amount::default()
@@ -89,7 +120,7 @@ impl Queue {
             .inspect_err(|_| device.give_back_queue(number))?;
         let mut queue = Self {
             number,
-            domain,
+            domain: owner.domain(),
             entries,
             generation: 0,
             progress: (flags & ioctl::QUEUE_KERNEL != 0).then(Progress::default),
@@ -99,6 +130,7 @@ impl Queue {
             _charge: charge,
             waiters,
         };
+        // Known to the wake-ups before it runs: otherwise its first interrupt would find no waiters.
         if let Err(error) = wakeups
             .add(queue.waiters.clone())
             .and_then(|()| queue.restart(device))
@@ -110,12 +142,12 @@ impl Queue {
         Ok(queue)
     }
 
-    /// Stops the queue and starts it anew, with the same rings.
+    /// Stops the queue and starts it again, with the same rings.
     ///
     /// # Errors
     ///
     /// `EIO` if the device was reset since it was started first, is lost or refuses.
-    pub(crate) fn reset(&mut self, device: &Device<'_>) -> Result {
+    fn reset(&mut self, device: &Device<'_>) -> Result {
         if !device.registers().is_current(self.generation) {
             return Err(EIO);
         }
@@ -137,52 +169,106 @@ impl Queue {
         Ok(())
     }
 
-    /// Number of the queue.
-    pub(crate) fn number(&self) -> u32 {
+    /// Returns its number.
+    fn number(&self) -> u32 {
         self.number
     }
 
-    /// Whether it is one of the kernel, which no process maps.
-    pub(crate) fn is_kernels(&self) -> bool {
+    /// Returns whether it is one of the kernel, which no process maps.
+    fn is_kernels(&self) -> bool {
         self.progress.is_some()
     }
 
-    /// How far a queue of the kernel is.
-    pub(crate) fn progress(&self) -> Option<&Progress> {
-        self.progress.as_ref()
-    }
-
-    /// As [`Queue::progress`], to go on.
-    pub(crate) fn progress_mut(&mut self) -> Option<&mut Progress> {
-        self.progress.as_mut()
-    }
-
-    /// Entries of each ring.
-    pub(crate) fn entries(&self) -> u32 {
+    /// Returns the number of entries of each ring.
+    fn entries(&self) -> u32 {
         self.entries
     }
 
-    /// The submission ring, whole pages.
+    /// Returns the submission ring, whole pages.
     pub(crate) fn submission(&self) -> &Coherent<[u8]> {
         &self.submission
     }
 
-    /// The completion ring, whole pages.
+    /// Returns the completion ring, whole pages.
     pub(crate) fn completion(&self) -> &Coherent<[u8]> {
         &self.completion
     }
 
-    /// Who waits for its completions.
-    pub(crate) fn waiters(&self) -> &Arc<Waiters> {
+    /// Returns the waiters for its completions.
+    fn waiters(&self) -> &Arc<Waiters> {
         &self.waiters
+    }
+
+    /// Returns the memory for the pieces of a transfer, made for the first one.
+    fn staging(&mut self, device: &Device<'_>, owner: &Owner) -> Result<&mut Staging> {
+        if self.staging.is_none() {
+            self.staging = Some(Staging::new(device, owner)?);
+        }
+        self.staging.as_mut().ok_or(EIO)
+    }
+
+    /// Returns the number of descriptors ever handed to the device.
+    fn submitted(&self) -> u32 {
+        self.progress
+            .as_ref()
+            .map_or(0, |progress| progress.submitted)
+    }
+
+    /// Writes descriptors to the ring, in which there is room for them, and hands them to the
+    /// device. Returns the number that it will have completed then.
+    fn submit(&mut self, device: &Device<'_>, descriptors: &[Descriptor]) -> Result<u32> {
+        let mut tail = self.submitted();
+        for descriptor in descriptors {
+            let start = slot(tail, self.entries) as usize * size_of::<Descriptor>();
+            io_project!(self.submission, [try: start..start + size_of::<Descriptor>()])
+                .copy_from_slice(descriptor.as_bytes());
+            tail = tail.wrapping_add(1);
+        }
+        self.progress.as_mut().ok_or(EINVAL)?.submitted = tail;
+        if wake::submit(&device.registers().words(self.number)?, tail) {
+            device.registers().kick(self.number)?;
+        }
+        Ok(tail)
+    }
+
+    /// Takes the completions before `tail`, as many as there is room for in `completions`; the
+    /// others are dropped. Returns the number that it took.
+    fn take(
+        &mut self,
+        device: &Device<'_>,
+        tail: u32,
+        completions: &mut [Completion],
+    ) -> Result<usize> {
+        let head = self.progress.as_ref().ok_or(EINVAL)?.taken;
+        if distance(head, tail) > self.entries {
+            dev_warn!(
+                device.pdev(),
+                "queue {}: completion tail {} is wrong\n",
+                self.number,
+                tail
+            );
+            return Err(EIO);
+        }
+        let there = distance(head, tail) as usize;
+        let mut index = head;
+        for completion in completions.iter_mut().take(there) {
+            let start = slot(index, self.entries) as usize * size_of::<Completion>();
+            io_project!(self.completion, [try: start..start + size_of::<Completion>()])
+                .copy_to_slice(completion.as_mut_bytes());
+            index = index.wrapping_add(1);
+        }
+        self.progress.as_mut().ok_or(EINVAL)?.taken = tail;
+        let words = device.registers().words(self.number)?;
+        words.store(Word::CompletionHead, tail);
+        Ok(there.min(completions.len()))
     }
 
     /// Stops the queue, which no process maps any more, and frees the rings.
     ///
     /// # Errors
     ///
-    /// `EIO` if the device may still write its memory, which is then kept for good.
-    pub(crate) fn stop(self, device: &Device<'_>, wakeups: &Wakeups) -> Result {
+    /// `EIO` if the device may still write its memory, which is then never freed.
+    fn stop(self, device: &Device<'_>, wakeups: &Wakeups) -> Result {
         self.waiters.gone();
         wakeups.remove(&self.waiters);
         match device.stop_queue(self.generation, self.number) {
@@ -195,8 +281,8 @@ impl Queue {
         self.staging.map_or(Ok(()), |staging| staging.close(device))
     }
 
-    /// Keeps its memory for good, as the device may still write it. Nobody gets its number.
-    pub(crate) fn keep(self, device: &Device<'_>) {
+    /// Keeps its memory, as the device may still write it. Its number stays taken.
+    fn keep(self, device: &Device<'_>) {
         device.kept().queue([self.submission, self.completion]);
         if let Some(staging) = self.staging {
             staging.keep(device);

@@ -2,37 +2,21 @@
 
 //! Driver for the ringbar PCI device: maps its registers, its memory and DMA rings to processes.
 //!
-//! `README.md` tells what a process sees, `../ARCHITECTURE.md` how a request travels. In short:
-//! [`driver`] binds to the device, [`device`] talks to it, [`file`] is what an open file owns,
-//! [`chardev`] the node in `/dev`, [`mmap`] the mappings, and [`device::gate`] keeps all of them apart
-//! from a device that goes away.
+//! `README.md` describes what a process sees, `../ARCHITECTURE.md` how a request travels. In short,
+//! from above: [`driver`] probes the device, [`binding`] has the node and lasts until the device goes,
+//! [`file`] is an open file, which owns queues ([`queue`]) and memory ([`memory`]) and shows them to
+//! processes ([`mmap`]), and [`device`] talks to the device.
 
 mod binding;
-mod buffer;
-mod cache;
-mod chardev;
-mod debugfs;
 mod device;
 mod driver;
-mod eventfd;
-mod execute;
 mod file;
 mod interface;
-mod interrupt;
-mod kinds;
 mod memory;
 mod mmap;
 mod queue;
 #[cfg(ringbar_sabotage)]
 mod sabotage;
-mod shared;
-mod streaming;
-mod transfer;
-mod user_memory;
-mod waiters;
-mod wakeups;
-mod watchdog;
-mod window;
 
 kernel::module_pci_driver! {
     type: driver::RingbarDriver,

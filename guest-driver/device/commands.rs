@@ -25,7 +25,7 @@ use crate::interface::{
         Word,
         Words, //
     },
-    SetupBlock,
+    SetupBlock, //
 };
 use core::mem::offset_of;
 use kernel::{

@@ -7,7 +7,7 @@
 //! down the address space first, and whoever revokes takes its lock once, as a barrier: afterwards
 //! every mapping made before the gate closed is in the list.
 
-use crate::cache::{
+use crate::memory::cache::{
     self,
     Observed, //
 };

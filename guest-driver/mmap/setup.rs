@@ -8,9 +8,11 @@
 //! that fill it.
 
 use crate::{
-    cache::CachePolicy,
     device::resources::IoRange,
-    memory::Contiguous, //
+    memory::{
+        cache::CachePolicy,
+        kernel_memory::Contiguous, //
+    },
 };
 use core::marker::PhantomData;
 use kernel::{

@@ -5,7 +5,7 @@
 use crate::{
     device::Device,
     file::{
-        Objects,
+        objects::Objects,
         OpenFile, //
     },
     interface::mmap,
@@ -88,7 +88,7 @@ impl CoherentKind for SubmissionRing {
         objects: &'a Objects,
         index: u16,
     ) -> Result<&'a Coherent<[u8]>> {
-        Ok(objects.mapped_queue(device, index)?.submission())
+        Ok(objects.queues.mapped(device, index)?.submission())
     }
 }
 
@@ -103,7 +103,7 @@ impl CoherentKind for CompletionRing {
         objects: &'a Objects,
         index: u16,
     ) -> Result<&'a Coherent<[u8]>> {
-        Ok(objects.mapped_queue(device, index)?.completion())
+        Ok(objects.queues.mapped(device, index)?.completion())
     }
 }
 
@@ -117,6 +117,6 @@ impl CoherentKind for DmaBuffer {
         objects: &'a Objects,
         index: u16,
     ) -> Result<&'a Coherent<[u8]>> {
-        Ok(objects.buffer(device, index)?.memory())
+        Ok(objects.memory.buffer(device, index)?.memory())
     }
 }

@@ -3,10 +3,9 @@
 //! Pages of BAR 0: the public registers, and the kick, doorbell and status page of a queue.
 
 use crate::{
-    cache::CachePolicy,
     device::Device,
     file::{
-        Objects,
+        objects::Objects,
         OpenFile, //
     },
     interface::{
@@ -16,6 +15,7 @@ use crate::{
         },
         mmap, //
     },
+    memory::cache::CachePolicy,
     mmap::{
         kind::{
             Kind,
@@ -86,7 +86,7 @@ macro_rules! queue_page {
             const WRITABLE: bool = $writable;
 
             fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-                objects.mapped_queue(device, index).map(|_| PAGE_SIZE)
+                objects.queues.mapped(device, index).map(|_| PAGE_SIZE)
             }
 
             fn populate(

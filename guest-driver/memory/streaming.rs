@@ -5,9 +5,9 @@
 //! The DMA API may put a bounce buffer between the two, so what one side has written the other sees
 //! only once the mapping was synchronised. Nobody but this file touches the bytes.
 
-use crate::{
+use super::{
     cache::CachePolicy,
-    memory::Contiguous, //
+    kernel_memory::Contiguous, //
 };
 use kernel::{
     bindings,

@@ -8,8 +8,10 @@ use crate::{
         gate::Gate,
         Device, //
     },
-    waiters::Waiters,
-    watchdog, //
+    queue::{
+        waiters::Waiters,
+        watchdog, //
+    },
 };
 use kernel::{
     new_mutex, new_poll_condvar,

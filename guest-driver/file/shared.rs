@@ -2,18 +2,22 @@
 
 //! The part of a device that its open files share.
 
+use super::OpenFile;
 use crate::{
     device::{
         gate::Gate,
         limits::Accounts, //
     },
-    file::OpenFile,
-    wakeups::Wakeups, //
+    queue::wakeups::Wakeups, //
 };
 use kernel::{
     new_mutex,
     prelude::*,
     sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Arc,
         Mutex, //
     },
@@ -31,6 +35,9 @@ pub(crate) struct Shared {
     pub(crate) accounts: Arc<Accounts>,
 }
 
+/// Protection domains are numbered through, and come round again after 2^32 opens.
+static NEXT_DOMAIN: Atomic<u32> = Atomic::new(1);
+
 impl Shared {
     /// Returns the shared part of a device that is not there yet.
     pub(crate) fn new() -> Result<Arc<Self>> {
@@ -47,5 +54,22 @@ impl Shared {
     /// Returns the way to the bound device.
     pub(crate) fn gate(&self) -> &Gate {
         &self.wakeups.gate
+    }
+
+    /// Removes a file that is being released.
+    pub(crate) fn remove(&self, opened: &Arc<OpenFile>) {
+        self.files
+            .lock()
+            .retain(|other| !Arc::ptr_eq(other, opened));
+    }
+}
+
+/// Returns a protection domain that none of the device's open files has.
+pub(crate) fn free_domain(files: &[Arc<OpenFile>]) -> u32 {
+    loop {
+        let domain = NEXT_DOMAIN.fetch_add(1, Relaxed);
+        if !files.iter().any(|file| file.owner.domain() == domain) {
+            return domain;
+        }
     }
 }

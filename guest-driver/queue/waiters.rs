@@ -12,7 +12,6 @@ use crate::{
         registers::QueueWords,
         Device, //
     },
-    eventfd::EventFd,
     interface::{
         regs,
         ring::distance,
@@ -22,6 +21,7 @@ use crate::{
             Words, //
         },
     },
+    queue::eventfd::EventFd, //
 };
 use kernel::{
     bindings,
@@ -42,7 +42,7 @@ use kernel::{
 const ARMINGS: usize = 16;
 
 /// The waiters of one queue. Interrupt handlers and the watchdog find it in
-/// [`crate::wakeups::Wakeups`].
+/// [`crate::queue::wakeups::Wakeups`].
 #[pin_data]
 pub(crate) struct Waiters {
     queue: u32,

@@ -3,16 +3,16 @@
 //! Ranges of the device memory. The part that a range is of decides how it is mapped.
 
 use crate::{
-    cache::CachePolicy,
     device::Device,
     file::{
-        Objects,
+        objects::Objects,
         OpenFile, //
     },
     interface::{
         layout::MemoryPart,
         mmap, //
     },
+    memory::cache::CachePolicy,
     mmap::{
         kind::{
             FaultKind,
@@ -44,7 +44,7 @@ impl Kind for DeviceMemory {
     const NAME: &'static str = "device-memory";
 
     fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.range(device, index, false)?.range().length)
+        Ok(objects.memory.range(device, index, false)?.range().length)
     }
 
     fn populate(
@@ -54,7 +54,7 @@ impl Kind for DeviceMemory {
         span: Span,
         setup: VmaSetup<'_, Fresh>,
     ) -> Result<Populated> {
-        let owned = objects.range(device, index, false)?;
+        let owned = objects.memory.range(device, index, false)?;
         let policy = match owned.part() {
             MemoryPart::WriteCombining | MemoryPart::Lazy => CachePolicy::WriteCombining,
             MemoryPart::Uncached => CachePolicy::Uncached,
@@ -72,7 +72,7 @@ impl Kind for LazyDeviceMemory {
     const NAME: &'static str = "lazy-device-memory";
 
     fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.range(device, index, true)?.range().length)
+        Ok(objects.memory.range(device, index, true)?.range().length)
     }
 
     fn populate(
@@ -90,7 +90,7 @@ impl Kind for LazyDeviceMemory {
 
 impl FaultKind for LazyDeviceMemory {
     fn fault(device: &Device<'_>, objects: &Objects, index: u16, offset: usize) -> Result<Target> {
-        let range = device.memory_range(objects.range(device, index, true)?.range())?;
+        let range = device.memory_range(objects.memory.range(device, index, true)?.range())?;
         let page = range.part(offset, kernel::page::PAGE_SIZE)?;
         Ok(Target::Frame((page.start() >> PAGE_SHIFT) as usize))
     }

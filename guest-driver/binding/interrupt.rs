@@ -7,7 +7,7 @@
 
 use crate::{
     interface::layout,
-    wakeups::Wakeups, //
+    queue::wakeups::Wakeups, //
 };
 use kernel::{
     device::Bound,

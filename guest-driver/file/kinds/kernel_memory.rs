@@ -5,7 +5,7 @@
 use crate::{
     device::Device,
     file::{
-        Objects,
+        objects::Objects,
         OpenFile, //
     },
     interface::mmap,
@@ -37,7 +37,7 @@ impl Kind for ContiguousMemory {
     const NAME: &'static str = "contiguous";
 
     fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.contiguous(index)?.size())
+        Ok(objects.memory.contiguous(index)?.size())
     }
 
     fn populate(
@@ -47,7 +47,7 @@ impl Kind for ContiguousMemory {
         span: Span,
         setup: VmaSetup<'_, Fresh>,
     ) -> Result<Populated> {
-        let memory = objects.contiguous(index)?;
+        let memory = objects.memory.contiguous(index)?;
         setup
             .frames(Fork::Inherited, memory.policy())
             .memory(memory, span.offset, span.length)
@@ -60,7 +60,7 @@ impl Kind for VmallocMemory {
     const NAME: &'static str = "vmalloc";
 
     fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.scattered(index)?.size())
+        Ok(objects.memory.scattered(index)?.size())
     }
 
     fn populate(
@@ -76,6 +76,6 @@ impl Kind for VmallocMemory {
 
 impl FaultKind for VmallocMemory {
     fn fault(_device: &Device<'_>, objects: &Objects, index: u16, offset: usize) -> Result<Target> {
-        Ok(Target::Page(objects.scattered(index)?.page(offset)?))
+        Ok(Target::Page(objects.memory.scattered(index)?.page(offset)?))
     }
 }

@@ -6,17 +6,20 @@
 //! table of file operations is our own.
 
 use crate::{
-    debugfs::Folder,
+    binding::debugfs::Folder,
     file::{
-        free_domain,
+        ioctls,
+        kinds::KINDS,
+        shared::{
+            free_domain,
+            Shared, //
+        },
         OpenFile, //
     },
-    kinds::KINDS,
     mmap::{
         self,
         mapped_file::MappedFile, //
     },
-    shared::Shared,
     LocalModule, //
 };
 use kernel::{
@@ -206,11 +209,7 @@ unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::
     // SAFETY: `open` put it there, and this is the last use.
     let opened = unsafe { <Arc<OpenFile> as ForeignOwnable>::from_foreign((*file).private_data) };
     opened.release();
-    opened
-        .shared()
-        .files
-        .lock()
-        .retain(|other| !Arc::ptr_eq(other, &opened));
+    opened.shared().remove(&opened);
     #[cfg(ringbar_sabotage)]
     crate::sabotage::at_release(opened);
     0
@@ -253,7 +252,7 @@ unsafe extern "C" fn poll(
 unsafe extern "C" fn ioctl(file: *mut bindings::file, number: c_uint, argument: c_ulong) -> c_long {
     // SAFETY: The file is open.
     let opened = unsafe { OpenFile::borrow(file) };
-    match opened.ioctl(number, argument) {
+    match ioctls::ioctl(&opened, number, argument) {
         Ok(value) => value as c_long,
         Err(error) => error.to_errno() as c_long,
     }

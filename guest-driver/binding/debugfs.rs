@@ -3,14 +3,16 @@
 //! What debugfs shows of a device: `/sys/kernel/debug/ringbarN`.
 
 use crate::{
-    cache::CachePolicy,
     device::limits::Amount,
-    kinds::KINDS,
+    file::{
+        kinds::KINDS,
+        shared::Shared, //
+    },
+    memory::cache::CachePolicy,
     mmap::{
         self,
         mapped_file::MappedFile, //
     },
-    shared::Shared, //
 };
 use kernel::{
     debugfs::{
@@ -68,9 +70,9 @@ impl Writer for MappingList {
                 let kind = mmap::name_of(&KINDS, mapping.pgoff);
                 let line = match mapping.policy {
                     Some(policy) => {
-                        writeln!(f, "{} {kind} {start:#x}-{end:#x} {policy}", file.owner())
+                        writeln!(f, "{} {kind} {start:#x}-{end:#x} {policy}", file.opener())
                     }
-                    None => writeln!(f, "{} {kind} {start:#x}-{end:#x} none", file.owner()),
+                    None => writeln!(f, "{} {kind} {start:#x}-{end:#x} none", file.opener()),
                 };
                 outcome = outcome.and(line);
             });

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Pinned memory of a process, mapped for a device's DMA without a copy in between.
+//!
+//! The pages are given back when [`UserMemory`] is dropped: after the device has confirmed that it no
+//! longer uses them.
+
+use super::pinned::Pinned;
+use crate::{
+    device::kept::Kept,
+    interface::setup::{
+        Segment,
+        RIGHT_READ,
+        RIGHT_WRITE, //
+    },
+};
+use kernel::{
+    bindings,
+    device::{
+        self,
+        Bound, //
+    },
+    dma::DataDirection,
+    error::to_result,
+    page::PAGE_SIZE,
+    prelude::*,
+    scatterlist::SGTable,
+    sync::aref::ARef,
+    types::Opaque, //
+};
+
+/// A list of pieces of memory, to be mapped for DMA. Freed when dropped.
+struct Table(Opaque<bindings::sg_table>);
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        // SAFETY: The table was allocated.
+        unsafe { bindings::sg_free_table(self.0.get()) };
+    }
+}
+
+/// Memory of a process, pinned and mapped for a device's DMA.
+///
+/// Must be dropped while the driver is bound to the device, and after the device has ended to use
+/// it, or else given to [`UserMemory::keep`].
+///
+/// # Invariants
+///
+/// `table` is mapped for `device`, in this direction.
+pub(super) struct UserMemory {
+    table: Table,
+    device: ARef<device::Device>,
+    direction: DataDirection,
+    pinned: Pinned,
+}
+
+// SAFETY: The table belongs to no thread.
+unsafe impl Send for UserMemory {}
+// SAFETY: Nothing changes the table until it is dropped.
+unsafe impl Sync for UserMemory {}
+
+impl UserMemory {
+    /// Maps pinned pages for `device`, which may do with them what `rights` say.
+    ///
+    /// The process and the device use the memory at the same time, so it must not be mapped by way
+    /// of a bounce buffer.
+    ///
+    /// # Errors
+    ///
+    /// `EOPNOTSUPP` if the device could reach the memory by way of one alone; `ENOMEM`.
+    pub(super) fn map(
+        mut pinned: Pinned,
+        device: &device::Device<Bound>,
+        rights: u32,
+    ) -> Result<Self> {
+        let range = pinned.range();
+        let table = Opaque::zeroed();
+        // SAFETY: The list is as long as said, and the pages are there for as long as the table is,
+        // or longer. The bytes lie in them.
+        to_result(unsafe {
+            bindings::sg_alloc_table_from_pages_segment(
+                table.get(),
+                pinned.as_mut_ptr(),
+                pinned.count() as c_uint,
+                range.offset() as c_uint,
+                range.length(),
+                MAX_SEGMENT,
+                bindings::GFP_KERNEL,
+            )
+        })?;
+        let table = Table(table);
+        let direction = match (rights & RIGHT_READ != 0, rights & RIGHT_WRITE != 0) {
+            (true, false) => DataDirection::ToDevice,
+            (false, true) => DataDirection::FromDevice,
+            (true, true) | (false, false) => DataDirection::Bidirectional,
+        };
+        // SAFETY: The device is bound, and the table is valid and not mapped.
+        let mapped = to_result(unsafe {
+            bindings::dma_map_sgtable(as_raw(device), table.0.get(), direction.into(), ATTRIBUTES)
+        });
+        mapped.map_err(|error| {
+            // The DMA API has no number of its own for memory that it would have to copy.
+            if error == EIO {
+                EOPNOTSUPP
+            } else {
+                error
+            }
+        })?;
+        // INVARIANT: Mapped just now.
+        Ok(Self {
+            table,
+            device: device.into(),
+            direction,
+            pinned,
+        })
+    }
+
+    /// Leaves the pages pinned and mapped for good, as the device may still write them. They count
+    /// as a buffer in `kept`, and no longer against the process's limit.
+    pub(super) fn keep(mut self, kept: &Kept) {
+        kept.count_buffer(self.size());
+        self.pinned.keep();
+    }
+
+    /// Bytes that are pinned.
+    fn size(&self) -> usize {
+        self.pinned.count() * PAGE_SIZE
+    }
+
+    /// Where the device finds the bytes, in at most `limit` pieces.
+    ///
+    /// # Errors
+    ///
+    /// `E2BIG` if they are more; `ENOMEM`.
+    pub(super) fn segments(&self, limit: usize) -> Result<KVVec<Segment>> {
+        // SAFETY: The table is valid and does not change while it is borrowed.
+        let table = unsafe { SGTable::from_raw(self.table.0.get()) };
+        if table.iter().count() > limit {
+            return Err(E2BIG);
+        }
+        let mut segments = KVVec::with_capacity(table.iter().count(), GFP_KERNEL)?;
+        for piece in table.iter() {
+            let segment = Segment {
+                address: piece.dma_address(),
+                length: piece.dma_len(),
+            };
+            segments.push_within_capacity(segment).map_err(|_| E2BIG)?;
+        }
+        Ok(segments)
+    }
+}
+
+impl Drop for UserMemory {
+    fn drop(&mut self) {
+        if self.pinned.is_kept() {
+            return;
+        }
+        let device = as_raw(&self.device);
+        // SAFETY: By the type invariants; whoever owns this drops it while the driver is bound.
+        unsafe {
+            bindings::dma_unmap_sgtable(
+                device,
+                self.table.0.get(),
+                self.direction.into(),
+                ATTRIBUTES,
+            );
+        }
+    }
+}
+
+/// Longest piece in bytes; the kernel rounds it to whole pages.
+const MAX_SEGMENT: c_uint = c_uint::MAX;
+/// No bounce buffer, nor anything else that would ask for the memory to be synchronised.
+const ATTRIBUTES: c_ulong = bindings::DMA_ATTR_REQUIRE_COHERENT as c_ulong;
+
+fn as_raw<C: device::DeviceContext>(device: &device::Device<C>) -> *mut bindings::device {
+    // CAST: `Device` is a transparent wrapper of `struct device`.
+    core::ptr::from_ref(device).cast_mut().cast()
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! A call that has its turn on a queue of the kernel.
+
+use super::{
+    owner::QueueOwner,
+    waiters::{
+        Turn,
+        Waiters, //
+    },
+    Queue, //
+};
+use crate::{
+    device::Device,
+    interface::ring::{
+        Completion,
+        Descriptor, //
+    },
+};
+use kernel::{
+    prelude::*,
+    sync::Arc,
+    time::{
+        msecs_to_jiffies,
+        Jiffies, //
+    },
+};
+
+/// A call that has its turn on a queue of the kernel.
+pub(super) struct Session<'a, F> {
+    file: &'a F,
+    number: u32,
+    waiters: &'a Arc<Waiters>,
+    turn: Turn<'a>,
+    left: Jiffies,
+}
+
+impl<'a, F: QueueOwner> Session<'a, F> {
+    /// Waits for its turn, and for completions that an earlier call has left in the rings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Waiters::wait`].
+    pub(super) fn begin(
+        file: &'a F,
+        number: u32,
+        waiters: &'a Arc<Waiters>,
+        timeout_ms: u32,
+    ) -> Result<Self> {
+        let mut left = msecs_to_jiffies(timeout_ms);
+        let turn = waiters.take_turn(&file.wakeups().gate, &mut left)?;
+        let mut session = Self {
+            file,
+            number,
+            waiters,
+            turn,
+            left,
+        };
+        let mut tail = session.with_queue(|_device, queue| Ok(queue.submitted()))?;
+        session.wait(tail, &mut tail)?;
+        session.with_queue(|device, queue| queue.take(device, tail, &mut []))?;
+        Ok(session)
+    }
+
+    /// Carries out descriptors, no more than the rings have entries. Returns the number of
+    /// completions that it took, and whether it has waited for all of them.
+    pub(super) fn run(
+        &mut self,
+        descriptors: &[Descriptor],
+        completions: &mut [Completion],
+    ) -> Result<(usize, Result)> {
+        let wanted = self.with_queue(|device, queue| queue.submit(device, descriptors))?;
+        let mut tail = wanted.wrapping_sub(descriptors.len() as u32);
+        let waited = self.wait(wanted, &mut tail);
+        let taken = self.with_queue(|device, queue| queue.take(device, tail, completions))?;
+        Ok((taken, waited))
+    }
+
+    fn wait(&mut self, wanted: u32, tail: &mut u32) -> Result {
+        let gate = &self.file.wakeups().gate;
+        self.waiters
+            .wait(gate, self.turn.run(), wanted, &mut self.left, tail)
+    }
+
+    /// Calls `f` with the queue, if it is still that with which the call began. The process may have
+    /// destroyed it, or reset it, while the call slept.
+    pub(super) fn with_queue<R>(
+        &self,
+        f: impl FnOnce(&Device<'_>, &mut Queue) -> Result<R>,
+    ) -> Result<R> {
+        self.file.with_queues(|device, queues| {
+            let queue = queues.get_mut(self.number)?;
+            let same = Arc::ptr_eq(queue.waiters(), self.waiters);
+            if !same || self.waiters.run() != self.turn.run() {
+                return Err(EIO);
+            }
+            f(device, queue)
+        })
+    }
+}
+
+/// Returns the waiters of a queue of the kernel.
+///
+/// # Errors
+///
+/// `ENXIO` if the file has no such queue; `EINVAL` if it is one that processes map.
+pub(super) fn kernel_queue(file: &impl QueueOwner, queue: u32) -> Result<Arc<Waiters>> {
+    file.with_queues(|_device, queues| {
+        let queue = queues.get(queue)?;
+        let waiters = queue.is_kernels().then(|| queue.waiters().clone());
+        waiters.ok_or(EINVAL)
+    })
+}
