@@ -155,7 +155,8 @@ impl<'bound> Device<'bound> {
         ErrorLog::new(&self.registers)
     }
 
-    /// Checks that the server still serves the device, unless it is known to be lost. Notices a reset.
+    /// Checks that the server still serves the device, unless it is known to be lost. Notices a
+    /// reset.
     ///
     /// # Errors
     ///
@@ -189,8 +190,8 @@ impl<'bound> Device<'bound> {
         self.admin.lock().queues.give_back(queue);
     }
 
-    /// Starts a queue with rings of `entries` at these DMA addresses. Returns the reset generation in
-    /// which it runs.
+    /// Starts a queue with rings of `entries` at these DMA addresses. Returns the reset generation
+    /// in which it runs.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The PCI driver: which devices it takes, and what it keeps while it has one.
+//! The PCI driver: the devices that it takes, and the data that it keeps for a bound one.
 
 use crate::{
     binding::{
@@ -31,8 +31,8 @@ use kernel::{
 /// The driver as the PCI core sees it.
 pub(crate) struct RingbarDriver;
 
-/// All that belongs to a bound device. Dropped in this order: first nobody new comes in, then who
-/// is in is sent out and DMA ends, then interrupts go, then the device itself.
+/// All that belongs to a bound device. Dropped in this order: the node, so that no new file comes;
+/// the binding, which ends all calls, mappings and DMA; then interrupts; then the device itself.
 #[pin_data]
 pub(crate) struct DriverData<'bound> {
     #[pin]
@@ -67,9 +67,11 @@ impl pci::Driver for RingbarDriver {
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             pdev.enable_device_mem()?;
-            // SAFETY: Nothing allocates or maps DMA memory for this device yet.
+            // SAFETY: Probe has only begun, so no DMA memory of this device is allocated or mapped
+            // while its mask changes.
             unsafe { dma::Device::dma_set_mask_and_coherent(pdev, DmaMask::new::<64>())? };
-            // SAFETY: As above.
+            // SAFETY: Probe has only begun, so no DMA memory of this device is allocated or mapped
+            // while its parameters change.
             unsafe { dma::Device::dma_set_max_seg_size(pdev, u32::MAX) };
             pdev.set_master();
 
@@ -81,13 +83,13 @@ impl pci::Driver for RingbarDriver {
             Ok(try_pin_init!(DriverData {
                 device <- device,
                 vectors,
-                // SAFETY: `vectors` is in place, pinned, and is dropped after `handlers`, which
-                // nobody leaks.
+                // SAFETY: `vectors` is in place, pinned, and is dropped after `handlers`. The PCI
+                // core drops the data, so `handlers` is not leaked.
                 handlers: unsafe {
                     interrupt::attach(&*core::ptr::from_ref(vectors), &shared.wakeups)?
                 },
-                // SAFETY: `device` is in place, pinned, and is dropped after `binding`, which
-                // nobody leaks; `shared` is new.
+                // SAFETY: `device` is in place, pinned, and is dropped after `binding`. The PCI
+                // core drops the data, so `binding` is not leaked. `shared` is new.
                 binding: unsafe {
                     Binding::new(shared, &*core::ptr::from_ref(&*device))
                 },

@@ -49,14 +49,14 @@ use shared::Shared;
 #[pin_data]
 pub(crate) struct OpenFile {
     shared: Arc<Shared>,
-    /// The user who opened it pays for what it takes, whichever process uses it later.
+    /// The user of the process that opened it pays for everything that the file takes.
     owner: Owner,
     /// Process that opened it, for people who look at debugfs.
     opener: Pid,
     /// Taken inside `mmap_lock`, so never held across a copy from or to the process.
     #[pin]
     objects: Mutex<Objects>,
-    /// Its mappings, for the day the device goes.
+    /// Its mappings, which are revoked when the device goes.
     #[pin]
     mappings: Mappings,
 }

@@ -3,7 +3,7 @@
 //! The shared interface files, compiled into the module by path.
 //!
 //! The hardware interface belongs to `../qemu-device/spec`, the user interface to `uapi`. This file
-//! holds what glues them to the kernel, and nothing else.
+//! only fits them into the kernel.
 
 #![allow(
     dead_code,
@@ -11,7 +11,7 @@
     reason = "the module does not use all of the interface"
 )]
 
-/// What `regs.rs` finds as `super::register`.
+/// The macro that `regs.rs` imports as `super::register`.
 pub(crate) use kernel::io::register;
 
 #[path = "../qemu-device/spec/src/error.rs"]
@@ -34,7 +34,7 @@ pub(crate) mod ioctl;
 #[path = "uapi/src/mmap.rs"]
 pub(crate) mod mmap;
 
-/// Where the driver puts what it hands to admin commands.
+/// The block in memory through which the driver gives admin commands.
 #[derive(
     zerocopy_derive::FromBytes,
     zerocopy_derive::IntoBytes,

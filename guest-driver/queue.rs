@@ -77,7 +77,7 @@ pub(crate) struct Queue {
     waiters: Arc<Waiters>,
 }
 
-/// How far a queue of the kernel is.
+/// The progress of a queue of the kernel.
 #[derive(Default)]
 struct Progress {
     /// Descriptors ever handed to the device.
@@ -130,7 +130,8 @@ impl Queue {
             _charge: charge,
             waiters,
         };
-        // Known to the wake-ups before it runs: otherwise its first interrupt would find no waiters.
+        // Known to the wake-ups before it runs: otherwise its first interrupt would find no
+        // waiters.
         if let Err(error) = wakeups
             .add(queue.waiters.clone())
             .and_then(|()| queue.restart(device))

@@ -44,7 +44,8 @@ pub(crate) fn at_release<T>(file: Arc<T>) {
     }
 }
 
-/// Reads a register that traps, where the driver must read the reset generation alone, a shared word.
+/// Reads a register that traps, where the driver must read the reset generation alone, a shared
+/// word.
 pub(crate) fn at_generation(bar: &pci::Bar<'_, { layout::REGISTER_BAR_SIZE }>) {
     if cfg!(ringbar_sabotage = "extra-read") {
         let _ = bar.read(regs::STATUS);

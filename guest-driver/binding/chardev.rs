@@ -2,8 +2,8 @@
 
 //! The node in `/dev` and its file operations.
 //!
-//! Linux 7.3's `MiscDevice` takes fixed names only and knows nothing of bound devices, so the
-//! table of file operations is our own.
+//! The table of file operations is our own: Linux 7.3's `MiscDevice` takes fixed names only and
+//! does not know the device that a driver is bound to.
 
 use crate::{
     binding::debugfs::Folder,
@@ -66,9 +66,11 @@ pub(crate) struct Node {
     shared: Arc<Shared>,
 }
 
-// SAFETY: The kernel locks `misc`; the other fields are `Send`.
+// SAFETY: The misc core locks its list, so any thread may deregister `misc`. The other fields are
+// `Send`.
 unsafe impl Send for Node {}
-// SAFETY: As above; the other fields are `Sync`.
+// SAFETY: A shared reference gives access to `misc` only to the misc core, which locks. The other
+// fields are `Sync`.
 unsafe impl Sync for Node {}
 
 impl Node {
@@ -76,7 +78,7 @@ impl Node {
     ///
     /// # Errors
     ///
-    /// `ENOSPC` if all numbers are taken; what registering a misc device gives.
+    /// `ENOSPC` if all numbers are taken; the errors of the misc core.
     pub(crate) fn register(
         parent: &device::Device<Bound>,
         shared: Arc<Shared>,
@@ -99,7 +101,7 @@ impl Node {
             _number: number,
             shared,
             misc <- Opaque::try_ffi_init(move |slot: *mut bindings::miscdevice| {
-                // SAFETY: The slot is there to be written.
+                // SAFETY: The slot is valid for a write, and holds no value yet.
                 unsafe { slot.write(misc) };
                 // SAFETY: It was just filled in. It is pinned, its name and operations outlive it,
                 // and it is deregistered when the node is dropped. Files opened from here on
@@ -109,7 +111,7 @@ impl Node {
         }))
     }
 
-    /// Name of the node in `/dev`.
+    /// Returns the name of the node in `/dev`.
     pub(crate) fn name(&self) -> &CStr {
         &self.name
     }
@@ -118,7 +120,8 @@ impl Node {
 #[pinned_drop]
 impl PinnedDrop for Node {
     fn drop(self: Pin<&mut Self>) {
-        // SAFETY: By the type invariants it is registered. No open is under way after this.
+        // SAFETY: By the type invariants `misc` is registered. The misc core waits for each open
+        // that is under way, so none uses the node after this.
         unsafe { bindings::misc_deregister(self.misc.get()) };
     }
 }
@@ -130,6 +133,11 @@ struct Number(u32);
 static NUMBERS: Atomic<u64> = Atomic::new(0);
 
 impl Number {
+    /// Takes the lowest free number.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` if there is none.
     fn take() -> Result<Self> {
         loop {
             let taken = NUMBERS.load(Relaxed);
@@ -157,7 +165,7 @@ impl Drop for Number {
 
 struct Operations(bindings::file_operations);
 
-// SAFETY: The kernel only reads it.
+// SAFETY: The table is a constant: the kernel only reads it.
 unsafe impl Sync for Operations {}
 
 static OPERATIONS: Operations = Operations(bindings::file_operations {
@@ -175,17 +183,21 @@ static OPERATIONS: Operations = Operations(bindings::file_operations {
 ///
 /// The misc core calls it, for a file that is being opened.
 unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: Both are valid for the call.
+    // SAFETY: By the safety section inode and file are those that are being opened, valid for the
+    // call.
     let result = to_result(unsafe { bindings::nonseekable_open(inode, file) });
-    // SAFETY: The misc core has put its own pointer there, and keeps the node registered meanwhile.
+    // SAFETY: The file is valid for the call. The misc core has put its own pointer there, and
+    // keeps the node registered meanwhile.
     let misc = unsafe { (*file).private_data }.cast::<Opaque<bindings::miscdevice>>();
     // SAFETY: Every misc device with these operations is the `misc` of a `Node`.
     let node = unsafe { &*container_of!(misc, Node, misc) };
-    // SAFETY: The file is valid for the call, and nobody holds its position lock.
+    // SAFETY: The file is valid for the call, and only this call has it yet, so no other thread
+    // holds its position lock.
     let opened = result.and_then(|()| open_file(node, unsafe { File::from_raw_file(file) }));
     match opened {
         Ok(opened) => {
-            // SAFETY: A file that is being opened may be given private data.
+            // SAFETY: The file is valid for the call, and its private data belongs to the driver
+            // from its opening on.
             unsafe { (*file).private_data = opened.into_foreign() };
             0
         }
@@ -196,7 +208,7 @@ unsafe extern "C" fn open(inode: *mut bindings::inode, file: *mut bindings::file
 fn open_file(node: &Node, file: &File) -> Result<Arc<OpenFile>> {
     let mut files = node.shared.files.lock();
     let domain = free_domain(&files);
-    // SAFETY: `release` takes the file out of the list of those whose mappings are used.
+    // SAFETY: Only files in the list have their mappings used, and `release` takes this one out.
     let opened = unsafe { OpenFile::new(node.shared.clone(), domain, file) }?;
     files.push(opened.clone(), GFP_KERNEL)?;
     Ok(opened)
@@ -204,9 +216,10 @@ fn open_file(node: &Node, file: &File) -> Result<Arc<OpenFile>> {
 
 /// # Safety
 ///
-/// The VFS calls it, for a file that [`open`] opened and that nobody uses any more.
+/// The VFS calls it, as the last call for a file that [`open`] opened.
 unsafe extern "C" fn release(_inode: *mut bindings::inode, file: *mut bindings::file) -> c_int {
-    // SAFETY: `open` put it there, and this is the last use.
+    // SAFETY: `open` put the pointer there, and this is the last call for the file, so no borrow of
+    // it is left.
     let opened = unsafe { <Arc<OpenFile> as ForeignOwnable>::from_foreign((*file).private_data) };
     opened.release();
     opened.shared().remove(&opened);
@@ -222,9 +235,9 @@ unsafe extern "C" fn mmap_hook(
     file: *mut bindings::file,
     vma: *mut bindings::vm_area_struct,
 ) -> c_int {
-    // SAFETY: The file is open.
+    // SAFETY: `open` has opened the file, and the VFS does not release it during a call for it.
     let opened = unsafe { OpenFile::borrow(file) };
-    // SAFETY: The VMA is being made, for the duration of this call.
+    // SAFETY: The VMA is being made, and only this call has it meanwhile.
     match mmap::map(&KINDS, &*opened, unsafe { VmaNew::from_raw(vma) }) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
@@ -238,11 +251,12 @@ unsafe extern "C" fn poll(
     file: *mut bindings::file,
     table: *mut bindings::poll_table_struct,
 ) -> bindings::__poll_t {
-    // SAFETY: The file is open.
+    // SAFETY: `open` has opened the file, and the VFS does not release it during a call for it.
     let opened = unsafe { OpenFile::borrow(file) };
-    // SAFETY: The file is valid for the call, and nobody holds its position lock.
+    // SAFETY: The file is valid for the call. The kernel locks the position of regular files and
+    // folders only, so no thread holds such a lock.
     let file = unsafe { File::from_raw_file(file) };
-    // SAFETY: The caller gave a table of that kind.
+    // SAFETY: By the safety section the table is valid or null.
     opened.poll(file, unsafe { PollTable::from_raw(table) })
 }
 
@@ -250,7 +264,7 @@ unsafe extern "C" fn poll(
 ///
 /// The VFS calls it, for a file that [`open`] opened.
 unsafe extern "C" fn ioctl(file: *mut bindings::file, number: c_uint, argument: c_ulong) -> c_long {
-    // SAFETY: The file is open.
+    // SAFETY: `open` has opened the file, and the VFS does not release it during a call for it.
     let opened = unsafe { OpenFile::borrow(file) };
     match ioctls::ioctl(&opened, number, argument) {
         Ok(value) => value as c_long,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What debugfs shows of a device: `/sys/kernel/debug/ringbarN`.
+//! The files of a device in debugfs: `/sys/kernel/debug/ringbarN`.
 
 use crate::{
     device::limits::Amount,
@@ -41,7 +41,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Fills the folder `dir`. Where debugfs is not there, nothing is shown.
+    /// Fills the folder `dir`. Shows nothing where the kernel has no debugfs.
     pub(crate) fn new(dir: Dir, shared: Arc<Shared>) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
             Ok(try_pin_init!(Self {
@@ -55,7 +55,7 @@ impl Folder {
     }
 }
 
-/// `mappings`: their number, and a line for each: owner, kind, range, cache policy.
+/// `mappings`: their number, and one line per mapping: opener, kind, range, cache policy.
 struct MappingList(Arc<Shared>);
 
 impl Writer for MappingList {
@@ -82,7 +82,7 @@ impl Writer for MappingList {
     }
 }
 
-/// `policies`: a line for each: name, and its bits in a page table entry.
+/// `policies`: one line per policy: its name, and its bits in a page table entry.
 struct Policies;
 
 impl Writer for Policies {
@@ -93,7 +93,7 @@ impl Writer for Policies {
     }
 }
 
-/// `errors`: how many the device has logged, the last of them, and how many each queue has had.
+/// `errors`: their number since the device's reset, the last of them, and the number per queue.
 struct ErrorLog(Arc<Shared>);
 
 impl Writer for ErrorLog {
@@ -106,7 +106,7 @@ impl Writer for ErrorLog {
     }
 }
 
-/// `kept`: queues, buffers and bytes that are kept for good.
+/// `kept`: queues, buffers and bytes that are never freed.
 struct KeptMemory(Arc<Shared>);
 
 impl Writer for KeptMemory {
@@ -117,7 +117,7 @@ impl Writer for KeptMemory {
     }
 }
 
-/// `usage`: what counts against the limits, of all users together and of each.
+/// `usage`: the amounts that count against the limits, of all users together and of each.
 struct Usage(Arc<Shared>);
 
 impl Writer for Usage {

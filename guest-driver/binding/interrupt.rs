@@ -2,8 +2,9 @@
 
 //! Interrupt vectors and their handlers.
 //!
-//! The driver takes what it gets, MSI-X or MSI, one vector or many. A handler looks at the shared
-//! words of the queues of its vector and wakes who waits; nobody reads a register, which would trap.
+//! The driver is content with MSI-X or MSI, with one vector or many. A handler looks at the shared
+//! words of the queues of its vector and wakes their waiters. It reads no register, which would
+//! trap.
 
 use crate::{
     interface::layout,
@@ -22,7 +23,7 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Wakes who waits for completions of the queues of a vector.
+/// Wakes the waiters for completions of the queues of a vector.
 pub(crate) struct Announcer {
     wakeups: Arc<Wakeups>,
     vector: u32,
@@ -38,16 +39,24 @@ impl ThreadedHandler for Announcer {
 /// The handlers of a device's vectors.
 pub(crate) type Handlers<'a> = KVec<Pin<KBox<ThreadedRegistration<'a, Announcer>>>>;
 
-/// Takes as many vectors as the device can use, but is content with one.
+/// Takes as many vectors as the device can use, or as few as one.
+///
+/// # Errors
+///
+/// `ENOSPC` if the device gets no vector.
 pub(crate) fn allocate(pdev: &pci::Device<Bound>) -> Result<pci::IrqVectorRegistration<'_>> {
     let types = pci::IrqTypes::default()
         .with(pci::IrqType::MsiX)
         .with(pci::IrqType::Msi);
-    // One for errors, one a queue.
+    // One for errors, one per queue.
     pdev.alloc_irq_vectors(1, layout::MAX_QUEUES as u32 + 1, types)
 }
 
 /// Puts a handler on each vector.
+///
+/// # Errors
+///
+/// `ENOMEM`; the errors of the kernel for a vector that it cannot register.
 ///
 /// # Safety
 ///

@@ -2,9 +2,9 @@
 
 //! The gate between open files and a device that can go away.
 //!
-//! Files outlive the binding of driver and device. What belongs to the binding is reached through
-//! [`Gate::with`] only, and [`Gate::close`] returns when nobody is inside any more. Readers may
-//! sleep, which is why this is SRCU and not a [`kernel::revocable::Revocable`].
+//! Files outlive the binding of driver and device. They reach the device through [`Gate::with`]
+//! only, and [`Gate::close`] returns when no call is inside any more. Calls may sleep inside, so
+//! this is SRCU and not a [`kernel::revocable::Revocable`], whose readers may not.
 
 use crate::device::Device;
 use core::{cell::UnsafeCell, ptr::NonNull};
@@ -31,14 +31,15 @@ pub(crate) struct Gate {
     device: UnsafeCell<NonNull<Device<'static>>>,
 }
 
-// SAFETY: A device may be used from any thread, and access to the pointer follows the type
-// invariants.
+// SAFETY: The pointer only leads to a shared reference, which may be used from any thread as a
+// `Device` is `Sync`.
 unsafe impl Send for Gate where Device<'static>: Sync {}
-// SAFETY: As above.
+// SAFETY: By the type invariants the pointer is written only before `open` rises, and read only
+// after that, so no thread reads it while another one writes it. A `Device` is `Sync`.
 unsafe impl Sync for Gate where Device<'static>: Sync {}
 
 impl Gate {
-    /// A gate that is closed.
+    /// Returns a gate that is closed.
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             srcu <- new_srcu!(),
@@ -51,19 +52,21 @@ impl Gate {
     ///
     /// # Safety
     ///
-    /// Called at most once for a gate. The caller must see to it that [`Gate::close`] has returned
-    /// before `device` moves or is dropped, whatever happens.
+    /// Called at most once for a gate. [`Gate::close`] must have returned before `device` moves or
+    /// is dropped, whatever happens.
     pub(crate) unsafe fn open(&self, device: &Device<'_>) {
-        // SAFETY: Nobody reads the pointer before `open` rises, and there is one writer only. The
-        // lifetime that is lost here is given back by `with`.
+        // SAFETY: `with` reads the pointer only after `open` rose, and the caller opens the gate
+        // once, so there is no other access. `with` gives the lifetime back that is lost here.
         unsafe { *self.device.get() = NonNull::from(device).cast() };
+        // Release, with the Acquire in `with`: otherwise a call could see the gate open and the
+        // pointer not yet written.
         self.open.store(true, Release);
     }
 
     /// Calls `f` with the device.
     ///
-    /// The device stays while `f` runs; `f` may sleep, but must not wait for something that only
-    /// an unbinding device brings about.
+    /// The device stays while `f` runs. `f` may sleep, but must not wait for the end of the
+    /// binding, which waits for `f`.
     ///
     /// # Errors
     ///
@@ -84,7 +87,7 @@ impl Gate {
         f(unsafe { device.cast::<Device<'_>>().as_ref() })
     }
 
-    /// Closes the gate and waits until nobody is inside. It never opens again.
+    /// Closes the gate and waits until no call is inside. It never opens again.
     pub(crate) fn close(&self) {
         self.open.store(false, Release);
         self.srcu.synchronize();

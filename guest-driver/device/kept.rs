@@ -14,7 +14,7 @@ use kernel::{
     },
 };
 
-/// What was kept of one device since it was bound.
+/// Counts of the memory that one device has kept since it was bound.
 pub(crate) struct Kept {
     queues: Atomic<u64>,
     buffers: Atomic<u64>,
@@ -22,7 +22,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Nothing yet.
+    /// Returns counts of 0.
     pub(crate) const fn new() -> Self {
         Self {
             queues: Atomic::new(0),
@@ -58,7 +58,7 @@ impl Kept {
         self.bytes.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Bytes of all of them.
+    /// Returns the bytes of all of them.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Relaxed)
     }

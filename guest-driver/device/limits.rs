@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! How much of a device its users may take, each of them and all together.
+//! The share of a device that its users may take, each of them and all together.
 //!
-//! Whatever a file takes comes with a [`Charge`], which gives it back when it is dropped. The
-//! limits are module parameters.
+//! Each object that a file owns holds a [`Charge`]. Dropping the object releases it. The limits are
+//! module parameters.
 
 use crate::module_parameters as limits;
 use kernel::{
@@ -16,7 +16,7 @@ use kernel::{
     task::Kuid, //
 };
 
-/// What is counted.
+/// An amount of everything that is limited.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Amount {
     /// Queues.
@@ -30,7 +30,7 @@ pub(crate) struct Amount {
 }
 
 impl Amount {
-    /// The sum, if it keeps to `limits`, of which 0 is none.
+    /// Returns the sum, if it keeps to `limits`, of which 0 is none.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ impl Amount {
         })
     }
 
-    /// What is left without `less`, which is part of it.
+    /// Returns the rest without `less`, which is part of it.
     fn minus(self, less: Self) -> Self {
         Self {
             queues: self.queues - less.queues,
@@ -59,10 +59,10 @@ impl Amount {
     }
 }
 
-/// What the users of one device have of it.
+/// The amounts that the users of one device have of it.
 #[pin_data]
 pub(crate) struct Accounts {
-    /// Taken inside a file's `objects`; nothing is taken inside it.
+    /// Taken inside a file's `objects`; no lock is taken inside it.
     #[pin]
     books: Mutex<Books>,
 }
@@ -74,7 +74,11 @@ struct Books {
 }
 
 impl Accounts {
-    /// Nobody has anything.
+    /// Returns the accounts of a device of which no user has anything.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
     pub(crate) fn new() -> Result<Arc<Self>> {
         let books = Books {
             device: Amount::default(),
@@ -83,7 +87,7 @@ impl Accounts {
         Arc::pin_init(pin_init!(Self { books <- new_mutex!(books) }), GFP_KERNEL)
     }
 
-    /// Calls `f` for the device, which is nobody, and then for each user with what they have.
+    /// Calls `f` for the device, without a user, and then for each user who has something.
     pub(crate) fn for_each<E>(
         &self,
         mut f: impl FnMut(Option<Kuid>, &Amount) -> Result<(), E>,
@@ -104,7 +108,7 @@ pub(crate) struct User {
 }
 
 impl User {
-    /// The user `id` of the device with these accounts.
+    /// Returns the user `id` of the device with these accounts.
     pub(crate) fn new(accounts: Arc<Accounts>, id: Kuid) -> Self {
         Self { accounts, id }
     }
@@ -113,7 +117,7 @@ impl User {
     ///
     /// # Errors
     ///
-    /// `ENOSPC` if a limit of the user or of the device is in the way; `ENOMEM`.
+    /// `ENOSPC` if that goes over a limit of the user or of the device; `ENOMEM`.
     pub(crate) fn charge(&self, amount: Amount) -> Result<Charge> {
         let mut books = self.accounts.books.lock();
         let device = books.device.plus(amount, of_a_device())?;
@@ -134,7 +138,7 @@ impl User {
     }
 }
 
-/// What a thing takes from its user and its device. Given back when dropped.
+/// The amount that an object takes of its user's share. Given back when dropped.
 pub(crate) struct Charge {
     accounts: Arc<Accounts>,
     id: Kuid,

@@ -30,7 +30,7 @@ pub(crate) struct Ranges {
 }
 
 impl Ranges {
-    /// All of `whole` is free.
+    /// Returns ranges of `whole`, all of it free.
     pub(crate) fn new(whole: Range) -> Self {
         Self {
             whole,
@@ -42,7 +42,7 @@ impl Ranges {
     ///
     /// # Errors
     ///
-    /// `ENOSPC` if there is none, `ENOMEM` if there is no memory to write it down.
+    /// `ENOSPC` if there is none, `ENOMEM` if there is no memory for the list.
     pub(crate) fn take(&mut self, length: usize) -> Result<Range> {
         let mut start = self.whole.start;
         let mut index = 0;
@@ -64,7 +64,7 @@ impl Ranges {
         Ok(range)
     }
 
-    /// Gives back a range that [`Ranges::take`] gave.
+    /// Gives a range back that [`Ranges::take`] returned.
     pub(crate) fn give_back(&mut self, range: Range) {
         self.used.retain(|used| used.start != range.start);
     }

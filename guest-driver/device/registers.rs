@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! BAR 0 as the driver uses it: shared words, admin commands, and whether the device is what it was.
+//! BAR 0 as the driver uses it: shared words, how commands are given, resets and lost devices.
 //!
-//! A reset can come at any time, through sysfs for one, and nobody tells the driver. It sees it by
-//! the reset generation, a shared word. While the PCI core resets the function its BARs do not
-//! answer, and what is read then means nothing.
+//! A reset can come at any time, for example through sysfs, and the kernel does not tell the
+//! driver. The driver notices it by the reset generation, a shared word. While the PCI core resets
+//! the function its BARs do not answer, and values that are read then mean nothing.
 //!
-//! A device that does not answer although its BARs are there is *lost*: the server has died, or was
+//! A device that does not answer although its BARs do is *lost*: the server has died, or was
 //! stopped for longer than QEMU waits. That is final. Each further access could take as long as
-//! QEMU waits, with the machine standing still meanwhile, so there are none.
+//! QEMU waits, and the machine would stand still meanwhile, so the driver makes none.
 
 use crate::{
     device::resources::{
@@ -51,16 +51,16 @@ use kernel::{
 /// BAR 0, mapped.
 pub(crate) type RegisterBar<'bound> = pci::Bar<'bound, { layout::REGISTER_BAR_SIZE }>;
 
-/// How often a function whose BARs do not answer is looked at, and how long between: a reset takes
-/// the PCI core a tenth of a second.
+/// How often the driver looks at a function whose BARs do not answer, and how long it waits
+/// between. A reset takes the PCI core a tenth of a second, on a busy machine longer.
 const LOOKS: usize = 200;
 const BETWEEN_LOOKS: Delta = Delta::from_millis(20);
 
-/// What the device says to an admin command.
+/// The device's answer to an admin command.
 pub(crate) enum Answer {
     /// It was carried out, or refused for this reason.
     Code(ErrorCode),
-    /// The device was reset, so that what the command is about is gone.
+    /// The device was reset, which ended the object of the command.
     Reset,
 }
 
@@ -88,7 +88,7 @@ impl<'bound> Registers<'bound> {
         })
     }
 
-    /// The BAR, for registers that are only read.
+    /// Returns the BAR, for registers that are only read.
     ///
     /// # Errors
     ///
@@ -100,19 +100,19 @@ impl<'bound> Registers<'bound> {
         Ok(&self.bar)
     }
 
-    /// The shared words of a queue.
+    /// Returns the shared words of a queue.
     ///
     /// # Errors
     ///
     /// `EINVAL` if there is no queue with this number.
     pub(crate) fn words(&self, queue: u32) -> Result<QueueWords<'_, 'bound>> {
-        let place = queue as usize;
-        if place >= layout::MAX_QUEUES {
+        let index = queue as usize;
+        if index >= layout::MAX_QUEUES {
             return Err(EINVAL);
         }
         Ok(QueueWords {
             bar: &self.bar,
-            place,
+            index,
         })
     }
 
@@ -137,31 +137,31 @@ impl<'bound> Registers<'bound> {
     }
 
     fn set_up(&self, generation: u32) {
-        // Errors are read where they matter; as an interrupt they would say nothing new.
+        // The driver reads errors where they matter. An interrupt for them would only cost time.
         self.bar
             .write_reg(regs::IRQ_MASK::zeroed().with_error(true));
         self.generation.store(generation, Relaxed);
     }
 
-    /// The reset generation that the device is in, if its BARs answer. No trap.
+    /// Returns the reset generation that the device is in, if its BARs answer. No trap.
     pub(crate) fn generation(&self) -> Option<u32> {
         #[cfg(ringbar_sabotage)]
         crate::sabotage::at_generation(&self.bar);
         match self.bar.read(regs::GENERATION::at(0)).into_raw() {
-            // The driver has reset the device, so it counts from 1 on; the other is what a BAR
-            // gives that does not answer, as is 0.
+            // A BAR that does not answer reads as 0 or all ones. No generation is 0, as the driver
+            // itself has reset the device.
             0 | u32::MAX => None,
             generation => Some(generation),
         }
     }
 
-    /// Whether the device was not reset since `generation`, and is not lost. No trap.
+    /// Returns whether the device is still in `generation`, and not lost. No trap.
     pub(crate) fn is_current(&self, generation: u32) -> bool {
         !self.is_lost() && self.generation() == Some(generation)
     }
 
-    /// The reset generation that the device is in, its registers set up for it. May sleep. The
-    /// caller is the only one who gives admin commands.
+    /// Returns the reset generation that the device is in, once its registers are set up for it.
+    /// May sleep. The caller holds the lock of admin commands.
     ///
     /// # Errors
     ///
@@ -182,8 +182,8 @@ impl<'bound> Registers<'bound> {
         Err(self.lose())
     }
 
-    /// Gives an admin command about something of `generation`. The caller is the only one who does
-    /// so. May sleep.
+    /// Gives an admin command about an object of `generation`. The caller holds the lock of admin
+    /// commands. May sleep.
     ///
     /// # Errors
     ///
@@ -199,14 +199,15 @@ impl<'bound> Registers<'bound> {
         write(&self.bar)?;
         let code = self.bar.read(regs::ADMIN_STATUS).into_raw();
         if self.generation() == Some(generation) {
-            // All ones, from a device that nobody serves, is not a code that the device gives.
+            // QEMU answers with all ones for a dead server. No device answers with that code.
             return if code == u32::MAX {
                 Err(self.lose())
             } else {
                 Ok(Answer::Code(ErrorCode(code as u16)))
             };
         }
-        // A reset came while the command was given: the code may be that of the reset.
+        // A reset came while the command was given: the code may be that of the reset. If the
+        // generation is the old one again, the BAR did not answer for another reason.
         match self.settle()? == generation {
             true => Err(self.lose()),
             false => Ok(Answer::Reset),
@@ -224,12 +225,12 @@ impl<'bound> Registers<'bound> {
         Ok(())
     }
 
-    /// Whether the device is lost.
+    /// Returns whether the device is lost.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.load(Relaxed)
     }
 
-    /// Looks whether anybody serves the device, unless it is known to be lost. May sleep.
+    /// Checks that a server answers for the device, unless it is known to be lost. May sleep.
     ///
     /// # Errors
     ///
@@ -237,7 +238,7 @@ impl<'bound> Registers<'bound> {
     pub(crate) fn check(&self) -> Result {
         let generation = self.settle()?;
         let answer = self.bar.read(regs::KICK::at(0)).into_raw();
-        // If a reset came in between, this says nothing.
+        // If a reset came in between, the answer means nothing, and the device is not lost by it.
         if answer == regs::KICK_ANSWER || self.generation() != Some(generation) {
             Ok(())
         } else {
@@ -269,7 +270,7 @@ impl<'bound> Registers<'bound> {
         EIO
     }
 
-    /// The device does not answer: from now on it is left alone.
+    /// Gives the device up, which does not answer: the driver makes no further access.
     fn lose(&self) -> Error {
         self.lost.store(true, Relaxed);
         dev_err!(
@@ -281,16 +282,16 @@ impl<'bound> Registers<'bound> {
     }
 }
 
-/// The shared words of a queue, in BAR 0.
+/// The shared words of a queue, in BAR 0: its doorbell and status page.
 pub(crate) struct QueueWords<'a, 'bound> {
     bar: &'a RegisterBar<'bound>,
-    /// Below [`layout::MAX_QUEUES`].
-    place: usize,
+    /// Number of the queue, below [`layout::MAX_QUEUES`].
+    index: usize,
 }
 
 impl QueueWords<'_, '_> {
-    /// Clears the descriptor beside the submission tail: the last owner's is nobody's business, and would
-    /// be taken for the next one's.
+    /// Clears the descriptor beside the submission tail. The device would take the last owner's for
+    /// one of the next owner, and a process could read it.
     ///
     /// # Errors
     ///
@@ -298,8 +299,8 @@ impl QueueWords<'_, '_> {
     pub(crate) fn clear_inline(&self) -> Result {
         macro_rules! clear {
             ($($register:ident)*) => {$(
-                let place = regs::$register::try_at(self.place).ok_or(EINVAL)?;
-                self.bar.try_write(place, 0.into())?;
+                let register = regs::$register::try_at(self.index).ok_or(EINVAL)?;
+                self.bar.try_write(register, 0.into())?;
             )*};
         }
         clear!(SUBMISSION_INLINE INLINE_DESCRIPTOR_0 INLINE_DESCRIPTOR_1 INLINE_DESCRIPTOR_2);
@@ -312,7 +313,8 @@ impl Words for QueueWords<'_, '_> {
     fn load(&self, word: Word) -> u32 {
         macro_rules! load {
             ($register:ident) => {
-                regs::$register::try_at(self.place).map(|place| self.bar.read(place).into_raw())
+                regs::$register::try_at(self.index)
+                    .map(|register| self.bar.read(register).into_raw())
             };
         }
         let value = match word {
@@ -327,15 +329,16 @@ impl Words for QueueWords<'_, '_> {
             Word::Generation => load!(GENERATION),
             Word::Heartbeat => load!(HEARTBEAT),
         };
-        // As a BAR gives that is not there. The place is one that there is.
+        // Same value as a BAR that does not answer. Unreachable: `Registers::words` has checked the
+        // index.
         value.unwrap_or(u32::MAX)
     }
 
     fn store(&self, word: Word, value: u32) {
         macro_rules! store {
             ($register:ident) => {
-                if let Some(place) = regs::$register::try_at(self.place) {
-                    self.bar.write(place, value.into());
+                if let Some(register) = regs::$register::try_at(self.index) {
+                    self.bar.write(register, value.into());
                 }
             };
         }
@@ -345,7 +348,7 @@ impl Words for QueueWords<'_, '_> {
             Word::CompletionHead => store!(COMPLETION_HEAD),
             Word::InterruptAt => store!(INTERRUPT_AT),
             Word::DriverInterruptAt => store!(DRIVER_INTERRUPT_AT),
-            // The device's.
+            // Each word has one writer, and these are the device's.
             Word::CompletionTail
             | Word::Sleeping
             | Word::QueueState
@@ -355,8 +358,8 @@ impl Words for QueueWords<'_, '_> {
     }
 
     fn fence(&self) {
-        // Not the one between processors: a kernel with one of them has none, and the device runs
-        // beside it all the same.
+        // Not `smp_mb()`, which compiles to nothing on a uniprocessor kernel: the device is a
+        // second observer there too.
         mb(Full);
     }
 }

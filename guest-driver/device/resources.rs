@@ -19,8 +19,8 @@ extern "C" {
 ///
 /// # Invariants
 ///
-/// The range is whole pages and lies in a BAR that the driver has requested. What uses it must be
-/// gone before the driver gives the BAR back.
+/// The range is whole pages and lies in a BAR that the driver has requested. Its users must be gone
+/// before the driver gives the BAR back.
 #[derive(Clone, Copy)]
 pub(crate) struct IoRange {
     start: u64,
@@ -28,7 +28,7 @@ pub(crate) struct IoRange {
 }
 
 impl IoRange {
-    /// The `length` bytes at `offset` of `bar`, which the caller has requested.
+    /// Returns the `length` bytes at `offset` of `bar`, which the caller has requested.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl IoRange {
         })
     }
 
-    /// A part of the range.
+    /// Returns a part of the range.
     ///
     /// # Errors
     ///
@@ -68,32 +68,32 @@ impl IoRange {
         })
     }
 
-    /// Fills the range with zeros. Nothing else may use it meanwhile.
+    /// Fills the range with zeros. The caller is its only user meanwhile.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
     pub(crate) fn zero(&self) -> Result {
         let mapping = WriteCombiningMapping::new(*self)?;
-        // SAFETY: The mapping is as long as the range.
+        // SAFETY: The mapping was made just now, is writable, and is as long as the range.
         unsafe { ringbar_memset_io(mapping.0, 0, self.length) };
         Ok(())
     }
 
-    /// Physical address of the first byte.
+    /// Returns the physical address of the first byte.
     pub(crate) fn start(&self) -> u64 {
         self.start
     }
 
-    /// Length in bytes.
+    /// Returns the length in bytes.
     pub(crate) fn length(&self) -> usize {
         self.length
     }
 }
 
-/// A BAR that is requested, so that nobody else uses it, but not mapped into the kernel.
+/// A BAR that is requested, so that no other driver uses it, but not mapped into the kernel.
 ///
-/// A mapping of the kernel would fix the cache policy for all others (x86 memory types).
+/// A mapping of the kernel would fix the cache policy of all other mappings (x86 memory types).
 pub(crate) struct RequestedBar<'bound> {
     pdev: &'bound pci::Device<Bound>,
     bar: u32,
@@ -104,7 +104,7 @@ impl<'bound> RequestedBar<'bound> {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if somebody has it already.
+    /// `EBUSY` if another driver has it already.
     pub(crate) fn new(pdev: &'bound pci::Device<Bound>, bar: u32) -> Result<Self> {
         let name = c"ringbar";
         // SAFETY: The device is valid and bound, the name lives as long as the module.
@@ -114,12 +114,12 @@ impl<'bound> RequestedBar<'bound> {
         Ok(Self { pdev, bar })
     }
 
-    /// Size in bytes.
+    /// Returns the size in bytes.
     pub(crate) fn size(&self) -> Result<usize> {
         Ok(usize::try_from(self.pdev.resource_len(self.bar)?)?)
     }
 
-    /// All of the BAR.
+    /// Returns all of the BAR.
     pub(crate) fn range(&self) -> Result<IoRange> {
         IoRange::new(self.pdev, self.bar, 0, self.size()?)
     }
@@ -127,20 +127,22 @@ impl<'bound> RequestedBar<'bound> {
 
 impl Drop for RequestedBar<'_> {
     fn drop(&mut self) {
-        // SAFETY: `new` requested the region, and the device is still bound.
+        // SAFETY: `new` requested the region, and the device is still bound by the lifetime of
+        // `pdev`.
         unsafe { bindings::pci_release_region(as_raw(self.pdev), self.bar as i32) };
     }
 }
 
 /// A range that is mapped into the kernel, write-combining.
 ///
-/// This also reserves the range for write-combining, as x86 wants it before single frames are
-/// mapped so: `vmf_insert_pfn` takes the policy that a frame is reserved for, whatever the VMA says.
+/// This also reserves the range for write-combining, which x86 requires before single frames are
+/// mapped so: `vmf_insert_pfn` takes the policy that a frame is reserved for, whatever the VMA asks
+/// for.
 pub(crate) struct WriteCombiningMapping(*mut c_void);
 
-// SAFETY: Nobody accesses the mapping.
+// SAFETY: A mapping of the kernel belongs to no thread: any may undo it.
 unsafe impl Send for WriteCombiningMapping {}
-// SAFETY: As above.
+// SAFETY: A shared reference gives no access to the mapping.
 unsafe impl Sync for WriteCombiningMapping {}
 
 impl WriteCombiningMapping {
@@ -150,7 +152,7 @@ impl WriteCombiningMapping {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(range: IoRange) -> Result<Self> {
-        // SAFETY: By its invariants the range is in a BAR of ours.
+        // SAFETY: By its invariants the range is in a BAR that this driver has requested.
         let start = unsafe { bindings::ioremap_wc(range.start(), range.length() as c_ulong) };
         if start.is_null() {
             return Err(ENOMEM);
@@ -161,31 +163,33 @@ impl WriteCombiningMapping {
 
 impl Drop for WriteCombiningMapping {
     fn drop(&mut self) {
-        // SAFETY: `new` made the mapping.
+        // SAFETY: `new` made the mapping, and only this undoes it.
         unsafe { bindings::iounmap(self.0) };
     }
 }
 
 /// Turns bus mastering off: the device can reach no memory and raise no interrupt any more.
 pub(crate) fn clear_master(pdev: &pci::Device<Bound>) {
-    // SAFETY: The device is valid and bound.
+    // SAFETY: The reference is to a valid device, which is bound.
     unsafe { bindings::pci_clear_master(as_raw(pdev)) };
 }
 
-/// Turns bus mastering off on a device that does not answer, in one access, and tells the PCI core
-/// that it is dead: no configuration access of the kernel reaches it from now on.
+/// Turns bus mastering off on a device that does not answer, in one access, and marks it as dead
+/// for the PCI core: no configuration access of the kernel reaches it from now on.
 ///
-/// Each would take as long as QEMU waits, and taking the driver off makes several.
+/// Each would take as long as QEMU waits, and removing the driver makes several.
 pub(crate) fn give_up(pdev: &pci::Device<Bound>) {
     let pdev = as_raw(pdev);
     let (register, value) = (
         bindings::PCI_COMMAND as i32,
         bindings::PCI_COMMAND_MEMORY as u16,
     );
-    // Not `pci_clear_master`: the value that it would read and write back means nothing.
-    // SAFETY: The device is valid and bound.
+    // Not `pci_clear_master`: it would read the register first, and write the meaningless value
+    // back.
+    // SAFETY: The pointer is that of a reference to a valid device, which is bound.
     unsafe { bindings::pci_write_config_word(pdev, register, value) };
-    // SAFETY: As above. Who reads the field expects it to change.
+    // SAFETY: The pointer is that of a reference to a valid device. The PCI core changes the field
+    // while others read it, and so does this.
     unsafe {
         (&raw mut (*pdev).error_state).write_volatile(bindings::pci_channel_io_perm_failure);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The ioctls of an open file: copies the argument, calls the handler beside the thing that the call
-//! is about, copies the answer.
+//! The ioctls of an open file: copies the argument, calls the handler beside the thing that the
+//! call is about, copies the answer.
 
 use super::OpenFile;
 use crate::{
@@ -29,8 +29,8 @@ use zerocopy::{
 ///
 /// # Errors
 ///
-/// `ENOTTY` for an unknown number, `EFAULT` if the argument cannot be read or written, `ENODEV` if the
-/// device is gone; else the errors of the call (README.md has the table).
+/// `ENOTTY` for an unknown number, `EFAULT` if the argument cannot be read or written, `ENODEV` if
+/// the device is gone; else the errors of the call (README.md has the table).
 pub(crate) fn ioctl(file: &OpenFile, number: u32, argument: usize) -> Result<isize> {
     use memory::{ioctls as memories, window_ioctls as windows};
     use queue::{execute::execute, ioctls as queues, transfer::transfer};

@@ -25,7 +25,8 @@ use kernel::{
     prelude::*, //
 };
 
-/// Largest buffer in bytes: the largest block that the page allocator hands out on the stock kernel.
+/// Largest buffer in bytes: the largest block that the page allocator hands out on the stock
+/// kernel.
 pub(crate) const MAX_BUFFER: usize = 4 << 20;
 
 /// A DMA buffer and its own window.
@@ -133,8 +134,8 @@ pub(super) fn charge(owner: &Owner, size: usize) -> Result<Charge> {
     })
 }
 
-/// Allocates zeroed coherent memory for at least `size` bytes, in whole pages: a process that maps it
-/// must not see what else the kernel has in a page.
+/// Allocates zeroed coherent memory for at least `size` bytes, in whole pages: a process that maps
+/// it must not see what else the kernel has in a page.
 pub(crate) fn allocate(device: &Device<'_>, size: usize) -> Result<Coherent<[u8]>> {
     let size = size.next_multiple_of(PAGE_SIZE);
     Coherent::zeroed_slice(device.pdev().as_ref(), size, GFP_KERNEL)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Cache policies, and how the page tables say them.
+//! Cache policies, and how the page tables hold them.
 
 use core::fmt;
 use kernel::{
@@ -19,13 +19,13 @@ extern "C" {
 /// How the processor may cache a mapping.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CachePolicy {
-    /// As any memory.
+    /// Reads and writes are cached, as of any memory.
     Cached,
-    /// Writes may be gathered, nothing is cached.
+    /// Writes may be gathered, reads are not cached.
     WriteCombining,
-    /// Every access reaches the other side, in order.
+    /// Every access reaches the memory or device, in order.
     Uncached,
-    /// As a device's registers want it. On x86 the same bits as [`CachePolicy::Uncached`].
+    /// The policy for a device's registers. On x86 the same bits as [`CachePolicy::Uncached`].
     Device,
 }
 
@@ -42,21 +42,24 @@ impl CachePolicy {
     pub(crate) fn apply(self, prot: bindings::pgprot_t) -> bindings::pgprot_t {
         match self {
             Self::Cached => prot,
-            // SAFETY: A pure function of its argument.
+            // SAFETY: The shim computes its result from the argument alone, which may have any
+            // value.
             Self::WriteCombining => unsafe { ringbar_pgprot_writecombine(prot) },
-            // SAFETY: As above.
+            // SAFETY: The shim computes its result from the argument alone, which may have any
+            // value.
             Self::Uncached => unsafe { ringbar_pgprot_noncached(prot) },
-            // SAFETY: As above.
+            // SAFETY: The shim computes its result from the argument alone, which may have any
+            // value.
             Self::Device => unsafe { ringbar_pgprot_device(prot) },
         }
     }
 
-    /// What the page tables hold for this policy.
+    /// Returns the bits that page tables hold for this policy.
     pub(crate) fn bits(self) -> u64 {
         cache_bits(self.apply(bindings::pgprot_t { pgprot: 0 }))
     }
 
-    /// Name, for people and tests.
+    /// Returns the name, for people and tests.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Cached => "cached",
@@ -67,13 +70,13 @@ impl CachePolicy {
     }
 }
 
-/// What a page table entry says about caching.
+/// The cache bits of a page table entry.
 #[derive(Clone, Copy)]
 pub(crate) struct Observed(u64);
 
-/// Reads back from the page table how the page at `address` is cached, if it is there.
+/// Reads the cache bits of the page at `address` back from the page table, if the page is there.
 ///
-/// `None` also for a VMA of refcounted pages, which have no policy of their own.
+/// Returns `None` also for a VMA of refcounted pages, which have no policy of their own.
 ///
 /// # Safety
 ///
@@ -87,19 +90,20 @@ pub(crate) unsafe fn observe(
         address,
         ..pin_init::zeroed()
     };
-    // SAFETY: As the caller promises.
+    // SAFETY: The caller promises that the VMA is valid and holds the address, and that the lock of
+    // its address space is held.
     if unsafe { bindings::follow_pfnmap_start(&mut walk) } != 0 {
         return None;
     }
     let observed = Observed(cache_bits(walk.pgprot));
-    // SAFETY: It was started just now.
+    // SAFETY: The walk was started just now, and is ended once.
     unsafe { bindings::follow_pfnmap_end(&mut walk) };
     Some(observed)
 }
 
 impl fmt::Display for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The first that fits: on x86 `Device` shows as `Uncached`, which it is.
+        // The first that fits: on x86 `Device` has the bits of `Uncached`, and shows as that.
         match CachePolicy::ALL
             .into_iter()
             .find(|policy| policy.bits() == self.0)
@@ -111,6 +115,6 @@ impl fmt::Display for Observed {
 }
 
 fn cache_bits(prot: bindings::pgprot_t) -> u64 {
-    // SAFETY: A pure function of its argument.
+    // SAFETY: The shim computes its result from the argument alone, which may have any value.
     unsafe { ringbar_pgprot_cache_bits(prot) as u64 }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Memory of the kernel that a file owns and maps, without the device: contiguous, or vmalloc.
+//! Memory of the kernel that a file owns and processes map, without the device: contiguous, or of
+//! vmalloc.
 
 use super::cache::CachePolicy;
 use crate::{
@@ -37,8 +38,8 @@ extern "C" {
 
 /// Physically contiguous, zeroed memory in whole pages, with a cache policy.
 ///
-/// The kernel's own mapping gets the policy too: two policies for one page are undefined. It is
-/// cached again before the memory is freed.
+/// The kernel's own mapping gets the policy too: two policies for one page are undefined behaviour
+/// of the processor. It is cached again before the memory is freed.
 ///
 /// # Invariants
 ///
@@ -49,9 +50,9 @@ pub(crate) struct Contiguous {
     policy: CachePolicy,
 }
 
-// SAFETY: The memory belongs to no thread.
+// SAFETY: Memory of the page allocator belongs to no thread: any may free it.
 unsafe impl Send for Contiguous {}
-// SAFETY: Nothing gives access to the bytes.
+// SAFETY: A shared reference gives no access to the bytes, only their address.
 unsafe impl Sync for Contiguous {}
 
 impl Contiguous {
@@ -59,23 +60,23 @@ impl Contiguous {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; what setting the policy gives.
+    /// `ENOMEM`; the errors of the kernel when it sets the policy.
     pub(crate) fn new(size: usize, policy: CachePolicy) -> Result<Self> {
         let flags = bindings::GFP_KERNEL | bindings::__GFP_ZERO | bindings::__GFP_NOWARN;
-        // SAFETY: Any size and flags may be asked for.
+        // SAFETY: The allocator takes any size, and these flags are valid ones.
         let start = unsafe { bindings::alloc_pages_exact_noprof(size, flags) };
         if start.is_null() {
             return Err(ENOMEM);
         }
-        // INVARIANT: Just allocated. With the policy from the first page on that has it, as setting
-        // it may fail half way.
+        // INVARIANT: Just allocated. The policy is noted before it is set: that may fail half way,
+        // and the drop must then set the first pages back.
         let memory = Self {
             start,
             size,
             policy,
         };
         let (address, pages) = memory.pages();
-        // SAFETY: The pages are ours alone and nobody uses them yet.
+        // SAFETY: The pages were allocated just now, so no other code uses them.
         to_result(unsafe {
             match policy {
                 CachePolicy::Cached => 0,
@@ -86,22 +87,23 @@ impl Contiguous {
         Ok(memory)
     }
 
-    /// Size in bytes.
+    /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// Address of the first byte in the kernel's linear mapping, for who maps it to nobody else.
+    /// Returns the address of the first byte in the kernel's linear mapping. For a caller that does
+    /// not map the memory to a process.
     pub(crate) fn start(&self) -> *mut c_void {
         self.start
     }
 
-    /// Cache policy.
+    /// Returns the cache policy.
     pub(crate) fn policy(&self) -> CachePolicy {
         self.policy
     }
 
-    /// Page frame number at `offset`, from where `length` bytes are in the memory.
+    /// Returns the page frame number at `offset`, from where `length` bytes are in the memory.
     ///
     /// # Errors
     ///
@@ -124,7 +126,8 @@ impl Drop for Contiguous {
     fn drop(&mut self) {
         let (address, pages) = self.pages();
         if self.policy != CachePolicy::Cached {
-            // SAFETY: The pages are ours, and no mapping of them is left.
+            // SAFETY: By the type invariants this owns the pages, and no process maps them any
+            // more.
             let restored = unsafe { set_memory_wb(address, pages) };
             if restored != 0 {
                 pr_warn!(
@@ -134,7 +137,8 @@ impl Drop for Contiguous {
                 return;
             }
         }
-        // SAFETY: By the type invariants.
+        // SAFETY: By the type invariants these are address and size of memory from
+        // `alloc_pages_exact`, which this owns.
         unsafe { bindings::free_pages_exact(self.start, self.size) };
     }
 }
@@ -152,12 +156,12 @@ impl Scattered {
         Ok(Self(VVec::zeroed(size, GFP_KERNEL)?))
     }
 
-    /// Size in bytes.
+    /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.0.len()
     }
 
-    /// The page at `offset`.
+    /// Returns the page at `offset`.
     ///
     /// # Errors
     ///
@@ -166,7 +170,8 @@ impl Scattered {
         if offset >= self.0.len() {
             return Err(EINVAL);
         }
-        // SAFETY: The address lies in memory of vmalloc.
+        // SAFETY: The offset was checked, so the address lies in memory of vmalloc, which this
+        // owns.
         Ok(unsafe { bindings::vmalloc_to_page(self.0.as_ptr().wrapping_add(offset).cast()) })
     }
 }

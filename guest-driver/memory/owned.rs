@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The memory that an open file owns: buffers, ranges of device memory, further windows on both, and
-//! memory of the kernel.
+//! The memory that an open file owns: buffers, ranges of device memory, further windows on both,
+//! and memory of the kernel.
 
 use super::{
     buffer::Buffer,

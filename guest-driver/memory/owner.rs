@@ -22,8 +22,8 @@ pub(crate) trait MemoryOwner {
     /// file may have lost its memory to the end of the binding.
     fn lock_memory<R>(&self, f: impl FnOnce(&mut OwnedMemory) -> R) -> R;
 
-    /// Takes the pages of a region out of all mappings. Not inside [`MemoryOwner::lock_memory`], whose
-    /// lock the mmap hook takes.
+    /// Takes the pages of a region out of all mappings. Not inside [`MemoryOwner::lock_memory`],
+    /// whose lock the mmap hook takes.
     fn revoke_region(&self, offset: u64, length: usize);
 
     /// Calls `f` with the bound device and the memory.

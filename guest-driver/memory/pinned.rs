@@ -39,7 +39,7 @@ pub(super) struct UserRange {
 }
 
 impl UserRange {
-    /// The `length` bytes at `address`.
+    /// Returns the `length` bytes at `address`.
     ///
     /// # Errors
     ///
@@ -48,7 +48,7 @@ impl UserRange {
         if length == 0 || length > limit {
             return Err(EINVAL);
         }
-        // With room to round up.
+        // With room to round up to whole pages, so that no later sum overflows.
         let end = address.checked_add(length).ok_or(EINVAL)?;
         end.checked_add(PAGE_SIZE as u64).ok_or(EINVAL)?;
         Ok(Self {
@@ -57,7 +57,7 @@ impl UserRange {
         })
     }
 
-    /// Number of pages that it touches.
+    /// Returns the number of pages that it touches.
     pub(super) fn pages(&self) -> usize {
         (self.offset() + self.length).div_ceil(PAGE_SIZE)
     }
@@ -93,7 +93,7 @@ impl Locked {
             pages: pages.try_into()?,
         };
         let all = locked.counter().fetch_add(locked.pages, Relaxed) + locked.pages;
-        // SAFETY: Reads a limit of the calling process.
+        // SAFETY: The shim reads a limit of the calling process, which is there.
         let limit = unsafe { ringbar_memlock_limit() } >> PAGE_SHIFT;
         // SAFETY: `capable` can be called in any process context.
         let unlimited = || unsafe { bindings::capable(bindings::CAP_IPC_LOCK as c_int) };
@@ -103,7 +103,7 @@ impl Locked {
         Ok(locked)
     }
 
-    /// How many pages of the process are pinned.
+    /// Returns the kernel's counter of pinned pages of the process.
     fn counter(&self) -> &Atomic<i64> {
         let mm = self.mm.as_raw();
         // SAFETY: `mm` lives as long as the reference to it, and the counter is only accessed
@@ -118,34 +118,35 @@ impl Drop for Locked {
     }
 }
 
-/// Pages of a process that stay where they are, until dropped, unless they are kept for good.
+/// Pages of a process that stay where they are, until dropped or for ever.
 ///
 /// # Invariants
 ///
-/// `pages` are pinned, once each, and nobody else unpins them.
+/// `pages` are pinned, once each, and only this unpins them.
 pub(super) struct Pinned {
     range: UserRange,
     pages: KVVec<*mut bindings::page>,
     writable: bool,
-    /// For good.
+    /// The pages stay pinned for ever.
     kept: bool,
     _locked: Locked,
 }
 
-// SAFETY: A pinned page belongs to no thread.
+// SAFETY: A pinned page belongs to no thread: any may unpin it.
 unsafe impl Send for Pinned {}
-// SAFETY: Nothing gives access to the pages.
+// SAFETY: A shared reference gives no access to the pages.
 unsafe impl Sync for Pinned {}
 
 impl Pinned {
     /// Pins `range` of the calling process, to be written by the device if `rights` say so.
     ///
-    /// This may wait for whoever serves the process's page faults, so call it outside of the gate.
+    /// This may wait for another process that serves page faults of this one, so call it outside of
+    /// the gate.
     ///
     /// # Errors
     ///
-    /// `EFAULT` if no memory is there, or none that may be pinned for long, accessed so: what a
-    /// driver has mapped, and for writing the pages of a file on a disk; `ENOMEM`, also over
+    /// `EFAULT` if there is no memory, or none that may be pinned for long with this access: memory
+    /// that a driver has mapped, and for writing the pages of a file on a disk; `ENOMEM`, also over
     /// `RLIMIT_MEMLOCK`.
     pub(super) fn new(range: UserRange, rights: u32) -> Result<Self> {
         let writable = rights & RIGHT_WRITE != 0;
@@ -155,7 +156,7 @@ impl Pinned {
         }
         let count = range.pages();
         let locked = Locked::new(count)?;
-        // INVARIANT: There are none yet.
+        // INVARIANT: No page is pinned yet, and none is listed.
         let mut pinned = Self {
             range,
             pages: KVVec::with_capacity(count, GFP_KERNEL)?,
@@ -168,8 +169,8 @@ impl Pinned {
             let address = start + pinned.pages.len() * PAGE_SIZE;
             let room = pinned.pages.spare_capacity_mut();
             let wanted = left.min(BATCH).min(room.len());
-            // Not the fast one, which does not look whether a driver has mapped the pages.
-            // SAFETY: There is room for as many pages as are asked for.
+            // Not the fast variant, which does not check whether a driver has mapped the pages.
+            // SAFETY: The array has room for `wanted` pages.
             let got = unsafe {
                 bindings::pin_user_pages_unlocked(
                     address,
@@ -181,7 +182,8 @@ impl Pinned {
             match usize::try_from(got) {
                 Ok(0) => return Err(EFAULT),
                 // INVARIANT: Pinned just now.
-                // SAFETY: So many were written, at most `wanted`.
+                // SAFETY: The kernel has written `got` pages, at most `wanted`, for which there is
+                // room.
                 Ok(got) => unsafe { pinned.pages.inc_len(got) },
                 Err(_) => return Err(Error::from_errno(got as c_int)),
             }
@@ -221,7 +223,8 @@ impl Drop for Pinned {
             return;
         }
         let (pages, count) = (self.pages.as_mut_ptr(), self.pages.len());
-        // SAFETY: By the type invariants. Whoever could write the pages has ended to.
+        // SAFETY: By the type invariants the pages are pinned once each, and only this unpins them.
+        // DMA has finished, so the device cannot write them any more.
         unsafe { bindings::unpin_user_pages_dirty_lock(pages, count, self.writable) };
     }
 }

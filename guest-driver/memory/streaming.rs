@@ -2,8 +2,8 @@
 
 //! Memory of the kernel that the device reaches through a streaming mapping.
 //!
-//! The DMA API may put a bounce buffer between the two, so what one side has written the other sees
-//! only once the mapping was synchronised. Nobody but this file touches the bytes.
+//! The DMA API may put a bounce buffer between the two. So one side sees writes of the other only
+//! after the mapping was synchronised. Only this file touches the bytes.
 
 use super::{
     cache::CachePolicy,
@@ -32,11 +32,10 @@ extern "C" {
     fn ringbar_dma_sync_for_device(device: *mut c_void, address: DmaAddress, size: usize);
 }
 
-/// Memory that is the device's, but for the time of a [`write`](Self::write) or
-/// [`read`](Self::read).
+/// Memory that is the device's, except during a [`write`](Self::write) or [`read`](Self::read).
 ///
-/// Must be dropped while the driver is bound to the device, and after the device has ended to use
-/// it; to forget it keeps the memory for good.
+/// Must be dropped while the driver is bound to the device, after the last use by the device.
+/// Forgetting it keeps the memory for ever.
 ///
 /// # Invariants
 ///
@@ -48,7 +47,7 @@ pub(crate) struct Streaming {
 }
 
 impl Streaming {
-    /// Zeroed memory of `size` bytes, a multiple of the page size.
+    /// Allocates zeroed memory of `size` bytes, a multiple of the page size, and maps it.
     ///
     /// # Errors
     ///
@@ -56,9 +55,9 @@ impl Streaming {
     pub(crate) fn new(device: &device::Device<Bound>, size: usize) -> Result<Self> {
         let memory = Contiguous::new(size, CachePolicy::Cached)?;
         let raw = as_raw(device);
-        // SAFETY: The device is bound, and the memory is of the page allocator and this long.
+        // SAFETY: The device is bound. The memory is of the page allocator and `size` bytes long.
         let address = unsafe { ringbar_dma_map_single(raw, memory.start(), size) };
-        // SAFETY: As above.
+        // SAFETY: The device is bound, and the address is the result of mapping for it.
         to_result(unsafe { ringbar_dma_mapping_error(raw, address) })?;
         // INVARIANT: Mapped just now.
         Ok(Self {
@@ -68,37 +67,39 @@ impl Streaming {
         })
     }
 
-    /// Where the device finds it.
+    /// Returns the address at which the device finds it.
     pub(crate) fn dma_address(&self) -> DmaAddress {
         self.address
     }
 
-    /// Size in bytes.
+    /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.memory.size()
     }
 
-    /// Puts bytes where the device finds them, from the beginning on.
+    /// Copies bytes to the beginning of the memory, for the device.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if they are more than there is room for.
+    /// `EINVAL` for more bytes than the memory has.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result {
         self.with_memory(bytes.len(), |start| {
-            // SAFETY: There is room for the bytes, and the device does not write it meanwhile.
+            // SAFETY: The length was checked, so there is room for the bytes. They are a caller's,
+            // so the two do not overlap.
             unsafe { start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         })
     }
 
-    /// Gets bytes that the device has written, from the beginning on.
+    /// Copies bytes that the device has written from the beginning of the memory.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if they are more than there are.
+    /// `EINVAL` for more bytes than the memory has.
     pub(crate) fn read(&mut self, bytes: &mut [u8]) -> Result {
         self.with_memory(bytes.len(), |start| {
-            // SAFETY: So many bytes are there. A device that writes them meanwhile, against the
-            // rules, can make of them what it wants.
+            // SAFETY: The length was checked, so the memory has the bytes, and the target is a
+            // caller's, so the two do not overlap. If the device writes meanwhile, against the
+            // rules, the bytes have any value, as they could have had before.
             unsafe { start.copy_to_nonoverlapping(bytes.as_mut_ptr(), bytes.len()) };
         })
     }
@@ -109,10 +110,12 @@ impl Streaming {
             return Err(EINVAL);
         }
         let device = as_raw(&self.device);
-        // SAFETY: By the type invariants.
+        // SAFETY: By the type invariants the memory is mapped for the device at this address. The
+        // length was checked.
         unsafe { ringbar_dma_sync_for_cpu(device, self.address, length) };
         f(self.memory.start().cast());
-        // SAFETY: By the type invariants.
+        // SAFETY: By the type invariants the memory is mapped for the device at this address. The
+        // length was checked.
         unsafe { ringbar_dma_sync_for_device(device, self.address, length) };
         Ok(())
     }
@@ -120,7 +123,8 @@ impl Streaming {
 
 impl Drop for Streaming {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants; whoever owns this drops it while the driver is bound.
+        // SAFETY: By the type invariants all of the memory is mapped for the device at this
+        // address, in both directions. The owner drops this while the driver is bound.
         unsafe {
             bindings::dma_unmap_page_attrs(
                 as_raw(&self.device).cast(),

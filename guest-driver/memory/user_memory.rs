@@ -2,8 +2,8 @@
 
 //! Pinned memory of a process, mapped for a device's DMA without a copy in between.
 //!
-//! The pages are given back when [`UserMemory`] is dropped: after the device has confirmed that it no
-//! longer uses them.
+//! The pages are given back when [`UserMemory`] is dropped: after the device has confirmed that it
+//! no longer uses them.
 
 use super::pinned::Pinned;
 use crate::{
@@ -34,15 +34,15 @@ struct Table(Opaque<bindings::sg_table>);
 
 impl Drop for Table {
     fn drop(&mut self) {
-        // SAFETY: The table was allocated.
+        // SAFETY: A `Table` is made only of a table that was allocated, and frees it once.
         unsafe { bindings::sg_free_table(self.0.get()) };
     }
 }
 
 /// Memory of a process, pinned and mapped for a device's DMA.
 ///
-/// Must be dropped while the driver is bound to the device, and after the device has ended to use
-/// it, or else given to [`UserMemory::keep`].
+/// Must be dropped while the driver is bound to the device, after the last use by the device, or
+/// else given to [`UserMemory::keep`].
 ///
 /// # Invariants
 ///
@@ -54,16 +54,16 @@ pub(super) struct UserMemory {
     pinned: Pinned,
 }
 
-// SAFETY: The table belongs to no thread.
+// SAFETY: A mapping of the DMA API belongs to no thread: any may undo it.
 unsafe impl Send for UserMemory {}
-// SAFETY: Nothing changes the table until it is dropped.
+// SAFETY: The table does not change until it is dropped, so threads may read it side by side.
 unsafe impl Sync for UserMemory {}
 
 impl UserMemory {
-    /// Maps pinned pages for `device`, which may do with them what `rights` say.
+    /// Maps pinned pages for `device`, which may access them by `rights`.
     ///
-    /// The process and the device use the memory at the same time, so it must not be mapped by way
-    /// of a bounce buffer.
+    /// The process and the device use the memory at the same time. A bounce buffer between them
+    /// would show neither the writes of the other, so mapping by way of one is refused.
     ///
     /// # Errors
     ///
@@ -75,8 +75,8 @@ impl UserMemory {
     ) -> Result<Self> {
         let range = pinned.range();
         let table = Opaque::zeroed();
-        // SAFETY: The list is as long as said, and the pages are there for as long as the table is,
-        // or longer. The bytes lie in them.
+        // SAFETY: Address and count are those of the list of pages, which are pinned for as long as
+        // the table is there, or longer. By `UserRange` offset and length stay in these pages.
         to_result(unsafe {
             bindings::sg_alloc_table_from_pages_segment(
                 table.get(),
@@ -94,12 +94,12 @@ impl UserMemory {
             (false, true) => DataDirection::FromDevice,
             (true, true) | (false, false) => DataDirection::Bidirectional,
         };
-        // SAFETY: The device is bound, and the table is valid and not mapped.
+        // SAFETY: The device is bound, and the table was allocated just now and is not mapped.
         let mapped = to_result(unsafe {
             bindings::dma_map_sgtable(as_raw(device), table.0.get(), direction.into(), ATTRIBUTES)
         });
         mapped.map_err(|error| {
-            // The DMA API has no number of its own for memory that it would have to copy.
+            // The DMA API has no error of its own for memory that would need a bounce buffer.
             if error == EIO {
                 EOPNOTSUPP
             } else {
@@ -115,25 +115,26 @@ impl UserMemory {
         })
     }
 
-    /// Leaves the pages pinned and mapped for good, as the device may still write them. They count
+    /// Leaves the pages pinned and mapped for ever, as the device may still write them. They count
     /// as a buffer in `kept`, and no longer against the process's limit.
     pub(super) fn keep(mut self, kept: &Kept) {
         kept.count_buffer(self.size());
         self.pinned.keep();
     }
 
-    /// Bytes that are pinned.
+    /// Returns the number of bytes that are pinned.
     fn size(&self) -> usize {
         self.pinned.count() * PAGE_SIZE
     }
 
-    /// Where the device finds the bytes, in at most `limit` pieces.
+    /// Returns the pieces in which the device finds the bytes, at most `limit`.
     ///
     /// # Errors
     ///
     /// `E2BIG` if they are more; `ENOMEM`.
     pub(super) fn segments(&self, limit: usize) -> Result<KVVec<Segment>> {
-        // SAFETY: The table is valid and does not change while it is borrowed.
+        // SAFETY: By the type invariants the table is mapped, so it is valid. It does not change
+        // while it is borrowed.
         let table = unsafe { SGTable::from_raw(self.table.0.get()) };
         if table.iter().count() > limit {
             return Err(E2BIG);
@@ -156,7 +157,8 @@ impl Drop for UserMemory {
             return;
         }
         let device = as_raw(&self.device);
-        // SAFETY: By the type invariants; whoever owns this drops it while the driver is bound.
+        // SAFETY: By the type invariants the table is mapped for the device, in this direction. The
+        // owner drops this while the driver is bound.
         unsafe {
             bindings::dma_unmap_sgtable(
                 device,
@@ -170,7 +172,7 @@ impl Drop for UserMemory {
 
 /// Longest piece in bytes; the kernel rounds it to whole pages.
 const MAX_SEGMENT: c_uint = c_uint::MAX;
-/// No bounce buffer, nor anything else that would ask for the memory to be synchronised.
+/// Refuses a bounce buffer, and other memory that would have to be synchronised.
 const ATTRIBUTES: c_ulong = bindings::DMA_ATTR_REQUIRE_COHERENT as c_ulong;
 
 fn as_raw<C: device::DeviceContext>(device: &device::Device<C>) -> *mut bindings::device {

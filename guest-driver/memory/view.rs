@@ -48,8 +48,8 @@ impl View {
     ///
     /// # Errors
     ///
-    /// `EOPNOTSUPP` if the device could reach the memory by way of a bounce buffer alone; `E2BIG` if
-    /// it is in more pieces than a window has segments; `ENOMEM`; as [`Window::open`].
+    /// `EOPNOTSUPP` if the device could reach the memory by way of a bounce buffer alone; `E2BIG`
+    /// if it is in more pieces than a window has segments; `ENOMEM`; as [`Window::open`].
     pub(super) fn of_process(
         device: &Device<'_>,
         owner: &Owner,

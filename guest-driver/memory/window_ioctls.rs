@@ -147,7 +147,8 @@ fn range_of(
 /// # Errors
 ///
 /// `ENXIO` if the file has no such buffer, `EINVAL` if it is device memory or the part leaves the
-/// buffer, `EACCES` if the buffer was made with fewer rights, `EIO` if a reset has closed its window.
+/// buffer, `EACCES` if the buffer was made with fewer rights, `EIO` if a reset has closed its
+/// window.
 fn segment_of(
     memory: &OwnedMemory,
     device: &Device<'_>,

@@ -20,7 +20,7 @@ pub(crate) type DeviceOf<'bound, K> = <<K as Kind>::File as MappedFile>::Device<
 /// The objects of the files that have kind `K`.
 pub(crate) type ObjectsOf<K> = <<K as Kind>::File as MappedFile>::Objects;
 
-/// Where in its region a mapping starts, and how long it is; both whole pages, both inside.
+/// The part of a region that a mapping shows: whole pages inside the region.
 #[derive(Clone, Copy)]
 pub(crate) struct Span {
     /// First byte.
@@ -31,9 +31,9 @@ pub(crate) struct Span {
 
 /// A kind of mapping: a type without a value.
 ///
-/// The mmap hook calls [`check`](Kind::check), [`size`](Kind::size) and [`populate`](Kind::populate)
-/// in this order, the latter two inside [`MappedFile::with_objects`], so device and objects stay
-/// meanwhile.
+/// The mmap hook calls [`check`](Kind::check), [`size`](Kind::size) and
+/// [`populate`](Kind::populate) in this order, the latter two inside [`MappedFile::with_objects`],
+/// so device and objects stay meanwhile.
 pub(crate) trait Kind: Sized {
     /// The files that have such regions.
     type File: MappedFile;
@@ -74,7 +74,7 @@ pub(crate) trait Kind: Sized {
     ) -> Result<Populated>;
 }
 
-/// What a fault handler maps.
+/// The memory that a fault handler maps.
 pub(crate) enum Target {
     /// A bare page frame, by number. The kind populates by [`VmaSetup::frames`].
     Frame(usize),

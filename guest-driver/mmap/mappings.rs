@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What it takes to revoke the mappings of an open file.
+//! Counts, lists and revokes the mappings of an open file.
 //!
 //! A mapping that is populated in the mmap hook is entered into the file's list of mappings only
-//! after the hook has returned: for a moment it has pages but cannot be found. So the hook writes
-//! down the address space first, and whoever revokes takes its lock once, as a barrier: afterwards
-//! every mapping made before the gate closed is in the list.
+//! after the hook has returned: for a moment it has pages but cannot be found. So the hook notes
+//! the address space first. Revocation takes the lock of each noted address space once, as a
+//! barrier: afterwards every mapping made before is in the list.
 
 use crate::memory::cache::{
     self,
@@ -43,7 +43,7 @@ pub(crate) struct Mappings {
     count: Atomic<i64>,
 }
 
-/// Address spaces in the order in which they were written down.
+/// Address spaces in the order in which they were noted.
 #[derive(Default)]
 struct Spaces {
     list: KVec<Space>,
@@ -53,7 +53,7 @@ struct Spaces {
 struct Space {
     number: u64,
     space: ARef<Mm>,
-    /// Its mappings of the file, as far as their hooks have ended.
+    /// Number of its mappings of the file, as far as their hooks have ended.
     mappings: usize,
 }
 
@@ -63,7 +63,8 @@ impl Spaces {
         known.find(|known| known.space.as_raw() == space)
     }
 
-    /// The first one written down after the one with this number, if its own is at most `last`.
+    /// Returns the first one noted after the one with this number, if its own number is at most
+    /// `last`.
     fn after(&self, number: u64, last: u64) -> Option<(u64, ARef<Mm>)> {
         let mut later = self.list.iter();
         let next = later.find(|space| space.number > number && space.number <= last)?;
@@ -71,13 +72,14 @@ impl Spaces {
     }
 }
 
-// SAFETY: The list of mappings has locks of its own.
+// SAFETY: The file belongs to no thread, and the caller of `new` keeps it open.
 unsafe impl Send for Mappings {}
-// SAFETY: As above.
+// SAFETY: Through the file only its list of mappings is used, for which the kernel has locks of its
+// own.
 unsafe impl Sync for Mappings {}
 
 impl Mappings {
-    /// No mappings yet.
+    /// Returns the mappings of `file`, of which there are none yet.
     ///
     /// # Safety
     ///
@@ -88,8 +90,8 @@ impl Mappings {
         pin_init!(Self { file, spaces <- new_mutex!(Spaces::default()), count: Atomic::new(0) })
     }
 
-    /// Writes down an address space that is about to map the file. Called in the mmap hook, before
-    /// any page is there, inside the gate.
+    /// Notes an address space that is about to map the file. Called in the mmap hook, before any
+    /// page is there, inside the gate.
     ///
     /// # Errors
     ///
@@ -110,12 +112,12 @@ impl Mappings {
         Ok(())
     }
 
-    /// Mappings there are: VMAs, so a split makes two of one.
+    /// Returns the number of mappings. Each VMA counts, so a split makes two of one.
     pub(crate) fn count(&self) -> i64 {
         self.count.load(Relaxed)
     }
 
-    /// A mapping was made or copied, in this address space.
+    /// Counts a mapping that was made or copied, in this address space.
     pub(crate) fn count_one_more(&self, space: *mut bindings::mm_struct) {
         self.count.fetch_add(1, Relaxed);
         if let Some(known) = self.spaces.lock().find(space) {
@@ -123,8 +125,8 @@ impl Mappings {
         }
     }
 
-    /// A mapping went. An address space without one is forgotten, so that there are never more than
-    /// processes have the file.
+    /// Counts a mapping down. Forgets an address space without mappings: otherwise the list would
+    /// grow with each process that ever mapped the file.
     pub(crate) fn count_one_less(&self, space: *mut bindings::mm_struct) {
         self.count.fetch_sub(1, Relaxed);
         let mut spaces = self.spaces.lock();
@@ -147,7 +149,7 @@ impl Mappings {
                 if vma.is_null() {
                     break;
                 }
-                // SAFETY: The VMA is valid while the lock is held.
+                // SAFETY: The VMA is valid while the lock is held, which it is.
                 let (mapping, end) = unsafe { Mapping::look(vma, self.file) };
                 if let Some(mapping) = mapping {
                     f(&mapping);
@@ -163,7 +165,7 @@ impl Mappings {
     pub(crate) fn revoke(&self) {
         self.await_hooks();
         self.spaces.lock().list.clear();
-        // To the unmapping, length 0 is up to the end.
+        // For `unmap_mapping_range`, length 0 is up to the end.
         self.unmap(0, 0);
     }
 
@@ -177,13 +179,13 @@ impl Mappings {
         self.unmap(offset, length);
     }
 
-    /// Returns when every mmap hook that was under way has ended.
+    /// Waits until every mmap hook that was under way has ended.
     fn await_hooks(&self) {
         self.for_each_space(|space| drop(space.mmap_read_lock()));
     }
 
-    /// Calls `f` for each address space that was written down by now and is in use. What comes
-    /// meanwhile, by forks without end for all we know, does not count.
+    /// Calls `f` for each address space that was noted by now and is in use. Leaves out those that
+    /// come meanwhile: a process that forks without end would keep this from ending.
     fn for_each_space(&self, mut f: impl FnMut(&MmWithUser)) {
         let last = self.spaces.lock().written;
         let mut number = 0;
@@ -191,7 +193,8 @@ impl Mappings {
         while let Some((next, space)) = self.next_space(number, last) {
             number = next;
             if let Some(space) = space.mmget_not_zero() {
-                // If the process has gone meanwhile, its end may wait for whom it wants, but elsewhere.
+                // The last reference ends the address space, which may wait for other processes. So
+                // that is left to the kernel's own thread.
                 let space: ARef<MmWithUserAsync> = MmWithUser::into_mmput_async(space);
                 f(&space);
             }
@@ -214,18 +217,18 @@ impl Mappings {
     }
 }
 
-/// A mapping, as it was when it was looked at.
+/// A mapping, as it was found.
 pub(crate) struct Mapping {
-    /// First and last address but one.
+    /// First address, and the first one after the end.
     pub(crate) range: (usize, usize),
-    /// Where it begins in the file, in pages.
+    /// Offset of its beginning in the file, in pages.
     pub(crate) pgoff: usize,
-    /// What the page table says of the first page that is there, if one is.
+    /// Cache bits of the first page that is there, if one is.
     pub(crate) policy: Option<Observed>,
 }
 
 impl Mapping {
-    /// Looks at a VMA; gives what it maps if that is `file`, and where the VMA ends.
+    /// Looks at a VMA. Returns the mapping, if it is one of `file`, and the end of the VMA.
     ///
     /// # Safety
     ///
@@ -234,7 +237,8 @@ impl Mapping {
         vma: *mut bindings::vm_area_struct,
         file: *mut bindings::file,
     ) -> (Option<Self>, usize) {
-        // SAFETY: The VMA is valid and does not change meanwhile.
+        // SAFETY: The caller promises that the VMA is valid. The lock is held, so it does not
+        // change.
         let (start, end, pgoff, mapped) = unsafe {
             let range = &(*vma).__bindgen_anon_1.__bindgen_anon_1;
             (
@@ -250,7 +254,8 @@ impl Mapping {
             pgoff,
             policy: (start..end)
                 .step_by(kernel::page::PAGE_SIZE)
-                // SAFETY: The VMA is valid, holds the address, and the lock is held.
+                // SAFETY: The caller promises that the VMA is valid and the lock held. The address
+                // lies in its range.
                 .find_map(|address| unsafe { cache::observe(vma, address) }),
         });
         (mapping, end)

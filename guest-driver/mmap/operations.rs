@@ -2,8 +2,8 @@
 
 //! The VMA operations: counts of mappings, and faults.
 //!
-//! A VMA holds its file, so the file is there in all of them. The kernel does not call `open` for
-//! the first mapping; the mmap hook counts that one itself.
+//! A VMA holds its file, so the file is there in all operations. The kernel does not call `open`
+//! for the first mapping; the mmap hook counts that one itself.
 
 use super::{
     kind::{
@@ -35,7 +35,7 @@ extern "C" {
     ) -> bindings::vm_fault_t;
 }
 
-/// The operations of kind `K`.
+/// The operations of a VMA of kind `K`.
 pub(super) struct Operations<K>(PhantomData<K>);
 
 impl<K: Kind> Operations<K> {
@@ -64,12 +64,12 @@ impl<K: FaultKind> Operations<K> {
 ///
 /// The kernel calls it for a new VMA of kind `K`: after fork, split or mremap.
 unsafe extern "C" fn open<K: Kind>(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: As the caller promises.
+    // SAFETY: The caller promises that the VMA is one of kind `K`, and so of a `K::File`.
     let file = unsafe { file_of::<K>(vma) };
     // SAFETY: The VMA belongs to an address space that is being changed, and so is in use.
     let space = unsafe { MmWithUser::from_raw((*vma).vm_mm) };
-    // Without memory to write it down, debugfs will not list it; revocation finds it all the same,
-    // as the kernel lists a copied VMA before it copies pages.
+    // Without memory for the entry, debugfs will not list the mapping. Revocation finds it all the
+    // same, as the kernel lists a copied VMA before it copies pages.
     let _ = file.mappings().remember(space);
     file.mappings().count_one_more(space.as_raw());
 }
@@ -78,7 +78,7 @@ unsafe extern "C" fn open<K: Kind>(vma: *mut bindings::vm_area_struct) {
 ///
 /// The kernel calls it for a VMA of kind `K` that goes.
 unsafe extern "C" fn close<K: Kind>(vma: *mut bindings::vm_area_struct) {
-    // SAFETY: As the caller promises.
+    // SAFETY: The caller promises that the VMA is valid and one of kind `K`, and so of a `K::File`.
     let (file, space) = unsafe { (file_of::<K>(vma), (*vma).vm_mm) };
     file.mappings().count_one_less(space);
 }
@@ -87,22 +87,23 @@ unsafe extern "C" fn close<K: Kind>(vma: *mut bindings::vm_area_struct) {
 ///
 /// The kernel calls it for a page of a VMA of kind `K` that is not there, with the VMA locked.
 unsafe extern "C" fn fault<K: FaultKind>(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
-    // SAFETY: Valid for the call.
+    // SAFETY: The caller promises that the fault is valid for the call, with all that it points to.
     let (vma, pgoff, address, flags) = unsafe {
         let place = &(*vmf).__bindgen_anon_1;
         (place.vma, place.pgoff, place.address, (*vmf).flags)
     };
     let written = flags & bindings::fault_flag_FAULT_FLAG_WRITE != 0;
-    // SAFETY: As the caller promises.
+    // SAFETY: The caller promises that the VMA is one of kind `K`, and so of a `K::File`.
     let file = unsafe { file_of::<K>(vma) };
     let region = decode((pgoff as u64) << PAGE_SHIFT);
     let inserted = file.with_objects(|device, objects| {
         match K::fault(device, objects, region.index, region.offset as usize)? {
-            // Both inside the gate, so that revocation comes before or after, and takes it away.
+            // Both inside `with_objects`, so that revocation comes before or after. Outside, a page
+            // could be entered after revocation, and stay.
             // SAFETY: The VMA is one of frames, locked, and the address lies in it.
             Target::Frame(frame) => Ok(unsafe { bindings::vmf_insert_pfn(vma, address, frame) }),
-            // SAFETY: The VMA is one of pages, and `K` gave one that is there. The kernel takes a
-            // reference of its own.
+            // SAFETY: The VMA is one of pages, locked, and `K` returned a page that is there. The
+            // kernel takes a reference of its own.
             Target::Page(page) => Ok(unsafe { vmf_insert_page_mkwrite(vmf, page, written) }),
         }
     });

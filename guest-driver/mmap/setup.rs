@@ -2,10 +2,10 @@
 
 //! A VMA on its way to a mapping, in states that cannot be combined wrongly.
 //!
-//! Page tables of a VMA hold bare page frames (`VM_PFNMAP`), refcounted pages, or what the DMA API
-//! chooses, and the kernel stops with a bug where they are mixed. So a [`VmaSetup`] goes from
-//! [`Fresh`] to one of [`Frames`], [`Pages`] and [`Dma`], once, and only that state has the calls
-//! that fill it.
+//! Page tables of a VMA hold bare page frames (`VM_PFNMAP`), refcounted pages, or the choice of the
+//! DMA API. The kernel stops with a bug where they are mixed. So a [`VmaSetup`] goes from [`Fresh`]
+//! to one of [`Frames`], [`Pages`] and [`Dma`], once, and only that state has the calls that fill
+//! it.
 
 use crate::{
     device::resources::IoRange,
@@ -47,13 +47,13 @@ extern "C" {
     ) -> c_int;
 }
 
-/// Nothing is decided yet.
+/// The content of the VMA is not decided yet.
 pub(crate) enum Fresh {}
-/// Bare page frames: a BAR, or memory whose pages nobody counts.
+/// Bare page frames: a BAR, or memory whose pages the kernel does not count.
 pub(crate) enum Frames {}
 /// Pages with a count of their users.
 pub(crate) enum Pages {}
-/// What the DMA API makes of it: frames without an IOMMU, pages with one.
+/// The choice of the DMA API: frames without an IOMMU, pages with one.
 pub(crate) enum Dma {}
 
 /// Whether a forked child gets the mapping too.
@@ -61,7 +61,7 @@ pub(crate) enum Dma {}
 pub(crate) enum Fork {
     /// It does.
     Inherited,
-    /// It does not: one queue, one process.
+    /// It does not: a ring that two processes write is broken.
     Withheld,
 }
 
@@ -83,12 +83,13 @@ impl<'v> VmaSetup<'v, Fresh> {
         }
     }
 
-    /// Decides for frames: nobody looks at them, grows the mapping or dumps it.
+    /// Decides for frames. The kernel neither looks at them, nor grows the mapping, nor dumps it.
     pub(crate) fn frames(self, fork: Fork, policy: CachePolicy) -> VmaSetup<'v, Frames> {
         self.vma.set_io();
         self.set_common(fork);
         self.set_policy(policy);
-        // SAFETY: No flag that rules `VM_PFNMAP` out was set, and this type gives no way to.
+        // SAFETY: A fresh VMA has no flag that `VM_PFNMAP` excludes, and no other state can set one
+        // later.
         unsafe { self.set_flag(flags::PFNMAP) };
         self.next()
     }
@@ -96,7 +97,8 @@ impl<'v> VmaSetup<'v, Fresh> {
     /// Decides for pages. The kernel may look at them, so this is not for I/O memory.
     pub(crate) fn pages(self, fork: Fork) -> VmaSetup<'v, Pages> {
         self.set_common(fork);
-        // The fault handler puts them into the page table itself, while it knows them to be ours.
+        // The fault handler enters the pages itself, inside the gate. Pages that it returned to the
+        // kernel instead could be entered after revocation.
         self.vma.set_mixedmap();
         self.next()
     }
@@ -117,16 +119,18 @@ impl<'v> VmaSetup<'v, Fresh> {
     }
 
     fn set_policy(&self, policy: CachePolicy) {
-        // SAFETY: The VMA is valid and nobody else has it yet; faults and mprotect start from this.
-        let place = unsafe { &mut (*self.vma.as_ptr()).vm_page_prot };
-        *place = policy.apply(*place);
+        // SAFETY: The VMA is valid, and only the mmap hook has it yet. Faults and mprotect start
+        // from this protection.
+        let protection = unsafe { &mut (*self.vma.as_ptr()).vm_page_prot };
+        *protection = policy.apply(*protection);
     }
 
     /// # Safety
     ///
     /// The flag must fit the others.
     unsafe fn set_flag(&self, flag: vm_flags_t) {
-        // SAFETY: The VMA is valid and nobody else has it yet.
+        // SAFETY: The VMA is valid, and only the mmap hook has it yet. The caller promises that the
+        // flag fits the others.
         unsafe { (*self.vma.as_ptr()).__bindgen_anon_2.vm_flags |= flag };
     }
 
@@ -146,8 +150,9 @@ impl VmaSetup<'_, Frames> {
     /// `EINVAL` if the VMA is not as long as the range; `ENOMEM`.
     pub(crate) fn io(self, range: IoRange) -> Result<Populated> {
         self.check_length(range.length())?;
-        // SAFETY: The VMA is being made and just as long as the range, which by its invariants is
-        // in a BAR of ours. Revocation takes the frames away before the BAR goes.
+        // SAFETY: The VMA is being made and just as long as the range, which by its invariants lies
+        // in a BAR that the driver has requested. Revocation takes the frames away before the BAR
+        // goes.
         to_result(unsafe {
             ringbar_io_remap_pfn_range(
                 self.vma.as_ptr(),
@@ -201,7 +206,7 @@ impl VmaSetup<'_, Frames> {
     }
 
     fn protection(&self) -> bindings::pgprot_t {
-        // SAFETY: The VMA is valid and nobody else has it yet.
+        // SAFETY: The VMA is valid, and only the mmap hook has it yet.
         unsafe { (*self.vma.as_ptr()).vm_page_prot }
     }
 }
@@ -226,10 +231,11 @@ impl VmaSetup<'_, Dma> {
         offset: usize,
     ) -> Result<Populated> {
         let raw = self.vma.as_ptr();
-        // SAFETY: The VMA is valid and nobody else has it yet.
+        // SAFETY: The VMA is valid, and only the mmap hook has it yet.
         let pgoff = unsafe { (*raw).vm_pgoff };
-        // `dma_mmap_attrs` takes the VMA's offset as one in the memory; ours says the region too.
-        // SAFETY: As above.
+        // `dma_mmap_attrs` takes the VMA's offset as one in the memory. Ours holds the region too,
+        // by which revocation and debugfs find the mapping, so it is put back below.
+        // SAFETY: The VMA is valid, and only the mmap hook has it yet.
         unsafe { (*raw).vm_pgoff = offset >> PAGE_SHIFT };
         // SAFETY: The VMA is being made. Memory, DMA address and size belong together by the
         // invariants of `Coherent`, and `device` is the one it was allocated for. Revocation, or
@@ -244,7 +250,7 @@ impl VmaSetup<'_, Dma> {
                 0,
             )
         });
-        // SAFETY: As above.
+        // SAFETY: The VMA is valid, and only the mmap hook has it yet.
         unsafe { (*raw).vm_pgoff = pgoff };
         result.map(|()| Populated(()))
     }

@@ -8,12 +8,12 @@ use kernel::{
     prelude::*, //
 };
 
-/// What is behind an eventfd (Linux `struct eventfd_ctx`).
+/// The kernel's object behind an eventfd (`struct eventfd_ctx`).
 #[repr(C)]
 struct Context([u8; 0]);
 
 extern "C" {
-    // The kernel's own, which the bindings for Rust do not have.
+    // Exported by the kernel, but not in its bindings for Rust.
     fn eventfd_ctx_fdget(fd: c_int) -> *mut Context;
     fn eventfd_ctx_put(context: *mut Context);
     fn eventfd_signal_mask(context: *mut Context, mask: c_uint);
@@ -26,27 +26,27 @@ extern "C" {
 /// Holds a reference to the context.
 pub(crate) struct EventFd(NonNull<Context>);
 
-// SAFETY: The kernel lets any thread use a context.
+// SAFETY: A context belongs to no thread: any may give a reference back.
 unsafe impl Send for EventFd {}
-// SAFETY: As above.
+// SAFETY: The kernel locks a context while it signals it, so any thread may do so at any time.
 unsafe impl Sync for EventFd {}
 
 impl EventFd {
-    /// The eventfd that the calling process knows as `fd`.
+    /// Returns the eventfd that the calling process knows as `fd`.
     ///
     /// # Errors
     ///
     /// `EBADF` if there is no such file, `EINVAL` if it is no eventfd.
     pub(crate) fn of_process(fd: i32) -> Result<Self> {
-        // SAFETY: Any number may be asked for.
+        // SAFETY: The kernel checks the number.
         let context = from_err_ptr(unsafe { eventfd_ctx_fdget(fd) })?;
         // INVARIANT: The call gave the reference.
         NonNull::new(context).map(Self).ok_or(EINVAL)
     }
 
-    /// Adds 1 to the counter, which wakes who waits for it.
+    /// Adds 1 to the counter, which wakes the processes that wait for it.
     pub(crate) fn signal(&self) {
-        // SAFETY: By the type invariants the context is there.
+        // SAFETY: By the type invariants this holds a reference, so the context is there.
         unsafe { eventfd_signal_mask(self.0.as_ptr(), 0) };
     }
 }

@@ -36,8 +36,8 @@ const BATCH: u32 = 64;
 ///
 /// # Errors
 ///
-/// `EINVAL` for a reserved field; `EFAULT`; `ENOMEM`; as [`Session::begin`] and [`Session::run`]. The
-/// number of completed descriptors is in the argument.
+/// `EINVAL` for a reserved field; `EFAULT`; `ENOMEM`; as [`Session::begin`] and [`Session::run`].
+/// The number of completed descriptors is in the argument.
 pub(crate) fn execute(file: &impl QueueOwner, execute: &mut ioctl::Execute) -> Result {
     let count = core::mem::take(&mut execute.count);
     if execute.reserved != 0 {

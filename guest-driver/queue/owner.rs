@@ -27,8 +27,8 @@ pub(crate) trait QueueOwner {
     /// file may have lost its queues to the end of the binding.
     fn lock_queues<R>(&self, f: impl FnOnce(&mut OwnedQueues) -> R) -> R;
 
-    /// Takes the pages of a region out of all mappings. Not inside [`QueueOwner::lock_queues`], whose
-    /// lock the mmap hook takes.
+    /// Takes the pages of a region out of all mappings. Not inside [`QueueOwner::lock_queues`],
+    /// whose lock the mmap hook takes.
     fn revoke_region(&self, offset: u64, length: usize);
 
     /// Calls `f` with the bound device and the queues.

@@ -82,8 +82,8 @@ impl<'a, F: QueueOwner> Session<'a, F> {
             .wait(gate, self.turn.run(), wanted, &mut self.left, tail)
     }
 
-    /// Calls `f` with the queue, if it is still that with which the call began. The process may have
-    /// destroyed it, or reset it, while the call slept.
+    /// Calls `f` with the queue, if it is still that with which the call began. The process may
+    /// have destroyed it, or reset it, while the call slept.
     pub(super) fn with_queue<R>(
         &self,
         f: impl FnOnce(&Device<'_>, &mut Queue) -> Result<R>,

@@ -43,8 +43,8 @@ enum Direction {
 /// # Errors
 ///
 /// `EINVAL` for a reserved field, an unknown direction, or a window number that none has; as
-/// [`Session::begin`] and [`Session::run`]; `EFAULT`; `ENOMEM`; `ENOSPC` over a limit. The number of
-/// bytes that were moved is in the argument.
+/// [`Session::begin`] and [`Session::run`]; `EFAULT`; `ENOMEM`; `ENOSPC` over a limit. The number
+/// of bytes that were moved is in the argument.
 pub(crate) fn transfer(file: &impl QueueOwner, transfer: &mut ioctl::Transfer) -> Result {
     let left = core::mem::take(&mut transfer.length);
     let mut left = usize::try_from(left)?;
@@ -61,8 +61,8 @@ pub(crate) fn transfer(file: &impl QueueOwner, transfer: &mut ioctl::Transfer) -
     let mut session = Session::begin(file, transfer.queue, &waiters, transfer.timeout_ms)?;
     let memory = UserPtr::from_addr(usize::try_from(transfer.address)?);
     let (mut reader, mut writer) = UserSlice::new(memory, left).reader_writer();
-    // Between the process and the staging memory, which only the lock of the queues gives access to:
-    // a copy from the process under that lock could wait for itself.
+    // Between the process and the staging memory, which only the lock of the queues gives access
+    // to: a copy from the process under that lock could wait for itself.
     let mut piece = KVec::from_elem(0u8, PIECE.min(left), GFP_KERNEL)?;
     while left > 0 {
         let length = left.min(PIECE);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Who waits for the completions of a queue.
+//! The waiters for the completions of a queue.
 //!
-//! The device raises an interrupt for the completion that somebody has armed for, and no other. All
-//! waiters in the driver share one word to arm with, [`wake::Waiter::Driver`]; it holds the nearest
-//! completion that one of them waits for. Whoever is woken and has to wait on arms anew.
+//! The device raises an interrupt for a completion that was armed for, and no other. All waiters in
+//! the driver share one word to arm with, [`wake::Waiter::Driver`]; it holds the nearest completion
+//! that one of them waits for. A waiter that is woken too early arms again.
 
 use crate::{
     device::{
@@ -37,11 +37,12 @@ use kernel::{
     time::Jiffies, //
 };
 
-/// How often poll arms anew while completions come in. After that the watchdog wakes pollers: there
-/// are some to take, but those of `epoll` that ask only once must hear of the next ones too.
+/// How often `poll` arms again while completions come in. Without a limit, a fast device could hold
+/// a process in the kernel. After that the watchdog wakes pollers: a process that uses `epoll` with
+/// edges is told once, and would otherwise not hear of the next completion.
 const ARMINGS: usize = 16;
 
-/// The waiters of one queue. Interrupt handlers and the watchdog find it in
+/// The waiters of one queue. Interrupt handlers and the watchdog find them in
 /// [`crate::queue::wakeups::Wakeups`].
 #[pin_data]
 pub(crate) struct Waiters {
@@ -55,36 +56,40 @@ pub(crate) struct Waiters {
 
 struct State {
     life: Life,
-    /// Which run of the queue this is: each reset of the queue begins another.
+    /// The run of the queue: each reset of the queue begins another.
     run: u32,
-    /// Completion that is armed for; whether it is still to come, the tail tells.
+    /// Index that was armed for. It may have been posted already; compare it with the tail.
     armed: u32,
-    /// What was announced last: the tail, and whether the queue had stopped by itself.
+    /// The last announcement: the tail, and whether the queue had stopped by itself.
     announced: (u32, bool),
     event: Option<EventFd>,
-    /// Calls that sleep.
+    /// Number of calls that sleep.
     asleep: u32,
     /// A call carries out descriptors.
     busy: bool,
     /// A poller may wait: it has looked and was not woken since.
     polled: bool,
-    /// Completions came in faster than poll could arm for them.
+    /// Completions came in faster than `poll` could arm for them.
     outrun: bool,
 }
 
-/// How a queue is, as its waiters see it.
+/// The life of a queue, as its waiters see it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Life {
     /// It was started in this reset generation.
     Runs(u32),
-    /// It was not started, or stopped to be started anew.
+    /// It was not started yet, or was stopped to be started again.
     Stopped,
     /// The file does not have it any more.
     Gone,
 }
 
 impl Waiters {
-    /// Nobody waits for this queue, which does not run yet.
+    /// Returns no waiters, for a queue that does not run yet.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
     pub(crate) fn new(queue: u32, vector: u32) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
@@ -107,12 +112,13 @@ impl Waiters {
         )
     }
 
-    /// Interrupt vector of the queue.
+    /// Returns the interrupt vector of the queue.
     pub(crate) fn vector(&self) -> u32 {
         self.vector
     }
 
-    /// The queue was started anew, in this reset generation. Who waited for the last run is woken.
+    /// Notes that the queue was started, in this reset generation. Wakes the waiters of the last
+    /// run.
     pub(crate) fn started(&self, generation: u32) {
         let mut state = self.state.lock();
         state.life = Life::Runs(generation);
@@ -122,19 +128,19 @@ impl Waiters {
         self.wake.notify_all();
     }
 
-    /// The queue does not run and was not started anew. Who waits is woken.
+    /// Notes that the queue was stopped. Wakes its waiters.
     pub(crate) fn stopped(&self) {
         self.state.lock().life = Life::Stopped;
         self.rouse();
     }
 
-    /// The file does not have the queue any more. Who waits is woken.
+    /// Notes that the file does not have the queue any more. Wakes its waiters.
     pub(crate) fn gone(&self) {
         self.state.lock().life = Life::Gone;
         self.rouse();
     }
 
-    /// Wakes all who wait, to look anew.
+    /// Wakes all waiters, to look again.
     pub(crate) fn rouse(&self) {
         let state = self.state.lock();
         if let Some(event) = &state.event {
@@ -143,12 +149,14 @@ impl Waiters {
         self.wake.notify_all();
     }
 
-    /// Sets the eventfd to signal, or none. Gives the one before.
+    /// Sets the eventfd to signal, or none. Returns the one before, to be dropped outside of the
+    /// lock.
     pub(crate) fn set_event(&self, event: Option<EventFd>) -> Option<EventFd> {
         core::mem::replace(&mut self.state.lock().event, event)
     }
 
-    /// Wakes who waits if the device has done something since the last time. Says whether it has.
+    /// Wakes the waiters if the device has done something since the last time. Returns whether it
+    /// has.
     pub(crate) fn announce(&self, device: &Device<'_>) -> bool {
         let mut state = self.state.lock();
         let Life::Runs(generation) = state.life else {
@@ -162,24 +170,24 @@ impl Waiters {
         if announced == state.announced {
             return false;
         }
-        self.tell(&mut state, announced);
+        self.wake_all(&mut state, announced);
         true
     }
 
-    /// Wakes who waits if the device was reset or is lost, or completions came that poll could not
-    /// arm for: no interrupt tells of these. Says whether that is news.
+    /// Wakes the waiters if the device was reset or is lost, or if completions came that `poll`
+    /// could not arm for: no interrupt reports these. Returns whether it has woken them.
     pub(crate) fn look_after(&self, device: &Device<'_>) -> bool {
         let mut state = self.state.lock();
         if core::mem::take(&mut state.outrun) {
             let announced = state.announced;
-            self.tell(&mut state, announced);
+            self.wake_all(&mut state, announced);
             return true;
         }
         match state.life {
             Life::Runs(generation) if !device.registers().is_current(generation) => {
                 let (tail, known) = state.announced;
                 if !known {
-                    self.tell(&mut state, (tail, true));
+                    self.wake_all(&mut state, (tail, true));
                 }
                 !known
             }
@@ -187,7 +195,7 @@ impl Waiters {
         }
     }
 
-    fn tell(&self, state: &mut State, news: (u32, bool)) {
+    fn wake_all(&self, state: &mut State, news: (u32, bool)) {
         state.announced = news;
         state.polled = false;
         if let Some(event) = &state.event {
@@ -196,19 +204,19 @@ impl Waiters {
         self.wake.notify_all();
     }
 
-    /// Whether somebody waits, or may wait.
+    /// Returns whether there are waiters, or may be.
     pub(crate) fn awaited(&self) -> bool {
         let state = self.state.lock();
         state.asleep > 0 || state.polled || state.event.is_some()
     }
 
-    /// Which run of the queue this is, for [`Waiters::wait`].
+    /// Returns the run of the queue, for [`Waiters::wait`].
     pub(crate) fn run(&self) -> u32 {
         self.state.lock().run
     }
 
-    /// Waits until the queue has posted `wanted` completions in this run. What it has posted is in
-    /// `tail`, the time that is left in `left`.
+    /// Waits until the queue has posted `wanted` completions in this run. Sets `tail` to the number
+    /// that it has posted, and `left` to the time that is left.
     ///
     /// # Errors
     ///
@@ -226,7 +234,7 @@ impl Waiters {
         })
     }
 
-    /// Waits until no other call carries out descriptors, and keeps others from it.
+    /// Waits until no other call carries out descriptors, and keeps other calls from it.
     ///
     /// # Errors
     ///
@@ -240,14 +248,14 @@ impl Waiters {
         Ok(Turn { waiters: self, run })
     }
 
-    /// Sleeps until `done` finds that there is nothing to wait for. It arms for what wakes.
+    /// Sleeps until `done` returns true. `done` arms for the completion that is to wake it.
     ///
     /// Sleeps outside the gate, so that the device can go.
     ///
     /// # Errors
     ///
     /// `ETIMEDOUT`; `EINTR`; `EIO` if the device is lost; `ENXIO` if the file does not have the
-    /// queue any more; `ENODEV`; what `done` gives.
+    /// queue any more; `ENODEV`; the errors of `done`.
     fn sleep_until(
         &self,
         gate: &Gate,
@@ -256,7 +264,8 @@ impl Waiters {
     ) -> Result {
         let mut expired = false;
         loop {
-            // Not unlocked before it sleeps: whoever wakes takes the lock first.
+            // The lock is kept until the call sleeps. Otherwise a wake-up between this look and the
+            // sleep would be lost.
             let waiting = gate.with(|device| {
                 let mut state = self.state.lock();
                 if state.life == Life::Gone {
@@ -270,7 +279,7 @@ impl Waiters {
             };
             if expired {
                 drop(state);
-                // Nobody may have been there to do it.
+                // The server may have died, and the device with it: then the error is EIO.
                 gate.with(|device| device.check())?;
                 return Err(ETIMEDOUT);
             }
@@ -288,7 +297,7 @@ impl Waiters {
         }
     }
 
-    /// Whether `wanted` completions are there. If not, the interrupt will come.
+    /// Returns whether `wanted` completions are there. If not, the interrupt will come.
     fn look(
         &self,
         device: &Device<'_>,
@@ -310,7 +319,8 @@ impl Waiters {
                 posted = self.arm(state, &words, index);
             }
         }
-        // Before the tail is believed: of a device that was reset it means nothing.
+        // After the tail was read, before it is trusted: a reset sets the tail back. Checked first,
+        // a reset in between would go unnoticed.
         let current = device.registers().is_current(generation);
         if current {
             *tail = posted;
@@ -322,22 +332,27 @@ impl Waiters {
         healthy.map(|()| false)
     }
 
-    /// Arms for completion `index`, nearer than what was armed for. Gives the tail as it was then.
-    ///
-    /// If that has passed `index`, the device may have posted more before it saw the word as it was
-    /// than it has after it sees this one: no interrupt tells those who had armed. They do it anew.
+    /// Arms for completion `index`, nearer than the one that was armed for. Returns the tail as it
+    /// was then.
     fn arm(&self, state: &mut State, words: &QueueWords<'_, '_>, index: u32) -> u32 {
         state.armed = index;
         let tail = wake::arm(words, wake::Waiter::Driver, index);
+        // Race: the device may pass the old index after this word was overwritten and before it
+        // sees the new one. Then it raises no interrupt for either. So all sleepers wake and arm
+        // again.
         if reaches(tail, index.wrapping_add(1)) && state.asleep > 0 {
             self.wake.notify_all();
         }
         tail
     }
 
-    /// What the queue is ready for: readable while completions are there that the process has not
-    /// taken, an error if the queue stopped by itself. In any case the next completion wakes
-    /// pollers, which those of `epoll` need that ask only once.
+    /// Returns the events of `poll` for which the queue is ready: readable while completions are
+    /// there that the process has not taken, an error if the queue stopped by itself. In any case
+    /// the next completion wakes pollers, on which `epoll` with edges relies.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the device has no such queue.
     pub(crate) fn poll(&self, device: &Device<'_>) -> Result<u32> {
         let mut state = self.state.lock();
         let words = device.registers().words(self.queue)?;
@@ -362,7 +377,7 @@ impl Waiters {
         if device.registers().is_current(generation) && tail != words.load(Word::CompletionHead) {
             ready |= bindings::POLLIN | bindings::POLLRDNORM;
         }
-        // Whatever it was told: one that asks for edges waits for the next.
+        // Whatever the answer is: a poller that asks for edges waits for the next completion.
         state.polled = true;
         Ok(ready)
     }
@@ -375,7 +390,7 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// The run of the queue that it is for.
+    /// Returns the run of the queue that it is for.
     pub(crate) fn run(&self) -> u32 {
         self.run
     }
@@ -388,10 +403,15 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// Whether a queue that was started in `generation` still runs.
+/// Checks that a queue that was started in `generation` still runs.
+///
+/// # Errors
+///
+/// `EIO` if not.
 fn check(device: &Device<'_>, words: &QueueWords<'_, '_>, generation: u32) -> Result {
     let runs = words.load(Word::QueueState) == regs::QUEUE_RUNNING;
-    // Second, as a reset puts the state before the generation.
+    // The generation second: a reset changes the state before the generation. In the other order, a
+    // state from after the reset could be paired with the generation from before it.
     if device.registers().is_current(generation) && runs {
         Ok(())
     } else {
@@ -399,7 +419,8 @@ fn check(device: &Device<'_>, words: &QueueWords<'_, '_>, generation: u32) -> Re
     }
 }
 
-/// Whether a tail has come to `wanted`: a distance below half the number range means so.
+/// Returns whether a tail has come to `wanted`. Both wrap around: a distance below half the number
+/// range counts as not beyond.
 fn reaches(tail: u32, wanted: u32) -> bool {
     distance(wanted, tail) < 1 << 31
 }

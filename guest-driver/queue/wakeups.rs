@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Wakes the processes that wait for queues of a device: from interrupts, from the watchdog, and when
-//! the device goes.
+//! Wakes the processes that wait for queues of a device: from interrupts, from the watchdog, and
+//! when the device goes.
 
 use crate::{
     device::{
@@ -29,8 +29,8 @@ use kernel::{
     },
 };
 
-/// The queues that files of a device have, and the way to the device. Outlives the binding of driver
-/// and device.
+/// The queues that files of a device have, and the way to the device. Outlives the binding of
+/// driver and device.
 #[pin_data]
 pub(crate) struct Wakeups {
     /// The way to the bound device.
@@ -39,8 +39,8 @@ pub(crate) struct Wakeups {
     /// At most as many as the device has.
     #[pin]
     queues: Mutex<KVec<Arc<Waiters>>>,
-    /// Processes that poll register here. Woken when completions arrive, when a queue is started, and
-    /// when the device goes.
+    /// Processes that poll register here. Woken when completions arrive, when a queue is started,
+    /// and when the device goes.
     #[pin]
     pub(crate) pollers: PollCondVar,
     /// Runs while files have queues.
@@ -76,8 +76,8 @@ impl Wakeups {
         )
     }
 
-    /// Adds a queue: from now on interrupts and the watchdog wake its waiters. Called inside the gate,
-    /// as the end of the watchdog relies on that.
+    /// Adds a queue: from now on interrupts and the watchdog wake its waiters. Called inside the
+    /// gate, as the end of the watchdog relies on that.
     ///
     /// # Errors
     ///
@@ -95,8 +95,8 @@ impl Wakeups {
             .retain(|other| !Arc::ptr_eq(other, waiters));
     }
 
-    /// Wakes the waiters of each queue of this vector for which the device did something. Its work is
-    /// bounded by the number of queues, whatever their rings hold.
+    /// Wakes the waiters of each queue of this vector for which the device did something. Its work
+    /// is bounded by the number of queues, whatever their rings hold.
     pub(crate) fn announce(&self, vector: u32) {
         let news = self.gate.with(|device| {
             let queues = self.queues.lock();

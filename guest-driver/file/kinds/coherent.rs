@@ -42,7 +42,7 @@ pub(crate) trait CoherentKind {
     /// Whether a forked child gets the mapping too.
     const FORK: Fork;
 
-    /// The memory with this index.
+    /// Returns the memory with this index.
     ///
     /// # Errors
     ///

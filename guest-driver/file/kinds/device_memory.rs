@@ -35,7 +35,7 @@ use kernel::{
 
 /// A range of the write-combining or the uncached part.
 pub(crate) enum DeviceMemory {}
-/// A range of the lazy part. Write-combining, as the driver has reserved it.
+/// A range of the lazy part. Write-combining, for which the driver has reserved the part.
 pub(crate) enum LazyDeviceMemory {}
 
 impl Kind for DeviceMemory {

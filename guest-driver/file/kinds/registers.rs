@@ -49,7 +49,8 @@ impl Kind for PublicRegisters {
     const NAME: &'static str = "public-registers";
 
     fn check(offset: u64) -> Result {
-        // The other pages of the BAR are the driver's, or a queue's, whatever the capability.
+        // The other pages of the BAR belong to the driver or a queue. No capability gives access to
+        // them.
         let beyond = offset >= PAGE_SIZE as u64 && offset < layout::REGISTER_BAR_SIZE as u64;
         // SAFETY: `capable` can be called in any process context.
         if beyond || !unsafe { bindings::capable(bindings::CAP_SYS_RAWIO as i32) } {
