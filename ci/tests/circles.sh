@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# The driver's modules import each other in small circles at most.
+# The driver's modules import each other in small circles at most, and its folders only those below them.
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
 
-# circles FOLDER MAIN MOST FOLDERS: the circles of more than MOST modules or FOLDERS folders in a crate, whose root is MAIN.
-circles() {
-	find "$1" -path "$1/uapi" -prune -o -name '*.rs' -print0 | sort -z |
-		xargs -0 awk -v root="$1" -v main="$1/$2" -v most="$3" -v folders="$4" -f "$tests_dir/circles.awk"
+# imports FOLDER MAIN SETTING...: what circles.awk finds in a crate, whose root is MAIN, with these settings.
+imports() {
+	local folder=$1 setting settings=(-v root="$1" -v main="$1/$2")
+	for setting in "${@:3}"; do settings+=(-v "$setting"); done
+	find "$folder" -path "$folder/uapi" -prune -o -name '*.rs' -print0 | sort -z |
+		xargs -0 awk "${settings[@]}" -f "$tests_dir/circles.awk"
 }
 
 place=$(mktemp -d)
@@ -23,8 +25,8 @@ crate() {
 		printf '%s\n' "${module#*=}" >"$place/crate/${module%%=*}.rs"
 	done
 }
-# found MOST FOLDERS: the circles in it.
-found() { circles "$place/crate" main.rs "$@"; }
+# found MOST FOLDERS: the circles of more modules or folders in it.
+found() { imports "$place/crate" main.rs most="$1" folders="$2"; }
 
 crate main='mod a;' a='use crate::b::B;' b='use super::a;'
 equal two_modules_that_import_each_other_are_a_circle 'circle of 2 modules: a, b; cut a -> b (leaves none)' "$(found 1 9)"
@@ -48,4 +50,24 @@ crate main='' x='use self::a::A; use b::B;' x/a='use super::b;' x/b='use super::
 equal circle_inside_a_folder_is_none_between_folders \
 	'circle of 2 modules: x::a, x::b; cut x::a -> x::b (leaves none)' "$(found 1 1)"
 
-equal driver_has_no_large_circle '' "$(circles "$ci/../guest-driver" ringbar_main.rs 2 1)"
+driver=$ci/../guest-driver
+equal driver_has_no_large_circle '' "$(imports "$driver" ringbar_main.rs most=2 folders=1)"
+
+# order README: the driver's folders, and files beside them, from above to below as the README's table has them.
+order() {
+	sed -n '/^| folder /,/^$/p' "$1" | cut -d '|' -f 2,3 | grep -oE '`[a-z_]+(/|\.rs)' | tr -d '`' | sed -E 's/(\/|\.rs)$//' | awk '!seen[$0]++'
+}
+# upwards: reads the order, then imports as `FROM TO`; prints those that lead to a folder above, or to one that it lacks.
+upwards() {
+	awk '
+		NF == 1 { place[$1] = NR }
+		NF == 2 {
+			from = $1; to = $2
+			sub(/::.*/, "", from); sub(/::.*/, "", to)
+			if (from != to && !(place[from] && place[from] < place[to])) print $1 " -> " $2
+		}'
+}
+equal import_of_a_folder_above_is_upwards 'low -> high::a' "$(printf '%s\n' high low 'high::a low::b' 'low high::a' | upwards)"
+equal import_of_an_unknown_folder_is_upwards 'high -> other' "$(printf '%s\n' high low 'high other' | upwards)"
+equal folders_of_the_driver_use_those_below_them '' \
+	"$({ order "$driver/README.md" && imports "$driver" ringbar_main.rs list=1; } | upwards)"
