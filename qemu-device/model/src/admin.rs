@@ -3,9 +3,9 @@
 //! Admin commands: start and stop queues, open and close windows.
 
 use crate::queue::{show_stopped, Queue};
-use crate::registers::Entry;
 use crate::window::{Backing, Extent, Window};
 use crate::words::QueueWords;
+use crate::LoggedError;
 use crate::{Device, DmaAddress, Host, Place};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{NO_QUEUE, QUEUE_STOPPED};
@@ -16,7 +16,7 @@ use ringbar_spec::setup::{
 use zerocopy::{FromBytes, IntoBytes};
 
 /// How a command ends: carried out, or refused with what goes to the log.
-pub(crate) type Outcome = Result<(), Entry>;
+pub(crate) type Outcome = Result<(), LoggedError>;
 
 impl Device {
     /// Starts the queue that the block at `address` describes.
@@ -24,8 +24,8 @@ impl Device {
         let setup: QueueSetup = self.read_setup(address, host)?;
         check_reserved(&setup.reserved)?;
         let number = setup.queue;
-        let refuse = |code, value: u64| -> Entry {
-            Entry {
+        let refuse = |code, value: u64| -> LoggedError {
+            LoggedError {
                 code,
                 queue: u16::try_from(number).unwrap_or(NO_QUEUE),
                 value,
@@ -60,7 +60,7 @@ impl Device {
     /// Stops a queue. As no step runs now, none of its descriptors is being carried out after it.
     pub(crate) fn queue_stop(&mut self, number: u32, host: &dyn Host) -> Outcome {
         let (place, slot) = self.queue_slot(number)?;
-        slot.take().ok_or(Entry {
+        slot.take().ok_or(LoggedError {
             code: ErrorCode::QUEUE_STOPPED,
             queue: place,
             value: number.into(),
@@ -118,7 +118,7 @@ impl Device {
         &self,
         address: DmaAddress,
         host: &dyn Host,
-    ) -> Result<T, Entry> {
+    ) -> Result<T, LoggedError> {
         if !self.registers.status.bus_master() {
             return Err(refusal(ErrorCode::BUS_MASTER_OFF, address));
         }
@@ -132,7 +132,7 @@ impl Device {
     }
 
     /// The number of a queue that the device has, and where the queue is kept while it runs.
-    fn queue_slot(&mut self, number: u32) -> Result<(u16, &mut Option<Queue>), Entry> {
+    fn queue_slot(&mut self, number: u32) -> Result<(u16, &mut Option<Queue>), LoggedError> {
         u16::try_from(number)
             .ok()
             .and_then(|place| Some((place, self.queues.get_mut(usize::from(place))?)))
@@ -140,7 +140,7 @@ impl Device {
     }
 
     /// Where a window that the device has is kept while it is open.
-    fn window_slot(&mut self, number: u32) -> Result<&mut Option<Window>, Entry> {
+    fn window_slot(&mut self, number: u32) -> Result<&mut Option<Window>, LoggedError> {
         u16::try_from(number)
             .ok()
             .and_then(|number| self.windows.slot(number))
@@ -149,8 +149,8 @@ impl Device {
 }
 
 /// An error that concerns no queue.
-fn refusal(code: ErrorCode, value: u64) -> Entry {
-    Entry {
+fn refusal(code: ErrorCode, value: u64) -> LoggedError {
+    LoggedError {
         code,
         queue: NO_QUEUE,
         value,
@@ -184,7 +184,7 @@ fn read_extents(
     setup: &WindowSetup,
     address: DmaAddress,
     host: &dyn Host,
-) -> Result<Backing, Entry> {
+) -> Result<Backing, LoggedError> {
     if setup.offset != 0 {
         return Err(refusal(ErrorCode::RESERVED_FIELD, setup.offset));
     }
@@ -219,7 +219,7 @@ fn read_extents(
 }
 
 /// Checks a window's range of device memory.
-fn check_range(setup: &WindowSetup, size: u64) -> Result<Backing, Entry> {
+fn check_range(setup: &WindowSetup, size: u64) -> Result<Backing, LoggedError> {
     if setup.segments != 0 {
         return Err(refusal(ErrorCode::RESERVED_FIELD, setup.segments.into()));
     }

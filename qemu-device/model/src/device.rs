@@ -6,12 +6,12 @@ use crate::access::{decode, Direction, Target};
 use crate::admin::Outcome;
 use crate::operation::Bench;
 use crate::queue::{Queue, Tray, Turn};
-use crate::registers::{Entry, RegisterFile};
+use crate::registers::RegisterFile;
 use crate::schedule::Schedule;
 use crate::scratch::Scratch;
 use crate::window::Windows;
 use crate::words::QueueWords;
-use crate::{ConfigError, Effects, Host, MAX_VECTORS};
+use crate::{ConfigError, Effects, Host, LoggedError, MAX_VECTORS};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
 use ringbar_spec::regs::{Register, NO_QUEUE, RESET_KEY};
@@ -329,7 +329,7 @@ impl Device {
     }
 
     fn refuse_access(&mut self, code: ErrorCode, value: u64, effects: &mut Effects) {
-        let entry = Entry {
+        let entry = LoggedError {
             code,
             queue: NO_QUEUE,
             value,

@@ -2,15 +2,35 @@
 
 //! What the model asks the process around it to do.
 
+use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::MAX_QUEUES;
+use ringbar_spec::regs::NO_QUEUE;
 use std::fmt;
 use std::ops::BitOrAssign;
 
 /// Most interrupt vectors: one a queue, and vector 0 for errors.
 pub const MAX_VECTORS: u16 = MAX_QUEUES as u16 + 1;
 
+/// An error that went into the error log (data sheet, section 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoggedError {
+    /// The rule that was broken.
+    pub code: ErrorCode,
+    /// Queue concerned, or [`NO_QUEUE`].
+    pub queue: u16,
+    /// Value that broke it; the data sheet says which for each code.
+    pub value: u64,
+}
+
+impl LoggedError {
+    /// Returns the queue concerned, if it is a matter of one.
+    pub fn queue(&self) -> Option<u16> {
+        Some(self.queue).filter(|queue| *queue != NO_QUEUE)
+    }
+}
+
 /// What is to be done after a call of the model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Effects {
     /// Interrupt vectors to raise, once each.
@@ -23,8 +43,9 @@ pub struct Effects {
     /// Interrupts are held back, no longer than to this time: call
     /// [`Device::poll`](crate::Device::poll) then at the latest.
     pub deadline: Option<u64>,
-    /// An error went into the log.
-    pub error: bool,
+    /// Errors that went into the log, the oldest first. A step logs at most one for each descriptor
+    /// that it works on. Without an error nothing is allocated.
+    pub errors: Vec<LoggedError>,
 }
 
 impl BitOrAssign for Effects {
@@ -34,7 +55,7 @@ impl BitOrAssign for Effects {
         self.work = later.work;
         self.awake = later.awake;
         self.deadline = later.deadline;
-        self.error |= later.error;
+        self.errors.extend(later.errors);
     }
 }
 

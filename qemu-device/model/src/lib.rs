@@ -34,7 +34,7 @@ mod window;
 mod words;
 
 pub use device::{Config, Device};
-pub use effects::{Effects, Vectors, MAX_VECTORS};
+pub use effects::{Effects, LoggedError, Vectors, MAX_VECTORS};
 pub use error::ConfigError;
 pub use host::{DmaAddress, Host, Note, Place, Unreachable};
 

@@ -3,9 +3,9 @@
 //! A running queue: takes descriptors from one ring, posts completions to the other.
 
 use crate::operation::{Bench, Budget, Ended, Operation};
-use crate::registers::{Entry, RegisterFile};
+use crate::registers::RegisterFile;
 use crate::words::QueueWords;
-use crate::{Effects, Host, Note, Place};
+use crate::{Effects, Host, LoggedError, Note, Place};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{INTERRUPT_MODERATION, QUEUE_RUNNING};
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor, Status};
@@ -352,8 +352,8 @@ impl Queue {
         Ok(())
     }
 
-    fn entry(&self, code: ErrorCode, value: u64) -> Entry {
-        Entry {
+    fn entry(&self, code: ErrorCode, value: u64) -> LoggedError {
+        LoggedError {
             code,
             queue: self.number,
             value,

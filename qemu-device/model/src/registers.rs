@@ -2,7 +2,7 @@
 
 //! What the registers hold, and what raises interrupts.
 
-use crate::{Effects, Vectors};
+use crate::{Effects, LoggedError, Vectors};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
     Register, ERROR_LAST, ERROR_LOG_ENTRIES, ERROR_LOG_ENTRY, INTERRUPT_MODERATION, IRQ_CAUSE,
@@ -12,15 +12,6 @@ use ringbar_spec::{ring, setup};
 
 /// Interrupt vector of errors.
 const ERROR_VECTOR: u16 = 0;
-
-/// An error for the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) code: ErrorCode,
-    /// Queue concerned, or [`NO_QUEUE`].
-    pub(crate) queue: u16,
-    pub(crate) value: u64,
-}
 
 /// An error in the log, as its registers show it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -119,34 +110,8 @@ impl RegisterFile {
             Register::LENGTH_LIMIT => ring::MAX_LENGTH.into(),
             Register::IRQ_MASK => self.irq_mask.into_raw().into(),
             Register::ADMIN_STATUS => self.admin_status.0.into(),
-            // Constant, or without a value of their own.
-            Register::IDENT
-            | Register::VERSION
-            | Register::FEATURES
-            | Register::RESET
-            | Register::ERROR_CLEAR
-            | Register::QUEUE_START
-            | Register::WINDOW_OPEN
-            | Register::QUEUE_STOP
-            | Register::WINDOW_CLOSE
-            | Register::KICK
-            | Register::SUBMISSION_TAIL
-            | Register::SUBMISSION_INLINE
-            | Register::INLINE_DESCRIPTOR_0
-            | Register::INLINE_DESCRIPTOR_1
-            | Register::INLINE_DESCRIPTOR_2
-            | Register::INLINE_DESCRIPTOR_3
-            | Register::INLINE_DESCRIPTOR_4
-            | Register::COMPLETION_HEAD
-            | Register::INTERRUPT_AT
-            | Register::DRIVER_INTERRUPT_AT
-            | Register::COMPLETION_TAIL
-            | Register::INLINE_COMPLETION_0
-            | Register::INLINE_COMPLETION_1
-            | Register::SLEEPING
-            | Register::QUEUE_STATE
-            | Register::GENERATION
-            | Register::HEARTBEAT => register.reset_value().unwrap_or(0),
+            // What never changes, and commands, which have nothing to show.
+            _ => register.reset_value().unwrap_or(0),
         }
     }
 
@@ -179,22 +144,22 @@ impl RegisterFile {
     }
 
     /// Logs an error.
-    pub(crate) fn log(&mut self, entry: Entry, effects: &mut Effects) {
+    pub(crate) fn log(&mut self, error: LoggedError, effects: &mut Effects) {
         self.error_count = self.error_count.saturating_add(1);
         let number = self.error_count;
         if let Some(place) = self.error_log.get_mut(number as usize % ERROR_LOG_ENTRIES) {
             *place = Logged {
                 entry: ERROR_LOG_ENTRY::zeroed()
                     .with_number(number.into())
-                    .with_queue(entry.queue.into())
-                    .with_code(entry.code.0.into()),
-                value: entry.value,
+                    .with_queue(error.queue.into())
+                    .with_code(error.code.0.into()),
+                value: error.value,
             };
         }
-        if let Some(errors) = self.queue_errors.get_mut(usize::from(entry.queue)) {
+        if let Some(errors) = self.queue_errors.get_mut(usize::from(error.queue)) {
             *errors = errors.saturating_add(1);
         }
-        effects.error = true;
+        effects.errors.push(error);
         self.status = self.status.with_error(true);
         self.irq_cause = self.irq_cause.with_error(true);
         if !self.irq_mask.error() {
@@ -284,7 +249,7 @@ impl RegisterFile {
 mod tests {
     use super::*;
 
-    const ERROR: Entry = Entry {
+    const ERROR: LoggedError = LoggedError {
         code: ErrorCode::BAD_TAIL,
         queue: 1,
         value: 7,
@@ -297,7 +262,7 @@ mod tests {
         registers.error_count = u32::MAX - 1;
 
         registers.log(ERROR, &mut Effects::default());
-        registers.log(Entry { value: 8, ..ERROR }, &mut Effects::default());
+        registers.log(LoggedError { value: 8, ..ERROR }, &mut Effects::default());
 
         let count = registers.value(Register::ERROR_COUNT, 0, 0);
         assert_eq!(count, u64::from(u32::MAX));

@@ -6,7 +6,7 @@
 //! rings, and hides nothing: device and host stay within reach.
 
 use crate::fake::FakeHost;
-use crate::{Config, Device, DmaAddress, Effects, Host as _, Place, Vectors};
+use crate::{Config, Device, DmaAddress, Effects, Host as _, LoggedError, Place, Vectors};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
     Register, COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, ERROR_LAST,
@@ -34,6 +34,8 @@ pub struct TestDriver {
     pub now: u64,
     /// Interrupts since they were last taken.
     interrupts: Vectors,
+    /// Errors since they were last taken.
+    errors: Vec<LoggedError>,
     work: bool,
     awake: bool,
     deadline: Option<u64>,
@@ -48,6 +50,7 @@ impl TestDriver {
             host: FakeHost::new(config.device_memory_size as usize),
             now: 1_000_000,
             interrupts: Vectors::NONE,
+            errors: Vec::new(),
             work: false,
             awake: false,
             deadline: None,
@@ -98,6 +101,11 @@ impl TestDriver {
     pub fn reset(&mut self) {
         let effects = self.device.reset(self.now, &self.host);
         self.note(effects);
+    }
+
+    /// Takes the errors that went into the log since the last time, the oldest first.
+    pub fn take_errors(&mut self) -> Vec<LoggedError> {
+        std::mem::take(&mut self.errors)
     }
 
     /// One step of the device. Answers whether it has more to do.
@@ -258,6 +266,7 @@ impl TestDriver {
     }
 
     fn note(&mut self, effects: Effects) {
+        self.errors.extend(effects.errors);
         self.interrupts |= effects.interrupts;
         self.work = effects.work;
         self.awake = effects.awake;

@@ -3,7 +3,7 @@
 //! The last errors, and those of each queue.
 
 use ringbar_model::test_driver::{copy, fill, nop, TestDriver};
-use ringbar_model::Config;
+use ringbar_model::{Config, LoggedError};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
     Register, ERROR_LOG_ENTRIES, ERROR_LOG_ENTRY, ERROR_LOG_VALUE, NO_QUEUE, QUEUE_ERRORS,
@@ -298,5 +298,41 @@ fn errors_of_a_queue_can_be_read_in_part() {
     assert_eq!(
         parts.map(|(offset, width)| driver.read(offset, width)),
         [1, 1, 0]
+    );
+}
+
+#[test]
+fn each_error_of_a_step_is_told_and_not_the_last_alone() {
+    let mut driver = driver();
+    let mut ring = driver.start_ring(1, 1, 4, 0);
+    driver.take_errors();
+
+    for tag in [7, 8, 9] {
+        ring.push(&driver, &fill(tag, 0, (5, 0), 8));
+    }
+    ring.kick(&mut driver);
+    let steps = driver.run();
+
+    let error = |tag| LoggedError {
+        code: ErrorCode::DESCRIPTOR_REFUSED,
+        queue: 1,
+        value: u64::from(Status::BAD_WINDOW.0) << 32 | tag,
+    };
+    assert_eq!(
+        (steps, driver.take_errors()),
+        (1, [7, 8, 9].map(error).to_vec())
+    );
+}
+
+#[test]
+fn error_of_no_queue_is_told_without_one() {
+    let mut driver = driver();
+
+    driver.read(NOWHERE, 4);
+
+    let errors = driver.take_errors();
+    assert_eq!(
+        errors.iter().map(LoggedError::queue).collect::<Vec<_>>(),
+        [None]
     );
 }

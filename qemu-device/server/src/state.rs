@@ -227,12 +227,11 @@ impl State {
         self.work = effects.work;
         self.awake = effects.awake;
         self.deadline = effects.deadline;
-        if effects.error {
-            let now = self.now();
-            let error = self.guest_errors.look(&mut self.device, now, cause);
+        for error in &effects.errors {
+            self.guest_errors.note(error, &cause);
             self.memory
                 .events
-                .error(error.code.0, error.queue, error.value);
+                .error(error.code.0, error.queue(), error.value);
         }
     }
 

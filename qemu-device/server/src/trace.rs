@@ -7,9 +7,9 @@ use std::fmt;
 
 use log::Level;
 use ringbar_endpoint::client_log::note;
-use ringbar_model::Device;
+use ringbar_model::LoggedError;
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{Register, ERROR_LAST, ERROR_VALUE, NO_QUEUE};
+use ringbar_spec::regs::Register;
 use vfio_bindings::bindings::vfio::{VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX};
 
 /// Log target of traced accesses: `--trace` switches it on.
@@ -85,19 +85,17 @@ impl fmt::Display for Trapped<'_> {
     }
 }
 
-/// Says once for each kind of error that the guest made it.
+/// Warns once for each kind of error that the guest makes.
 #[derive(Debug, Default)]
 pub struct GuestErrors {
     told: HashSet<u16>,
 }
 
 impl GuestErrors {
-    /// Says what the newest error of the device is, which `cause` led to, and gives it.
-    pub fn look(&mut self, device: &mut Device, now: u64, cause: impl fmt::Display) -> GuestError {
-        let last = ERROR_LAST::from_raw(read(device, &ERROR_LAST::INFO, now) as u32);
-        let code = ErrorCode(last.code() as u16);
-        let value = read(device, &ERROR_VALUE::INFO, now);
-        let (name, queue) = (name(code), Queue(last.queue()));
+    /// Logs an error of the device, which `cause` led to: the first of its kind as a warning.
+    pub fn note(&mut self, error: &LoggedError, cause: impl fmt::Display) {
+        let LoggedError { code, value, .. } = *error;
+        let (name, queue) = (name(code), Queue(error.queue()));
         if self.told.insert(code.0) {
             note(
                 module_path!(),
@@ -110,34 +108,17 @@ impl GuestErrors {
         } else {
             log::debug!("guest error {name}{queue}, value {value:#x}, after {cause}");
         }
-        let queue = u16::try_from(last.queue()).ok();
-        GuestError {
-            code,
-            queue: queue.filter(|queue| *queue != NO_QUEUE),
-            value,
-        }
     }
 }
 
-/// An error of the device's log.
-#[derive(Clone, Copy, Debug)]
-pub struct GuestError {
-    /// Which.
-    pub code: ErrorCode,
-    /// Queue concerned.
-    pub queue: Option<u16>,
-    /// What caused it.
-    pub value: u64,
-}
-
-struct Queue(u32);
+struct Queue(Option<u16>);
 
 impl fmt::Display for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0 == u32::from(NO_QUEUE) {
-            return Ok(());
+        match self.0 {
+            Some(queue) => write!(f, " on queue {queue}"),
+            None => Ok(()),
         }
-        write!(f, " on queue {}", self.0)
     }
 }
 
@@ -146,14 +127,6 @@ fn name(code: ErrorCode) -> &'static str {
         .iter()
         .find(|(known, _)| *known == code)
         .map_or("unknown", |(_, name)| name)
-}
-
-fn read(device: &mut Device, register: &ringbar_spec::RegisterInfo, now: u64) -> u64 {
-    let mut bytes = [0; 8];
-    let width = register.width.min(bytes.len());
-    // Reading the log has no effects; the work that it speaks of is known already.
-    let _nothing_new = device.read(register.offset as u64, &mut bytes[..width], now);
-    u64::from_le_bytes(bytes)
 }
 
 #[cfg(test)]

@@ -4,6 +4,10 @@
 
 use crate::ids;
 use crate::regs::{Register, KICK_ANSWER};
+use crate::ring::Opcode;
+use Access::{
+    Command, DeviceShared, DriverShared, ReadOnly, ReadWrite, WriteOneToClear, WriteOnly,
+};
 
 /// What reads and writes of a register do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,105 +43,90 @@ impl Access {
     }
 }
 
+/// Major version in the high half, minor version in the low one.
+const VERSION: u64 = (ids::VERSION_MAJOR as u64) << 16 | ids::VERSION_MINOR as u64;
+
+/// Bit n for opcode n.
+const FEATURES: u64 = {
+    let (mut bits, mut i) = (0, 0);
+    while i < Opcode::ALL.len() {
+        bits |= 1 << Opcode::ALL[i].0 .0;
+        i += 1;
+    }
+    bits
+};
+
+/// What reads and writes of each register do, and what it holds after power-on and every reset. No value stands for
+/// one that is not the same for every device and every time: limits are the device's own, generations step.
+/// In the order of [`Register::ALL`].
+#[rustfmt::skip]
+const TABLE: [(Register, Access, Option<u64>); Register::ALL.len()] = [
+    (Register::IDENT, ReadOnly, Some(ids::IDENT as u64)),
+    (Register::VERSION, ReadOnly, Some(VERSION)),
+    (Register::FEATURES, ReadOnly, Some(FEATURES)),
+    (Register::STATUS, ReadOnly, Some(1)),
+    (Register::IRQ_CAUSE, WriteOneToClear, Some(0)),
+    (Register::SCRATCH, ReadWrite, Some(0)),
+    (Register::COUNTER, ReadOnly, Some(0)),
+    (Register::RESET_GENERATION, ReadOnly, None),
+    (Register::ERROR_COUNT, ReadOnly, Some(0)),
+    (Register::ERROR_LAST, ReadOnly, Some(0xffff_0000)),
+    (Register::ERROR_VALUE, ReadOnly, Some(0)),
+    (Register::QUEUE_LIMITS, ReadOnly, None),
+    (Register::WINDOW_LIMITS, ReadOnly, None),
+    (Register::LENGTH_LIMIT, ReadOnly, None),
+    (Register::RESET, WriteOnly, Some(0)),
+    (Register::IRQ_MASK, ReadWrite, Some(0)),
+    (Register::ADMIN_STATUS, ReadOnly, Some(0)),
+    (Register::ERROR_CLEAR, WriteOnly, Some(0)),
+    (Register::QUEUE_START, WriteOnly, Some(0)),
+    (Register::WINDOW_OPEN, WriteOnly, Some(0)),
+    (Register::QUEUE_STOP, WriteOnly, Some(0)),
+    (Register::WINDOW_CLOSE, WriteOnly, Some(0)),
+    (Register::ERROR_LOG_ENTRY, ReadOnly, Some(0)),
+    (Register::ERROR_LOG_VALUE, ReadOnly, Some(0)),
+    (Register::KICK, Command, Some(KICK_ANSWER as u64)),
+    (Register::QUEUE_ERRORS, ReadOnly, Some(0)),
+    (Register::INTERRUPT_MODERATION, ReadWrite, Some(0)),
+    (Register::SUBMISSION_TAIL, DriverShared, Some(0)),
+    (Register::SUBMISSION_INLINE, DriverShared, Some(0)),
+    (Register::INLINE_DESCRIPTOR_0, DriverShared, Some(0)),
+    (Register::INLINE_DESCRIPTOR_1, DriverShared, Some(0)),
+    (Register::INLINE_DESCRIPTOR_2, DriverShared, Some(0)),
+    (Register::INLINE_DESCRIPTOR_3, DriverShared, Some(0)),
+    (Register::INLINE_DESCRIPTOR_4, DriverShared, Some(0)),
+    (Register::COMPLETION_HEAD, DriverShared, Some(0)),
+    (Register::INTERRUPT_AT, DriverShared, Some(0)),
+    (Register::DRIVER_INTERRUPT_AT, DriverShared, Some(0)),
+    (Register::COMPLETION_TAIL, DeviceShared, Some(0)),
+    (Register::INLINE_COMPLETION_0, DeviceShared, Some(0)),
+    (Register::INLINE_COMPLETION_1, DeviceShared, Some(0)),
+    (Register::SLEEPING, DeviceShared, Some(0)),
+    (Register::QUEUE_STATE, DeviceShared, Some(0)),
+    (Register::GENERATION, DeviceShared, None),
+    (Register::HEARTBEAT, DeviceShared, Some(0)),
+];
+
+/// A row in the wrong place would be that of another register.
+const _: () = {
+    let mut i = 0;
+    while i < TABLE.len() {
+        assert!(
+            TABLE[i].0 as usize == i,
+            "TABLE is not in the order of Register::ALL"
+        );
+        i += 1;
+    }
+};
+
 impl Register {
-    /// What reads and writes of the register do.
+    /// Returns what reads and writes of the register do.
     pub const fn access(self) -> Access {
-        match self {
-            Self::IDENT
-            | Self::VERSION
-            | Self::FEATURES
-            | Self::STATUS
-            | Self::COUNTER
-            | Self::RESET_GENERATION
-            | Self::ERROR_COUNT
-            | Self::ERROR_LAST
-            | Self::ERROR_VALUE
-            | Self::QUEUE_LIMITS
-            | Self::WINDOW_LIMITS
-            | Self::LENGTH_LIMIT
-            | Self::ADMIN_STATUS
-            | Self::ERROR_LOG_ENTRY
-            | Self::ERROR_LOG_VALUE
-            | Self::QUEUE_ERRORS => Access::ReadOnly,
-            Self::SCRATCH | Self::IRQ_MASK | Self::INTERRUPT_MODERATION => Access::ReadWrite,
-            Self::IRQ_CAUSE => Access::WriteOneToClear,
-            Self::RESET
-            | Self::ERROR_CLEAR
-            | Self::QUEUE_START
-            | Self::WINDOW_OPEN
-            | Self::QUEUE_STOP
-            | Self::WINDOW_CLOSE => Access::WriteOnly,
-            Self::KICK => Access::Command,
-            Self::SUBMISSION_TAIL
-            | Self::SUBMISSION_INLINE
-            | Self::INLINE_DESCRIPTOR_0
-            | Self::INLINE_DESCRIPTOR_1
-            | Self::INLINE_DESCRIPTOR_2
-            | Self::INLINE_DESCRIPTOR_3
-            | Self::INLINE_DESCRIPTOR_4
-            | Self::COMPLETION_HEAD
-            | Self::INTERRUPT_AT
-            | Self::DRIVER_INTERRUPT_AT => Access::DriverShared,
-            Self::COMPLETION_TAIL
-            | Self::INLINE_COMPLETION_0
-            | Self::INLINE_COMPLETION_1
-            | Self::SLEEPING
-            | Self::QUEUE_STATE
-            | Self::GENERATION
-            | Self::HEARTBEAT => Access::DeviceShared,
-        }
+        TABLE[self as usize].1
     }
 
-    /// Value after power-on and every reset, where it is the same for every device.
-    ///
-    /// `None` for limits, which are the device's own, and for the reset generation, which steps.
+    /// Returns the value after power-on and every reset, where it is the same for every device.
     pub const fn reset_value(self) -> Option<u64> {
-        match self {
-            Self::IDENT => Some(ids::IDENT as u64),
-            Self::VERSION => Some((ids::VERSION_MAJOR as u64) << 16 | ids::VERSION_MINOR as u64),
-            // Bits 0 to 5: the six opcodes of `ring::Opcode::ALL`, which a test compares.
-            Self::FEATURES => Some(0x3f),
-            Self::STATUS => Some(1),
-            Self::ERROR_LAST => Some(0xffff_0000),
-            Self::KICK => Some(KICK_ANSWER as u64),
-            Self::RESET_GENERATION
-            | Self::GENERATION
-            | Self::QUEUE_LIMITS
-            | Self::WINDOW_LIMITS
-            | Self::LENGTH_LIMIT => None,
-            Self::IRQ_CAUSE
-            | Self::SCRATCH
-            | Self::COUNTER
-            | Self::ERROR_COUNT
-            | Self::ERROR_VALUE
-            | Self::RESET
-            | Self::IRQ_MASK
-            | Self::ADMIN_STATUS
-            | Self::ERROR_CLEAR
-            | Self::QUEUE_START
-            | Self::WINDOW_OPEN
-            | Self::QUEUE_STOP
-            | Self::WINDOW_CLOSE
-            | Self::SUBMISSION_TAIL
-            | Self::SUBMISSION_INLINE
-            | Self::INLINE_DESCRIPTOR_0
-            | Self::INLINE_DESCRIPTOR_1
-            | Self::INLINE_DESCRIPTOR_2
-            | Self::INLINE_DESCRIPTOR_3
-            | Self::INLINE_DESCRIPTOR_4
-            | Self::COMPLETION_HEAD
-            | Self::INTERRUPT_AT
-            | Self::DRIVER_INTERRUPT_AT
-            | Self::COMPLETION_TAIL
-            | Self::INLINE_COMPLETION_0
-            | Self::INLINE_COMPLETION_1
-            | Self::SLEEPING
-            | Self::QUEUE_STATE
-            | Self::HEARTBEAT
-            | Self::ERROR_LOG_ENTRY
-            | Self::ERROR_LOG_VALUE
-            | Self::QUEUE_ERRORS
-            | Self::INTERRUPT_MODERATION => Some(0),
-        }
+        TABLE[self as usize].2
     }
 }
