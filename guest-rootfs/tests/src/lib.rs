@@ -3,10 +3,11 @@
 //! What the test programs have in common.
 //!
 //! Each program in `src/bin` proves one behaviour of device and driver in the guest. It prints its
-//! cases as KTAP and ends with 0 only if all of them passed. A case is a function that panics
-//! when something is wrong.
+//! cases as KTAP and ends with 0 only if all of them passed. A case is a function with the attribute
+//! [`case`], which panics when something is wrong.
 
 pub mod arguments;
+mod cases;
 pub mod debugfs;
 mod epoll;
 pub mod fork;
@@ -21,16 +22,20 @@ mod suite;
 pub mod usage;
 pub mod witness;
 
+pub use cases::{Case, Listed, Outcome, Skip, CASES};
 pub use epoll::{Epoll, Trigger};
 pub use hammer::{hammer, Hammer, LongCopies};
 pub use kept::KeptOnPurpose;
+#[doc(hidden)]
+pub use linkme;
 pub use parameter::seed;
 pub use pci::{PciFunction, Removed, Unbound};
 pub use register::{expect_field, expect_register};
+pub use ringbar_case::case;
 pub use ringbar_test_vectors::pattern_bytes;
 pub use runner::Runner;
 pub use story::{hex, Chapter};
-pub use suite::{run, run_all, Case, SimpleCase, Skip};
+pub use suite::{run, run_all};
 
 use ringbar_client::{Buffer, Device, Mapping, Queue, Rights};
 use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_SIZE};

@@ -3,54 +3,17 @@
 //! Runs the cases of a program and prints KTAP, version 1 (Linux `Documentation/dev-tools/ktap`).
 
 use crate::arguments::chosen;
+use crate::cases::{in_order, Case, Skip, CASES};
 use ringbar_marks::{say, Mark};
-use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-/// A case that needs no more than a name and a function.
-pub type SimpleCase = (&'static str, fn());
-
-/// Why a case cannot be run here. Shown beside its name.
-#[derive(Clone, Debug)]
-pub struct Skip(pub Cow<'static, str>);
-
-/// A case: passes unless it panics or says that it cannot be run here.
-pub struct Case {
-    name: Cow<'static, str>,
-    body: Box<dyn FnOnce() -> Result<(), Skip>>,
-}
-
-impl Case {
-    /// A case that can always be run.
-    pub fn new(name: impl Into<Cow<'static, str>>, body: impl FnOnce() + 'static) -> Self {
-        Self::skippable(name, || {
-            body();
-            Ok(())
-        })
-    }
-
-    /// A case that may find out that it cannot be run here.
-    pub fn skippable(
-        name: impl Into<Cow<'static, str>>,
-        body: impl FnOnce() -> Result<(), Skip> + 'static,
-    ) -> Self {
-        Self {
-            name: name.into(),
-            body: Box::new(body),
-        }
-    }
-}
-
-/// Does what [`run_all`] does, with cases that need no more than a name and a function.
-pub fn run(cases: &[SimpleCase]) -> ExitCode {
-    run_all(
-        cases
-            .iter()
-            .map(|(name, body)| Case::new(*name, *body))
-            .collect(),
-    )
+/// Runs the cases that [`case`](crate::case) marks, as [`run_all`] does: those of a file from top to bottom, those of
+/// several files by the names of their modules.
+pub fn run() -> ExitCode {
+    run_all(in_order(&CASES))
 }
 
 /// Runs the cases that the command line chooses, without words all of them, in order, and says by the
@@ -58,7 +21,7 @@ pub fn run(cases: &[SimpleCase]) -> ExitCode {
 pub fn run_all(cases: Vec<Case>) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let names: Vec<_> = cases.iter().map(|case| &*case.name).collect();
-    let cases: Vec<Case> = match chosen(&names, &words) {
+    let cases: Vec<Case> = match check(&names).and_then(|()| chosen(&names, &words)) {
         Ok(chosen) => {
             let chosen = cases.into_iter().zip(chosen);
             chosen
@@ -104,6 +67,18 @@ pub fn run_all(cases: Vec<Case>) -> ExitCode {
     }
 }
 
+/// Fails if there are no cases, or two of the same name: a report could not tell which of them failed.
+fn check(names: &[&str]) -> Result<(), String> {
+    if names.is_empty() {
+        return Err("the program has no cases: mark functions with `#[case]`".to_owned());
+    }
+    let mut seen = HashSet::new();
+    match names.iter().find(|name| !seen.insert(**name)) {
+        Some(name) => Err(format!("two cases have the name `{name}`: rename one")),
+        None => Ok(()),
+    }
+}
+
 /// This program, and where its file is mapped.
 fn program() -> Mark {
     let file = std::env::current_exe().unwrap_or_default();
@@ -116,5 +91,29 @@ fn program() -> Mark {
     Mark::Program {
         name: name.into_owned(),
         address: address.unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_are_accepted() {
+        assert_eq!(check(&["read", "read_twice"]), Ok(()));
+    }
+
+    #[test]
+    fn program_without_cases_is_an_error() {
+        let error = check(&[]).expect_err("refused");
+
+        assert!(error.contains("no cases"), "{error}");
+    }
+
+    #[test]
+    fn name_of_two_cases_is_an_error_with_the_name() {
+        let error = check(&["read", "write", "read"]).expect_err("refused");
+
+        assert!(error.contains("`read`"), "{error}");
     }
 }

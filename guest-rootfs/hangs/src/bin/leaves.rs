@@ -2,18 +2,19 @@
 
 //! Passes and ends, and leaves a child behind that holds its output.
 
-use ringbar_tests::run;
+use ringbar_tests::{case, run};
 use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
-    run(&[("leaves_a_child", leave)])
+    run()
 }
 
+#[case]
 #[expect(
     clippy::zombie_processes,
     reason = "a child that nobody waits for is the point"
 )]
-fn leave() {
+fn leaves_a_child() {
     let mut child = Command::new("/bin/busybox");
     // Longer than any run.
     let started = child.args(["sleep", "1000000"]).spawn();

@@ -2,14 +2,18 @@
 
 //! Sleeps for ever, as one does who waits for what never comes.
 
-use ringbar_tests::run;
+use ringbar_tests::{case, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    run(&[("begins", || ()), ("sleeps", sleep)])
+    run()
 }
 
-fn sleep() {
+#[case]
+fn begins() {}
+
+#[case]
+fn sleeps() {
     loop {
         std::thread::park();
     }

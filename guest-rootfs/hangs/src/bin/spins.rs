@@ -2,18 +2,22 @@
 
 //! Spins for ever, after a case that passes, and so does a child of it.
 
-use ringbar_tests::run;
+use ringbar_tests::{case, run};
 use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
-    run(&[("begins", || ()), ("spins", spin)])
+    run()
 }
 
+#[case]
+fn begins() {}
+
+#[case]
 #[expect(
     clippy::zombie_processes,
     reason = "neither it nor its child ends by itself"
 )]
-fn spin() {
+fn spins() {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "while :; do :; done"]);
     let _child = shell.spawn().expect("a shell");

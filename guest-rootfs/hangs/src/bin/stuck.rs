@@ -3,13 +3,14 @@
 //! Closes a file of the driver, twice. The module `stuck` of `guest-driver/sabotage.rs` never comes back from that.
 
 use ringbar_client::Device;
-use ringbar_tests::{run, NODE};
+use ringbar_tests::{case, run, NODE};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    run(&[("closes_a_file", close)])
+    run()
 }
 
-fn close() {
+#[case]
+fn closes_a_file() {
     drop(Device::open(NODE).expect("the device can be opened"));
 }

@@ -5,37 +5,13 @@
 use ringbar_client::{Buffer, Device, Queue, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_test_vectors::crc32c;
-use ringbar_tests::{carry_out, open, pattern_bytes, run, seed};
+use ringbar_tests::{carry_out, case, open, pattern_bytes, run, seed};
 use std::process::ExitCode;
 
 const SIZE: usize = 300_000;
 
 fn main() -> ExitCode {
-    run(&[
-        ("verify_finds_the_pattern", verify_finds_the_pattern),
-        (
-            "verify_names_the_first_byte_that_differs",
-            verify_names_the_byte,
-        ),
-        (
-            "checksum_of_the_digits_is_the_known_one",
-            checksum_of_digits,
-        ),
-        (
-            "checksum_is_that_of_the_process",
-            checksum_is_that_of_the_process,
-        ),
-        ("checksum_goes_on_from_a_checksum", checksum_goes_on),
-        (
-            "check_with_a_destination_is_refused",
-            destination_is_refused,
-        ),
-        ("checksum_so_far_has_32_bits", checksum_so_far_has_32_bits),
-        (
-            "check_of_a_write_window_is_refused",
-            write_window_is_refused,
-        ),
-    ])
+    run()
 }
 
 fn set_up() -> (Device, Queue, Buffer) {
@@ -66,6 +42,7 @@ fn check(
     (Status(completion.status), completion.result)
 }
 
+#[case]
 fn verify_finds_the_pattern() {
     let (_device, mut queue, buffer) = set_up();
     let seed = seed();
@@ -78,7 +55,8 @@ fn verify_finds_the_pattern() {
     }
 }
 
-fn verify_names_the_byte() {
+#[case]
+fn verify_names_the_first_byte_that_differs() {
     let (_device, mut queue, buffer) = set_up();
     let seed = seed();
     buffer.mapping().write_bytes(0, &pattern_bytes(seed, SIZE));
@@ -90,13 +68,15 @@ fn verify_names_the_byte() {
     }
 }
 
-fn checksum_of_digits() {
+#[case]
+fn checksum_of_the_digits_is_the_known_one() {
     let (_device, mut queue, buffer) = set_up();
     buffer.mapping().write_bytes(5, b"123456789");
     let sum = check(&mut queue, Opcode::CRC32C, (&buffer, 5, 9), 0);
     assert_eq!(sum, (Status::OK, 0xe306_9283));
 }
 
+#[case]
 fn checksum_is_that_of_the_process() {
     let (_device, mut queue, buffer) = set_up();
     let bytes = pattern_bytes(seed(), SIZE);
@@ -109,7 +89,8 @@ fn checksum_is_that_of_the_process() {
     }
 }
 
-fn checksum_goes_on() {
+#[case]
+fn checksum_goes_on_from_a_checksum() {
     let (_device, mut queue, buffer) = set_up();
     let bytes = pattern_bytes(seed(), SIZE);
     buffer.mapping().write_bytes(0, &bytes);
@@ -119,7 +100,8 @@ fn checksum_goes_on() {
     assert_eq!(whole, (Status::OK, crc32c(0, &bytes).into()));
 }
 
-fn destination_is_refused() {
+#[case]
+fn check_with_a_destination_is_refused() {
     let (_device, mut queue, buffer) = set_up();
     for opcode in [Opcode::VERIFY, Opcode::CRC32C] {
         for (window, offset) in [(buffer.window(), 0), (0, 8)] {
@@ -137,13 +119,15 @@ fn destination_is_refused() {
     }
 }
 
+#[case]
 fn checksum_so_far_has_32_bits() {
     let (_device, mut queue, buffer) = set_up();
     let refused = check(&mut queue, Opcode::CRC32C, (&buffer, 0, 8), 1 << 32);
     assert_eq!(refused.0, Status::RESERVED_FIELD);
 }
 
-fn write_window_is_refused() {
+#[case]
+fn check_of_a_write_window_is_refused() {
     let (device, mut queue, _buffer) = set_up();
     let buffer = device.create_buffer(64, Rights::Write).unwrap();
     for opcode in [Opcode::VERIFY, Opcode::CRC32C] {

@@ -11,14 +11,29 @@ mod eventfd;
 #[path = "../../../client/examples/polling.rs"]
 mod polling;
 
-use ringbar_tests::run;
+use ringbar_tests::{case, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    run(&[
-        ("copy", || copy::main().unwrap()),
-        ("epoll", || epoll::main().unwrap()),
-        ("eventfd", || eventfd::main().unwrap()),
-        ("polling", || polling::main().unwrap()),
-    ])
+    run()
+}
+
+#[case]
+fn copy() {
+    copy::main().unwrap();
+}
+
+#[case]
+fn epoll() {
+    epoll::main().unwrap();
+}
+
+#[case]
+fn eventfd() {
+    eventfd::main().unwrap();
+}
+
+#[case]
+fn polling() {
+    polling::main().unwrap();
 }

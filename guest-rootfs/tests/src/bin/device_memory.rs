@@ -4,38 +4,17 @@
 
 use ringbar_client::{Part, Rights};
 use ringbar_spec::ring::{Descriptor, Opcode};
-use ringbar_tests::{open, pattern_bytes, run, seed, succeed};
+use ringbar_tests::{case, open, pattern_bytes, run, seed, succeed};
 use std::process::ExitCode;
 
 const PAGE: usize = 4096;
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "mapping_keeps_what_the_process_writes_in_every_width",
-            keeps_every_width,
-        ),
-        ("device_reads_what_the_process_wrote_uncached", || {
-            device_reads(Part::Uncached)
-        }),
-        ("device_reads_what_the_process_wrote_combining", || {
-            device_reads(Part::WriteCombining)
-        }),
-        ("process_sees_what_the_device_wrote_uncached", || {
-            process_sees(Part::Uncached)
-        }),
-        ("process_sees_what_the_device_wrote_combining", || {
-            process_sees(Part::WriteCombining)
-        }),
-        ("two_ranges_do_not_overlap", two_ranges_do_not_overlap),
-        (
-            "range_larger_than_its_part_is_refused",
-            range_larger_than_its_part_is_refused,
-        ),
-    ])
+    run()
 }
 
-fn keeps_every_width() {
+#[case]
+fn mapping_keeps_what_the_process_writes_in_every_width() {
     let device = open();
     let memory = device
         .create_device_memory(Part::Uncached, PAGE, Rights::ReadWrite)
@@ -47,6 +26,16 @@ fn keeps_every_width() {
     mapping.write(14, 0xdeu8);
     assert_eq!(mapping.read::<u64>(0), 0x0123_4567_89ab_cdef);
     assert_eq!(mapping.read::<u64>(8), 0x00de_9abc_1234_5678);
+}
+
+#[case]
+fn device_reads_what_the_process_wrote_uncached() {
+    device_reads(Part::Uncached);
+}
+
+#[case]
+fn device_reads_what_the_process_wrote_combining() {
+    device_reads(Part::WriteCombining);
 }
 
 fn device_reads(part: Part) {
@@ -71,6 +60,16 @@ fn device_reads(part: Part) {
     );
 
     assert_eq!(buffer.mapping().read_bytes(0, PAGE), bytes);
+}
+
+#[case]
+fn process_sees_what_the_device_wrote_uncached() {
+    process_sees(Part::Uncached);
+}
+
+#[case]
+fn process_sees_what_the_device_wrote_combining() {
+    process_sees(Part::WriteCombining);
 }
 
 fn process_sees(part: Part) {
@@ -101,6 +100,7 @@ fn process_sees(part: Part) {
     assert_eq!(seen[1018..], [0xee; PAGE - 1018]);
 }
 
+#[case]
 fn two_ranges_do_not_overlap() {
     let device = open();
     let first = device
@@ -115,6 +115,7 @@ fn two_ranges_do_not_overlap() {
     assert_eq!(second.mapping().read_bytes(0, PAGE), [2; PAGE]);
 }
 
+#[case]
 fn range_larger_than_its_part_is_refused() {
     let device = open();
     let size = device.info().unwrap().device_memory_size as usize;

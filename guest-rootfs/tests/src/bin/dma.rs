@@ -6,8 +6,8 @@
 use ringbar_client::{Buffer, Rights};
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
 use ringbar_tests::{
-    copy, open, pattern_bytes, run, seed, signalled, succeed, with_event, PciFunction, PATIENCE,
-    SHORT,
+    case, copy, open, pattern_bytes, run, seed, signalled, succeed, with_event, PciFunction,
+    PATIENCE, SHORT,
 };
 use std::process::ExitCode;
 
@@ -16,39 +16,7 @@ const SIZE: usize = 64 * 1024;
 const UNTOUCHED: u8 = 0xa5;
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "device_pattern_is_seen_in_the_mapping",
-            device_pattern_is_seen,
-        ),
-        (
-            "bytes_around_the_pattern_are_untouched",
-            bytes_around_are_untouched,
-        ),
-        (
-            "pattern_with_another_seed_is_another",
-            another_seed_is_another,
-        ),
-        ("fill_repeats_its_operand", fill_repeats_its_operand),
-        ("copy_moves_bytes_between_buffers", copy_moves_bytes),
-        (
-            "interrupt_tells_of_a_copy_that_is_there",
-            interrupt_tells_of_a_copy,
-        ),
-        (
-            "overlapping_copy_acts_as_memmove",
-            overlapping_copy_acts_as_memmove,
-        ),
-        (
-            "two_mappings_of_a_buffer_show_the_same",
-            two_mappings_show_the_same,
-        ),
-        ("new_buffer_is_zeroed", new_buffer_is_zeroed),
-        (
-            "nothing_is_written_while_bus_mastering_is_off",
-            nothing_without_bus_master,
-        ),
-    ])
+    run()
 }
 
 fn marked_buffer(device: &ringbar_client::Device) -> Buffer {
@@ -69,7 +37,8 @@ fn pattern_descriptor(buffer: &Buffer, offset: u64, length: u32, seed: u64) -> D
     }
 }
 
-fn device_pattern_is_seen() {
+#[case]
+fn device_pattern_is_seen_in_the_mapping() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = marked_buffer(&device);
@@ -86,7 +55,8 @@ fn device_pattern_is_seen() {
     );
 }
 
-fn bytes_around_are_untouched() {
+#[case]
+fn bytes_around_the_pattern_are_untouched() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = marked_buffer(&device);
@@ -102,7 +72,8 @@ fn bytes_around_are_untouched() {
     assert!(after.iter().all(|byte| *byte == UNTOUCHED));
 }
 
-fn another_seed_is_another() {
+#[case]
+fn pattern_with_another_seed_is_another() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = marked_buffer(&device);
@@ -112,6 +83,7 @@ fn another_seed_is_another() {
     assert_ne!(buffer.mapping().read_bytes(0, 64), first);
 }
 
+#[case]
 fn fill_repeats_its_operand() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -133,7 +105,8 @@ fn fill_repeats_its_operand() {
     assert_eq!(buffer.mapping().read::<u8>(22), UNTOUCHED);
 }
 
-fn copy_moves_bytes() {
+#[case]
+fn copy_moves_bytes_between_buffers() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let source = device.create_buffer(SIZE, Rights::Read).unwrap();
@@ -163,7 +136,8 @@ fn copy_moves_bytes() {
     assert_eq!(source.mapping().read_bytes(0, SIZE), bytes);
 }
 
-fn interrupt_tells_of_a_copy() {
+#[case]
+fn interrupt_tells_of_a_copy_that_is_there() {
     let device = open();
     let (mut queue, event) = with_event(&device);
     let source = device.create_buffer(SIZE, Rights::Read).unwrap();
@@ -182,6 +156,7 @@ fn interrupt_tells_of_a_copy() {
     assert_eq!(destination.mapping().read_bytes(0, SIZE), bytes);
 }
 
+#[case]
 fn overlapping_copy_acts_as_memmove() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -206,7 +181,8 @@ fn overlapping_copy_acts_as_memmove() {
     assert_eq!(buffer.mapping().read_bytes(0, SIZE), expected);
 }
 
-fn two_mappings_show_the_same() {
+#[case]
+fn two_mappings_of_a_buffer_show_the_same() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = marked_buffer(&device);
@@ -220,6 +196,7 @@ fn two_mappings_show_the_same() {
     assert_eq!(second.read_bytes(0, 4096), pattern_bytes(9, 4096));
 }
 
+#[case]
 fn new_buffer_is_zeroed() {
     let device = open();
     drop(marked_buffer(&device));
@@ -233,7 +210,8 @@ fn new_buffer_is_zeroed() {
         .all(|byte| *byte == 0));
 }
 
-fn nothing_without_bus_master() {
+#[case]
+fn nothing_is_written_while_bus_mastering_is_off() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = marked_buffer(&device);

@@ -5,33 +5,14 @@
 use ringbar_client::{Device, Queue};
 use ringbar_spec::regs::{ERROR_LOG_ENTRIES, IDENT};
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
-use ringbar_tests::{carry_out, open, run};
+use ringbar_tests::{carry_out, case, open, run};
 use std::fs;
 use std::process::ExitCode;
 
 const FOLDER: &str = "/sys/kernel/debug/ringbar0";
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "refused_descriptor_is_logged_by_name_with_its_queue",
-            refused_descriptor_is_logged,
-        ),
-        (
-            "bad_access_is_logged_by_name_without_a_queue",
-            bad_access_is_logged,
-        ),
-        (
-            "log_has_the_last_errors_in_their_order",
-            log_has_the_last_errors,
-        ),
-        (
-            "queue_counts_its_own_errors_since_its_start",
-            queue_counts_its_own_errors,
-        ),
-        ("descriptor_that_succeeds_is_no_error", success_is_no_error),
-        ("nothing_is_kept_of_a_device_that_answers", nothing_is_kept),
-    ])
+    run()
 }
 
 fn show(file: &str) -> String {
@@ -75,7 +56,8 @@ fn queue_of(device: &Device) -> Queue {
     device.create_queue(4).unwrap()
 }
 
-fn refused_descriptor_is_logged() {
+#[case]
+fn refused_descriptor_is_logged_by_name_with_its_queue() {
     let device = open();
     let _first = queue_of(&device);
     let mut queue = queue_of(&device);
@@ -93,7 +75,8 @@ fn refused_descriptor_is_logged() {
     );
 }
 
-fn bad_access_is_logged() {
+#[case]
+fn bad_access_is_logged_by_name_without_a_queue() {
     let device = open();
     let registers = device.map_public_registers().unwrap();
     let (before, _) = log();
@@ -107,7 +90,8 @@ fn bad_access_is_logged() {
     );
 }
 
-fn log_has_the_last_errors() {
+#[case]
+fn log_has_the_last_errors_in_their_order() {
     let device = open();
     let mut queue = queue_of(&device);
     let (before, _) = log();
@@ -130,7 +114,8 @@ fn log_has_the_last_errors() {
     assert_eq!(errors, expected);
 }
 
-fn queue_counts_its_own_errors() {
+#[case]
+fn queue_counts_its_own_errors_since_its_start() {
     let device = open();
     let mut first = queue_of(&device);
     let mut second = queue_of(&device);
@@ -141,7 +126,8 @@ fn queue_counts_its_own_errors() {
     assert_eq!((errors_of(&first), errors_of(&second)), (0, 1));
 }
 
-fn success_is_no_error() {
+#[case]
+fn descriptor_that_succeeds_is_no_error() {
     let device = open();
     let mut queue = queue_of(&device);
     let before = log();
@@ -157,7 +143,8 @@ fn success_is_no_error() {
     assert_eq!(errors_of(&queue), 0);
 }
 
-fn nothing_is_kept() {
+#[case]
+fn nothing_is_kept_of_a_device_that_answers() {
     let device = open();
     drop((queue_of(&device), device));
     assert_eq!(show("kept"), "queues 0\nbuffers 0\nbytes 0\n");

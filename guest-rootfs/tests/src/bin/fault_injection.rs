@@ -5,7 +5,7 @@
 
 use ringbar_client::{Device, Error, Mapping, Memory, Part, Policy, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
-use ringbar_tests::{nop, run_all, Case, PciFunction, Skip, NODE, PATIENCE};
+use ringbar_tests::{case, nop, run, Case, PciFunction, Skip, NODE, PATIENCE};
 use rustix::event::{eventfd, EventfdFlags};
 use rustix::io::Errno;
 use std::fs;
@@ -22,91 +22,156 @@ const PAGE: usize = 4096;
 const LIMIT: u32 = 2000;
 
 fn main() -> ExitCode {
-    run_all(vec![
-        case("open", || Device::open(NODE).map(drop)),
-        case("info", || node()?.info().map(drop)),
-        case("create_queue", || node()?.create_queue(256).map(drop)),
-        case("destroy_queue", || node()?.create_queue(4)?.close()),
-        case("reset_queue", || node()?.create_queue(4)?.reset()),
-        case("set_eventfd", || {
-            let queue = node()?.create_queue(4)?;
-            let event = eventfd(0, EventfdFlags::CLOEXEC);
-            let event = event.map_err(|errno| Error::Refused {
-                call: "eventfd",
-                errno,
-            })?;
-            queue.set_event_fd(Some(event.as_fd()))?;
-            queue.set_event_fd(None)
-        }),
-        case("execute", || {
-            let mut queue = node()?.create_kernel_queue(4)?;
-            let mut completions = [Completion::default(); 9];
-            let done = queue.execute(&[nop(1); 9], &mut completions, PATIENCE)?;
-            assert_eq!(done, 9);
-            Ok(())
-        }),
-        case("create_buffer", || {
-            node()?
-                .create_buffer(16 * PAGE, Rights::ReadWrite)
-                .map(drop)
-        }),
-        case("create_device_memory_uncached", || {
-            device_memory(Part::Uncached)
-        }),
-        case("create_device_memory_lazy", || device_memory(Part::Lazy)),
-        case("create_contiguous_memory", || {
-            memory(Memory::Contiguous(Policy::WriteCombining))
-        }),
-        case("create_vmalloc_memory", || memory(Memory::Vmalloc)),
-        case("map_public_registers", || {
-            node()?.map_public_registers().map(drop)
-        }),
-        case("open_window", || {
-            let device = node()?;
-            let buffer = device.create_buffer(PAGE, Rights::Read)?;
-            let parts = [buffer.part(5..8), buffer.part(0..5)];
-            device.open_window(&parts, Rights::Read)?.close()
-        }),
-        case("open_user_window", || {
-            let memory = Mapping::anonymous(70 * PAGE)?;
-            let device = node()?;
-            let window = device.open_user_window(&memory, 5..70 * PAGE, Rights::ReadWrite);
-            window?.close()
-        }),
-        case("transfer", || {
-            let device = node()?;
-            let mut queue = device.create_kernel_queue(4)?;
-            let buffer = device.create_buffer(PAGE, Rights::ReadWrite)?;
-            let mut seen = [0; 9];
-            queue.write(buffer.window(), 0, &[7; 9], PATIENCE)?;
-            queue.read(buffer.window(), 0, &mut seen, PATIENCE)?;
-            assert_eq!(seen, [7; 9]);
-            Ok(())
-        }),
-        case("destroy_buffer", || {
-            let device = node()?;
-            let buffer = device.create_buffer(PAGE, Rights::Read)?;
-            device.open_window(&[buffer.part(5..8)], Rights::Read)?;
-            buffer.close()
-        }),
-        case("whole_life_of_a_descriptor", whole_life),
-        Case::skippable("probe_fails_cleanly_at_each_allocation", || {
-            require_injection()?;
-            fail_each_probe();
-            Ok(())
-        }),
-    ])
+    run()
 }
 
-fn case(name: &'static str, call: fn() -> Result<(), Error>) -> Case {
-    Case::skippable(
-        format!("{name}_fails_cleanly_at_each_allocation"),
-        move || {
-            require_injection()?;
-            fail_each(call);
-            Ok(())
-        },
-    )
+/// Makes a case that has each allocation of a call fail once.
+fn at_each_allocation(name: &'static str, call: fn() -> Result<(), Error>) -> Case {
+    let name = format!("{name}_fails_cleanly_at_each_allocation");
+    Case::new(name, move || {
+        require_injection()?;
+        fail_each(call);
+        Ok(())
+    })
+}
+
+#[case(at_each_allocation)]
+fn open() -> Result<(), Error> {
+    Device::open(NODE).map(drop)
+}
+
+#[case(at_each_allocation)]
+fn info() -> Result<(), Error> {
+    node()?.info().map(drop)
+}
+
+#[case(at_each_allocation)]
+fn create_queue() -> Result<(), Error> {
+    node()?.create_queue(256).map(drop)
+}
+
+#[case(at_each_allocation)]
+fn destroy_queue() -> Result<(), Error> {
+    node()?.create_queue(4)?.close()
+}
+
+#[case(at_each_allocation)]
+fn reset_queue() -> Result<(), Error> {
+    node()?.create_queue(4)?.reset()
+}
+
+#[case(at_each_allocation)]
+fn set_eventfd() -> Result<(), Error> {
+    let queue = node()?.create_queue(4)?;
+    let event = eventfd(0, EventfdFlags::CLOEXEC);
+    let event = event.map_err(|errno| Error::Refused {
+        call: "eventfd",
+        errno,
+    })?;
+    queue.set_event_fd(Some(event.as_fd()))?;
+    queue.set_event_fd(None)
+}
+
+#[case(at_each_allocation)]
+fn execute() -> Result<(), Error> {
+    let mut queue = node()?.create_kernel_queue(4)?;
+    let mut completions = [Completion::default(); 9];
+    let done = queue.execute(&[nop(1); 9], &mut completions, PATIENCE)?;
+    assert_eq!(done, 9);
+    Ok(())
+}
+
+#[case(at_each_allocation)]
+fn create_buffer() -> Result<(), Error> {
+    node()?
+        .create_buffer(16 * PAGE, Rights::ReadWrite)
+        .map(drop)
+}
+
+#[case(at_each_allocation)]
+fn create_device_memory_uncached() -> Result<(), Error> {
+    device_memory(Part::Uncached)
+}
+
+#[case(at_each_allocation)]
+fn create_device_memory_lazy() -> Result<(), Error> {
+    device_memory(Part::Lazy)
+}
+
+#[case(at_each_allocation)]
+fn create_contiguous_memory() -> Result<(), Error> {
+    memory(Memory::Contiguous(Policy::WriteCombining))
+}
+
+#[case(at_each_allocation)]
+fn create_vmalloc_memory() -> Result<(), Error> {
+    memory(Memory::Vmalloc)
+}
+
+#[case(at_each_allocation)]
+fn map_public_registers() -> Result<(), Error> {
+    node()?.map_public_registers().map(drop)
+}
+
+#[case(at_each_allocation)]
+fn open_window() -> Result<(), Error> {
+    let device = node()?;
+    let buffer = device.create_buffer(PAGE, Rights::Read)?;
+    let parts = [buffer.part(5..8), buffer.part(0..5)];
+    device.open_window(&parts, Rights::Read)?.close()
+}
+
+#[case(at_each_allocation)]
+fn open_user_window() -> Result<(), Error> {
+    let memory = Mapping::anonymous(70 * PAGE)?;
+    let device = node()?;
+    let window = device.open_user_window(&memory, 5..70 * PAGE, Rights::ReadWrite);
+    window?.close()
+}
+
+#[case(at_each_allocation)]
+fn transfer() -> Result<(), Error> {
+    let device = node()?;
+    let mut queue = device.create_kernel_queue(4)?;
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite)?;
+    let mut seen = [0; 9];
+    queue.write(buffer.window(), 0, &[7; 9], PATIENCE)?;
+    queue.read(buffer.window(), 0, &mut seen, PATIENCE)?;
+    assert_eq!(seen, [7; 9]);
+    Ok(())
+}
+
+#[case(at_each_allocation)]
+fn destroy_buffer() -> Result<(), Error> {
+    let device = node()?;
+    let buffer = device.create_buffer(PAGE, Rights::Read)?;
+    device.open_window(&[buffer.part(5..8)], Rights::Read)?;
+    buffer.close()
+}
+
+#[case(at_each_allocation)]
+fn whole_life_of_a_descriptor() -> Result<(), Error> {
+    let device = node()?;
+    let mut queue = device.create_queue(4)?;
+    let buffer = device.create_buffer(PAGE, Rights::Write)?;
+    queue.push(Descriptor {
+        opcode: Opcode::FILL.0,
+        length: PAGE as u32,
+        destination_window: buffer.window(),
+        operand: u64::MAX,
+        ..Default::default()
+    })?;
+    let completion = queue.run(PATIENCE)?;
+    assert_eq!(Status(completion.status), Status::OK);
+    assert_eq!(buffer.mapping().read::<u32>(0), u32::MAX);
+    Ok(())
+}
+
+#[case]
+fn probe_fails_cleanly_at_each_allocation() -> Result<(), Skip> {
+    require_injection()?;
+    fail_each_probe();
+    Ok(())
 }
 
 fn require_injection() -> Result<(), Skip> {
@@ -173,7 +238,7 @@ fn fail_each_probe() {
         if bound && !injected {
             println!("# {nth} probes");
             drop(only_kmalloc);
-            whole_life().expect("the device works");
+            whole_life_of_a_descriptor().expect("the device works");
             return;
         }
         if bound {
@@ -229,23 +294,6 @@ fn memory(memory: Memory) -> Result<(), Error> {
 
 fn node() -> Result<Device, Error> {
     Device::open(NODE)
-}
-
-fn whole_life() -> Result<(), Error> {
-    let device = node()?;
-    let mut queue = device.create_queue(4)?;
-    let buffer = device.create_buffer(PAGE, Rights::Write)?;
-    queue.push(Descriptor {
-        opcode: Opcode::FILL.0,
-        length: PAGE as u32,
-        destination_window: buffer.window(),
-        operand: u64::MAX,
-        ..Default::default()
-    })?;
-    let completion = queue.run(PATIENCE)?;
-    assert_eq!(Status(completion.status), Status::OK);
-    assert_eq!(buffer.mapping().read::<u32>(0), u32::MAX);
-    Ok(())
 }
 
 fn show(file: &str) -> String {

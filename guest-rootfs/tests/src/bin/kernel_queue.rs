@@ -5,7 +5,9 @@
 use ringbar_client::{Error, Mapping, Rights};
 use ringbar_spec::layout::MAX_QUEUES;
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
-use ringbar_tests::{bounces, copy, nop, open, pattern_bytes, run, seed, PciFunction, PATIENCE};
+use ringbar_tests::{
+    bounces, case, copy, nop, open, pattern_bytes, run, seed, PciFunction, PATIENCE,
+};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 use std::fs;
@@ -16,57 +18,11 @@ const PAGE: usize = 4096;
 const ENTRIES: u32 = 8;
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "batch_larger_than_the_ring_completes_in_order",
-            large_batch_completes,
-        ),
-        ("empty_batch_completes", empty_batch_completes),
-        ("device_carries_out_the_batch", device_carries_it_out),
-        (
-            "error_comes_back_with_its_descriptor_alone",
-            error_comes_back_alone,
-        ),
-        ("nothing_of_it_can_be_mapped", nothing_can_be_mapped),
-        (
-            "mapped_queue_executes_nothing",
-            mapped_queue_executes_nothing,
-        ),
-        ("queue_of_another_file_is_refused", foreign_queue_is_refused),
-        ("queue_works_after_a_reset", works_after_a_reset),
-        (
-            "batch_after_one_that_timed_out_has_its_own_completions",
-            leftovers_are_dropped,
-        ),
-        (
-            "batches_of_several_queues_run_side_by_side",
-            several_queues_run,
-        ),
-        (
-            "bytes_are_moved_between_process_and_window",
-            bytes_are_moved,
-        ),
-        (
-            "bytes_of_several_queues_are_moved_side_by_side",
-            several_queues_move,
-        ),
-        (
-            "transfer_beyond_the_window_says_what_was_moved",
-            transfer_beyond_the_window,
-        ),
-        ("refused_transfers_move_nothing", refused_transfers),
-        (
-            "transfer_after_one_that_timed_out_moves_its_own_bytes",
-            transfer_after_one_that_timed_out,
-        ),
-        (
-            "memory_of_transfers_goes_with_the_queue",
-            memory_of_transfers_goes,
-        ),
-    ])
+    run()
 }
 
-fn large_batch_completes() {
+#[case]
+fn batch_larger_than_the_ring_completes_in_order() {
     let mut queue = open().create_kernel_queue(ENTRIES).unwrap();
     for count in [1, ENTRIES, ENTRIES + 1, 1000] {
         let batch: Vec<_> = (0..count).map(nop).collect();
@@ -78,31 +34,14 @@ fn large_batch_completes() {
     }
 }
 
-fn leftovers_are_dropped() {
-    let function = PciFunction::under_test();
-    let mut queue = open().create_kernel_queue(ENTRIES).unwrap();
-    for round in 0..10 {
-        let late = [nop(u32::MAX); ENTRIES as usize];
-        let mut completions = [Completion::default(); ENTRIES as usize];
-        // Nothing is carried out meanwhile.
-        function.set_bus_master(false);
-        let first = queue.execute(&late, &mut completions, Duration::from_millis(1));
-        function.set_bus_master(true);
-        assert_eq!(first.unwrap_err().errno(), Some(Errno::TIMEDOUT));
-        let batch = [nop(round), nop(round + 1)];
-        let mut completions = [Completion::default(); 2];
-        let second = queue.execute(&batch, &mut completions, PATIENCE);
-        assert_eq!(second.unwrap(), 2);
-        assert_eq!(completions.map(|done| done.tag), [round, round + 1]);
-    }
-}
-
+#[case]
 fn empty_batch_completes() {
     let mut queue = open().create_kernel_queue(ENTRIES).unwrap();
     assert_eq!(queue.execute(&[], &mut [], PATIENCE).unwrap(), 0);
 }
 
-fn device_carries_it_out() {
+#[case]
+fn device_carries_out_the_batch() {
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
     let source = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
@@ -123,7 +62,8 @@ fn device_carries_it_out() {
     assert_eq!(target.mapping().read_bytes(0, PAGE), expected);
 }
 
-fn error_comes_back_alone() {
+#[case]
+fn error_comes_back_with_its_descriptor_alone() {
     let mut queue = open().create_kernel_queue(ENTRIES).unwrap();
     let mut batch: Vec<_> = (0..20).map(nop).collect();
     batch[3].opcode = 0xffff;
@@ -141,7 +81,8 @@ fn error_comes_back_alone() {
     }
 }
 
-fn nothing_can_be_mapped() {
+#[case]
+fn nothing_of_it_can_be_mapped() {
     let device = open();
     let queue = device.create_kernel_queue(ENTRIES).unwrap();
     assert!((queue.number() as usize) < MAX_QUEUES);
@@ -159,6 +100,7 @@ fn nothing_can_be_mapped() {
     }
 }
 
+#[case]
 fn mapped_queue_executes_nothing() {
     let device = open();
     let queue = device.create_queue(ENTRIES).unwrap();
@@ -171,7 +113,8 @@ fn mapped_queue_executes_nothing() {
     assert_eq!(executed.unwrap_err().errno(), Some(Errno::INVAL));
 }
 
-fn foreign_queue_is_refused() {
+#[case]
+fn queue_of_another_file_is_refused() {
     let queue = open().create_kernel_queue(ENTRIES).unwrap();
     let executed = open().execute(
         queue.number(),
@@ -182,7 +125,8 @@ fn foreign_queue_is_refused() {
     assert_eq!(executed.unwrap_err().errno(), Some(Errno::NXIO));
 }
 
-fn works_after_a_reset() {
+#[case]
+fn queue_works_after_a_reset() {
     let mut queue = open().create_kernel_queue(ENTRIES).unwrap();
     let mut completions = [Completion::default(); 3];
     for round in 0..10 {
@@ -196,7 +140,28 @@ fn works_after_a_reset() {
     }
 }
 
-fn several_queues_run() {
+#[case]
+fn batch_after_one_that_timed_out_has_its_own_completions() {
+    let function = PciFunction::under_test();
+    let mut queue = open().create_kernel_queue(ENTRIES).unwrap();
+    for round in 0..10 {
+        let late = [nop(u32::MAX); ENTRIES as usize];
+        let mut completions = [Completion::default(); ENTRIES as usize];
+        // Nothing is carried out meanwhile.
+        function.set_bus_master(false);
+        let first = queue.execute(&late, &mut completions, Duration::from_millis(1));
+        function.set_bus_master(true);
+        assert_eq!(first.unwrap_err().errno(), Some(Errno::TIMEDOUT));
+        let batch = [nop(round), nop(round + 1)];
+        let mut completions = [Completion::default(); 2];
+        let second = queue.execute(&batch, &mut completions, PATIENCE);
+        assert_eq!(second.unwrap(), 2);
+        assert_eq!(completions.map(|done| done.tag), [round, round + 1]);
+    }
+}
+
+#[case]
+fn batches_of_several_queues_run_side_by_side() {
     let device = open();
     std::thread::scope(|scope| {
         for thread in 0..3u32 {
@@ -217,7 +182,8 @@ fn several_queues_run() {
     });
 }
 
-fn bytes_are_moved() {
+#[case]
+fn bytes_are_moved_between_process_and_window() {
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
     let size = 1 << 20;
@@ -256,7 +222,8 @@ fn in_use() -> u64 {
     used.map_or(0, |used| used.trim().parse().expect("a number"))
 }
 
-fn several_queues_move() {
+#[case]
+fn bytes_of_several_queues_are_moved_side_by_side() {
     let device = open();
     std::thread::scope(|scope| {
         for thread in 0..3u64 {
@@ -275,7 +242,8 @@ fn several_queues_move() {
     });
 }
 
-fn transfer_beyond_the_window() {
+#[case]
+fn transfer_beyond_the_window_says_what_was_moved() {
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
     let size = 100 << 10;
@@ -303,7 +271,8 @@ fn transfer_beyond_the_window() {
     ));
 }
 
-fn refused_transfers() {
+#[case]
+fn refused_transfers_move_nothing() {
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
     let readable = device.create_buffer(PAGE, Rights::Read).unwrap();
@@ -327,7 +296,8 @@ fn refused_transfers() {
     queue.write(readable.window(), 0, &[], PATIENCE).unwrap();
 }
 
-fn transfer_after_one_that_timed_out() {
+#[case]
+fn transfer_after_one_that_timed_out_moves_its_own_bytes() {
     let function = PciFunction::under_test();
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
@@ -348,7 +318,8 @@ fn transfer_after_one_that_timed_out() {
     }
 }
 
-fn memory_of_transfers_goes() {
+#[case]
+fn memory_of_transfers_goes_with_the_queue() {
     let before = (usage(), in_use());
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();

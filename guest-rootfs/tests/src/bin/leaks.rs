@@ -4,7 +4,7 @@
 //!
 //! `init` runs this program last. Only the debug kernel knows of memory that nobody points to.
 
-use ringbar_tests::{on_debug_kernel, parameter, run_all, Case, PciFunction, Skip};
+use ringbar_tests::{case, on_debug_kernel, parameter, run, PciFunction, Skip};
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,12 +18,10 @@ const DETECTOR: &str = "/sys/kernel/debug/kmemleak";
 const AGE: Duration = Duration::from_secs(6);
 
 fn main() -> ExitCode {
-    run_all(vec![Case::skippable(
-        "driver_leaves_no_memory_behind",
-        driver_leaves_no_memory_behind,
-    )])
+    run()
 }
 
+#[case]
 fn driver_leaves_no_memory_behind() -> Result<(), Skip> {
     if !Path::new(DETECTOR).exists() {
         assert!(!on_debug_kernel(), "the debug kernel has no {DETECTOR}");

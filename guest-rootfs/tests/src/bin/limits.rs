@@ -5,7 +5,7 @@
 
 use ringbar_client::{Buffer, Device, Error, Memory, Part, Policy, Rights};
 use ringbar_marks::say_sections;
-use ringbar_tests::{fork, open, run, NODE};
+use ringbar_tests::{case, fork, open, run, NODE};
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit, Uid};
 use rustix::system::{delete_module, finit_module};
@@ -25,37 +25,7 @@ const RINGS: usize = 2 * PAGE;
 const UNUSED: &str = "device queues 0 windows 0 buffers 0 bytes 0\n";
 
 fn main() -> ExitCode {
-    let ended = run(&[
-        ("queues_of_a_user_are_limited", queues_of_a_user),
-        ("windows_of_a_user_are_limited", windows_of_a_user),
-        (
-            "buffers_of_every_kind_count_together",
-            buffers_of_every_kind,
-        ),
-        (
-            "bytes_of_buffers_memories_and_rings_count_together",
-            bytes_of_everything,
-        ),
-        (
-            "files_of_a_user_share_the_limit_and_give_back_when_closed",
-            files_of_a_user_share,
-        ),
-        ("another_user_has_limits_of_its_own", another_user),
-        (
-            "user_is_who_opened_the_file_not_who_calls",
-            user_is_who_opened,
-        ),
-        ("queues_of_a_device_are_limited", queues_of_a_device),
-        ("windows_of_a_device_are_limited", windows_of_a_device),
-        ("buffers_of_a_device_are_limited", buffers_of_a_device),
-        ("bytes_of_a_device_are_limited", bytes_of_a_device),
-        ("what_is_refused_is_not_counted", refused_is_not_counted),
-        (
-            "what_cannot_be_mapped_is_given_back",
-            unmapped_is_given_back,
-        ),
-        ("limit_of_0_is_none", limit_of_0_is_none),
-    ]);
+    let ended = run();
     reload(c"");
     ended
 }
@@ -101,7 +71,8 @@ fn as_another_user(body: impl FnOnce(Device) -> bool) {
     assert!(status.success(), "{status}");
 }
 
-fn queues_of_a_user() {
+#[case]
+fn queues_of_a_user_are_limited() {
     load(c"user_queues=2");
     let device = open();
     let first = device.create_queue(2).unwrap();
@@ -113,7 +84,8 @@ fn queues_of_a_user() {
     full(device.create_queue(2));
 }
 
-fn windows_of_a_user() {
+#[case]
+fn windows_of_a_user_are_limited() {
     load(c"user_windows=3");
     let device = open();
     let first = buffer(&device, PAGE).unwrap();
@@ -137,7 +109,8 @@ fn windows_of_a_user() {
     full(buffer(&device, PAGE));
 }
 
-fn buffers_of_every_kind() {
+#[case]
+fn buffers_of_every_kind_count_together() {
     load(c"user_buffers=4");
     let device = open();
     let memory = |kind| device.create_memory(kind, PAGE);
@@ -162,7 +135,8 @@ fn buffers_of_every_kind() {
     all_full();
 }
 
-fn bytes_of_everything() {
+#[case]
+fn bytes_of_buffers_memories_and_rings_count_together() {
     load(c"user_bytes=40960");
     let device = open();
     let memory = |pages| device.create_memory(Memory::Vmalloc, pages * PAGE);
@@ -190,7 +164,8 @@ fn bytes_of_everything() {
     full(buffer(&device, 1));
 }
 
-fn files_of_a_user_share() {
+#[case]
+fn files_of_a_user_share_the_limit_and_give_back_when_closed() {
     load(c"user_buffers=2");
     let (first, second) = (open(), open());
     let _kept = buffer(&first, PAGE).unwrap();
@@ -202,7 +177,8 @@ fn files_of_a_user_share() {
     full(buffer(&open(), PAGE));
 }
 
-fn another_user() {
+#[case]
+fn another_user_has_limits_of_its_own() {
     load(c"user_buffers=2 user_queues=1 user_windows=3 user_bytes=32768");
     let device = open();
     let take_all = |device: &Device| {
@@ -224,7 +200,8 @@ fn another_user() {
     full(buffer(&device, PAGE));
 }
 
-fn user_is_who_opened() {
+#[case]
+fn user_is_who_opened_the_file_not_who_calls() {
     load(c"user_buffers=1");
     let device = open();
     let _taken = buffer(&device, PAGE).unwrap();
@@ -234,7 +211,8 @@ fn user_is_who_opened() {
     });
 }
 
-fn queues_of_a_device() {
+#[case]
+fn queues_of_a_device_are_limited() {
     load(c"device_queues=3 user_queues=2");
     let device = open();
     let first = device.create_queue(2).unwrap();
@@ -253,7 +231,8 @@ fn queues_of_a_device() {
     });
 }
 
-fn windows_of_a_device() {
+#[case]
+fn windows_of_a_device_are_limited() {
     load(c"device_windows=4 user_windows=3");
     let device = open();
     let first = buffer(&device, PAGE).unwrap();
@@ -274,7 +253,8 @@ fn windows_of_a_device() {
     });
 }
 
-fn buffers_of_a_device() {
+#[case]
+fn buffers_of_a_device_are_limited() {
     load(c"device_buffers=3 user_buffers=2");
     let device = open();
     let _buffers = [(); 2].map(|()| buffer(&device, PAGE).unwrap());
@@ -287,7 +267,8 @@ fn buffers_of_a_device() {
     });
 }
 
-fn bytes_of_a_device() {
+#[case]
+fn bytes_of_a_device_are_limited() {
     load(c"device_bytes=32768");
     let device = open();
     let first = buffer(&device, 5 * PAGE).unwrap();
@@ -304,7 +285,8 @@ fn bytes_of_a_device() {
     full(buffer(&device, 1));
 }
 
-fn refused_is_not_counted() {
+#[case]
+fn what_is_refused_is_not_counted() {
     load(c"user_bytes=1073741824 user_windows=100 user_buffers=0");
     let device = open();
     assert_eq!(usage(), UNUSED);
@@ -323,7 +305,8 @@ fn refused_is_not_counted() {
     assert_eq!(usage(), format!("device {amount}\nuser 0 {amount}\n"));
 }
 
-fn unmapped_is_given_back() {
+#[case]
+fn what_cannot_be_mapped_is_given_back() {
     load(c"");
     // Open in this process, too: nothing is given back just because the other one ends.
     let device = open();
@@ -345,6 +328,7 @@ fn unmapped_is_given_back() {
     assert_eq!(usage(), UNUSED);
 }
 
+#[case]
 fn limit_of_0_is_none() {
     load(
         c"user_queues=0 user_windows=0 user_buffers=0 user_bytes=0 device_buffers=0 device_bytes=0",

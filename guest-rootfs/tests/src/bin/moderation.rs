@@ -5,7 +5,9 @@
 use ringbar_client::{Device, Mapping, Queue};
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::regs::INTERRUPT_MODERATION;
-use ringbar_tests::{interrupts, nop, open, ready_for, run, signalled, until, PATIENCE, READABLE};
+use ringbar_tests::{
+    case, interrupts, nop, open, ready_for, run, signalled, until, PATIENCE, READABLE,
+};
 use rustix::event::{eventfd, EventfdFlags};
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
@@ -16,32 +18,7 @@ const ENTRIES: u32 = 64;
 const LONG: Duration = Duration::from_millis(60);
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "interrupts_under_load_are_fewer_with_a_count",
-            interrupts_are_fewer,
-        ),
-        (
-            "last_completion_is_announced_to_a_waiter",
-            last_completion_wakes_a_waiter,
-        ),
-        (
-            "last_completion_is_announced_to_a_poller",
-            last_completion_wakes_a_poller,
-        ),
-        (
-            "last_completion_is_announced_by_an_eventfd",
-            last_completion_signals_an_eventfd,
-        ),
-        (
-            "moderation_that_ends_releases_what_is_held_back",
-            end_of_moderation_releases,
-        ),
-        (
-            "queue_holds_nothing_back_after_a_reset_or_for_another_owner",
-            moderation_ends_with_the_run,
-        ),
-    ])
+    run()
 }
 
 fn submit(queue: &mut Queue, count: u32) {
@@ -69,7 +46,8 @@ fn interrupts_for(queue: &mut Queue, completions: u32) -> u64 {
     interrupts() - before
 }
 
-fn interrupts_are_fewer() {
+#[case]
+fn interrupts_under_load_are_fewer_with_a_count() {
     let mut queue = open().create_queue(ENTRIES).unwrap();
     let all = interrupts_for(&mut queue, 320);
     queue.moderate_interrupts(16, LONG);
@@ -86,7 +64,8 @@ fn moderated(device: &Device) -> Queue {
     queue
 }
 
-fn last_completion_wakes_a_waiter() {
+#[case]
+fn last_completion_is_announced_to_a_waiter() {
     let mut queue = moderated(&open());
     for count in [1, 2, 7, 50].into_iter().cycle().take(40) {
         submit(&mut queue, count);
@@ -95,7 +74,8 @@ fn last_completion_wakes_a_waiter() {
     }
 }
 
-fn last_completion_wakes_a_poller() {
+#[case]
+fn last_completion_is_announced_to_a_poller() {
     let device = open();
     let mut queue = moderated(&device);
     for count in [1, 2, 7, 50].into_iter().cycle().take(40) {
@@ -105,7 +85,8 @@ fn last_completion_wakes_a_poller() {
     }
 }
 
-fn last_completion_signals_an_eventfd() {
+#[case]
+fn last_completion_is_announced_by_an_eventfd() {
     let mut queue = moderated(&open());
     let event = event(&queue);
     for count in [1, 2, 7, 50].into_iter().cycle().take(40) {
@@ -128,7 +109,8 @@ fn event(queue: &Queue) -> OwnedFd {
     event
 }
 
-fn end_of_moderation_releases() {
+#[case]
+fn moderation_that_ends_releases_what_is_held_back() {
     let mut queue = open().create_queue(ENTRIES).unwrap();
     let event = event(&queue);
     for _ in 0..10 {
@@ -141,7 +123,8 @@ fn end_of_moderation_releases() {
     }
 }
 
-fn moderation_ends_with_the_run() {
+#[case]
+fn queue_holds_nothing_back_after_a_reset_or_for_another_owner() {
     let moderation = |queue: &Queue| {
         let file = queue.device().file().clone();
         let page = Mapping::new(file, queue.offsets().kick, PAGE_SIZE, true).unwrap();

@@ -4,16 +4,14 @@
 //! `guest-driver/README.md`.
 
 use ringbar_tests::witness::{claim, during};
-use ringbar_tests::{run, PciFunction};
+use ringbar_tests::{case, run, PciFunction};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    run(&[(
-        "idle_driver_leaves_and_comes_back",
-        idle_driver_leaves_and_comes_back,
-    )])
+    run()
 }
 
+#[case]
 fn idle_driver_leaves_and_comes_back() {
     let function = PciFunction::under_test();
     let unbound = during("remove", || {

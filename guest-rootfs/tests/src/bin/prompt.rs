@@ -5,7 +5,7 @@
 use ringbar_spec::regs::SCRATCH;
 use ringbar_test_vectors::crc32c;
 use ringbar_tests::witness::claim;
-use ringbar_tests::{expect_register, open, pattern_bytes, run, seed, NODE};
+use ringbar_tests::{case, expect_register, open, pattern_bytes, run, seed, NODE};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -19,55 +19,7 @@ const SIZE: usize = (1 << 20) + 5;
 const NOBODY: u32 = 65534;
 
 fn main() -> ExitCode {
-    run(&[
-        ("help_names_every_command", help_names_every_command),
-        ("info_is_what_the_driver_says", info_is_what_the_driver_says),
-        (
-            "regions_of_the_device_memory_fill_it",
-            regions_fill_the_device_memory,
-        ),
-        ("poked_value_is_peeked", poked_value_is_peeked),
-        (
-            "peek_without_a_place_shows_all_public_registers",
-            peek_shows_all,
-        ),
-        (
-            "poke_of_a_read_only_register_says_that_the_device_refused",
-            read_only_is_refused,
-        ),
-        (
-            "admin_register_is_an_error_of_the_command_line",
-            admin_register_is_refused,
-        ),
-        (
-            "copied_file_is_the_same_through_every_memory",
-            copied_file_is_the_same,
-        ),
-        (
-            "answer_does_not_mix_with_the_bytes",
-            answer_does_not_mix_with_the_bytes,
-        ),
-        (
-            "filled_file_repeats_the_value",
-            filled_file_repeats_the_value,
-        ),
-        (
-            "checksum_of_the_digits_is_the_known_one",
-            checksum_of_digits,
-        ),
-        ("checksum_goes_on_from_piece_to_piece", checksum_goes_on),
-        ("missing_file_is_named", missing_file_is_named),
-        (
-            "missing_device_is_named_with_what_to_do",
-            missing_device_is_named,
-        ),
-        (
-            "user_without_rights_is_told_what_to_do",
-            user_without_rights_is_told,
-        ),
-        ("bench_measures_what_the_guest_can", bench_measures),
-        ("watch_counts_what_is_in_use", watch_counts),
-    ])
+    run()
 }
 
 fn call(arguments: &[&str]) -> Output {
@@ -112,6 +64,7 @@ fn told(output: &Output) -> (String, String) {
     (text("error"), text("advice"))
 }
 
+#[case]
 fn help_names_every_command() {
     let output = call(&["--help"]);
     assert!(output.status.success());
@@ -128,6 +81,7 @@ fn help_names_every_command() {
     }
 }
 
+#[case]
 fn info_is_what_the_driver_says() {
     let info = open().info().unwrap();
     let answer = ask(&["info"]);
@@ -139,7 +93,8 @@ fn info_is_what_the_driver_says() {
     assert_eq!(answer["operations"][1], "COPY");
 }
 
-fn regions_fill_the_device_memory() {
+#[case]
+fn regions_of_the_device_memory_fill_it() {
     let answer = ask(&["regions"]);
     let regions = answer["regions"].as_array().expect("a list");
     let parts = regions.iter().filter(|region| region["bar"] == 2);
@@ -147,6 +102,7 @@ fn regions_fill_the_device_memory() {
     assert_eq!(size, open().info().unwrap().device_memory_size);
 }
 
+#[case]
 fn poked_value_is_peeked() {
     for value in [0x1122_3344_5566_7788_u64, u64::MAX, 0] {
         let done = call(&["poke", "scratch", &format!("{value:#x}")]);
@@ -161,14 +117,16 @@ fn poked_value_is_peeked() {
     }
 }
 
-fn peek_shows_all() {
+#[case]
+fn peek_without_a_place_shows_all_public_registers() {
     let text = String::from_utf8(call(&["peek"]).stdout).unwrap();
     assert!(text.starts_with("0x000  IDENT "), "{text}");
     assert!(text.contains(" ready=1"), "{text}");
     assert!(text.contains("LENGTH_LIMIT"), "{text}");
 }
 
-fn read_only_is_refused() {
+#[case]
+fn poke_of_a_read_only_register_says_that_the_device_refused() {
     claim("touches reserved");
     let (error, _) = ask_in_vain(&["poke", "IDENT", "1"], 1);
     assert_eq!(error, "the device refused the access to 0x0: READ_ONLY");
@@ -176,14 +134,16 @@ fn read_only_is_refused() {
     assert!(error.ends_with("0x800: RESERVED_REGISTER"), "{error}");
 }
 
-fn admin_register_is_refused() {
+#[case]
+fn admin_register_is_an_error_of_the_command_line() {
     let output = call(&["peek", "QUEUE_STOP"]);
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("the driver's alone"), "{told}");
 }
 
-fn copied_file_is_the_same() {
+#[case]
+fn copied_file_is_the_same_through_every_memory() {
     let bytes = pattern_bytes(seed(), SIZE);
     fs::write("/tmp/in", &bytes).unwrap();
     for memory in ["buffer", "write-combining", "uncached", "lazy"] {
@@ -197,6 +157,7 @@ fn copied_file_is_the_same() {
     }
 }
 
+#[case]
 fn answer_does_not_mix_with_the_bytes() {
     let output = call_with_input(&["copy", "-", "-"], b"from here to there");
     assert!(output.status.success(), "{output:?}");
@@ -204,6 +165,7 @@ fn answer_does_not_mix_with_the_bytes() {
     assert!(output.stderr.starts_with(b"copy of 18 bytes from buffer"));
 }
 
+#[case]
 fn filled_file_repeats_the_value() {
     let length = SIZE.to_string();
     let line = ["fill", "/tmp/filled", "--value", "0x0807060504030201"];
@@ -215,7 +177,8 @@ fn filled_file_repeats_the_value() {
     assert!(found.iter().all(|byte| expected.next() == Some(*byte)));
 }
 
-fn checksum_of_digits() {
+#[case]
+fn checksum_of_the_digits_is_the_known_one() {
     let output = call_with_input(&["crc", "-", "--json"], b"123456789");
     assert!(output.status.success(), "{output:?}");
     let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
@@ -223,7 +186,8 @@ fn checksum_of_digits() {
     assert_eq!(answer["bytes"], 9);
 }
 
-fn checksum_goes_on() {
+#[case]
+fn checksum_goes_on_from_piece_to_piece() {
     let bytes = pattern_bytes(seed(), SIZE);
     fs::write("/tmp/in", &bytes).unwrap();
     let answer = ask(&["crc", "/tmp/in"]);
@@ -231,6 +195,7 @@ fn checksum_goes_on() {
     assert_eq!(answer["crc32c"], crc32c(0, &bytes));
 }
 
+#[case]
 fn missing_file_is_named() {
     let (error, _) = ask_in_vain(&["crc", "/tmp/nothing"], 1);
     assert!(
@@ -239,13 +204,15 @@ fn missing_file_is_named() {
     );
 }
 
-fn missing_device_is_named() {
+#[case]
+fn missing_device_is_named_with_what_to_do() {
     let (error, advice) = ask_in_vain(&["info", "--device", "/dev/ringbar99"], 1);
     assert!(error.contains("/dev/ringbar99"), "{error}");
     assert!(advice.contains("ls /dev/ringbar*"), "{advice}");
 }
 
-fn user_without_rights_is_told() {
+#[case]
+fn user_without_rights_is_told_what_to_do() {
     let output = Command::new(PROGRAM)
         .args(["info", "--json"])
         .uid(NOBODY)
@@ -256,7 +223,8 @@ fn user_without_rights_is_told() {
     assert!(advice.contains("try as root"), "{advice}");
 }
 
-fn bench_measures() {
+#[case]
+fn bench_measures_what_the_guest_can() {
     let output = call(&["bench", "load", "idle-wakeups", "--pairs", "1", "--json"]);
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
@@ -271,7 +239,8 @@ fn bench_measures() {
     assert_eq!(lines.len(), 2);
 }
 
-fn watch_counts() {
+#[case]
+fn watch_counts_what_is_in_use() {
     let queues = || ask(&["watch", "--count", "1"])["queues"].as_u64();
     let before = queues().expect("debugfs is there");
     let device = open();

@@ -12,7 +12,7 @@ use ringbar_spec::ring::{distance, Completion, Descriptor, Opcode, Status, MAX_E
 use ringbar_spec::wake::Word;
 use ringbar_test_vectors::crc32c;
 use ringbar_tests::witness::on_mapped_ring;
-use ringbar_tests::{copy, fork, nop, open, pattern_bytes, run, seed, until, PATIENCE};
+use ringbar_tests::{case, copy, fork, nop, open, pattern_bytes, run, seed, until, PATIENCE};
 use std::process::ExitCode;
 use std::thread;
 
@@ -24,30 +24,7 @@ const ROUNDS: u64 = 200;
 const SIZE: usize = 8192;
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "completions_come_in_order_with_their_tags",
-            completions_come_in_order,
-        ),
-        ("rings_wrap_around", rings_wrap_around),
-        ("full_ring_completes_as_a_batch", full_ring_completes),
-        (
-            "ring_that_is_never_empty_completes_in_order",
-            never_empty_ring,
-        ),
-        (
-            "ten_thousand_operations_trap_for_three_kicks_at_most",
-            ten_thousand_operations,
-        ),
-        ("completions_are_seen_without_a_call", completions_are_seen),
-        (
-            "single_descriptor_and_its_completion_stand_beside_the_tails",
-            beside_the_tails,
-        ),
-        ("queue_starts_anew_for_the_next_file", queue_starts_anew),
-        ("queues_of_several_processes_do_not_mix", several_processes),
-        ("queues_of_several_threads_do_not_mix", several_threads),
-    ])
+    run()
 }
 
 /// Takes a completion without waiting in a call.
@@ -68,7 +45,8 @@ fn take(queue: &mut Queue) -> Completion {
     taken.expect("there is one")
 }
 
-fn completions_come_in_order() {
+#[case]
+fn completions_come_in_order_with_their_tags() {
     let mut queue = open().create_queue(8).unwrap();
     (100..108).for_each(|tag| queue.push(nop(tag)).unwrap());
     queue.submit();
@@ -79,6 +57,7 @@ fn completions_come_in_order() {
     assert_eq!(tags, (100..108).collect::<Vec<_>>());
 }
 
+#[case]
 fn rings_wrap_around() {
     let mut queue = open().create_queue(4).unwrap();
     for tag in 0..100 {
@@ -91,7 +70,8 @@ fn rings_wrap_around() {
     }
 }
 
-fn full_ring_completes() {
+#[case]
+fn full_ring_completes_as_a_batch() {
     let device = open();
     let entries = device.info().unwrap().max_entries;
     let mut queue = device.create_queue(entries).unwrap();
@@ -105,7 +85,8 @@ fn full_ring_completes() {
     }
 }
 
-fn never_empty_ring() {
+#[case]
+fn ring_that_is_never_empty_completes_in_order() {
     const COUNT: u32 = 50_000;
     let mut queue = open().create_queue(8).unwrap();
     let mut taken = 0;
@@ -127,7 +108,8 @@ fn never_empty_ring() {
     assert_eq!(taken, COUNT);
 }
 
-fn ten_thousand_operations() {
+#[case]
+fn ten_thousand_operations_trap_for_three_kicks_at_most() {
     let mut queue = open().create_queue(MAX_ENTRIES).unwrap();
     on_mapped_ring(10_000, 3, || {
         for batch in [MAX_ENTRIES, MAX_ENTRIES, 10_000 - 2 * MAX_ENTRIES] {
@@ -138,7 +120,22 @@ fn ten_thousand_operations() {
     });
 }
 
-fn beside_the_tails() {
+#[case]
+fn completions_are_seen_without_a_call() {
+    let mut queue = open().create_queue(4).unwrap();
+    for tag in 0..3 {
+        queue.push(nop(tag)).unwrap();
+        queue.submit();
+        assert_eq!(take(&mut queue).tag, tag);
+        // What each side has told the other.
+        assert_eq!(queue.word(Word::SubmissionTail), tag + 1);
+        assert_eq!(queue.word(Word::CompletionTail), tag + 1);
+        assert_eq!(queue.word(Word::CompletionHead), tag + 1);
+    }
+}
+
+#[case]
+fn single_descriptor_and_its_completion_stand_beside_the_tails() {
     let device = open();
     let queue = device.start_queue(4).unwrap();
     let map = |offset, writable| {
@@ -170,20 +167,8 @@ fn beside_the_tails() {
     assert_eq!(beside, in_ring);
 }
 
-fn completions_are_seen() {
-    let mut queue = open().create_queue(4).unwrap();
-    for tag in 0..3 {
-        queue.push(nop(tag)).unwrap();
-        queue.submit();
-        assert_eq!(take(&mut queue).tag, tag);
-        // What each side has told the other.
-        assert_eq!(queue.word(Word::SubmissionTail), tag + 1);
-        assert_eq!(queue.word(Word::CompletionTail), tag + 1);
-        assert_eq!(queue.word(Word::CompletionHead), tag + 1);
-    }
-}
-
-fn queue_starts_anew() {
+#[case]
+fn queue_starts_anew_for_the_next_file() {
     let mut queue = open().create_queue(8).unwrap();
     (0..5).for_each(|tag| queue.push(nop(tag)).unwrap());
     queue.submit();
@@ -194,7 +179,8 @@ fn queue_starts_anew() {
     assert_eq!(queue.run(PATIENCE).unwrap().tag, 77);
 }
 
-fn several_processes() {
+#[case]
+fn queues_of_several_processes_do_not_mix() {
     let seed = seed();
     let work = |number| {
         fork::start(move || {
@@ -209,7 +195,8 @@ fn several_processes() {
     }
 }
 
-fn several_threads() {
+#[case]
+fn queues_of_several_threads_do_not_mix() {
     let device = &open();
     let seed = seed();
     thread::scope(|scope| {

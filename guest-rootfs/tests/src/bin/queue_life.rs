@@ -6,7 +6,7 @@ use ringbar_client::{Buffer, Device, Error, Mapping, Queue, QueueOffsets, Rights
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
 use ringbar_test_vectors::crc32c;
-use ringbar_tests::{break_ring, copy, fork, nop, open, pattern_bytes, run, seed, PATIENCE};
+use ringbar_tests::{break_ring, case, copy, fork, nop, open, pattern_bytes, run, seed, PATIENCE};
 use ringbar_uapi::ioctl::Wait;
 use rustix::io::Errno;
 use std::os::unix::process::ExitStatusExt;
@@ -20,43 +20,7 @@ const ENTRIES: u32 = 16;
 const COPY: usize = 1 << 20;
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "pages_of_a_queue_that_was_given_back_give_sigbus",
-            given_back_pages,
-        ),
-        (
-            "pages_of_a_queue_that_was_reset_stay_mapped",
-            reset_pages_stay,
-        ),
-        (
-            "calls_on_a_queue_that_was_given_back_are_refused",
-            given_back_calls,
-        ),
-        (
-            "number_of_a_queue_can_be_had_again",
-            number_can_be_had_again,
-        ),
-        (
-            "pages_of_a_queue_show_nothing_of_its_last_owner",
-            nothing_of_the_last_owner,
-        ),
-        ("reset_forgets_what_was_in_flight", reset_forgets),
-        ("reset_starts_a_queue_that_had_stopped", reset_starts_again),
-        ("waiter_of_a_queue_that_is_reset_gets_eio", waiter_gets_eio),
-        ("resets_do_not_disturb_other_queues", || {
-            disturb(|_, mut queue| {
-                queue.reset().unwrap();
-                queue
-            });
-        }),
-        ("giving_back_does_not_disturb_other_queues", || {
-            disturb(|device, queue| {
-                queue.close().unwrap();
-                device.create_queue(ENTRIES).unwrap()
-            });
-        }),
-    ])
+    run()
 }
 
 /// Offsets and sizes of all that a queue has mapped, and whether it is written.
@@ -95,7 +59,8 @@ fn touch_after(index: usize, change: fn(&Device, u32)) -> (&'static str, Option<
     (name, status.signal())
 }
 
-fn given_back_pages() {
+#[case]
+fn pages_of_a_queue_that_was_given_back_give_sigbus() {
     for index in 0..5 {
         let (name, signal) = touch_after(index, |device, queue| {
             device.destroy_queue(queue).unwrap();
@@ -104,7 +69,8 @@ fn given_back_pages() {
     }
 }
 
-fn reset_pages_stay() {
+#[case]
+fn pages_of_a_queue_that_was_reset_stay_mapped() {
     for index in 0..5 {
         let (name, signal) = touch_after(index, |device, queue| {
             device.reset_queue(queue).unwrap();
@@ -118,7 +84,8 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Error>, errno: Errno) {
     assert_eq!(result.expect_err("refused").errno(), Some(errno));
 }
 
-fn given_back_calls() {
+#[case]
+fn calls_on_a_queue_that_was_given_back_are_refused() {
     let device = open();
     let queue = device.start_queue(ENTRIES).unwrap();
     let number = queue.queue;
@@ -138,7 +105,8 @@ fn given_back_calls() {
     }
 }
 
-fn number_can_be_had_again() {
+#[case]
+fn number_of_a_queue_can_be_had_again() {
     let device = open();
     for tag in 0..200 {
         let mut queue = device.create_queue(ENTRIES).unwrap();
@@ -148,7 +116,8 @@ fn number_can_be_had_again() {
     }
 }
 
-fn nothing_of_the_last_owner() {
+#[case]
+fn pages_of_a_queue_show_nothing_of_its_last_owner() {
     let device = open();
     let beside_the_tail = |offsets: QueueOffsets| {
         let page = |offset| Mapping::new(device.file().clone(), offset, PAGE_SIZE, false).unwrap();
@@ -178,7 +147,8 @@ fn large_copy(device: &Device) -> (Descriptor, [Buffer; 2]) {
     (copy(&buffers[0], &buffers[1], COPY), buffers)
 }
 
-fn reset_forgets() {
+#[case]
+fn reset_forgets_what_was_in_flight() {
     let device = open();
     let (copy, _buffers) = large_copy(&device);
     let mut queue = device.create_queue(ENTRIES).unwrap();
@@ -196,7 +166,8 @@ fn reset_forgets() {
     }
 }
 
-fn reset_starts_again() {
+#[case]
+fn reset_starts_a_queue_that_had_stopped() {
     let device = open();
     let mut queue = device.create_queue(ENTRIES).unwrap();
     for tag in 0..3 {
@@ -209,7 +180,8 @@ fn reset_starts_again() {
     }
 }
 
-fn waiter_gets_eio() {
+#[case]
+fn waiter_of_a_queue_that_is_reset_gets_eio() {
     let device = open();
     let mut queue = device.create_queue(ENTRIES).unwrap();
     let mut wait = Wait {
@@ -225,6 +197,22 @@ fn waiter_gets_eio() {
         queue.reset().unwrap();
     }
     refused(waiter.join().unwrap(), Errno::IO);
+}
+
+#[case]
+fn resets_do_not_disturb_other_queues() {
+    disturb(|_, mut queue| {
+        queue.reset().unwrap();
+        queue
+    });
+}
+
+#[case]
+fn giving_back_does_not_disturb_other_queues() {
+    disturb(|device, queue| {
+        queue.close().unwrap();
+        device.create_queue(ENTRIES).unwrap()
+    });
 }
 
 /// Ends what a queue does, again and again, while two others of the same file and one of another

@@ -5,7 +5,7 @@
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ring::{self, Completion, Descriptor, Status, MAX_ENTRIES};
-use ringbar_tests::{break_ring, carry_out, nop, open, run, PATIENCE, SHORT};
+use ringbar_tests::{break_ring, carry_out, case, nop, open, run, PATIENCE, SHORT};
 use ringbar_uapi::ioctl::{self, Object, OpenWindow, Wait, WindowPart};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
@@ -17,76 +17,7 @@ const PAGE: usize = 4096;
 const UNTOUCHED: u8 = 0x5a;
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "queue_is_refused_when_all_are_taken_and_free_again_when_a_file_is_closed",
-            all_queues_are_taken,
-        ),
-        ("ring_sizes_that_no_ring_has_are_refused", bad_ring_sizes),
-        ("buffer_sizes_out_of_range_are_refused", bad_buffer_sizes),
-        ("foreign_queue_is_refused", foreign_queue),
-        ("tail_beyond_the_ring_stops_the_queue", tail_beyond_the_ring),
-        ("wait_for_what_never_comes_times_out", wait_times_out),
-        ("unknown_ioctl_is_refused", unknown_ioctl),
-        (
-            "reserved_fields_of_calls_on_windows_and_buffers_must_be_0",
-            reserved_fields_of_calls,
-        ),
-        ("unknown_rights_are_refused", unknown_rights),
-        ("number_of_parts_out_of_range_is_refused", bad_part_counts),
-        ("parts_that_cannot_be_read_are_refused", unreadable_parts),
-        (
-            "arrays_that_cannot_be_read_or_written_are_refused",
-            unreachable_arrays,
-        ),
-        (
-            "flags_and_reserved_fields_of_calls_on_queues_must_be_0",
-            reserved_fields_of_queues,
-        ),
-        ("unknown_opcode_completes_with_its_name", bad_opcode),
-        (
-            "window_that_is_not_open_completes_with_its_name",
-            bad_window,
-        ),
-        (
-            "window_of_another_file_completes_with_its_name",
-            window_of_another_file,
-        ),
-        (
-            "offset_beyond_the_window_completes_with_its_name",
-            out_of_bounds,
-        ),
-        (
-            "write_to_a_read_window_completes_with_its_name",
-            not_writable,
-        ),
-        (
-            "read_of_a_write_window_completes_with_its_name",
-            not_readable,
-        ),
-        ("length_zero_completes_with_its_name", length_zero),
-        (
-            "length_over_the_limit_completes_with_its_name",
-            length_over_the_limit,
-        ),
-        ("reserved_field_completes_with_its_name", reserved_field),
-        (
-            "mapping_beyond_the_region_is_refused",
-            mapping_beyond_the_region,
-        ),
-        (
-            "mapping_of_an_unknown_region_is_refused",
-            mapping_of_an_unknown_region,
-        ),
-        (
-            "mapping_of_a_foreign_buffer_is_refused",
-            mapping_of_a_foreign_buffer,
-        ),
-        (
-            "writable_mapping_of_the_completion_ring_is_refused",
-            writable_completion_ring,
-        ),
-    ])
+    run()
 }
 
 #[track_caller]
@@ -95,7 +26,8 @@ fn refused<T>(result: Result<T, Error>, errno: Errno) {
     assert_eq!(error.errno(), Some(errno), "{error}");
 }
 
-fn all_queues_are_taken() {
+#[case]
+fn queue_is_refused_when_all_are_taken_and_free_again_when_a_file_is_closed() {
     let most = open().info().unwrap().queues as usize;
     let mut taken = Vec::new();
     let refusal = loop {
@@ -110,14 +42,16 @@ fn all_queues_are_taken() {
     open().create_queue(4).unwrap();
 }
 
-fn bad_ring_sizes() {
+#[case]
+fn ring_sizes_that_no_ring_has_are_refused() {
     let device = open();
     for entries in [0, 1, 3, 1000, 2 * MAX_ENTRIES, u32::MAX] {
         refused(device.create_queue(entries), Errno::INVAL);
     }
 }
 
-fn bad_buffer_sizes() {
+#[case]
+fn buffer_sizes_out_of_range_are_refused() {
     let device = open();
     let largest = device.info().unwrap().max_buffer as usize;
     device.create_buffer(largest, Rights::Read).unwrap();
@@ -126,7 +60,8 @@ fn bad_buffer_sizes() {
     }
 }
 
-fn foreign_queue() {
+#[case]
+fn foreign_queue_is_refused() {
     let queue = open().create_queue(4).unwrap();
     let number = queue.number();
     let other = open();
@@ -140,7 +75,8 @@ fn foreign_queue() {
     refused(other.set_event_fd(number, None), Errno::NXIO);
 }
 
-fn tail_beyond_the_ring() {
+#[case]
+fn tail_beyond_the_ring_stops_the_queue() {
     let mut queue = open().create_queue(4).unwrap();
     break_ring(&queue);
     match queue.wait(1, PATIENCE) {
@@ -151,13 +87,15 @@ fn tail_beyond_the_ring() {
     }
 }
 
-fn wait_times_out() {
+#[case]
+fn wait_for_what_never_comes_times_out() {
     let mut queue = open().create_queue(4).unwrap();
     refused(queue.wait(1, SHORT), Errno::TIMEDOUT);
 }
 
 #[expect(unsafe_code, reason = "no library offers an ioctl that does not exist")]
-fn unknown_ioctl() {
+#[case]
+fn unknown_ioctl_is_refused() {
     let device = open();
     // SAFETY: The number has no meaning to the driver, which reads and writes nothing.
     let call = unsafe { rustix::ioctl::NoArg::<0xbaff>::new() };
@@ -194,7 +132,8 @@ fn open_window(device: &Device, part: WindowPart, open: OpenWindow) -> Result<()
     call::<{ ioctl::OPEN_WINDOW as Opcode }, _>(device, open)
 }
 
-fn reserved_fields_of_calls() {
+#[case]
+fn reserved_fields_of_calls_on_windows_and_buffers_must_be_0() {
     let device = open();
     let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
     let part = buffer.part(0..8);
@@ -236,7 +175,8 @@ fn reserved_fields_of_calls() {
     assert_eq!(open_window(&device, part, open), Ok(()));
 }
 
-fn unknown_rights() {
+#[case]
+fn unknown_rights_are_refused() {
     let device = open();
     let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
     let part = buffer.part(0..8);
@@ -266,7 +206,8 @@ fn unknown_rights() {
     });
 }
 
-fn bad_part_counts() {
+#[case]
+fn number_of_parts_out_of_range_is_refused() {
     let device = open();
     let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
     takes_nothing(|| {
@@ -282,7 +223,8 @@ fn bad_part_counts() {
     });
 }
 
-fn unreadable_parts() {
+#[case]
+fn parts_that_cannot_be_read_are_refused() {
     let device = open();
     let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
     let array = device.create_buffer(PAGE, Rights::Read).unwrap();
@@ -342,7 +284,8 @@ fn ends_with(queue: &mut Queue, buffer: &Buffer, descriptor: Descriptor, status:
         .all(|byte| *byte == UNTOUCHED));
 }
 
-fn unreachable_arrays() {
+#[case]
+fn arrays_that_cannot_be_read_or_written_are_refused() {
     let device = open();
     let mut queue = device.create_kernel_queue(4).unwrap();
     let descriptors = [nop(1); 3];
@@ -392,7 +335,8 @@ fn unreachable_arrays() {
     assert_eq!(completions.map(|completion| completion.tag), [7, 8]);
 }
 
-fn reserved_fields_of_queues() {
+#[case]
+fn flags_and_reserved_fields_of_calls_on_queues_must_be_0() {
     let device = open();
     let queue = device.create_queue(4).unwrap();
     let create = ioctl::CreateQueue {
@@ -429,7 +373,8 @@ fn reserved_fields_of_queues() {
     });
 }
 
-fn bad_opcode() {
+#[case]
+fn unknown_opcode_completes_with_its_name() {
     let (_device, mut queue, buffer) = set_up();
     let descriptor = Descriptor {
         opcode: 0xffff,
@@ -438,7 +383,8 @@ fn bad_opcode() {
     ends_with(&mut queue, &buffer, descriptor, Status::BAD_OPCODE);
 }
 
-fn bad_window() {
+#[case]
+fn window_that_is_not_open_completes_with_its_name() {
     let (_device, mut queue, buffer) = set_up();
     for window in [0, buffer.window() + 1, u16::MAX] {
         let descriptor = Descriptor {
@@ -449,7 +395,8 @@ fn bad_window() {
     }
 }
 
-fn window_of_another_file() {
+#[case]
+fn window_of_another_file_completes_with_its_name() {
     let (_device, mut queue, buffer) = set_up();
     let other = open();
     let foreign = other.create_buffer(PAGE, Rights::ReadWrite).unwrap();
@@ -462,7 +409,8 @@ fn window_of_another_file() {
         .all(|byte| *byte == UNTOUCHED));
 }
 
-fn out_of_bounds() {
+#[case]
+fn offset_beyond_the_window_completes_with_its_name() {
     let (_device, mut queue, buffer) = set_up();
     for offset in [PAGE as u64 - 63, PAGE as u64, u64::MAX - 63, u64::MAX] {
         let descriptor = Descriptor {
@@ -473,7 +421,8 @@ fn out_of_bounds() {
     }
 }
 
-fn not_writable() {
+#[case]
+fn write_to_a_read_window_completes_with_its_name() {
     let (device, mut queue, buffer) = set_up();
     let source = device.create_buffer(PAGE, Rights::Read).unwrap();
     let descriptor = Descriptor {
@@ -488,7 +437,8 @@ fn not_writable() {
         .all(|byte| *byte == 0));
 }
 
-fn not_readable() {
+#[case]
+fn read_of_a_write_window_completes_with_its_name() {
     let (device, mut queue, buffer) = set_up();
     let source = device.create_buffer(PAGE, Rights::Write).unwrap();
     let descriptor = Descriptor {
@@ -500,7 +450,8 @@ fn not_readable() {
     ends_with(&mut queue, &buffer, descriptor, Status::NOT_READABLE);
 }
 
-fn length_zero() {
+#[case]
+fn length_zero_completes_with_its_name() {
     let (_device, mut queue, buffer) = set_up();
     let descriptor = Descriptor {
         length: 0,
@@ -509,7 +460,8 @@ fn length_zero() {
     ends_with(&mut queue, &buffer, descriptor, Status::BAD_LENGTH);
 }
 
-fn length_over_the_limit() {
+#[case]
+fn length_over_the_limit_completes_with_its_name() {
     let (device, mut queue, buffer) = set_up();
     let limit = device.info().unwrap().max_length;
     for length in [limit + 1, u32::MAX] {
@@ -521,7 +473,8 @@ fn length_over_the_limit() {
     }
 }
 
-fn reserved_field() {
+#[case]
+fn reserved_field_completes_with_its_name() {
     let (_device, mut queue, buffer) = set_up();
     let flags = Descriptor {
         flags: 1,
@@ -535,7 +488,8 @@ fn reserved_field() {
     ends_with(&mut queue, &buffer, reserved, Status::RESERVED_FIELD);
 }
 
-fn mapping_beyond_the_region() {
+#[case]
+fn mapping_beyond_the_region_is_refused() {
     let (device, _queue, buffer) = set_up();
     let file = device.file();
     let offset = buffer.offset();
@@ -555,7 +509,8 @@ fn mapping_beyond_the_region() {
     refused(Mapping::new(file.clone(), admin, PAGE, true), Errno::PERM);
 }
 
-fn mapping_of_an_unknown_region() {
+#[case]
+fn mapping_of_an_unknown_region_is_refused() {
     let device = open();
     refused(
         Mapping::new(device.file().clone(), 0, PAGE, true),
@@ -568,7 +523,8 @@ fn mapping_of_an_unknown_region() {
     );
 }
 
-fn mapping_of_a_foreign_buffer() {
+#[case]
+fn mapping_of_a_foreign_buffer_is_refused() {
     let (_device, _queue, buffer) = set_up();
     let other = open();
     refused(
@@ -577,7 +533,8 @@ fn mapping_of_a_foreign_buffer() {
     );
 }
 
-fn writable_completion_ring() {
+#[case]
+fn writable_mapping_of_the_completion_ring_is_refused() {
     let device = open();
     let queue = device.create_queue(4).unwrap();
     let ring = mmap::encode(mmap::KIND_COMPLETION_RING, queue.number() as u16);

@@ -12,7 +12,7 @@ use ringbar_spec::regs::{
     QUEUE_LIMITS, SCRATCH, STATUS, VERSION,
 };
 use ringbar_spec::{ids, regs, ring};
-use ringbar_tests::{expect_field, expect_register, open, run};
+use ringbar_tests::{case, expect_field, expect_register, open, run};
 use std::cell::RefCell;
 use std::process::ExitCode;
 
@@ -20,59 +20,7 @@ use std::process::ExitCode;
 const RESERVED: usize = 0x800;
 
 fn main() -> ExitCode {
-    run(&[
-        ("ident_has_the_magic", ident_has_the_magic),
-        (
-            "version_is_the_one_the_programs_know",
-            version_is_the_one_the_programs_know,
-        ),
-        ("features_name_all_opcodes", features_name_all_opcodes),
-        (
-            "status_shows_ready_and_bus_master",
-            status_shows_ready_and_bus_master,
-        ),
-        (
-            "limits_are_those_the_driver_reports",
-            limits_are_those_the_driver_reports,
-        ),
-        (
-            "read_only_register_reads_alike_in_every_width",
-            read_only_reads_alike_in_every_width,
-        ),
-        (
-            "read_only_register_keeps_its_value_when_written",
-            read_only_keeps_its_value,
-        ),
-        (
-            "write_to_read_only_register_is_logged",
-            write_to_read_only_is_logged,
-        ),
-        (
-            "scratch_keeps_what_is_written_in_every_width",
-            scratch_keeps_every_width,
-        ),
-        (
-            "partial_write_leaves_the_other_bytes",
-            partial_write_leaves_the_other_bytes,
-        ),
-        (
-            "write_one_clears_and_write_zero_keeps_a_cause",
-            write_one_clears_and_zero_keeps,
-        ),
-        (
-            "byte_write_of_a_write_one_to_clear_register_works",
-            byte_write_clears,
-        ),
-        (
-            "reserved_offset_reads_zero_in_every_width",
-            reserved_reads_zero,
-        ),
-        (
-            "access_to_reserved_offset_is_logged_with_the_offset",
-            reserved_access_is_logged,
-        ),
-        ("counter_moves_forward", counter_moves_forward),
-    ])
+    run()
 }
 
 /// The public registers, and what was done to them.
@@ -126,16 +74,19 @@ fn read32(registers: &Poked, info: &ringbar_spec::RegisterInfo) -> u32 {
     registers.read(info.offset)
 }
 
+#[case]
 fn ident_has_the_magic() {
     registers().expect(IDENT::INFO.offset, ids::IDENT);
 }
 
+#[case]
 fn version_is_the_one_the_programs_know() {
     let version = read32(&registers(), &VERSION::INFO);
     expect_field(&VERSION::INFO, version, "major", ids::VERSION_MAJOR);
     expect_field(&VERSION::INFO, version, "minor", ids::VERSION_MINOR);
 }
 
+#[case]
 fn features_name_all_opcodes() {
     let known = ring::Opcode::ALL
         .iter()
@@ -143,12 +94,14 @@ fn features_name_all_opcodes() {
     registers().expect(FEATURES::INFO.offset, known);
 }
 
+#[case]
 fn status_shows_ready_and_bus_master() {
     let status = read32(&registers(), &STATUS::INFO);
     expect_field(&STATUS::INFO, status, "ready", 1u32);
     expect_field(&STATUS::INFO, status, "bus_master", 1u32);
 }
 
+#[case]
 fn limits_are_those_the_driver_reports() {
     let info = open().info().expect("INFO works");
     let registers = registers();
@@ -158,7 +111,8 @@ fn limits_are_those_the_driver_reports() {
     registers.expect(LENGTH_LIMIT::INFO.offset, info.max_length);
 }
 
-fn read_only_reads_alike_in_every_width() {
+#[case]
+fn read_only_register_reads_alike_in_every_width() {
     let registers = registers();
     let whole = ids::IDENT.to_le_bytes();
     let offset = IDENT::INFO.offset;
@@ -178,7 +132,8 @@ fn read_only_reads_alike_in_every_width() {
     expect_register(offset, double, both);
 }
 
-fn read_only_keeps_its_value() {
+#[case]
+fn read_only_register_keeps_its_value_when_written() {
     let registers = registers();
     let offset = IDENT::INFO.offset;
     registers.write(offset, 0u8);
@@ -188,7 +143,8 @@ fn read_only_keeps_its_value() {
     registers.expect(offset, ids::IDENT);
 }
 
-fn write_to_read_only_is_logged() {
+#[case]
+fn write_to_read_only_register_is_logged() {
     let registers = registers();
     let before = read32(&registers, &ERROR_COUNT::INFO);
     registers.write(VERSION::INFO.offset, 0u32);
@@ -200,7 +156,8 @@ fn write_to_read_only_is_logged() {
     );
 }
 
-fn scratch_keeps_every_width() {
+#[case]
+fn scratch_keeps_what_is_written_in_every_width() {
     let registers = registers();
     let offset = SCRATCH::INFO.offset;
     registers.write(offset, 0x0123_4567_89ab_cdefu64);
@@ -213,6 +170,7 @@ fn scratch_keeps_every_width() {
     registers.expect(offset, 0x5au8);
 }
 
+#[case]
 fn partial_write_leaves_the_other_bytes() {
     let registers = registers();
     let offset = SCRATCH::INFO.offset;
@@ -222,7 +180,8 @@ fn partial_write_leaves_the_other_bytes() {
     registers.expect(offset, 0x0000_ffff_00ff_ffffu64);
 }
 
-fn write_one_clears_and_zero_keeps() {
+#[case]
+fn write_one_clears_and_write_zero_keeps_a_cause() {
     let registers = registers();
     let offset = IRQ_CAUSE::INFO.offset;
     registers.write(IDENT::INFO.offset, 0u32);
@@ -233,7 +192,8 @@ fn write_one_clears_and_zero_keeps() {
     assert_cause(&registers, false);
 }
 
-fn byte_write_clears() {
+#[case]
+fn byte_write_of_a_write_one_to_clear_register_works() {
     let registers = registers();
     let offset = IRQ_CAUSE::INFO.offset;
     registers.write(IDENT::INFO.offset, 0u32);
@@ -243,7 +203,8 @@ fn byte_write_clears() {
     assert_cause(&registers, false);
 }
 
-fn reserved_reads_zero() {
+#[case]
+fn reserved_offset_reads_zero_in_every_width() {
     let registers = registers();
     registers.write(RESERVED, u64::MAX);
     registers.expect(RESERVED, 0u8);
@@ -252,7 +213,8 @@ fn reserved_reads_zero() {
     registers.expect(RESERVED, 0u64);
 }
 
-fn reserved_access_is_logged() {
+#[case]
+fn access_to_reserved_offset_is_logged_with_the_offset() {
     let registers = registers();
     let before = read32(&registers, &ERROR_COUNT::INFO);
     let _ = registers.read::<u16>(RESERVED + 2);
@@ -264,6 +226,7 @@ fn reserved_access_is_logged() {
     );
 }
 
+#[case]
 fn counter_moves_forward() {
     let registers = registers();
     let first: u64 = registers.read(COUNTER::INFO.offset);

@@ -4,7 +4,7 @@
 
 use ringbar_client::{Part, Rights};
 use ringbar_tests::{
-    arguments, fork, nop, open, ready_for, run, succeed, works, PciFunction, NODE, PATIENCE,
+    arguments, case, fork, nop, open, ready_for, run, succeed, works, PciFunction, NODE, PATIENCE,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
@@ -22,31 +22,7 @@ fn main() -> ExitCode {
         touch_when_told(&words.concat());
         return ExitCode::SUCCESS;
     }
-    run(&[
-        ("register_mapping_gives_sigbus_after_unbind", || {
-            touch_after_unbind("registers")
-        }),
-        ("buffer_mapping_gives_sigbus_after_unbind", || {
-            touch_after_unbind("buffer")
-        }),
-        ("device_memory_mapping_gives_sigbus_after_unbind", || {
-            touch_after_unbind("memory")
-        }),
-        ("mapping_works_without_unbind", mapping_works_without_unbind),
-        ("calls_give_enodev_after_unbind", calls_give_enodev),
-        ("mmap_gives_enodev_after_unbind", mmap_gives_enodev),
-        ("sleeper_wakes_with_enodev_at_unbind", sleeper_wakes),
-        ("poller_hangs_up_at_unbind", poller_hangs_up),
-        (
-            "node_goes_with_unbind_and_comes_back_with_bind",
-            node_goes_and_comes_back,
-        ),
-        ("device_works_again_after_bind", device_works_again),
-        (
-            "module_in_use_cannot_be_removed",
-            module_in_use_cannot_be_removed,
-        ),
-    ])
+    run()
 }
 
 /// In a process of its own: maps something, says so, waits to be told, touches it.
@@ -90,6 +66,21 @@ fn toucher(kind: &str) -> Child {
     child
 }
 
+#[case]
+fn register_mapping_gives_sigbus_after_unbind() {
+    touch_after_unbind("registers");
+}
+
+#[case]
+fn buffer_mapping_gives_sigbus_after_unbind() {
+    touch_after_unbind("buffer");
+}
+
+#[case]
+fn device_memory_mapping_gives_sigbus_after_unbind() {
+    touch_after_unbind("memory");
+}
+
 fn touch_after_unbind(kind: &str) {
     let function = PciFunction::under_test();
     let mut child = toucher(kind);
@@ -100,13 +91,15 @@ fn touch_after_unbind(kind: &str) {
     assert_eq!(status.signal(), Some(fork::SIGBUS), "{status}");
 }
 
+#[case]
 fn mapping_works_without_unbind() {
     let mut child = toucher("buffer");
     child.stdin.take().unwrap().write_all(b"!").unwrap();
     assert!(child.wait().unwrap().success());
 }
 
-fn calls_give_enodev() {
+#[case]
+fn calls_give_enodev_after_unbind() {
     let function = PciFunction::under_test();
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -122,7 +115,8 @@ fn calls_give_enodev() {
     assert_eq!(device.info().unwrap_err().errno(), Some(Errno::NODEV));
 }
 
-fn mmap_gives_enodev() {
+#[case]
+fn mmap_gives_enodev_after_unbind() {
     let function = PciFunction::under_test();
     let device = open();
     let unbound = function.unbind();
@@ -131,7 +125,8 @@ fn mmap_gives_enodev() {
     assert_eq!(mapped.unwrap_err().errno(), Some(Errno::NODEV));
 }
 
-fn sleeper_wakes() {
+#[case]
+fn sleeper_wakes_with_enodev_at_unbind() {
     let function = PciFunction::under_test();
     let device = open();
     let queue = device.create_queue(4).unwrap();
@@ -149,7 +144,8 @@ fn sleeper_wakes() {
     assert_eq!(woken.unwrap_err().errno(), Some(Errno::NODEV));
 }
 
-fn poller_hangs_up() {
+#[case]
+fn poller_hangs_up_at_unbind() {
     let function = PciFunction::under_test();
     let device = open();
     let poller = device.clone();
@@ -165,7 +161,8 @@ fn poller_hangs_up() {
     );
 }
 
-fn node_goes_and_comes_back() {
+#[case]
+fn node_goes_with_unbind_and_comes_back_with_bind() {
     let function = PciFunction::under_test();
     let unbound = function.unbind();
     let gone = !Path::new(NODE).exists();
@@ -174,7 +171,8 @@ fn node_goes_and_comes_back() {
     assert!(Path::new(NODE).exists());
 }
 
-fn device_works_again() {
+#[case]
+fn device_works_again_after_bind() {
     let function = PciFunction::under_test();
     let before = open();
     let queue_before = before.create_queue(4).unwrap();
@@ -188,6 +186,7 @@ fn device_works_again() {
     succeed(&mut queue, nop(5));
 }
 
+#[case]
 fn module_in_use_cannot_be_removed() {
     let device = open();
     let nonblocking = 0o4000;

@@ -7,7 +7,7 @@ use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Completion, Status};
 use ringbar_spec::wake::Word;
 use ringbar_tests::{
-    copy, nop, open, pattern_bytes, ready_for, run, seed, succeed, until, works, PciFunction,
+    case, copy, nop, open, pattern_bytes, ready_for, run, seed, succeed, until, works, PciFunction,
     PATIENCE, SHORT,
 };
 use ringbar_uapi::ioctl::Wait;
@@ -26,42 +26,7 @@ const COPY: usize = 1 << 20;
 const LONG: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "reset_without_driver_steps_the_generation",
-            reset_without_driver,
-        ),
-        (
-            "device_works_after_a_reset_without_driver",
-            device_works_after_a_reset_without_driver,
-        ),
-        ("sleeper_gets_eio", sleeper_gets_eio),
-        ("batch_of_the_kernel_gets_eio", batch_gets_eio),
-        ("poller_gets_pollerr", poller_gets_pollerr),
-        ("eventfd_is_signalled", eventfd_is_signalled),
-        ("calls_on_what_was_there_before_get_eio", calls_get_eio),
-        ("client_sees_the_reset_in_its_pages", client_sees_it),
-        ("new_file_works_at_once", new_file_works_at_once),
-        ("sleeper_of_a_new_queue_is_woken", new_sleeper_is_woken),
-        (
-            "same_file_works_with_what_it_makes_anew",
-            same_file_works_anew,
-        ),
-        (
-            "numbers_stay_with_the_file_that_had_them",
-            numbers_stay_with_their_file,
-        ),
-        ("numbers_come_back_when_the_file_goes", numbers_come_back),
-        (
-            "what_was_there_before_can_be_given_back",
-            old_can_be_given_back,
-        ),
-        (
-            "bytes_of_a_new_file_stay_whole_when_the_old_one_closes",
-            old_file_closes_cleanly,
-        ),
-        ("resets_in_a_row_under_load", resets_in_a_row),
-    ])
+    run()
 }
 
 /// Reset generation of the device.
@@ -70,7 +35,8 @@ fn generation() -> u32 {
     queue.word(Word::Generation)
 }
 
-fn reset_without_driver() {
+#[case]
+fn reset_without_driver_steps_the_generation() {
     let function = PciFunction::under_test();
     let first = generation();
     drop(function.unbind());
@@ -82,6 +48,7 @@ fn reset_without_driver() {
     assert_eq!(generation() - second, resets_of_the_driver + 1);
 }
 
+#[case]
 fn device_works_after_a_reset_without_driver() {
     let function = PciFunction::under_test();
     let unbound = function.unbind();
@@ -134,6 +101,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Error>) {
     assert_eq!(result.expect_err("refused").errno(), Some(Errno::IO));
 }
 
+#[case]
 fn sleeper_gets_eio() {
     let load = Load::start();
     let sleeper = sleeper(&load);
@@ -142,7 +110,8 @@ fn sleeper_gets_eio() {
     refused(sleeper.join().unwrap());
 }
 
-fn batch_gets_eio() {
+#[case]
+fn batch_of_the_kernel_gets_eio() {
     let load = Load::start();
     let mut queue: KernelQueue = load.device.create_kernel_queue(ENTRIES).unwrap();
     let batch = vec![copy(&load.buffers[0], &load.buffers[1], COPY); 4096];
@@ -155,6 +124,7 @@ fn batch_gets_eio() {
     refused(caller.join().unwrap());
 }
 
+#[case]
 fn poller_gets_pollerr() {
     let device = open();
     let _queue = device.create_queue(ENTRIES).unwrap();
@@ -166,6 +136,7 @@ fn poller_gets_pollerr() {
     assert_eq!(ready_for(&device, Duration::ZERO), PollFlags::ERR);
 }
 
+#[case]
 fn eventfd_is_signalled() {
     let device = open();
     let queue = device.create_queue(ENTRIES).unwrap();
@@ -177,7 +148,8 @@ fn eventfd_is_signalled() {
     });
 }
 
-fn calls_get_eio() {
+#[case]
+fn calls_on_what_was_there_before_get_eio() {
     let load = Load::start();
     let mut kernel = load.device.create_kernel_queue(ENTRIES).unwrap();
     PciFunction::under_test().reset();
@@ -195,7 +167,8 @@ fn calls_get_eio() {
     refused(load.device.open_window(&[part], Rights::Read));
 }
 
-fn client_sees_it() {
+#[case]
+fn client_sees_the_reset_in_its_pages() {
     let mut load = Load::start();
     PciFunction::under_test().reset();
     let queue = &mut load.queues[0];
@@ -203,13 +176,15 @@ fn client_sees_it() {
     assert!(matches!(outcome, Err(Error::Reset { .. })), "{outcome:?}");
 }
 
+#[case]
 fn new_file_works_at_once() {
     let _load = Load::start();
     PciFunction::under_test().reset();
     works(&open());
 }
 
-fn new_sleeper_is_woken() {
+#[case]
+fn sleeper_of_a_new_queue_is_woken() {
     let _load = Load::start();
     PciFunction::under_test().reset();
     let device = open();
@@ -227,13 +202,15 @@ fn new_sleeper_is_woken() {
     sleeper.join().unwrap().expect("the sleeper is woken");
 }
 
-fn same_file_works_anew() {
+#[case]
+fn same_file_works_with_what_it_makes_anew() {
     let load = Load::start();
     PciFunction::under_test().reset();
     works(&load.device);
 }
 
-fn numbers_stay_with_their_file() {
+#[case]
+fn numbers_stay_with_the_file_that_had_them() {
     let load = Load::start();
     let old: Vec<u32> = load.queues.iter().map(Queue::number).collect();
     let windows = [load.buffers[0].window(), load.buffers[1].window()];
@@ -250,7 +227,8 @@ fn numbers_stay_with_their_file() {
     assert_eq!(errno, Some(Errno::NOSPC));
 }
 
-fn numbers_come_back() {
+#[case]
+fn numbers_come_back_when_the_file_goes() {
     let load = Load::start();
     PciFunction::under_test().reset();
     drop(load);
@@ -260,7 +238,8 @@ fn numbers_come_back() {
     assert_eq!(queues.len(), all as usize);
 }
 
-fn old_can_be_given_back() {
+#[case]
+fn what_was_there_before_can_be_given_back() {
     let load = Load::start();
     let offsets = load.queues[0].offsets();
     let device = load.device.clone();
@@ -276,7 +255,8 @@ fn old_can_be_given_back() {
     works(&device);
 }
 
-fn old_file_closes_cleanly() {
+#[case]
+fn bytes_of_a_new_file_stay_whole_when_the_old_one_closes() {
     let load = Load::start();
     PciFunction::under_test().reset();
     let device = open();
@@ -290,7 +270,8 @@ fn old_file_closes_cleanly() {
     assert!(buffers[1].mapping().read_bytes(0, COPY) == bytes);
 }
 
-fn resets_in_a_row() {
+#[case]
+fn resets_in_a_row_under_load() {
     let function = PciFunction::under_test();
     for round in 0..10 {
         let load = Load::start();

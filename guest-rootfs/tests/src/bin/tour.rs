@@ -9,7 +9,7 @@ use ringbar_spec::regs::{IDENT, SCRATCH};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_spec::{ids, pattern};
 use ringbar_tests::{
-    debugfs, hex, open, pattern_bytes, run, seed, with_event, Chapter, PciFunction, PATIENCE,
+    case, debugfs, hex, open, pattern_bytes, run, seed, with_event, Chapter, PciFunction, PATIENCE,
 };
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::collections::BTreeMap;
@@ -31,24 +31,11 @@ const COPIED: Range<usize> = 0x200..0x210;
 const TAG: u32 = 0x5eed;
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "register_keeps_what_the_process_stores_in_its_mapping",
-            registers,
-        ),
-        (
-            "device_memory_keeps_what_the_process_stores_in_its_mapping",
-            device_memory,
-        ),
-        (
-            "process_sees_in_its_mapping_what_the_device_writes_by_dma",
-            dma,
-        ),
-        ("interrupt_tells_of_a_copy_out_of_device_memory", interrupt),
-    ])
+    run()
 }
 
-fn registers() {
+#[case]
+fn register_keeps_what_the_process_stores_in_its_mapping() {
     let mut chapter = Chapter::new("registers");
     let registers = open().map_public_registers().expect("root may map them");
     let bar = PciFunction::under_test().bar(0);
@@ -79,7 +66,8 @@ fn registers() {
     );
 }
 
-fn device_memory() {
+#[case]
+fn device_memory_keeps_what_the_process_stores_in_its_mapping() {
     let mut chapter = Chapter::new("device memory");
     let memory = open()
         .create_device_memory(Part::Uncached, PAGE_SIZE, Rights::Read)
@@ -97,7 +85,8 @@ fn device_memory() {
     assert_eq!(after, stored, "device memory lost what the process stored");
 }
 
-fn dma() {
+#[case]
+fn process_sees_in_its_mapping_what_the_device_writes_by_dma() {
     let mut chapter = Chapter::new("DMA");
     let device = open();
     let mut queue = device.create_queue(ENTRIES).expect("a queue is free");
@@ -146,7 +135,8 @@ fn dma() {
     assert_written(&before, &after, &pattern, WRITTEN);
 }
 
-fn interrupt() {
+#[case]
+fn interrupt_tells_of_a_copy_out_of_device_memory() {
     let mut chapter = Chapter::new("interrupt");
     let device = open();
     let (mut queue, event) = with_event(&device);

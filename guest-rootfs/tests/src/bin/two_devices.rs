@@ -4,8 +4,8 @@
 
 use ringbar_client::{Device, Error};
 use ringbar_tests::{
-    arguments, fork, hammer, node, open, run_all, within, Case, Hammer, KeptOnPurpose, LongCopies,
-    PciFunction, Runner, Skip, LOSS, NODE, PATIENCE,
+    arguments, case, fork, hammer, node, open, run, within, Case, Hammer, KeptOnPurpose,
+    LongCopies, PciFunction, Runner, Skip, LOSS, NODE, PATIENCE,
 };
 use rustix::io::Errno;
 use std::io::{BufRead, BufReader};
@@ -28,16 +28,12 @@ fn main() -> ExitCode {
     if let Some(words) = arguments::role() {
         return use_device(&words.concat());
     }
-    run_all(vec![
-        case("both_work_at_once", both_work_at_once),
-        case("unbinding_one_leaves_the_other_alone", unbind),
-        case("killing_users_of_one_leaves_the_other_alone", kill_users),
-        Case::skippable("loss_of_one_leaves_the_other_alone", lose_server),
-    ])
+    run()
 }
 
-fn case(name: &'static str, body: fn()) -> Case {
-    Case::skippable(name, move || two_devices().map(|()| body()))
+/// Makes a case that needs two devices.
+fn with_two_devices(name: &'static str, body: fn()) -> Case {
+    Case::new(name, move || two_devices().map(|()| body()))
 }
 
 fn two_devices() -> Result<(), Skip> {
@@ -138,6 +134,7 @@ fn undisturbed(happens: impl FnOnce(&Hammer)) {
     hammer.finish();
 }
 
+#[case(with_two_devices)]
 fn both_work_at_once() {
     let other = Device::open(node(OTHER)).expect("the device can be opened");
     undisturbed(|_| {
@@ -149,7 +146,8 @@ fn both_work_at_once() {
     });
 }
 
-fn unbind() {
+#[case(with_two_devices)]
+fn unbinding_one_leaves_the_other_alone() {
     let function = PciFunction::of(OTHER);
     undisturbed(|hammer| {
         for _ in 0..UNBINDS {
@@ -165,7 +163,8 @@ fn unbind() {
     });
 }
 
-fn kill_users() {
+#[case(with_two_devices)]
+fn killing_users_of_one_leaves_the_other_alone() {
     undisturbed(|hammer| {
         for _ in 0..KILLS {
             drop(User::start(HAMMER));
@@ -174,7 +173,8 @@ fn kill_users() {
     });
 }
 
-fn lose_server() -> Result<(), Skip> {
+#[case]
+fn loss_of_one_leaves_the_other_alone() -> Result<(), Skip> {
     two_devices()?;
     let Some(mut runner) = Runner::find() else {
         return Err(Skip("nobody outside can kill a server".into()));

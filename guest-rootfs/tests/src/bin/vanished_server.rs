@@ -53,20 +53,22 @@ fn main() -> ExitCode {
 /// How often the server of a device vanishes in all, if big counts are wanted and the device comes back.
 const TIMES: (u64, u64) = (20, 2);
 
+/// Names steps by their functions.
+macro_rules! steps {
+    ($($step:ident),* $(,)?) => { [$((stringify!($step), $step as Step)),*] };
+}
+
 /// What happens each time.
-const STEPS: [(&str, Step); 9] = [
-    ("sleepers_wake_and_pollers_are_told", sleepers_wake),
-    ("calls_give_eio", calls_give_eio),
-    ("mapped_pages_stay_and_say_that_nobody_serves", pages_stay),
-    (
-        "prompt_says_that_nobody_serves",
-        prompt_says_that_nobody_serves,
-    ),
-    ("files_can_be_closed", files_can_be_closed),
-    ("pages_of_the_process_stay_pinned", pages_stay_pinned),
-    ("driver_can_be_taken_off", driver_can_be_taken_off),
-    ("driver_does_not_take_a_dead_device", not_bound_again),
-    ("device_comes_back_with_another_server", comes_back),
+const STEPS: [(&str, Step); 9] = steps![
+    sleepers_wake_and_pollers_are_told,
+    calls_give_eio,
+    mapped_pages_stay_and_say_that_nobody_serves,
+    prompt_says_that_nobody_serves,
+    files_can_be_closed,
+    pages_of_the_process_stay_pinned,
+    driver_can_be_taken_off,
+    driver_does_not_take_a_dead_device,
+    device_comes_back_with_another_server,
 ];
 
 /// The cases of a way, which are steps of one story.
@@ -74,7 +76,7 @@ fn cases(way: Way) -> Vec<Case> {
     let story = Rc::new(RefCell::new(None));
     let case = |(name, step): (&str, Step)| {
         let story = Rc::clone(&story);
-        Case::skippable(format!("{}/{name}", way.name), move || {
+        Case::new(format!("{}/{name}", way.name), move || {
             let mut story = story.borrow_mut();
             if story.is_none() {
                 *story = Some(Story::begin(way)?);
@@ -82,8 +84,8 @@ fn cases(way: Way) -> Vec<Case> {
             step(story.as_mut().expect("it has begun"))
         })
     };
-    let again = ("device_comes_back_each_time", again as Step);
-    STEPS.into_iter().chain([again]).map(case).collect()
+    let all = STEPS.into_iter().chain(steps![device_comes_back_each_time]);
+    all.map(case).collect()
 }
 
 /// What is in use: all of it mapped, and DMA in flight.
@@ -166,7 +168,7 @@ fn end<T>(what: &str, thread: JoinHandle<T>) -> T {
     thread.join().expect("it does not panic")
 }
 
-fn sleepers_wake(story: &mut Story) -> Result<(), Skip> {
+fn sleepers_wake_and_pollers_are_told(story: &mut Story) -> Result<(), Skip> {
     // Alone with its file, and it has taken all that there is: no interrupt and no other waiter has it look again.
     let watched = Device::open(node(story.way.device)).expect("the device can be opened");
     let _queue = watched.create_queue(4).expect("a queue");
@@ -210,7 +212,7 @@ fn calls_give_eio(story: &mut Story) -> Result<(), Skip> {
     Ok(())
 }
 
-fn pages_stay(story: &mut Story) -> Result<(), Skip> {
+fn mapped_pages_stay_and_say_that_nobody_serves(story: &mut Story) -> Result<(), Skip> {
     let Used { queue, buffer, .. } = story.used();
     buffer.mapping().write(0, 7u32);
     assert_eq!(buffer.mapping().read::<u32>(0), 7);
@@ -242,7 +244,7 @@ fn files_can_be_closed(story: &mut Story) -> Result<(), Skip> {
     Ok(())
 }
 
-fn pages_stay_pinned(story: &mut Story) -> Result<(), Skip> {
+fn pages_of_the_process_stay_pinned(story: &mut Story) -> Result<(), Skip> {
     // The device has not said that it no longer writes them.
     assert_eq!(pinned_pages() - story.pinned, USER_PAGES as i64);
     Ok(())
@@ -260,7 +262,7 @@ fn driver_can_be_taken_off(story: &mut Story) -> Result<(), Skip> {
     Ok(())
 }
 
-fn not_bound_again(story: &mut Story) -> Result<(), Skip> {
+fn driver_does_not_take_a_dead_device(story: &mut Story) -> Result<(), Skip> {
     if let Some(request) = story.way.afterwards {
         story.ask(request);
     }
@@ -271,7 +273,7 @@ fn not_bound_again(story: &mut Story) -> Result<(), Skip> {
 }
 
 /// The rest of the times.
-fn again(story: &mut Story) -> Result<(), Skip> {
+fn device_comes_back_each_time(story: &mut Story) -> Result<(), Skip> {
     story.must_come_back()?;
     let way = story.way;
     let (full, short) = TIMES;
@@ -286,7 +288,7 @@ fn again(story: &mut Story) -> Result<(), Skip> {
     Ok(())
 }
 
-fn comes_back(story: &mut Story) -> Result<(), Skip> {
+fn device_comes_back_with_another_server(story: &mut Story) -> Result<(), Skip> {
     story.must_come_back()?;
     story.ask("device_del");
     story.ask("device_add");

@@ -5,7 +5,7 @@
 use ringbar_client::{Device, Error, Queue};
 use ringbar_spec::error::ErrorCode;
 use ringbar_tests::{
-    break_ring, interrupts, nop, open, ready_for, run, signalled, until, with_event, Epoll,
+    break_ring, case, interrupts, nop, open, ready_for, run, signalled, until, with_event, Epoll,
     Trigger, PATIENCE, READABLE, SHORT,
 };
 use ringbar_uapi::ioctl::Wait;
@@ -20,78 +20,7 @@ use std::time::Duration;
 const NAP: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
-    run(&[
-        ("sleeper_is_woken_by_the_completion", sleeper_is_woken),
-        (
-            "wait_for_what_was_posted_returns_at_once",
-            wait_for_the_past_returns,
-        ),
-        (
-            "waiters_of_a_queue_wake_each_at_its_own_count",
-            waiters_wake_at_their_counts,
-        ),
-        (
-            "waiters_of_two_queues_of_a_file_wake_each_for_its_own",
-            waiters_of_two_queues,
-        ),
-        (
-            "poll_is_readable_while_completions_are_not_taken",
-            poll_is_level_triggered,
-        ),
-        (
-            "poll_tells_of_each_queue_of_the_file",
-            poll_tells_of_each_queue,
-        ),
-        ("poller_is_woken_by_the_completion", poller_is_woken),
-        (
-            "poller_and_waiter_of_a_queue_are_both_woken",
-            poller_and_waiter_are_woken,
-        ),
-        (
-            "epoll_is_readable_again_and_again",
-            epoll_is_level_triggered,
-        ),
-        (
-            "epoll_with_edges_tells_of_each_completion",
-            epoll_with_edges,
-        ),
-        (
-            "epoll_tells_of_a_queue_that_is_made_later",
-            epoll_tells_of_a_later_queue,
-        ),
-        (
-            "poller_is_woken_by_a_queue_that_was_reset_meanwhile",
-            poller_over_a_reset,
-        ),
-        (
-            "epoll_with_edges_tells_of_completions_after_a_reset",
-            edges_over_a_reset,
-        ),
-        ("eventfd_is_signalled_when_armed", eventfd_is_signalled),
-        (
-            "eventfd_is_signalled_at_the_count_that_was_asked_for",
-            eventfd_is_signalled_at_the_count,
-        ),
-        ("eventfd_is_silent_unless_armed", eventfd_is_silent),
-        ("eventfd_that_was_taken_away_is_silent", eventfd_taken_away),
-        ("eventfd_of_each_queue_is_its_own", eventfd_of_each_queue),
-        (
-            "file_that_is_no_eventfd_is_refused",
-            file_that_is_no_eventfd,
-        ),
-        (
-            "waiters_learn_at_once_that_the_queue_has_stopped",
-            waiters_learn_of_a_stop,
-        ),
-        (
-            "interrupts_are_counted_by_the_kernel",
-            interrupts_are_counted,
-        ),
-        (
-            "completions_that_nobody_waits_for_raise_no_interrupt",
-            no_interrupt_without_waiters,
-        ),
-    ])
+    run()
 }
 
 fn submit(queue: &mut Queue, count: u32) {
@@ -129,7 +58,8 @@ fn poller(device: &Device) -> JoinHandle<PollFlags> {
     thread::spawn(move || ready_for(&device, PATIENCE))
 }
 
-fn sleeper_is_woken() {
+#[case]
+fn sleeper_is_woken_by_the_completion() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let sleeper = waiter(&device, &queue, 1);
@@ -139,7 +69,8 @@ fn sleeper_is_woken() {
     sleeper.join().unwrap().expect("the sleeper is woken");
 }
 
-fn wait_for_the_past_returns() {
+#[case]
+fn wait_for_what_was_posted_returns_at_once() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     submit(&mut queue, 3);
@@ -155,7 +86,8 @@ fn wait_for_the_past_returns() {
     }
 }
 
-fn waiters_wake_at_their_counts() {
+#[case]
+fn waiters_of_a_queue_wake_each_at_its_own_count() {
     let device = open();
     let mut queue = device.create_queue(8).unwrap();
     // The nearest one comes neither first nor last.
@@ -174,7 +106,8 @@ fn waiters_wake_at_their_counts() {
     third.join().unwrap().unwrap();
 }
 
-fn waiters_of_two_queues() {
+#[case]
+fn waiters_of_two_queues_of_a_file_wake_each_for_its_own() {
     let device = open();
     let [mut one, mut other] = [4, 4].map(|entries| device.create_queue(entries).unwrap());
     let of_one = waiter(&device, &one, 1);
@@ -188,7 +121,8 @@ fn waiters_of_two_queues() {
     of_one.join().unwrap().unwrap();
 }
 
-fn poll_is_level_triggered() {
+#[case]
+fn poll_is_readable_while_completions_are_not_taken() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     assert_eq!(ready_for(&device, SHORT), PollFlags::empty());
@@ -204,7 +138,8 @@ fn poll_is_level_triggered() {
     assert_eq!(ready_for(&device, PATIENCE), READABLE);
 }
 
-fn poll_tells_of_each_queue() {
+#[case]
+fn poll_tells_of_each_queue_of_the_file() {
     let device = open();
     let mut queues = [4, 4, 4].map(|entries| device.create_queue(entries).unwrap());
     for queue in &mut queues {
@@ -217,7 +152,8 @@ fn poll_tells_of_each_queue() {
     }
 }
 
-fn poller_is_woken() {
+#[case]
+fn poller_is_woken_by_the_completion() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     for _ in 0..10 {
@@ -229,7 +165,8 @@ fn poller_is_woken() {
     }
 }
 
-fn poller_and_waiter_are_woken() {
+#[case]
+fn poller_and_waiter_of_a_queue_are_both_woken() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     // One armed for the first completion, one for the second, in both orders.
@@ -253,7 +190,8 @@ fn poller_and_waiter_are_woken() {
     }
 }
 
-fn epoll_is_level_triggered() {
+#[case]
+fn epoll_is_readable_again_and_again() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let epoll = Epoll::on(&device, Trigger::Level);
@@ -267,7 +205,8 @@ fn epoll_is_level_triggered() {
     }
 }
 
-fn epoll_with_edges() {
+#[case]
+fn epoll_with_edges_tells_of_each_completion() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let epoll = Epoll::on(&device, Trigger::Edge);
@@ -282,7 +221,8 @@ fn epoll_with_edges() {
     }
 }
 
-fn epoll_tells_of_a_later_queue() {
+#[case]
+fn epoll_tells_of_a_queue_that_is_made_later() {
     let device = open();
     let epoll = Epoll::on(&device, Trigger::Level);
     assert!(!epoll.tells(Duration::ZERO));
@@ -291,7 +231,8 @@ fn epoll_tells_of_a_later_queue() {
     assert!(epoll.tells(PATIENCE));
 }
 
-fn poller_over_a_reset() {
+#[case]
+fn poller_is_woken_by_a_queue_that_was_reset_meanwhile() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let poller = poller(&device);
@@ -303,7 +244,8 @@ fn poller_over_a_reset() {
     assert_eq!(poller.join().unwrap(), READABLE);
 }
 
-fn edges_over_a_reset() {
+#[case]
+fn epoll_with_edges_tells_of_completions_after_a_reset() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let epoll = Epoll::on(&device, Trigger::Edge);
@@ -313,7 +255,8 @@ fn edges_over_a_reset() {
     assert!(epoll.tells(PATIENCE));
 }
 
-fn eventfd_is_signalled() {
+#[case]
+fn eventfd_is_signalled_when_armed() {
     let (mut queue, event) = with_event(&open());
     for _ in 0..10 {
         assert!(queue.arm(1).unwrap());
@@ -323,7 +266,8 @@ fn eventfd_is_signalled() {
     }
 }
 
-fn eventfd_is_signalled_at_the_count() {
+#[case]
+fn eventfd_is_signalled_at_the_count_that_was_asked_for() {
     let (mut queue, event) = with_event(&open());
     assert!(queue.arm(3).unwrap());
     submit(&mut queue, 2);
@@ -335,14 +279,16 @@ fn eventfd_is_signalled_at_the_count() {
     assert_eq!(take_all(&mut queue), 3);
 }
 
-fn eventfd_is_silent() {
+#[case]
+fn eventfd_is_silent_unless_armed() {
     let (mut queue, event) = with_event(&open());
     submit(&mut queue, 4);
     poll_out(&mut queue);
     assert!(!signalled(&event, SHORT));
 }
 
-fn eventfd_taken_away() {
+#[case]
+fn eventfd_that_was_taken_away_is_silent() {
     let (mut queue, event) = with_event(&open());
     queue.set_event_fd(None).unwrap();
     assert!(queue.arm(1).unwrap());
@@ -351,7 +297,8 @@ fn eventfd_taken_away() {
     assert!(!signalled(&event, SHORT));
 }
 
-fn eventfd_of_each_queue() {
+#[case]
+fn eventfd_of_each_queue_is_its_own() {
     let device = open();
     let (mut one, of_one) = with_event(&device);
     let (mut other, of_other) = with_event(&device);
@@ -363,14 +310,16 @@ fn eventfd_of_each_queue() {
     assert!(signalled(&of_one, PATIENCE));
 }
 
-fn file_that_is_no_eventfd() {
+#[case]
+fn file_that_is_no_eventfd_is_refused() {
     let device = open();
     let queue = device.create_queue(4).unwrap();
     let refused = queue.set_event_fd(Some(device.as_fd()));
     assert_eq!(refused.unwrap_err().errno(), Some(Errno::INVAL));
 }
 
-fn waiters_learn_of_a_stop() {
+#[case]
+fn waiters_learn_at_once_that_the_queue_has_stopped() {
     let device = open();
     let (mut queue, event) = with_event(&device);
     let in_call = waiter(&device, &queue, 1);
@@ -391,7 +340,8 @@ fn waiters_learn_of_a_stop() {
     }
 }
 
-fn interrupts_are_counted() {
+#[case]
+fn interrupts_are_counted_by_the_kernel() {
     let mut queue = open().create_queue(4).unwrap();
     let before = interrupts();
     assert!(queue.arm(1).unwrap());
@@ -400,7 +350,8 @@ fn interrupts_are_counted() {
     until("an interrupt", || interrupts() > before);
 }
 
-fn no_interrupt_without_waiters() {
+#[case]
+fn completions_that_nobody_waits_for_raise_no_interrupt() {
     let mut queue = open().create_queue(64).unwrap();
     let before = interrupts();
     for _ in 0..20 {

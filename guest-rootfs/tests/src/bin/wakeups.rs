@@ -5,7 +5,9 @@
 use ringbar_client::{Device, Queue};
 use ringbar_spec::pattern;
 use ringbar_spec::wake::Word;
-use ringbar_tests::{nop, open, parameter, ready_for, run, seed, until, PATIENCE, READABLE, SHORT};
+use ringbar_tests::{
+    case, nop, open, parameter, ready_for, run, seed, until, PATIENCE, READABLE, SHORT,
+};
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use std::hint::spin_loop;
@@ -25,66 +27,67 @@ const FEWER: [u64; 2] = [5_000, 500];
 const LONGEST_PAUSE: u64 = 100_000;
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "idle_queue_sleeps_and_its_heart_stands_still",
-            idle_queue_sleeps,
-        ),
-        ("heart_beats_while_there_is_work", heart_beats),
-        ("kick_page_of_a_sleeping_queue_answers", kick_page_answers),
-        ("no_wakeup_is_lost_polling_the_ring", || {
-            ping_pong(ROUNDS, |_, queue| {
-                let deadline = Instant::now() + PATIENCE;
-                while queue.pop().unwrap().is_none() {
-                    assert!(Instant::now() < deadline, "{}", state(queue));
-                    spin_loop();
-                }
-            });
-        }),
-        ("no_wakeup_is_lost_waiting_in_a_call", || {
-            let mut posted = 0;
-            ping_pong(ROUNDS, move |device, queue| {
-                posted += 1;
-                let mut wait = Wait {
-                    queue: queue.number(),
-                    completion_tail: posted,
-                    timeout_ms: PATIENCE.as_millis() as u32,
-                    reserved: 0,
-                };
-                let waited = device.wait(&mut wait);
-                waited.unwrap_or_else(|error| panic!("{error}: {}", state(queue)));
-                queue.pop().unwrap().expect("WAIT says that it is there");
-            });
-        }),
-        ("no_wakeup_is_lost_polling_the_file", || {
-            ping_pong(FEWER, |device, queue| {
-                assert_eq!(ready_for(device, PATIENCE), READABLE, "{}", state(queue));
-                queue.pop().unwrap().expect("poll says that it is there");
-            });
-        }),
-        ("no_wakeup_is_lost_waiting_for_an_eventfd", || {
-            let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
-            let mut first = true;
-            ping_pong(FEWER, move |_, queue| {
-                if std::mem::take(&mut first) {
-                    queue.set_event_fd(Some(event.as_fd())).unwrap();
-                }
-                let limit = Timespec::try_from(PATIENCE).expect("a short time");
-                while queue.pop().unwrap().is_none() {
-                    if queue.arm(1).unwrap() {
-                        let mut files = [PollFd::new(&event, PollFlags::IN)];
-                        poll(&mut files, Some(&limit)).unwrap();
-                        let signals = rustix::io::read(&event, &mut [0; 8]);
-                        signals.unwrap_or_else(|error| panic!("{error}: {}", state(queue)));
-                    }
-                }
-            });
-        }),
-        (
-            "no_wakeup_is_lost_by_waiters_of_different_completions",
-            two_waiters,
-        ),
-    ])
+    run()
+}
+
+fn pause(nanoseconds: u64) {
+    let end = Instant::now() + Duration::from_nanos(nanoseconds);
+    while Instant::now() < end {
+        spin_loop();
+    }
+}
+
+/// What both sides say of a queue, for messages.
+fn state(queue: &Queue) -> String {
+    let words = [
+        Word::SubmissionTail,
+        Word::CompletionHead,
+        Word::CompletionTail,
+        Word::Sleeping,
+        Word::QueueState,
+        Word::Heartbeat,
+    ];
+    format!("{:?}", words.map(|word| (word, queue.word(word))))
+}
+
+fn sleeps(queue: &Queue) -> bool {
+    queue.word(Word::Sleeping) == 1
+}
+
+#[case]
+fn idle_queue_sleeps_and_its_heart_stands_still() {
+    let mut queue = open().create_queue(4).unwrap();
+    assert!(sleeps(&queue), "a queue starts asleep");
+    queue.push(nop(1)).unwrap();
+    queue.run(PATIENCE).unwrap();
+    until("the queue sleeps", || sleeps(&queue));
+    let heartbeat = queue.word(Word::Heartbeat);
+    thread::sleep(SHORT);
+    assert!(sleeps(&queue), "nobody woke it");
+    assert_eq!(queue.word(Word::Heartbeat), heartbeat);
+    queue.push(nop(2)).unwrap();
+    queue.run(PATIENCE).unwrap();
+}
+
+#[case]
+fn heart_beats_while_there_is_work() {
+    let mut queue = open().create_queue(4).unwrap();
+    let before = queue.word(Word::Heartbeat);
+    until("a heartbeat", || {
+        queue.push(nop(1)).unwrap();
+        queue.run(PATIENCE).unwrap();
+        queue.word(Word::Heartbeat) != before
+    });
+}
+
+#[case]
+fn kick_page_of_a_sleeping_queue_answers() {
+    let mut queue = open().create_queue(4).unwrap();
+    queue.push(nop(1)).unwrap();
+    queue.run(PATIENCE).unwrap();
+    until("the queue sleeps", || sleeps(&queue));
+    queue.check().unwrap();
+    assert!(sleeps(&queue), "asking does not wake it");
 }
 
 /// Submits descriptors one after the other with pauses of any length, and has `take` wait for each.
@@ -101,16 +104,66 @@ fn ping_pong([full, short]: [u64; 2], mut take: impl FnMut(&Device, &mut Queue))
     }
 }
 
-fn pause(nanoseconds: u64) {
-    let end = Instant::now() + Duration::from_nanos(nanoseconds);
-    while Instant::now() < end {
-        spin_loop();
-    }
+#[case]
+fn no_wakeup_is_lost_polling_the_ring() {
+    ping_pong(ROUNDS, |_, queue| {
+        let deadline = Instant::now() + PATIENCE;
+        while queue.pop().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "{}", state(queue));
+            spin_loop();
+        }
+    });
+}
+
+#[case]
+fn no_wakeup_is_lost_waiting_in_a_call() {
+    let mut posted = 0;
+    ping_pong(ROUNDS, move |device, queue| {
+        posted += 1;
+        let mut wait = Wait {
+            queue: queue.number(),
+            completion_tail: posted,
+            timeout_ms: PATIENCE.as_millis() as u32,
+            reserved: 0,
+        };
+        let waited = device.wait(&mut wait);
+        waited.unwrap_or_else(|error| panic!("{error}: {}", state(queue)));
+        queue.pop().unwrap().expect("WAIT says that it is there");
+    });
+}
+
+#[case]
+fn no_wakeup_is_lost_polling_the_file() {
+    ping_pong(FEWER, |device, queue| {
+        assert_eq!(ready_for(device, PATIENCE), READABLE, "{}", state(queue));
+        queue.pop().unwrap().expect("poll says that it is there");
+    });
+}
+
+#[case]
+fn no_wakeup_is_lost_waiting_for_an_eventfd() {
+    let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
+    let mut first = true;
+    ping_pong(FEWER, move |_, queue| {
+        if std::mem::take(&mut first) {
+            queue.set_event_fd(Some(event.as_fd())).unwrap();
+        }
+        let limit = Timespec::try_from(PATIENCE).expect("a short time");
+        while queue.pop().unwrap().is_none() {
+            if queue.arm(1).unwrap() {
+                let mut files = [PollFd::new(&event, PollFlags::IN)];
+                poll(&mut files, Some(&limit)).unwrap();
+                let signals = rustix::io::read(&event, &mut [0; 8]);
+                signals.unwrap_or_else(|error| panic!("{error}: {}", state(queue)));
+            }
+        }
+    });
 }
 
 /// Both wait in a call, one for each of two completions, and share the word that the driver arms with.
 /// The nearer one comes while they are posted, and may find its own there already.
-fn two_waiters() {
+#[case]
+fn no_wakeup_is_lost_by_waiters_of_different_completions() {
     /// About as long as it takes to get into the call.
     const CALL: u64 = 30_000;
     let device = open();
@@ -170,54 +223,4 @@ fn two_waiters() {
         lost
     });
     assert_eq!(lost, None, "{}", state(&queue));
-}
-
-/// What both sides say of a queue, for messages.
-fn state(queue: &Queue) -> String {
-    let words = [
-        Word::SubmissionTail,
-        Word::CompletionHead,
-        Word::CompletionTail,
-        Word::Sleeping,
-        Word::QueueState,
-        Word::Heartbeat,
-    ];
-    format!("{:?}", words.map(|word| (word, queue.word(word))))
-}
-
-fn sleeps(queue: &Queue) -> bool {
-    queue.word(Word::Sleeping) == 1
-}
-
-fn idle_queue_sleeps() {
-    let mut queue = open().create_queue(4).unwrap();
-    assert!(sleeps(&queue), "a queue starts asleep");
-    queue.push(nop(1)).unwrap();
-    queue.run(PATIENCE).unwrap();
-    until("the queue sleeps", || sleeps(&queue));
-    let heartbeat = queue.word(Word::Heartbeat);
-    thread::sleep(SHORT);
-    assert!(sleeps(&queue), "nobody woke it");
-    assert_eq!(queue.word(Word::Heartbeat), heartbeat);
-    queue.push(nop(2)).unwrap();
-    queue.run(PATIENCE).unwrap();
-}
-
-fn heart_beats() {
-    let mut queue = open().create_queue(4).unwrap();
-    let before = queue.word(Word::Heartbeat);
-    until("a heartbeat", || {
-        queue.push(nop(1)).unwrap();
-        queue.run(PATIENCE).unwrap();
-        queue.word(Word::Heartbeat) != before
-    });
-}
-
-fn kick_page_answers() {
-    let mut queue = open().create_queue(4).unwrap();
-    queue.push(nop(1)).unwrap();
-    queue.run(PATIENCE).unwrap();
-    until("the queue sleeps", || sleeps(&queue));
-    queue.check().unwrap();
-    assert!(sleeps(&queue), "asking does not wake it");
 }

@@ -10,7 +10,7 @@ use ringbar_spec::layout::{MAX_QUEUES, PAGE_SIZE};
 use ringbar_spec::regs::QUEUE_RUNNING;
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
 use ringbar_spec::wake::Word;
-use ringbar_tests::{open, parameter, witness, PATIENCE};
+use ringbar_tests::{case, open, parameter, witness, PATIENCE};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 
@@ -20,7 +20,8 @@ const ROUNDS: u32 = 300;
 const WRITES: u32 = 20;
 const ENTRIES: u32 = 16;
 
-pub(crate) fn random_indices_stop_their_own_queue() {
+#[case]
+fn random_indices_stop_their_own_queue_alone() {
     witness::claim("touches reserved");
     let seed = parameter::seed();
     let victim = Victim::start(seed);
@@ -76,7 +77,8 @@ pub(crate) fn random_indices_stop_their_own_queue() {
     victim.assert_untouched();
 }
 
-pub(crate) fn foreign_pages_cannot_be_mapped() {
+#[case]
+fn pages_of_other_processes_cannot_be_mapped() {
     let victim = Victim::start(parameter::seed());
     let device = open();
     let queue = device.create_queue(ENTRIES).expect("a queue is free");

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use ringbar_client::{Part, Rights};
 use ringbar_spec::ring::{Descriptor, Opcode};
 use ringbar_tests::usage::{assert_back, Usage};
-use ringbar_tests::{fork, open, parameter};
+use ringbar_tests::{case, fork, open, parameter};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -24,7 +24,8 @@ const ENTRIES: u32 = 8;
 /// Signal number (Linux `include/uapi/asm-generic/signal.h`).
 const SIGKILL: i32 = 9;
 
-pub(crate) fn nothing_is_left_behind() {
+#[case]
+fn processes_killed_with_dma_in_flight_leave_nothing_behind() {
     let seed = parameter::seed();
     let victim = Victim::start(seed);
     let mut random = Rng::with_seed(seed);

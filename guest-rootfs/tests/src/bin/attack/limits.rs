@@ -6,14 +6,15 @@ use crate::ground::Ground;
 use crate::victim::Victim;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
 use ringbar_test_vectors::Target;
-use ringbar_tests::{parameter, PATIENCE};
+use ringbar_tests::{case, parameter, PATIENCE};
 
 /// Entries of the ring; as many descriptors are on their way at once.
 const ENTRIES: u32 = 1024;
 /// Known opcodes, the first that is not, and the last.
 const OPCODES: [u16; 8] = [0, 1, 2, 3, 4, 5, 6, u16::MAX];
 
-pub(crate) fn each_field_at_and_beyond_its_limit() {
+#[case]
+fn each_field_at_and_beyond_its_limit_ends_as_the_data_sheet_says() {
     let seed = parameter::seed();
     let victim = Victim::start(seed);
     let mut ground = Ground::new(ENTRIES, &victim, seed);

@@ -16,7 +16,7 @@ mod victim;
 use ground::Ground;
 use ringbar_spec::ring::Status;
 use ringbar_test_vectors::Generator;
-use ringbar_tests::{parameter, run, PATIENCE};
+use ringbar_tests::{case, parameter, run, PATIENCE};
 use scribbler::Scribbler;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -28,33 +28,13 @@ const DESCRIPTORS: [u64; 2] = [1_000_000, 20_000];
 const ENTRIES: u32 = 256;
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "each_field_at_and_beyond_its_limit_ends_as_the_data_sheet_says",
-            limits::each_field_at_and_beyond_its_limit,
-        ),
-        (
-            "random_descriptors_change_no_byte_outside_their_windows",
-            random_descriptors_stay_inside,
-        ),
-        (
-            "random_indices_stop_their_own_queue_alone",
-            indices::random_indices_stop_their_own_queue,
-        ),
-        (
-            "pages_of_other_processes_cannot_be_mapped",
-            indices::foreign_pages_cannot_be_mapped,
-        ),
-        (
-            "processes_killed_with_dma_in_flight_leave_nothing_behind",
-            killed::nothing_is_left_behind,
-        ),
-    ])
+    run()
 }
 
 /// Descriptors that a second thread rewrites while the device reads them, on all kinds of windows:
 /// one's own, read-only, closed, freed, other processes', and those that do not exist.
-fn random_descriptors_stay_inside() {
+#[case]
+fn random_descriptors_change_no_byte_outside_their_windows() {
     let seed = parameter::seed();
     let victim = Victim::start(seed);
     let mut ground = Ground::new(ENTRIES, &victim, seed);

@@ -5,7 +5,7 @@
 //! What `lspci` and `setpci` say is compared with files beside this one, which a person has read line by
 //! line. `msix.txt` and `msi.txt` are of the two kinds of interrupts.
 
-use ringbar_tests::{run, PciFunction};
+use ringbar_tests::{case, run, PciFunction};
 use std::process::{Command, ExitCode};
 
 const MSIX: &str = include_str!("msix.txt");
@@ -15,18 +15,10 @@ const MSI: &str = include_str!("msi.txt");
 const MASKS: &str = include_str!("masks.txt");
 
 fn main() -> ExitCode {
-    run(&[
-        (
-            "lspci_shows_what_a_person_has_read",
-            lspci_shows_what_a_person_has_read,
-        ),
-        (
-            "registers_keep_just_the_bits_that_are_writable",
-            registers_keep_just_the_bits_that_are_writable,
-        ),
-    ])
+    run()
 }
 
+#[case]
 fn lspci_shows_what_a_person_has_read() {
     let function = PciFunction::under_test();
     let expected = match function.can_be_unplugged() {
@@ -40,6 +32,7 @@ fn lspci_shows_what_a_person_has_read() {
     same(&plain(&shown), expected);
 }
 
+#[case]
 fn registers_keep_just_the_bits_that_are_writable() {
     let function = PciFunction::under_test();
     let msi = function.can_be_unplugged();

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use ringbar_client::{Device, Queue};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_test_vectors::crc32c;
-use ringbar_tests::{fork, open, parameter, PATIENCE};
+use ringbar_tests::{case, fork, open, parameter, PATIENCE};
 
 /// Processes.
 const PROCESSES: u64 = 3;
@@ -20,7 +20,8 @@ const BATCH: usize = 63;
 /// Each copy has a place of this many bytes on both sides.
 const ROOM: usize = 512;
 
-pub(crate) fn copy_at_once() {
+#[case]
+fn processes_with_several_queues_copy_at_once_without_a_mismatch() {
     let seed = parameter::seed();
     let [full, short] = OPERATIONS;
     let operations = parameter::count(full, short).div_ceil(PROCESSES);

@@ -12,7 +12,7 @@ use fastrand::Rng;
 use place::{Direction, Place};
 use ringbar_client::Queue;
 use ringbar_spec::ring::{Descriptor, Opcode};
-use ringbar_tests::{open, parameter, run_all, succeed, Case};
+use ringbar_tests::{case, open, parameter, run, succeed, Case};
 use std::process::ExitCode;
 
 /// Every size up to this, in bytes: more than two pages.
@@ -24,23 +24,20 @@ const LARGE: [u64; 2] = [250, 10];
 const LARGEST: usize = 1 << 20;
 
 fn main() -> ExitCode {
-    let mut cases = Vec::new();
-    for direction in Direction::ALL {
-        let name = direction.name();
-        cases.push(Case::new(format!("every_size_arrives_{name}"), move || {
-            every_size_arrives(direction);
-        }));
-        cases.push(Case::new(format!("large_sizes_arrive_{name}"), move || {
-            large_sizes_arrive(direction);
-        }));
-    }
-    cases.push(Case::new(
-        "processes_with_several_queues_copy_at_once_without_a_mismatch",
-        crowd::copy_at_once,
-    ));
-    run_all(cases)
+    run()
 }
 
+/// Makes a case for each direction.
+fn each_direction(name: &'static str, body: fn(Direction)) -> Vec<Case> {
+    let case = |direction: Direction| {
+        Case::new(format!("{name}_{}", direction.name()), move || {
+            body(direction)
+        })
+    };
+    Direction::ALL.into_iter().map(case).collect()
+}
+
+#[case(each_direction)]
 fn every_size_arrives(direction: Direction) {
     let mut random = Rng::with_seed(parameter::seed());
     let device = open();
@@ -52,6 +49,7 @@ fn every_size_arrives(direction: Direction) {
     }
 }
 
+#[case(each_direction)]
 fn large_sizes_arrive(direction: Direction) {
     let mut random = Rng::with_seed(parameter::seed());
     let device = open();

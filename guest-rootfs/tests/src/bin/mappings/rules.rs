@@ -9,7 +9,7 @@ use crate::{child, core_file, page_table, smaps};
 use ringbar_client::{Memory, Part, Policy, Rights};
 use ringbar_spec::layout::{MAX_QUEUES, REGISTER_BAR_SIZE};
 use ringbar_tests::usage::{self, Usage};
-use ringbar_tests::{debugfs, fork, on_debug_kernel, open, Skip, NODE};
+use ringbar_tests::{case, debugfs, fork, on_debug_kernel, open, Case, Skip, NODE};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
@@ -22,79 +22,20 @@ use std::sync::OnceLock;
 
 type Outcome = Result<(), Skip>;
 
-/// Name of a rule, and the check of a kind against its row.
-type Rule = (&'static str, fn(&Kind, &Row) -> Outcome);
-
 /// Signal numbers on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
 const SIGABRT: i32 = 6;
 const SIGSEGV: i32 = 11;
 /// `O_NONBLOCK` on x86-64: do not wait until the module is unused.
 const NONBLOCKING: i32 = 0o4000;
 
-/// All rules, by name.
-pub(crate) const RULES: &[Rule] = &[
-    ("flags_are_those_of_the_table", flags_are_those_of_the_table),
-    (
-        "policy_in_the_page_table_is_that_of_the_table",
-        policy_is_that_of_the_table,
-    ),
-    ("private_mapping_is_refused", private_is_refused),
-    ("executable_mapping_is_refused", executable_is_refused),
-    (
-        "mprotect_cannot_make_it_executable",
-        cannot_become_executable,
-    ),
-    (
-        "writable_mapping_is_as_the_table_says",
-        writable_as_the_table_says,
-    ),
-    (
-        "read_only_file_gives_a_mapping_that_stays_read_only",
-        read_only_file_stays_read_only,
-    ),
-    (
-        "mapping_beyond_the_end_is_refused",
-        beyond_the_end_is_refused,
-    ),
-    (
-        "mapping_that_starts_beyond_the_end_is_refused",
-        start_beyond_the_end_is_refused,
-    ),
-    (
-        "part_at_a_page_offset_shows_the_right_page",
-        part_shows_the_right_page,
-    ),
-    ("mapping_does_not_grow", does_not_grow),
-    (
-        "forked_child_is_as_the_table_says",
-        child_is_as_the_table_says,
-    ),
-    ("core_file_lacks_the_bytes", core_file_lacks_the_bytes),
-    (
-        "mappings_are_counted_through_split_move_and_unmap",
-        mappings_are_counted,
-    ),
-    (
-        "forked_mapping_is_counted_and_uncounted",
-        forked_mapping_is_counted,
-    ),
-    (
-        "refused_mapping_is_not_counted",
-        refused_mapping_is_not_counted,
-    ),
-    (
-        "ordinary_user_maps_what_the_table_lets_him",
-        ordinary_user_maps,
-    ),
-    (
-        "page_table_dump_agrees_with_the_table",
-        page_table_dump_agrees,
-    ),
-    (
-        "mapped_module_cannot_be_removed",
-        mapped_module_cannot_be_removed,
-    ),
-];
+/// Makes a case of a rule for each kind. All rules run against a kind before the next one has its turn.
+fn each_kind(rule: &'static str, check: fn(&Kind, &Row) -> Outcome) -> Vec<Case> {
+    let case = |(turn, kind): (usize, &'static Kind)| {
+        let name = format!("{}: {rule}", kind.name);
+        Case::new(name, move || check(kind, &table::row(kind.name))).in_turn(turn)
+    };
+    (1..).zip(KINDS).map(case).collect()
+}
 
 impl Region {
     fn map(&self, protection: ProtFlags, flags: MapFlags) -> Result<RawMapping, Errno> {
@@ -127,6 +68,7 @@ fn only_if(holds: bool, reason: &'static str) -> Outcome {
     }
 }
 
+#[case(each_kind)]
 fn flags_are_those_of_the_table(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapping = region.map_all(row);
@@ -134,7 +76,8 @@ fn flags_are_those_of_the_table(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
-fn policy_is_that_of_the_table(kind: &Kind, row: &Row) -> Outcome {
+#[case(each_kind)]
+fn policy_in_the_page_table_is_that_of_the_table(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapping = region.map_all(row);
     mapping.read(0);
@@ -145,7 +88,8 @@ fn policy_is_that_of_the_table(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
-fn private_is_refused(kind: &Kind, _row: &Row) -> Outcome {
+#[case(each_kind)]
+fn private_mapping_is_refused(kind: &Kind, _row: &Row) -> Outcome {
     let region = kind.make();
     assert_eq!(
         region.map(ProtFlags::READ, MapFlags::PRIVATE).err(),
@@ -154,14 +98,16 @@ fn private_is_refused(kind: &Kind, _row: &Row) -> Outcome {
     Ok(())
 }
 
-fn executable_is_refused(kind: &Kind, _row: &Row) -> Outcome {
+#[case(each_kind)]
+fn executable_mapping_is_refused(kind: &Kind, _row: &Row) -> Outcome {
     let region = kind.make();
     let mapped = region.map(ProtFlags::READ | ProtFlags::EXEC, MapFlags::SHARED);
     assert_eq!(mapped.err(), Some(Errno::PERM));
     Ok(())
 }
 
-fn cannot_become_executable(kind: &Kind, row: &Row) -> Outcome {
+#[case(each_kind)]
+fn mprotect_cannot_make_it_executable(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapping = region.map_all(row);
     let protected = mapping.protect(MprotectFlags::READ | MprotectFlags::EXEC);
@@ -169,7 +115,8 @@ fn cannot_become_executable(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
-fn writable_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
+#[case(each_kind)]
+fn writable_mapping_is_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapped = region.map(READ_WRITE, MapFlags::SHARED);
     let expected = if row.writable {
@@ -184,7 +131,8 @@ fn writable_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
-fn read_only_file_stays_read_only(kind: &Kind, _row: &Row) -> Outcome {
+#[case(each_kind)]
+fn read_only_file_gives_a_mapping_that_stays_read_only(kind: &Kind, _row: &Row) -> Outcome {
     let region = kind.make_read_only();
     let writable = region.map(READ_WRITE, MapFlags::SHARED);
     assert_eq!(writable.err(), Some(Errno::ACCESS));
@@ -195,7 +143,8 @@ fn read_only_file_stays_read_only(kind: &Kind, _row: &Row) -> Outcome {
     Ok(())
 }
 
-fn beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
+#[case(each_kind)]
+fn mapping_beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
     let region = kind.make();
     let mapped = RawMapping::new(
         region.device.file(),
@@ -208,7 +157,8 @@ fn beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
     Ok(())
 }
 
-fn start_beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
+#[case(each_kind)]
+fn mapping_that_starts_beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
     let region = kind.make();
     // The pages behind the public registers are the driver's: that has a name of its own.
     let expected = match kind.name {
@@ -232,7 +182,8 @@ fn start_beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
     Ok(())
 }
 
-fn part_shows_the_right_page(kind: &Kind, row: &Row) -> Outcome {
+#[case(each_kind)]
+fn part_at_a_page_offset_shows_the_right_page(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     only_if(region.size > PAGE, "the region has one page")?;
     only_if(
@@ -257,14 +208,16 @@ fn part_shows_the_right_page(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
-fn does_not_grow(kind: &Kind, row: &Row) -> Outcome {
+#[case(each_kind)]
+fn mapping_does_not_grow(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mut mapping = region.map_all(row);
     assert_eq!(mapping.resize(region.size + PAGE), Err(Errno::FAULT));
     Ok(())
 }
 
-fn child_is_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
+#[case(each_kind)]
+fn forked_child_is_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapping = region.map_all(row);
     mapping.read(0);
@@ -277,6 +230,7 @@ fn child_is_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
+#[case(each_kind)]
 fn core_file_lacks_the_bytes(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapping = region.map_all(row);
@@ -298,7 +252,8 @@ fn core_file_lacks_the_bytes(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
-fn mappings_are_counted(kind: &Kind, row: &Row) -> Outcome {
+#[case(each_kind)]
+fn mappings_are_counted_through_split_move_and_unmap(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let before = debugfs::count();
     let mut mapping = region.map_all(row);
@@ -317,7 +272,8 @@ fn mappings_are_counted(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
-fn forked_mapping_is_counted(kind: &Kind, row: &Row) -> Outcome {
+#[case(each_kind)]
+fn forked_mapping_is_counted_and_uncounted(kind: &Kind, row: &Row) -> Outcome {
     only_if(row.inherited, "a forked child does not get the mapping")?;
     let region = kind.make();
     let mapping = region.map_all(row);
@@ -332,6 +288,7 @@ fn forked_mapping_is_counted(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
+#[case(each_kind)]
 fn refused_mapping_is_not_counted(kind: &Kind, _row: &Row) -> Outcome {
     let region = kind.make();
     let before = debugfs::count();
@@ -347,7 +304,8 @@ fn refused_mapping_is_not_counted(kind: &Kind, _row: &Row) -> Outcome {
     Ok(())
 }
 
-fn ordinary_user_maps(kind: &Kind, row: &Row) -> Outcome {
+#[case(each_kind)]
+fn ordinary_user_maps_what_the_table_lets_him(kind: &Kind, row: &Row) -> Outcome {
     only_if(
         kind.name != "public-registers",
         "needs a capability, which a case of its own shows",
@@ -362,7 +320,8 @@ fn ordinary_user_maps(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
-fn page_table_dump_agrees(kind: &Kind, row: &Row) -> Outcome {
+#[case(each_kind)]
+fn page_table_dump_agrees_with_the_table(kind: &Kind, row: &Row) -> Outcome {
     if !page_table::Dump::is_there() {
         return Err(Skip("this kernel shows no page tables".into()));
     }
@@ -396,6 +355,7 @@ fn dumped_policies() -> &'static [(&'static str, Result<&'static str, String>)] 
     })
 }
 
+#[case(each_kind)]
 fn mapped_module_cannot_be_removed(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapping = region.map_all(row);
@@ -408,7 +368,8 @@ fn mapped_module_cannot_be_removed(kind: &Kind, row: &Row) -> Outcome {
 }
 
 /// The public registers are not for a process without the capability.
-pub(crate) fn public_registers_need_capability() {
+#[case]
+fn public_registers_need_cap_sys_rawio() {
     let device = open();
     let status = child::run(|| {
         child::become_ordinary_user();
@@ -419,7 +380,8 @@ pub(crate) fn public_registers_need_capability() {
 }
 
 /// The root of a user namespace has every capability in it, and none that counts.
-pub(crate) fn root_of_a_user_namespace_is_refused() -> Outcome {
+#[case]
+fn root_of_a_user_namespace_cannot_map_the_public_registers() -> Outcome {
     if !Path::new("/proc/self/ns/user").exists() {
         return Err(Skip("this kernel has no user namespaces".into()));
     }
@@ -434,7 +396,8 @@ pub(crate) fn root_of_a_user_namespace_is_refused() -> Outcome {
 }
 
 /// Tries each page of BAR 0 by each kind that shows one, with every capability.
-pub(crate) fn foreign_pages_are_refused() {
+#[case]
+fn no_page_of_bar_0_but_ones_own_can_be_mapped() {
     let owner = open();
     let _queue = owner.create_queue(4).unwrap();
     let device = open();
@@ -470,7 +433,8 @@ pub(crate) fn foreign_pages_are_refused() {
 }
 
 /// What one file made, another file cannot map, whatever it may otherwise do.
-pub(crate) fn foreign_regions_are_refused() {
+#[case]
+fn region_of_another_file_cannot_be_mapped() {
     for kind in KINDS.iter().filter(|kind| kind.name != "public-registers") {
         let region = kind.make();
         let other = open();
@@ -492,27 +456,9 @@ pub(crate) fn foreign_regions_are_refused() {
     }
 }
 
-pub(crate) fn children_leave_nothing() {
-    let device = open();
-    let buffer = device
-        .create_buffer(PAGE, Rights::ReadWrite)
-        .expect("a buffer");
-    // The debug kernel counts open files alone here, and takes a second for each ten children.
-    let children = if on_debug_kernel() { 40 } else { 400 };
-    let fork_some = || {
-        for _ in 0..children {
-            let status = fork::run(|| buffer.mapping().read::<u8>(0) == 0);
-            assert!(status.success(), "{status}");
-        }
-    };
-    fork_some();
-    let before = Usage::now();
-    fork_some();
-    usage::assert_back(&before);
-}
-
 /// What one owner of memory left there, the next does not see.
-pub(crate) fn memory_is_zeroed() {
+#[case]
+fn memory_is_zeroed_when_handed_out() {
     for part in [Part::WriteCombining, Part::Uncached, Part::Lazy] {
         let make = || {
             let device = open();
@@ -536,4 +482,24 @@ pub(crate) fn memory_is_zeroed() {
             "{memory:?}"
         );
     }
+}
+
+#[case]
+fn children_that_ended_leave_nothing_while_the_file_is_open() {
+    let device = open();
+    let buffer = device
+        .create_buffer(PAGE, Rights::ReadWrite)
+        .expect("a buffer");
+    // The debug kernel counts open files alone here, and takes a second for each ten children.
+    let children = if on_debug_kernel() { 40 } else { 400 };
+    let fork_some = || {
+        for _ in 0..children {
+            let status = fork::run(|| buffer.mapping().read::<u8>(0) == 0);
+            assert!(status.success(), "{status}");
+        }
+    };
+    fork_some();
+    let before = Usage::now();
+    fork_some();
+    usage::assert_back(&before);
 }

@@ -10,8 +10,8 @@ use raw::{file, open_at, RawMemory};
 use ringbar_client::{Buffer, Error, Mapping, Part, Queue, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_tests::{
-    bounces, carry_out, fork, has_iommu, on_debug_kernel, open, parameter, pattern_bytes,
-    pinned_pages, run_all, succeed, until, Case, PciFunction, Skip, PATIENCE,
+    bounces, carry_out, case, fork, has_iommu, on_debug_kernel, open, parameter, pattern_bytes,
+    pinned_pages, run, succeed, until, Case, PciFunction, Skip, PATIENCE,
 };
 use ringbar_uapi::ioctl::MAX_USER_WINDOW;
 use rustix::io::Errno;
@@ -34,104 +34,15 @@ static BEFORE: OnceLock<i64> = OnceLock::new();
 
 fn main() -> ExitCode {
     BEFORE.get_or_init(pinned_pages);
-    run_all(vec![
-        case(
-            "device_writes_just_the_bytes_of_the_window",
-            device_writes_just_the_bytes,
-        ),
-        case(
-            "copies_at_any_alignment_arrive",
-            copies_at_any_alignment_arrive,
-        ),
-        case("longest_copy_arrives", longest_copy_arrives),
-        case(
-            "scattered_pages_are_one_window_in_their_order",
-            scattered_pages,
-        ),
-        Case::skippable("memory_in_more_pieces_than_a_window_has_is_refused", || {
-            if on_debug_kernel() {
-                return Err(Skip(
-                    "this kernel checks all mappings with each of thousands".into(),
-                ));
-            }
-            unbounced(too_many_pieces)
-        }),
-        case(
-            "memory_of_a_file_is_written_for_all_who_have_it",
-            memory_of_a_file,
-        ),
-        case(
-            "window_has_no_more_rights_than_asked_for",
-            rights_of_the_window,
-        ),
-        case(
-            "memory_that_may_only_be_read_gives_no_window_to_write",
-            memory_that_may_only_be_read,
-        ),
-        case(
-            "lengths_and_addresses_that_no_memory_has_are_refused",
-            bad_ranges,
-        ),
-        case(
-            "range_with_a_hole_is_refused_and_nothing_stays_pinned",
-            range_with_a_hole,
-        ),
-        case(
-            "memory_that_a_driver_has_mapped_is_refused",
-            memory_of_a_driver,
-        ),
-        case(
-            "pages_count_against_the_limit_of_locked_memory",
-            limit_of_locked_memory,
-        ),
-        case(
-            "bytes_count_for_the_user_until_the_window_is_closed",
-            bytes_count_for_the_user,
-        ),
-        case(
-            "memory_that_is_unmapped_stays_the_windows",
-            unmapped_memory_stays,
-        ),
-        Case::skippable(
-            "pages_leave_the_memory_that_the_kernel_wants_to_move",
-            || {
-                let zone = zone::movable().ok_or(Skip("this kernel has no zone Movable".into()))?;
-                unbounced(|| pages_leave_the_zone(&zone))
-            },
-        ),
-        case(
-            "parent_keeps_its_memory_over_a_fork",
-            parent_keeps_its_memory,
-        ),
-        case(
-            "window_closed_during_a_long_copy_is_written_no_more",
-            closed_during_a_long_copy,
-        ),
-        case(
-            "killed_process_leaves_nothing_pinned",
-            killed_process_leaves_nothing,
-        ),
-        case(
-            "reset_ends_the_window_and_pages_go_with_its_close",
-            reset_ends_the_window,
-        ),
-        case(
-            "driver_that_leaves_gives_the_pages_back_and_takes_none_from_the_process",
-            driver_leaves,
-        ),
-        Case::skippable(
-            "memory_that_would_be_bounced_is_refused",
-            memory_that_would_be_bounced,
-        ),
-    ])
+    run()
 }
 
-/// A case that needs memory which the device reaches without a bounce buffer.
-fn case(name: &'static str, body: fn()) -> Case {
-    Case::skippable(name, move || unbounced(body))
+/// Makes a case that needs memory which the device reaches without a bounce buffer.
+fn unbounced(name: &'static str, body: fn()) -> Case {
+    Case::new(name, move || unless_bounced(body))
 }
 
-fn unbounced(body: impl FnOnce()) -> Result<(), Skip> {
+fn unless_bounced(body: impl FnOnce()) -> Result<(), Skip> {
     if bounces() {
         return Err(Skip("all memory is bounced here".into()));
     }
@@ -196,7 +107,8 @@ fn ends_with(queue: &mut Queue, descriptor: Descriptor, status: Status) {
     assert_eq!(Status(completion.status), status, "{descriptor:?}");
 }
 
-fn device_writes_just_the_bytes() {
+#[case(unbounced)]
+fn device_writes_just_the_bytes_of_the_window() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let memory = memory(5 * PAGE);
@@ -222,6 +134,7 @@ fn device_writes_just_the_bytes() {
     }
 }
 
+#[case(unbounced)]
 fn copies_at_any_alignment_arrive() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -255,6 +168,7 @@ fn copies_at_any_alignment_arrive() {
     }
 }
 
+#[case(unbounced)]
 fn longest_copy_arrives() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -277,7 +191,8 @@ fn longest_copy_arrives() {
     writable.close().unwrap();
 }
 
-fn scattered_pages() {
+#[case(unbounced)]
+fn scattered_pages_are_one_window_in_their_order() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     // More pieces than are described together with other windows, each page by itself.
@@ -296,6 +211,16 @@ fn scattered_pages() {
     assert!(seen.read_bytes(0, seen.len()) == expected);
     window.close().unwrap();
     target.close().unwrap();
+}
+
+#[case]
+fn memory_in_more_pieces_than_a_window_has_is_refused() -> Result<(), Skip> {
+    if on_debug_kernel() {
+        return Err(Skip(
+            "this kernel checks all mappings with each of thousands".into(),
+        ));
+    }
+    unless_bounced(too_many_pieces)
 }
 
 fn too_many_pieces() {
@@ -328,7 +253,8 @@ fn too_many_pieces() {
     }
 }
 
-fn memory_of_a_file() {
+#[case(unbounced)]
+fn memory_of_a_file_is_written_for_all_who_have_it() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let file = file(&[UNTOUCHED; 3 * PAGE]);
@@ -345,7 +271,8 @@ fn memory_of_a_file() {
     assert!(seen == expected);
 }
 
-fn rights_of_the_window() {
+#[case(unbounced)]
+fn window_has_no_more_rights_than_asked_for() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let memory = memory(PAGE);
@@ -372,7 +299,8 @@ fn rights_of_the_window() {
     }
 }
 
-fn memory_that_may_only_be_read() {
+#[case(unbounced)]
+fn memory_that_may_only_be_read_gives_no_window_to_write() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let memory = RawMemory::new(2 * PAGE);
@@ -392,7 +320,8 @@ fn memory_that_may_only_be_read() {
     window.close().unwrap();
 }
 
-fn bad_ranges() {
+#[case(unbounced)]
+fn lengths_and_addresses_that_no_memory_has_are_refused() {
     let device = open();
     let memory = RawMemory::new(PAGE);
     let at = memory.address();
@@ -413,7 +342,8 @@ fn bad_ranges() {
     }
 }
 
-fn range_with_a_hole() {
+#[case(unbounced)]
+fn range_with_a_hole_is_refused_and_nothing_stays_pinned() {
     let device = open();
     let mut memory = RawMemory::new(600 * PAGE);
     let (address, length) = (memory.address(), memory.length());
@@ -429,7 +359,8 @@ fn range_with_a_hole() {
         .unwrap();
 }
 
-fn memory_of_a_driver() {
+#[case(unbounced)]
+fn memory_that_a_driver_has_mapped_is_refused() {
     let device = open();
     let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
     let ours = device.create_device_memory(Part::WriteCombining, PAGE, Rights::ReadWrite);
@@ -443,7 +374,8 @@ fn memory_of_a_driver() {
     }
 }
 
-fn limit_of_locked_memory() {
+#[case(unbounced)]
+fn pages_count_against_the_limit_of_locked_memory() {
     let device = open();
     let memory = memory(8 * PAGE);
     let open = |range| device.open_user_window(&memory, range, Rights::Write);
@@ -477,7 +409,8 @@ fn limit_of_locked_memory() {
     assert!(status.success(), "{status}");
 }
 
-fn bytes_count_for_the_user() {
+#[case(unbounced)]
+fn bytes_count_for_the_user_until_the_window_is_closed() {
     let device = open();
     let before = usage();
     assert!(before.contains("bytes 0\n"), "{before}");
@@ -499,7 +432,8 @@ fn usage() -> String {
     fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is mounted")
 }
 
-fn unmapped_memory_stays() {
+#[case(unbounced)]
+fn memory_that_is_unmapped_stays_the_windows() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let memory = RawMemory::new(3 * PAGE);
@@ -519,31 +453,6 @@ fn unmapped_memory_stays() {
     window.close().unwrap();
 }
 
-fn parent_keeps_its_memory() {
-    let device = open();
-    let mut queue = device.create_queue(4).unwrap();
-    let memory = memory(2 * PAGE);
-    let window = device
-        .open_user_window(&memory, 0..2 * PAGE, Rights::ReadWrite)
-        .unwrap();
-    let (mut ours, theirs) = UnixStream::pair().unwrap();
-    let child = fork::start(|| {
-        (&theirs).read_exact(&mut [0]).unwrap();
-        // What the device and the parent have written since is the parent's alone.
-        memory.read_bytes(0, 2 * PAGE) == [UNTOUCHED; 2 * PAGE]
-    });
-    drop(theirs);
-    // Written before the device does, a page that the child had too would be another one now.
-    memory.write_bytes(0, &[1; PAGE]);
-    succeed(&mut queue, pattern(window.number(), 8, 2 * PAGE - 8, 17));
-    let mut expected = vec![1; 8];
-    expected.extend(pattern_bytes(17, 2 * PAGE - 8));
-    assert!(memory.read_bytes(0, 2 * PAGE) == expected);
-    ours.write_all(b"!").unwrap();
-    assert!(child.end().success());
-    window.close().unwrap();
-}
-
 /// Descriptors that keep the device busy for a while.
 /// Copies that the device works on for longer than it takes to close a window.
 const COPIES: u32 = 48;
@@ -554,6 +463,12 @@ fn submit_long_copies(queue: &mut Queue, source: u16, target: u16) {
         queue.push(Descriptor { tag, ..long }).unwrap();
     }
     queue.submit();
+}
+
+#[case]
+fn pages_leave_the_memory_that_the_kernel_wants_to_move() -> Result<(), Skip> {
+    let zone = zone::movable().ok_or(Skip("this kernel has no zone Movable".into()))?;
+    unless_bounced(|| pages_leave_the_zone(&zone))
 }
 
 /// Pages that are pinned for long and stay where they are make memory unmovable for good.
@@ -580,7 +495,34 @@ fn pages_leave_the_zone(zone: &Range<u64>) {
     window.close().unwrap();
 }
 
-fn closed_during_a_long_copy() {
+#[case(unbounced)]
+fn parent_keeps_its_memory_over_a_fork() {
+    let device = open();
+    let mut queue = device.create_queue(4).unwrap();
+    let memory = memory(2 * PAGE);
+    let window = device
+        .open_user_window(&memory, 0..2 * PAGE, Rights::ReadWrite)
+        .unwrap();
+    let (mut ours, theirs) = UnixStream::pair().unwrap();
+    let child = fork::start(|| {
+        (&theirs).read_exact(&mut [0]).unwrap();
+        // What the device and the parent have written since is the parent's alone.
+        memory.read_bytes(0, 2 * PAGE) == [UNTOUCHED; 2 * PAGE]
+    });
+    drop(theirs);
+    // Written before the device does, a page that the child had too would be another one now.
+    memory.write_bytes(0, &[1; PAGE]);
+    succeed(&mut queue, pattern(window.number(), 8, 2 * PAGE - 8, 17));
+    let mut expected = vec![1; 8];
+    expected.extend(pattern_bytes(17, 2 * PAGE - 8));
+    assert!(memory.read_bytes(0, 2 * PAGE) == expected);
+    ours.write_all(b"!").unwrap();
+    assert!(child.end().success());
+    window.close().unwrap();
+}
+
+#[case(unbounced)]
+fn window_closed_during_a_long_copy_is_written_no_more() {
     let device = open();
     let mut queue = device.create_queue(64).unwrap();
     let (source, target) = (memory(LONGEST), memory(LONGEST));
@@ -622,7 +564,8 @@ fn closed_during_a_long_copy() {
     assert_ne!(broken_off, 0);
 }
 
-fn killed_process_leaves_nothing() {
+#[case(unbounced)]
+fn killed_process_leaves_nothing_pinned() {
     for _ in 0..5 {
         let (mut ours, mut theirs) = UnixStream::pair().unwrap();
         let child = fork::start(|| {
@@ -657,7 +600,8 @@ fn write_and_see(queue: &mut Queue, buffer: &Buffer) {
     );
 }
 
-fn reset_ends_the_window() {
+#[case(unbounced)]
+fn reset_ends_the_window_and_pages_go_with_its_close() {
     let device = open();
     let memory = memory(PAGE);
     let [first, second] = [(); 2].map(|()| {
@@ -677,7 +621,8 @@ fn reset_ends_the_window() {
     drop((queue, second, device));
 }
 
-fn driver_leaves() {
+#[case(unbounced)]
+fn driver_that_leaves_gives_the_pages_back_and_takes_none_from_the_process() {
     let device = open();
     let mut queue = device.create_queue(64).unwrap();
     let memory = memory(LONGEST);
@@ -698,7 +643,8 @@ fn driver_leaves() {
     drop(queue);
 }
 
-fn memory_that_would_be_bounced() -> Result<(), Skip> {
+#[case]
+fn memory_that_would_be_bounced_is_refused() -> Result<(), Skip> {
     if !bounces() {
         return Err(Skip(
             "no memory is bounced here; KERNEL_ARGS=swiotlb=force has it bounced".into(),

@@ -8,16 +8,14 @@ mod driver;
 
 use driver::Driver;
 use ringbar_test_vectors as vectors;
-use ringbar_tests::{parameter, run};
+use ringbar_tests::{case, parameter, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    run(&[(
-        "every_vector_ends_as_the_data_sheet_says",
-        every_vector_ends_as_the_data_sheet_says,
-    )])
+    run()
 }
 
+#[case]
 fn every_vector_ends_as_the_data_sheet_says() {
     let seed = parameter::number("ringbar.seed").unwrap_or(vectors::DEFAULT_SEED);
     let mut different = 0;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! Regions, interrupts and resets as `vfio-pci` has them: what the device shows is what a device of
-//! hardware would, and what is refused does it no harm.
+//! hardware would, and what is refused does it no harm. The last case gives the device back.
 
 use crate::ground::Ground;
+use crate::on_ground;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, MSIX_BAR_SIZE, REGISTER_BAR_SIZE};
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_test_vectors::{Path, BATCH};
+use ringbar_tests::{case, open, works};
 use ringbar_vfio::calls::{self, InterruptSet};
 use ringbar_vfio::{Error, Space, VfioDriver};
 use rustix::io::Errno;
@@ -50,7 +52,8 @@ fn assert_alive(driver: &mut VfioDriver) {
     assert!(done.iter().all(|it| it.status == Status::OK.0), "{done:?}");
 }
 
-pub(crate) fn regions_are_those_of_the_device(ground: Ground) {
+#[case(on_ground)]
+fn regions_are_those_of_the_device(ground: Ground) {
     let driver = ground.driver();
     let (kind, _) = interrupts(&driver);
     for index in 0..VFIO_PCI_NUM_REGIONS {
@@ -71,7 +74,8 @@ pub(crate) fn regions_are_those_of_the_device(ground: Ground) {
     }
 }
 
-pub(crate) fn regions_that_are_not_there_are_refused(ground: Ground) {
+#[case(on_ground)]
+fn regions_that_are_not_there_are_refused(ground: Ground) {
     let mut driver = ground.driver();
     for index in [VFIO_PCI_NUM_REGIONS, u32::MAX] {
         let info = calls::region_info(driver.device(), index);
@@ -97,7 +101,8 @@ pub(crate) fn regions_that_are_not_there_are_refused(ground: Ground) {
     assert_alive(&mut driver);
 }
 
-pub(crate) fn bad_interrupt_requests_are_refused(ground: Ground) {
+#[case(on_ground)]
+fn bad_interrupt_requests_are_refused(ground: Ground) {
     let mut driver = ground.driver();
     let (kind, count) = interrupts(&driver);
     let fd = driver.interrupt_fd();
@@ -212,7 +217,8 @@ pub(crate) fn bad_interrupt_requests_are_refused(ground: Ground) {
     }
 }
 
-pub(crate) fn interrupts_that_are_set_up_twice_still_come(ground: Ground) {
+#[case(on_ground)]
+fn interrupts_that_are_set_up_twice_still_come(ground: Ground) {
     let mut driver = ground.driver();
     for _ in 0..3 {
         driver
@@ -229,7 +235,8 @@ pub(crate) fn interrupts_that_are_set_up_twice_still_come(ground: Ground) {
     assert_alive(&mut driver);
 }
 
-pub(crate) fn what_is_there_already_cannot_be_set_up_again(ground: Ground) {
+#[case(on_ground)]
+fn what_is_there_already_cannot_be_set_up_again(ground: Ground) {
     let mut driver = ground.driver();
 
     let space = Space::new(Ground::kind()).expect("an address space can be made");
@@ -244,7 +251,8 @@ pub(crate) fn what_is_there_already_cannot_be_set_up_again(ground: Ground) {
 }
 
 /// Resets that return registers to what they are after power-on, while a queue runs.
-pub(crate) fn function_is_reset_by_vfio_and_by_sysfs(ground: Ground) {
+#[case(on_ground)]
+fn function_is_reset_by_vfio_and_by_sysfs(ground: Ground) {
     let mut driver = ground.driver();
     let sysfs = ground.folder().to_owned();
     fs::write(sysfs.join("reset_method"), "flr").expect("the function has FLR");
@@ -270,4 +278,13 @@ pub(crate) fn function_is_reset_by_vfio_and_by_sysfs(ground: Ground) {
         driver.begin_again().expect("the device can be brought up");
         assert_alive(&mut driver);
     }
+}
+
+#[case(on_ground)]
+fn kernel_driver_works_again_when_the_device_is_given_back(ground: Ground) {
+    drop(ground.driver());
+    let driver = ground.give_back();
+
+    assert_eq!(driver, "ringbar");
+    works(&open());
 }

@@ -6,14 +6,15 @@ use crate::pieces::Pieces;
 use crate::{ends_with, fill, refused, DEVICE_PARTS, PAGE};
 use ringbar_client::{Device, Mapping, Rights};
 use ringbar_spec::ring::Status;
-use ringbar_tests::{fork, open, succeed};
+use ringbar_tests::{case, fork, open, succeed};
 use rustix::io::Errno;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 
-pub(crate) fn closed_window_is_bad() {
+#[case]
+fn closed_window_is_a_bad_window() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let pieces = Pieces::new(&device);
@@ -30,7 +31,8 @@ pub(crate) fn closed_window_is_bad() {
     succeed(&mut queue, fill(pieces.buffers[0].window(), 0, 8));
 }
 
-pub(crate) fn destroyed_buffer_takes_its_windows() {
+#[case]
+fn destroyed_buffer_takes_its_windows_along_and_no_others() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let kept = device.create_buffer(PAGE, Rights::Write).unwrap();
@@ -85,7 +87,8 @@ fn gone_everywhere(mapping: &Mapping, destroy: impl FnOnce()) {
     assert_gone(mapping);
 }
 
-pub(crate) fn mapping_of_a_destroyed_buffer() {
+#[case]
+fn mapping_of_a_destroyed_buffer_gives_sigbus() {
     let device = open();
     let neighbours = [(); 2].map(|()| device.create_buffer(PAGE, Rights::Read).unwrap());
     let buffer = device.create_buffer(3 * PAGE, Rights::Read).unwrap();
@@ -99,7 +102,8 @@ pub(crate) fn mapping_of_a_destroyed_buffer() {
     }
 }
 
-pub(crate) fn mapping_of_destroyed_device_memory() {
+#[case]
+fn mapping_of_destroyed_device_memory_gives_sigbus() {
     for part in DEVICE_PARTS {
         let device = open();
         let neighbour = device
@@ -119,7 +123,8 @@ fn map(device: &Device, offset: u64) -> Mapping {
     Mapping::new(device.file().clone(), offset, PAGE, true).unwrap()
 }
 
-pub(crate) fn destroyed_buffer_is_unknown() {
+#[case]
+fn destroyed_buffer_cannot_be_mapped_or_destroyed_again() {
     let device = open();
     let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
     let (window, offset, part) = (buffer.window(), buffer.offset(), buffer.part(0..8));
@@ -130,7 +135,8 @@ pub(crate) fn destroyed_buffer_is_unknown() {
     refused(device.open_window(&[part], Rights::Read), Errno::NXIO);
 }
 
-pub(crate) fn made_and_destroyed_without_end() {
+#[case]
+fn buffers_and_windows_can_be_made_and_destroyed_without_end() {
     let device = open();
     // More often than the device has windows.
     let before = usage();

@@ -4,11 +4,12 @@
 
 use crate::{fill, refused, PAGE};
 use ringbar_client::{Part, Rights};
-use ringbar_tests::{open, succeed};
+use ringbar_tests::{case, open, succeed};
 use ringbar_uapi::ioctl::WindowPart;
 use rustix::io::Errno;
 
-pub(crate) fn rights_that_a_buffer_lacks() {
+#[case]
+fn rights_that_a_buffer_lacks_are_refused() {
     let device = open();
     let memory = |rights| device.create_device_memory(Part::Uncached, PAGE, rights);
     for (given, wanted) in [
@@ -29,7 +30,8 @@ pub(crate) fn rights_that_a_buffer_lacks() {
     }
 }
 
-pub(crate) fn part_that_leaves_its_buffer() {
+#[case]
+fn part_that_leaves_its_buffer_is_refused() {
     let device = open();
     let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
     let memory = device
@@ -67,7 +69,8 @@ pub(crate) fn part_that_leaves_its_buffer() {
     device.open_window(&whole, Rights::Read).unwrap();
 }
 
-pub(crate) fn device_memory_is_not_mixed() {
+#[case]
+fn device_memory_is_not_mixed_with_anything() {
     let device = open();
     let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
     let memory = device
@@ -82,7 +85,8 @@ pub(crate) fn device_memory_is_not_mixed() {
     }
 }
 
-pub(crate) fn part_of_no_buffer() {
+#[case]
+fn part_of_what_is_no_buffer_of_the_file_is_refused() {
     let device = open();
     let other = open();
     let foreign = other.create_buffer(PAGE, Rights::Read).unwrap();
@@ -119,7 +123,8 @@ pub(crate) fn part_of_no_buffer() {
     other.destroy_buffer(foreign.window().into()).unwrap();
 }
 
-pub(crate) fn only_an_opened_window_can_be_closed() {
+#[case]
+fn only_a_window_that_was_opened_can_be_closed() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();

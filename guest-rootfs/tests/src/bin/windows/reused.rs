@@ -5,14 +5,15 @@
 use crate::{ends_with, fill, DEVICE_PARTS};
 use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Part, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Status};
-use ringbar_tests::{open, succeed, PATIENCE};
+use ringbar_tests::{case, open, succeed, PATIENCE};
 
 /// Largest buffer, four of which are the longest copy.
 const LARGEST: usize = 4 << 20;
 /// Longest copy in bytes.
 const LONGEST: u32 = 16 << 20;
 
-pub(crate) fn next_owner_finds_zeros() {
+#[case]
+fn next_owner_of_a_destroyed_buffer_finds_zeros() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     for part in [None, Some(0), Some(1), Some(2)] {
@@ -81,7 +82,8 @@ impl Own {
     }
 }
 
-pub(crate) fn destroyed_during_a_long_copy() {
+#[case]
+fn buffer_destroyed_during_a_long_copy_is_not_written_afterwards() {
     let device = open();
     let mut queue = device.create_queue(16).unwrap();
     let mut broken_off = 0;

@@ -6,11 +6,12 @@ use crate::pieces::Pieces;
 use crate::{copy, ends_with, fill, refused, DEVICE_PARTS, PAGE, UNTOUCHED};
 use ringbar_client::Rights;
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
-use ringbar_tests::{open, pattern_bytes, seed, succeed};
+use ringbar_tests::{case, open, pattern_bytes, seed, succeed};
 use ringbar_uapi::ioctl::MAX_PARTS;
 use rustix::io::Errno;
 
-pub(crate) fn device_writes_parts_in_their_order() {
+#[case]
+fn device_writes_parts_in_their_order_and_nothing_else() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let mut pieces = Pieces::new(&device);
@@ -32,7 +33,8 @@ pub(crate) fn device_writes_parts_in_their_order() {
     pieces.check();
 }
 
-pub(crate) fn copies_across_parts() {
+#[case]
+fn copies_across_parts_move_just_the_bytes_asked_for() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let mut pieces = Pieces::new(&device);
@@ -73,7 +75,8 @@ pub(crate) fn copies_across_parts() {
     pieces.check();
 }
 
-pub(crate) fn window_has_as_many_parts_as_allowed() {
+#[case]
+fn window_has_as_many_parts_as_allowed() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
@@ -95,7 +98,8 @@ pub(crate) fn window_has_as_many_parts_as_allowed() {
     refused(device.open_window(&[], Rights::Read), Errno::INVAL);
 }
 
-pub(crate) fn window_on_device_memory() {
+#[case]
+fn window_on_device_memory_shows_its_part_alone() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     for part in DEVICE_PARTS {
@@ -123,7 +127,8 @@ pub(crate) fn window_on_device_memory() {
     }
 }
 
-pub(crate) fn window_has_its_own_rights() {
+#[case]
+fn window_has_its_own_rights_not_those_of_its_buffer() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
@@ -141,7 +146,8 @@ pub(crate) fn window_has_its_own_rights() {
     assert_eq!(buffer.mapping().read_bytes(0, 24), [0xff; 24]);
 }
 
-pub(crate) fn offset_beyond_all_parts() {
+#[case]
+fn offset_beyond_all_parts_is_out_of_bounds() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let pieces = Pieces::new(&device);
