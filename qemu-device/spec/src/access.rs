@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Who may read and write which register, and what it holds after a reset.
+//! Access and reset value of each register (data sheet 3, 4 and 12).
 
 use crate::ids;
 use crate::regs::{Register, KICK_ANSWER};
@@ -9,27 +9,27 @@ use Access::{
     Command, DeviceShared, DriverShared, ReadOnly, ReadWrite, WriteOneToClear, WriteOnly,
 };
 
-/// What reads and writes of a register do.
+/// Effect of reads and writes on a register (data sheet 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Read-only: a write is dropped and logged.
+    /// Read-only: the device drops a write and logs it.
     ReadOnly,
-    /// Keeps the bits that have a field; a part of it can be written.
+    /// Keeps the bits that have a field. A write may cover a part of the register.
     ReadWrite,
-    /// Writing 1 clears a bit, 0 leaves it.
+    /// Writing 1 clears a bit, writing 0 leaves it.
     WriteOneToClear,
-    /// A command: written as a whole or not at all, reads are logged and give 0.
+    /// A command: written as a whole or not at all. The device logs a read and returns 0.
     WriteOnly,
-    /// A command that can be read too: written as a whole, answers a fixed word.
+    /// A command that can be read too: written as a whole, and read as a fixed word.
     Command,
-    /// Shared memory that the driver side writes.
+    /// Shared memory that only the driver side writes.
     DriverShared,
-    /// Shared memory that the device side writes.
+    /// Shared memory that only the device side writes.
     DeviceShared,
 }
 
 impl Access {
-    /// Short form, as in the data sheet.
+    /// Returns the short form, as in the data sheet.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ReadOnly => "RO",
@@ -43,10 +43,11 @@ impl Access {
     }
 }
 
-/// Major version in the high half, minor version in the low one.
+/// Version of the interface: the major version in the high half, the minor one in the low half.
 const VERSION: u64 = (ids::VERSION_MAJOR as u64) << 16 | ids::VERSION_MINOR as u64;
 
-/// Bit n for opcode n.
+/// Bit n for opcode n. Computed from the list of opcodes, so that a new opcode cannot be forgotten
+/// here.
 const FEATURES: u64 = {
     let (mut bits, mut i) = (0, 0);
     while i < Opcode::ALL.len() {
@@ -56,9 +57,10 @@ const FEATURES: u64 = {
     bits
 };
 
-/// What reads and writes of each register do, and what it holds after power-on and every reset. No value stands for
-/// one that is not the same for every device and every time: limits are the device's own, generations step.
-/// In the order of [`Register::ALL`].
+/// Access of each register, and its value after power-on and every reset (data sheet 4).
+///
+/// `None` stands for a value that differs between devices or between resets: limits are the
+/// device's own, generations step. The rows are in the order of [`Register::ALL`].
 #[rustfmt::skip]
 const TABLE: [(Register, Access, Option<u64>); Register::ALL.len()] = [
     (Register::IDENT, ReadOnly, Some(ids::IDENT as u64)),
@@ -107,7 +109,8 @@ const TABLE: [(Register, Access, Option<u64>); Register::ALL.len()] = [
     (Register::HEARTBEAT, DeviceShared, Some(0)),
 ];
 
-/// A row in the wrong place would be that of another register.
+/// The order of the rows is checked at compile time. Otherwise a misplaced row would silently give
+/// its access to another register.
 const _: () = {
     let mut i = 0;
     while i < TABLE.len() {
@@ -120,12 +123,12 @@ const _: () = {
 };
 
 impl Register {
-    /// Returns what reads and writes of the register do.
+    /// Returns the effect of reads and writes on the register.
     pub const fn access(self) -> Access {
         TABLE[self as usize].1
     }
 
-    /// Returns the value after power-on and every reset, where it is the same for every device.
+    /// Returns the value after power-on and every reset. `None` if devices or resets differ in it.
     pub const fn reset_value(self) -> Option<u64> {
         TABLE[self as usize].2
     }

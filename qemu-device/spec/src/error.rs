@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Codes of the error log and of admin commands. Shared with the kernel module.
+//! Codes of the error log and of admin commands (data sheet 9). Shared with the kernel module.
 
-/// Why the device refused something. Any value can be read back; the constants have a meaning.
+/// Reason for which the device refused something. A driver may read any value; the constants have a
+/// meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorCode(pub u16);
 
@@ -12,9 +13,10 @@ impl ErrorCode {
 
     // Register accesses. The logged value is the offset in BAR 0.
 
-    /// No register there. Reads give 0, writes are dropped.
+    /// No register has this offset. A read returns 0, a write is dropped.
     pub const RESERVED_REGISTER: Self = Self(1);
-    /// The width is not 1, 2, 4 or 8 bytes, or a command register was not accessed as a whole.
+    /// The width is not 1, 2, 4 or 8 bytes, or a command register was not accessed as a whole and
+    /// alone.
     pub const BAD_WIDTH: Self = Self(2);
     /// The offset is not a multiple of the width.
     pub const BAD_ALIGNMENT: Self = Self(3);
@@ -27,9 +29,9 @@ impl ErrorCode {
 
     // Admin commands. The logged value is the field that was refused.
 
-    /// Bus mastering is off, so the block cannot be read. Logged: its address.
+    /// Bus mastering is off, so the device may not read the block. Logged: its address.
     pub const BUS_MASTER_OFF: Self = Self(16);
-    /// The block cannot be reached. Logged: its address.
+    /// The block or its list cannot be reached. Logged: the block's address.
     pub const SETUP_UNREACHABLE: Self = Self(17);
     /// An address is not aligned to `setup::ALIGNMENT`. Logged: the address.
     pub const MISALIGNED: Self = Self(18);
@@ -41,7 +43,7 @@ impl ErrorCode {
     pub const QUEUE_RUNS: Self = Self(21);
     /// The queue does not run. Logged: its number.
     pub const QUEUE_STOPPED: Self = Self(22);
-    /// The ring may not have this many entries. Logged: the number.
+    /// The ring may not have this many entries, or passes 2^64 with them. Logged: the number.
     pub const BAD_ENTRIES: Self = Self(23);
     /// The interrupt vector does not exist. Logged: its number.
     pub const BAD_VECTOR: Self = Self(24);
@@ -53,33 +55,34 @@ impl ErrorCode {
     pub const WINDOW_IS_CLOSED: Self = Self(27);
     /// The kind of window has no meaning. Logged: the kind.
     pub const BAD_KIND: Self = Self(28);
-    /// No rights, or unknown ones. Logged: the rights.
+    /// The window has no rights, or unknown ones. Logged: the rights.
     pub const BAD_RIGHTS: Self = Self(29);
-    /// No segments, or over the limit. Logged: the number.
+    /// The window has no segments, or more than the limit. Logged: the number.
     pub const BAD_SEGMENTS: Self = Self(30);
-    /// A segment is empty, passes 2^64, or the lengths do not add up. Logged: length.
+    /// A segment or window is empty or passes 2^64, or the lengths do not add up. Logged: the
+    /// length of the segment or window.
     pub const BAD_LENGTH: Self = Self(31);
     /// The range leaves the device memory. Logged: its offset.
     pub const OUT_OF_BOUNDS: Self = Self(32);
 
-    // Queues. The queue stops; the logged value is given with each.
+    // Queues. The first four stop the queue. The logged value is given with each.
 
     /// The submission tail is further ahead than the ring has entries. Logged: the tail.
     pub const BAD_TAIL: Self = Self(48);
-    /// The completion head is not between head and tail. Logged: the head.
+    /// The completion head is not between the last one seen and the tail. Logged: the head.
     pub const BAD_HEAD: Self = Self(49);
     /// An entry of the submission ring cannot be read. Logged: its address.
     pub const SUBMISSION_FAULT: Self = Self(50);
     /// An entry of the completion ring cannot be written. Logged: its address.
     pub const COMPLETION_FAULT: Self = Self(51);
-    /// A descriptor was refused; its completion says so too. Logged: status << 32 | tag. The queue
-    /// runs on.
+    /// The device refused a descriptor, and its completion has the same status. Logged: status <<
+    /// 32 | tag. The queue runs on.
     pub const DESCRIPTOR_REFUSED: Self = Self(52);
-    /// Memory of a window cannot be reached; a completion says so too. Logged: the first DMA address
-    /// that cannot. The queue runs on.
+    /// Memory of a window cannot be reached, and a completion has a status for it. Logged: the
+    /// first DMA address that cannot. The queue runs on.
     pub const MEMORY_FAULT: Self = Self(53);
 
-    /// All codes with a meaning, by name as the data sheet has it.
+    /// All codes with a meaning, with their names in the data sheet.
     pub const ALL: &'static [(Self, &'static str)] = &[
         (Self::NONE, "NONE"),
         (Self::RESERVED_REGISTER, "RESERVED_REGISTER"),

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! BARs, the pages of BAR 0, the parts of the device memory. Shared with the kernel module.
+//! BARs, the pages of BAR 0, the parts of the device memory (data sheet 2). Shared with the kernel
+//! module.
 
-/// Size of a page of BAR 0, in bytes. Pages are the unit in which BAR 0 is mapped and protected.
+/// Size of a page of BAR 0, in bytes. BAR 0 is mapped and protected by such pages.
 pub const PAGE_SIZE: usize = 4096;
 /// Most queues that the layout has pages for.
 pub const MAX_QUEUES: usize = 64;
@@ -15,7 +16,7 @@ pub const REGISTER_BAR_SIZE: usize = 0x10_0000;
 pub const DEVICE_MEMORY_BAR: u32 = 2;
 /// Default size of the device memory in bytes.
 pub const DEVICE_MEMORY_SIZE: usize = 16 << 20;
-/// Smallest device memory in bytes: each part has at least a page.
+/// Smallest device memory in bytes. With less, a part would not have a page of its own.
 pub const DEVICE_MEMORY_MIN: usize = 4 * PAGE_SIZE;
 /// Largest device memory in bytes.
 pub const DEVICE_MEMORY_MAX: usize = 1 << 30;
@@ -28,29 +29,29 @@ pub const MSIX_TABLE_OFFSET: usize = 0;
 /// Offset of the MSI-X pending bit array in [`MSIX_BAR`].
 pub const MSIX_PBA_OFFSET: usize = 0x800;
 
-/// Page with the public registers. Trapped; a process may map it with `CAP_SYS_RAWIO`.
+/// Page with the public registers. Trapped. A process with `CAP_SYS_RAWIO` may map it.
 pub const PUBLIC_PAGE: usize = 0x0_0000;
-/// Page with the admin registers. Trapped; the driver's alone.
+/// Page with the admin registers. Trapped. Only the driver maps it.
 pub const ADMIN_PAGE: usize = 0x0_1000;
-/// First kick page, one a queue. Trapped.
+/// First kick page; one page per queue. Trapped.
 pub const KICK_PAGES: usize = 0x4_0000;
-/// First doorbell page, one a queue. Shared memory, written by the driver side.
+/// First doorbell page; one page per queue. Shared memory that the driver side writes.
 pub const DOORBELL_PAGES: usize = 0x8_0000;
-/// First status page, one a queue. Shared memory, written by the device side.
+/// First status page; one page per queue. Shared memory that the device side writes.
 pub const STATUS_PAGES: usize = 0xc_0000;
 
-/// A part of the device memory. Each has a cache policy of its own when it is mapped.
+/// A part of the device memory. Each part has a cache policy of its own when it is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryPart {
     /// First half: mapped write-combining.
     WriteCombining,
     /// Third quarter: mapped uncached.
     Uncached,
-    /// Last quarter: mapped page by page, when it is touched.
+    /// Last quarter: mapped write-combining, page by page, on the first touch of each.
     Lazy,
 }
 
-/// Offset and length in bytes of `part` in a device memory of `size` bytes.
+/// Returns offset and length in bytes of `part` in a device memory of `size` bytes.
 ///
 /// `size` is a power of two from [`DEVICE_MEMORY_MIN`] to [`DEVICE_MEMORY_MAX`], so both are whole
 /// pages.

@@ -2,10 +2,10 @@
 
 //! The hardware interface of the ringbar device, written once.
 //!
-//! The device model, the server, the tests and the kernel module all build from these files. The
-//! module compiles [`ids`], [`layout`], [`regs`], [`ring`], [`setup`], [`error`] and [`wake`]
-//! by path with the kernel's own `register!`; here `register` is its host twin. The prose that
-//! goes with the tables is the data sheet, `qemu-device/README.md`.
+//! The device model, the server, the tests and the kernel module are all built from these files.
+//! The module compiles [`ids`], [`layout`], [`regs`], [`ring`], [`setup`], [`error`] and [`wake`]
+//! by path with the kernel's own `register!`; here `register` is its host twin. The text that
+//! belongs to the tables is the data sheet, `qemu-device/README.md`.
 //!
 //! This crate holds layouts, names and index arithmetic. It does no I/O and has no device state.
 

@@ -2,9 +2,9 @@
 
 //! Host twin of the kernel's `register!` (Linux 7.3, `rust/kernel/io/register.rs`).
 //!
-//! Takes the part of that grammar that `regs.rs` uses: registers at a literal offset, arrays with
-//! a stride, and fields that are plain or `=> bool`. Besides a typed value for each register it
-//! makes the closed list of all of them, which the kernel's macro does not.
+//! It takes the part of that grammar that `regs.rs` uses: registers at a literal offset, arrays
+//! with a stride, and fields that are plain or `=> bool`. It makes a typed value for each register,
+//! and the closed list of all registers, which the kernel's macro does not make.
 
 /// A field of a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +18,13 @@ pub struct Field {
 }
 
 impl Field {
-    /// The field's bits in the register.
+    /// Returns the field's bits in the register.
     pub const fn mask(&self) -> u64 {
         (u64::MAX >> (63 - (self.high - self.low))) << self.low
     }
 }
 
-/// Place and shape of a register, or of an array of registers.
+/// Position and shape of a register, or of an array of registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegisterInfo {
     /// Name, in capitals.
@@ -33,16 +33,16 @@ pub struct RegisterInfo {
     pub offset: usize,
     /// Width in bytes.
     pub width: usize,
-    /// How many there are: 1 unless it is an array.
+    /// Number of registers: 1 unless it is an array.
     pub count: usize,
-    /// Bytes from one to the next of an array; the width otherwise.
+    /// Bytes from one register of an array to the next. The width if it is no array.
     pub stride: usize,
     /// Fields, as written.
     pub fields: &'static [Field],
 }
 
 impl RegisterInfo {
-    /// All bits that belong to a field.
+    /// Returns all bits that belong to a field.
     pub const fn field_mask(&self) -> u64 {
         let mut mask = 0;
         let mut i = 0;
@@ -53,7 +53,7 @@ impl RegisterInfo {
         mask
     }
 
-    /// Offset of register `index` of the array in BAR 0; `None` beyond its end.
+    /// Returns the offset of register `index` of the array in BAR 0; `None` beyond the array's end.
     pub const fn offset_of(&self, index: usize) -> Option<usize> {
         if index < self.count {
             Some(self.offset + index * self.stride)
@@ -62,7 +62,8 @@ impl RegisterInfo {
         }
     }
 
-    /// Index of the register that holds the byte at `offset`, and the byte's place in it.
+    /// Returns the index of the register that holds the byte at `offset`, and the byte's number in
+    /// it. `None` if the byte lies before, behind or between the registers.
     pub const fn locate(&self, offset: usize) -> Option<(usize, usize)> {
         if offset < self.offset {
             return None;
@@ -89,7 +90,7 @@ macro_rules! register {
             $vis struct $name($storage);
 
             impl $name {
-                /// Place and shape of the register.
+                /// Position and shape of the register.
                 pub const INFO: $crate::RegisterInfo = {
                     let width = ::core::mem::size_of::<$storage>();
                     let (count, stride) = register!(@shape width $(, $count, $stride)?);
@@ -107,17 +108,17 @@ macro_rules! register {
                     }
                 };
 
-                /// The register with every bit 0.
+                /// Returns the register with every bit 0.
                 pub const fn zeroed() -> Self {
                     Self(0)
                 }
 
-                /// The register from its bits.
+                /// Returns the register with these bits.
                 pub const fn from_raw(raw: $storage) -> Self {
                     Self(raw)
                 }
 
-                /// The register's bits.
+                /// Returns the register's bits.
                 pub const fn into_raw(self) -> $storage {
                     self.0
                 }
@@ -126,7 +127,7 @@ macro_rules! register {
             }
         )*
 
-        /// Every register there is.
+        /// All registers of the device.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Register {
             $($(#[$meta])* $name,)*
@@ -136,7 +137,7 @@ macro_rules! register {
             /// All registers, by offset.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// Place and shape of the register.
+            /// Returns position and shape of the register.
             pub const fn info(self) -> &'static $crate::RegisterInfo {
                 match self {
                     $(Self::$name => &$name::INFO,)*

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Registers of BAR 0, in the grammar of the kernel's `register!`. Shared with the kernel module.
+//! Registers of BAR 0 (data sheet 4), in the grammar of the kernel's `register!`. Shared with the
+//! kernel module.
 //!
-//! All are little-endian. Offsets count from the start of BAR 0; arrays have one register a queue.
-//! `access.rs` says who may read and write which one.
+//! All are little-endian. Offsets count from the start of BAR 0. Arrays have one register per
+//! queue; those of the error log have one per entry. `access.rs` has the access of each.
 
 use super::register;
 
@@ -39,15 +40,15 @@ register! {
         0:0 ready => bool;
     }
 
-    /// What happened since the bits were last cleared; the bits of [`IRQ_MASK`] stand for the same.
+    /// Events since the bits were last cleared. The bits of [`IRQ_MASK`] stand for the same events.
     pub IRQ_CAUSE(u32) @ 0x0014 {
         /// An error went into the error log.
         1:1 error => bool;
-        /// A queue completed a descriptor.
+        /// A queue completed a descriptor, or an error stopped it.
         0:0 completion => bool;
     }
 
-    /// Keeps what is written. Has no effect.
+    /// Keeps the value that is written. Has no effect.
     pub SCRATCH(u64) @ 0x0018 {
         63:0 value;
     }
@@ -57,7 +58,7 @@ register! {
         63:0 nanoseconds;
     }
 
-    /// Steps by one with every reset, of whatever kind. Starts at 0 with power-on.
+    /// Count of resets of every kind, modulo 2^32. Starts at 0 with power-on.
     pub RESET_GENERATION(u32) @ 0x0028 {
         31:0 count;
     }
@@ -75,7 +76,8 @@ register! {
         15:0 code;
     }
 
-    /// Value that caused the newest error; the data sheet says which for each code.
+    /// Value that caused the newest error. The table of errors in data sheet 9 has its meaning per
+    /// code.
     pub ERROR_VALUE(u64) @ 0x0038 {
         63:0 value;
     }
@@ -103,12 +105,13 @@ register! {
 
     // Admin page.
 
-    /// Writing `RESET_KEY` resets the device.
+    /// Resets the device if `RESET_KEY` is written.
     pub RESET(u32) @ 0x1000 {
         31:0 key;
     }
 
-    /// Causes that raise no interrupt. A bit that falls while its cause is set raises it then.
+    /// Causes that raise no interrupt. When a bit falls while its cause is set, the device raises
+    /// the interrupts that the mask held back.
     pub IRQ_MASK(u32) @ 0x1004 {
         /// No interrupt for errors.
         1:1 error => bool;
@@ -121,7 +124,7 @@ register! {
         15:0 code;
     }
 
-    /// Empties the error log, whatever is written.
+    /// Empties the error log. Any value does.
     pub ERROR_CLEAR(u32) @ 0x100c {
         31:0 any;
     }
@@ -136,7 +139,7 @@ register! {
         63:0 address;
     }
 
-    /// Admin command: stops a queue. Answered when none of its descriptors is being carried out.
+    /// Admin command: stops a queue. Answered when the device carries out none of its descriptors.
     pub QUEUE_STOP(u32) @ 0x1020 {
         31:0 queue;
     }
@@ -148,9 +151,10 @@ register! {
 
     /// A recent error: the error with number n is in entry n modulo 16.
     ///
-    /// Read it before and after [`ERROR_LOG_VALUE`]: they belong together if it is the same.
+    /// Read it before and after [`ERROR_LOG_VALUE`]: they belong together if both reads are the
+    /// same.
     pub ERROR_LOG_ENTRY(u64)[16, stride = 16] @ 0x1100 {
-        /// Number of the error, what [`ERROR_COUNT`] was with it; 0 if there is none.
+        /// Number of the error: the value of [`ERROR_COUNT`] with it; 0 if there is none.
         63:32 number;
         /// Queue concerned, all ones if none.
         31:16 queue;
@@ -163,9 +167,9 @@ register! {
         63:0 value;
     }
 
-    // One page a queue from here on.
+    // One page per queue from here on.
 
-    /// Writing anything wakes a queue that sleeps. Reads answer `KICK_ANSWER`.
+    /// Wakes a queue that sleeps when anything is written. Reads return `KICK_ANSWER`.
     pub KICK(u32)[64, stride = 4096] @ 0x40000 {
         31:0 any;
     }
@@ -175,12 +179,12 @@ register! {
         31:0 count;
     }
 
-    /// How long interrupts for completions of the queue are held back, to be fewer. 0 when the queue
-    /// is started: not at all.
+    /// Limits within which interrupts for completions of the queue are held back, to make them
+    /// fewer. 0 when the queue is started: none is held back.
     pub INTERRUPT_MODERATION(u32)[64, stride = 4096] @ 0x40010 {
-        /// Longest time that an interrupt is held back; 0 for none.
+        /// Longest time that an interrupt is held back; 0: none is.
         31:16 microseconds;
-        /// Completions that end it before; 0 for any number.
+        /// Number of completions that ends it before; 0: any number.
         15:0 completions;
     }
 
@@ -225,14 +229,14 @@ register! {
         31:0 index;
     }
 
-    /// The process wants an interrupt when the completion with this number is posted. Written by
-    /// the driver side. Shared memory.
+    /// Number of the completion at which the process asks for an interrupt. Written by the driver
+    /// side. Shared memory.
     pub INTERRUPT_AT(u32)[64, stride = 4096] @ 0x80080 {
         31:0 index;
     }
 
-    /// The driver wants an interrupt when the completion with this number is posted. Written by
-    /// the driver side, by the driver alone. Shared memory.
+    /// Number of the completion at which the driver asks for an interrupt. Written by the driver
+    /// alone. Shared memory.
     pub DRIVER_INTERRUPT_AT(u32)[64, stride = 4096] @ 0x80084 {
         31:0 index;
     }
@@ -254,38 +258,39 @@ register! {
         63:0 bytes;
     }
 
-    /// Whether the queue sleeps: descriptors are seen only after a kick. Written by the device
-    /// side. Shared memory.
+    /// Whether the queue sleeps: the device then sees descriptors only after a kick. Written by the
+    /// device side. Shared memory.
     pub SLEEPING(u32)[64, stride = 4096] @ 0xc0040 {
         0:0 sleeps => bool;
     }
 
-    /// Whether the queue runs, and what stopped it. Written by the device side. Shared memory.
+    /// Whether the queue runs, and the error that stopped it. Written by the device side. Shared
+    /// memory.
     pub QUEUE_STATE(u32)[64, stride = 4096] @ 0xc0044 {
         /// [`QUEUE_STOPPED`], [`QUEUE_RUNNING`], or the `error::ErrorCode` that stopped it.
         15:0 state;
     }
 
-    /// What [`RESET_GENERATION`] holds, to be seen without a trap. Written by the device side.
-    /// Shared memory.
+    /// Value of [`RESET_GENERATION`], readable without a trap. Written by the device side. Shared
+    /// memory.
     pub GENERATION(u32)[64, stride = 4096] @ 0xc0048 {
         31:0 count;
     }
 
-    /// Steps while the device polls the queue, modulo 2^32. Written by the device side. Shared
-    /// memory.
+    /// Count of the device's polling passes over the queue, modulo 2^32. Written by the device
+    /// side. Shared memory.
     pub HEARTBEAT(u32)[64, stride = 4096] @ 0xc0080 {
         31:0 count;
     }
 }
 
-/// The value that [`RESET`] obeys: the bytes `RST!`.
+/// Value that makes [`RESET`] reset the device: the bytes `RST!`.
 pub const RESET_KEY: u32 = u32::from_le_bytes(*b"RST!");
-/// What [`KICK`] answers; all ones means that nobody serves the device any more.
+/// Value of a read of [`KICK`]. A read of all ones means that no server serves the device any more.
 pub const KICK_ANSWER: u32 = u32::from_le_bytes(*b"kick");
-/// What [`QUEUE_STATE`] holds for a queue that was not started, or was stopped.
+/// [`QUEUE_STATE`] of a queue that was not started, or was stopped.
 pub const QUEUE_STOPPED: u32 = 0;
-/// What [`QUEUE_STATE`] holds for a queue that runs.
+/// [`QUEUE_STATE`] of a queue that runs.
 pub const QUEUE_RUNNING: u32 = 1;
 /// Entries of the error log.
 pub const ERROR_LOG_ENTRIES: usize = 16;

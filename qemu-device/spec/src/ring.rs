@@ -1,46 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Descriptors, completions and the arithmetic of ring indices. Shared with the kernel module.
+//! Descriptors, completions and the arithmetic of ring indices (data sheet 6 and 7). Shared with
+//! the kernel module.
 //!
-//! A ring has a power of two of entries. Heads and tails count entries ever passed, modulo 2^32;
-//! [`slot`] turns one into a place. The producer owns the entries from tail to head plus the size,
-//! the consumer those from head to tail; writing the tail hands entries over, writing the head
+//! The size of a ring is a power of two. Heads and tails count all entries that ever passed, modulo
+//! 2^32; [`slot`] turns such a count into a slot of the ring. The consumer owns the entries from
+//! head to tail, the producer all others. Storing the tail hands entries over, storing the head
 //! hands them back.
 
 use core::mem::{offset_of, size_of};
 use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// Fewest entries of a ring.
+/// Smallest size of a ring, in entries (data sheet 13).
 pub const MIN_ENTRIES: u32 = 2;
-/// Most entries of a ring.
+/// Largest size of a ring, in entries (data sheet 13).
 pub const MAX_ENTRIES: u32 = 4096;
-/// Largest length of a descriptor, in bytes.
+/// Largest length of a descriptor, in bytes (data sheet 13).
 pub const MAX_LENGTH: u32 = 16 << 20;
 
-/// A request to the device, in the submission ring.
+/// A request to the device, in the submission ring (data sheet 7).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
 #[repr(C)]
 pub struct Descriptor {
-    /// What to do: an [`Opcode`].
+    /// The operation: an [`Opcode`].
     pub opcode: u16,
     /// Must be 0.
     pub flags: u16,
-    /// Comes back in the completion; the device does not look at it.
+    /// Number of the driver side's choice, which comes back in the completion. The device does not
+    /// look at it.
     pub tag: u32,
     /// Bytes to work on, from 1 to the device's limit; 0 for [`Opcode::NOP`].
     pub length: u32,
-    /// Window that is read; 0 if the operation reads none.
+    /// Window that the operation reads; 0 if it reads none.
     pub source_window: u16,
-    /// Window that is written; 0 if the operation writes none.
+    /// Window that the operation writes; 0 if it writes none.
     pub destination_window: u16,
     /// Offset of the first byte in the source window.
     pub source_offset: u64,
     /// Offset of the first byte in the destination window.
     pub destination_offset: u64,
     /// [`Opcode::FILL`]: eight bytes, repeated. [`Opcode::PATTERN`] and [`Opcode::VERIFY`]: the
-    /// seed. [`Opcode::CRC32C`]: checksum of what comes before, 0 to begin with. Else 0.
+    /// seed. [`Opcode::CRC32C`]: checksum of the bytes before, 0 to begin with. Others: 0.
     pub operand: u64,
     /// Must be 0.
     pub reserved: [u64; 3],
@@ -50,7 +52,7 @@ const _: () = assert!(size_of::<Descriptor>() == 64);
 pub const INLINE_LENGTH: usize = 40;
 const _: () = assert!(offset_of!(Descriptor, reserved) == INLINE_LENGTH);
 
-/// The device's answer to a [`Descriptor`], in the completion ring.
+/// The device's answer to a [`Descriptor`], in the completion ring (data sheet 7).
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -58,21 +60,22 @@ const _: () = assert!(offset_of!(Descriptor, reserved) == INLINE_LENGTH);
 pub struct Completion {
     /// Tag of the descriptor.
     pub tag: u32,
-    /// How it went: a [`Status`].
+    /// Outcome: a [`Status`].
     pub status: u16,
-    /// 0.
+    /// Always 0.
     pub reserved: u16,
-    /// Result of operations that have one, else 0.
+    /// Result of operations that have one; 0 for others.
     pub result: u64,
 }
 const _: () = assert!(size_of::<Completion>() == 16);
 
-/// What a [`Descriptor`] asks for. Any value can arrive; the constants are those with a meaning.
+/// Operation that a [`Descriptor`] asks for. Any value can arrive; the constants are those with a
+/// meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opcode(pub u16);
 
 impl Opcode {
-    /// Completes and does nothing else.
+    /// Completes, and does nothing else.
     pub const NOP: Self = Self(0);
     /// Copies from the source to the destination window, as `memmove` does within one window.
     pub const COPY: Self = Self(1);
@@ -88,7 +91,7 @@ impl Opcode {
     /// checksum.
     pub const CRC32C: Self = Self(5);
 
-    /// All opcodes with a meaning, by name as the data sheet has it.
+    /// All opcodes with a meaning, with their names in the data sheet.
     pub const ALL: &'static [(Self, &'static str)] = &[
         (Self::NOP, "NOP"),
         (Self::COPY, "COPY"),
@@ -99,7 +102,8 @@ impl Opcode {
     ];
 }
 
-/// How a descriptor ended. Any value can arrive; the constants are those with a meaning.
+/// Outcome of a descriptor (data sheet 8). Any value can arrive; the constants are those with a
+/// meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status(pub u16);
 
@@ -108,7 +112,7 @@ impl Status {
     pub const OK: Self = Self(0);
     /// The opcode has no meaning. Nothing was written.
     pub const BAD_OPCODE: Self = Self(1);
-    /// A window is not open, or not this queue's. Nothing was written.
+    /// A window is not open, or is of another domain than the queue. Nothing was written.
     pub const BAD_WINDOW: Self = Self(2);
     /// Offset and length leave the window. Nothing was written.
     pub const OUT_OF_BOUNDS: Self = Self(3);
@@ -118,16 +122,17 @@ impl Status {
     pub const NOT_WRITABLE: Self = Self(5);
     /// The length is 0 or over the limit. Nothing was written.
     pub const BAD_LENGTH: Self = Self(6);
-    /// A field that must be 0 is not. Nothing was written.
+    /// A field that must be 0 is not, or the operation does not use a field that is not 0. Nothing
+    /// was written.
     pub const RESERVED_FIELD: Self = Self(7);
-    /// Memory of a window cannot be reached. Nothing was written.
+    /// Memory of a window cannot be reached, or not in that direction. Nothing was written.
     pub const DMA_FAULT: Self = Self(8);
-    /// The operation was broken off. Any part of the destination may have been written.
+    /// The device broke the operation off. Any part of the destination may have been written.
     pub const ABORTED: Self = Self(9);
-    /// VERIFY found bytes that differ. No refusal: nothing is logged.
+    /// VERIFY found bytes that differ. This is no refusal: the device logs nothing.
     pub const MISMATCH: Self = Self(10);
 
-    /// All statuses with a meaning, by name as the data sheet has it.
+    /// All statuses with a meaning, with their names in the data sheet.
     pub const ALL: &'static [(Self, &'static str)] = &[
         (Self::OK, "OK"),
         (Self::BAD_OPCODE, "BAD_OPCODE"),
@@ -143,17 +148,20 @@ impl Status {
     ];
 }
 
-/// Whether a ring may have this many entries.
+/// Checks that a ring may have this many entries.
 pub const fn entries_valid(entries: u32) -> bool {
     entries.is_power_of_two() && entries >= MIN_ENTRIES && entries <= MAX_ENTRIES
 }
 
-/// Entries from `head` up to `tail`. More than the ring has means that an index is wrong.
+/// Returns the number of entries from `head` up to `tail`. More than the ring has means that an
+/// index is wrong.
 pub const fn distance(head: u32, tail: u32) -> u32 {
+    // Indices pass 2^32 (data sheet 6). A plain difference would be negative there.
     tail.wrapping_sub(head)
 }
 
-/// Place of the entry with number `index` in a ring of `entries`, a power of two.
+/// Returns the slot of the entry with number `index` in a ring of `entries`, a power of two.
 pub const fn slot(index: u32, entries: u32) -> u32 {
+    // The size divides 2^32, so slots stay in step when the index passes 2^32.
     index & (entries - 1)
 }

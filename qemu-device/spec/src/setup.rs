@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Blocks in memory that admin commands name by their DMA address. Shared with the kernel module.
+//! Blocks in memory that admin commands name by their DMA address (data sheet 5). Shared with the
+//! kernel module.
 //!
-//! Only the driver writes them. The device copies a block once, checks the copy and keeps it; the
+//! Only the driver writes them. The device copies a block once, checks the copy and keeps it. The
 //! driver may reuse the memory as soon as the command is answered.
 
 use core::mem::size_of;
@@ -15,7 +16,7 @@ pub const MAX_WINDOWS: u16 = 1024;
 /// Most segments of a window.
 pub const MAX_SEGMENTS: u32 = 4096;
 
-/// Describes a queue to `regs::QUEUE_START`.
+/// Description of a queue, for `regs::QUEUE_START`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -40,7 +41,8 @@ pub struct QueueSetup {
 }
 const _: () = assert!(size_of::<QueueSetup>() == 64);
 
-/// Describes a window to `regs::WINDOW_OPEN`. [`Segment`]s follow it where [`kind`] says so.
+/// Description of a window, for `regs::WINDOW_OPEN`. [`Segment`]s follow it if its [`kind`] has
+/// them.
 ///
 /// [`kind`]: WindowSetup::kind
 #[derive(
@@ -50,17 +52,17 @@ const _: () = assert!(size_of::<QueueSetup>() == 64);
 pub struct WindowSetup {
     /// Number of the window, from 1 to the device's limit.
     pub window: u32,
-    /// Protection domain: queues of the same domain reach the window, no others.
+    /// Protection domain: queues of the same domain reach the window, others do not.
     pub domain: u32,
     /// A [`WindowKind`].
     pub kind: u32,
     /// [`RIGHT_READ`], [`RIGHT_WRITE`] or both.
     pub rights: u32,
-    /// Length in bytes; for [`WindowKind::SEGMENTS`] the sum of theirs.
+    /// Length in bytes. For [`WindowKind::SEGMENTS`] the sum of the segments' lengths.
     pub length: u64,
-    /// [`WindowKind::DEVICE_MEMORY`]: first byte of the range. Else 0.
+    /// [`WindowKind::DEVICE_MEMORY`]: first byte of the range. Others: 0.
     pub offset: u64,
-    /// [`WindowKind::SEGMENTS`]: how many. Else 0.
+    /// [`WindowKind::SEGMENTS`]: number of segments. Others: 0.
     pub segments: u32,
     /// Must be 0.
     pub reserved: [u32; 7],
@@ -80,12 +82,12 @@ pub struct Segment {
 }
 const _: () = assert!(size_of::<Segment>() == 16);
 
-/// Descriptors may read the window.
+/// Right of descriptors to read the window.
 pub const RIGHT_READ: u32 = 1 << 0;
-/// Descriptors may write the window.
+/// Right of descriptors to write the window.
 pub const RIGHT_WRITE: u32 = 1 << 1;
 
-/// What a window shows. Any value can arrive; the constants are those with a meaning.
+/// Kind of memory behind a window. Any value can arrive; the constants are those with a meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WindowKind(pub u32);
 

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! How the two sides of a queue sleep and wake each other without losing a wake-up. Shared with
-//! the kernel module, used by device, driver and processes.
+//! The protocol by which the two sides of a queue sleep and wake each other (data sheet 6). Shared
+//! with the kernel module; device, driver and processes use it.
 //!
-//! Both directions are the same pattern: a side writes one word and then reads another, with a
-//! full fence between, while the other side does so the other way round. So at least one of them
-//! sees what the other wrote. Each word has one writer, and nothing is read, changed and written
-//! in one step.
+//! Both directions are the same pattern. A side stores one word, and loads another after a full
+//! fence. The other side does the same with the two words exchanged. So at least one side sees the
+//! other's store. Otherwise both could read the old value, and the wake-up would be lost. Each word
+//! has one writer, and no side uses a read-modify-write.
 //!
-//! | who | writes | fence | reads |
+//! | function | stores | fence | loads, and asks |
 //! |---|---|---|---|
 //! | [`submit`] | `SUBMISSION_TAIL` | yes | `SLEEPING`: kick? |
 //! | [`sleep`] | `SLEEPING` | yes | `SUBMISSION_TAIL`: stay awake? |
-//! | [`post`] | `COMPLETION_TAIL` | yes | `INTERRUPT_AT`: raise? |
-//! | [`arm`] | `INTERRUPT_AT` | yes | `COMPLETION_TAIL`: stay awake? |
+//! | [`post`] | `COMPLETION_TAIL` | yes | `INTERRUPT_AT`, `DRIVER_INTERRUPT_AT`: raise? |
+//! | [`arm`] | `INTERRUPT_AT` or `DRIVER_INTERRUPT_AT` | yes | `COMPLETION_TAIL`: stay awake? |
 
 use super::ring::distance;
 
@@ -44,17 +44,17 @@ pub enum Word {
 
 /// The shared words of one queue, as one side reaches them.
 pub trait Words {
-    /// Loads a word. What the other side wrote before it is seen by later reads (acquire).
+    /// Loads a word. Later reads see all that the other side wrote before it (acquire).
     fn load(&self, word: Word) -> u32;
 
-    /// Stores a word. What was written before it is seen by whoever sees it (release).
+    /// Stores a word. A side that sees it also sees all that was written before it (release).
     fn store(&self, word: Word, value: u32);
 
-    /// Orders all that comes before against all that comes after: `fence(SeqCst)`.
+    /// Orders all accesses before it against all accesses after it: `fence(SeqCst)`.
     fn fence(&self);
 }
 
-/// Who waits for completions.
+/// A party that waits for completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiter {
     /// The process that maps the queue.
@@ -64,7 +64,8 @@ pub enum Waiter {
 }
 
 impl Waiter {
-    /// The word that says what it waits for.
+    /// Returns the word by which it asks for an interrupt. Each waiter has its own, as a word has
+    /// one writer.
     pub const fn word(self) -> Word {
         match self {
             Self::Process => Word::InterruptAt,
@@ -73,17 +74,23 @@ impl Waiter {
     }
 }
 
-/// Driver side: hands descriptors below `tail` to the device. Says whether to kick it.
+/// Hands descriptors below `tail` to the device. Returns whether to kick it. For the driver side.
 pub fn submit<W: Words + ?Sized>(words: &W, tail: u32) -> bool {
+    // The tail comes first. If `SLEEPING` were loaded before it, the device could go to sleep in
+    // between with the old tail, and get no kick: the descriptor would never be seen. Without the
+    // fence the processor may swap the two.
     words.store(Word::SubmissionTail, tail);
     words.fence();
     words.load(Word::Sleeping) != 0
 }
 
-/// Device: goes to sleep unless `has_work` finds something. Says whether it sleeps.
+/// Puts a queue to sleep unless `has_work` finds something. Returns whether it sleeps. For the
+/// device.
 ///
-/// `has_work` looks at the words anew, after the device has announced that it sleeps.
+/// `has_work` must load the words again: they may have changed since the device last looked.
 pub fn sleep<W: Words + ?Sized>(words: &W, has_work: impl FnOnce(&W) -> bool) -> bool {
+    // The device announces its sleep first, and looks at the doorbell last. A driver side that
+    // stored its tail too late for this look sees the announcement, and kicks.
     words.store(Word::Sleeping, 1);
     words.fence();
     if has_work(words) {
@@ -93,13 +100,18 @@ pub fn sleep<W: Words + ?Sized>(words: &W, has_work: impl FnOnce(&W) -> bool) ->
     true
 }
 
-/// Device: is awake, and looks at the words from now on until it sleeps.
+/// Shows that the queue is awake: the device looks at its words until it sleeps again. For the
+/// device.
 pub fn wake<W: Words + ?Sized>(words: &W) {
+    // No fence: a driver side that still sees 1 kicks once too often, which does no harm.
     words.store(Word::Sleeping, 0);
 }
 
-/// Device: announces the completions from `before` to `tail`. Says whether to raise an interrupt.
+/// Announces the completions from `before` to `tail`. Returns whether to raise an interrupt. For
+/// the device.
 pub fn post<W: Words + ?Sized>(words: &W, before: u32, tail: u32) -> bool {
+    // The tail comes before the look at the wishes. A waiter that armed too late for this look
+    // loads the new tail after it, and does not sleep (data sheet 10).
     words.store(Word::CompletionTail, tail);
     words.fence();
     [Waiter::Process, Waiter::Driver]
@@ -107,16 +119,21 @@ pub fn post<W: Words + ?Sized>(words: &W, before: u32, tail: u32) -> bool {
         .any(|waiter| passes(words.load(waiter.word()), before, tail))
 }
 
-/// Driver side: wants an interrupt when completion `index` is posted. Gives the completion tail as
-/// it was after that: only if it has not passed `index` will the interrupt come, so only then may
-/// the caller sleep.
+/// Asks for an interrupt when completion `index` is posted. Returns the completion tail as loaded
+/// after that. For the driver side.
+///
+/// The interrupt comes only if that tail has not passed `index`. Only then may the caller sleep.
 pub fn arm<W: Words + ?Sized>(words: &W, waiter: Waiter, index: u32) -> u32 {
+    // The wish comes before the load of the tail. Otherwise the device could post in between and
+    // see the old wish: the caller would sleep, and no interrupt would come.
     words.store(waiter.word(), index);
     words.fence();
     words.load(Word::CompletionTail)
 }
 
-/// Whether entry `index` is among those from `before` up to `tail`.
+/// Checks whether entry `index` is among those from `before` up to `tail`.
 pub const fn passes(index: u32, before: u32, tail: u32) -> bool {
+    // Both count from `before`, so that a wish for an old completion is far away, and one near 2^32
+    // is not taken for an old one.
     distance(before, index) < distance(before, tail)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Where the words of `wake` stand. The module has accessors of its own instead.
+//! The registers in which the words of `wake` lie. The module has accessors of its own instead.
 
 use crate::regs::{
     COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, GENERATION, HEARTBEAT, INTERRUPT_AT,
@@ -10,7 +10,7 @@ use crate::wake::Word;
 use crate::RegisterInfo;
 
 impl Word {
-    /// The registers of this name, one for each queue.
+    /// Returns the array of registers that holds the word, one per queue.
     pub const fn register(self) -> &'static RegisterInfo {
         match self {
             Self::SubmissionTail => &SUBMISSION_TAIL::INFO,
