@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Which registers an access of BAR 0 reaches, and whether it may.
+//! Decoding of accesses of BAR 0: the registers that they reach, and their rights (data sheet 3).
 
 use ringbar_spec::access::Access;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::KICK_PAGES;
 use ringbar_spec::regs::Register;
 
-/// Whether the access reads or writes.
+/// Direction of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Read,
     Write,
 }
 
-/// What a valid access reaches.
+/// Registers that a valid access reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     /// A command register as a whole, by index in its array.
@@ -28,33 +28,33 @@ pub(crate) enum Target {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) register: Register,
-    /// Which one of an array.
+    /// Index in its array; 0 if it is none.
     pub(crate) index: usize,
     /// First byte in the register.
     byte: usize,
     /// First byte in the access.
     position: usize,
-    /// How many bytes.
+    /// Number of bytes.
     length: usize,
 }
 
 impl Span {
-    /// The bits of the register that are covered.
+    /// Returns the bits of the register that are covered.
     pub(crate) fn mask(&self) -> u64 {
         (u64::MAX >> (64 - 8 * self.length)) << (8 * self.byte)
     }
 
-    /// Takes what goes to the register out of the value of a whole access.
+    /// Takes the register's part out of the value of a whole access.
     pub(crate) fn to_register(self, access: u64) -> u64 {
         access >> (8 * self.position) << (8 * self.byte) & self.mask()
     }
 
-    /// Puts what comes from the register in its place in the value of a whole access.
+    /// Moves the register's part to its position in the value of a whole access.
     pub(crate) fn to_access(self, register: u64) -> u64 {
         (register & self.mask()) >> (8 * self.byte) << (8 * self.position)
     }
 
-    /// The span of the register at `offset`, for an access that goes on for `left` bytes.
+    /// Returns the span of the register at `offset`, for an access that goes on for `left` bytes.
     fn at(offset: usize, position: usize, left: usize) -> Option<Self> {
         Register::ALL.iter().find_map(|&register| {
             let info = register.info();
@@ -69,47 +69,60 @@ impl Span {
         })
     }
 
+    /// Checks whether the register is a command, which is accessed as a whole and alone.
     fn is_command(&self) -> bool {
         matches!(self.register.access(), Access::WriteOnly | Access::Command)
     }
 
+    /// Checks whether the register refuses writes.
     fn is_read_only(&self) -> bool {
         self.register.access() == Access::ReadOnly
     }
 
-    /// Whether this is a register that a trapped access may reach, in a device of `queues` queues.
+    /// Checks whether a trapped access may reach the register, in a device of `queues` queues.
     fn is_there(&self, queues: u16) -> bool {
         match self.register.access() {
+            // Never trapped (data sheet 3). The server answers from the pages themselves for a
+            // client that does not map them, and does not ask the model.
             Access::DriverShared | Access::DeviceShared => false,
             Access::ReadOnly
             | Access::ReadWrite
             | Access::WriteOneToClear
             | Access::WriteOnly
             | Access::Command => {
+                // The kick page of a queue that the device does not have holds no register (data
+                // sheet 3).
                 let kick_page = self.register.info().offset >= KICK_PAGES;
                 !kick_page || self.index < usize::from(queues)
             }
         }
     }
 
+    /// Checks whether the access covers the register as a whole.
     fn is_whole(&self) -> bool {
         self.length == self.register.info().width
     }
 }
 
-/// Finds what the `width` bytes at `offset` are in a device of `queues` queues.
+/// Returns the registers that the `width` bytes at `offset` reach, in a device of `queues` queues.
+///
+/// The checks are made in the order of data sheet 3, which decides on the code of an access that
+/// breaks several rules.
 pub(crate) fn decode(
     offset: u64,
     width: usize,
     direction: Direction,
     queues: u16,
 ) -> Result<Target, ErrorCode> {
+    // Data sheet 3, check 1.
     if !matches!(width, 1 | 2 | 4 | 8) {
         return Err(ErrorCode::BAD_WIDTH);
     }
+    // Data sheet 3, check 2.
     if !offset.is_multiple_of(width as u64) {
         return Err(ErrorCode::BAD_ALIGNMENT);
     }
+    // Data sheet 3, check 3: each byte must belong to a register.
     let offset = usize::try_from(offset).map_err(|_| ErrorCode::RESERVED_REGISTER)?;
     let find = |position: usize| {
         offset
@@ -125,16 +138,21 @@ pub(crate) fn decode(
         None
     };
 
+    // Data sheet 3, check 4, before the rights: a part of a command is `BAD_WIDTH` in both
+    // directions.
     let both = || [Some(first), second].into_iter().flatten();
     if both().any(|span| span.is_command()) {
         if second.is_some() || !first.is_whole() {
             return Err(ErrorCode::BAD_WIDTH);
         }
+        // Data sheet 3, check 5.
         if direction == Direction::Read && first.register.access() == Access::WriteOnly {
             return Err(ErrorCode::WRITE_ONLY);
         }
         return Ok(Target::Command(first.register, first.index));
     }
+    // Data sheet 3, check 5: one read-only byte is enough. Otherwise a write would be carried out
+    // in part.
     if direction == Direction::Write && both().any(|span| span.is_read_only()) {
         return Err(ErrorCode::READ_ONLY);
     }

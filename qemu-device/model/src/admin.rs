@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Admin commands: start and stop queues, open and close windows.
+//! Admin commands: start and stop queues, open and close windows (data sheet 5).
 
 use crate::queue::{show_stopped, Queue};
 use crate::window::{Backing, Extent, Window};
@@ -15,15 +15,19 @@ use ringbar_spec::setup::{
 };
 use zerocopy::{FromBytes, IntoBytes};
 
-/// How a command ends: carried out, or refused with what goes to the log.
+/// Outcome of a command: carried out, or refused with an entry for the log.
 pub(crate) type Outcome = Result<(), LoggedError>;
 
 impl Device {
     /// Starts the queue that the block at `address` describes.
+    ///
+    /// The checks are made in the order of data sheet 5. A refused command changes nothing.
     pub(crate) fn queue_start(&mut self, address: DmaAddress, host: &dyn Host) -> Outcome {
         let setup: QueueSetup = self.read_setup(address, host)?;
         check_reserved(&setup.reserved)?;
         let number = setup.queue;
+        // A refused command names the queue in the log if the device has it (data sheet 9). The
+        // checks that use this come after that of the number.
         let refuse = |code, value: u64| -> LoggedError {
             LoggedError {
                 code,
@@ -45,6 +49,7 @@ impl Device {
             .filter(|&vector| vector < self.config.vectors)
             .ok_or(refuse(ErrorCode::BAD_VECTOR, setup.vector.into()))?;
 
+        // The slot is borrowed again, since the checks between needed the device as well.
         let (_, slot) = self.queue_slot(number)?;
         *slot = Some(Queue::start(
             place,
@@ -52,12 +57,14 @@ impl Device {
             setup,
             &QueueWords::new(host, place),
         ));
+        // `QUEUE_ERRORS` and `INTERRUPT_MODERATION` begin at 0 (data sheet 5).
         self.registers.start_queue(place);
         self.count_queues();
         Ok(())
     }
 
-    /// Stops a queue. As no step runs now, none of its descriptors is being carried out after it.
+    /// Stops a queue (data sheet 5). No step runs during the command, so that none of the queue's
+    /// descriptors is carried out after it.
     pub(crate) fn queue_stop(&mut self, number: u32, host: &dyn Host) -> Outcome {
         let (place, slot) = self.queue_slot(number)?;
         slot.take().ok_or(LoggedError {
@@ -65,6 +72,8 @@ impl Device {
             queue: place,
             value: number.into(),
         })?;
+        // The queue is gone before its words show it, and no completion is posted for a descriptor
+        // in progress (data sheet 5).
         show_stopped(&QueueWords::new(host, place), QUEUE_STOPPED);
         self.schedule.remove(place.into());
         self.count_queues();
@@ -72,10 +81,14 @@ impl Device {
     }
 
     /// Opens the window that the block at `address` describes.
+    ///
+    /// The checks are made in the order of data sheet 5. A refused command changes nothing.
     pub(crate) fn window_open(&mut self, address: DmaAddress, host: &dyn Host) -> Outcome {
         let setup: WindowSetup = self.read_setup(address, host)?;
         check_reserved(&setup.reserved)?;
         let number = setup.window;
+        // An open window is not replaced. Operations in progress would go on in other memory than
+        // they were checked for.
         if self.window_slot(number)?.is_some() {
             return Err(refusal(ErrorCode::WINDOW_IS_OPEN, number.into()));
         }
@@ -86,6 +99,8 @@ impl Device {
         if setup.rights == 0 || setup.rights & !(RIGHT_READ | RIGHT_WRITE) != 0 {
             return Err(refusal(ErrorCode::BAD_RIGHTS, setup.rights.into()));
         }
+        // Whether segments can be reached is not checked here (data sheet 5): memory may be mapped
+        // and unmapped at any time, so only the access itself can tell.
         let backing = if kind == WindowKind::SEGMENTS {
             read_extents(&setup, address, host)?
         } else {
@@ -102,36 +117,41 @@ impl Device {
         Ok(())
     }
 
-    /// Closes a window, and breaks off what uses it.
+    /// Closes a window, and breaks off operations in progress that use it (data sheet 5).
     pub(crate) fn window_close(&mut self, number: u32) -> Outcome {
         self.window_slot(number)?
             .take()
             .ok_or(refusal(ErrorCode::WINDOW_IS_CLOSED, number.into()))?;
+        // An operation keeps the window's number only. Unmarked, it would go on in a window that is
+        // opened with the same number.
         for queue in self.queues.iter_mut().flatten() {
             queue.abort_users(number as u16);
         }
         Ok(())
     }
 
-    /// Copies a block out of guest memory, once.
+    /// Copies a block out of guest memory (data sheet 5).
     fn read_setup<T: FromBytes + IntoBytes>(
         &self,
         address: DmaAddress,
         host: &dyn Host,
     ) -> Result<T, LoggedError> {
+        // Data sheet 11: no access of guest memory while bus mastering is off.
         if !self.registers.status.bus_master() {
             return Err(refusal(ErrorCode::BUS_MASTER_OFF, address));
         }
         if !address.is_multiple_of(ALIGNMENT) {
             return Err(refusal(ErrorCode::MISALIGNED, address));
         }
+        // Copied once, then checked. The driver side could change a block that is read twice
+        // between check and use.
         let mut setup = T::new_zeroed();
         host.read(Place::Guest(address), setup.as_mut_bytes())
             .map_err(|_| refusal(ErrorCode::SETUP_UNREACHABLE, address))?;
         Ok(setup)
     }
 
-    /// The number of a queue that the device has, and where the queue is kept while it runs.
+    /// Returns the number of a queue that the device has, and the slot that holds it while it runs.
     fn queue_slot(&mut self, number: u32) -> Result<(u16, &mut Option<Queue>), LoggedError> {
         u16::try_from(number)
             .ok()
@@ -139,7 +159,8 @@ impl Device {
             .ok_or(refusal(ErrorCode::BAD_QUEUE, number.into()))
     }
 
-    /// Where a window that the device has is kept while it is open.
+    /// Returns the slot that holds a window while it is open. Fails if the device has no such
+    /// window.
     fn window_slot(&mut self, number: u32) -> Result<&mut Option<Window>, LoggedError> {
         u16::try_from(number)
             .ok()
@@ -148,7 +169,7 @@ impl Device {
     }
 }
 
-/// An error that concerns no queue.
+/// Makes the entry of an error that concerns no queue.
 fn refusal(code: ErrorCode, value: u64) -> LoggedError {
     LoggedError {
         code,
@@ -157,18 +178,22 @@ fn refusal(code: ErrorCode, value: u64) -> LoggedError {
     }
 }
 
+/// Fails if a field that must be 0 is not.
 fn check_reserved(fields: &[u32]) -> Outcome {
+    // Refused so that a later version can give the fields a meaning. A driver that leaves them
+    // unset would break then.
     match fields.iter().find(|&&field| field != 0) {
         Some(&field) => Err(refusal(ErrorCode::RESERVED_FIELD, field.into())),
         None => Ok(()),
     }
 }
 
-/// Checks the place and size of a ring of `T`.
+/// Checks address and size of a ring of `T` (data sheet 5).
 fn check_ring<T>(address: DmaAddress, entries: u32) -> Result<(), (ErrorCode, u64)> {
     if !address.is_multiple_of(ALIGNMENT) {
         return Err((ErrorCode::MISALIGNED, address));
     }
+    // Evaluated for valid sizes only. With 0 entries the subtraction would underflow.
     let fits = || {
         let last = u64::from(entries) * size_of::<T>() as u64 - 1;
         address.checked_add(last).is_some()
@@ -179,7 +204,7 @@ fn check_ring<T>(address: DmaAddress, entries: u32) -> Result<(), (ErrorCode, u6
     Ok(())
 }
 
-/// Copies and checks the segments that follow a window's block.
+/// Copies and checks the segments that follow a window's block (data sheet 5).
 fn read_extents(
     setup: &WindowSetup,
     address: DmaAddress,
@@ -188,9 +213,12 @@ fn read_extents(
     if setup.offset != 0 {
         return Err(refusal(ErrorCode::RESERVED_FIELD, setup.offset));
     }
+    // The limit comes before the allocation. Otherwise the guest would choose how much the server
+    // allocates.
     if setup.segments == 0 || setup.segments > MAX_SEGMENTS {
         return Err(refusal(ErrorCode::BAD_SEGMENTS, setup.segments.into()));
     }
+    // Copied once, then checked, as the block.
     let mut segments = vec![Segment::default(); setup.segments as usize];
     address
         .checked_add(size_of::<WindowSetup>() as u64)
@@ -205,6 +233,8 @@ fn read_extents(
     for segment in segments {
         let bad = refusal(ErrorCode::BAD_LENGTH, segment.length);
         let last = segment.length.checked_sub(1).ok_or(bad)?;
+        // A segment that passes 2^64 is refused here. The address of each of its bytes can then be
+        // computed without overflow.
         segment.address.checked_add(last).ok_or(bad)?;
         extents.push(Extent {
             start: total,
@@ -212,13 +242,14 @@ fn read_extents(
         });
         total = total.checked_add(segment.length).ok_or(bad)?;
     }
+    // Bounds of descriptors are checked against `length` alone, so it must be the sum.
     if total != setup.length {
         return Err(refusal(ErrorCode::BAD_LENGTH, setup.length));
     }
     Ok(Backing::Guest(extents.into()))
 }
 
-/// Checks a window's range of device memory.
+/// Checks a window's range of device memory (data sheet 5).
 fn check_range(setup: &WindowSetup, size: u64) -> Result<Backing, LoggedError> {
     if setup.segments != 0 {
         return Err(refusal(ErrorCode::RESERVED_FIELD, setup.segments.into()));

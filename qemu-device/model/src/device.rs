@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The device: what the guest does to it, and what it does in its own time.
+//! The device: the actions of the guest on it, and its own work.
 
 use crate::access::{decode, Direction, Target};
 use crate::admin::Outcome;
@@ -17,7 +17,7 @@ use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
 use ringbar_spec::regs::{Register, NO_QUEUE, RESET_KEY};
 use ringbar_spec::wake;
 
-/// What differs from device to device.
+/// Properties in which devices differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Queues, from 1 to [`MAX_QUEUES`].
@@ -31,23 +31,29 @@ pub struct Config {
 
 /// The device.
 ///
-/// Time is given as nanoseconds of any monotonic clock. The first access is taken for power-on.
+/// Times are nanoseconds of any monotonic clock. The model takes the time of the first access for
+/// that of power-on.
 pub struct Device {
     pub(crate) config: Config,
     pub(crate) registers: RegisterFile,
-    /// One place a queue; empty while it is stopped.
+    /// One slot per queue; empty while the queue is stopped.
     pub(crate) queues: Vec<Option<Queue>>,
     pub(crate) windows: Windows,
     pub(crate) schedule: Schedule,
-    /// No interrupt is to be raised before that was held back.
+    /// Time before which no interrupt that is held back is due; `None` if none is held back.
     deadline: Option<u64>,
     scratch: Scratch,
     tray: Tray,
 }
 
 impl Device {
-    /// A device at power-on, with bus mastering off. The shared words and the device memory are
-    /// the caller's, who has set them to 0.
+    /// Makes a device at power-on, with bus mastering off. The caller owns the shared words and the
+    /// device memory, and has set both to 0.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the number of queues or vectors or the size of the device memory is outside of its
+    /// limits (data sheet 13).
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let memory = DEVICE_MEMORY_MIN as u64..=DEVICE_MEMORY_MAX as u64;
         if !(1..=MAX_QUEUES).contains(&usize::from(config.queues)) {
@@ -75,12 +81,13 @@ impl Device {
         })
     }
 
-    /// A trapped read of BAR 0. Fills `data` in every case, with 0 where nothing answers.
+    /// Reads from BAR 0, trapped. Fills `data` in every case, with 0 if the access is refused.
     pub fn read(&mut self, offset: u64, data: &mut [u8], now: u64) -> Effects {
         self.registers.see_time(now);
         let mut effects = Effects::default();
         let value = match decode(offset, data.len(), Direction::Read, self.config.queues) {
             Ok(Target::Command(register, index)) => self.registers.value(register, index, now),
+            // One access may cover two neighbours at once (data sheet 3).
             Ok(Target::Plain(first, second)) => [Some(first), second]
                 .into_iter()
                 .flatten()
@@ -89,11 +96,13 @@ impl Device {
                     span.to_access(value)
                 })
                 .fold(0, |all, part| all | part),
+            // A refused read returns 0, and the error is logged (data sheet 3).
             Err(code) => {
                 self.refuse_access(code, offset, &mut effects);
                 0
             }
         };
+        // The access may be wider than the eight bytes of `value` if its width was refused.
         data.fill(0);
         for (to, from) in data.iter_mut().zip(value.to_le_bytes()) {
             *to = from;
@@ -101,10 +110,12 @@ impl Device {
         self.with_work(effects)
     }
 
-    /// A trapped write of BAR 0.
+    /// Writes to BAR 0, trapped.
     pub fn write(&mut self, offset: u64, data: &[u8], now: u64, host: &dyn Host) -> Effects {
         self.registers.see_time(now);
         let mut effects = Effects::default();
+        // A copy of at most eight bytes: a longer access is refused by its width, and its value is
+        // not looked at.
         let mut bytes = [0; 8];
         for (to, from) in bytes.iter_mut().zip(data) {
             *to = *from;
@@ -122,30 +133,39 @@ impl Device {
                         span.to_register(value),
                         span.mask(),
                     );
+                    // The new limits hold for an interrupt that is held back already (data sheet
+                    // 10). With the old deadline a shorter time would be kept too late.
                     if span.register == Register::INTERRUPT_MODERATION {
                         self.moderate_anew(span.index);
                     }
                 }
             }
+            // A refused write changes nothing but the log (data sheet 3).
             Err(code) => self.refuse_access(code, offset, &mut effects),
         }
         self.with_work(effects)
     }
 
-    /// Bit 2 of the PCI command register changed. While it is off, guest memory is neither read
-    /// nor written, and no queue goes to sleep or wakes.
+    /// Takes a change of bit 2 of the PCI command register. While it is off, the device neither
+    /// reads nor writes guest memory, and no queue goes to sleep or wakes (data sheet 11).
     pub fn set_bus_master(&mut self, on: bool) -> Effects {
         self.registers.status = self.registers.status.with_bus_master(on);
         self.with_work(Effects::default())
     }
 
-    /// A reset, of whatever kind. Leaves bus mastering and the device memory to the caller.
+    /// Resets the device, for a reset of any kind (data sheet 12). Bus mastering and the device
+    /// memory are left to the caller.
     pub fn reset(&mut self, now: u64, host: &dyn Host) -> Effects {
         self.registers.reset(now);
+        // Queues and windows go without a completion or an interrupt: the generation is the only
+        // announcement of a reset (data sheet 12). No step runs during this call, so nothing
+        // touches memory after it.
         self.queues.fill_with(|| None);
         self.windows.close_all();
         self.schedule = Schedule::default();
         self.deadline = None;
+        // The layout has shared pages for more queues than the device may have. They are cleared as
+        // well, but only queues of the device show the generation (data sheet 12).
         for queue in 0..MAX_QUEUES as u16 {
             let generation = match queue < self.config.queues {
                 true => self.registers.generation(),
@@ -156,16 +176,23 @@ impl Device {
         Effects::default()
     }
 
-    /// Looks at the doorbells of all queues that are awake, once, and raises interrupts that were
-    /// held back for long enough.
+    /// Looks once at the doorbells of all queues that are awake. Raises interrupts that were held
+    /// back for long enough.
     pub fn poll(&mut self, host: &dyn Host) -> Effects {
         let mut effects = Effects::default();
+        // With bus mastering off the device does not poll, and raises nothing; held interrupts stay
+        // held (data sheet 10 and 11).
         if self.registers.status.bus_master() {
             self.raise_held(host, &mut effects);
             for (number, pending) in self.schedule.awake() {
                 if let Some(Some(queue)) = self.queues.get_mut(number) {
                     let words = QueueWords::new(host, number as u16);
+                    // The heartbeat steps for each queue that is looked at (data sheet 6), busy or
+                    // not. A driver side would otherwise take a queue with much work for one that
+                    // no server polls.
                     queue.beat(&words);
+                    // A queue with work ahead loads its tail in its next turn. One more load here
+                    // would only move the doorbell's cache line between processors.
                     if !pending && queue.has_news(&words) {
                         self.schedule.add(number);
                     }
@@ -175,11 +202,14 @@ impl Device {
         self.with_work(effects)
     }
 
-    /// Lets all queues that are awake and have nothing to do go to sleep, until they are kicked.
+    /// Puts all queues that are awake and have nothing to do to sleep, until a kick wakes them
+    /// (data sheet 6).
     ///
-    /// One that is given something to do in that moment stays awake and asks for work.
+    /// A queue that gets something to do in that moment stays awake and asks for work.
     pub fn sleep(&mut self, host: &dyn Host) -> Effects {
         if self.registers.status.bus_master() {
+            // A queue with work ahead must not announce sleep: the driver side would kick, with a
+            // trap, for nothing.
             for (number, _) in self.schedule.awake().filter(|(_, pending)| !pending) {
                 if let Some(Some(queue)) = self.queues.get(number) {
                     let words = QueueWords::new(host, number as u16);
@@ -194,13 +224,15 @@ impl Device {
         self.with_work(Effects::default())
     }
 
-    /// Works for one queue that has something to do: at most 64 KiB or 64 descriptors.
+    /// Works for one queue that has something to do: at most 64 KiB or 64 descriptors (data sheet
+    /// 6).
     pub fn step(&mut self, host: &dyn Host) -> Effects {
         let mut effects = Effects::default();
         if self.registers.status.bus_master()
             && let Some(number) = self.schedule.pick()
         {
-            // It was kicked while bus mastering was off.
+            // A kick while bus mastering was off is remembered (data sheet 11), but the queue could
+            // not wake then. Without this the queue would work and still show that it sleeps.
             self.wake(number, host);
             let turn = match self.queues.get_mut(number) {
                 Some(Some(queue)) => queue.turn(
@@ -216,9 +248,13 @@ impl Device {
                 _ => Turn::Waits,
             };
             self.moderate_anew(number);
+            // A queue that waits is found again by a poll or a kick. If it kept its place, steps
+            // would go on without work.
             if turn != Turn::Unfinished {
                 self.schedule.idle(number);
             }
+            // An error that stops a queue ends it as `QUEUE_STOP` does (data sheet 6): it touches
+            // no memory any more, and can be started again.
             if turn == Turn::Failed
                 && let Some(slot) = self.queues.get_mut(number)
             {
@@ -230,7 +266,8 @@ impl Device {
         self.with_work(effects)
     }
 
-    /// Carries out a write of a command register.
+    /// Carries out a write of a command register. Admin commands are done when the write is
+    /// answered (data sheet 5).
     fn command(
         &mut self,
         register: Register,
@@ -240,12 +277,15 @@ impl Device {
         host: &dyn Host,
     ) -> Effects {
         let outcome = match register {
+            // The reset also empties the log and `ADMIN_STATUS`, so no outcome is stored after it.
             Register::RESET if value == u64::from(RESET_KEY) => return self.reset(now, host),
+            // Another value than the key is refused and logged with the value (data sheet 4 and 9).
             Register::RESET => {
                 let mut effects = Effects::default();
                 self.refuse_access(ErrorCode::BAD_VALUE, value, &mut effects);
                 return effects;
             }
+            // Any value does; `IRQ_CAUSE` stays (data sheet 4).
             Register::ERROR_CLEAR => {
                 self.registers.clear_errors();
                 return Effects::default();
@@ -263,9 +303,12 @@ impl Device {
         self.answer_admin(outcome)
     }
 
-    /// Wakes a queue, or remembers to. A kick of a stopped queue says nothing.
+    /// Wakes a queue, or remembers to. A kick of a queue that does not run does nothing (data sheet
+    /// 6).
     fn kick(&mut self, index: usize, host: &dyn Host) {
         if let Some(Some(_)) = self.queues.get(index) {
+            // Before the check of bus mastering: a kick while it is off is remembered (data sheet
+            // 11).
             self.schedule.add(index);
             if self.registers.status.bus_master() {
                 self.wake(index, host);
@@ -273,31 +316,38 @@ impl Device {
         }
     }
 
+    /// Wakes a queue. A queue that is awake already is not told again.
     fn wake(&mut self, number: usize, host: &dyn Host) {
         if self.schedule.wake(number) {
             wake::wake(&QueueWords::new(host, number as u16));
         }
     }
 
-    /// Takes into account until when the interrupt of a queue is held back now.
+    /// Brings the device's deadline forward to that of a queue's held interrupt, if that is
+    /// earlier.
     fn moderate_anew(&mut self, number: usize) {
         if let Some(Some(queue)) = self.queues.get(number)
             && let Some(deadline) = queue.deadline(self.registers.moderation(number))
         {
+            // Only ever earlier: a deadline that is too early costs one pass over the queues, a
+            // late one holds an interrupt back for too long.
             let earliest = self.deadline.unwrap_or(deadline).min(deadline);
             self.deadline = Some(earliest);
         }
     }
 
-    /// Raises the interrupts that were held back for long enough.
+    /// Raises the interrupts that were held back for long enough (data sheet 10).
     fn raise_held(&mut self, host: &dyn Host, effects: &mut Effects) {
         let Some(deadline) = self.deadline else {
             return;
         };
+        // The clock is read only if an interrupt is held back. Polling would otherwise pay for it
+        // in each pass.
         let now = host.now();
         if now < deadline {
             return;
         }
+        // Each queue has a limit of its own. The loop finds the earliest deadline of the others.
         self.deadline = None;
         for queue in self.queues.iter_mut().flatten() {
             let moderation = self.registers.moderation(queue.number().into());
@@ -316,6 +366,8 @@ impl Device {
         }
     }
 
+    /// Stores the outcome of an admin command in `ADMIN_STATUS`, and logs a refusal as well (data
+    /// sheet 9).
     fn answer_admin(&mut self, outcome: Outcome) -> Effects {
         let mut effects = Effects::default();
         self.registers.admin_status = match outcome {
@@ -328,6 +380,8 @@ impl Device {
         effects
     }
 
+    /// Logs an access that was refused. It concerns no queue, not even in a kick page (data sheet
+    /// 9).
     fn refuse_access(&mut self, code: ErrorCode, value: u64, effects: &mut Effects) {
         let entry = LoggedError {
             code,
@@ -337,13 +391,16 @@ impl Device {
         self.registers.log(entry, effects);
     }
 
-    /// Brings the number of running queues in the status register up to date.
+    /// Updates the number of running queues in `STATUS`.
     pub(crate) fn count_queues(&mut self) {
         let running = self.queues.iter().flatten().count() as u32;
         self.registers.status = self.registers.status.with_running_queues(running);
     }
 
+    /// Adds the state of the schedule to the effects of a call.
     fn with_work(&self, mut effects: Effects) -> Effects {
+        // With bus mastering off nothing is asked for (data sheet 11). Otherwise the caller would
+        // step and poll without end, as neither does anything then.
         let on = self.registers.status.bus_master();
         effects.work = on && self.schedule.has_work();
         effects.awake = on && self.schedule.is_awake();

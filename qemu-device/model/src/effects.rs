@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the model asks the process around it to do.
+//! Requests of the model to the process around it.
 
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::MAX_QUEUES;
@@ -8,17 +8,17 @@ use ringbar_spec::regs::NO_QUEUE;
 use std::fmt;
 use std::ops::BitOrAssign;
 
-/// Most interrupt vectors: one a queue, and vector 0 for errors.
+/// Most interrupt vectors: one per queue, and vector 0 for errors (data sheet 1).
 pub const MAX_VECTORS: u16 = MAX_QUEUES as u16 + 1;
 
-/// An error that went into the error log (data sheet, section 5).
+/// An error that went into the error log (data sheet 9).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoggedError {
     /// The rule that was broken.
     pub code: ErrorCode,
     /// Queue concerned, or [`NO_QUEUE`].
     pub queue: u16,
-    /// Value that broke it; the data sheet says which for each code.
+    /// Value that broke it. Data sheet 9 has its meaning per code.
     pub value: u64,
 }
 
@@ -29,7 +29,7 @@ impl LoggedError {
     }
 }
 
-/// What is to be done after a call of the model.
+/// Actions that the caller owes the device after a call of the model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Effects {
@@ -37,7 +37,7 @@ pub struct Effects {
     pub interrupts: Vectors,
     /// There is work to do: call [`Device::step`](crate::Device::step) (again).
     pub work: bool,
-    /// Queues are awake: call [`Device::poll`](crate::Device::poll) again and again, and then
+    /// Queues are awake: keep calling [`Device::poll`](crate::Device::poll), and then
     /// [`Device::sleep`](crate::Device::sleep).
     pub awake: bool,
     /// Interrupts are held back, no longer than to this time: call
@@ -52,6 +52,7 @@ impl BitOrAssign for Effects {
     /// Adds the effects of a later call.
     fn bitor_assign(&mut self, later: Self) {
         self.interrupts |= later.interrupts;
+        // Interrupts and errors add up. The other fields are states, of which the later one holds.
         self.work = later.work;
         self.awake = later.awake;
         self.deadline = later.deadline;
@@ -67,17 +68,17 @@ impl Vectors {
     /// The set without vectors.
     pub const NONE: Self = Self(0);
 
-    /// Whether the set has no vectors.
+    /// Checks whether the set has no vectors.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether `vector` is in the set.
+    /// Checks whether `vector` is in the set.
     pub const fn contains(self, vector: u16) -> bool {
         vector < MAX_VECTORS && self.0 >> vector & 1 != 0
     }
 
-    /// The vectors, lowest first.
+    /// Returns the vectors, lowest first.
     pub fn iter(self) -> impl Iterator<Item = u16> {
         let mut left = self.0;
         std::iter::from_fn(move || {
@@ -87,7 +88,7 @@ impl Vectors {
         })
     }
 
-    /// Adds a vector; one that cannot exist is left out.
+    /// Adds a vector; a vector that cannot exist is left out.
     pub(crate) const fn insert(&mut self, vector: u16) {
         if vector < MAX_VECTORS {
             self.0 |= 1 << vector;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Why a device cannot be made. What the guest does wrong is no error here but goes to the
+//! Reasons for which a device cannot be made. Errors of the guest are none of them: they go to the
 //! device's error log.
 
 use crate::MAX_VECTORS;
@@ -12,7 +12,7 @@ pub enum ConfigError {
     /// No queues, or more than there are pages for.
     #[error("the device cannot have {0} queues: give 1 to {MAX_QUEUES}")]
     Queues(u16),
-    /// No interrupt vector, or more than one a queue and one for errors.
+    /// No interrupt vector, or more than one per queue and one for errors.
     #[error("the device cannot have {0} interrupt vectors: give 1 to {MAX_VECTORS}")]
     Vectors(u16),
     /// Device memory of a size that cannot be a BAR with three parts.

@@ -2,26 +2,25 @@
 
 //! A [`Host`] made of vectors: guest memory in ranges, device memory, shared words.
 //!
-//! For tests and benchmarks. It records on request what the device touches, and can fail on
-//! request.
+//! For tests and benchmarks. On request it records the device's accesses, and lets them fail.
 
 use crate::{DmaAddress, Host, Place, Unreachable};
 use ringbar_spec::layout::REGISTER_BAR_SIZE;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-/// An access of memory that the device made.
+/// An access of memory by the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Touch {
-    /// The first byte.
+    /// Its first byte.
     pub place: Place,
-    /// How many bytes.
+    /// Number of bytes.
     pub length: u64,
     /// Whether they were written.
     pub write: bool,
 }
 
-/// What the guest does while the device works.
+/// Actions of the guest while the device works.
 type Script = Box<dyn FnMut(&FakeHost)>;
 
 /// Memory of a guest that does not exist.
@@ -35,7 +34,7 @@ struct State {
     device_memory: Vec<u8>,
     words: Vec<u32>,
     record: Option<Vec<Touch>>,
-    /// Accesses that still work; any number if `None`.
+    /// Number of accesses that still work; any number if `None`.
     working: Option<u64>,
     now: u64,
 }
@@ -46,7 +45,7 @@ struct Range {
 }
 
 impl FakeHost {
-    /// A host without guest memory, and with this much device memory.
+    /// Makes a host without guest memory, and with this much device memory.
     pub fn new(device_memory_size: usize) -> Self {
         Self {
             state: RefCell::new(State {
@@ -72,7 +71,11 @@ impl FakeHost {
         self.state.borrow_mut().ranges.remove(&address);
     }
 
-    /// Lets the guest read memory, unrecorded. All of it must be mapped.
+    /// Reads memory for the guest, unrecorded.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a part of the memory is not mapped.
     pub fn peek(&self, place: Place, length: usize) -> Vec<u8> {
         let mut data = vec![0; length];
         let state = self.state.borrow();
@@ -80,41 +83,44 @@ impl FakeHost {
         data
     }
 
-    /// Lets the guest write memory, unrecorded, whatever the device's rights. All of it must be
-    /// mapped.
+    /// Writes memory for the guest, unrecorded, whatever the device's rights.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a part of the memory is not mapped.
     pub fn poke(&self, place: Place, data: &[u8]) {
         let mut state = self.state.borrow_mut();
         state.write(place, data).expect("poke of mapped memory");
     }
 
-    /// What a shared word holds.
+    /// Returns the value of a shared word.
     pub fn word(&self, offset: usize) -> u32 {
         self.state.borrow().words[offset / 4]
     }
 
-    /// Lets the guest write a shared word.
+    /// Stores a shared word for the guest.
     pub fn set_word(&self, offset: usize, value: u32) {
         self.state.borrow_mut().words[offset / 4] = value;
     }
 
-    /// Lets the guest write to the shared pages, in whole words.
+    /// Writes to the shared pages for the guest, in whole words.
     pub fn set_shared(&self, offset: usize, data: &[u8]) {
         for (place, word) in (offset..).step_by(4).zip(data.chunks_exact(4)) {
             self.set_word(place, u32::from_le_bytes(word.try_into().expect("4 bytes")));
         }
     }
 
-    /// Lets the guest do something before each load, store and fence of the device from now on.
+    /// Runs `script` as the guest before each load, store and fence of the device from now on.
     pub fn interleave(&self, script: impl FnMut(&Self) + 'static) {
         *self.script.borrow_mut() = Some(Box::new(script));
     }
 
-    /// Records from now on what the device touches.
+    /// Records the device's accesses from now on.
     pub fn start_recording(&self) {
         self.state.borrow_mut().record = Some(Vec::new());
     }
 
-    /// Takes what was recorded since the last call. Recording goes on.
+    /// Takes the accesses that were recorded since the last call. Recording goes on.
     pub fn take_record(&self) -> Vec<Touch> {
         let mut state = self.state.borrow_mut();
         state
@@ -124,7 +130,7 @@ impl FakeHost {
             .unwrap_or_default()
     }
 
-    /// Lets this many accesses of the device work, and those after them fail.
+    /// Lets this many accesses of the device succeed, and those after them fail.
     pub fn fail_after(&self, accesses: u64) {
         self.state.borrow_mut().working = Some(accesses);
     }
@@ -134,7 +140,7 @@ impl FakeHost {
         self.state.borrow_mut().now = now;
     }
 
-    /// All of guest memory, by address, to compare.
+    /// Returns all guest memory, by address, to compare.
     pub fn snapshot(&self) -> Vec<(DmaAddress, Vec<u8>)> {
         let state = self.state.borrow();
         let ranges = state.ranges.iter();
@@ -145,8 +151,9 @@ impl FakeHost {
 }
 
 impl FakeHost {
+    /// Runs the guest's script, if there is one.
     fn run_script(&self) {
-        // Out of its place meanwhile, as what it does is the guest's.
+        // Taken out while it runs: its own accesses must not run it again.
         let script = self.script.borrow_mut().take();
         if let Some(mut script) = script {
             script(self);
@@ -162,6 +169,7 @@ impl Host for FakeHost {
 
     fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable> {
         let mut state = self.state.borrow_mut();
+        // Before anything is copied: a read fails without effect.
         state.allow(from, data.len() as u64, false)?;
         state.spend()?;
         state.record(from, data.len(), false);
@@ -215,14 +223,14 @@ impl Host for FakeHost {
         self.state.borrow().now
     }
 
-    /// All accesses take effect at once and in order, so there is nothing to do.
+    /// Does nothing but run the script: accesses take effect at once and in order.
     fn fence(&self) {
         self.run_script();
     }
 }
 
 impl State {
-    /// Checks an access of the device.
+    /// Fails if the device may not make this access.
     fn allow(&self, place: Place, length: u64, write: bool) -> Result<(), Unreachable> {
         if let Place::Guest(address) = place
             && self.unreachable(address, length, write).is_some()
@@ -232,6 +240,7 @@ impl State {
         Ok(())
     }
 
+    /// Counts an access. Fails if the test wants this one to fail.
     fn spend(&mut self) -> Result<(), Unreachable> {
         if let Some(working) = &mut self.working {
             *working = working.checked_sub(1).ok_or(Unreachable)?;
@@ -239,6 +248,7 @@ impl State {
         Ok(())
     }
 
+    /// Records an access, if a test asked for it.
     fn record(&mut self, place: Place, length: usize, write: bool) {
         if let Some(record) = &mut self.record {
             let length = length as u64;
@@ -250,6 +260,8 @@ impl State {
         }
     }
 
+    /// Returns the first of `length` bytes at `address` that is not mapped, or not writable if
+    /// `write` is set.
     fn unreachable(&self, address: DmaAddress, length: u64, write: bool) -> Option<DmaAddress> {
         let (mut at, mut left) = (address, length);
         while left > 0 {
@@ -263,6 +275,7 @@ impl State {
             left -= run;
             match at.checked_add(run) {
                 Some(next) => at = next,
+                // The range ends at 2^64: no address follows.
                 None if left > 0 => return Some(at),
                 None => {}
             }
@@ -270,13 +283,14 @@ impl State {
         None
     }
 
-    /// The range that holds `address`, and the place in it.
+    /// Returns the range that holds `address`, and the place in it.
     fn range(&self, address: DmaAddress) -> Option<(&Range, usize)> {
         let (&start, range) = self.ranges.range(..=address).next_back()?;
         let inside = usize::try_from(address - start).ok()?;
         (inside < range.bytes.len()).then_some((range, inside))
     }
 
+    /// Copies bytes out of memory. Fails at the first that is not mapped.
     fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable> {
         match from {
             Place::DeviceMemory(offset) => {
@@ -297,6 +311,7 @@ impl State {
         Ok(())
     }
 
+    /// Copies bytes to memory, whatever its rights. Fails at the first that is not mapped.
     fn write(&mut self, to: Place, data: &[u8]) -> Result<(), Unreachable> {
         match to {
             Place::DeviceMemory(offset) => {

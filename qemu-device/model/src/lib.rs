@@ -2,12 +2,12 @@
 
 //! Behaviour of the ringbar device, without I/O, threads or clock.
 //!
-//! [`Device`] takes what the guest does to the device: register accesses, bus mastering, resets.
-//! It answers with [`Effects`]: interrupts to raise, and whether there is work to do. The work is
-//! done by [`Device::step`], a bounded piece at a time, on memory that it reaches through
-//! [`Host`]. Between pieces and for a while after the last one, [`Device::poll`] looks for more;
-//! [`Device::sleep`] ends that, and how long the while is, the caller's clock decides. The
-//! interface is that of `ringbar_spec`, the prose is the data sheet, `qemu-device/README.md`.
+//! [`Device`] takes the guest's actions: register accesses, bus mastering, resets. It returns
+//! [`Effects`]: interrupts to raise, and whether there is work to do. [`Device::step`] does that
+//! work, a bounded piece at a time, on memory that it reaches through [`Host`]. Between pieces, and
+//! for a time after the last one, [`Device::poll`] looks for more. [`Device::sleep`] ends the
+//! polling; the caller measures its time. The interface is that of `ringbar_spec`, its description
+//! is the data sheet, `qemu-device/README.md`.
 //!
 //! This crate knows nothing of sockets, of QEMU, or of how memory is mapped, and it never blocks.
 
@@ -38,5 +38,6 @@ pub use effects::{Effects, LoggedError, Vectors, MAX_VECTORS};
 pub use error::ConfigError;
 pub use host::{DmaAddress, Host, Note, Place, Unreachable};
 
-// Descriptors and blocks are little-endian in memory, and are copied from there as they are.
+// Descriptors and blocks are little-endian in memory, and the model copies them unconverted. On
+// another host it would read every field with its bytes exchanged.
 const _: () = assert!(cfg!(target_endian = "little"));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Operations: a descriptor that was checked, and carrying it out in pieces.
+//! Operations: descriptors that were checked, and are carried out in pieces (data sheet 7 and 8).
 
 use crate::queue::Tray;
 #[cfg(feature = "sabotage")]
@@ -13,14 +13,16 @@ use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
 use std::num::NonZeroU16;
 
-/// Most bytes of a piece, and of a step.
+/// Most bytes of a piece, and of a step (data sheet 6). The caller gives its lock back after each
+/// step, so this bounds the time for which a reset or a window close waits.
 pub(crate) const PIECE: u64 = 64 << 10;
-/// Most descriptors, or pieces, of a step.
+/// Most descriptors, or pieces, of a step (data sheet 6).
 const UNITS: u32 = 64;
-/// As many places as may be looked at for the price of a piece.
+/// Number of stretches that may be looked at for one unit. A window has up to 4096 segments;
+/// without a price, looking at all of them would take longer than any other step.
 const LOOKS_PER_UNIT: u32 = 16;
 
-/// What a step may still do.
+/// Amount of work that a step may still do.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     bytes: u64,
@@ -34,30 +36,34 @@ impl Budget {
         units: UNITS,
     };
 
+    /// Checks whether bytes or units are used up.
     pub(crate) fn is_spent(&self) -> bool {
         self.bytes == 0 || self.units == 0
     }
 
-    /// Descriptors that the budget is good for.
+    /// Returns the number of descriptors that the budget is good for.
     pub(crate) const fn units(&self) -> u32 {
         self.units
     }
 
+    /// Takes one unit out of the budget.
     pub(crate) fn spend_unit(&mut self) {
         self.units = self.units.saturating_sub(1);
     }
 
+    /// Takes a piece of `bytes` out of the budget.
     fn spend_piece(&mut self, bytes: u64) {
         self.spend_unit();
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
+    /// Takes looks at stretches of windows out of the budget.
     fn spend_looks(&mut self, looks: u32) {
         self.units = self.units.saturating_sub(looks / LOOKS_PER_UNIT);
     }
 }
 
-/// What operations work with.
+/// Context of a step: the memory and buffers that operations work with.
 pub(crate) struct Bench<'a> {
     pub(crate) host: &'a dyn Host,
     pub(crate) windows: &'a Windows,
@@ -65,7 +71,7 @@ pub(crate) struct Bench<'a> {
     pub(crate) tray: &'a mut Tray,
 }
 
-/// A place in a window, by number, so that the window can be closed at any time.
+/// A place in a window. It holds the window's number, so that the window can be closed at any time.
 #[derive(Clone, Copy, Debug)]
 struct Spot {
     window: NonZeroU16,
@@ -73,22 +79,24 @@ struct Spot {
 }
 
 impl Spot {
+    /// Makes the place. Fails for window 0, which does not exist.
     fn new(window: u16, offset: u64) -> Result<Self, Status> {
         let window = NonZeroU16::new(window).ok_or(Status::BAD_WINDOW)?;
         Ok(Self { window, offset })
     }
 }
 
-/// How a descriptor ended.
+/// Outcome of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
     pub(crate) status: Status,
     pub(crate) result: u64,
-    /// Memory that could not be reached, if that ended it.
+    /// Address of the memory that could not be reached, if that ended it.
     unreachable: Option<DmaAddress>,
 }
 
 impl Ended {
+    /// Makes the outcome for memory that could not be reached.
     fn unreachable(status: Status, address: DmaAddress) -> Self {
         Self {
             unreachable: Some(address),
@@ -96,10 +104,13 @@ impl Ended {
         }
     }
 
-    /// Code and value of the error that this is, if it is one.
+    /// Returns code and value for the error log; `None` if the outcome is no error.
     pub(crate) fn error(&self, tag: u32) -> Option<(ErrorCode, u64)> {
         match (self.unreachable, self.status) {
+            // DMA_FAULT, and ABORTED if memory went away (data sheet 8).
             (Some(address), _) => Some((ErrorCode::MEMORY_FAULT, address)),
+            // A window that was closed is no error of the descriptor, nor is MISMATCH (data sheet
+            // 8).
             (None, Status::OK | Status::ABORTED | Status::MISMATCH) => None,
             (None, Status(status)) => Some((
                 ErrorCode::DESCRIPTOR_REFUSED,
@@ -110,7 +121,7 @@ impl Ended {
 }
 
 impl From<Status> for Ended {
-    /// Without a result.
+    /// Makes the outcome without a result.
     fn from(status: Status) -> Self {
         Self {
             status,
@@ -120,24 +131,26 @@ impl From<Status> for Ended {
     }
 }
 
-/// What is done with the bytes.
+/// Work of an operation on its bytes.
 #[derive(Clone, Copy, Debug)]
 enum Work {
-    /// They come from the source.
+    /// Copies them from the source.
     Copy,
-    /// They are made.
+    /// Makes them.
     Make(Filling),
-    /// Those of the source are compared with the pattern of a seed.
+    /// Compares those of the source with the pattern of a seed.
     Verify(u64),
-    /// Those of the source go into a checksum, which is this so far.
+    /// Adds those of the source to a checksum, which is this so far.
     Checksum(u32),
 }
 
 impl Work {
+    /// Checks whether the operation reads a source window.
     fn reads(self) -> bool {
         !matches!(self, Self::Make(_))
     }
 
+    /// Checks whether the operation writes a destination window.
     fn writes(self) -> bool {
         matches!(self, Self::Copy | Self::Make(_))
     }
@@ -156,7 +169,7 @@ pub(crate) struct Operation {
     /// Goes from the last byte to the first, as the source starts before the destination and
     /// reaches into it.
     backward: bool,
-    /// All memory was found reachable.
+    /// All memory was found reachable, so the operation may write.
     checked: bool,
     aborted: bool,
 }
@@ -171,8 +184,12 @@ struct Piece {
 }
 
 impl Operation {
-    /// Checks a descriptor of a queue in `domain`. `None` if there is nothing to carry out.
-    // Inlined because the answer, passed through memory, is a good part of a short operation's time.
+    /// Checks a descriptor of a queue in `domain`. Returns `None` if there is nothing to carry out.
+    ///
+    /// The checks are made in the order of data sheet 8, which decides on the status of a
+    /// descriptor that breaks several rules.
+    // Inlined because the result, passed through memory, is a good part of a short operation's
+    // time.
     #[inline]
     pub(crate) fn new(
         descriptor: &Descriptor,
@@ -186,9 +203,11 @@ impl Operation {
             Opcode::FILL => Work::Make(Filling::Word(operand)),
             Opcode::PATTERN => Work::Make(Filling::Pattern(operand)),
             Opcode::VERIFY => Work::Verify(operand),
+            // The high half of the operand is checked below, in its place in the order.
             Opcode::CRC32C => Work::Checksum(operand as u32),
             _ => return Err(Status::BAD_OPCODE),
         };
+        // Data sheet 8: BAD_LENGTH comes before the checks that need a length.
         if descriptor.length == 0 || descriptor.length > MAX_LENGTH {
             return Err(Status::BAD_LENGTH);
         }
@@ -209,6 +228,8 @@ impl Operation {
         };
         check_windows(source, destination, length, domain, windows)?;
 
+        // Fields that the operation does not use must be 0 (data sheet 7 and 8). A later version
+        // could otherwise not give them a meaning.
         let mut unused = 0;
         if source.is_none() {
             unused |= descriptor.source_offset | u64::from(descriptor.source_window);
@@ -240,7 +261,7 @@ impl Operation {
         }))
     }
 
-    /// Whether the operation uses a window.
+    /// Checks whether the operation uses a window.
     pub(crate) fn uses(&self, window: u16) -> bool {
         [self.source, self.destination]
             .iter()
@@ -248,27 +269,34 @@ impl Operation {
             .any(|spot| spot.window.get() == window)
     }
 
-    /// Breaks the operation off: it does nothing any more but end.
+    /// Breaks the operation off: its next step ends it, and does nothing else.
     pub(crate) fn abort(&mut self) {
         self.aborted = true;
     }
 
-    /// Goes on as far as the budget reaches. Answers how the operation ended, if it did.
+    /// Goes on as far as the budget reaches. Returns the outcome if the operation ended.
     #[inline]
     pub(crate) fn advance(&mut self, bench: &mut Bench<'_>, budget: &mut Budget) -> Option<Ended> {
         loop {
+            // The mark comes first. The window's number may be in use again, for memory that this
+            // descriptor was not checked for.
             if self.aborted {
                 return Some(Status::ABORTED.into());
             }
             if budget.is_spent() {
                 return None;
             }
+            // A window that is gone was closed: ABORTED (data sheet 5).
             let Some(piece) = self.piece(bench.windows, budget.bytes) else {
                 return Some(Status::ABORTED.into());
             };
-            // A single piece is all or nothing anyway.
+            // With a status of 1 to 8 nothing was written (data sheet 8). So all memory is looked
+            // at before the first of several pieces. A single piece needs no look: a call of the
+            // host has effect as a whole or not at all.
             if !self.checked && piece.length < self.length {
                 if let Some(address) = self.unreachable(bench, budget) {
+                    // A search that finds a gap costs a unit as well. Descriptors without reachable
+                    // memory would otherwise keep the lock for ever.
                     budget.spend_unit();
                     return Some(Ended::unreachable(Status::DMA_FAULT, address));
                 }
@@ -277,6 +305,7 @@ impl Operation {
             budget.spend_piece(piece.length);
             match self.work_on(&piece, bench) {
                 Ok(None) => {
+                    // Counted per piece, so that the next step goes on here.
                     self.done = self.done.saturating_add(piece.length);
                     if self.done == self.length {
                         return Some(self.complete());
@@ -284,6 +313,8 @@ impl Operation {
                 }
                 Ok(ended) => return ended,
                 Err(Unreachable) => {
+                    // Memory went away after the look. Once a piece was written, DMA_FAULT would be
+                    // wrong: it means that nothing was (data sheet 8).
                     let status = if self.done == 0 {
                         Status::DMA_FAULT
                     } else {
@@ -295,7 +326,7 @@ impl Operation {
         }
     }
 
-    /// Does what is to be done with a piece. Answers how the operation ended, if that ends it.
+    /// Processes one piece. Returns the outcome if this piece ends the operation.
     #[inline]
     fn work_on(
         &mut self,
@@ -303,12 +334,15 @@ impl Operation {
         bench: &mut Bench<'_>,
     ) -> Result<Option<Ended>, Unreachable> {
         let &Piece { start, length, .. } = piece;
+        // Not unwrapped here: an operation has only the places that it uses.
         let from = piece.from.ok_or(Unreachable);
         let to = piece.to.ok_or(Unreachable);
         match &mut self.work {
             Work::Copy => {
                 let (from, to) = (from?, to?);
                 let length = bytes_to_write(Some(from), to, length);
+                // From place to place, without a copy in between. The host copies as `memmove` does
+                // (data sheet 7).
                 bench.host.copy(from, to, length as usize)?;
             }
             Work::Make(filling) => {
@@ -321,6 +355,8 @@ impl Operation {
             Work::Verify(seed) => {
                 let from = from?;
                 let read = |bytes: &mut [u8]| bench.host.read(from, bytes);
+                // Ends at the first byte that differs. `same` counts in this piece, the result in
+                // the whole operation (data sheet 7).
                 if let Some(same) = bench.scratch.compare(*seed, start, length, read)? {
                     return Ok(Some(Ended {
                         result: start.saturating_add(same),
@@ -329,6 +365,7 @@ impl Operation {
                 }
             }
             Work::Checksum(checksum) => {
+                // Copied once. The guest may change its memory while the checksum is computed.
                 let bytes = bench.scratch.room(length);
                 bench.host.read(from?, bytes)?;
                 *checksum = crc32c_append(*checksum, bytes);
@@ -337,7 +374,7 @@ impl Operation {
         Ok(None)
     }
 
-    /// How the operation ends when all bytes are done.
+    /// Returns the outcome when all bytes are done (data sheet 7 and 8).
     fn complete(&self) -> Ended {
         Ended {
             result: match self.work {
@@ -349,12 +386,14 @@ impl Operation {
         }
     }
 
-    /// The next piece, of at most `limit` bytes. `None` if a window is gone.
+    /// Returns the next piece, of at most `limit` bytes. `None` if a window is gone.
     #[inline]
     fn piece(&self, windows: &Windows, limit: u64) -> Option<Piece> {
         let left = self.length.checked_sub(self.done)?;
         let mut length = limit.min(left);
         let mut start = self.done;
+        // The piece ends where the bytes that are left end. It may be no longer than the shortest
+        // stretch before that end, in either window.
         if self.backward {
             for spot in [self.source, self.destination].into_iter().flatten() {
                 let end = spot.offset.checked_add(left)?;
@@ -362,6 +401,8 @@ impl Operation {
             }
             start = left.checked_sub(length)?;
         }
+        // Each window may shorten the piece. The second one sees the length that the first one
+        // left; the first place is right for a shorter piece as well, as it is the piece's start.
         let mut place = |spot: Spot| {
             let window = windows.get(spot.window)?;
             let run = window.from(spot.offset.checked_add(start)?, length)?;
@@ -384,7 +425,8 @@ impl Operation {
         })
     }
 
-    /// The first address in the way of all that is to be read, then of all that is to be written.
+    /// Returns the first address that cannot be read in the source, then that cannot be written in
+    /// the destination (data sheet 8: source before destination).
     fn unreachable(&self, bench: &Bench<'_>, budget: &mut Budget) -> Option<DmaAddress> {
         let mut look = |spot: Option<Spot>, write: bool| {
             let spot = spot?;
@@ -398,8 +440,10 @@ impl Operation {
 }
 
 impl Piece {
-    /// The first address that stands in its way. Its own first one, if it is free again meanwhile.
+    /// Returns the first address of the piece that cannot be reached.
     fn unreachable(&self, host: &dyn Host) -> DmaAddress {
+        // The memory may be reachable again by now. The error then names the piece's own first
+        // address, as the log has to name one.
         let look = |place: Option<Place>, write: bool| match place? {
             Place::Guest(address) => host.unreachable(address, self.length, write),
             Place::DeviceMemory(_) => None,
@@ -418,14 +462,16 @@ impl Piece {
     }
 }
 
-/// How many of a piece's bytes are written: all of them, by a device that is not wrong on purpose.
+/// Returns how many of a piece's bytes are written: all of them. The feature `sabotage` has a twin
+/// that does it wrong.
 #[cfg(not(feature = "sabotage"))]
 #[inline]
 fn bytes_to_write(_from: Option<Place>, _to: Place, length: u64) -> u64 {
     length
 }
 
-/// Checks that a queue in `domain` may use `length` bytes of its windows as it wants to.
+/// Checks that a queue in `domain` may use `length` bytes of its windows in this way (data sheet
+/// 8).
 fn check_windows(
     source: Option<Spot>,
     destination: Option<Spot>,
@@ -433,6 +479,8 @@ fn check_windows(
     domain: u32,
     windows: &Windows,
 ) -> Result<(), Status> {
+    // A window of another domain is as good as closed. Otherwise a process could reach another
+    // one's memory by guessing numbers.
     let open = |spot: Option<Spot>| match spot {
         Some(spot) => windows
             .get(spot.window)
@@ -441,6 +489,8 @@ fn check_windows(
             .ok_or(Status::BAD_WINDOW),
         None => Ok(None),
     };
+    // Each check is made for both windows before the next one: source before destination (data
+    // sheet 8).
     let source = open(source)?;
     let destination = open(destination)?;
     let leaves =
@@ -457,8 +507,10 @@ fn check_windows(
     Ok(())
 }
 
-/// Whether the source starts before the destination and reaches into it.
+/// Checks whether the source starts before the destination and reaches into it.
 fn reaches_ahead(from: Spot, to: Spot, length: u64) -> bool {
+    // Only within one window does an overlap have a defined result (data sheet 7). From the front,
+    // the copy would read bytes that it has written.
     from.window == to.window
         && to
             .offset
@@ -466,6 +518,7 @@ fn reaches_ahead(from: Spot, to: Spot, length: u64) -> bool {
             .is_some_and(|distance| distance != 0 && distance < length)
 }
 
+/// Checks a NOP, which is checked for RESERVED_FIELD only (data sheet 8).
 fn nop(descriptor: &Descriptor) -> Result<(), Status> {
     let unused = u64::from(descriptor.length)
         | u64::from(descriptor.source_window)
@@ -480,6 +533,7 @@ fn nop(descriptor: &Descriptor) -> Result<(), Status> {
     }
 }
 
+/// Checks the fields that must be 0 for every opcode (data sheet 7).
 fn reserved_is_zero(descriptor: &Descriptor) -> bool {
     descriptor.flags == 0 && descriptor.reserved == [0; 3]
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A running queue: takes descriptors from one ring, posts completions to the other.
+//! A running queue: takes descriptors from one ring, posts completions to the other (data sheet 6).
 
 use crate::operation::{Bench, Budget, Ended, Operation};
 use crate::registers::RegisterFile;
@@ -13,23 +13,23 @@ use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::wake::{self, Word, Words};
 use zerocopy::IntoBytes;
 
-/// Most descriptors that are fetched at once.
+/// Most descriptors that are fetched at once (data sheet 6).
 const BATCH: usize = 16;
-/// Most completions of a turn.
+/// Most completions of a turn: each costs a unit of the budget.
 const COMPLETIONS: usize = Budget::STEP.units() as usize;
 
-/// What a queue does after its turn.
+/// Outcome of a queue's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// Goes on with its next turn.
     Unfinished,
-    /// Waits until its doorbell says something new.
+    /// Waits until its doorbell shows something new.
     Waits,
     /// Cannot go on. The error is logged and shown.
     Failed,
 }
 
-/// Why a queue has to stop.
+/// Reason for which a queue has to stop.
 struct Fault {
     code: ErrorCode,
     value: u64,
@@ -38,15 +38,16 @@ struct Fault {
 /// An interrupt that is held back.
 struct Held {
     since: u64,
-    /// Posted since then, and with the completion that it is for.
+    /// Number of completions posted since then, with the one that it is for.
     completions: u32,
 }
 
 impl Held {
-    /// Until when it is held back at the latest.
+    /// Returns the time at which it must be raised (data sheet 10).
     fn deadline(&self, moderation: INTERRUPT_MODERATION) -> u64 {
         let limit = moderation.completions();
         if limit != 0 && self.completions >= limit {
+            // A time that has passed: it is due at once.
             return self.since;
         }
         let microseconds = u64::from(moderation.microseconds());
@@ -67,13 +68,13 @@ pub(crate) struct Queue {
     /// Completion head, as last loaded.
     taken: u32,
     operation: Option<Operation>,
-    /// Polling passes since it was started, modulo 2^32.
+    /// Polling passes since the queue was started, modulo 2^32.
     heartbeat: u32,
     held: Option<Held>,
 }
 
 impl Queue {
-    /// A queue with empty rings, which sleeps. The setup was checked.
+    /// Starts a queue with empty rings, asleep (data sheet 5). The caller has checked the set-up.
     pub(crate) fn start(
         number: u16,
         vector: u16,
@@ -84,6 +85,7 @@ impl Queue {
         words.store(Word::CompletionTail, 0);
         words.store(Word::Heartbeat, 0);
         words.store(Word::Sleeping, 1);
+        // Last: a driver side that sees the queue run sees the other words of this start as well.
         words.store(Word::QueueState, QUEUE_RUNNING);
         Self {
             number,
@@ -98,27 +100,28 @@ impl Queue {
         }
     }
 
-    /// Interrupt vector of its completions.
+    /// Returns the interrupt vector of its completions.
     pub(crate) fn vector(&self) -> u16 {
         self.vector
     }
 
-    /// Number of the queue.
+    /// Returns the number of the queue.
     pub(crate) fn number(&self) -> u16 {
         self.number
     }
 
-    /// Until when its interrupt is held back at the latest, if one is.
+    /// Returns the time at which its held interrupt must be raised; `None` if none is held.
     pub(crate) fn deadline(&self, moderation: INTERRUPT_MODERATION) -> Option<u64> {
         self.held.as_ref().map(|held| held.deadline(moderation))
     }
 
-    /// Ends to hold an interrupt back.
+    /// Forgets the held interrupt. The caller raises it.
     pub(crate) fn release(&mut self) {
         self.held = None;
     }
 
-    /// Whether to raise the vector now that completions were posted, of which one is `wanted` or not.
+    /// Returns whether to raise the vector now, after `posted` completions of which one is `wanted`
+    /// or not (data sheet 10).
     fn moderate(
         &mut self,
         wanted: bool,
@@ -126,15 +129,19 @@ impl Queue {
         moderation: INTERRUPT_MODERATION,
         host: &dyn Host,
     ) -> bool {
+        // A limit of one completion is reached at once, so it holds nothing back.
         let holds = moderation.microseconds() != 0 && moderation.completions() != 1;
         if self.held.is_none() && !(wanted && holds) {
             return wanted;
         }
+        // The clock is read only from here on, where an interrupt is held back. A queue without
+        // moderation would otherwise read it in each turn.
         let now = host.now();
         let held = self.held.get_or_insert(Held {
             since: now,
             completions: 0,
         });
+        // Counted with the step that would have raised the interrupt (data sheet 10).
         held.completions = held.completions.saturating_add(posted);
         let raise = held.deadline(moderation) <= now;
         if raise {
@@ -143,19 +150,24 @@ impl Queue {
         raise
     }
 
-    /// Shows that the device looks at the doorbell.
+    /// Steps the heartbeat, which shows that the device looks at the doorbell.
     pub(crate) fn beat(&mut self, words: &QueueWords<'_>) {
+        // From a copy of its own: the device never reads its own words back (data sheet 6), since a
+        // client could have changed them.
         self.heartbeat = self.heartbeat.wrapping_add(1);
         words.store(Word::Heartbeat, self.heartbeat);
     }
 
-    /// Whether the doorbell says that there is something to do.
+    /// Checks whether the doorbell shows something to do.
     pub(crate) fn has_news(&self, words: &QueueWords<'_>) -> bool {
+        // Any other tail counts, a wrong one as well: the turn then stops the queue with
+        // `BAD_TAIL`. Behind a full completion ring only a new head is news. Otherwise the queue
+        // would never sleep over it (data sheet 6).
         words.load(Word::SubmissionTail) != self.done
             && (self.has_room() || words.load(Word::CompletionHead) != self.taken)
     }
 
-    /// Breaks off what uses a window.
+    /// Breaks off the operation in progress if it uses a window.
     pub(crate) fn abort_users(&mut self, window: u16) {
         if let Some(operation) = self.operation.as_mut().filter(|it| it.uses(window)) {
             operation.abort();
@@ -171,9 +183,14 @@ impl Queue {
     ) -> Turn {
         let before = self.done;
         let end = self.work(bench, registers, effects);
+        // Completions of this turn are written even if the turn ends with a fault: what was
+        // completed before it is announced (data sheet 6). A fault of the completion ring concerns
+        // an earlier entry, so it comes first.
         let end = self.post(before, bench).and(end);
         let words = QueueWords::new(bench.host, self.number);
         if self.done != before {
+            // Only now, behind the completions: the driver side reads entries as soon as it sees
+            // the tail.
             let wanted = wake::post(&words, before, self.done);
             let moderation = registers.moderation(self.number.into());
             let posted = distance(before, self.done);
@@ -181,6 +198,9 @@ impl Queue {
             registers.announce(self.vector, raise, effects);
         }
         end.unwrap_or_else(|fault| {
+            // The state is shown after the tail, so that a driver side that sees the queue stopped
+            // finds all its completions. An error that stops a queue raises its vector as well
+            // (data sheet 10): a waiter would otherwise sleep for ever.
             registers.log(self.entry(fault.code, fault.value), effects);
             show_stopped(&words, fault.code.0.into());
             registers.announce(self.vector, true, effects);
@@ -188,6 +208,8 @@ impl Queue {
         })
     }
 
+    /// Carries out descriptors until the budget is spent or the queue has to wait. Keeps their
+    /// completions in the tray.
     fn work(
         &mut self,
         bench: &mut Bench<'_>,
@@ -195,10 +217,13 @@ impl Queue {
         effects: &mut Effects,
     ) -> Result<Turn, Fault> {
         let mut budget = Budget::STEP;
+        // All queues use one tray. Descriptors that an earlier turn fetched and did not begin are
+        // fetched again: `done` has not passed them.
         bench.tray.clear();
+        // Asked once in a turn, so that a device without a watcher pays nothing per descriptor.
         let watched = bench.host.is_watched();
         if self.operation.is_none() {
-            // What it was woken for.
+            // The tail that woke the queue. An operation in progress needs none yet.
             self.look_at_tail(bench.host)?;
         }
         while !budget.is_spent() {
@@ -211,6 +236,8 @@ impl Queue {
             let Some((tag, ended)) = self.go_on(bench, &mut budget, watched) else {
                 return Ok(Turn::Unfinished);
             };
+            // A refused descriptor is logged, and has its completion; the queue runs on (data sheet
+            // 8).
             if let Some((code, value)) = ended.error(tag) {
                 registers.log(self.entry(code, value), effects);
             }
@@ -224,13 +251,17 @@ impl Queue {
                 bench.host.note(Note::Ends(self.number, &completion));
             }
             bench.tray.complete(completion);
+            // One completion per descriptor, in order (data sheet 6).
             self.done = self.done.wrapping_add(1);
         }
         Ok(Turn::Unfinished)
     }
 
-    /// Whether there is a descriptor, and room for its completion.
+    /// Checks whether there is a descriptor, and room for its completion (data sheet 6).
     fn may_go_on(&mut self, host: &dyn Host) -> Result<bool, Fault> {
+        // Looked at once more before the queue goes idle (data sheet 6). In the middle of a batch
+        // the tail as last seen is enough: each load may fetch its cache line from another
+        // processor.
         if self.done == self.submitted {
             self.look_at_tail(host)?;
         }
@@ -243,13 +274,13 @@ impl Queue {
         Ok(self.has_room())
     }
 
-    /// Whether the completion ring has a free slot, as far as was last seen.
+    /// Checks whether the completion ring has a free slot, by the head as last seen.
     fn has_room(&self) -> bool {
         distance(self.taken, self.done) < self.setup.completion_entries
     }
 
-    /// Goes on with the operation in progress, or begins the next descriptor. Answers the tag of
-    /// what ended and how it did.
+    /// Goes on with the operation in progress, or begins the next descriptor. Returns tag and
+    /// outcome of the descriptor that ended, if one did.
     fn go_on(
         &mut self,
         bench: &mut Bench<'_>,
@@ -266,6 +297,8 @@ impl Queue {
                 match Operation::new(descriptor, self.setup.domain, bench.windows) {
                     Ok(Some(operation)) => operation,
                     outcome => {
+                        // Refused descriptors and NOPs cost a unit as well. A ring full of them
+                        // would otherwise keep the lock for a turn without end.
                         budget.spend_unit();
                         let status = outcome.err().unwrap_or(Status::OK);
                         return Some((descriptor.tag, status.into()));
@@ -282,9 +315,11 @@ impl Queue {
         }
     }
 
-    /// Loads the submission tail, and checks it.
+    /// Loads the submission tail, and checks it (data sheet 6).
     fn look_at_tail(&mut self, host: &dyn Host) -> Result<(), Fault> {
         let tail = QueueWords::new(host, self.number).load(Word::SubmissionTail);
+        // The tail is the guest's and can be anything. Unchecked, entries that the driver side
+        // still writes would be carried out.
         if distance(self.done, tail) > self.setup.submission_entries {
             return Err(Fault {
                 code: ErrorCode::BAD_TAIL,
@@ -295,12 +330,14 @@ impl Queue {
         Ok(())
     }
 
-    /// Loads the completion head, and checks it.
+    /// Loads the completion head, and checks it (data sheet 6).
     ///
-    /// Only when nothing else helps: the driver side writes it all the time, so that each look takes
-    /// its cache line away from there.
+    /// Called only when the ring is full by the head as last seen. The driver side writes the head
+    /// all the time, and each look takes its cache line away from there.
     fn look_at_head(&mut self, host: &dyn Host) -> Result<(), Fault> {
         let head = QueueWords::new(host, self.number).load(Word::CompletionHead);
+        // A head beyond the tail would free slots that the driver side has not read: their
+        // completions would be overwritten.
         if distance(self.taken, head) > distance(self.taken, self.done) {
             return Err(Fault {
                 code: ErrorCode::BAD_HEAD,
@@ -311,10 +348,11 @@ impl Queue {
         Ok(())
     }
 
-    /// Writes the completions from number `first` on, and the last of them beside the tail. That is
-    /// stored at the end of the turn.
+    /// Writes the completions from number `first` on, and the last of them beside the tail. The
+    /// caller stores the tail afterwards.
     ///
-    /// At one that cannot be written `done` ends, so that neither it nor any behind it is announced.
+    /// At a completion that cannot be written, `done` is set back to its number. So neither it nor
+    /// any behind it is announced (data sheet 6).
     fn post(&mut self, first: u32, bench: &Bench<'_>) -> Result<(), Fault> {
         let (ring, entries) = (self.setup.completion_ring, self.setup.completion_entries);
         let write = |index: u32, completions: &[Completion]| {
@@ -330,10 +368,12 @@ impl Queue {
         let mut index = first;
         let mut left = bench.tray.completions();
         while !left.is_empty() {
+            // As many as lie in one piece, up to the end of the ring, in one write.
             let to_ring_end = entries.saturating_sub(slot(index, entries)) as usize;
             let (run, rest) = left.split_at(left.len().min(to_ring_end));
             if write(index, run).is_err() {
-                // Perhaps some of them can be.
+                // A write fails as a whole. Completions before the entry that cannot be written
+                // must still be announced (data sheet 6), so they are written one by one.
                 for completion in run {
                     if let Err(fault) = write(index, std::slice::from_ref(completion)) {
                         self.done = index;
@@ -346,12 +386,14 @@ impl Queue {
             }
             left = rest;
         }
+        // All of them are in the ring as well (data sheet 6).
         if let Some(last) = bench.tray.completions().last() {
             QueueWords::new(bench.host, self.number).show_completion(last);
         }
         Ok(())
     }
 
+    /// Makes the entry for the error log of an error of this queue.
     fn entry(&self, code: ErrorCode, value: u64) -> LoggedError {
         LoggedError {
             code,
@@ -361,18 +403,19 @@ impl Queue {
     }
 }
 
-/// What lies between the rings and the work of a turn.
+/// Descriptors and completions between the rings and the work of a turn.
 pub(crate) struct Tray {
-    /// Copied out of the submission ring; those from `next` to `end` were not looked at yet.
+    /// Copies from the submission ring. Those from `next` to `end` were not begun.
     descriptors: [Descriptor; BATCH],
     next: usize,
     end: usize,
-    /// Of this turn; the first `ended` are to be written to the completion ring.
+    /// Completions of this turn. The first `ended` are to be written to the completion ring.
     completions: [Completion; COMPLETIONS],
     ended: usize,
 }
 
 impl Tray {
+    /// Makes an empty tray.
     pub(crate) fn new() -> Self {
         Self {
             descriptors: [Descriptor::default(); BATCH],
@@ -383,26 +426,32 @@ impl Tray {
         }
     }
 
+    /// Empties the tray for the next turn.
     fn clear(&mut self) {
         self.next = 0;
         self.end = 0;
         self.ended = 0;
     }
 
-    /// The next descriptor, if one was fetched.
+    /// Returns the next descriptor, if one was fetched.
     fn next(&mut self) -> Option<&Descriptor> {
         let next = self.next;
         self.next += 1;
         self.descriptors.get(..self.end)?.get(next)
     }
 
-    /// Copies the queue's next descriptors, `limit` at most, if all that were fetched are taken. A single
-    /// one may stand beside the doorbell, in a cache line that is here already.
+    /// Copies the queue's next descriptors, `limit` at most, once all that were fetched are begun.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the next entry of the submission ring cannot be read.
     fn fill(&mut self, queue: &Queue, limit: u32, host: &dyn Host) -> Result<(), Fault> {
         if self.next < self.end {
             return Ok(());
         }
         let waiting = distance(queue.done, queue.submitted);
+        // A single descriptor may stand beside the tail (data sheet 6), in a cache line that this
+        // processor has fetched already. The one in the ring would cost a second transfer.
         if waiting == 1
             && let Some(descriptor) = QueueWords::new(host, queue.number).inline_descriptor()
             && let Some(room) = self.descriptors.first_mut()
@@ -413,9 +462,12 @@ impl Tray {
         }
         let entries = queue.setup.submission_entries;
         let address = entry_address::<Descriptor>(queue.setup.submission_ring, queue.done, entries);
+        // A batch ends at the end of the ring, and with the units that are left: more would be
+        // fetched twice.
         let to_ring_end = entries.saturating_sub(slot(queue.done, entries));
         let wanted = (waiting.min(to_ring_end).min(limit) as usize).clamp(1, BATCH);
-        // Where the whole batch cannot be read, the first one perhaps can.
+        // A read fails as a whole. The first entry alone may be readable, and must then be carried
+        // out: only the entry that cannot be read stops the queue (data sheet 6).
         for count in [wanted, 1] {
             let Some(room) = self.descriptors.get_mut(..count) else {
                 continue;
@@ -435,7 +487,7 @@ impl Tray {
         })
     }
 
-    /// Keeps the completion of a descriptor.
+    /// Keeps the completion of a descriptor until the end of the turn.
     fn complete(&mut self, completion: Completion) {
         if let Some(place) = self.completions.get_mut(self.ended) {
             *place = completion;
@@ -443,18 +495,22 @@ impl Tray {
         }
     }
 
+    /// Returns the completions of this turn.
     fn completions(&self) -> &[Completion] {
         self.completions.get(..self.ended).unwrap_or_default()
     }
 }
 
-/// Address of entry `index` of a ring of `T`. The ring was checked not to pass 2^64.
+/// Returns the address of entry `index` of a ring of `T`. The ring was checked not to pass 2^64.
 fn entry_address<T>(ring: u64, index: u32, entries: u32) -> u64 {
     ring.wrapping_add(u64::from(slot(index, entries)) * size_of::<T>() as u64)
 }
 
-/// Shows that the queue does not run any more: `QUEUE_STOPPED`, or the code of what stopped it.
+/// Shows that the queue does not run any more: `QUEUE_STOPPED`, or the code of the error that
+/// stopped it.
 pub(crate) fn show_stopped(words: &QueueWords<'_>, state: u32) {
     words.store(Word::QueueState, state);
+    // A queue that is stopped does not sleep (data sheet 5). A driver side that saw 1 would kick
+    // it, with a trap, for nothing.
     words.store(Word::Sleeping, 0);
 }

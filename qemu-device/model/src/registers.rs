@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the registers hold, and what raises interrupts.
+//! Contents of the registers, and the rules by which interrupts are raised.
 
 use crate::{Effects, LoggedError, Vectors};
 use ringbar_spec::error::ErrorCode;
@@ -10,7 +10,7 @@ use ringbar_spec::regs::{
 };
 use ringbar_spec::{ring, setup};
 
-/// Interrupt vector of errors.
+/// Interrupt vector of errors (data sheet 10).
 const ERROR_VECTOR: u16 = 0;
 
 /// An error in the log, as its registers show it.
@@ -24,26 +24,26 @@ struct Logged {
 pub(crate) struct RegisterFile {
     queues: u16,
     generation: u32,
-    /// Time that [`Register::COUNTER`] counts from: the last reset, or the first access.
+    /// Time at which [`Register::COUNTER`] is 0: that of the last reset, or of the first access.
     origin: Option<u64>,
     pub(crate) status: STATUS,
     irq_cause: IRQ_CAUSE,
     irq_mask: IRQ_MASK,
-    /// Vectors of the completions that were masked.
+    /// Vectors of completions that `IRQ_MASK` held back.
     owed: Vectors,
     scratch: u64,
     error_count: u32,
-    /// Error number n is in place n modulo the length.
+    /// Error number n is in entry n modulo the length.
     error_log: [Logged; ERROR_LOG_ENTRIES],
     /// Errors of each queue since it was started.
     queue_errors: Box<[u32]>,
-    /// Of each queue.
+    /// Limits of each queue for interrupts that are held back.
     moderation: Box<[INTERRUPT_MODERATION]>,
     pub(crate) admin_status: ErrorCode,
 }
 
 impl RegisterFile {
-    /// The registers at power-on of a device with this many queues.
+    /// Makes the registers at power-on of a device with this many queues.
     pub(crate) fn new(queues: u16) -> Self {
         Self {
             queues,
@@ -62,8 +62,10 @@ impl RegisterFile {
         }
     }
 
-    /// The registers after a reset at time `now`. Bus mastering belongs to configuration space.
+    /// Resets the registers at time `now` (data sheet 12).
     pub(crate) fn reset(&mut self, now: u64) {
+        // Bus mastering belongs to configuration space, which `RESET` leaves alone. A caller that
+        // resets configuration space as well switches it off by `Device::set_bus_master`.
         let bus_master = self.status.bus_master();
         let generation = self.generation.wrapping_add(1);
         *self = Self::new(self.queues);
@@ -72,22 +74,23 @@ impl RegisterFile {
         self.origin = Some(now);
     }
 
-    /// How many resets there were.
+    /// Returns the number of resets, modulo 2^32.
     pub(crate) fn generation(&self) -> u32 {
         self.generation
     }
 
-    /// Takes the time of the first access as that of power-on.
+    /// Takes the time of the first access for that of power-on.
     pub(crate) fn see_time(&mut self, now: u64) {
         self.origin.get_or_insert(now);
     }
 
-    /// What a register answers at time `now`; of an array, the one at `index`.
+    /// Returns the value of a register at time `now`; of an array, that of the register at `index`.
     pub(crate) fn value(&self, register: Register, index: usize, now: u64) -> u64 {
         match register {
             Register::STATUS => self.status.into_raw().into(),
             Register::IRQ_CAUSE => self.irq_cause.into_raw().into(),
             Register::SCRATCH => self.scratch,
+            // Saturating: times are the caller's, and one before the origin must not underflow.
             Register::COUNTER => now.saturating_sub(self.origin.unwrap_or(now)),
             Register::RESET_GENERATION => self.generation.into(),
             Register::ERROR_COUNT => self.error_count.into(),
@@ -110,13 +113,13 @@ impl RegisterFile {
             Register::LENGTH_LIMIT => ring::MAX_LENGTH.into(),
             Register::IRQ_MASK => self.irq_mask.into_raw().into(),
             Register::ADMIN_STATUS => self.admin_status.0.into(),
-            // What never changes, and commands, which have nothing to show.
+            // Constants. Commands have nothing to show but `KICK`, which has a fixed word.
             _ => register.reset_value().unwrap_or(0),
         }
     }
 
-    /// Writes the bits `mask` of a plain register, of an array the one at `index`; others than the
-    /// writable ones are not changed.
+    /// Writes the bits `mask` of a plain register; of an array, of the register at `index`. Bits
+    /// that cannot be written stay (data sheet 3).
     pub(crate) fn write(
         &mut self,
         register: Register,
@@ -126,6 +129,7 @@ impl RegisterFile {
     ) -> Effects {
         match register {
             Register::SCRATCH => self.scratch = self.scratch & !mask | value & mask,
+            // RW1C: bytes that are not written count as 0, and leave their bits (data sheet 3).
             Register::IRQ_CAUSE => self.clear_causes(value & mask),
             Register::INTERRUPT_MODERATION => {
                 if let Some(moderation) = self.moderation.get_mut(index) {
@@ -143,8 +147,9 @@ impl RegisterFile {
         Effects::default()
     }
 
-    /// Logs an error.
+    /// Logs an error: registers, log entry, cause and vector 0 (data sheet 9).
     pub(crate) fn log(&mut self, error: LoggedError, effects: &mut Effects) {
+        // Saturating: a count that wrapped to 0 would show an empty log.
         self.error_count = self.error_count.saturating_add(1);
         let number = self.error_count;
         if let Some(place) = self.error_log.get_mut(number as usize % ERROR_LOG_ENTRIES) {
@@ -156,25 +161,32 @@ impl RegisterFile {
                 value: error.value,
             };
         }
+        // `NO_QUEUE` has no counter, and neither has a number that the device does not have.
         if let Some(errors) = self.queue_errors.get_mut(usize::from(error.queue)) {
             *errors = errors.saturating_add(1);
         }
+        // The server gets the entry itself. If it read the log back, errors of one step would
+        // overwrite each other there.
         effects.errors.push(error);
         self.status = self.status.with_error(true);
         self.irq_cause = self.irq_cause.with_error(true);
+        // Masked errors raise nothing now (data sheet 10). The cause stays set, and raises vector 0
+        // when the mask bit falls.
         if !self.irq_mask.error() {
             effects.interrupts.insert(ERROR_VECTOR);
         }
     }
 
-    /// Empties the error log.
+    /// Empties the error log, all entries of it (data sheet 9).
     pub(crate) fn clear_errors(&mut self) {
+        // `IRQ_CAUSE` stays (data sheet 4), so an interrupt that is pending is not lost.
         self.error_count = 0;
         self.error_log = [Logged::default(); ERROR_LOG_ENTRIES];
         self.status = self.status.with_error(false);
     }
 
-    /// Sets the registers of a queue that is started: no errors, no interrupts held back.
+    /// Sets the registers of a queue that is started: no errors, no interrupts held back (data
+    /// sheet 5).
     pub(crate) fn start_queue(&mut self, queue: u16) {
         if let Some(errors) = self.queue_errors.get_mut(usize::from(queue)) {
             *errors = 0;
@@ -184,35 +196,40 @@ impl RegisterFile {
         }
     }
 
-    /// How long interrupts of a queue are held back.
+    /// Returns the limits within which interrupts of a queue are held back.
     pub(crate) fn moderation(&self, queue: usize) -> INTERRUPT_MODERATION {
         let moderation = self.moderation.get(queue).copied();
         moderation.unwrap_or(INTERRUPT_MODERATION::zeroed())
     }
 
-    /// Notes that a queue completed something or stopped, and raises its vector if it is wanted now.
+    /// Notes that a queue completed something or stopped. Raises its vector if an interrupt is
+    /// wanted now.
     pub(crate) fn announce(&mut self, vector: u16, wanted: bool, effects: &mut Effects) {
+        // The cause is set whether or not an interrupt is wanted (data sheet 10).
         self.irq_cause = self.irq_cause.with_completion(true);
         if wanted {
             self.raise_for_completions(vector, effects);
         }
     }
 
-    /// Raises a vector for completions, unless that is masked.
+    /// Raises a vector for completions. If that is masked, notes that it is owed.
     pub(crate) fn raise_for_completions(&mut self, vector: u16, effects: &mut Effects) {
         if self.irq_mask.completion() {
+            // Raised when the mask bit falls (data sheet 10). The cause bit does not tell the
+            // vector.
             self.owed.insert(vector);
         } else {
             effects.interrupts.insert(vector);
         }
     }
 
-    /// Entry `index` of the log, modulo its length.
+    /// Returns entry `index` of the log, modulo its length.
     fn logged(&self, index: usize) -> Logged {
         let place = self.error_log.get(index % ERROR_LOG_ENTRIES);
         place.copied().unwrap_or_default()
     }
 
+    /// Returns the value of `ERROR_LAST`. With an empty log it names no queue (data sheet 4).
     fn newest_error(&self) -> ERROR_LAST {
         let none = ERROR_LAST::zeroed().with_queue(NO_QUEUE.into());
         if self.error_count == 0 {
@@ -223,18 +240,25 @@ impl RegisterFile {
             .with_code(entry.code() as u32)
     }
 
+    /// Clears causes of interrupts.
     fn clear_causes(&mut self, bits: u64) {
         let cleared = IRQ_CAUSE::from_raw(bits as u32);
         self.irq_cause = IRQ_CAUSE::from_raw(self.irq_cause.into_raw() & !cleared.into_raw());
+        // Clearing the cause forgets the vectors that it owed (data sheet 10).
         if cleared.completion() {
             self.owed = Vectors::NONE;
         }
     }
 
+    /// Sets `IRQ_MASK`, and raises the interrupts of causes that are no longer masked (data sheet
+    /// 10).
     fn set_mask(&mut self, value: u64) -> Effects {
         let mut effects = Effects::default();
         let old = self.irq_mask;
+        // Bits without a field stay 0 (data sheet 3).
         self.irq_mask = IRQ_MASK::from_raw((value & IRQ_MASK::INFO.field_mask()) as u32);
+        // Only when the bit falls. A write that leaves it 0 would raise an interrupt that was
+        // raised already.
         if old.error() && !self.irq_mask.error() && self.irq_cause.error() {
             effects.interrupts.insert(ERROR_VECTOR);
         }

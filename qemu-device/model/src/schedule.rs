@@ -1,61 +1,61 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Which queues have something to do, which are looked after, and whose turn it is.
+//! The schedule: queues that have something to do, queues that are polled, and whose turn is next.
 
 use ringbar_spec::layout::MAX_QUEUES;
 
-/// The queues that do not merely sleep.
+/// The queues that are awake or have something to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Schedule {
     /// Bit n: queue n has something to do.
     pending: u64,
     /// Bit n: queue n is awake, so its doorbell is to be polled.
     awake: u64,
-    /// Queue to look at first.
+    /// Queue at which the search for the next one begins.
     next: u32,
 }
 const _: () = assert!(MAX_QUEUES <= u64::BITS as usize);
 
 impl Schedule {
-    /// Whether a queue has something to do.
+    /// Checks whether a queue has something to do.
     pub(crate) fn has_work(self) -> bool {
         self.pending != 0
     }
 
-    /// Whether a queue is awake.
+    /// Checks whether a queue is awake.
     pub(crate) fn is_awake(self) -> bool {
         self.awake != 0
     }
 
-    /// The queue has something to do, until [`idle`](Self::idle) is called.
+    /// Notes that the queue has something to do, until [`idle`](Self::idle) is called.
     pub(crate) fn add(&mut self, queue: usize) {
         self.pending |= bit(queue);
     }
 
-    /// The queue has nothing to do for now.
+    /// Notes that the queue has nothing to do for now.
     pub(crate) fn idle(&mut self, queue: usize) {
         self.pending &= !bit(queue);
     }
 
-    /// The queue is awake. Says whether it was not.
+    /// Notes that the queue is awake. Returns whether it slept.
     pub(crate) fn wake(&mut self, queue: usize) -> bool {
         let slept = self.awake & bit(queue) == 0;
         self.awake |= bit(queue);
         slept
     }
 
-    /// The queue sleeps.
+    /// Notes that the queue sleeps.
     pub(crate) fn sleep(&mut self, queue: usize) {
         self.awake &= !bit(queue);
     }
 
-    /// The queue does not run any more.
+    /// Forgets a queue that does not run any more.
     pub(crate) fn remove(&mut self, queue: usize) {
         self.idle(queue);
         self.sleep(queue);
     }
 
-    /// The queues that are awake, and whether each has something to do.
+    /// Returns the queues that are awake, and whether each has something to do.
     pub(crate) fn awake(self) -> impl Iterator<Item = (usize, bool)> {
         let mut left = self.awake;
         std::iter::from_fn(move || {
@@ -65,8 +65,10 @@ impl Schedule {
         })
     }
 
-    /// The next queue with something to do.
+    /// Returns the next queue with something to do. Queues have turns in the order of their numbers
+    /// (data sheet 6), so that one with much work does not keep the others from theirs.
     pub(crate) fn pick(&mut self) -> Option<usize> {
+        // `next` is 64 behind the last queue, and a shift by 64 would overflow.
         let from_next = self.pending & u64::MAX.checked_shl(self.next).unwrap_or(0);
         let candidates = if from_next == 0 {
             self.pending
@@ -82,6 +84,7 @@ impl Schedule {
     }
 }
 
+/// Returns the bit of a queue; no bit for a number that the layout does not have.
 fn bit(queue: usize) -> u64 {
     u32::try_from(queue)
         .ok()

@@ -2,8 +2,8 @@
 
 //! A small driver for the device on a [`FakeHost`].
 //!
-//! For tests and benchmarks. It does what a driver does, by way of registers, set-up blocks and
-//! rings, and hides nothing: device and host stay within reach.
+//! For tests and benchmarks. It works as a driver does, by registers, set-up blocks and rings.
+//! Device and host stay within reach of the test.
 
 use crate::fake::FakeHost;
 use crate::{Config, Device, DmaAddress, Effects, Host as _, LoggedError, Place, Vectors};
@@ -19,18 +19,18 @@ use ringbar_spec::wake::Waiter;
 use ringbar_spec::RegisterInfo;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// Guest memory starts here, so that small numbers are no addresses.
+/// Start of guest memory, so that small numbers are no addresses.
 const FIRST_ADDRESS: DmaAddress = 0x1_0000_0000;
 /// Unmapped bytes between two allocations.
 const GAP: u64 = 1 << 20;
 
-/// A device, its memory, and what became of it so far.
+/// A device, its memory, and the effects of it so far.
 pub struct TestDriver {
     /// The device.
     pub device: Device,
     /// The memory around it.
     pub host: FakeHost,
-    /// The time.
+    /// The time, in nanoseconds.
     pub now: u64,
     /// Interrupts since they were last taken.
     interrupts: Vectors,
@@ -43,7 +43,7 @@ pub struct TestDriver {
 }
 
 impl TestDriver {
-    /// A device at power-on, with bus mastering on.
+    /// Makes a device at power-on, with bus mastering on.
     pub fn new(config: Config) -> Self {
         let mut driver = Self {
             device: Device::new(config).expect("a valid configuration"),
@@ -62,6 +62,7 @@ impl TestDriver {
 
     /// Reads `width` bytes at an offset of BAR 0.
     pub fn read(&mut self, offset: u64, width: usize) -> u64 {
+        // Not 0, so that a read that fills nothing in is noticed.
         let mut data = [0xaa; 8];
         let effects = self.device.read(offset, &mut data[..width], self.now);
         self.note(effects);
@@ -103,12 +104,12 @@ impl TestDriver {
         self.note(effects);
     }
 
-    /// Takes the errors that went into the log since the last time, the oldest first.
+    /// Takes the errors that went into the log since the last call, the oldest first.
     pub fn take_errors(&mut self) -> Vec<LoggedError> {
         std::mem::take(&mut self.errors)
     }
 
-    /// One step of the device. Answers whether it has more to do.
+    /// Runs one step of the device. Returns whether it has more to do.
     pub fn step(&mut self) -> bool {
         self.host.set_time(self.now);
         let effects = self.device.step(&self.host);
@@ -116,7 +117,7 @@ impl TestDriver {
         self.work
     }
 
-    /// Steps until the device has nothing to do. Answers how many steps it took.
+    /// Steps until the device has nothing to do. Returns the number of steps.
     pub fn run(&mut self) -> usize {
         let mut steps = 0;
         while self.work {
@@ -126,7 +127,7 @@ impl TestDriver {
         steps
     }
 
-    /// One polling pass of the device. Answers whether it found something to do.
+    /// Runs one polling pass of the device. Returns whether it found something to do.
     pub fn poll(&mut self) -> bool {
         self.host.set_time(self.now);
         let effects = self.device.poll(&self.host);
@@ -134,7 +135,7 @@ impl TestDriver {
         self.work
     }
 
-    /// The end of the polling time. Answers whether all queues sleep.
+    /// Ends the polling time. Returns whether all queues sleep.
     pub fn sleep(&mut self) -> bool {
         let effects = self.device.sleep(&self.host);
         self.note(effects);
@@ -151,22 +152,22 @@ impl TestDriver {
         }
     }
 
-    /// Whether the device wants to be polled.
+    /// Returns whether the device wants to be polled.
     pub fn is_awake(&self) -> bool {
         self.awake
     }
 
-    /// Whether the device asked for a step.
+    /// Returns whether the device asked for a step.
     pub fn has_work(&self) -> bool {
         self.work
     }
 
-    /// When the device wants to be polled at the latest.
+    /// Returns the time at which the device wants to be polled at the latest.
     pub fn deadline(&self) -> Option<u64> {
         self.deadline
     }
 
-    /// Interrupt vectors raised since the last call.
+    /// Takes the interrupt vectors that were raised since the last call.
     pub fn take_interrupts(&mut self) -> Vec<u16> {
         std::mem::take(&mut self.interrupts).iter().collect()
     }
@@ -179,27 +180,27 @@ impl TestDriver {
         address
     }
 
-    /// Gives an admin command. Answers how it ended.
+    /// Writes an admin command. Returns its outcome.
     pub fn admin(&mut self, command: Register, value: u64) -> ErrorCode {
         self.set(command, value);
         ErrorCode(self.get(Register::ADMIN_STATUS) as u16)
     }
 
-    /// The newest error: its code, the queue concerned, the value that caused it.
+    /// Returns the newest error: its code, the queue concerned, the value that caused it.
     pub fn last_error(&mut self) -> (ErrorCode, u16, u64) {
         let last = ERROR_LAST::from_raw(self.get(Register::ERROR_LAST) as u32);
         let value = self.get(Register::ERROR_VALUE);
         (ErrorCode(last.code() as u16), last.queue() as u16, value)
     }
 
-    /// Writes a block and has the queue started.
+    /// Writes a block and starts the queue that it describes. Returns the outcome.
     pub fn queue_start(&mut self, setup: &QueueSetup) -> ErrorCode {
         let block = self.allocate(size_of::<QueueSetup>());
         self.host.poke(Place::Guest(block), setup.as_bytes());
         self.admin(Register::QUEUE_START, block)
     }
 
-    /// Writes a block with segments and has the window opened.
+    /// Writes a block with segments and opens the window that it describes. Returns the outcome.
     pub fn window_open(&mut self, setup: &WindowSetup, segments: &[Segment]) -> ErrorCode {
         let bytes = [setup.as_bytes(), segments.as_bytes()].concat();
         let block = self.allocate(bytes.len());
@@ -207,7 +208,11 @@ impl TestDriver {
         self.admin(Register::WINDOW_OPEN, block)
     }
 
-    /// Opens a window on segments, which must work.
+    /// Opens a window on segments.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the device refuses.
     pub fn open_segments(&mut self, window: u16, domain: u32, rights: u32, segments: &[Segment]) {
         let setup = WindowSetup {
             window: window.into(),
@@ -221,7 +226,11 @@ impl TestDriver {
         assert_eq!(self.window_open(&setup, segments), ErrorCode::NONE);
     }
 
-    /// Opens a window on a range of device memory, which must work.
+    /// Opens a window on a range of device memory.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the device refuses.
     pub fn open_device_memory(
         &mut self,
         window: u16,
@@ -242,7 +251,11 @@ impl TestDriver {
         assert_eq!(self.window_open(&setup, &[]), ErrorCode::NONE);
     }
 
-    /// Starts a queue with rings of `entries`, which must work.
+    /// Starts a queue with rings of `entries`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the device refuses.
     pub fn start_ring(&mut self, queue: u16, domain: u32, entries: u32, vector: u16) -> Ring {
         let setup = QueueSetup {
             queue: queue.into(),
@@ -260,11 +273,13 @@ impl TestDriver {
             submitted: 0,
             taken: 0,
         };
+        // Before the start, as the device may look at the words from then on (data sheet 5).
         ring.disarm(self);
         assert_eq!(self.queue_start(&setup), ErrorCode::NONE);
         ring
     }
 
+    /// Takes over the effects of a call.
     fn note(&mut self, effects: Effects) {
         self.errors.extend(effects.errors);
         self.interrupts |= effects.interrupts;
@@ -278,16 +293,16 @@ impl TestDriver {
 pub struct Ring {
     /// Number of the queue.
     pub queue: u16,
-    /// What the queue was started with.
+    /// Block that the queue was started with.
     pub setup: QueueSetup,
-    /// Descriptors submitted.
+    /// Number of descriptors submitted.
     pub submitted: u32,
-    /// Completions taken.
+    /// Number of completions taken.
     pub taken: u32,
 }
 
 impl Ring {
-    /// Writes a descriptor to the ring, and nothing to the doorbell.
+    /// Writes a descriptor to the ring, and leaves the doorbell as it is.
     pub fn push(&mut self, driver: &TestDriver, descriptor: &Descriptor) {
         let place = slot(self.submitted, self.setup.submission_entries);
         let offset = u64::from(place) * size_of::<Descriptor>() as u64;
@@ -302,7 +317,7 @@ impl Ring {
         driver.write(self.offset(&KICK::INFO) as u64, 4, 0);
     }
 
-    /// Writes a descriptor beside the doorbell, and says that it is there.
+    /// Writes a descriptor beside the doorbell, and marks it as valid.
     pub fn put_inline(&self, driver: &TestDriver, descriptor: &Descriptor) {
         let place = self.offset(&INLINE_DESCRIPTOR_0::INFO);
         let bytes = &descriptor.as_bytes()[..INLINE_LENGTH];
@@ -310,13 +325,13 @@ impl Ring {
         self.say_inline(driver, true);
     }
 
-    /// Says whether a descriptor stands beside the doorbell.
+    /// Stores whether a descriptor stands beside the doorbell.
     pub fn say_inline(&self, driver: &TestDriver, valid: bool) {
         let place = self.offset(&SUBMISSION_INLINE::INFO);
         driver.host.set_word(place, valid.into());
     }
 
-    /// The completion that the device shows beside its tail.
+    /// Returns the completion that the device shows beside its tail.
     pub fn inline_completion(&self, driver: &TestDriver) -> Completion {
         let mut completion = Completion::default();
         let place = self.offset(&INLINE_COMPLETION_0::INFO);
@@ -324,7 +339,7 @@ impl Ring {
         completion
     }
 
-    /// Rings the doorbell: tells the submission tail and the completion head.
+    /// Rings the doorbell: stores the submission tail and the completion head.
     pub fn ring(&self, driver: &TestDriver) {
         let tail = self.offset(&SUBMISSION_TAIL::INFO);
         driver.host.set_word(tail, self.submitted);
@@ -332,7 +347,7 @@ impl Ring {
         driver.host.set_word(head, self.taken);
     }
 
-    /// Wants an interrupt when completion `index` is posted.
+    /// Asks for an interrupt when completion `index` is posted.
     pub fn arm(&self, driver: &TestDriver, waiter: Waiter, index: u32) {
         let info = match waiter {
             Waiter::Process => &INTERRUPT_AT::INFO,
@@ -341,19 +356,19 @@ impl Ring {
         driver.host.set_word(self.offset(info), index);
     }
 
-    /// Wants no interrupt: names a completion that was posted long ago.
+    /// Asks for no interrupt: names a completion that was posted long ago.
     pub fn disarm(&self, driver: &TestDriver) {
         for waiter in [Waiter::Process, Waiter::Driver] {
             self.arm(driver, waiter, self.taken.wrapping_sub(1));
         }
     }
 
-    /// The completion tail that the device told.
+    /// Returns the completion tail that the device shows.
     pub fn completion_tail(&self, driver: &TestDriver) -> u32 {
         self.word(driver, &COMPLETION_TAIL::INFO)
     }
 
-    /// A shared word of the queue.
+    /// Returns a shared word of the queue.
     pub fn word(&self, driver: &TestDriver, info: &RegisterInfo) -> u32 {
         driver.host.word(self.offset(info))
     }
@@ -376,12 +391,16 @@ impl Ring {
         std::iter::from_fn(|| self.take(driver)).collect()
     }
 
-    /// Takes all completions and gives their tags.
+    /// Takes all completions and returns their tags.
     pub fn take_tags(&mut self, driver: &TestDriver) -> Vec<u32> {
         self.take_all(driver).iter().map(|it| it.tag).collect()
     }
 
     /// Submits one descriptor, runs the device and takes the completion.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there is no completion then.
     pub fn carry_out(&mut self, driver: &mut TestDriver, descriptor: &Descriptor) -> Completion {
         self.push(driver, descriptor);
         self.kick(driver);
@@ -389,13 +408,14 @@ impl Ring {
         self.take(driver).expect("a completion")
     }
 
+    /// Returns the offset of the queue's register in BAR 0.
     fn offset(&self, info: &RegisterInfo) -> usize {
         info.offset_of(self.queue.into())
             .expect("a queue that the layout has")
     }
 }
 
-/// A descriptor that does nothing.
+/// Makes a descriptor that does nothing.
 pub fn nop(tag: u32) -> Descriptor {
     Descriptor {
         opcode: Opcode::NOP.0,
@@ -404,7 +424,7 @@ pub fn nop(tag: u32) -> Descriptor {
     }
 }
 
-/// A descriptor that copies `length` bytes, from and to window and offset.
+/// Makes a descriptor that copies `length` bytes; source and destination are window and offset.
 pub fn copy(tag: u32, from: (u16, u64), to: (u16, u64), length: u32) -> Descriptor {
     Descriptor {
         opcode: Opcode::COPY.0,
@@ -418,7 +438,7 @@ pub fn copy(tag: u32, from: (u16, u64), to: (u16, u64), length: u32) -> Descript
     }
 }
 
-/// A descriptor that fills with the bytes of a word.
+/// Makes a descriptor that fills with the bytes of a word.
 pub fn fill(tag: u32, word: u64, to: (u16, u64), length: u32) -> Descriptor {
     Descriptor {
         opcode: Opcode::FILL.0,
@@ -431,7 +451,7 @@ pub fn fill(tag: u32, word: u64, to: (u16, u64), length: u32) -> Descriptor {
     }
 }
 
-/// A descriptor that compares with a pattern.
+/// Makes a descriptor that compares with a pattern.
 pub fn verify(tag: u32, seed: u64, from: (u16, u64), length: u32) -> Descriptor {
     Descriptor {
         opcode: Opcode::VERIFY.0,
@@ -444,7 +464,7 @@ pub fn verify(tag: u32, seed: u64, from: (u16, u64), length: u32) -> Descriptor 
     }
 }
 
-/// A descriptor that goes on with a checksum.
+/// Makes a descriptor that goes on with a checksum.
 pub fn crc32c(tag: u32, checksum: u32, from: (u16, u64), length: u32) -> Descriptor {
     Descriptor {
         opcode: Opcode::CRC32C.0,
@@ -452,7 +472,7 @@ pub fn crc32c(tag: u32, checksum: u32, from: (u16, u64), length: u32) -> Descrip
     }
 }
 
-/// A descriptor that makes a pattern.
+/// Makes a descriptor that makes a pattern.
 pub fn pattern(tag: u32, seed: u64, to: (u16, u64), length: u32) -> Descriptor {
     Descriptor {
         opcode: Opcode::PATTERN.0,

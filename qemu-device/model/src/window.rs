@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Windows: the memory that descriptors can name.
+//! Windows: the memory that descriptors can name (data sheet 5).
 
 use crate::{DmaAddress, Host, Place};
 use ringbar_spec::setup::MAX_WINDOWS;
@@ -10,22 +10,25 @@ use std::num::NonZeroU16;
 pub(crate) struct Windows(Vec<Option<Window>>);
 
 impl Windows {
+    /// Makes all windows, closed. Window 0 does not exist, so number n has index n - 1.
     pub(crate) fn new() -> Self {
         let mut windows = Vec::new();
         windows.resize_with(MAX_WINDOWS.into(), || None);
         Self(windows)
     }
 
-    /// The window with this number, if it is open.
+    /// Returns the window with this number, if it is open.
     pub(crate) fn get(&self, number: NonZeroU16) -> Option<&Window> {
         self.0.get(usize::from(number.get()) - 1)?.as_ref()
     }
 
-    /// Where the window with this number is kept; `None` if the number does not exist.
+    /// Returns the slot that holds the window with this number; `None` if the number does not
+    /// exist.
     pub(crate) fn slot(&mut self, number: u16) -> Option<&mut Option<Window>> {
         self.0.get_mut(usize::from(number).checked_sub(1)?)
     }
 
+    /// Closes all windows.
     pub(crate) fn close_all(&mut self) {
         self.0.fill_with(|| None);
     }
@@ -41,7 +44,7 @@ pub(crate) struct Window {
     pub(crate) backing: Backing,
 }
 
-/// What a window shows.
+/// Memory behind a window.
 #[derive(Debug)]
 pub(crate) enum Backing {
     /// Memory of the guest, by offset in the window; the first extent starts at 0.
@@ -50,7 +53,7 @@ pub(crate) enum Backing {
     DeviceMemory(u64),
 }
 
-/// Guest memory without a gap, up to where the next extent starts.
+/// Guest memory without a gap, up to the start of the next extent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extent {
     /// Offset in the window.
@@ -66,14 +69,14 @@ pub(crate) struct Run {
 }
 
 impl Window {
-    /// Whether `length` bytes at `offset` lie in the window.
+    /// Checks whether `length` bytes at `offset` lie in the window.
     pub(crate) fn holds(&self, offset: u64, length: u64) -> bool {
         offset
             .checked_add(length)
             .is_some_and(|end| end <= self.length)
     }
 
-    /// Memory without a gap from `offset` on, at most `limit` bytes.
+    /// Returns memory without a gap from `offset` on, at most `limit` bytes.
     pub(crate) fn from(&self, offset: u64, limit: u64) -> Option<Run> {
         let (extent, place, end) = self.around(offset)?;
         let inside = offset.checked_sub(extent)?;
@@ -85,14 +88,14 @@ impl Window {
         Some(Run { place, length })
     }
 
-    /// How many bytes without a gap end before offset `end`, at most `limit`.
+    /// Returns the number of bytes without a gap that end before offset `end`, at most `limit`.
     pub(crate) fn length_before(&self, end: u64, limit: u64) -> Option<u64> {
         let (extent, _, _) = self.around(end.checked_sub(1)?)?;
         Some(end.checked_sub(extent)?.min(limit))
     }
 
-    /// The first address that stands in the way of all `length` bytes at `offset`; and how many places
-    /// were looked at.
+    /// Returns the first address that cannot be reached among `length` bytes at `offset`, and how
+    /// many stretches were looked at.
     pub(crate) fn unreachable(
         &self,
         host: &dyn Host,
@@ -101,6 +104,8 @@ impl Window {
         write: bool,
     ) -> (Option<DmaAddress>, u32) {
         let (mut at, mut left, mut looked) = (offset, length, 0u32);
+        // Each segment costs a look-up in the server. The caller pays for them out of its budget,
+        // so that a window of many segments does not hold the lock for long.
         while let Some(run) = self.from(at, left).filter(|run| run.length > 0) {
             looked = looked.saturating_add(1);
             if let Place::Guest(address) = run.place
@@ -114,12 +119,13 @@ impl Window {
         (None, looked)
     }
 
-    /// The extent that has the byte at `offset`: where it starts and ends in the window, and the
+    /// Returns the extent that has the byte at `offset`: its start and end in the window, and the
     /// place of its first byte.
     fn around(&self, offset: u64) -> Option<(u64, Place, u64)> {
         match &self.backing {
             Backing::DeviceMemory(first) => Some((0, Place::DeviceMemory(*first), self.length)),
             Backing::Guest(extents) => {
+                // One segment is the usual case, and needs no search.
                 if let [extent] = **extents {
                     return Some((0, Place::Guest(extent.address), self.length));
                 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The shared words of a queue, in the pages that the process around the model keeps.
+//! The shared words of a queue, in pages that belong to the process around the model.
 
 use crate::Host;
 use ringbar_spec::regs::{INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0};
@@ -22,7 +22,7 @@ const PASSING: [Word; 9] = [
     Word::Heartbeat,
 ];
 
-/// The words of one queue.
+/// Access to the shared words of one queue.
 #[derive(Clone, Copy)]
 pub(crate) struct QueueWords<'a> {
     host: &'a dyn Host,
@@ -30,13 +30,16 @@ pub(crate) struct QueueWords<'a> {
 }
 
 impl<'a> QueueWords<'a> {
-    /// The words of a queue that the layout has pages for.
+    /// Makes the access to the words of a queue that the layout has pages for.
     pub(crate) fn new(host: &'a dyn Host, queue: u16) -> Self {
         Self { host, queue }
     }
 
-    /// Sets all words to 0 but the generation, which gets a value, and shows no completion.
+    /// Sets all words to 0 but the generation, which gets a value, and clears the inline completion
+    /// (data sheet 12).
     pub(crate) fn reset(&self, generation: u32) {
+        // A reset is the one case in which the device writes words of the driver side (data sheet
+        // 6).
         for word in PASSING {
             self.store(word, 0);
         }
@@ -44,11 +47,13 @@ impl<'a> QueueWords<'a> {
         self.store(Word::Generation, generation);
     }
 
-    /// The descriptor beside the submission tail, if the driver side says that it is one.
+    /// Copies the descriptor beside the submission tail. `None` if `SUBMISSION_INLINE` is not 1.
     pub(crate) fn inline_descriptor(&self) -> Option<Descriptor> {
         if self.load(Word::SubmissionInline) & 1 == 0 {
             return None;
         }
+        // Copied once; the caller checks the copy (data sheet 6). The driver side may change the
+        // bytes at any time. The reserved bytes have no inline copy, and stay 0.
         let mut descriptor = Descriptor::default();
         let bytes = descriptor.as_mut_bytes().get_mut(..INLINE_LENGTH)?;
         let place = self.offset(&INLINE_DESCRIPTOR_0::INFO);
@@ -56,12 +61,14 @@ impl<'a> QueueWords<'a> {
         Some(descriptor)
     }
 
-    /// Shows a completion beside the completion tail, which is stored after it.
+    /// Writes a completion beside the completion tail. The tail must be stored after it (data sheet
+    /// 6), or the driver side would read the completion before.
     pub(crate) fn show_completion(&self, completion: &Completion) {
         let place = self.offset(&INLINE_COMPLETION_0::INFO);
         self.host.write_shared(place, completion.as_bytes());
     }
 
+    /// Returns the queue's offset of a register that is there once per queue.
     fn offset(&self, info: &RegisterInfo) -> usize {
         info.offset + usize::from(self.queue) * info.stride
     }
