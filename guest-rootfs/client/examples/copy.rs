@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Has the device copy from one buffer to another: open, map, submit, wait.
+//! Copies from one buffer to another on the device: open, map, submit, wait.
 
 use ringbar_client::{Device, Rights};
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let device = Device::open("/dev/ringbar0")?;
-    // All of these are mapped into this process.
+    // The rings and both buffers are mapped into this process.
     let mut queue = device.create_queue(16)?;
     let source = device.create_buffer(4096, Rights::Read)?;
     let destination = device.create_buffer(4096, Rights::Write)?;

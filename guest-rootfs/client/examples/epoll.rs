@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Waits for completions with epoll, beside whatever else a program waits for.
+//! Waits for completions with epoll, beside the other files of a program.
 
 use ringbar_client::Device;
 use ringbar_spec::ring::{Descriptor, Opcode};
 use rustix::event::epoll;
 use std::error::Error;
 
-/// How many descriptors to carry out.
+/// Number of descriptors to carry out.
 const COUNT: u32 = 10;
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
@@ -30,7 +30,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     while taken < COUNT {
         let mut events = Vec::with_capacity(1);
         epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)?;
-        // The file stays readable until the last one is taken.
+        // The file stays readable until the last completion is taken. Otherwise `wait` returns at
+        // once, over and over.
         while let Some(completion) = queue.pop()? {
             println!("# completed: {}", completion.tag);
             taken += 1;

@@ -8,7 +8,7 @@ use rustix::event::{eventfd, EventfdFlags};
 use std::error::Error;
 use std::os::fd::AsFd;
 
-/// How many descriptors to carry out.
+/// Number of descriptors to carry out.
 const COUNT: u32 = 10;
 
 pub(crate) fn main() -> Result<(), Box<dyn Error>> {
@@ -28,7 +28,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
 
     let mut taken = 0;
     while taken < COUNT {
-        // Sleep only if an interrupt is still to come.
+        // Sleep only if an interrupt is still to come. Otherwise the read would block for ever.
         if queue.arm(1)? {
             let mut signals = [0; 8];
             rustix::io::read(&event, &mut signals)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Looks at the ring again and again, without a system call: the shortest way to a completion.
+//! Polls the ring without a system call: the shortest way to a completion.
 
 use ringbar_client::{Device, Queue};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode};
@@ -26,7 +26,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Waits for a completion. A server that died says nothing: its heart no longer beats.
+/// Polls for a completion. A dead server is noticed by its heartbeat: the device changes that word
+/// while it is awake.
 fn next(queue: &mut Queue) -> Result<Completion, ringbar_client::Error> {
     loop {
         let heartbeat = queue.word(Word::Heartbeat);

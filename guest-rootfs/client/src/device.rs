@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! An open device, and what it gives.
+//! An open device and the objects that it makes.
 
 #![expect(unsafe_code, reason = "issues ioctls")]
 
@@ -21,15 +21,16 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// What descriptors may do with a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rights {
-    /// Read it.
+    /// Read its bytes.
     Read,
-    /// Write it.
+    /// Write its bytes.
     Write,
-    /// Both.
+    /// Read and write its bytes.
     ReadWrite,
 }
 
 impl Rights {
+    /// Returns the rights as the driver encodes them.
     const fn bits(self) -> u32 {
         match self {
             Self::Read => ioctl::RIGHT_READ,
@@ -39,34 +40,34 @@ impl Rights {
     }
 }
 
-/// A part of the device memory; it decides how a range of it is mapped.
+/// A part of the device memory, which determines how a range of it is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Mapped write-combining.
     WriteCombining,
     /// Mapped uncached.
     Uncached,
-    /// Mapped page by page, when it is touched; write-combining.
+    /// Mapped page by page at the first access, write-combining.
     Lazy,
 }
 
-/// Memory of the kernel that is not the device's.
+/// Memory of the kernel, outside the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// Physically contiguous.
+    /// Physically contiguous memory.
     Contiguous(Policy),
-    /// Contiguous in the kernel's address space alone.
+    /// Memory that is contiguous in the kernel's address space only.
     Vmalloc,
 }
 
-/// How the processor may cache memory.
+/// Cache policy of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// As any memory.
+    /// Cached like ordinary memory.
     Cached,
-    /// Writes may be gathered, nothing is cached.
+    /// Writes may be combined; nothing is cached.
     WriteCombining,
-    /// Every access reaches memory, in order.
+    /// Every access reaches the memory, in order.
     Uncached,
 }
 
@@ -74,21 +75,22 @@ pub enum Policy {
 #[derive(Clone, Debug)]
 pub struct Device {
     file: Arc<File>,
-    /// Whether what comes from it is mapped writable.
+    /// Whether regions of it are mapped writable.
     writable: bool,
 }
 
 impl Device {
-    /// Opens a node, `/dev/ringbar0` being the first.
+    /// Opens a node. `/dev/ringbar0` is the first one.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_as(path.as_ref(), true)
     }
 
-    /// Opens a node read-only: what comes from it is mapped read-only, and stays so.
+    /// Opens a node read-only. All its mappings are read-only and cannot become writable.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, Error> {
         Self::open_as(path.as_ref(), false)
     }
 
+    /// Opens a node, writable or not.
     fn open_as(path: &Path, writable: bool) -> Result<Self, Error> {
         let file = OpenOptions::new().read(true).write(writable).open(path);
         let file = file.map_err(|error| Error::Open {
@@ -101,29 +103,31 @@ impl Device {
         })
     }
 
-    /// Maps all of a region.
+    /// Maps a whole region.
     pub(crate) fn map(&self, offset: u64, size: usize) -> Result<Mapping, Error> {
         Mapping::new(self.file.clone(), offset, size, self.writable)
     }
 
-    /// Maps all of a buffer or range of device memory, or gives it back.
+    /// Maps a whole buffer or range of device memory. Destroys it if that fails.
     fn map_or_destroy(&self, offset: u64, size: u64, window: u32) -> Result<Mapping, Error> {
         self.map(offset, size as usize).inspect_err(|_| {
-            // Nobody will use it; the error that counts is why.
+            // An error here is ignored. The caller needs the error of the mapping, and the file's
+            // close destroys the object in any case.
             let _given_back = self.destroy_buffer(window);
         })
     }
 
-    /// The file underneath, for calls of one's own.
+    /// Returns the file, for ioctls that this library does not have.
     pub fn file(&self) -> &Arc<File> {
         &self.file
     }
 
-    /// What the device is and what its limits are.
+    /// Returns the identity of the device and its limits.
     pub fn info(&self) -> Result<ioctl::Info, Error> {
         // SAFETY: The number belongs to a call that fills in an `Info`.
         let call = unsafe { Getter::<{ ioctl::INFO as Opcode }, ioctl::Info>::new() };
-        // SAFETY: As above.
+        // SAFETY: The kernel writes an `Info` to the space that the getter has for one, and nothing
+        // else.
         let answer = unsafe { rustix::ioctl::ioctl(&*self.file, call) };
         answer.map_err(|errno| Error::Refused {
             call: "INFO",
@@ -131,26 +135,28 @@ impl Device {
         })
     }
 
-    /// Takes a queue with `entries` in each ring, a power of two, and maps it.
+    /// Creates a queue with `entries` in each ring, a power of two, and maps it.
     pub fn create_queue(&self, entries: u32) -> Result<Queue, Error> {
         let create = self.start_queue(entries)?;
         Queue::map(self, &create).inspect_err(|_| {
-            // Nobody will use it; the error that counts is why.
+            // An error here is ignored. The caller needs the error of the mapping, and the file's
+            // close destroys the queue in any case.
             let _given_back = self.destroy_queue(create.queue);
         })
     }
 
-    /// Takes a queue and maps nothing of it, for programs that do so themselves.
+    /// Creates a queue without mapping it, for programs that map it themselves.
     pub fn start_queue(&self, entries: u32) -> Result<ioctl::CreateQueue, Error> {
         self.take_queue(entries, 0)
     }
 
-    /// Takes a queue of the kernel, with `entries` in each ring, a power of two.
+    /// Creates a queue of the kernel, with `entries` in each ring, a power of two.
     pub fn create_kernel_queue(&self, entries: u32) -> Result<KernelQueue, Error> {
         let create = self.take_queue(entries, ioctl::QUEUE_KERNEL)?;
         Ok(KernelQueue::new(self, create.queue))
     }
 
+    /// Creates a queue with these flags.
     fn take_queue(&self, entries: u32, flags: u32) -> Result<ioctl::CreateQueue, Error> {
         let mut create = ioctl::CreateQueue {
             entries,
@@ -161,7 +167,7 @@ impl Device {
         Ok(create)
     }
 
-    /// Makes a DMA buffer of at least `size` bytes.
+    /// Creates a DMA buffer of at least `size` bytes and maps it.
     pub fn create_buffer(&self, size: usize, rights: Rights) -> Result<Buffer, Error> {
         let mut create = ioctl::CreateBuffer {
             size: size as u64,
@@ -178,7 +184,7 @@ impl Device {
         })
     }
 
-    /// Takes at least `size` bytes of a part of the device memory.
+    /// Creates a range of at least `size` bytes in a part of the device memory, and maps it.
     pub fn create_device_memory(
         &self,
         part: Part,
@@ -206,7 +212,7 @@ impl Device {
         })
     }
 
-    /// Makes at least `size` bytes of memory of the kernel.
+    /// Creates kernel memory of at least `size` bytes and maps it.
     pub fn create_memory(&self, memory: Memory, size: usize) -> Result<KernelMemory, Error> {
         let (kind, policy) = match memory {
             Memory::Contiguous(policy) => (ioctl::MEMORY_CONTIGUOUS, policy),
@@ -230,12 +236,12 @@ impl Device {
         })
     }
 
-    /// Maps the public registers. Needs `CAP_SYS_RAWIO`.
+    /// Maps the public registers. The caller needs `CAP_SYS_RAWIO`.
     pub fn map_public_registers(&self) -> Result<Mapping, Error> {
         self.map(mmap::PUBLIC_REGISTERS, PAGE_SIZE)
     }
 
-    /// Opens one more window, on parts of buffers or device memory, in this order.
+    /// Opens a window on parts of buffers or device memory, in this order.
     pub fn open_window(
         &self,
         parts: &[ioctl::WindowPart],
@@ -254,10 +260,10 @@ impl Device {
         })
     }
 
-    /// Opens a window on part of a mapping, memory of the process's own or of a file in memory.
+    /// Opens a window on part of a mapping: anonymous memory or a file in memory.
     ///
-    /// Its pages stay where they are, count against `RLIMIT_MEMLOCK`, and are the window's until it
-    /// is closed, also if they are unmapped.
+    /// The driver pins its pages until the window is closed, even if they are unmapped meanwhile.
+    /// They count against `RLIMIT_MEMLOCK`.
     ///
     /// # Errors
     ///
@@ -271,18 +277,19 @@ impl Device {
         let length = range.end.saturating_sub(range.start);
         assert!(range.end <= memory.len(), "the range leaves the mapping");
         let address = memory.as_ptr().wrapping_add(range.start);
-        // SAFETY: The bytes are the mapping's, which nobody borrows.
+        // SAFETY: The bytes belong to the mapping, and no reference to them exists.
         unsafe {
             self.open_user_window_at(address.expose_provenance() as u64, length as u64, rights)
         }
     }
 
-    /// As [`open_user_window`](Self::open_user_window), on any addresses of the process.
+    /// Opens a window as [`open_user_window`](Self::open_user_window) does, on any addresses of the
+    /// process.
     ///
     /// # Safety
     ///
     /// With the right to write, the device may write the bytes at any time until the window is
-    /// closed: nobody may borrow them, and they must belong to whoever wants them written.
+    /// closed. Until then no reference to them may exist, and the caller must own them.
     pub unsafe fn open_user_window_at(
         &self,
         address: u64,
@@ -302,7 +309,7 @@ impl Device {
         })
     }
 
-    /// Waits for completions of a queue; [`Queue::wait`] does it for a queue of one's own.
+    /// Waits for completions of a queue. [`Queue::wait`] does so for its own queue.
     ///
     /// # Errors
     ///
@@ -315,17 +322,17 @@ impl Device {
         })
     }
 
-    /// Stops a queue and starts it anew; [`Queue::reset`] does it for a queue of one's own.
+    /// Stops a queue and starts it again. [`Queue::reset`] does so for its own queue.
     pub fn reset_queue(&self, queue: u32) -> Result<(), Error> {
         self.name::<{ ioctl::RESET_QUEUE as Opcode }>("RESET_QUEUE", queue)
     }
 
-    /// Stops a queue and gives it back, by its number.
+    /// Stops a queue and destroys it, by its number.
     pub fn destroy_queue(&self, queue: u32) -> Result<(), Error> {
         self.name::<{ ioctl::DESTROY_QUEUE as Opcode }>("DESTROY_QUEUE", queue)
     }
 
-    /// Gives a buffer or range of device memory back, by the number of its own window.
+    /// Destroys a buffer or range of device memory, by the number of its own window.
     pub fn destroy_buffer(&self, window: u32) -> Result<(), Error> {
         self.name::<{ ioctl::DESTROY_BUFFER as Opcode }>("DESTROY_BUFFER", window)
     }
@@ -336,14 +343,14 @@ impl Device {
         self.name::<{ ioctl::CLOSE_WINDOW as Opcode }>("CLOSE_WINDOW", window)
     }
 
-    /// Sets the eventfd that interrupts of a queue signal, or takes it away.
+    /// Sets the eventfd that interrupts of a queue signal; `None` removes it.
     pub fn set_event_fd(&self, queue: u32, event: Option<BorrowedFd<'_>>) -> Result<(), Error> {
         let fd = event.map_or(-1, |event| event.as_raw_fd());
         let set = ioctl::SetEventFd { queue, fd };
         self.set::<{ ioctl::SET_EVENTFD as Opcode }, _>("SET_EVENTFD", set)
     }
 
-    /// Has the kernel carry out descriptors; [`KernelQueue::execute`] does it for a queue of one's own.
+    /// Lets the kernel carry out descriptors. [`KernelQueue::execute`] does so for its own queue.
     pub fn execute(
         &self,
         queue: u32,
@@ -352,7 +359,8 @@ impl Device {
         timeout: Duration,
     ) -> Result<usize, Error> {
         let count = descriptors.len().min(completions.len());
-        // The driver writes no more completions than it was given descriptors.
+        // The smaller count: the driver writes one completion per descriptor, and must not write
+        // beyond the slice.
         let mut execute = ioctl::Execute {
             descriptors: descriptors.as_ptr().addr() as u64,
             completions: completions.as_mut_ptr().expose_provenance() as u64,
@@ -365,7 +373,8 @@ impl Device {
         Ok(execute.count as usize)
     }
 
-    /// Moves the bytes at `address` of the process into a window, or those of the window there.
+    /// Moves bytes between `address` of the process and a window, in the direction that `transfer`
+    /// names.
     pub(crate) fn transfer(&self, transfer: &mut ioctl::Transfer) -> Result<(), Error> {
         self.update::<{ ioctl::TRANSFER as Opcode }, _>("TRANSFER", transfer)?;
         match Status(transfer.status as u16) {
@@ -377,6 +386,7 @@ impl Device {
         }
     }
 
+    /// Issues a call whose argument is the number of an object.
     fn name<const NUMBER: Opcode>(&self, call: &'static str, number: u32) -> Result<(), Error> {
         let object = ioctl::Object {
             number,
@@ -385,21 +395,24 @@ impl Device {
         self.set::<NUMBER, _>(call, object)
     }
 
-    /// A call that reads a `T`.
+    /// Issues a call that reads a `T`.
     fn set<const NUMBER: Opcode, T: IntoBytes + Immutable>(
         &self,
         call: &'static str,
         argument: T,
     ) -> Result<(), Error> {
         const { assert!(size_of::<T>() == size(NUMBER)) };
-        // SAFETY: The number belongs to a call that reads as many bytes as a `T` has.
+        // SAFETY: The number belongs to a call that reads as many bytes as a `T` has, which the
+        // assertion checks.
         let set = unsafe { Setter::<NUMBER, T>::new(argument) };
-        // SAFETY: As above.
+        // SAFETY: The setter holds a `T` that the kernel only reads. Addresses in it are checked by
+        // the kernel.
         let answer = unsafe { rustix::ioctl::ioctl(&*self.file, set) };
         answer.map_err(|errno| Error::Refused { call, errno })
     }
 
-    /// A call that reads and writes a `T`. What that points to is the caller's to answer for.
+    /// Issues a call that reads and writes a `T`. The caller is responsible for memory that the
+    /// argument points to.
     fn update<const NUMBER: Opcode, T: FromBytes + IntoBytes>(
         &self,
         call: &'static str,
@@ -407,29 +420,31 @@ impl Device {
     ) -> Result<(), Error> {
         const { assert!(size_of::<T>() == size(NUMBER)) };
         // SAFETY: The number belongs to a call that reads and writes as many bytes as a `T` has,
-        // which can be any.
+        // which the assertion checks. Any bytes are a valid `T`.
         let update = unsafe { Updater::<NUMBER, T>::new(argument) };
-        // SAFETY: As above.
+        // SAFETY: The updater borrows `argument` exclusively, and the kernel writes nothing beyond
+        // it but the memory that it points to, which callers of this function own.
         let answer = unsafe { rustix::ioctl::ioctl(&*self.file, update) };
         answer.map_err(|errno| Error::Refused { call, errno })
     }
 }
 
 impl AsFd for Device {
-    /// For `poll` and `epoll`: readable while a queue has completions that were not taken.
+    /// Returns the file for `poll` and `epoll`. It is readable while a queue has completions that
+    /// were not taken.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 }
 
-/// Bytes of the argument of a call, as its number says.
+/// Returns the size of a call's argument, which is encoded in its number.
 const fn size(number: Opcode) -> usize {
     number as usize >> 16 & 0x3fff
 }
 
-/// A window on parts of buffers or device memory, or on memory of the process's own.
+/// A window on parts of buffers or device memory, or on memory of the process.
 ///
-/// Stays open until its file is closed, unless [`close`](Self::close) closes it before.
+/// It stays open until its file is closed, unless [`close`](Self::close) closes it earlier.
 #[derive(Debug)]
 pub struct Window {
     device: Device,
@@ -437,18 +452,18 @@ pub struct Window {
 }
 
 impl Window {
-    /// Its number, for descriptors.
+    /// Returns its number, for descriptors.
     pub fn number(&self) -> u16 {
         self.number
     }
 
-    /// Closes it. What descriptors do in it is broken off.
+    /// Closes it. The device breaks off descriptors that use it.
     pub fn close(self) -> Result<(), Error> {
         self.device.close_window(self.number.into())
     }
 }
 
-/// A DMA buffer, mapped.
+/// A mapped DMA buffer.
 #[derive(Debug)]
 pub struct Buffer {
     device: Device,
@@ -458,7 +473,7 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// A part of it, for [`Device::open_window`].
+    /// Returns a part of it, for [`Device::open_window`].
     pub fn part(&self, range: Range<u64>) -> ioctl::WindowPart {
         ioctl::WindowPart {
             buffer: self.window.into(),
@@ -468,29 +483,28 @@ impl Buffer {
         }
     }
 
-    /// Closes all windows on it and gives it back. Its pages are gone, also where they are mapped
-    /// again.
+    /// Closes all windows on it and destroys it. Its pages disappear from all mappings.
     pub fn close(self) -> Result<(), Error> {
         self.device.destroy_buffer(self.window.into())
     }
 
-    /// Number of the window, for descriptors.
+    /// Returns the number of its window, for descriptors.
     pub fn window(&self) -> u16 {
         self.window
     }
 
-    /// The memory.
+    /// Returns the mapped memory.
     pub fn mapping(&self) -> &Mapping {
         &self.mapping
     }
 
-    /// The mmap offset of its start, to map it again.
+    /// Returns the mmap offset of its start, to map it again.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 }
 
-/// A range of the device memory, mapped.
+/// A mapped range of device memory.
 #[derive(Debug)]
 pub struct DeviceMemory {
     device: Device,
@@ -500,7 +514,7 @@ pub struct DeviceMemory {
 }
 
 impl DeviceMemory {
-    /// A part of it, for [`Device::open_window`].
+    /// Returns a part of it, for [`Device::open_window`].
     pub fn part(&self, range: Range<u64>) -> ioctl::WindowPart {
         ioctl::WindowPart {
             buffer: self.window.into(),
@@ -510,29 +524,28 @@ impl DeviceMemory {
         }
     }
 
-    /// Closes all windows on it and gives it back. Its pages are gone, also where they are mapped
-    /// again.
+    /// Closes all windows on it and destroys it. Its pages disappear from all mappings.
     pub fn close(self) -> Result<(), Error> {
         self.device.destroy_buffer(self.window.into())
     }
 
-    /// Number of the window, for descriptors.
+    /// Returns the number of its window, for descriptors.
     pub fn window(&self) -> u16 {
         self.window
     }
 
-    /// The memory.
+    /// Returns the mapped memory.
     pub fn mapping(&self) -> &Mapping {
         &self.mapping
     }
 
-    /// The mmap offset of its start, to map it again.
+    /// Returns the mmap offset of its start, to map it again.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 }
 
-/// Memory of the kernel, mapped.
+/// Mapped memory of the kernel.
 #[derive(Debug)]
 pub struct KernelMemory {
     mapping: Mapping,
@@ -540,12 +553,12 @@ pub struct KernelMemory {
 }
 
 impl KernelMemory {
-    /// The memory.
+    /// Returns the mapped memory.
     pub fn mapping(&self) -> &Mapping {
         &self.mapping
     }
 
-    /// The mmap offset of its start, to map it again.
+    /// Returns the mmap offset of its start, to map it again.
     pub fn offset(&self) -> u64 {
         self.offset
     }

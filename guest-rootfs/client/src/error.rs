@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What can go wrong.
+//! Errors of the library.
 
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ring::Status;
 use rustix::io::Errno;
 use std::path::PathBuf;
 
-/// Why a call failed.
+/// Reason for which a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The node cannot be opened.
@@ -15,15 +15,15 @@ pub enum Error {
     Open {
         /// Path of the node.
         path: PathBuf,
-        /// What the kernel said.
+        /// Error of the kernel.
         errno: Errno,
     },
     /// The driver refused a call.
     #[error("{call} failed: {errno}")]
     Refused {
-        /// Which call.
+        /// Name of the call.
         call: &'static str,
-        /// What the kernel said; the table in `guest-driver/README.md` tells why.
+        /// Error of the kernel; the table in `guest-driver/README.md` explains it.
         errno: Errno,
     },
     /// The submission ring has no free entry.
@@ -32,16 +32,16 @@ pub enum Error {
         /// Entries of the ring.
         entries: u32,
     },
-    /// The time is over.
+    /// The timeout passed before the completions came.
     #[error("the completions did not come in time")]
     TimedOut,
     /// The device has stopped the queue. `Queue::reset` starts it again.
     #[error("the queue has stopped: {}", name(*code))]
     QueueStopped {
-        /// Why; [`ErrorCode::NONE`] if it was told to.
+        /// Error that stopped it; [`ErrorCode::NONE`] if the driver stopped it on request.
         code: ErrorCode,
     },
-    /// The device was reset: what the file owned of it is gone. Open it anew.
+    /// The device was reset, which destroyed all objects of the file. Open the node again.
     #[error("the device was reset: its generation is {now}, the queue is of generation {queue}")]
     Reset {
         /// Generation that the queue was made in.
@@ -49,21 +49,21 @@ pub enum Error {
         /// Generation of the device.
         now: u32,
     },
-    /// Nobody serves the device any more.
+    /// The server of the device has ended.
     #[error("nobody serves the device: it answers {answer:#010x}")]
     ServerGone {
-        /// What a register answers that has another value, all ones as a rule.
+        /// Value that the register returned: all ones as a rule.
         answer: u32,
     },
-    /// The device did not copy what a queue of the kernel was to move.
+    /// The device ended a transfer of a kernel queue early.
     #[error("the device copied {moved} bytes, then ended with status {}", status.0)]
     NotMoved {
-        /// Why.
+        /// Status of the completion.
         status: Status,
-        /// Bytes that were moved before.
+        /// Bytes moved before that.
         moved: u64,
     },
-    /// The device announced completions that cannot be.
+    /// The device announced more completions than there can be.
     #[error(
         "the device announced {announced} completions, of {submitted} descriptors ever submitted"
     )]
@@ -76,7 +76,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the kernel said, if it was the kernel.
+    /// Returns the kernel's error, if the kernel failed the call.
     pub fn errno(&self) -> Option<Errno> {
         match self {
             Self::Open { errno, .. } | Self::Refused { errno, .. } => Some(*errno),
@@ -86,7 +86,7 @@ impl Error {
     }
 }
 
-/// The name that the data sheet has for a code.
+/// Returns the data sheet's name of a code.
 fn name(code: ErrorCode) -> String {
     let known = ErrorCode::ALL.iter().find(|(known, _)| *known == code);
     known.map_or_else(

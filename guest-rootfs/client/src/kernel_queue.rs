@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A queue whose rings are the kernel's: a system call for each batch, or to move bytes.
+//! A queue whose rings belong to the kernel. Each batch or transfer is a system call.
 
 use crate::{Device, Error};
 use ringbar_spec::ring::{Completion, Descriptor};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// A queue of the device that the kernel uses on behalf of the process.
 ///
-/// Nothing of it is mapped. It is there for comparison, and for programs that cannot map.
+/// None of it is mapped. It serves for comparison, and for programs that cannot map memory.
 #[derive(Debug)]
 pub struct KernelQueue {
     device: Device,
@@ -17,6 +17,7 @@ pub struct KernelQueue {
 }
 
 impl KernelQueue {
+    /// Returns a handle on a queue that the driver has made.
     pub(crate) fn new(device: &Device, number: u32) -> Self {
         Self {
             device: device.clone(),
@@ -24,15 +25,15 @@ impl KernelQueue {
         }
     }
 
-    /// Number of the queue.
+    /// Returns the number of the queue.
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// Carries out descriptors in order, and gives their completions; the shorter of the two
-    /// slices says how many. They may be more than the rings have entries.
+    /// Carries out descriptors in order and writes their completions. The shorter slice limits the
+    /// count. The count may exceed the entries of the rings.
     ///
-    /// Answers how many were completed.
+    /// Returns the number of completed descriptors.
     pub fn execute(
         &mut self,
         descriptors: &[Descriptor],
@@ -43,10 +44,10 @@ impl KernelQueue {
             .execute(self.number, descriptors, completions, timeout)
     }
 
-    /// Writes bytes into a window, from `offset` on.
+    /// Writes bytes into a window, starting at `offset`.
     ///
-    /// They are copied twice, by the kernel and by the device, in pieces: the way to a window for
-    /// memory that the device cannot reach itself.
+    /// The kernel and the device copy each piece once. This is the way to a window for memory that
+    /// the device cannot reach itself.
     pub fn write(
         &mut self,
         window: u16,
@@ -65,7 +66,7 @@ impl KernelQueue {
         )
     }
 
-    /// Reads bytes out of a window, from `offset` on, as [`write`](Self::write) does.
+    /// Reads bytes out of a window, starting at `offset`, as [`write`](Self::write) does.
     pub fn read(
         &mut self,
         window: u16,
@@ -84,6 +85,7 @@ impl KernelQueue {
         )
     }
 
+    /// Moves bytes between the process and a window, in the given direction.
     fn transfer(
         &self,
         window: u16,
@@ -110,7 +112,7 @@ impl KernelQueue {
         self.device.reset_queue(self.number)
     }
 
-    /// Stops the queue and gives it back.
+    /// Stops the queue and destroys it.
     pub fn close(self) -> Result<(), Error> {
         self.device.destroy_queue(self.number)
     }

@@ -2,10 +2,10 @@
 
 //! Safe access to a ringbar device through its driver.
 //!
-//! [`Device`] is an open node. From it come [`Queue`]s, [`Buffer`]s, ranges of [`DeviceMemory`] and
-//! [`Window`]s on parts of them, each with its memory mapped into the process, and windows on memory
-//! of the process's own. They stay until the last of them is dropped, and go together with their
-//! file; `close` gives one of them back before.
+//! [`Device`] is an open node. It makes [`Queue`]s, [`Buffer`]s, ranges of [`DeviceMemory`] and
+//! [`Window`]s on parts of them, each with its memory mapped into the process. It also opens
+//! windows on memory of the process. All of them last until the last handle of their file is
+//! dropped; `close` releases one of them earlier.
 //!
 //! ```no_run
 //! use ringbar_client::{Device, Rights};
@@ -32,20 +32,21 @@
 //!
 //! | way | calls | example |
 //! |---|---|---|
-//! | look at the ring | [`Queue::pop`] | `examples/polling.rs` |
+//! | poll the ring | [`Queue::pop`] | `examples/polling.rs` |
 //! | sleep in a call | [`Queue::wait`] | `examples/copy.rs` |
 //! | poll or epoll on the file, for all its queues | [`Device`] is `AsFd`, then [`Queue::pop`] | `examples/epoll.rs` |
 //! | an eventfd for each queue | [`Queue::set_event_fd`], [`Queue::arm`], then [`Queue::pop`] | `examples/eventfd.rs` |
 //!
-//! # What is believed
+//! # Trust
 //!
-//! Whatever is mapped can change at any time, by the device or by another thread. So a
-//! [`Mapping`] never lends out its bytes; it copies them, with accesses of just the width asked
-//! for. What the device says is checked before it is used: it can make calls fail and completions
-//! mean nothing, but not this library reach where it should not, or panic.
+//! The device or another thread can change mapped memory at any time. So a [`Mapping`] never lends
+//! out references to its bytes. It copies them, with accesses of exactly the width asked for. The
+//! library checks the device's words before it uses them. A faulty device can make calls fail and
+//! make completions meaningless. It cannot make this library panic or access memory outside a
+//! mapping.
 //!
-//! A device that goes away takes its pages with it: touching them then ends the process by
-//! `SIGBUS`, as with any file that is cut short while it is mapped.
+//! A device that is removed takes its pages with it. Touching them then raises `SIGBUS`, as with
+//! any file that is truncated while it is mapped.
 
 mod device;
 mod error;

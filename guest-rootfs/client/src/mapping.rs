@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Memory of the device in the process, and the accesses to it.
+//! Mapped memory, and the accesses to it.
 
 #![expect(
     unsafe_code,
@@ -30,24 +30,26 @@ mod sealed {
     impl Word for u64 {}
 }
 
-/// A region of the device, or memory of the process's own, mapped. Unmapped when dropped.
+/// A mapped region of the device or of the process's memory. Dropping it unmaps it.
 ///
 /// # Panics
 ///
-/// Accesses panic if they leave the mapping or are not aligned to their width, and writes if the
-/// mapping is read-only: that is a mistake of the program.
+/// Accesses panic if they leave the mapping or are not aligned to their width. Writes panic if the
+/// mapping is read-only. Each of these is a mistake of the program.
 #[derive(Debug)]
 pub struct Mapping {
     start: NonNull<u8>,
     length: usize,
     writable: bool,
-    // What is mapped lives as long as the file does, if it is one's.
+    // Keeps the file open: the driver releases the objects of a file when its last handle closes.
     _file: Option<Arc<File>>,
 }
 
-// SAFETY: The memory belongs to no thread, and all accesses are of the kind that may race.
+// SAFETY: The mapping is no thread's own: any thread may unmap it. All accesses are volatile, on
+// raw pointers.
 unsafe impl Send for Mapping {}
-// SAFETY: As above.
+// SAFETY: Shared access is by volatile loads and stores of whole words, and no reference to the
+// memory exists. A racing access yields a value of another writer, which every reader expects.
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
@@ -69,7 +71,7 @@ impl Mapping {
         Self::of(start, length, writable, Some(file))
     }
 
-    /// Maps `length` bytes of memory of the process's own, zeroed, for
+    /// Maps `length` bytes of zeroed memory of the process, for
     /// [`Device::open_user_window`](crate::Device::open_user_window).
     pub fn anonymous(length: usize) -> Result<Self, Error> {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
@@ -79,7 +81,7 @@ impl Mapping {
         Self::of(start, length, true, None)
     }
 
-    /// What the kernel has mapped for nobody else.
+    /// Wraps the address that the kernel has just mapped.
     fn of(
         start: rustix::io::Result<*mut c_void>,
         length: usize,
@@ -99,13 +101,13 @@ impl Mapping {
         })
     }
 
-    /// Length in bytes.
+    /// Returns the length in bytes.
     #[expect(clippy::len_without_is_empty, reason = "a mapping is never empty")]
     pub fn len(&self) -> usize {
         self.length
     }
 
-    /// Address of the first byte, for calls that take one.
+    /// Returns the address of the first byte, for calls that take one.
     pub fn as_ptr(&self) -> *mut u8 {
         self.start.as_ptr()
     }
@@ -131,7 +133,8 @@ impl Mapping {
     #[inline]
     pub fn read_words<W: Word, const N: usize>(&self, offset: usize) -> [W; N] {
         let place = self.place::<[W; N], W>(offset).cast::<W>();
-        // SAFETY: All of them are inside the mapping and aligned; any bits are a valid word.
+        // SAFETY: `place` checked that all words are inside the mapping, and aligned. Any bits are
+        // a valid word.
         std::array::from_fn(|index| unsafe { place.wrapping_add(index).read_volatile() })
     }
 
@@ -141,19 +144,20 @@ impl Mapping {
         assert!(self.writable, "the mapping is read-only");
         let place = self.place::<[W; N], W>(offset).cast::<W>();
         for (index, word) in words.into_iter().enumerate() {
-            // SAFETY: All of them are inside the mapping, which is writable, and aligned.
+            // SAFETY: `place` checked that all words are inside the mapping, and aligned. The
+            // mapping is writable.
             unsafe { place.wrapping_add(index).write_volatile(word) };
         }
     }
 
-    /// Copies bytes out, from `offset` on.
+    /// Copies bytes out, starting at `offset`.
     pub fn read_bytes(&self, offset: usize, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         self.read_into(offset, &mut bytes);
         bytes
     }
 
-    /// Copies bytes out, from `offset` on; eight at a time where they are aligned.
+    /// Copies bytes out, starting at `offset`, eight at a time where they are aligned.
     pub fn read_into(&self, mut offset: usize, bytes: &mut [u8]) {
         let (head, rest) = bytes.split_at_mut(unaligned(offset, bytes.len()));
         for byte in head {
@@ -171,7 +175,7 @@ impl Mapping {
         }
     }
 
-    /// Copies bytes in, from `offset` on; eight at a time where they are aligned.
+    /// Copies bytes in, starting at `offset`, eight at a time where they are aligned.
     pub fn write_bytes(&self, mut offset: usize, bytes: &[u8]) {
         let (head, rest) = bytes.split_at(unaligned(offset, bytes.len()));
         for byte in head {
@@ -189,7 +193,8 @@ impl Mapping {
         }
     }
 
-    /// Place of a `T` at `offset`, aligned for a `W`.
+    /// Returns the address of a `T` at `offset`. Panics if the `T` leaves the mapping, or if
+    /// `offset` is not aligned for a `W`.
     #[inline]
     fn place<T, W: Word>(&self, offset: usize) -> *mut T {
         let width = size_of::<T>();
@@ -207,7 +212,8 @@ impl Mapping {
     }
 }
 
-// Apart, so that what the messages need costs nothing where an access is right.
+// The panics are functions of their own. Inlined, their formatting would slow down each correct
+// access.
 #[cold]
 #[inline(never)]
 fn leaves(offset: usize, width: usize, length: usize) -> ! {
@@ -220,14 +226,15 @@ fn not_aligned(offset: usize, width: usize) -> ! {
     panic!("{width} bytes at {offset:#x} are not aligned")
 }
 
-/// How many of `length` bytes from `offset` on lie before the first aligned word.
+/// Returns how many of `length` bytes at `offset` lie before the first aligned word.
 fn unaligned(offset: usize, length: usize) -> usize {
     (offset.wrapping_neg() % size_of::<u64>()).min(length)
 }
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: Just this was mapped, and nobody has borrowed from it.
+        // SAFETY: The address and the length are those that the kernel mapped. No reference to the
+        // memory exists.
         let unmapped = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
         debug_assert_eq!(unmapped, Ok(()));
     }

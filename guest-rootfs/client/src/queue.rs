@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A queue: descriptors in, completions out.
+//! A queue with its rings mapped: descriptors in, completions out.
 
 use crate::ring::{Memory, Ring};
 use crate::{Device, Error, Mapping};
@@ -16,7 +16,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{fence, Ordering};
 use std::time::Duration;
 
-/// How often [`Queue::wait`] looks at the ring before it sleeps. A system call costs about as much.
+/// Looks at the ring in [`Queue::wait`] before it sleeps. Together they cost about as much as a
+/// system call.
 const LOOKS: u32 = 200;
 
 /// mmap offsets of a queue's rings and pages, to map them again.
@@ -48,11 +49,11 @@ impl From<&CreateQueue> for QueueOffsets {
 
 /// A queue of the device, with its rings and pages mapped.
 ///
-/// [`push`](Self::push), [`submit`](Self::submit) and [`pop`](Self::pop) are loads and stores: no
-/// system call, no allocation. Only a device that sleeps is woken by a trapped write.
+/// [`push`](Self::push), [`submit`](Self::submit) and [`pop`](Self::pop) are loads and stores,
+/// without system calls or allocations. Only a wake-up of a sleeping device is a trapped write.
 ///
-/// What a queue has in flight is never more than its ring has entries. A queue stays until its
-/// file is closed, unless [`close`](Self::close) gives it back before.
+/// At most as many descriptors are in flight as the ring has entries. A queue lasts until its file
+/// is closed, unless [`close`](Self::close) destroys it earlier.
 #[derive(Debug)]
 pub struct Queue {
     device: Device,
@@ -91,40 +92,40 @@ impl Queue {
         })
     }
 
-    /// The file that it belongs to.
+    /// Returns the open node that it belongs to.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Number of the queue.
+    /// Returns the number of the queue.
     pub fn number(&self) -> u32 {
         self.number
     }
 
-    /// Where its rings and pages can be mapped again.
+    /// Returns the offsets at which its rings and pages can be mapped again.
     pub fn offsets(&self) -> QueueOffsets {
         self.offsets
     }
 
-    /// Entries of each ring.
+    /// Returns the number of entries of each ring.
     #[inline]
     pub fn entries(&self) -> u32 {
         self.ring.entries()
     }
 
-    /// Descriptors that were written and whose completion was not taken.
+    /// Returns the number of descriptors that were written and whose completion was not taken.
     #[inline]
     pub fn in_flight(&self) -> u32 {
         self.ring.in_flight()
     }
 
-    /// A word that the queue shares with the device, as it is now.
+    /// Returns the present value of a word that the queue shares with the device.
     #[inline]
     pub fn word(&self, word: Word) -> u32 {
         self.ring.memory().load(word)
     }
 
-    /// Writes a descriptor to the ring. The device learns of it with [`Queue::submit`].
+    /// Writes a descriptor to the ring. The device sees it after [`Queue::submit`].
     ///
     /// # Errors
     ///
@@ -134,7 +135,7 @@ impl Queue {
         self.ring.push(&descriptor)
     }
 
-    /// Hands what was pushed to the device.
+    /// Hands the pushed descriptors to the device.
     #[inline]
     pub fn submit(&mut self) {
         self.ring.submit();
@@ -142,22 +143,23 @@ impl Queue {
 
     /// Takes the oldest completion; `None` if there is none yet.
     ///
-    /// A loop that calls nothing else should now and then call [`check`](Self::check): a server
-    /// that died says nothing.
+    /// A loop that only polls should call [`check`](Self::check) now and then. Otherwise it polls
+    /// for ever after the server has died.
     ///
     /// # Errors
     ///
-    /// [`Error::QueueStopped`] and [`Error::Reset`] when all that will ever be completed was taken,
+    /// [`Error::QueueStopped`] and [`Error::Reset`] after the last completion was taken,
     /// [`Error::BadCompletionTail`].
     #[inline]
     pub fn pop(&mut self) -> Result<Option<Completion>, Error> {
         self.ring.pop()
     }
 
-    /// Asks for an interrupt when `count` completions can be taken, which signals the eventfd.
+    /// Asks for an interrupt when `count` completions can be taken. The interrupt signals the
+    /// eventfd.
     ///
-    /// Answers whether to sleep: `false` if they are there already, and may have been before, so
-    /// that no interrupt comes.
+    /// Returns whether to sleep. `false` means that the completions are there. They may have come
+    /// before the request, so that no interrupt follows.
     ///
     /// # Errors
     ///
@@ -166,12 +168,12 @@ impl Queue {
         self.ring.arm(count)
     }
 
-    /// Sets the eventfd that interrupts of this queue signal, or takes it away.
+    /// Sets the eventfd that interrupts of this queue signal; `None` removes it.
     pub fn set_event_fd(&self, event: Option<BorrowedFd<'_>>) -> Result<(), Error> {
         self.device.set_event_fd(self.number, event)
     }
 
-    /// Waits until `count` completions can be taken. Looks at the ring for a moment, then sleeps.
+    /// Waits until `count` completions can be taken. Polls the ring for a short time, then sleeps.
     ///
     /// # Errors
     ///
@@ -190,7 +192,9 @@ impl Queue {
             reserved: 0,
         };
         match self.device.wait(&mut wait) {
-            // The pages tell more than the driver does. Without a device they are gone.
+            // Both errors are looked into: the pages tell a stopped queue, a reset and a late
+            // completion apart. After any other error the device may be gone, and touching its
+            // pages would raise SIGBUS.
             Err(error) if ![Some(Errno::IO), Some(Errno::TIMEDOUT)].contains(&error.errno()) => {
                 Err(error)
             }
@@ -202,7 +206,7 @@ impl Queue {
         }
     }
 
-    /// Submits what was pushed, waits for the next completion and takes it.
+    /// Submits the pushed descriptors, waits for the next completion and takes it.
     ///
     /// # Errors
     ///
@@ -217,11 +221,13 @@ impl Queue {
         }
     }
 
-    /// Has interrupts for completions held back, to be fewer: each until so many completions are
-    /// posted (0: any number), and never for longer than `time`, up to 65 ms; no time, the usual,
-    /// for not at all. Holds until the queue is reset.
+    /// Lets the device hold interrupts for completions back, so that there are fewer. Each
+    /// interrupt waits until `completions` are posted (0: no count) or until `time` is over, up to
+    /// 65 ms. A `time` of 0, the default, turns this off. The setting lasts until the queue is
+    /// reset.
     ///
-    /// This delays whoever is woken by an interrupt, in [`Queue::wait`] too, but nobody who polls.
+    /// This delays a process that an interrupt wakes, in [`Queue::wait`] too. It does not delay one
+    /// that polls.
     pub fn moderate_interrupts(&self, completions: u16, time: Duration) {
         let microseconds = time.as_micros().try_into().unwrap_or(u16::MAX);
         let moderation = regs::INTERRUPT_MODERATION::zeroed()
@@ -231,11 +237,11 @@ impl Queue {
         kick.write(MODERATION, moderation.into_raw());
     }
 
-    /// Asks the device whether it is there: reads the kick page, which traps.
+    /// Checks that the device responds, by a read of the kick page, which traps.
     ///
     /// # Errors
     ///
-    /// [`Error::ServerGone`] if nobody answers.
+    /// [`Error::ServerGone`] if the device does not respond.
     pub fn check(&self) -> Result<(), Error> {
         match self.ring.memory().kick.read(KICK) {
             regs::KICK_ANSWER => Ok(()),
@@ -243,15 +249,15 @@ impl Queue {
         }
     }
 
-    /// Stops the queue and starts it with empty rings. What was in flight may have been carried out
-    /// or not, and has no completion.
+    /// Stops the queue and starts it with empty rings. Descriptors in flight may or may not be
+    /// carried out, and have no completion.
     pub fn reset(&mut self) -> Result<(), Error> {
         self.device.reset_queue(self.number)?;
         self.ring.restart();
         Ok(())
     }
 
-    /// Stops the queue and gives it back. Its pages are gone, also where they are mapped again.
+    /// Stops the queue and destroys it. Its pages disappear from all mappings.
     pub fn close(self) -> Result<(), Error> {
         self.device.destroy_queue(self.number)
     }
@@ -262,18 +268,18 @@ const KICK: usize = in_page(regs::KICK::INFO.offset);
 /// Offset of the moderation register in the same page.
 const MODERATION: usize = in_page(regs::INTERRUPT_MODERATION::INFO.offset);
 
-/// Offset of the descriptor beside the submission tail in its page, and its words.
+/// Offset of the inline descriptor in the doorbell page.
 const INLINE_DESCRIPTOR: usize = in_page(regs::INLINE_DESCRIPTOR_0::INFO.offset);
 const INLINE_WORDS: usize = INLINE_LENGTH / size_of::<u64>();
-/// Offset of the completion beside the completion tail in its page.
+/// Offset of the inline completion in the status page.
 const INLINE_COMPLETION: usize = in_page(regs::INLINE_COMPLETION_0::INFO.offset);
 
-/// Offset in its page of a register that each queue has.
+/// Returns the offset of a register in its page. Each queue has its own page.
 const fn in_page(offset: usize) -> usize {
     offset % PAGE_SIZE
 }
 
-/// The memory of a queue, mapped.
+/// Mapped memory of a queue.
 #[derive(Debug)]
 struct Mapped {
     submission: Mapping,
@@ -284,7 +290,7 @@ struct Mapped {
 }
 
 impl Mapped {
-    /// The page that has a word, and its offset in it.
+    /// Returns the page that holds a word, and the word's offset in it.
     #[inline]
     fn place(&self, word: Word) -> (&Mapping, usize) {
         let page = match word {
@@ -308,6 +314,7 @@ impl Words for Mapped {
     fn load(&self, word: Word) -> u32 {
         let (page, offset) = self.place(word);
         let value = page.read(offset);
+        // Otherwise an entry could be read before the tail that announces it.
         fence(Ordering::Acquire);
         value
     }
@@ -315,6 +322,7 @@ impl Words for Mapped {
     #[inline]
     fn store(&self, word: Word, value: u32) {
         let (page, offset) = self.place(word);
+        // Otherwise the device could see a tail before the entry that it announces.
         fence(Ordering::Release);
         page.write(offset, value);
     }
@@ -336,6 +344,8 @@ impl Memory for Mapped {
     #[inline]
     fn get(&self, slot: u32) -> Completion {
         let place = slot as usize * size_of::<Completion>();
+        // Read-only and shared with the device. A copy of whole words is the only consistent view
+        // of an entry.
         let words: [u64; 2] = self.completion.read_words(place);
         zerocopy::transmute!(words)
     }
@@ -352,6 +362,7 @@ impl Memory for Mapped {
     #[inline]
     fn get_inline(&self) -> Completion {
         let words: [u64; 2] = self.status.read_words(INLINE_COMPLETION);
+        // Orders the copy before the load of the generation that confirms it.
         fence(Ordering::Acquire);
         zerocopy::transmute!(words)
     }

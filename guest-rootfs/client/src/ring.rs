@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The driver side of a queue's rings: what goes where, what is believed, who is woken.
+//! Driver side of a queue's rings: slots, checks of the device's words, wake-ups.
 //!
-//! Generic over the memory, so that it runs against the device model in one process as well.
+//! The code is generic over the memory, so that tests run it against the device model in one
+//! process.
 
 use crate::Error;
 use ringbar_spec::error::ErrorCode;
@@ -10,7 +11,7 @@ use ringbar_spec::regs::{QUEUE_RUNNING, QUEUE_STATE};
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor};
 use ringbar_spec::wake::{self, Waiter, Word, Words};
 
-/// The memory of a queue. All of it can change at any time.
+/// Memory of a queue. The device or another thread can change all of it at any time.
 pub(crate) trait Memory: Words {
     /// Writes a descriptor to a slot of the submission ring.
     fn put(&self, slot: u32, descriptor: &Descriptor);
@@ -18,30 +19,31 @@ pub(crate) trait Memory: Words {
     /// Reads a completion from a slot of the completion ring.
     fn get(&self, slot: u32) -> Completion;
 
-    /// Copies the descriptor in a slot of the submission ring beside the submission tail, without its
-    /// reserved words. Says whether these are 0.
+    /// Copies the descriptor in a slot of the submission ring beside the submission tail, without
+    /// its reserved words. Returns whether these are 0.
     fn put_inline(&self, slot: u32) -> bool;
 
-    /// Reads the completion beside the completion tail. A load of a word that follows comes after it.
+    /// Reads the completion beside the completion tail. Later loads of words are ordered after it.
     fn get_inline(&self) -> Completion;
 
     /// Wakes the device.
     fn kick(&self);
 }
 
-/// The rings of a queue, empty to begin with.
+/// Rings of a queue. They start empty.
 ///
-/// From the oldest on, entries have been taken up to `head`, are known to be completed up to
-/// `posted`, submitted up to `submitted` and written up to `tail`: in this order, and at most one
-/// ring's length from first to last, whatever stands in the memory.
+/// Four indices divide the entries. Entries below `head` were taken, those below `posted` are known
+/// to be completed, those below `submitted` were submitted, and those below `tail` were written.
+/// The indices keep this order, and at most one ring's length lies between the first and the last.
+/// That holds whatever the memory contains.
 #[derive(Debug)]
 pub(crate) struct Ring<M> {
     memory: M,
-    /// A power of two.
+    /// Entries of each ring, a power of two.
     entries: u32,
     /// Generation of the device in which the queue was started.
     generation: u32,
-    /// The device knows inline copies.
+    /// Whether the device knows inline copies.
     inline: bool,
     head: u32,
     posted: u32,
@@ -50,9 +52,9 @@ pub(crate) struct Ring<M> {
 }
 
 impl<M: Memory> Ring<M> {
-    /// The rings of a queue that was just started, each with `entries`, a power of two. A device that
-    /// knows `inline` copies is given and gives a single entry beside the tail, which saves each
-    /// side the way of a cache line from one processor to the other.
+    /// Returns the rings of a queue that was just started, each with `entries`, a power of two.
+    /// With `inline`, a single descriptor or completion is also passed beside the tail. That saves
+    /// each side one cache line that would move between processors.
     pub(crate) fn new(memory: M, entries: u32, inline: bool) -> Self {
         let generation = memory.load(Word::Generation);
         Self {
@@ -67,40 +69,40 @@ impl<M: Memory> Ring<M> {
         }
     }
 
-    /// The memory.
+    /// Returns the memory.
     #[inline]
     pub(crate) fn memory(&self) -> &M {
         &self.memory
     }
 
-    /// Entries of each ring.
+    /// Returns the number of entries of each ring.
     #[inline]
     pub(crate) fn entries(&self) -> u32 {
         self.entries
     }
 
-    /// Number of the completion that is taken next.
+    /// Returns the number of the completion that is taken next.
     pub(crate) fn head(&self) -> u32 {
         self.head
     }
 
-    /// Descriptors that were written and whose completion was not taken.
+    /// Returns the number of descriptors that were written and whose completion was not taken.
     #[inline]
     pub(crate) fn in_flight(&self) -> u32 {
         distance(self.head, self.tail)
     }
 
-    /// Begins anew, with a queue that was just started.
+    /// Empties the rings, after the queue was started again.
     pub(crate) fn restart(&mut self) {
         self.generation = self.memory.load(Word::Generation);
         (self.head, self.posted, self.submitted, self.tail) = (0, 0, 0, 0);
     }
 
-    /// Writes a descriptor.
+    /// Writes a descriptor. Fails if the submission ring is full.
     #[inline]
     pub(crate) fn push(&mut self, descriptor: &Descriptor) -> Result<(), Error> {
-        // Each descriptor in flight has an entry of the completion ring, so the device never has
-        // to wait for one.
+        // The limit counts completions not yet taken, too. Otherwise the completion ring could be
+        // full when the device has a completion to write, and the device would have to wait.
         if self.in_flight() >= self.entries {
             return Err(Error::Full {
                 entries: self.entries,
@@ -111,17 +113,19 @@ impl<M: Memory> Ring<M> {
         Ok(())
     }
 
-    /// Hands over what was written, and wakes the device if it sleeps.
+    /// Hands the written descriptors to the device, and wakes it if it sleeps.
     #[inline]
     pub(crate) fn submit(&mut self) {
         self.submitted = self.tail;
         if self.inline {
-            // The device has no other descriptor, so none that could be the one there.
+            // Only one descriptor is in flight. With more, the device could take the inline copy
+            // for another one.
             let single =
                 self.in_flight() == 1 && self.memory.put_inline(slot(self.head, self.entries));
             self.memory.store(Word::SubmissionInline, single.into());
         }
-        // Entries of the completion ring for all of it.
+        // Frees entries of the completion ring first: the device may complete the new descriptors
+        // as soon as it sees the tail.
         self.memory.store(Word::CompletionHead, self.head);
         if wake::submit(&self.memory, self.tail) {
             self.memory.kick();
@@ -136,28 +140,34 @@ impl<M: Memory> Ring<M> {
             if !self.has(1)? {
                 return Ok(None);
             }
+            // The inline copy is always the last completion, so it is the oldest only if it is the
+            // only one.
             if self.inline && distance(self.head, self.submitted) == 1 {
                 beside = self.last_posted();
             }
         }
         let completion = beside.unwrap_or_else(|| self.memory.get(slot(self.head, self.entries)));
         self.head = self.head.wrapping_add(1);
-        // Whoever polls the file sees it as readable until then.
+        // The driver reports the file as readable until the head reaches the tail. One store per
+        // batch is enough: the device needs the head only for new descriptors, and `submit` stores
+        // it.
         if self.head == self.posted {
             self.memory.store(Word::CompletionHead, self.head);
         }
         Ok(Some(completion))
     }
 
-    /// The completion beside the tail, which is the only one that is to come. `None` if a reset has
-    /// cleared it: the one in the ring stays.
+    /// Returns the completion beside the tail, which is the last one to come. Returns `None` if a
+    /// reset has cleared that copy; the one in the ring is still valid.
     #[inline]
     fn last_posted(&self) -> Option<Completion> {
         let completion = self.memory.get_inline();
+        // After the copy: a reset between both loads would otherwise pass cleared bytes as a
+        // completion.
         (self.memory.load(Word::Generation) == self.generation).then_some(completion)
     }
 
-    /// Whether `count` completions can be taken. An error means that they will never come.
+    /// Returns whether `count` completions can be taken. Fails if they will never come.
     #[inline]
     pub(crate) fn has(&mut self, count: u32) -> Result<bool, Error> {
         if self.look(count)? {
@@ -165,13 +175,15 @@ impl<M: Memory> Ring<M> {
         }
         match self.memory.load(Word::QueueState) {
             QUEUE_RUNNING => Ok(false),
-            // The device announces what it has completed before it says that it has stopped.
+            // Look once more: the device posts its last completions before it stores the stopped
+            // state. Otherwise those that came after the first look would be lost.
             _ if self.look(count)? => Ok(true),
             state => Err(self.stopped(state)),
         }
     }
 
-    /// Asks for an interrupt when `count` completions can be taken. Whether that is still to come.
+    /// Asks for an interrupt when `count` completions can be taken. Returns whether the interrupt
+    /// is still to come.
     pub(crate) fn arm(&mut self, count: u32) -> Result<bool, Error> {
         let Some(before) = count.checked_sub(1) else {
             return Ok(false);
@@ -184,11 +196,12 @@ impl<M: Memory> Ring<M> {
         Ok(!self.has(count)?)
     }
 
-    /// Looks at the completion tail anew. Whether `count` completions can be taken.
+    /// Reads the completion tail again. Returns whether `count` completions can be taken.
     #[inline]
     fn look(&mut self, count: u32) -> Result<bool, Error> {
         let announced = self.memory.load(Word::CompletionTail);
-        // Looked at second: a tail that a reset has written is none of this queue's.
+        // Second: a reset writes the tail too. Loaded first, the generation could still be the old
+        // one while the tail is already the new one.
         let now = self.memory.load(Word::Generation);
         if now != self.generation {
             return Err(Error::Reset {
@@ -196,6 +209,8 @@ impl<M: Memory> Ring<M> {
                 now,
             });
         }
+        // At most the submitted descriptors can be completed. A larger tail would make `pop` return
+        // entries that the device never wrote.
         let possible = distance(self.posted, self.submitted);
         if distance(self.posted, announced) > possible {
             return Err(Error::BadCompletionTail {
@@ -207,6 +222,7 @@ impl<M: Memory> Ring<M> {
         Ok(distance(self.head, self.posted) >= count)
     }
 
+    /// Returns the error for a queue that has stopped.
     fn stopped(&self, state: u32) -> Error {
         let state = QUEUE_STATE::from_raw(state).state();
         Error::QueueStopped {

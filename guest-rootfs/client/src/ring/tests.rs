@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The rings against the device model, and against memory that holds anything.
+//! Tests of the rings against the device model, and against memory with arbitrary contents.
 
 use super::*;
 use proptest::prelude::*;
@@ -102,7 +102,8 @@ fn set_up() -> (Rc<RefCell<TestDriver>>, Ring<Modelled>) {
     (driver, Ring::new(memory, ENTRIES, true))
 }
 
-/// Overwrites the entries that a single one is not taken from.
+/// Overwrites the ring entries, so that a test fails if one of them is used in place of the inline
+/// copy.
 fn spoil(ring: &Ring<Modelled>, place: u64, bytes: usize) {
     let driver = ring.memory.driver.borrow();
     driver.host.poke(Place::Guest(place), &vec![0xff; bytes]);
@@ -189,7 +190,8 @@ fn single_completion_that_a_reset_cleared_is_taken_from_the_ring() {
     let mut ring = Ring::new(Scribbled(RefCell::new(vec![7])), ENTRIES, true);
     ring.push(&nop(1)).unwrap();
     ring.submit();
-    // Loads in turn, the last of the list first: tail, generation; generation after the copy was read.
+    // Loads in order of the list's end: tail, generation; then the generation after the copy was
+    // read.
     ring.memory.0.replace(vec![8, 7, 1]);
     assert_eq!(ring.pop().unwrap(), Some(IN_RING));
     ring.memory.0.replace(vec![8, 1]);
@@ -363,7 +365,7 @@ fn started_anew_the_ring_is_empty() {
     );
 }
 
-/// A completion in the ring; the one beside the tail is all 0.
+/// A completion in the ring. The inline one is all 0.
 const IN_RING: Completion = Completion {
     tag: 5,
     status: 0,
@@ -371,7 +373,8 @@ const IN_RING: Completion = Completion {
     result: 0,
 };
 
-/// Memory where each load gives what somebody else has just written there.
+/// Memory in which each load returns the next value of a list, as if another writer had just stored
+/// it.
 struct Scribbled(RefCell<Vec<u32>>);
 
 impl Words for Scribbled {
@@ -408,7 +411,7 @@ impl Memory for Scribbled {
 
 #[test]
 fn completion_posted_just_before_the_queue_stopped_is_taken() {
-    // Loads in turn, the last of the list first: tail, generation, state; tail and generation again.
+    // Loads in order of the list's end: tail, generation, state; then tail and generation again.
     let stopped = ErrorCode::BAD_TAIL.0.into();
     let mut ring = Ring::new(Scribbled(RefCell::new(vec![7])), ENTRIES, true);
     ring.push(&nop(1)).unwrap();
@@ -425,7 +428,8 @@ proptest! {
         actions in prop::collection::vec(0..5u8, 0..60),
         inline in any::<bool>(),
     ) {
-        // The generation stays the same, or little else would be looked at.
+        // All loads of the constructor return the same generation. Otherwise most runs would end at
+        // the check of the generation.
         let mut ring = Ring::new(Scribbled(RefCell::new(Vec::new())), ENTRIES, inline);
         (ring.head, ring.posted, ring.submitted, ring.tail) = (start, start, start, start);
         ring.memory.0.replace(loads);
