@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Calls of VFIO with whatever arguments, to see what they refuse. `vfio-ioctls` checks first, or
-//! does not say that a call failed.
+//! VFIO ioctls with arbitrary arguments, for tests of refusals. `vfio-ioctls` checks arguments
+//! first, or does not report that a call failed.
 
 #![expect(
     unsafe_code,
@@ -19,7 +19,7 @@ const GET_IRQ_INFO: Opcode = opcode::none(VFIO_TYPE, VFIO_BASE as u8 + 9);
 const SET_IRQS: Opcode = opcode::none(VFIO_TYPE, VFIO_BASE as u8 + 10);
 const RESET: Opcode = opcode::none(VFIO_TYPE, VFIO_BASE as u8 + 11);
 
-/// `VFIO_DEVICE_GET_REGION_INFO`, without capabilities.
+/// Returns the answer of `VFIO_DEVICE_GET_REGION_INFO`, without capabilities.
 pub fn region_info(device: &VfioDevice, index: u32) -> Result<vfio_region_info, Errno> {
     let mut info = vfio_region_info {
         argsz: size_of::<vfio_region_info>() as u32,
@@ -28,12 +28,12 @@ pub fn region_info(device: &VfioDevice, index: u32) -> Result<vfio_region_info, 
     };
     // SAFETY: The number belongs to a call that reads and writes such a structure.
     let call = unsafe { Updater::<GET_REGION_INFO, _>::new(&mut info) };
-    // SAFETY: As above.
+    // SAFETY: The updater borrows `info` exclusively. `argsz` limits the kernel's writes to it.
     unsafe { ioctl(fd(device), call) }?;
     Ok(info)
 }
 
-/// How many interrupts of a kind there are: `VFIO_DEVICE_GET_IRQ_INFO`.
+/// Returns how many interrupts of a kind there are: `VFIO_DEVICE_GET_IRQ_INFO`.
 pub fn interrupts(device: &VfioDevice, index: u32) -> Result<u32, Errno> {
     let mut info = vfio_irq_info {
         argsz: size_of::<vfio_irq_info>() as u32,
@@ -42,45 +42,45 @@ pub fn interrupts(device: &VfioDevice, index: u32) -> Result<u32, Errno> {
     };
     // SAFETY: The number belongs to a call that reads and writes such a structure.
     let call = unsafe { Updater::<GET_IRQ_INFO, _>::new(&mut info) };
-    // SAFETY: As above.
+    // SAFETY: The updater borrows `info` exclusively. `argsz` limits the kernel's writes to it.
     unsafe { ioctl(fd(device), call) }?;
     Ok(info.count)
 }
 
-/// Arguments of `VFIO_DEVICE_SET_IRQS`. The size that it names is always that of all of it.
+/// Arguments of `VFIO_DEVICE_SET_IRQS`. `size` covers the whole structure.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct InterruptSet {
-    /// Set by [`set_interrupts`].
+    /// Size in bytes, filled in by [`set_interrupts`].
     pub size: u32,
-    /// What `data` is, and what to do.
+    /// Kind of `data`, and the action.
     pub flags: u32,
-    /// Kind of interrupts.
+    /// Kind of interrupts, as VFIO numbers them.
     pub index: u32,
-    /// The first one.
+    /// First interrupt.
     pub start: u32,
-    /// How many.
+    /// Number of interrupts.
     pub count: u32,
-    /// As the flags say; descriptors of eventfds, as far as they go.
+    /// Data of the kind that `flags` names, such as descriptors of eventfds.
     pub data: [i32; 4],
 }
 
-/// `VFIO_DEVICE_SET_IRQS`.
+/// Issues `VFIO_DEVICE_SET_IRQS`. Fails with the kernel's error.
 pub fn set_interrupts(device: &VfioDevice, set: InterruptSet) -> Result<(), Errno> {
     let set = InterruptSet {
         size: size_of::<InterruptSet>() as u32,
         ..set
     };
-    // SAFETY: The number belongs to a call that reads as many bytes as `size` says, no more.
+    // SAFETY: The number belongs to a call that reads at most as many bytes as `size` names.
     let call = unsafe { Setter::<SET_IRQS, _>::new(set) };
-    // SAFETY: As above.
+    // SAFETY: The setter holds the structure, whose size is `size`. The kernel only reads it.
     unsafe { ioctl(fd(device), call) }
 }
 
-/// Resets the function: `VFIO_DEVICE_RESET`.
+/// Resets the function with `VFIO_DEVICE_RESET`.
 pub fn reset(device: &VfioDevice) -> Result<(), Errno> {
     // SAFETY: The number belongs to a call without an argument.
     let call = unsafe { NoArg::<RESET>::new() };
-    // SAFETY: As above.
+    // SAFETY: The kernel accesses no memory of the process for this call.
     unsafe { ioctl(fd(device), call) }
 }

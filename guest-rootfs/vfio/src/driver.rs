@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The driver: brings the device up, opens windows, carries descriptors out.
+//! The driver: initializes the device, opens windows, carries out descriptors.
 
 use crate::space::{failed, fd, file, refused};
 use crate::words::SharedPages;
@@ -32,30 +32,31 @@ use vfio_ioctls::VfioDevice;
 use vmm_sys_util::eventfd::{EventFd, EFD_NONBLOCK};
 use zerocopy::IntoBytes;
 
-/// Bytes of the driver's memory.
+/// Size of the driver's memory in bytes.
 const SIZE: usize = 4 << 20;
-/// Where the device sees it.
+/// Address of that memory for the device.
 const BASE: u64 = 0x1_0000_0000;
 /// Entries of both rings.
 const ENTRIES: u32 = BATCH as u32;
-/// Protection domain of the queue, and another one.
+/// Protection domain of the queue, and one that the queue has no access to.
 const DOMAIN: u32 = 1;
 const OTHER_DOMAIN: u32 = 2;
-/// Longest time that completions may take.
+/// Longest time that completions may take. It catches a lost interrupt, and is long enough for a
+/// busy host.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Command register and its bits for memory space and bus mastering.
 const COMMAND: u64 = 4;
 const COMMAND_ON: u16 = 1 << 1 | 1 << 2;
 
-/// Memory as vectors know it.
+/// A memory of the test vectors.
 #[derive(Clone, Copy)]
 struct Memory {
     backing: Backing,
-    /// First byte in the driver's or the device's memory.
+    /// First byte, counted in the driver's or the device's memory.
     start: usize,
 }
 
-/// A device that was brought up.
+/// A device that was initialized.
 pub struct VfioDriver {
     device: VfioDevice,
     registers: Mapping,
@@ -66,7 +67,7 @@ pub struct VfioDriver {
     used: usize,
     /// Kind of interrupts, as VFIO numbers them.
     kind: u32,
-    /// One a vector.
+    /// One per vector.
     interrupts: Vec<EventFd>,
     submission: usize,
     completion: usize,
@@ -75,12 +76,14 @@ pub struct VfioDriver {
     next_window: u16,
     submitted: u32,
     taken: u32,
-    // Goes last: as long as the device is open it can reach the memory.
+    // Last: while the device is open it can access the memory. Fields drop in order, and the device
+    // must be closed before its mappings go.
     space: Space,
 }
 
 impl VfioDriver {
-    /// Opens the device with this folder in sysfs, which `vfio-pci` has, and brings it up.
+    /// Opens the device with this folder in sysfs and initializes it. `vfio-pci` must be bound to
+    /// it.
     pub fn open(space: Space, folder: &Path) -> Result<Self, Error> {
         let device = space.open(folder)?;
         let shared = REGISTER_BAR_SIZE - DOORBELL_PAGES;
@@ -121,17 +124,17 @@ impl VfioDriver {
         Ok(driver)
     }
 
-    /// The device, for calls of one's own.
+    /// Returns the device, for calls that this driver does not have.
     pub fn device(&self) -> &VfioDevice {
         &self.device
     }
 
-    /// The device's file, for accesses of one's own.
+    /// Returns the device's file, for mappings that this driver does not have.
     pub fn file(&self) -> Result<Arc<File>, Error> {
         file(&self.device)
     }
 
-    /// Brings the device up after a reset. Windows are gone.
+    /// Initializes the device after a reset, which has closed all windows.
     pub fn begin_again(&mut self) -> Result<(), Error> {
         self.next_window = 1;
         (self.submitted, self.taken) = (0, 0);
@@ -145,7 +148,7 @@ impl VfioDriver {
             .region_write(VFIO_PCI_CONFIG_REGION_INDEX, &command, COMMAND);
     }
 
-    /// It is the device that this driver is for.
+    /// Checks that the device is one that this driver supports.
     fn check(&self) -> Result<(), Error> {
         let mut ids = [0; 4];
         self.device
@@ -175,7 +178,7 @@ impl VfioDriver {
         Ok(())
     }
 
-    /// Makes an eventfd for each vector, of MSI-X if the device has that, else of MSI.
+    /// Makes an eventfd for each vector: of MSI-X if the device has it, otherwise of MSI.
     fn connect_interrupts(&mut self) -> Result<(), Error> {
         let vectors = |index| self.device.get_irq_info(index).map_or(0, |it| it.count);
         if vectors(self.kind) == 0 {
@@ -188,18 +191,18 @@ impl VfioDriver {
         self.connect_interrupts_again()
     }
 
-    /// Connects the eventfds to the vectors.
+    /// Connects the eventfds to the vectors. A reset disconnects them.
     pub fn connect_interrupts_again(&self) -> Result<(), Error> {
         let events = self.interrupts.iter().collect();
         Ok(self.device.enable_irq(self.kind, events)?)
     }
 
-    /// The eventfd of the queue's vector.
+    /// Returns the eventfd of the queue's vector.
     pub fn interrupt_fd(&self) -> RawFd {
         self.interrupts[self.vector() as usize].as_raw_fd()
     }
 
-    /// Data sheet, section 14.
+    /// Initializes the device (data sheet 14).
     fn bring_up(&mut self) -> Result<(), Error> {
         self.enable();
         self.set(Register::RESET, RESET_KEY.into());
@@ -215,7 +218,7 @@ impl VfioDriver {
         self.start_queue()
     }
 
-    /// Starts the queue, which must not run.
+    /// Starts the queue, which must be stopped.
     pub fn start_queue(&mut self) -> Result<(), Error> {
         let setup = QueueSetup {
             queue: 0,
@@ -231,12 +234,12 @@ impl VfioDriver {
         self.command(Register::QUEUE_START, address(self.block))
     }
 
-    /// The queue's vector: one of its own, if there are two.
+    /// Returns the queue's vector: vector 1 if there are several, since vector 0 reports errors.
     fn vector(&self) -> u32 {
         u32::from(self.interrupts.len() > 1)
     }
 
-    /// Takes whole pages of the driver's memory; gives the offset of the first byte.
+    /// Reserves whole pages of the driver's memory. Returns the offset of the first byte.
     fn take(&mut self, size: usize) -> Result<usize, Error> {
         let start = self.used;
         let end = start.checked_add(size.next_multiple_of(PAGE_SIZE));
@@ -245,6 +248,7 @@ impl VfioDriver {
         Ok(start)
     }
 
+    /// Opens a window on these places. Returns its number.
     fn open_window(
         &mut self,
         domain: u32,
@@ -283,7 +287,7 @@ impl VfioDriver {
         }
     }
 
-    /// Gives an admin command that must be carried out.
+    /// Issues an admin command. Fails if the device refuses it.
     fn command(&self, register: Register, value: u64) -> Result<(), Error> {
         self.set(register, value);
         match ErrorCode(self.get(Register::ADMIN_STATUS) as u16) {
@@ -295,14 +299,15 @@ impl VfioDriver {
         }
     }
 
-    /// Wakes the queue, by a write as a system call makes it.
+    /// Wakes the queue by a write system call, since the kick page is not mapped.
     fn kick(&self) {
         let kick = Register::KICK.info().offset as u64;
         self.device
             .region_write(VFIO_PCI_BAR0_REGION_INDEX, &1_u32.to_le_bytes(), kick);
     }
 
-    /// Waits until `count` completions are there. Without an interrupt they do not count.
+    /// Waits until `count` completions have come. Fails if their interrupt does not come, even if
+    /// they do.
     fn wait(&mut self, count: u32) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -310,7 +315,8 @@ impl VfioDriver {
             let there = distance(self.taken, self.shared.load(Word::CompletionTail));
             match (came, there >= count) {
                 (true, true) => return Ok(()),
-                // It may have been for an error.
+                // The interrupt may be for an error, or for completions before the last. Sleep
+                // again.
                 (true, false) => {}
                 (false, _) => {
                     return Err(Error::Late {
@@ -323,7 +329,8 @@ impl VfioDriver {
         }
     }
 
-    /// Sleeps until the queue's interrupt comes, but not longer than this. Says whether it came.
+    /// Sleeps until the queue's interrupt comes, or until `limit` has passed. Returns whether it
+    /// came.
     fn sleep(&self, limit: Duration) -> Result<bool, Error> {
         let event = &self.interrupts[self.vector() as usize];
         let limit = Timespec::try_from(limit).unwrap_or_default();
@@ -335,7 +342,7 @@ impl VfioDriver {
         Ok(came)
     }
 
-    /// Where a memory lies.
+    /// Returns the mapping of a memory and its first byte there.
     fn place(&self, memory: usize) -> (&Mapping, usize) {
         let Memory { backing, start } = self.memories[memory];
         match backing {
@@ -427,7 +434,8 @@ impl DmaPath for VfioDriver {
             self.memory.write_words(self.submission + entry, words);
             self.submitted = self.submitted.wrapping_add(1);
         }
-        // Armed before the device can be done, so that the interrupt comes for certain.
+        // Armed before the submission. Otherwise the device could post the last completion before
+        // it sees the request, and no interrupt would come.
         wake::arm(
             &self.shared,
             Waiter::Process,
@@ -470,12 +478,13 @@ impl DmaPath for VfioDriver {
     }
 }
 
-/// DMA address of an offset in the driver's memory.
+/// Returns the DMA address of an offset in the driver's memory.
 fn address(offset: usize) -> u64 {
     BASE + offset as u64
 }
 
-/// Memory of the process, as a file, so that it can be mapped and unmapped for the device at will.
+/// Maps memory of the process. It belongs to a file, so that parts of it can be mapped for the
+/// device one by one.
 fn memory(size: usize) -> Result<Mapping, Error> {
     let file =
         memfd_create("ringbar-vfio", MemfdFlags::CLOEXEC).map_err(refused("memfd_create"))?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What can go wrong.
+//! Errors of the driver.
 
 use ringbar_spec::error::ErrorCode;
 use rustix::io::Errno;
@@ -9,16 +9,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 use vfio_ioctls::VfioError;
 
-/// Why the device cannot be driven.
+/// Reason for which the device cannot be driven.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The kernel does not hand the device over.
     #[error("{path}: {source}")]
     Handover {
-        /// The file.
+        /// File in sysfs.
         path: PathBuf,
-        /// Why.
+        /// Error of the file.
         source: io::Error,
     },
 
@@ -33,9 +33,9 @@ pub enum Error {
     /// A system call failed.
     #[error("{call}: {errno}")]
     Refused {
-        /// Which.
+        /// Name of the call.
         call: &'static str,
-        /// Why.
+        /// Error of the kernel.
         errno: Errno,
     },
 
@@ -47,34 +47,34 @@ pub enum Error {
     #[error("{0} bytes more do not fit into the memory of the driver")]
     Full(usize),
 
-    /// It is another device than the driver is for.
+    /// The device is not one that this driver supports.
     #[error("the device has {what} {found:#x}, not {wanted:#x}")]
     WrongDevice {
-        /// What differs.
+        /// Property that differs.
         what: &'static str,
-        /// What it has.
+        /// Value of the device.
         found: u64,
-        /// What it should have.
+        /// Value that the driver expects.
         wanted: u64,
     },
 
     /// The device refused an admin command.
     #[error("{command} was refused: error {}", .code.0)]
     RefusedByDevice {
-        /// The register.
+        /// Register of the command.
         command: &'static str,
-        /// What it says.
+        /// Error that the device reported.
         code: ErrorCode,
     },
 
-    /// Not all came, or no interrupt did.
+    /// Completions or their interrupt did not come in time.
     #[error("no interrupt for {wanted} completions within {limit:?}; {there} are there")]
     Late {
-        /// How many are there.
+        /// Completions that came.
         there: u32,
-        /// How many were submitted.
+        /// Completions that were awaited.
         wanted: u32,
-        /// How long they were waited for.
+        /// Time limit.
         limit: Duration,
     },
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! From the kernel's driver to `vfio-pci` and back.
+//! Handover of a PCI function from the kernel's driver to `vfio-pci` and back.
 
 use crate::Error;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const VFIO_DRIVER: &str = "vfio-pci";
 const PROBE: &str = "/sys/bus/pci/drivers_probe";
 
-/// A PCI function that `vfio-pci` has. Given back to the kernel's driver when dropped.
+/// A PCI function bound to `vfio-pci`. Dropping it returns the function to the kernel's driver.
 #[derive(Debug)]
 pub struct Taken {
     folder: PathBuf,
@@ -17,7 +17,8 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// Takes the function with this folder in sysfs. `vfio-pci` must be there.
+    /// Binds `vfio-pci` to the function with this folder in sysfs. The module `vfio-pci` must be
+    /// loaded.
     pub fn take(folder: &Path) -> Result<Self, Error> {
         let taken = Self {
             folder: folder.to_owned(),
@@ -30,15 +31,16 @@ impl Taken {
         }
     }
 
-    /// The function's folder in sysfs.
+    /// Returns the function's folder in sysfs.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Gives the function back, and says which driver took it.
+    /// Returns the function to the kernel's driver, and returns the name of the driver that is then
+    /// bound.
     pub fn give_back(mut self) -> Result<String, Error> {
         self.given_back = true;
-        // A line without a name takes the override away.
+        // An empty line removes the override. Otherwise only `vfio-pci` could bind again.
         self.bind("\n")?;
         match self.driver() {
             Some(driver) if driver != VFIO_DRIVER => Ok(driver),
@@ -46,7 +48,8 @@ impl Taken {
         }
     }
 
-    /// Takes the driver off and has the kernel look for one, `name` alone if that is one.
+    /// Unbinds the present driver, then lets the kernel bind one. Only the driver `name` may bind,
+    /// if `name` is not an empty line.
     fn bind(&self, name: &str) -> Result<(), Error> {
         let function = self.folder.file_name().unwrap_or_default();
         let function = function.as_encoded_bytes();
@@ -57,6 +60,7 @@ impl Taken {
         write(Path::new(PROBE), function)
     }
 
+    /// Returns the name of the driver that is bound.
     fn driver(&self) -> Option<String> {
         let link = fs::read_link(self.folder.join("driver")).ok()?;
         Some(link.file_name()?.to_string_lossy().into_owned())
@@ -65,8 +69,10 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
+        // Otherwise an error on the way leaves the device without its driver for all later
+        // programs.
         if !self.given_back {
-            // Nobody is left to tell.
+            // A destructor cannot report an error. The next program fails when it opens the node.
             let _not_given_back = self.bind("\n");
         }
     }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A driver of the device in a process: the kernel's driver is taken off, `vfio-pci` gives the
-//! device to the process, and an IOMMU keeps it to memory that the process has mapped. Path B of
-//! the test vectors, and a beginning for drivers of one's own.
+//! A driver of the device in a process. The kernel's driver is unbound, `vfio-pci` gives the device
+//! to the process, and an IOMMU restricts the device to memory that the process has mapped. It is
+//! path B of the test vectors, and a starting point for other drivers.
 //!
-//! [`Taken`] is the function while the kernel's driver is off it, [`Space`] the addresses that the
-//! device sees, and [`VfioDriver`] drives the device: rings, windows and interrupts from the data
-//! sheet, apart from the kernel driver and its client library.
+//! [`Taken`] is the function while `vfio-pci` is bound to it. [`Space`] is the device's address
+//! space. [`VfioDriver`] drives the device with rings, windows and interrupts as in the data sheet.
+//! It shares only `ringbar-spec` with the kernel driver, and [`Mapping`](ringbar_client::Mapping)
+//! with the client library.
 
 pub mod calls;
 mod driver;

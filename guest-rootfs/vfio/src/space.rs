@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The addresses that the device sees, by container and group or by iommufd.
+//! Address spaces of a device, by container and group or by iommufd.
 
 #![expect(
     unsafe_code,
@@ -32,7 +32,7 @@ use vfio_ioctls::{VfioContainer, VfioDevice, VfioIommufd, VfioOps};
 /// `VFIO_IOMMU_MAP_DMA`.
 const MAP_DMA: Opcode = opcode::none(VFIO_TYPE, VFIO_BASE as u8 + 13);
 
-/// How a process gets a device.
+/// Way in which a process obtains a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `/dev/vfio/vfio` and the node of the device's group, with the IOMMU type 1, version 2.
@@ -41,18 +41,19 @@ pub enum Kind {
     Iommufd,
 }
 
-/// An address space of the IOMMU.
+/// An address space of the IOMMU, as the device sees it.
 pub struct Space {
     backend: Backend,
 }
 
+/// The same address space as VFIO and iommufd know it.
 enum Backend {
     Group(Arc<VfioContainer>),
     Iommufd(Arc<VfioIommufd>),
 }
 
 impl Space {
-    /// An address space with nothing in it.
+    /// Creates an empty address space.
     pub fn new(kind: Kind) -> Result<Self, Error> {
         let backend = match kind {
             Kind::Group => Backend::Group(Arc::new(VfioContainer::new(None)?)),
@@ -65,14 +66,16 @@ impl Space {
         Ok(Self { backend })
     }
 
-    /// Opens the device with this folder in sysfs, which `vfio-pci` has, in this address space.
+    /// Opens the device with this folder in sysfs in this address space. `vfio-pci` must be bound
+    /// to it.
     pub(crate) fn open(&self, folder: &Path) -> Result<VfioDevice, Error> {
         Ok(VfioDevice::new(folder, self.operations(), true)?)
     }
 
-    /// Lets the device reach `range` of `memory` at `address`; whole pages.
+    /// Lets the device access `range` of `memory` at `address`, in whole pages.
     ///
-    /// The mapping of the memory must stay as long as the address is mapped.
+    /// The caller keeps the mapping of the memory until the address is unmapped. Otherwise the
+    /// device accesses pages that the process no longer owns.
     pub(crate) fn map(
         &self,
         address: u64,
@@ -87,11 +90,13 @@ impl Space {
         let start = memory.as_ptr().wrapping_add(range.start);
         match (&self.backend, rights) {
             (_, Rights::ReadWrite) => {
-                // SAFETY: All of the range is mapped, and `Mapping` makes no references to it.
+                // SAFETY: The whole range is mapped, as asserted above. `Mapping` makes no
+                // references to it, so the device may write it at any time.
                 unsafe { self.operations().vfio_dma_map(address, range.len(), start) }?;
                 Ok(())
             }
             (Backend::Group(container), _) => {
+                // By hand: `vfio_dma_map` always maps for reading and writing.
                 let map = vfio_iommu_type1_dma_map {
                     argsz: size_of::<vfio_iommu_type1_dma_map>() as u32,
                     flags: match rights {
@@ -102,10 +107,11 @@ impl Space {
                     iova: address,
                     size: range.len() as u64,
                 };
-                // SAFETY: The number belongs to a call that reads such a structure; the memory is
-                // as above.
+                // SAFETY: The number belongs to a call that reads such a structure.
                 let map = unsafe { Setter::<MAP_DMA, _>::new(map) };
-                // SAFETY: As above.
+                // SAFETY: The setter holds the structure, which the kernel only reads. The range
+                // that it names is mapped, as asserted above, and `Mapping` makes no references to
+                // it.
                 let done = unsafe { ioctl(fd(&**container), map) };
                 done.map_err(refused("VFIO_IOMMU_MAP_DMA"))
             }
@@ -129,11 +135,12 @@ impl Space {
         }
     }
 
-    /// Takes away what is mapped in a range of addresses, which must be mapped without a gap.
+    /// Unmaps a range of addresses, which must be mapped without a gap.
     pub(crate) fn unmap(&self, address: u64, size: usize) -> Result<(), Error> {
         Ok(self.operations().vfio_dma_unmap(address, size)?)
     }
 
+    /// Returns the calls that both backends have.
     fn operations(&self) -> Arc<dyn VfioOps> {
         match &self.backend {
             Backend::Group(container) => container.clone(),
@@ -142,22 +149,24 @@ impl Space {
     }
 }
 
-/// The descriptor of something that has one, for calls of one's own.
+/// Returns the descriptor of its owner, for calls that `vfio-ioctls` does not have.
 pub(crate) fn fd<T: AsRawFd>(owner: &T) -> BorrowedFd<'_> {
-    // SAFETY: The owner is borrowed for as long, and so does not close it.
+    // SAFETY: The result borrows the owner, which therefore cannot close the descriptor.
     unsafe { BorrowedFd::borrow_raw(owner.as_raw_fd()) }
 }
 
-/// The file of a device.
+/// Returns the device as a file, for mappings.
 pub(crate) fn file(device: &VfioDevice) -> Result<Arc<File>, Error> {
     let file = fd(device).try_clone_to_owned().map_err(failed("dup"))?;
     Ok(Arc::new(file.into()))
 }
 
+/// Returns a conversion from an error of a call to this crate's error.
 pub(crate) fn refused(call: &'static str) -> impl Fn(Errno) -> Error {
     move |errno| Error::Refused { call, errno }
 }
 
+/// Returns a conversion from an error of the standard library to this crate's error.
 pub(crate) fn failed(call: &'static str) -> impl Fn(io::Error) -> Error {
     move |error| Error::Refused {
         call,
