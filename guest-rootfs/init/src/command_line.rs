@@ -1,32 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the kernel command line asks for.
+//! The task that the kernel command line names.
 
 use crate::programs::Selection;
 use std::fs;
 
-/// What the guest is to do.
+/// Task of the guest.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Task {
     /// Run test programs, each with these arguments.
     Tests(Selection, Vec<String>),
-    /// Give a person a shell.
+    /// Start a shell for a person.
     Shell,
-    /// Load the driver and power off: that is timed from outside.
+    /// Load the driver and power off, while the host measures the time.
     Boot,
 }
 
 impl Task {
-    /// The task that this kernel was started with.
+    /// Returns the task that the kernel command line names.
     pub(crate) fn from_kernel() -> Result<Self, String> {
         let line = fs::read_to_string("/proc/cmdline")
             .map_err(|error| format!("cannot read the kernel command line: {error}"))?;
         Ok(Self::parse(&line))
     }
 
+    /// Reads the task from a command line. Without a word of init's, all tests run.
     fn parse(line: &str) -> Self {
         let mut task = Self::Tests(Selection::All, Vec::new());
         let mut arguments = Vec::new();
+        // The words come in any order, so the arguments are added at the end.
         for word in line.split_whitespace() {
             if word == "ringbar.shell" {
                 task = Self::Shell;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The line to the runner: beats go out, and orders to kill a program that hangs come in.
+//! The line to the runner: init sends beats, the runner sends orders to kill a program that hangs.
 //!
-//! `ci/vm-runner/src/beat.rs` says what is said. A machine that a person started has no such line, and nobody misses it.
+//! `ci/vm-runner/src/beat.rs` defines the lines. A machine started by hand has no such port, and
+//! init then works without.
 
 use crate::others;
 use rustix::fs::OFlags;
@@ -19,21 +20,21 @@ const CLOCK: &str = "/proc/uptime";
 /// Time between two beats.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// The program that runs, and why it was killed.
+/// The running program, and the reason for which it was killed.
 #[derive(Debug, Default)]
 struct Running {
     program: Option<String>,
     killed: Option<String>,
 }
 
-/// What init and the line's threads share.
+/// State that init and the line's threads share.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Control {
     running: Arc<Mutex<Running>>,
 }
 
 impl Control {
-    /// Begins to beat and to listen, if there is a line.
+    /// Starts to beat and to listen, if the port exists.
     pub(crate) fn start() -> Self {
         let control = Self::default();
         if let Some((sender, receiver)) = ports() {
@@ -44,7 +45,7 @@ impl Control {
         control
     }
 
-    /// A program begins. The runner may want it killed from now on.
+    /// Notes that a program begins. From now on the runner may order to kill it.
     pub(crate) fn begin(&self, program: &str) {
         *self.lock() = Running {
             program: Some(program.to_owned()),
@@ -52,16 +53,17 @@ impl Control {
         };
     }
 
-    /// Whether the program was killed.
+    /// Returns whether the program was killed.
     pub(crate) fn is_killed(&self) -> bool {
         self.lock().killed.is_some()
     }
 
-    /// The program has ended. Gives the reason if it was killed.
+    /// Notes that the program has ended. Returns the reason if it was killed.
     pub(crate) fn end(&self) -> Option<String> {
         std::mem::take(&mut *self.lock()).killed
     }
 
+    /// Sends beats until the port fails.
     fn beat(&self, mut port: File) {
         loop {
             let clock = fs::read_to_string(CLOCK).unwrap_or_default();
@@ -71,13 +73,14 @@ impl Control {
                 .write_all(format!("{}\n", line.trim_end()).as_bytes())
                 .is_err()
             {
-                // The runner sees that nobody beats.
+                // The runner notices missing beats by itself.
                 return;
             }
             thread::sleep(BEAT);
         }
     }
 
+    /// Carries out the runner's orders until the port fails.
     fn listen(&self, port: File) {
         for line in BufReader::new(port).lines().map_while(Result::ok) {
             if let Some((program, reason)) = order(&line) {
@@ -86,9 +89,11 @@ impl Control {
         }
     }
 
-    /// Kills all processes, if the program is still the one that runs. Which of them are its, nobody needs to know: one
-    /// program runs at a time.
+    /// Kills all processes, if the program still runs. One program runs at a time, so all processes
+    /// are its own.
     fn kill(&self, program: &str, reason: &str) {
+        // Held while killing: otherwise a program that begins meanwhile would be killed in place of
+        // this one.
         let mut running = self.lock();
         if running.program.as_deref() == Some(program) {
             running.killed = Some(reason.to_owned());
@@ -96,25 +101,27 @@ impl Control {
         }
     }
 
+    /// Locks the state. A thread that panicked leaves it whole, since each change is one
+    /// assignment.
     fn lock(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The line twice, without echo and without a meaning in any byte.
+/// Opens the port twice, without echo and without a special meaning of any byte.
 fn ports() -> Option<(File, File)> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
     options.custom_flags(OFlags::NOCTTY.bits().cast_signed());
     let port = options.open(PORT).ok()?;
-    // Fails if there is a node but no port.
+    // This fails if the node exists without a port behind it.
     let mut modes = tcgetattr(&port).ok()?;
     modes.make_raw();
     tcsetattr(&port, OptionalActions::Now, &modes).ok()?;
     Some((port.try_clone().ok()?, port))
 }
 
-/// The program that is to be killed, and why.
+/// Returns the program to kill and the reason.
 fn order(line: &str) -> Option<(&str, &str)> {
     line.trim_end().strip_prefix("kill ")?.split_once(' ')
 }

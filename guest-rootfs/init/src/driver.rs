@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Loads the driver and asks it what it has.
+//! Loads the driver and reads the properties of its device.
 
 use crate::marks;
 use ringbar_client::Device;
@@ -11,7 +11,7 @@ const MODULE: &str = "/lib/modules/ringbar.ko";
 const NODE: &str = "/dev/ringbar0";
 const FUNCTION: &str = "/sys/class/misc/ringbar0/device";
 
-/// Loads the module, whether there is a device or not.
+/// Loads the module, with or without a device.
 pub(crate) fn insert() -> Result<(), String> {
     let module = File::open(MODULE).map_err(|error| format!("cannot open {MODULE}: {error}"))?;
     finit_module(&module, c"", 0).map_err(|errno| {
@@ -19,7 +19,7 @@ pub(crate) fn insert() -> Result<(), String> {
     })
 }
 
-/// Loads the module; says what was found, as name and value.
+/// Loads the module. Returns the properties found, as names and values.
 pub(crate) fn load() -> Result<Vec<(&'static str, String)>, String> {
     marks::before_driver();
     insert()?;
@@ -55,7 +55,7 @@ pub(crate) fn load() -> Result<Vec<(&'static str, String)>, String> {
     ])
 }
 
-/// How the driver gets its interrupts, from the mode that sysfs shows for each.
+/// Returns the number and mode of interrupts; sysfs shows the mode of each.
 fn interrupts(vectors: u32) -> String {
     let folder = fs::read_dir(format!("{FUNCTION}/msi_irqs"));
     let first = folder.ok().and_then(|mut entries| entries.next()?.ok());

@@ -1,23 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The scheduler's fair server, which the guest does without.
+//! Turns off the scheduler's fair server.
 //!
-//! It keeps real-time tasks from starving all others, and no program of the guest needs that. Linux 7.3 has a
-//! race in it (`kernel/sched/deadline.c`): while the callback `dl_server_timer` waits for the run queue's lock, `start_dl_timer`
-//! on another processor may queue the same timer again. If that expires too before the callback has the lock, the callback
-//! forwards a queued timer, and the kernel warns in `hrtimer_forward`. A real processor is not that slow. A vCPU
-//! is, on a busy host or while QEMU waits for a server that does not answer. Otherwise such a warning would
-//! make a run red that has nothing to do with it.
+//! The fair server keeps real-time tasks from starving all others, and no program of the guest
+//! needs that.
+//!
+//! Linux 7.3 has a race in it (`kernel/sched/deadline.c`). The callback `dl_server_timer` waits for
+//! the run queue's lock. Meanwhile `start_dl_timer` on another processor may queue the same timer
+//! again. If that timer also expires before the callback has the lock, the callback forwards a
+//! queued timer. The kernel then warns in `hrtimer_forward`.
+//!
+//! A real processor is not slow enough for this. A vCPU is, on a busy host or while QEMU waits for
+//! a server that does not respond. Left on, the fair server would make runs red that have nothing
+//! to do with it.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
-/// A folder for each processor, `cpu0` and so on, each with a file `runtime`: how long the server may run in each of
-/// its periods, in ns. 0 turns it off.
+/// Folder with one folder per processor, `cpu0` and so on. Each has a file `runtime`: how long the
+/// fair server may run in each of its periods, in ns. 0 turns it off.
 pub(crate) const FOLDER: &str = "/sys/kernel/debug/sched/fair_server";
 
-/// Turns it off on each processor that has a folder in `folder`. A kernel without the folder has no such server.
+/// Turns the fair server off on each processor that has a folder in `folder`. Does nothing if the
+/// kernel has no such server.
 pub(crate) fn turn_off(folder: &Path) -> Result<(), String> {
     let failed = |path: &Path, error: io::Error| format!("cannot turn {path:?} off: {error}");
     let processors = match fs::read_dir(folder) {

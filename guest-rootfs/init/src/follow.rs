@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Passes on what a program prints, until the program has ended.
+//! Passes on the output of a program until the program has ended.
 //!
-//! Not until its output has: a process that it leaves behind may hold that open for ever.
+//! The end of the program counts, not the end of its output: a process that it leaves behind may
+//! hold the output open for ever.
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{fcntl_getfl, fcntl_setfl, fstat, OFlags};
@@ -12,26 +13,27 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ChildStdout, ExitStatus};
 use std::time::Duration;
 
-/// Bytes of a read, and reads on end: together as many as a pipe holds.
+/// Bytes per read, and reads in a row. Together they are as many as a pipe holds.
 const PIECE: usize = 4096;
 const PIECES: usize = 16;
 
-/// How a program ended.
+/// Result of following a program.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Followed {
-    /// None if it did not end and nobody waits for it any more.
+    /// Status of the program. `None` if it did not end in time.
     pub(crate) status: Option<ExitStatus>,
-    /// The pipe with its output, by inode, if another process holds it open.
+    /// Inode of the pipe with its output, if another process holds that open.
     pub(crate) held: Option<u64>,
 }
 
-/// Calls `line` for each line that `child` prints. `patience` says how long to wait until it is asked again; with none,
-/// that is all.
+/// Calls `line` for each line that `child` prints. `patience` returns how long to wait before the
+/// next call of it; `None` ends the wait.
 pub(crate) fn follow(
     child: &mut Child,
     mut patience: impl FnMut() -> Option<Duration>,
     mut line: impl FnMut(&str),
 ) -> io::Result<Followed> {
+    // A pidfd, so that one `poll` waits for the end of the program and for its output.
     let end = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
     let mut output = Output::of(child.stdout.take())?;
     let mut has_ended = false;
@@ -60,20 +62,21 @@ pub(crate) fn follow(
     })
 }
 
-/// What has happened.
+/// Result of a wait.
 struct Events {
     end: bool,
     none: bool,
 }
 
-/// A program's output.
+/// Output of a program.
 struct Output {
-    /// None when all who could write have closed it.
+    /// `None` once all writers have closed it.
     pipe: Option<ChildStdout>,
     rest: Vec<u8>,
 }
 
 impl Output {
+    /// Takes the pipe and makes it non-blocking, so that a read never waits for a writer.
     fn of(pipe: Option<ChildStdout>) -> io::Result<Self> {
         if let Some(pipe) = &pipe {
             fcntl_setfl(pipe, fcntl_getfl(pipe)? | OFlags::NONBLOCK)?;
@@ -84,7 +87,7 @@ impl Output {
         })
     }
 
-    /// Waits until there is something to read, or the program has ended.
+    /// Waits until there is output, the program has ended, or `limit` has passed.
     fn wait(&self, end: &OwnedFd, limit: Duration) -> io::Result<Events> {
         let mut files = vec![PollFd::new(end, PollFlags::IN)];
         files.extend(
@@ -108,7 +111,8 @@ impl Output {
         })
     }
 
-    /// Passes on what is there, at most what fits into a pipe: somebody may write without end.
+    /// Passes on the output that is there, but at most one pipe's worth. Otherwise a program that
+    /// writes without end would keep init from looking at its end.
     fn pass_on(&mut self, line: &mut impl FnMut(&str)) -> io::Result<()> {
         for _ in 0..PIECES {
             let Some(pipe) = &mut self.pipe else { break };
@@ -128,13 +132,14 @@ impl Output {
         Ok(())
     }
 
-    /// Passes on a last line without an end.
+    /// Passes on a last line without a line feed.
     fn finish(&mut self, line: &mut impl FnMut(&str)) {
         if !self.rest.is_empty() {
             line(&String::from_utf8_lossy(&std::mem::take(&mut self.rest)));
         }
     }
 
+    /// Returns the inode of the pipe if it is still open for writing.
     fn held(&self) -> io::Result<Option<u64>> {
         let inode = |pipe| fstat(pipe).map(|stat| stat.st_ino);
         Ok(self.pipe.as_ref().map(inode).transpose()?)
@@ -149,7 +154,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(10);
 
-    /// Follows a shell script; gives what it printed as well.
+    /// Follows a shell script. Returns its output as well.
     fn followed(
         script: &str,
         patience: impl FnMut() -> Option<Duration>,
@@ -208,7 +213,7 @@ mod tests {
         let mut asked = 0;
         let patience = || {
             asked += 1;
-            // Until it has printed: a shell that gets no processor is asked for again.
+            // Until it has printed. A shell that gets no processor time is asked for again.
             (asked < 500).then_some(SOON)
         };
         let (followed, lines, mut child) = followed("printf a; exec sleep 1000", patience);

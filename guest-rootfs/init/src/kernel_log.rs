@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Reads the kernel's log and its taint, and tells the runner what is wrong.
+//! Reads the kernel's log and its taint, and reports complaints to the runner.
 //!
-//! The runner sees the console, but the kernel's command line can hide much of it. `/dev/kmsg` has every
-//! message, whatever the console shows. A thread reads it while programs run, so that a stuck program does
-//! not keep a complaint back; [`KernelLog::enter`] and [`KernelLog::leave`] read it as well, so that each
-//! complaint is told with the program that ran.
+//! The runner sees the console, but the kernel command line can hide much of it. `/dev/kmsg` has
+//! every message. A thread reads it while programs run, so that a stuck program does not delay a
+//! complaint. [`KernelLog::enter`] and [`KernelLog::leave`] read it as well, so that each complaint
+//! names the program that ran.
 
 use crate::results::Results;
 use ringbar_kernel_log::{Choice, Line, Record, Taint};
@@ -18,24 +18,26 @@ use std::thread;
 
 const LOG: &str = "/dev/kmsg";
 const TAINT: &str = "/proc/sys/kernel/tainted";
-/// Its first number is the level below which messages are shown on the console.
+/// Its first number is a level. The console shows messages below that level.
 const CONSOLE_LEVEL: &str = "/proc/sys/kernel/printk";
 
-/// Longer than any record (`PRINTK_MESSAGE_MAX`), as the kernel refuses to give a part of one.
+/// Size of a read. It exceeds any record (`PRINTK_MESSAGE_MAX`), because the kernel does not return
+/// parts of records.
 const LONGEST_RECORD: usize = 8192;
 
-/// The log and the taint, read from the boot's first message on.
+/// Reader of the log and the taint, from the first message of the boot on.
 pub(crate) struct KernelLog {
     reader: Arc<Mutex<Reader>>,
 }
 
 impl KernelLog {
-    /// Opens the log, reads what is there, and keeps reading in a thread.
+    /// Opens the log, reads all records so far, and starts a thread that reads on.
     pub(crate) fn open() -> Result<Self, String> {
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let log = open(LOG, flags, Mode::empty())
             .map_err(|errno| format!("cannot open {LOG}, the kernel's log: {errno}"))?;
         let log = File::from(log);
+        // A second handle for `poll`, so that the thread waits without the lock.
         let news = log.try_clone();
         let news = news.map_err(|error| format!("cannot open {LOG} again: {error}"))?;
         let reader = Arc::new(Mutex::new(Reader::new(log)?));
@@ -62,8 +64,8 @@ impl KernelLog {
         });
     }
 
-    /// Reads the log to its end and says so. What comes after that, while the machine powers off, is shown on
-    /// the console, whatever the command line said of it.
+    /// Reads the log to its end and reports that. Later messages, while the machine powers off,
+    /// appear on the console, whatever the command line says.
     pub(crate) fn finish(&self) {
         if let Err(error) = fs::write(CONSOLE_LEVEL, "7") {
             eprintln!("ringbar-init: cannot write to {CONSOLE_LEVEL}: {error}");
@@ -71,13 +73,15 @@ impl KernelLog {
         self.with(Reader::finish);
     }
 
+    /// Runs `work` with the reader locked.
     fn with<T>(&self, work: impl FnOnce(&mut Reader) -> T) -> T {
-        // A thread that panicked has at worst not passed a line on; the log still has what follows.
+        // A thread that panicked has at worst dropped a line. The log still has the records after
+        // it.
         work(&mut self.reader.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Reads whenever there is something new, until the guest powers off.
+/// Reads new records as they come, until the guest powers off.
 fn follow(news: &File, reader: &Mutex<Reader>) {
     loop {
         match poll(&mut [PollFd::new(news, PollFlags::IN)], None) {
@@ -95,20 +99,22 @@ fn follow(news: &File, reader: &Mutex<Reader>) {
     }
 }
 
-/// What reads, and what was read.
+/// State of the reader.
 struct Reader {
     log: File,
     results: Results,
     choice: Choice,
-    /// The program that runs.
+    /// Running program.
     program: Option<String>,
-    /// Bits of the taint that need not be told.
+    /// Bits of the taint that need no report.
     known: Taint,
-    /// The log or the taint cannot be read any more.
+    /// Whether the log or the taint has become unreadable.
     broken: bool,
 }
 
 impl Reader {
+    /// Starts with the present taint. Bits that stand for faults are reported even if they are
+    /// already set.
     fn new(log: File) -> Result<Self, String> {
         let taint = taint()?;
         Ok(Self {
@@ -121,9 +127,10 @@ impl Reader {
         })
     }
 
-    /// Passes on what is new in the log and in the taint.
+    /// Passes on new complaints of the log and new bits of the taint.
     fn look(&mut self) {
-        // In this order: the kernel prints first and sets a bit then, so what explains a bit is in the log already.
+        // The taint first. The kernel prints a message and then sets the bit, so the message that
+        // explains a bit is in the log by now.
         let taint = taint();
         self.drain();
         match taint {
@@ -132,6 +139,7 @@ impl Reader {
         }
     }
 
+    /// Reports bits of the taint that are new.
     fn compare(&mut self, taint: Taint) {
         let bits = taint.without(self.known);
         if !bits.is_empty() {
@@ -141,7 +149,7 @@ impl Reader {
         }
     }
 
-    /// Passes on what is new in the log.
+    /// Passes on new complaints of the log.
     fn drain(&mut self) {
         let mut bytes = [0; LONGEST_RECORD];
         while !self.broken {
@@ -150,7 +158,7 @@ impl Reader {
                     Some(record) => self.take(&record),
                     None => self.fail(&format!("{LOG} gave what is no record")),
                 },
-                // Records were overwritten: the number of the next one tells how many.
+                // Records were overwritten. The number of the next one shows how many.
                 Err(Errno::PIPE | Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
                 Err(errno) => self.fail(&format!("cannot read {LOG}: {errno}")),
@@ -158,6 +166,7 @@ impl Reader {
         }
     }
 
+    /// Passes on what the runner needs of a record.
     fn take(&mut self, record: &Record) {
         let (records, lines) = self.choice.take(record);
         let program = self.program.clone();
@@ -171,6 +180,7 @@ impl Reader {
         }
     }
 
+    /// Reports the number of records and the taint at the end.
     fn finish(&mut self) {
         self.look();
         if self.broken {
@@ -183,17 +193,20 @@ impl Reader {
         }
     }
 
+    /// Sends a line to the runner.
     fn tell(&mut self, line: &Line) {
         self.results.line(&line.to_string());
     }
 
-    /// Gives up. The runner then misses the word that the log was read to its end.
+    /// Gives up. The runner then misses the report that the log was read to its end, and fails the
+    /// run.
     fn fail(&mut self, reason: &str) {
         eprintln!("ringbar-init: {reason}");
         self.broken = true;
     }
 }
 
+/// Reads the kernel's taint.
 fn taint() -> Result<Taint, String> {
     let text =
         fs::read_to_string(TAINT).map_err(|error| format!("cannot read {TAINT}: {error}"))?;

@@ -2,10 +2,12 @@
 
 //! First process of the guest: loads the driver, runs the test programs, powers off.
 //!
-//! The kernel console is the first serial port; results go to the second one as KTAP, and the fourth one is a line to
-//! the runner: it hears that init lives, and may have a program killed. For a shell the ports are others: see [`shell`].
-//! The kernel command line says what to do: `ringbar.tests=all`, `ringbar.tests=NAME,NAME`, the latter perhaps with
-//! `ringbar.args=WORD,WORD` for the programs, `ringbar.shell` or `ringbar.boot`.
+//! The kernel console is the first serial port. Results go to the second one as KTAP. The fourth
+//! one is a line to the runner: it receives init's beats, and sends orders to kill a program. A
+//! shell uses the ports differently: see [`shell`].
+//!
+//! The kernel command line names the task: `ringbar.tests=all`, `ringbar.tests=NAME,NAME`,
+//! `ringbar.shell` or `ringbar.boot`. `ringbar.args=WORD,WORD` gives the programs arguments.
 
 mod command_line;
 mod control;
@@ -28,20 +30,21 @@ use std::path::Path;
 
 fn main() {
     if let Err(error) = work() {
-        // The results port may be what is missing, so this goes to the console as well.
+        // To the console as well: the results port may be the thing that failed.
         eprintln!("ringbar-init: {error}");
     }
     let error = system::power_off();
     eprintln!("ringbar-init: cannot power off: {error}");
 }
 
+/// Sets the system up and carries out the task of the command line.
 fn work() -> Result<(), String> {
     system::mount_all()?;
     fair_server::turn_off(Path::new(fair_server::FOLDER))?;
     match Task::from_kernel()? {
         Task::Tests(selection, arguments) => {
             let mut results = Results::open()?;
-            // Before all else: the first beat is the end of the boot.
+            // First: the first beat tells the runner that the boot is over.
             let control = Control::start();
             let log = KernelLog::open().inspect_err(|error| results.bail_out(error))?;
             let ran = run_tests(&mut results, &control, &log, &selection, &arguments);
@@ -52,7 +55,8 @@ fn work() -> Result<(), String> {
         Task::Boot => {
             let mut results = Results::open()?;
             driver::insert().inspect_err(|error| results.bail_out(error))?;
-            // A guest that failed powers off as well. The kernel would write into a line on the console.
+            // Results, not the console, where messages of the kernel may break the line. A guest
+            // that failed also powers off, so the runner looks for this line.
             results.line("# driver: loaded");
             Ok(())
         }
@@ -60,6 +64,7 @@ fn work() -> Result<(), String> {
     }
 }
 
+/// Loads the driver and runs the chosen programs one after the other.
 fn run_tests(
     results: &mut Results,
     control: &Control,

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the plugin, if there is one, is told about device and driver.
+//! Marks that tell the witness, if there is one, about device and driver.
 
 use ringbar_marks::{say, say_sections, Mark};
 use ringbar_spec::ids;
 use std::fs;
 
-/// What PCI sysfs has of the device.
+/// Folder with all PCI functions in sysfs.
 const DEVICES: &str = "/sys/bus/pci/devices";
 
-/// Says where the device is, and that accesses count from now on.
+/// Marks the BARs of the device, and the moment from which accesses count.
 pub(crate) fn before_driver() {
     let ids = (id(ids::VENDOR_ID), id(ids::DEVICE_ID));
     let devices = fs::read_dir(DEVICES).into_iter().flatten().flatten();
@@ -17,7 +17,7 @@ pub(crate) fn before_driver() {
         let read = |file| fs::read_to_string(device.join(file)).unwrap_or_default();
         (read("vendor").trim_end(), read("device").trim_end()) == (&ids.0, &ids.1)
     });
-    // The plugin watches one: the one that is first on the bus.
+    // The witness watches one device: the first one on the bus.
     if let Some(device) = ours.min() {
         let resource = fs::read_to_string(device.join("resource")).unwrap_or_default();
         bars(&resource).iter().for_each(say);
@@ -27,13 +27,13 @@ pub(crate) fn before_driver() {
     say(&Mark::Enter { phase });
 }
 
-/// Says where the driver is.
+/// Marks the end of the probe and the sections of the driver.
 pub(crate) fn after_driver() {
     say(&Mark::Leave);
     say_sections();
 }
 
-/// The BARs in sysfs's `resource`: first byte, last byte and flags of each, a line a BAR.
+/// Reads the BARs from sysfs's `resource`: one line per BAR with first byte, last byte and flags.
 fn bars(resource: &str) -> Vec<Mark> {
     let bar = |(number, line): (u32, &str)| {
         let mut words = line.split_whitespace();
@@ -48,11 +48,12 @@ fn bars(resource: &str) -> Vec<Mark> {
     (0..6).zip(resource.lines()).filter_map(bar).collect()
 }
 
-/// A number as sysfs shows it.
+/// Returns a number as sysfs shows it.
 fn id(number: u16) -> String {
     format!("{number:#06x}")
 }
 
+/// Reads a hexadecimal number with `0x` before it.
 fn hex(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }

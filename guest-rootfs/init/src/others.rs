@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Processes besides init: those that a program leaves behind, and those that cannot be killed.
+//! Processes besides init: those that a program leaves behind, and those that survive SIGKILL.
 
 use rustix::process::{kill_process_group, waitpid, Pid, Signal, WaitOptions};
 use std::fs;
@@ -8,19 +8,20 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Flags of a process: a thread of the kernel's, and one that is about to end.
+/// Flags of a process in `/proc/PID/stat`: a kernel thread, and a process that is about to end.
 const KERNEL_THREAD: u64 = 0x20_0000;
 const EXITING: u64 = 0x4;
-/// SIGKILL in a mask of signals.
+/// SIGKILL in a signal mask.
 const KILL: u64 = 1 << 8;
 
-/// Looks at processes that may be about to end by themselves, and the time between two of them.
+/// Number of looks at processes that may be about to end by themselves, and the time between two
+/// looks.
 const GRACE: u32 = 100;
 const GRACE_LOOK: Duration = Duration::from_millis(20);
-/// Time between two looks at processes that were killed.
+/// Time between two looks at killed processes.
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
-/// Lines that tell of processes that cannot be killed.
+/// Most lines of a report on processes that survive SIGKILL.
 const LINES: usize = 80;
 
 /// A process.
@@ -29,21 +30,22 @@ pub(crate) struct Other {
     pid: i32,
     name: String,
     state: String,
-    /// Killed, or ending by itself.
+    /// Whether it was killed, or is about to end by itself.
     dies: bool,
 }
 
-/// What became of the processes that were left.
+/// Result of [`clear`].
 #[derive(Debug, Default)]
 pub(crate) struct Cleared {
-    /// Those that ran on, in words.
+    /// Processes that ran on, in words.
     pub(crate) left: Vec<String>,
-    /// Those that are still there.
+    /// Processes that are still there.
     pub(crate) stuck: Vec<Other>,
 }
 
-/// Waits a moment for other processes to end, and kills those that do not: they were left. One that holds `output`, a pipe
-/// by its inode, is named as such. Looks at most `looks` times if what was killed is gone.
+/// Waits a moment for other processes to end, then kills the rest: the program has left them. One
+/// that holds `output`, the inode of a pipe, is reported as such. Looks at most `looks` times
+/// whether the killed ones are gone.
 pub(crate) fn clear(output: Option<u64>, looks: u32) -> Cleared {
     if gone(GRACE, GRACE_LOOK) {
         return Cleared::default();
@@ -57,14 +59,15 @@ pub(crate) fn clear(output: Option<u64>, looks: u32) -> Cleared {
 
 /// Kills all processes but this one.
 pub(crate) fn kill_all() {
-    // The system call takes a group as a number below 0, and -1, which stands for that of process 1, means everybody. Not
-    // for a test on the host: there it would end all of a user's processes. An error means that there is nobody.
+    // The system call takes a process group as a negative number. That of process 1 is -1, which
+    // means all processes. A test on the host must not do so: it would end all processes of the
+    // user. An error means that there is none.
     if std::process::id() == 1 {
         let _ = kill_process_group(Pid::INIT, Signal::KILL);
     }
 }
 
-/// Whether all others have ended.
+/// Returns whether all other processes have ended.
 fn gone(looks: u32, time: Duration) -> bool {
     for _ in 0..looks {
         if reap() {
@@ -75,8 +78,8 @@ fn gone(looks: u32, time: Duration) -> bool {
     false
 }
 
-/// Waits for all who have ended; returns whether nobody is left. Whoever outlives its parent is init's child, so one who has
-/// no children is alone, and `/proc` need not be read.
+/// Reaps all ended processes. Returns whether init is alone. An orphan becomes a child of init, so
+/// without children init is alone, and `/proc` need not be read.
 fn reap() -> bool {
     loop {
         match waitpid(None, WaitOptions::NOHANG) {
@@ -87,7 +90,7 @@ fn reap() -> bool {
     }
 }
 
-/// All processes but this one, the kernel's threads and those that have ended.
+/// Returns all processes but init, kernel threads and ended ones.
 fn all() -> Vec<Other> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -98,17 +101,18 @@ fn all() -> Vec<Other> {
         .collect()
 }
 
+/// Reads a process from `/proc`. Returns `None` if it has ended or is a kernel thread.
 fn look(pid: i32) -> Option<Other> {
     let read = |file| fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
     let other = understand(pid, &read("stat")?, &read("status")?)?;
-    // The first thread of a process may have ended alone.
+    // The first thread of a process may have ended while others run on. Such a process counts.
     let alone = || fs::read_dir(format!("/proc/{pid}/task")).map_or(true, |all| all.count() < 2);
     (other.state != "Z" || !alone()).then_some(other)
 }
 
-/// Understands `/proc/PID/stat` and `/proc/PID/status`. None for a thread of the kernel's.
+/// Parses `/proc/PID/stat` and `/proc/PID/status`. Returns `None` for a kernel thread.
 fn understand(pid: i32, stat: &str, status: &str) -> Option<Other> {
-    // The name in parentheses may hold anything, parentheses too.
+    // The last parenthesis ends the name, which may contain parentheses itself.
     let (before, fields) = stat.rsplit_once(')')?;
     let name = before.split_once('(')?.1;
     let mut fields = fields.split_whitespace();
@@ -125,7 +129,7 @@ fn understand(pid: i32, stat: &str, status: &str) -> Option<Other> {
     })
 }
 
-/// Whether a process, or its first thread, has SIGKILL before it.
+/// Returns whether SIGKILL is pending for a process or its first thread.
 fn is_killed(status: &str) -> bool {
     let masks = status.lines().filter_map(|line| line.split_once(':'));
     let mut pending = masks.filter(|(key, _)| matches!(*key, "SigPnd" | "ShdPnd"));
@@ -133,13 +137,14 @@ fn is_killed(status: &str) -> bool {
 }
 
 impl Other {
-    /// What is said of a process that a program left behind.
+    /// Returns the report on a process that a program left behind.
     fn left(&self, output: Option<u64>) -> String {
         let holds = output.is_some_and(|inode| self.holds(inode));
         let holds = if holds { ", which held its output" } else { "" };
         format!("left {} ({}) running{holds}", self.pid, self.name)
     }
 
+    /// Returns whether the process has the pipe open.
     fn holds(&self, inode: u64) -> bool {
         let pipe = format!("pipe:[{inode}]");
         let files = fs::read_dir(format!("/proc/{}/fd", self.pid))
@@ -150,11 +155,12 @@ impl Other {
         targets.any(|target| target == Path::new(&pipe))
     }
 
+    /// Returns whether it uses a processor.
     fn is_running(&self) -> bool {
         self.state == "R"
     }
 
-    /// What is said of a process that cannot be killed.
+    /// Returns the report on a process that survives SIGKILL.
     pub(crate) fn stuck(&self) -> String {
         let wait = fs::read_to_string(format!("/proc/{}/wchan", self.pid)).unwrap_or_default();
         let place = match wait.as_str() {
@@ -164,7 +170,7 @@ impl Other {
         format!("{} ({}), state {}{place}", self.pid, self.name, self.state)
     }
 
-    /// Where the kernel is with each of its threads.
+    /// Returns the kernel stack of each of its threads.
     fn stacks(&self) -> Vec<String> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.pid))
             .into_iter()
@@ -187,11 +193,12 @@ impl Other {
     }
 }
 
-/// Lines on processes that cannot be killed. If one of them runs, the kernel prints on the console where, too: a stack that
-/// is read meanwhile means little.
+/// Returns a report on processes that survive SIGKILL. If one of them runs, the kernel also prints
+/// its stack on the console: a stack in `/proc` means little while the process runs.
 pub(crate) fn describe(stuck: &[Other]) -> Vec<String> {
     if stuck.iter().any(Other::is_running) {
-        // Whatever it says, there is nothing else to be done.
+        // An error is ignored: the stacks are then missing on the console, and nothing else depends
+        // on them.
         let _ = fs::write("/proc/sysrq-trigger", "l");
     }
     let lines = |other: &Other| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Finds test programs, runs them and passes their KTAP on.
+//! Finds test programs, runs them, and passes on their KTAP.
 
 use crate::control::Control;
 use crate::follow::{follow, Followed};
@@ -12,37 +12,38 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// Where the test programs are.
+/// Folder of the test programs.
 const FOLDER: &str = "/tests";
 
-/// Looks at what all the others have left behind.
+/// Program that checks the leftovers of all others, so it runs last.
 const LAST: &str = "leaks";
 
-/// Proves nothing and takes minutes: runs only when it is asked for.
+/// Program that proves nothing and takes minutes. It runs only if it is named.
 const BENCHMARK: &str = "bench";
 
-/// How long to wait for a program until it is looked whether it was killed.
+/// Time between two looks at whether the program was killed.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Fewest looks at what was killed, ten a second, until it counts as stuck.
+/// Fewest looks, ten per second, before a killed process counts as stuck.
 const FEWEST_LOOKS: u32 = 100;
 
-/// Times of a boot that it may take to end.
+/// Boots that a killed process may take to end, in units of this guest's boot.
 const BOOTS: u32 = 3;
 
-/// Which programs to run.
+/// Choice of programs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Selection {
     /// All that prove something.
     All,
     /// Those with these names, in this order.
     Named(Vec<String>),
-    /// All that prove something, without these.
+    /// All that prove something, except these.
     Without(Vec<String>),
 }
 
 impl Selection {
-    /// Understands `all`, or names with commas between them. With `-` before each of them, all but those run.
+    /// Reads `all`, or names separated by commas. With `-` before each name, all programs but those
+    /// run.
     pub(crate) fn parse(names: &str) -> Self {
         let without: Option<Vec<String>> = names
             .split(',')
@@ -55,7 +56,7 @@ impl Selection {
         }
     }
 
-    /// Returns the names that the selection has, all of which must be there.
+    /// Returns the names in the selection. A program must exist for each of them.
     fn names(&self) -> &[String] {
         match self {
             Self::All => &[],
@@ -64,7 +65,7 @@ impl Selection {
     }
 }
 
-/// Names of the programs to run.
+/// Returns the names of the programs to run. Fails if one of the names has no program.
 pub(crate) fn choose(selection: &Selection) -> Result<Vec<String>, String> {
     let entries = fs::read_dir(FOLDER).map_err(|error| format!("cannot read {FOLDER}: {error}"))?;
     let mut present: Vec<String> = entries
@@ -88,19 +89,20 @@ pub(crate) fn choose(selection: &Selection) -> Result<Vec<String>, String> {
     }
 }
 
-/// Leaves those that prove something.
+/// Removes the benchmark.
 fn drop_benchmark(programs: &mut Vec<String>) {
     programs.retain(|name| name != BENCHMARK);
 }
 
-/// By name, but for the last one.
+/// Sorts by name, with the last program at the end.
 fn sort(programs: &mut [String]) {
     programs.sort_by(|a, b| (a == LAST, a).cmp(&(b == LAST, b)));
 }
 
-/// Runs a program; its cases and its own result go to `results`. What it has started ends with it.
+/// Runs a program. The results of its cases and its own result go to `results`. Processes that it
+/// started end with it.
 ///
-/// Fails if something cannot be killed: no other program can be trusted then.
+/// Fails if a process survives SIGKILL. Later programs could then not be trusted.
 pub(crate) fn run(
     results: &mut Results,
     control: &Control,
@@ -125,7 +127,8 @@ pub(crate) fn run(
         Ok(Followed { status: None, .. }) => Some("does not end".to_owned()),
         Err(error) => Some(error.to_string()),
     };
-    // What was waited for already is not waited for again.
+    // The wait for a killed program was already as long as `looks`. Waiting once more would double
+    // it.
     let waited = matches!(followed, Ok(Followed { status: None, .. }));
     let cleared = others::clear(held, if waited { 1 } else { looks });
     let killed = control
@@ -154,6 +157,7 @@ pub(crate) fn run(
     }
 }
 
+/// Starts a program and passes its output on, indented as a subtest.
 fn spawn_and_follow(
     results: &mut Results,
     control: &Control,
@@ -178,8 +182,9 @@ fn spawn_and_follow(
     })
 }
 
-/// Looks at what was killed until it counts as stuck: more where this kernel took longer to boot. They are counted, as
-/// the guest's clock goes on while the machine stands still.
+/// Returns the number of looks at a killed process before it counts as stuck. It grows with the
+/// boot time of this kernel. Looks are counted, not time: the guest's clock goes on while the whole
+/// machine stands still.
 fn looks() -> u32 {
     static BOOT: OnceLock<u32> = OnceLock::new();
     *BOOT.get_or_init(|| {
@@ -193,6 +198,7 @@ fn looks() -> u32 {
     })
 }
 
+/// Returns how a program ended, in words.
 fn ending(status: ExitStatus) -> String {
     match status.signal() {
         Some(signal) => format!("killed by signal {signal}"),

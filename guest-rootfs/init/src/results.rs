@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The port that results go to.
+//! Port for results.
 
 use rustix::termios::tcdrain;
 use std::fs::{File, OpenOptions};
@@ -8,7 +8,7 @@ use std::io::Write;
 
 const PORT: &str = "/dev/ttyS1";
 
-/// The second serial port. Each line is sent as a whole.
+/// Second serial port. Each line is sent as a whole.
 pub(crate) struct Results {
     port: File,
 }
@@ -21,27 +21,28 @@ impl Results {
             .map_err(|error| format!("cannot open {PORT}: {error}"))
     }
 
-    /// Sends to a port that somebody else has opened.
+    /// Sends to a port that the caller has opened.
     pub(crate) fn on(port: File) -> Self {
         Self { port }
     }
 
     /// Sends a line.
     pub(crate) fn line(&mut self, line: &str) {
+        // The console is the only other place. Without the line the runner finds the plan broken.
         if let Err(error) = self.port.write_all(format!("{line}\n").as_bytes()) {
             eprintln!("ringbar-init: cannot write to {PORT}: {error}");
         }
     }
 
-    /// Says that the tests cannot go on.
+    /// Reports that the tests cannot go on.
     pub(crate) fn bail_out(&mut self, reason: &str) {
         self.line(&format!("Bail out! {reason}"));
     }
 }
 
 impl Drop for Results {
-    /// Waits until the port has sent all that was written to it, through any handle. Power-off does not: it takes what
-    /// the kernel has not sent yet.
+    /// Waits until the port has sent everything written to it, through any handle. Otherwise
+    /// power-off discards lines that the kernel still holds.
     fn drop(&mut self) {
         if let Err(errno) = tcdrain(&self.port) {
             eprintln!("ringbar-init: cannot wait for {PORT}: {errno}");

@@ -2,10 +2,9 @@
 
 //! A shell for a person, on a terminal of its own.
 //!
-//! The terminal is the fourth serial port, so that nothing of the kernel comes between. The second one
-//! leads to the runner both ways: init says what it found and that the shell may come, the runner
-//! answers with the size of the user's window, and says it again when it changes. A line that the runner
-//! sends is `size ROWS COLUMNS`.
+//! The terminal is the fourth serial port, so that no kernel messages mix in. The second port leads
+//! to the runner in both directions. Init sends its findings and announces the shell. The runner
+//! sends `size ROWS COLUMNS` at the beginning, and again when the user's window changes.
 
 use crate::results::Results;
 use crate::{driver, system};
@@ -20,12 +19,12 @@ use std::time::Duration;
 
 const LINE: &str = "/dev/ttyS1";
 const TERMINAL: &str = "/dev/ttyS3";
-/// How long a runner may take to tell the size. Without it the shell comes all the same.
+/// Longest wait for the first size. Without it the shell starts all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The terminal's speed, for programs that look at it.
+/// Speed of the terminal, for programs that read it.
 const SPEED: u32 = 115_200;
 
-/// Loads the driver, says what was found, and stays until the shell has ended.
+/// Loads the driver, reports its properties, and runs the shell until it ends.
 pub(crate) fn run() -> Result<(), String> {
     let line = open_line().map_err(|error| format!("cannot open {LINE}: {error}"))?;
     let mut results = Results::on(line.try_clone().map_err(|error| error.to_string())?);
@@ -34,7 +33,7 @@ pub(crate) fn run() -> Result<(), String> {
         Ok(facts) => facts
             .iter()
             .for_each(|(name, value)| results.line(&format!("# {name}: {value}"))),
-        // A person may want to look for the reason.
+        // Not an error of the shell: a person may want to look for the reason.
         Err(error) => results.bail_out(&error),
     }
     let terminal = open_terminal().map_err(|error| {
@@ -46,7 +45,7 @@ pub(crate) fn run() -> Result<(), String> {
     let sizes = terminal.try_clone().map_err(|error| error.to_string())?;
     thread::spawn(move || set_sizes(line, &sizes, &told));
     results.line(&format!("# shell: {TERMINAL}"));
-    // Whether it was told or not: a shell without a size is better than none.
+    // An error is ignored: a shell without a size is better than none.
     let _ = first.recv_timeout(PATIENCE);
     start(&terminal).map_err(|error| {
         let reason = format!("cannot run the shell: {error}");
@@ -55,7 +54,7 @@ pub(crate) fn run() -> Result<(), String> {
     })
 }
 
-/// Opens the line to the runner, without an echo of what the runner says.
+/// Opens the line to the runner, without an echo of the runner's lines.
 fn open_line() -> std::io::Result<File> {
     let line = OpenOptions::new().read(true).write(true).open(LINE)?;
     let mut modes = tcgetattr(&line)?;
@@ -64,7 +63,7 @@ fn open_line() -> std::io::Result<File> {
     Ok(line)
 }
 
-/// Opens the terminal as a person's: a letter of several bytes is deleted as a whole.
+/// Opens the terminal for a person: backspace deletes a letter of several bytes as a whole.
 fn open_terminal() -> std::io::Result<File> {
     let terminal = OpenOptions::new().read(true).write(true).open(TERMINAL)?;
     let mut modes = tcgetattr(&terminal)?;
@@ -74,20 +73,20 @@ fn open_terminal() -> std::io::Result<File> {
     Ok(terminal)
 }
 
-/// Gives the terminal each size that the runner tells. The kernel signals it to the program in the
-/// foreground.
+/// Sets the terminal to each size that the runner sends. The kernel signals the change to the
+/// program in the foreground.
 fn set_sizes(line: File, terminal: &File, told: &Sender<()>) {
     let sizes = BufReader::new(line).lines().map_while(Result::ok);
     for size in sizes.filter_map(|line| size(&line)) {
         if let Err(errno) = tcsetwinsize(terminal, size) {
             eprintln!("ringbar-init: cannot set the terminal's size: {errno}");
         }
-        // Only the first one is waited for.
+        // An error is ignored: the receiver waits for the first size only.
         let _ = told.send(());
     }
 }
 
-/// The size that a line tells.
+/// Parses the size in a line.
 fn size(line: &str) -> Option<Winsize> {
     let mut words = line.split_whitespace();
     let (Some("size"), Some(rows), Some(columns), None) =
@@ -103,8 +102,8 @@ fn size(line: &str) -> Option<Winsize> {
     })
 }
 
-/// Runs the shell until it ends. It leads a session whose terminal is this one: without, Ctrl-C would
-/// signal nobody, and there would be no job control.
+/// Runs the shell until it ends. It leads a session on this terminal. Otherwise Ctrl-C would signal
+/// no process, and there would be no job control.
 fn start(terminal: &File) -> std::io::Result<()> {
     let shell = Command::new("/bin/busybox")
         .args(["setsid", "-c", "/bin/sh"])
@@ -113,7 +112,7 @@ fn start(terminal: &File) -> std::io::Result<()> {
         .stdout(terminal.try_clone()?)
         .stderr(terminal.try_clone()?)
         .spawn()?;
-    // All processes whose parents have ended are children of this one.
+    // Orphans become children of init, so reap them too. Otherwise they would stay as zombies.
     while let Some((pid, _)) = wait(WaitOptions::empty())? {
         if u32::try_from(pid.as_raw_nonzero().get()) == Ok(shell.id()) {
             break;

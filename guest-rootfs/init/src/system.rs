@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a first process has to do for the system.
+//! Duties of the first process for the system.
 
 use rustix::fs::sync;
 use rustix::io::Errno;
 use rustix::mount::{mount, MountFlags};
 use rustix::system::{reboot, uname, RebootCommand};
 
-/// File systems: type and place.
+/// File systems to mount: type and mount point.
 const FILE_SYSTEMS: &[(&str, &str)] = &[
     ("proc", "/proc"),
     ("sysfs", "/sys"),
@@ -16,7 +16,7 @@ const FILE_SYSTEMS: &[(&str, &str)] = &[
     ("debugfs", "/sys/kernel/debug"),
 ];
 
-/// Mounts what programs expect to be there.
+/// Mounts the file systems that programs expect.
 pub(crate) fn mount_all() -> Result<(), String> {
     for (kind, place) in FILE_SYSTEMS {
         mount(*kind, *place, *kind, MountFlags::empty(), None)
@@ -25,7 +25,7 @@ pub(crate) fn mount_all() -> Result<(), String> {
     Ok(())
 }
 
-/// Name and release of the kernel.
+/// Returns name and release of the kernel.
 pub(crate) fn kernel_release() -> String {
     let name = uname();
     format!(
@@ -35,7 +35,7 @@ pub(crate) fn kernel_release() -> String {
     )
 }
 
-/// Turns the machine off. Comes back only if that fails.
+/// Powers the machine off. Returns only if that fails.
 pub(crate) fn power_off() -> Errno {
     sync();
     match reboot(RebootCommand::PowerOff) {
