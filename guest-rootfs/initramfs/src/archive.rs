@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! From a tree to the bytes that the kernel unpacks.
+//! Turns a tree into the bytes that the kernel unpacks.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,14 +11,15 @@ use cpio::newc::{self, ModeFileType};
 use crate::tree::{GuestPath, Mode, Node, Tree};
 use crate::Error;
 
-/// Makes the archive. The same tree with the same file contents gives the same bytes: the owner is
-/// root, times are zero, inode numbers count up.
+/// Builds the archive. The same tree with the same file contents gives the same bytes: the owner is
+/// root, times are zero, and inode numbers count up.
 ///
 /// # Errors
 /// [`Error::Read`] and [`Error::TooLarge`] for files of the host.
 pub fn build(tree: &Tree) -> Result<Vec<u8>, Error> {
     let mut archive = Vec::new();
-    // The kernel takes names with the same number for hard links only if they have several; still, no two share one.
+    // Each entry has a number of its own. The kernel links entries with equal numbers only if their
+    // link count exceeds 1, but unique numbers do not depend on that.
     for (number, (path, node)) in (1..).zip(tree.iter()) {
         append(&mut archive, number, path, node)?;
     }
@@ -26,6 +27,7 @@ pub fn build(tree: &Tree) -> Result<Vec<u8>, Error> {
     Ok(archive)
 }
 
+/// Appends one entry to the archive.
 fn append(archive: &mut Vec<u8>, number: u32, path: &GuestPath, node: &Node) -> Result<(), Error> {
     let entry = newc::Builder::new(path.as_str()).ino(number);
     let typed = |mode: Mode, kind| entry.mode(mode.bits()).set_mode_file_type(kind);
@@ -56,6 +58,7 @@ fn append(archive: &mut Vec<u8>, number: u32, path: &GuestPath, node: &Node) -> 
     Ok(())
 }
 
+/// Reads a file of the host.
 fn read(source: &Path) -> Result<Vec<u8>, Error> {
     fs::read(source).map_err(|error| Error::Read {
         path: source.to_owned(),
@@ -63,7 +66,7 @@ fn read(source: &Path) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// Names the archive in an error about it while it has no file yet.
+/// Returns an error that names the archive while it has no file yet.
 fn in_memory(source: io::Error) -> Error {
     Error::Write {
         path: "the archive in memory".into(),
@@ -71,10 +74,10 @@ fn in_memory(source: io::Error) -> Error {
     }
 }
 
-/// Puts the archive in its place by a rename, so that a virtual machine never boots half of one.
+/// Moves the archive into place by a rename. Otherwise a virtual machine could boot half of one.
 ///
 /// # Errors
-/// [`Error::Write`] with what the host said.
+/// [`Error::Write`] with the host's error.
 pub fn save(archive: &[u8], output: &Path) -> Result<(), Error> {
     let mut name = output.as_os_str().to_owned();
     name.push(format!(".tmp.{}", std::process::id()));
@@ -82,7 +85,7 @@ pub fn save(archive: &[u8], output: &Path) -> Result<(), Error> {
     fs::write(unfinished, archive)
         .and_then(|()| fs::rename(unfinished, output))
         .map_err(|source| {
-            // Nothing more can be done about a file that cannot be removed either.
+            // An error is ignored: a file that cannot be removed needs no second message.
             drop(fs::remove_file(unfinished));
             Error::Write {
                 path: output.to_owned(),

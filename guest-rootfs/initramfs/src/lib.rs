@@ -2,8 +2,9 @@
 
 //! Builds the initramfs: a reproducible archive, made without root.
 //!
-//! [`options`] says what the command line can ask for, [`tree`] what the guest shall hold, [`archive`]
-//! turns that into bytes, [`packed`] says what such bytes hold. What goes into ringbar's guest is chosen in `ci/guest.sh`, not here.
+//! [`options`] parses the command line, and [`tree`] holds the contents of the guest. [`archive`]
+//! turns them into bytes, and [`packed`] reads such bytes. `ci/guest.sh` chooses the contents of
+//! ringbar's guest.
 
 #![forbid(unsafe_code)]
 

@@ -9,16 +9,17 @@ use clap::Parser;
 use crate::tree::{GuestPath, Mode, Node, Tree};
 use crate::Error;
 
-/// Builds an initramfs without root: same input, same bytes.
+/// Builds an initramfs without root: the same input gives the same bytes.
 ///
-/// Exit status: 0 if it is written, 1 if it could not be made, 2 if the command line is wrong.
+/// Exit status: 0 if the archive is written, 1 if it could not be made, 2 if the command line is
+/// wrong.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Options {
-    /// Where the archive goes
+    /// File to write the archive to
     #[arg(long, value_name = "FILE")]
     pub output: PathBuf,
-    /// An empty directory; those above a file need no mention
+    /// An empty directory; directories above a file are added automatically
     #[arg(long, value_name = "PATH")]
     dir: Vec<String>,
     /// A copy of a file of this host; without MODE it is not executable (644)
@@ -33,10 +34,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// What the archive shall hold.
+    /// Returns the requested contents of the archive.
     ///
     /// # Errors
-    /// The first argument that is wrong, or that contradicts another one.
+    /// Fails at the first argument that is invalid or contradicts another one.
     pub fn tree(&self) -> Result<Tree, Error> {
         let mut tree = Tree::default();
         for path in &self.dir {
@@ -59,6 +60,7 @@ impl Options {
     }
 }
 
+/// Splits an argument at its first `=`.
 fn halves<'a>(argument: &'a str, form: &'static str) -> Result<(GuestPath, &'a str), Error> {
     let (dest, value) = argument
         .split_once('=')
@@ -66,7 +68,8 @@ fn halves<'a>(argument: &'a str, form: &'static str) -> Result<(GuestPath, &'a s
     Ok((GuestPath::new(dest)?, value))
 }
 
-/// The source may hold colons itself: only a last part that reads as a permission is one.
+/// Parses a source with an optional permission. The source may contain colons. Only a last part
+/// that parses as a permission is one.
 fn file(value: &str) -> Node {
     let with_mode = value
         .rsplit_once(':')
@@ -78,6 +81,7 @@ fn file(value: &str) -> Node {
     }
 }
 
+/// Parses the description of a device node.
 fn device(value: &str) -> Result<Node, Error> {
     let wrong = || Error::Device(value.to_owned());
     let number = |text: &str| text.parse().map_err(|_| wrong());

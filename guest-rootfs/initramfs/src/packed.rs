@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What an archive that was made earlier holds, so that another one can be put after it.
+//! Contents of an existing archive, so that another one can follow it.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use cpio::newc::{self, ModeFileType};
 use crate::tree::GuestPath;
 use crate::Error;
 
-/// The bits of a mode that say what kind of thing it is.
+/// Bits of a mode that hold the kind of file.
 const KIND: u32 = 0o170_000;
 
-/// The places in an archive that are taken.
+/// The places that an archive takes.
 #[derive(Debug)]
 pub struct Packed {
-    /// Whether each is a directory.
+    /// Whether each place is a directory.
     places: BTreeMap<String, bool>,
 }
 
@@ -23,7 +23,7 @@ impl Packed {
     /// Reads the names in the first archive of `bytes`.
     ///
     /// # Errors
-    /// [`Error::Archive`] if there is none, or not all of it.
+    /// [`Error::Archive`] if there is no archive, or only part of one.
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
         let directory = u32::from(ModeFileType::Directory);
         let mut places = BTreeMap::new();
@@ -42,8 +42,8 @@ impl Packed {
     /// Checks that a file of a second archive would replace nothing of this one.
     ///
     /// # Errors
-    /// [`Error::Packed`] if something is there already, [`Error::NotDirectory`] if something above it
-    /// is no directory.
+    /// [`Error::Packed`] if the place is taken, [`Error::NotDirectory`] if a place above it is no
+    /// directory.
     pub fn check_free(&self, path: &GuestPath) -> Result<(), Error> {
         let in_the_way = path
             .parents()
@@ -71,7 +71,7 @@ mod tests {
         GuestPath::new(text).expect("a path that the test chose")
     }
 
-    /// An archive with the link `/bin/sh`.
+    /// Returns an archive with the link `/bin/sh`.
     fn bytes() -> Vec<u8> {
         let mut tree = Tree::default();
         let target = "busybox".to_owned();

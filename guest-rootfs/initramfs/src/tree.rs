@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the guest's root file system shall hold.
+//! Contents of the guest's root file system.
 
 use std::collections::btree_map::{BTreeMap, Entry};
 use std::fmt;
@@ -8,14 +8,14 @@ use std::path::PathBuf;
 
 use crate::Error;
 
-/// A place in the guest, without the leading slash, as archives have it.
+/// A place in the guest, in the form that archives use: without the leading slash.
 ///
-/// Its order puts a directory before what it holds.
+/// The order puts each directory before its contents.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GuestPath(String);
 
 impl GuestPath {
-    /// Takes an absolute path apart.
+    /// Parses an absolute path.
     ///
     /// # Errors
     /// [`Error::GuestPath`] if it is relative, is the root, or has `.`, `..`, empty parts or a NUL.
@@ -30,12 +30,12 @@ impl GuestPath {
         }
     }
 
-    /// The name that the archive stores.
+    /// Returns the name that the archive stores.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The directories above, from the outermost to the nearest.
+    /// Returns the directories above, from the outermost to the nearest.
     pub(crate) fn parents(&self) -> impl Iterator<Item = Self> + '_ {
         self.0
             .match_indices('/')
@@ -50,7 +50,8 @@ impl fmt::Display for GuestPath {
     }
 }
 
-/// Permission bits. They are always said, never taken from the host, whose umask is its own affair.
+/// Permission bits. The caller always chooses them. Taken from the host, they would depend on its
+/// umask, and archives would differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode(u16);
 
@@ -61,7 +62,7 @@ impl Mode {
     pub const PLAIN: Self = Self(0o644);
     /// For device nodes.
     pub const PRIVATE: Self = Self(0o600);
-    /// For symbolic links, which have no permissions of their own.
+    /// For symbolic links, which have no permissions.
     pub const LINK: Self = Self(0o777);
 
     /// Reads three or four octal digits.
@@ -76,52 +77,52 @@ impl Mode {
         u16::from_str_radix(text, 8).map(Self).map_err(|_| wrong())
     }
 
-    /// The bits, as `stat` gives them.
+    /// Returns the bits as `stat` encodes them.
     pub fn bits(self) -> u32 {
         u32::from(self.0)
     }
 }
 
-/// One thing in the guest.
+/// A node of the file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
-    /// A directory; those above a thing come by themselves.
+    /// A directory. Directories above a node are added automatically.
     Directory,
     /// A copy of a file of the host.
     File {
-        /// Where it is on the host.
+        /// File on the host.
         source: PathBuf,
-        /// Its permissions in the guest.
+        /// Permissions in the guest.
         mode: Mode,
     },
     /// A symbolic link.
     Symlink {
-        /// What it says, not checked.
+        /// Target, not checked.
         target: String,
     },
     /// A character device.
     CharDevice {
-        /// Kind of device.
+        /// Major number: the kind of device.
         major: u32,
-        /// Which one of its kind.
+        /// Minor number: the device of that kind.
         minor: u32,
-        /// Its permissions in the guest.
+        /// Permissions in the guest.
         mode: Mode,
     },
 }
 
-/// All things in the guest, in the order of the archive, whatever order they were added in.
+/// All nodes of the guest, in the order of the archive. The order of additions does not matter.
 #[derive(Debug, Default)]
 pub struct Tree {
     nodes: BTreeMap<GuestPath, Node>,
 }
 
 impl Tree {
-    /// Adds a thing and the directories above it.
+    /// Adds a node and the directories above it.
     ///
     /// # Errors
-    /// [`Error::Twice`] if something else is there already, [`Error::NotDirectory`] if something
-    /// above it is no directory.
+    /// [`Error::Twice`] if a different node has that place, [`Error::NotDirectory`] if a node above
+    /// it is no directory.
     pub fn add(&mut self, path: GuestPath, node: Node) -> Result<(), Error> {
         for parent in path.parents() {
             match self.nodes.entry(parent) {
@@ -147,7 +148,7 @@ impl Tree {
         }
     }
 
-    /// Every thing with its place, directories before what they hold.
+    /// Returns every node with its place, directories before their contents.
     pub fn iter(&self) -> impl Iterator<Item = (&GuestPath, &Node)> {
         self.nodes.iter()
     }

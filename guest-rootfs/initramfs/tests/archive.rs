@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Whole archives, from the command line to the bytes.
+//! Tests of whole archives, from the command line to the bytes.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +12,7 @@ use clap::Parser;
 use ringbar_initramfs::archive;
 use ringbar_initramfs::options::Options;
 
-/// One entry as a reader sees it: name, type and permissions, size.
+/// An entry as a reader sees it: name, type and permissions, size.
 type Seen = (String, u32, u32);
 
 fn build(arguments: &[String]) -> Vec<u8> {
@@ -39,7 +39,7 @@ fn source(dir: &tempfile::TempDir) -> std::path::PathBuf {
     path
 }
 
-/// Reads the format by its definition, without the crate that wrote it.
+/// Reads the format by its definition, independent of the crate that wrote it.
 fn read(mut archive: &[u8]) -> Vec<Seen> {
     let mut seen = Vec::new();
     loop {

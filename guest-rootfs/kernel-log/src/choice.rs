@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Which records of the log are passed on: complaints, and some lines after each.
+//! Choice of the records to pass on: complaints, and some lines after each.
 
 use crate::complaint::examine;
 use crate::record::Record;
 
-/// Lines that are passed on from a complaint on: the trace of a warning has about as many.
+/// Lines passed on from a complaint on. The trace of a warning has about as many.
 const CONTEXT: usize = 40;
-/// Most lines in all. A kernel that warns without end must not keep the programs' results from coming.
+/// Most lines in all. Otherwise a kernel that warns without end would hold up the programs'
+/// results.
 const MOST: usize = 1000;
 
-/// What was read of the log so far.
+/// State of the choice.
 #[derive(Debug, Default)]
 pub struct Choice {
-    /// Number that the next record has.
+    /// Number of the next record.
     next: u64,
-    /// Records that were read.
+    /// Records read so far.
     read: u64,
-    /// How many of the next lines are passed on, whatever they say.
+    /// Number of lines to pass on unconditionally.
     context: usize,
-    /// Lines that were passed on.
+    /// Lines passed on so far.
     passed: usize,
 }
 
 impl Choice {
-    /// Takes the next record. Returns how many records are missing before it, as newer ones have overwritten them,
-    /// and the lines of it that are to be passed on.
+    /// Takes the next record. Returns how many records before it were overwritten, and its lines to
+    /// pass on.
     pub fn take(&mut self, record: &Record) -> (u64, Vec<String>) {
         let lost = record.sequence.saturating_sub(self.next);
         self.next = record.sequence.saturating_add(1);
@@ -39,6 +40,7 @@ impl Choice {
         self.read
     }
 
+    /// Returns whether to pass a line on, and counts it.
     fn is_wanted(&mut self, line: &str) -> bool {
         if examine(line).is_some() {
             self.context = CONTEXT;
@@ -63,7 +65,7 @@ mod tests {
         }
     }
 
-    /// What is passed on of records with these messages.
+    /// Returns the lines that are passed on from records with these messages.
     fn passed(messages: impl IntoIterator<Item = String>) -> Vec<String> {
         let mut choice = Choice::default();
         let records = (0..).zip(messages);

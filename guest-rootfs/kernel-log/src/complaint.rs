@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What in a kernel's messages makes a run bad, whatever the programs say.
+//! Messages of a kernel that make a run bad, whatever the programs report.
 
-/// A line in which the kernel says that something is wrong.
+/// A line in which the kernel reports that something is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaint {
-    /// What it is, in the words of the field.
+    /// Kind of complaint, in the terms of the field.
     pub what: &'static str,
-    /// The line, without its time stamp.
+    /// Line without its time stamp.
     pub line: String,
-    /// Whether what the guest does from here on means nothing.
+    /// Whether the guest's behaviour from here on is meaningless.
     pub fatal: bool,
 }
 
-/// A pattern: the message begins with `start` and has `inside` after it.
+/// A pattern: the message begins with `start` and contains `inside` after that.
 struct Pattern {
     start: &'static str,
     inside: &'static str,
@@ -21,6 +21,7 @@ struct Pattern {
     fatal: bool,
 }
 
+/// Returns a pattern after which the guest's behaviour is meaningless.
 const fn fatal(start: &'static str, what: &'static str) -> Pattern {
     Pattern {
         start,
@@ -30,6 +31,7 @@ const fn fatal(start: &'static str, what: &'static str) -> Pattern {
     }
 }
 
+/// Returns a pattern of a complaint that the guest survives.
 const fn bad(start: &'static str, inside: &'static str, what: &'static str) -> Pattern {
     Pattern {
         start,
@@ -39,7 +41,7 @@ const fn bad(start: &'static str, inside: &'static str, what: &'static str) -> P
     }
 }
 
-/// The first that fits gives its name, so special ones stand before general ones.
+/// Patterns in order. The first match names the complaint, so special ones precede general ones.
 const PATTERNS: &[Pattern] = &[
     bad("BUG: KASAN", "", "KASAN report"),
     bad("BUG: KFENCE", "", "KFENCE report"),
@@ -74,10 +76,10 @@ const PATTERNS: &[Pattern] = &[
     bad("x86/PAT:", "", "cache policy conflict"),
 ];
 
-/// Beginnings that a pattern fits and that every healthy boot prints.
+/// Harmless beginnings that match a pattern. Every healthy boot prints them.
 const HARMLESS: &[&str] = &["x86/PAT: Configuration [0-7]:"];
 
-/// Looks for a complaint in one line, of the console or of the log.
+/// Looks for a complaint in one line of the console or the log.
 pub fn examine(line: &str) -> Option<Complaint> {
     messages(line).find_map(|message| {
         if HARMLESS.iter().any(|start| message.starts_with(start)) {
@@ -95,13 +97,14 @@ pub fn examine(line: &str) -> Option<Complaint> {
     })
 }
 
-/// Returns whether a line is the first message of a kernel, in which it names itself.
+/// Returns whether a line is the first message of a kernel, which holds its version.
 pub fn kernel_started(line: &str) -> bool {
     messages(line).any(|message| message.starts_with("Linux version "))
 }
 
-/// Where a message may begin: at the start of the line, or after a time stamp anywhere in it,
-/// because a process may have written to the console before the kernel did.
+/// Returns the places where a message may begin: the start of the line, and the end of each time
+/// stamp. A process may have written to the console before the kernel, so a stamp may stand
+/// anywhere.
 fn messages(line: &str) -> impl Iterator<Item = &str> {
     let after_stamps = line
         .match_indices("] ")

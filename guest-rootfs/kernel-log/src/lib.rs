@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a kernel's log says, which of it is a complaint, and how init passes that on.
+//! Messages of a kernel's log: which are complaints, and how init passes them on.
 //!
-//! The console may hide what the kernel says: `quiet` and `loglevel=` do. So init in the guest reads
-//! `/dev/kmsg` ([`Record`]), chooses what tells of something wrong ([`Choice`]), compares the taint
-//! ([`Taint`]), and sends both with its results, a [`Line`] each. The runner on the host reads those
-//! lines, and the console, and looks for the same complaints ([`examine`]).
+//! The console may hide kernel messages: `quiet` and `loglevel=` do. So init in the guest reads
+//! `/dev/kmsg` ([`Record`]), chooses complaints ([`Choice`]) and compares the taint ([`Taint`]). It
+//! sends both with its results, as one [`Line`] each. The runner on the host reads those lines and
+//! the console, and looks for the same complaints ([`examine`]).
 //!
-//! All of it is pure: no input or output here, any text is taken.
+//! The crate does no input or output, and accepts any text.
 
 #![forbid(unsafe_code)]
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What init says of the kernel's log: comments between the lines of KTAP that it sends.
+//! Lines that init sends about the kernel's log: comments between its lines of KTAP.
 
 use crate::taint::Taint;
 use std::fmt;
 
-/// What all of them begin with. What programs print is indented, so none of them can say it.
+/// Beginning of all of them. Lines of programs are indented, so no program can send one.
 const BEGINNING: &str = "# kernel-log ";
-/// Stands for a program where none ran.
+/// Name in place of a program where none ran.
 const NOBODY: &str = "-";
 
 /// A line about the kernel's log.
@@ -15,36 +15,36 @@ const NOBODY: &str = "-";
 pub enum Line {
     /// A complaint, or a line after one.
     Said {
-        /// The program that ran.
+        /// Program that ran.
         program: Option<String>,
-        /// What the kernel said.
+        /// Message of the kernel.
         text: String,
     },
     /// Records were overwritten before init read them.
     Lost {
-        /// The program that ran.
+        /// Program that ran.
         program: Option<String>,
-        /// How many.
+        /// Number of records.
         records: u64,
     },
     /// The kernel has set bits of its taint.
     Tainted {
-        /// The program that ran.
+        /// Program that ran.
         program: Option<String>,
-        /// Those bits.
+        /// New bits.
         bits: Taint,
     },
     /// The log was read to its end, just before power-off.
     End {
-        /// How many records there were.
+        /// Number of records.
         records: u64,
-        /// The taint then.
+        /// Taint at that time.
         taint: Taint,
     },
 }
 
 impl Line {
-    /// Reads a line of the results. Returns nothing if it is none of these.
+    /// Parses a line of the results. Returns `None` if it is not about the kernel's log.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix(BEGINNING)?;
         let (head, rest) = text.split_once(": ")?;
@@ -75,6 +75,7 @@ impl Line {
     }
 }
 
+/// Parses the bits of a taint.
 fn bits(text: &str) -> Option<Taint> {
     let digits = text.strip_prefix("0x")?;
     u64::from_str_radix(digits, 16).ok().map(Taint)

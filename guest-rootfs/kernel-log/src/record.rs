@@ -2,18 +2,18 @@
 
 //! One record of `/dev/kmsg`, as Linux `Documentation/ABI/testing/dev-kmsg` describes it.
 
-/// A message of the kernel, and its place in the log.
+/// A message of the kernel and its place in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Number of the record. The first one of a boot is 0, and none is left out.
+    /// Number of the record. The first one of a boot is 0, and the numbers have no gap.
     pub sequence: u64,
-    /// The message. It may have several lines.
+    /// Message, possibly of several lines.
     pub message: String,
 }
 
 impl Record {
-    /// Reads what one `read` of the file gave: `level,sequence,time,flags;message`, then lines that begin
-    /// with a blank and say what device it is about. Returns nothing if it is not made like that.
+    /// Parses the result of one `read`: `level,sequence,time,flags;message`, then lines that begin
+    /// with a blank and describe the device. Returns `None` if the format differs.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let end_of_head = bytes.iter().position(|byte| *byte == b';')?;
         let (head, rest) = bytes.split_at_checked(end_of_head)?;
@@ -26,7 +26,7 @@ impl Record {
     }
 }
 
-/// Undoes the `\xNN` by which the kernel writes what cannot be printed, a line feed for example.
+/// Decodes `\xNN`, by which the kernel writes unprintable characters such as a line feed.
 fn unescape(mut text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     while let Some((first, rest)) = text.split_first() {
@@ -37,7 +37,7 @@ fn unescape(mut text: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Takes `\xNN` from the beginning.
+/// Takes `\xNN` from the beginning of the text.
 fn escaped(text: &[u8]) -> Option<(u8, &[u8])> {
     let (digits, rest) = text.strip_prefix(br"\x")?.split_at_checked(2)?;
     let digits = std::str::from_utf8(digits).ok()?;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The kernel's taint: bits that it sets when something happens, and keeps.
+//! The kernel's taint: bits that it sets on an event and keeps.
 //!
-//! A bit stays when a message is hidden, or is printed only once, or too many came. The bits are those
-//! of Linux 7.3 (`Documentation/admin-guide/tainted-kernels.rst`).
+//! A bit stays even if the message is hidden, is printed only once, or is one of too many. The bits
+//! are those of Linux 7.3 (`Documentation/admin-guide/tainted-kernels.rst`).
 
 use std::fmt;
 
-/// Letter and meaning of each bit, the lowest first.
+/// Letter and meaning of each bit, lowest first.
 const FLAGS: [(char, &str); 20] = [
     ('P', "proprietary module"),
     ('F', "module loaded by force"),
@@ -36,12 +36,13 @@ const FLAGS: [(char, &str); 20] = [
 pub struct Taint(pub u64);
 
 impl Taint {
-    /// Bits that the driver's module sets when it is loaded: it is not part of the kernel, and has no signature.
+    /// Bits that loading the driver's module sets: it is not part of the kernel, and has no
+    /// signature.
     pub const MODULE: Self = Self(1 << 12 | 1 << 13);
     /// Bits that no boot may set: machine check, bad page, oops, warning, soft lockup.
     pub const FAULTS: Self = Self(1 << 4 | 1 << 5 | 1 << 7 | 1 << 9 | 1 << 14);
 
-    /// Reads the kernel's file, a decimal number.
+    /// Parses the kernel's file, a decimal number.
     pub fn parse(text: &str) -> Option<Self> {
         text.trim().parse().ok().map(Self)
     }
