@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `bench`: the benchmark's rows, without those that need the host.
+//! `bench`: the rows of the benchmark that the guest can measure alone.
 
 use crate::error::Error;
 use crate::options::Bench as Options;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::fmt;
 use std::path::Path;
 
-/// A row as it was measured, and whether the table begins with it.
+/// A measured row. The first one also prints the head of the table.
 #[derive(Serialize)]
 struct Shown {
     #[serde(skip)]
@@ -21,14 +21,14 @@ struct Shown {
     line: Line,
 }
 
-/// Understands the names of rows.
+/// Returns the names of all rows, for the command line.
 pub(crate) fn row() -> PossibleValuesParser {
     PossibleValuesParser::new(plans().into_iter().map(|plan| plan.name))
 }
 
-/// Measures row by row, and prints each.
+/// Measures the chosen rows and prints each at once.
 pub(crate) fn run(node: &Path, options: &Options, json: bool) -> Result<(), Error> {
-    // Without a device all rows would say so.
+    // Fails early: without a device each row would fail on its own.
     Device::open(node)?;
     let mut bench = Bench::new(node, None);
     let named = |name: &str| options.rows.is_empty() || options.rows.iter().any(|row| row == name);

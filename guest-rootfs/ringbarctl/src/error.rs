@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What can go wrong, and what to do about it.
+//! Errors, and advice for each.
 
 use crate::number::Width;
 use ringbar_spec::error::ErrorCode;
@@ -8,10 +8,10 @@ use ringbar_spec::ring::Status;
 use rustix::io::Errno;
 use std::path::PathBuf;
 
-/// Why a command failed.
+/// Reason for which a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// The driver or the device.
+    /// The driver or the device failed a call.
     #[error(transparent)]
     Client(#[from] ringbar_client::Error),
     /// The registers cannot be mapped.
@@ -22,7 +22,7 @@ pub(crate) enum Error {
     Alignment {
         /// Offset in BAR 0.
         offset: usize,
-        /// Of the access.
+        /// Width of the access.
         width: Width,
     },
     /// The access leaves the page.
@@ -30,7 +30,7 @@ pub(crate) enum Error {
     Beyond {
         /// Offset in BAR 0.
         offset: usize,
-        /// Of the access.
+        /// Width of the access.
         width: Width,
     },
     /// The value has too many bits.
@@ -38,48 +38,48 @@ pub(crate) enum Error {
     TooLarge {
         /// The value.
         value: u64,
-        /// Of the access.
+        /// Width of the access.
         width: Width,
     },
-    /// The device has logged an access.
+    /// The device logged an error for this access.
     #[error("the device refused the access to {offset:#x}: {}", code_name(*code))]
     AccessRefused {
         /// Offset in BAR 0.
         offset: usize,
-        /// What it has logged.
+        /// Logged error.
         code: ErrorCode,
     },
-    /// The device refused a descriptor, or broke off.
+    /// The device refused a descriptor or broke it off.
     #[error("the device answered {} to {operation} of {length} bytes", status_name(*status))]
     Status {
-        /// Which operation.
+        /// Name of the operation.
         operation: &'static str,
-        /// Bytes.
+        /// Length in bytes.
         length: usize,
-        /// What it said.
+        /// Status of the completion.
         status: Status,
     },
-    /// The bytes are wrong.
+    /// A byte differs from the expected one.
     #[error("byte {offset} is {found:#04x} where {expected:#04x} should be")]
     Differs {
-        /// Counted from the first byte of all.
+        /// Number of the byte, counted over the whole operation.
         offset: u64,
-        /// What is there.
+        /// Value in memory.
         found: u8,
-        /// What should be there.
+        /// Expected value.
         expected: u8,
     },
-    /// A file.
+    /// A file operation failed.
     #[error("cannot {action} {}: {source}", path.display())]
     File {
-        /// What was tried.
+        /// Attempted action.
         action: &'static str,
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the file system.
         source: std::io::Error,
     },
-    /// Input and output are the same.
+    /// Input and output are the same file.
     #[error("input {} and output {} are the same file", input.display(), output.display())]
     SameFile {
         /// Path of the input.
@@ -90,7 +90,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// What to do, if there is something.
+    /// Returns advice, if there is any.
     pub(crate) fn advice(&self) -> Option<&'static str> {
         match self {
             Self::Client(error) => client_advice(error),
@@ -116,7 +116,7 @@ impl Error {
         }
     }
 
-    /// The exit status.
+    /// Returns the exit status.
     pub(crate) fn status(&self) -> u8 {
         match self {
             Self::Alignment { .. }
@@ -129,6 +129,7 @@ impl Error {
     }
 }
 
+/// Returns advice on an error of the client library.
 fn client_advice(error: &ringbar_client::Error) -> Option<&'static str> {
     use ringbar_client::Error as Client;
     match error {
@@ -160,12 +161,13 @@ fn client_advice(error: &ringbar_client::Error) -> Option<&'static str> {
     }
 }
 
-/// The name that the data sheet has for a code.
+/// Returns the data sheet's name of a code.
 pub(crate) fn code_name(code: ErrorCode) -> String {
     let known = ErrorCode::ALL.iter().find(|(known, _)| *known == code);
     known.map_or_else(|| format!("code {}", code.0), |(_, name)| (*name).into())
 }
 
+/// Returns the data sheet's name of a status.
 fn status_name(status: Status) -> String {
     let known = Status::ALL.iter().find(|(known, _)| *known == status);
     known.map_or_else(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `info`: what the device is and what its limits are.
+//! `info`: identity and limits of the device.
 
 use crate::error::Error;
 use crate::sysfs::Place;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// What is known.
+/// Properties of the device.
 #[derive(Debug, Serialize)]
 pub(crate) struct Answer {
     node: PathBuf,
@@ -28,12 +28,13 @@ pub(crate) struct Answer {
     device_memory: u64,
 }
 
-/// Asks the driver.
+/// Reads the properties from the driver.
 pub(crate) fn look(node: &Path) -> Result<Answer, Error> {
     let info = Device::open(node)?.info()?;
     Ok(answer(node, &Place::of(node), &info))
 }
 
+/// Combines the properties from sysfs and from the driver.
 fn answer(node: &Path, place: &Place, info: &ioctl::Info) -> Answer {
     Answer {
         node: node.to_owned(),
@@ -51,7 +52,7 @@ fn answer(node: &Path, place: &Place, info: &ioctl::Info) -> Answer {
     }
 }
 
-/// Names of the opcodes whose bits are set.
+/// Returns the names of the opcodes whose bits are set.
 fn operations(opcodes: u64) -> Vec<String> {
     let set = (0..u64::BITS as u16).filter(|bit| opcodes >> bit & 1 != 0);
     set.map(|opcode| {

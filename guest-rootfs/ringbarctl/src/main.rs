@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The device at the prompt of the guest: what it is, its registers, its operations, its counters.
+//! A tool for the guest's prompt: shows the device, its registers and counters, and runs its
+//! operations.
 //!
-//! A command makes an answer, a value that can be shown as text and as JSON; [`output`] prints it.
-//! All of it goes through the client library, so a program can do the same.
+//! Each command returns an answer, which can be shown as text or as JSON. [`output`] prints it. All
+//! commands use the client library, so other programs can do the same.
 
 mod bench;
 mod error;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     output::end(&options, done)
 }
 
+/// Runs the command and prints its answer.
 fn carry_out(options: &Options) -> Result<(), Error> {
     let (node, json) = (&options.device, options.json);
     match &options.command {

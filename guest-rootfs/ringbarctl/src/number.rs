@@ -5,24 +5,24 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Longest time between two lines.
+/// Longest interval between two lines.
 const MAX_SECONDS: f64 = 86_400.0;
 
-/// Bytes of an access.
+/// Width of an access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
-    /// 1.
+    /// 1 byte.
     Byte,
-    /// 2.
+    /// 2 bytes.
     Half,
-    /// 4.
+    /// 4 bytes.
     Word,
-    /// 8.
+    /// 8 bytes.
     Double,
 }
 
 impl Width {
-    /// The width with this many bytes.
+    /// Returns the width with this many bytes, if there is one.
     pub(crate) fn of(bytes: usize) -> Option<Self> {
         match bytes {
             1 => Some(Self::Byte),
@@ -33,7 +33,7 @@ impl Width {
         }
     }
 
-    /// How many bytes.
+    /// Returns the number of bytes.
     pub(crate) fn bytes(self) -> usize {
         match self {
             Self::Byte => 1,
@@ -43,7 +43,7 @@ impl Width {
         }
     }
 
-    /// Largest number that it has room for.
+    /// Returns the largest number of this width.
     pub(crate) fn max(self) -> u64 {
         match self {
             Self::Byte => u8::MAX.into(),
@@ -63,7 +63,7 @@ impl FromStr for Width {
     }
 }
 
-/// Reads a number: decimal, hexadecimal after `0x`, binary after `0b`, with `_` between digits.
+/// Parses a number: decimal, hexadecimal after `0x`, binary after `0b`, with `_` between digits.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let (digits, radix) = match text.split_at_checked(2) {
         Some(("0x" | "0X", digits)) => (digits, 16),
@@ -71,14 +71,14 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
         _ => (text, 10),
     };
     let plain = digits.replace('_', "");
-    // The parser would take a sign.
+    // Checked here, because the parser accepts a sign.
     if !plain.starts_with(|first: char| first.is_digit(radix)) {
         return Err("no number: write 24, 0x18 or 0b1_1000".to_owned());
     }
     u64::from_str_radix(&plain, radix).map_err(|error| error.to_string())
 }
 
-/// Reads a number of bytes, not 0, with K, M or G behind it if it is one of KiB, MiB or GiB.
+/// Parses a number of bytes, at least 1. The suffixes K, M and G stand for KiB, MiB and GiB.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let units = [('K', 10), ('M', 20), ('G', 30)];
     let scaled = units.iter().find_map(|(unit, shift)| {
@@ -93,7 +93,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// Reads a time in seconds.
+/// Parses a time in seconds.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(seconds) if (0.01..=MAX_SECONDS).contains(&seconds) => {

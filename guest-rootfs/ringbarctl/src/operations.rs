@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `copy`, `fill` and `crc`: the device works, and what it made is looked at.
+//! `copy`, `fill` and `crc`: the device carries out an operation, and the result is checked.
 //!
-//! Bytes pass in pieces, so that any number of them needs little memory.
+//! Bytes pass in pieces. So any length needs little memory.
 
 use crate::error::Error;
 use crate::options::{Copy, Crc, Fill, Memory, Source};
@@ -19,14 +19,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Most bytes of a piece.
+/// Largest piece in bytes.
 const PIECE: u64 = 1 << 20;
 /// Path that stands for standard input or output.
 const STREAM: &str = "-";
 /// Longest time that a piece may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the device did.
+/// Result of an operation.
 #[derive(Debug, Serialize)]
 pub(crate) struct Answer {
     operation: &'static str,
@@ -36,13 +36,13 @@ pub(crate) struct Answer {
     to: Option<&'static str>,
     bytes: u64,
     descriptors: u64,
-    /// From submission to completion, of all descriptors together.
+    /// Time from submission to completion, added up over all descriptors.
     seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     crc32c: Option<u64>,
 }
 
-/// Copies from memory to memory.
+/// Copies bytes from memory to memory.
 pub(crate) fn copy(node: &Path, options: &Copy) -> Result<Answer, Error> {
     let twice = options.from == options.to && options.from.part().is_some();
     let mut worker = Worker::new(node, "copy", twice)?;
@@ -67,13 +67,14 @@ pub(crate) fn copy(node: &Path, options: &Copy) -> Result<Answer, Error> {
     Ok(worker.answer(names, None))
 }
 
-/// Fills memory.
+/// Fills memory with a value.
 pub(crate) fn fill(node: &Path, options: &Fill) -> Result<Answer, Error> {
     let mut worker = Worker::new(node, "fill", false)?;
     let to = worker.memory(options.to, Rights::Write)?;
     let mut output = Output::open(options.output.as_deref(), None)?;
     let value = options.value.to_le_bytes();
-    // Whole values, so that each piece begins with the first byte of one.
+    // A piece is a multiple of the value's 8 bytes. Otherwise the next piece would begin inside a
+    // value, and the comparison would fail.
     for length in pieces(options.length, worker.piece & !7) {
         worker.work(
             Opcode::FILL,
@@ -96,7 +97,7 @@ pub(crate) fn fill(node: &Path, options: &Fill) -> Result<Answer, Error> {
     Ok(worker.answer((None, Some(options.to.name())), None))
 }
 
-/// Computes a checksum.
+/// Computes a checksum over all pieces. The result of each piece is the operand of the next.
 pub(crate) fn crc(node: &Path, options: &Crc) -> Result<Answer, Error> {
     let mut worker = Worker::new(node, "crc", false)?;
     let from = worker.memory(options.from, Rights::ReadWrite)?;
@@ -118,13 +119,14 @@ pub(crate) fn crc(node: &Path, options: &Crc) -> Result<Answer, Error> {
     Ok(worker.answer((Some(options.from.name()), None), Some(crc)))
 }
 
-/// Memory that both the device and this process reach.
+/// Memory that both the device and this process can access.
 enum Reached {
     Buffer(Buffer),
     Device(DeviceMemory),
 }
 
 impl Reached {
+    /// Returns the mapping of the memory.
     fn mapping(&self) -> &Mapping {
         match self {
             Self::Buffer(buffer) => buffer.mapping(),
@@ -132,6 +134,7 @@ impl Reached {
         }
     }
 
+    /// Returns the window of the memory.
     fn window(&self) -> u16 {
         match self {
             Self::Buffer(buffer) => buffer.window(),
@@ -140,12 +143,12 @@ impl Reached {
     }
 }
 
-/// A device, a queue of it, and what was done.
+/// A device with a queue, and the totals so far.
 struct Worker {
     operation: &'static str,
     device: Device,
     queue: Queue,
-    /// Bytes that any memory has room for.
+    /// Size of a piece: every kind of memory has room for it.
     piece: u64,
     bytes: u64,
     descriptors: u64,
@@ -153,7 +156,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// `twice` if a part of the device memory is both memories.
+    /// Opens the device. `twice` is set if both memories lie in one part of the device memory.
     fn new(node: &Path, operation: &'static str, twice: bool) -> Result<Self, Error> {
         let device = Device::open(node)?;
         let piece = piece(&device.info()?, twice);
@@ -168,6 +171,7 @@ impl Worker {
         })
     }
 
+    /// Creates memory of the size of a piece.
     fn memory(&self, memory: Memory, rights: Rights) -> Result<Reached, Error> {
         let size = self.piece as usize;
         Ok(match memory.part() {
@@ -176,8 +180,8 @@ impl Worker {
         })
     }
 
-    /// Puts the input's bytes, or the pattern's, into memory piece by piece, and calls `act` with the
-    /// length of each.
+    /// Puts the input or the pattern into memory piece by piece. Calls `act` with the length of
+    /// each piece.
     fn feed(
         &mut self,
         source: &Source,
@@ -205,7 +209,8 @@ impl Worker {
         }
     }
 
-    /// Not part of what is counted.
+    /// Lets the device write a piece of the pattern. It is not counted: it only prepares the
+    /// operation.
     fn make_pattern(&mut self, memory: &Reached, length: u32, seed: u64) -> Result<(), Error> {
         let descriptor = Descriptor {
             length,
@@ -216,7 +221,7 @@ impl Worker {
         self.carry_out(Opcode::PATTERN, descriptor).map(drop)
     }
 
-    /// Carries out a descriptor, and counts it.
+    /// Carries out a descriptor and counts it.
     fn work(&mut self, opcode: Opcode, descriptor: Descriptor) -> Result<Completion, Error> {
         let start = Instant::now();
         let completion = self.carry_out(opcode, descriptor)?;
@@ -226,6 +231,7 @@ impl Worker {
         Ok(completion)
     }
 
+    /// Carries out a descriptor. Fails if the device reports an error.
     fn carry_out(&mut self, opcode: Opcode, descriptor: Descriptor) -> Result<Completion, Error> {
         self.queue.push(Descriptor {
             opcode: opcode.0,
@@ -242,7 +248,7 @@ impl Worker {
         }
     }
 
-    /// Compares what the last descriptor made.
+    /// Compares the result of the last descriptor.
     fn check(&self, memory: &Reached, expected: &[u8]) -> Result<(), Error> {
         let found = memory.mapping().read_bytes(0, expected.len());
         let before = self.bytes.saturating_sub(expected.len() as u64);
@@ -256,6 +262,7 @@ impl Worker {
         }
     }
 
+    /// Returns the totals as an answer.
     fn answer(
         &self,
         (from, to): (Option<&'static str>, Option<&'static str>),
@@ -273,7 +280,8 @@ impl Worker {
     }
 }
 
-/// Bytes that any memory has room for, a part of the device memory also twice if it must.
+/// Returns the size of a piece: every kind of memory has room for it. With `twice`, a part of the
+/// device memory has room for two.
 fn piece(info: &ioctl::Info, twice: bool) -> u64 {
     let parts = [
         MemoryPart::WriteCombining,
@@ -283,7 +291,8 @@ fn piece(info: &ioctl::Info, twice: bool) -> u64 {
     let parts = parts.map(|part| {
         let size = memory_part(info.device_memory_size as usize, part).1;
         let pages = size / PAGE_SIZE / if twice { 2 } else { 1 };
-        // Where a part is a page, the driver says that two are too many.
+        // At least a page, even if the part has no room for two. The driver then refuses the second
+        // one with its reason.
         (pages.max(1) * PAGE_SIZE) as u64
     });
     let limits = parts
@@ -292,19 +301,20 @@ fn piece(info: &ioctl::Info, twice: bool) -> u64 {
     limits.fold(PIECE, u64::min)
 }
 
+/// Returns the data sheet's name of an opcode.
 fn name(opcode: Opcode) -> &'static str {
     let known = Opcode::ALL.iter().find(|(known, _)| *known == opcode);
     known.map_or("an unknown operation", |(_, name)| name)
 }
 
-/// Place and values of the first bytes that differ.
+/// Returns place and values of the first bytes that differ.
 fn first_difference(found: &[u8], expected: &[u8]) -> Option<(u64, u8, u8)> {
     let mut pairs = (0..).zip(found.iter().zip(expected));
     let (place, (found, expected)) = pairs.find(|(_, (found, expected))| found != expected)?;
     Some((place, *found, *expected))
 }
 
-/// Lengths of the pieces of `total` bytes, each at most `piece` and fit for a descriptor.
+/// Returns the lengths of the pieces of `total` bytes, each at most `piece`.
 fn pieces(total: u64, piece: u64) -> impl Iterator<Item = u32> {
     let mut left = total;
     std::iter::from_fn(move || {
@@ -314,7 +324,8 @@ fn pieces(total: u64, piece: u64) -> impl Iterator<Item = u32> {
     })
 }
 
-/// Opens the input before the output: nothing is emptied for a file that cannot be read.
+/// Opens the input, then the output. In the other order an unreadable input would still empty the
+/// output.
 fn files(source: &Source, output: Option<&Path>) -> Result<(Option<Input>, Output), Error> {
     let input = source.input.as_deref().map(Input::open).transpose()?;
     let output = Output::open(output, input.as_ref())?;
@@ -329,6 +340,7 @@ struct Input {
 }
 
 impl Input {
+    /// Opens the file. Fails if it is a directory.
     fn open(path: &Path) -> Result<Self, Error> {
         let failed = |source| failed("read", path, source);
         let file = if path == Path::new(STREAM) {
@@ -338,7 +350,8 @@ impl Input {
         };
         let file = file.map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
-        // Opens all the same, and fails when it is read.
+        // Opening a directory succeeds. Without this check the output would be emptied before the
+        // read fails.
         if metadata.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
@@ -349,7 +362,7 @@ impl Input {
         })
     }
 
-    /// Reads until `bytes` is full or the file ends; says how many.
+    /// Reads until `bytes` is full or the file ends. Returns the number of bytes.
     fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, Error> {
         let mut filled = 0;
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -368,7 +381,7 @@ impl Input {
 struct Output(Option<(PathBuf, File)>);
 
 impl Output {
-    /// Empties the file, unless it is the input.
+    /// Opens the file and empties it. Fails if it is the input.
     fn open(path: Option<&Path>, input: Option<&Input>) -> Result<Self, Error> {
         let Some(path) = path else {
             return Ok(Self(None));
@@ -379,6 +392,7 @@ impl Output {
             stream(io::stdout())
         } else {
             let mut options = OpenOptions::new();
+            // Not truncated yet: if it is the input, its bytes must survive.
             options.write(true).create(true).truncate(false).open(path)
         };
         let file = file.map_err(failed)?;
@@ -389,13 +403,15 @@ impl Output {
                 output: path.to_owned(),
             });
         }
-        // The shell has emptied a stream, or was told to append; nodes and pipes have no length.
+        // Standard output is left alone: the shell has emptied it, or the user appends to it. Nodes
+        // and pipes have no length.
         if metadata.is_file() && !is_stream {
             file.set_len(0).map_err(failed)?;
         }
         Ok(Self(Some((path.to_owned(), file))))
     }
 
+    /// Writes bytes, if there is an output.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         match &mut self.0 {
             None => Ok(()),
@@ -407,16 +423,17 @@ impl Output {
     }
 }
 
-/// A standard stream, as it is without a buffer of the library.
+/// Returns a standard stream as a file, without the buffer of the standard library.
 fn stream(stream: impl AsFd) -> io::Result<File> {
     stream.as_fd().try_clone_to_owned().map(File::from)
 }
 
-/// Whether two are one file with bytes of its own. A terminal or a node may well be both.
+/// Returns whether both are the same regular file. A terminal or a node may be input and output.
 fn same(one: &Metadata, other: &Metadata) -> bool {
     one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
+/// Returns the error of a file operation.
 fn failed(action: &'static str, path: &Path, source: io::Error) -> Error {
     Error::File {
         action,
@@ -495,7 +512,7 @@ mod tests {
         assert_eq!(first_difference(&[1, 2], &[1, 2]), None);
     }
 
-    /// What `copy` does with its files before it copies.
+    /// Opens the files as `copy` does before it copies.
     fn open_files(input: &Path, output: &Path) -> Result<(), Error> {
         let source = Source {
             input: Some(input.to_owned()),
@@ -505,7 +522,7 @@ mod tests {
         files(&source, Some(output)).map(drop)
     }
 
-    /// A folder with a file in it, and the path of the file.
+    /// Returns a folder with one file, and the path of the file.
     fn folder_with_a_file() -> (TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("file");

@@ -11,12 +11,12 @@ use ringbar_client::Part;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Shows what a ringbar device is and has it work.
+/// Shows a ringbar device and runs its operations.
 ///
-/// Exit status: 0 if it is done, or whoever reads its output has enough; 1 if the driver, the device or
-/// a file said no, and the message says what to do; 2 if the command line is wrong; 3 if the device's
-/// bytes are not what they should be; 101 after a panic. If the device is taken away meanwhile, SIGBUS
-/// may end it: 135 in a shell.
+/// Exit status: 0 if all is done, or if the reader of the output stopped reading; 1 if the driver,
+/// the device or a file refused, and the message gives advice; 2 if the command line is wrong; 3 if
+/// the device's bytes are wrong; 101 after a panic. If the device is removed meanwhile, SIGBUS may
+/// end the program: 135 in a shell.
 #[derive(Debug, Parser)]
 #[command(name = "ringbarctl", version, max_term_width = 100)]
 pub(crate) struct Options {
@@ -28,44 +28,44 @@ pub(crate) struct Options {
         default_value = "/dev/ringbar0"
     )]
     pub(crate) device: PathBuf,
-    /// Print JSON, an object a line; an error is an object too, with `error` and `advice`
+    /// Print JSON, one object per line; an error is an object too, with `error` and `advice`
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// What to do.
+/// Command to run.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Shows what the device is and what its limits are
     Info,
-    /// Shows the device's pages and memory: where, how accessed, who may map them
+    /// Shows the device's pages and memory: location, kind of access, owner of the mapping
     Regions,
     /// Reads public registers; needs CAP_SYS_RAWIO
     Peek(Peek),
     /// Writes a public register; needs CAP_SYS_RAWIO
     Poke(Poke),
-    /// Has the device copy bytes from one memory to another, and compares them
+    /// Copies bytes on the device from one memory to another, and compares them
     Copy(Copy),
-    /// Has the device fill memory with a value, and looks at it
+    /// Fills memory on the device with a value, and compares it
     Fill(Fill),
-    /// Has the device compute a CRC-32C
+    /// Computes a CRC-32C on the device
     Crc(Crc),
-    /// Shows live counters, a line a second; what it may not see is a dash
+    /// Shows live counters, one line per second; a counter that the caller may not see is a dash
     Watch(Watch),
-    /// Measures what the guest can measure alone; `make bench` outside measures all
+    /// Measures the rows that need the guest alone; `make bench` on the host measures all
     Bench(Bench),
 }
 
 /// Options of `peek`.
 #[derive(Debug, Args)]
 pub(crate) struct Peek {
-    /// Registers by name, or offsets in BAR 0 such as 0x18; all public registers if none
+    /// Registers by name, or offsets in BAR 0 such as 0x18; all public registers if none is given
     #[arg(value_name = "REGISTER|OFFSET")]
     pub(crate) places: Vec<RegisterPlace>,
-    /// Bytes of each access; that of the register, or 4 for an offset, if not given
+    /// Bytes per access; if not given, the width of the register, or 4 for an offset
     #[arg(long, value_name = "1|2|4|8")]
     pub(crate) width: Option<Width>,
 }
@@ -79,15 +79,15 @@ pub(crate) struct Poke {
     /// Value: decimal, 0x hexadecimal or 0b binary; `_` may stand between digits
     #[arg(value_parser = number::parse)]
     pub(crate) value: u64,
-    /// Bytes of the access; that of the register, or 4 for an offset, if not given
+    /// Bytes of the access; if not given, the width of the register, or 4 for an offset
     #[arg(long, value_name = "1|2|4|8")]
     pub(crate) width: Option<Width>,
 }
 
-/// Bytes that the device is given.
+/// Bytes for the device.
 #[derive(Debug, Args)]
 pub(crate) struct Source {
-    /// File with the bytes, `-` for standard input; the device makes a pattern if not given
+    /// File with the bytes, `-` for standard input; if not given, the device makes a pattern
     pub(crate) input: Option<PathBuf>,
     /// Bytes of the pattern; K, M and G may follow the number
     #[arg(long, value_name = "SIZE", default_value = "4K", value_parser = number::size,
@@ -103,8 +103,8 @@ pub(crate) struct Source {
 pub(crate) struct Copy {
     #[command(flatten)]
     pub(crate) source: Source,
-    /// File that the copied bytes are written to, `-` for standard output (then the answer goes to
-    /// standard error); none if not given
+    /// File for the copied bytes, `-` for standard output (the answer then goes to standard error);
+    /// none if not given
     #[arg(requires = "input")]
     pub(crate) output: Option<PathBuf>,
     /// Memory to copy from
@@ -118,13 +118,13 @@ pub(crate) struct Copy {
 /// Options of `fill`.
 #[derive(Debug, Args)]
 pub(crate) struct Fill {
-    /// File that the bytes are written to, `-` for standard output (then the answer goes to standard
-    /// error); none if not given
+    /// File for the bytes, `-` for standard output (the answer then goes to standard error); none
+    /// if not given
     pub(crate) output: Option<PathBuf>,
     /// Bytes to fill; K, M and G may follow the number
     #[arg(long, value_name = "SIZE", default_value = "4K", value_parser = number::size)]
     pub(crate) length: u64,
-    /// Eight bytes that are repeated, as a number, its lowest byte first
+    /// Eight bytes to repeat, as a number, its lowest byte first
     #[arg(long, default_value = "0", value_parser = number::parse)]
     pub(crate) value: u64,
     /// Memory to fill
@@ -137,7 +137,7 @@ pub(crate) struct Fill {
 pub(crate) struct Crc {
     #[command(flatten)]
     pub(crate) source: Source,
-    /// Memory that the bytes are put into
+    /// Memory that holds the bytes
     #[arg(long, value_enum, default_value_t = Memory::Buffer)]
     pub(crate) from: Memory,
 }
@@ -145,10 +145,10 @@ pub(crate) struct Crc {
 /// Options of `watch`.
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
-    /// Time from line to line, in seconds, from 0.01 to 86400
+    /// Interval between two lines, in seconds, from 0.01 to 86400
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = number::seconds)]
     pub(crate) interval: Duration,
-    /// Lines to print; without end if not given
+    /// Lines to print; no limit if not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 }
@@ -156,16 +156,16 @@ pub(crate) struct Watch {
 /// Options of `bench`.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
-    /// Rows to measure, by name; all if none
+    /// Rows to measure, by name; all if none is given
     #[arg(value_name = "ROW", value_parser = bench::row())]
     pub(crate) rows: Vec<String>,
-    /// Pairs of a row, from 1 to 10000
+    /// Pairs per row, from 1 to 10000
     #[arg(long, value_name = "N", default_value_t = PAIRS as u64,
           value_parser = clap::value_parser!(u64).range(1..=10_000))]
     pub(crate) pairs: u64,
 }
 
-/// Memory that the device reaches.
+/// Memory that the device can access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Memory {
     /// A DMA buffer, in the guest's memory
@@ -174,12 +174,12 @@ pub(crate) enum Memory {
     WriteCombining,
     /// Device memory, mapped uncached
     Uncached,
-    /// Device memory, mapped page by page when touched
+    /// Device memory, mapped page by page at the first access
     Lazy,
 }
 
 impl Memory {
-    /// The part of the device memory, if it is that.
+    /// Returns the part of the device memory, if it is one.
     pub(crate) fn part(self) -> Option<Part> {
         match self {
             Self::Buffer => None,
@@ -189,7 +189,7 @@ impl Memory {
         }
     }
 
-    /// The word for it on the command line.
+    /// Returns its name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Buffer => "buffer",
@@ -270,7 +270,8 @@ mod tests {
         assert_refused(line, ErrorKind::ValueValidation, "0 is not in 1..");
     }
 
-    /// Both ends of a range are taken, nothing beyond them is, and the help names them.
+    /// Asserts that both ends of a range are accepted, that values beyond them are not, and that
+    /// the help names them.
     #[track_caller]
     fn assert_range(command: &str, option: &str, values: [&str; 4]) {
         let is_taken = |value| parse(&format!("ringbarctl {command} --{option} {value}")).is_ok();

@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Prints an answer. A text ends its own lines.
+/// Prints an answer. The text of an answer includes its line feeds.
 pub(crate) fn print<T: Display + Serialize>(json: bool, answer: &T) -> Result<(), Error> {
     let printed = print_to(&mut io::stdout().lock(), json, answer);
     printed.map_err(|source| Error::File {
@@ -22,8 +22,8 @@ pub(crate) fn print<T: Display + Serialize>(json: bool, answer: &T) -> Result<()
     })
 }
 
-/// Prints an answer where it is not among the bytes that went to `file`: to standard error if that
-/// is standard output.
+/// Prints an answer without mixing it with the bytes for `file`: on standard error if `file` is
+/// standard output.
 pub(crate) fn print_beside<T: Display + Serialize>(
     file: Option<&Path>,
     json: bool,
@@ -32,11 +32,12 @@ pub(crate) fn print_beside<T: Display + Serialize>(
     if file != Some(Path::new("-")) {
         return print(json, answer);
     }
-    // Nobody is left to be told if this fails.
+    // An error is ignored: standard error is the last place for a message.
     let _ = print_to(&mut io::stderr().lock(), json, answer);
     Ok(())
 }
 
+/// Writes an answer as text or as JSON.
 fn print_to<T: Display + Serialize>(
     output: &mut impl Write,
     json: bool,
@@ -51,13 +52,13 @@ fn print_to<T: Display + Serialize>(
     output.flush()
 }
 
-/// Says what went wrong, if something did, and gives the exit status.
+/// Prints the error, if there is one. Returns the exit status.
 pub(crate) fn end(options: &Options, done: Result<(), Error>) -> ExitCode {
     let Err(error) = done else {
         return ExitCode::SUCCESS;
     };
     if let Error::File { source, .. } = &error {
-        // Who reads has enough, as `head` has.
+        // The reader stopped reading, as `head` does. That is no error.
         if source.kind() == ErrorKind::BrokenPipe {
             return ExitCode::SUCCESS;
         }
@@ -66,13 +67,13 @@ pub(crate) fn end(options: &Options, done: Result<(), Error>) -> ExitCode {
     ExitCode::from(error.status())
 }
 
-/// Says what is wrong with the command line, and gives the exit status. Help and version are
-/// nothing wrong, and always text.
+/// Prints the error in the command line. Returns the exit status. Help and version are always text,
+/// with status 0.
 pub(crate) fn misunderstood(
     error: &clap::Error,
     arguments: impl Iterator<Item = OsString>,
 ) -> ExitCode {
-    // What stands behind `--` is a file.
+    // Words after `--` are files, not options.
     let mut options = arguments.take_while(|argument| argument != "--");
     if !error.use_stderr() || !options.any(|option| option == "--json") {
         error.exit();
@@ -83,7 +84,7 @@ pub(crate) fn misunderstood(
     ExitCode::from(2)
 }
 
-/// What a text of clap says, and its advice: usage, and where there is more.
+/// Splits a text of clap into the error and its advice: the usage, and where to find more.
 fn parts(text: &str) -> (&str, Option<&str>) {
     let text = text.strip_prefix("error: ").unwrap_or(text).trim_end();
     match text.split_once("\n\n") {
@@ -92,10 +93,11 @@ fn parts(text: &str) -> (&str, Option<&str>) {
     }
 }
 
+/// Prints an error and its advice.
 fn say(json: bool, what: &str, advice: Option<&str>) {
     if json {
         let object = json!({ "error": what, "advice": advice });
-        // Nobody is left to be told if this fails.
+        // An error is ignored: standard output is the only place for JSON.
         let _ = writeln!(io::stdout(), "{object}");
     } else {
         eprintln!("ringbarctl: {what}");

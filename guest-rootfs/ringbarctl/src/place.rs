@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Places of registers, by name or offset: only what a process can map at all.
+//! Places of registers, by name or offset. Only places that a process can map are accepted.
 
 use crate::number;
 use ringbar_spec::layout::{
@@ -14,12 +14,12 @@ use std::str::FromStr;
 pub(crate) enum RegisterPlace {
     /// A register.
     Register(Register),
-    /// An offset, whatever is there.
+    /// An offset, with or without a register there.
     Offset(usize),
 }
 
 impl RegisterPlace {
-    /// Offset in BAR 0.
+    /// Returns the offset in BAR 0.
     pub(crate) fn offset(self) -> usize {
         match self {
             Self::Register(register) => register.info().offset,
@@ -27,7 +27,7 @@ impl RegisterPlace {
         }
     }
 
-    /// The register that begins there.
+    /// Returns the register that begins there.
     pub(crate) fn register(self) -> Option<Register> {
         match self {
             Self::Register(register) => Some(register),
@@ -36,12 +36,13 @@ impl RegisterPlace {
     }
 }
 
-/// All public registers, by offset.
+/// Returns all public registers, by offset.
 pub(crate) fn public() -> impl Iterator<Item = Register> {
     let all = Register::ALL.iter().copied();
     all.filter(|register| is_public(register.info().offset))
 }
 
+/// Returns whether an offset lies in the page of public registers.
 fn is_public(offset: usize) -> bool {
     (PUBLIC_PAGE..PUBLIC_PAGE + PAGE_SIZE).contains(&offset)
 }
@@ -68,7 +69,7 @@ impl FromStr for RegisterPlace {
     }
 }
 
-/// Why nobody can get at a place outside the public page.
+/// Returns the reason for which no process can access a place outside the public page.
 fn why_not(offset: usize) -> &'static str {
     match offset {
         ADMIN_PAGE..KICK_PAGES => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `regions`: the pages and memory of the device.
+//! `regions`: pages and memory of the device.
 
 use crate::error::Error;
 use crate::sysfs::Place;
@@ -25,18 +25,18 @@ struct Region {
     bar: u32,
     offset: usize,
     size: usize,
-    /// Physical address, where sysfs tells it.
+    /// Physical address, if sysfs shows it.
     address: Option<u64>,
     name: &'static str,
     /// `trapped` or `memory`.
     access: &'static str,
     /// Cache policy of its mappings.
     policy: Option<&'static str>,
-    /// Who may map it.
+    /// Processes that may map it.
     mapped_by: &'static str,
 }
 
-/// Asks the driver for the device's sizes.
+/// Reads the sizes from the driver, and the addresses from sysfs.
 pub(crate) fn look(node: &Path) -> Result<Answer, Error> {
     let info = Device::open(node)?.info()?;
     let place = Place::of(node);
@@ -47,13 +47,14 @@ pub(crate) fn look(node: &Path) -> Result<Answer, Error> {
             .and_then(|start| start.checked_add(region.offset as u64)),
         ..region
     });
-    // With MSI there is no table in memory.
+    // With MSI the device has no table, and so no such BAR.
     let there = regions.filter(|region| region.bar != MSIX_BAR || region.address.is_some());
     Ok(Answer {
         regions: there.collect(),
     })
 }
 
+/// Returns all regions of a device with these sizes, without their addresses.
 fn regions(queues: usize, memory: usize) -> Vec<Region> {
     let register = |offset, pages: usize, name, access, mapped_by| Region {
         bar: REGISTER_BAR,
@@ -138,6 +139,7 @@ impl fmt::Display for Answer {
     }
 }
 
+/// Writes one row of the table.
 fn write_row(
     f: &mut fmt::Formatter<'_>,
     [bar, offset, size, address, access, policy]: [&str; 6],

@@ -16,26 +16,26 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-/// What was read or written.
+/// Registers that were read or written.
 #[derive(Debug, Serialize)]
 pub(crate) struct Answer {
     registers: Vec<Value>,
 }
 
-/// A value at a place.
+/// Value at a place.
 #[derive(Debug, Serialize)]
 struct Value {
-    /// In BAR 0.
+    /// Offset in BAR 0.
     offset: usize,
-    /// Of the register that begins there.
+    /// Name of the register that begins there.
     name: Option<&'static str>,
     width: usize,
     value: u64,
-    /// What the value says, field by field, if it is a whole register.
+    /// Value of each field, if the access covers the whole register.
     fields: BTreeMap<&'static str, u64>,
 }
 
-/// Reads registers.
+/// Reads registers. All places are checked before the first access.
 pub(crate) fn peek(node: &Path, peek: &Peek) -> Result<Answer, Error> {
     let all: Vec<_> = place::public().map(RegisterPlace::Register).collect();
     let places = if peek.places.is_empty() {
@@ -71,7 +71,7 @@ pub(crate) fn poke(node: &Path, poke: &Poke) -> Result<Answer, Error> {
     })
 }
 
-/// An access that stays in the page and is aligned.
+/// An aligned access inside the page.
 #[derive(Debug)]
 struct Access {
     offset: usize,
@@ -80,6 +80,7 @@ struct Access {
 }
 
 impl Access {
+    /// Checks the place. The width defaults to that of the register, or to 4 bytes.
     fn new(place: RegisterPlace, width: Option<Width>) -> Result<Self, Error> {
         let register = place.register();
         let own = register.and_then(|register| Width::of(register.info().width));
@@ -101,7 +102,7 @@ impl Access {
         })
     }
 
-    /// What a value there means.
+    /// Returns the meaning of a value at this place.
     fn value(&self, value: u64) -> Value {
         let info = self.register.map(Register::info);
         let whole = info.filter(|info| info.width == self.width.bytes());
@@ -117,7 +118,7 @@ impl Access {
     }
 }
 
-/// Fails if nobody serves the device: its registers are all ones then.
+/// Fails if the server of the device has ended. All its registers then read as ones.
 pub(crate) fn check(registers: &Mapping) -> Result<(), Error> {
     match registers.read(IDENT::INFO.offset) {
         ids::IDENT => Ok(()),
@@ -125,10 +126,11 @@ pub(crate) fn check(registers: &Mapping) -> Result<(), Error> {
     }
 }
 
-/// The page of public registers.
+/// The mapped page of public registers.
 struct Registers(Mapping);
 
 impl Registers {
+    /// Maps the page.
     fn map(node: &Path) -> Result<Self, Error> {
         let device = Device::open(node)?;
         let mapping = device.map_public_registers().map_err(Error::Registers)?;
@@ -136,6 +138,7 @@ impl Registers {
         Ok(Self(mapping))
     }
 
+    /// Reads a register with the width of the access.
     fn read(&self, access: &Access) -> u64 {
         match access.width {
             Width::Byte => self.0.read::<u8>(access.offset).into(),
@@ -145,6 +148,7 @@ impl Registers {
         }
     }
 
+    /// Writes a register with the width of the access.
     fn write(&self, access: &Access, value: u64) {
         match access.width {
             Width::Byte => self.0.write(access.offset, value as u8),
@@ -154,9 +158,11 @@ impl Registers {
         }
     }
 
-    /// Does something, and fails if nobody serves the device then, or if it has logged a refusal of
-    /// just that meanwhile.
+    /// Carries out an access. Fails if the server has ended by then, or if the device has logged an
+    /// error for this access meanwhile.
     fn watched<T>(&self, access: &Access, act: impl FnOnce() -> T) -> Result<T, Error> {
+        // The device does not answer an access with an error. Its log is the only sign of a
+        // refusal.
         let before: u32 = self.0.read(ERROR_COUNT::INFO.offset);
         let done = act();
         check(&self.0)?;
@@ -165,7 +171,8 @@ impl Registers {
         }
         let last = ERROR_LAST::from_raw(self.0.read(ERROR_LAST::INFO.offset));
         let value: u64 = self.0.read(ERROR_VALUE::INFO.offset);
-        // Others may have done something wrong at the same time.
+        // The error may belong to another process. It is this access's only if it names no queue
+        // and this offset.
         if last.queue() as u16 != NO_QUEUE || value != access.offset as u64 {
             return Ok(done);
         }
@@ -188,7 +195,7 @@ impl fmt::Display for Answer {
             let name = register.name.unwrap_or("-");
             let digits = width * 2;
             write!(f, "{offset:#05x}  {name:<16}  0x{value:0digits$x}")?;
-            // A register of one field is its value.
+            // A single field is the whole value already.
             if register.fields.len() > 1 {
                 write!(f, "{:1$}", "", 16usize.saturating_sub(digits))?;
                 for (name, value) in &register.fields {
@@ -205,7 +212,7 @@ impl fmt::Display for Answer {
 pub(crate) mod tests {
     use super::*;
 
-    /// What the public registers look like when nobody serves the device.
+    /// Returns a page as the public registers read without a server.
     pub(crate) fn page_of_ones() -> Mapping {
         let page = Mapping::anonymous(PAGE_SIZE).expect("there is memory");
         page.write_bytes(0, &[0xff; PAGE_SIZE]);

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the kernel's file systems say of the device behind a node.
+//! Properties of the device from the kernel's file systems.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The device behind a node, as far as sysfs and debugfs can be read.
+/// The device behind a node, as far as the caller may read sysfs and debugfs.
 #[derive(Debug)]
 pub(crate) struct Place {
-    /// Name of the node, `ringbar0`.
+    /// Name of the node, such as `ringbar0`.
     name: String,
     /// Folder of the PCI function.
     function: Option<PathBuf>,
 }
 
 impl Place {
-    /// What is behind `/dev/NAME`.
+    /// Finds the device behind `/dev/NAME`.
     pub(crate) fn of(node: &Path) -> Self {
         let name = node.file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
@@ -23,13 +23,13 @@ impl Place {
         Self { name, function }
     }
 
-    /// Address of the PCI function, such as `0000:01:00.0`.
+    /// Returns the address of the PCI function, such as `0000:01:00.0`.
     pub(crate) fn address(&self) -> Option<String> {
         let name = self.function.as_deref()?.file_name()?;
         Some(name.to_string_lossy().into_owned())
     }
 
-    /// Vendor and device id, such as `1af4:10f0`.
+    /// Returns vendor and device id, such as `1af4:10f0`.
     pub(crate) fn id(&self) -> Option<String> {
         let id = |file| {
             let text = fs::read_to_string(self.function.as_deref()?.join(file)).ok()?;
@@ -38,13 +38,13 @@ impl Place {
         Some(format!("{}:{}", id("vendor")?, id("device")?))
     }
 
-    /// First physical address of a BAR.
+    /// Returns the first physical address of a BAR.
     pub(crate) fn bar(&self, number: u32) -> Option<u64> {
         let resource = fs::read_to_string(self.function.as_deref()?.join("resource")).ok()?;
         bar(&resource, number)
     }
 
-    /// Interrupts that the device has raised.
+    /// Returns the number of interrupts that the device has raised.
     pub(crate) fn interrupts(&self) -> Option<u64> {
         let vectors = fs::read_dir(self.function.as_deref()?.join("msi_irqs")).ok()?;
         let numbers: Vec<_> = vectors
@@ -55,13 +55,14 @@ impl Place {
         Some(count_interrupts(&table, &numbers))
     }
 
-    /// A file that the driver has in debugfs.
+    /// Reads a file that the driver has in debugfs.
     pub(crate) fn debugfs(&self, file: &str) -> Option<String> {
         fs::read_to_string(format!("/sys/kernel/debug/{}/{file}", self.name)).ok()
     }
 }
 
-/// Start of a BAR, from sysfs's `resource`: first byte, last byte and flags, a line a BAR.
+/// Returns the start of a BAR from sysfs's `resource`: one line per BAR with first byte, last byte
+/// and flags.
 fn bar(resource: &str, number: u32) -> Option<u64> {
     let line = resource.lines().nth(number.try_into().ok()?)?;
     let first = line.split_whitespace().next()?.strip_prefix("0x")?;
@@ -70,14 +71,14 @@ fn bar(resource: &str, number: u32) -> Option<u64> {
         .filter(|start| *start > 0)
 }
 
-/// Sum over all processors of the interrupts with these numbers, from `/proc/interrupts`.
+/// Adds up the interrupts with these numbers over all processors, from `/proc/interrupts`.
 fn count_interrupts(table: &str, numbers: &[String]) -> u64 {
     let ours = table.lines().filter_map(|line| {
         let (number, counts) = line.split_once(':')?;
         let known = numbers.iter().any(|known| known == number.trim());
         known.then_some(counts)
     });
-    // The counts come first, a column a processor, then words.
+    // Counts come first, one column per processor, then words.
     ours.flat_map(|counts| {
         counts
             .split_whitespace()
@@ -86,7 +87,7 @@ fn count_interrupts(table: &str, numbers: &[String]) -> u64 {
     .fold(0, u64::saturating_add)
 }
 
-/// The number after a word, in text such as `device queues 1 windows 2`.
+/// Returns the number after a word, in text such as `device queues 1 windows 2`.
 pub(crate) fn number_after(text: &str, word: &str) -> Option<u64> {
     let mut words = text.split_whitespace();
     words.find(|found| *found == word)?;

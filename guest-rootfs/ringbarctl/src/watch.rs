@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `watch`: live counters, a line each time.
+//! `watch`: live counters, one line per interval.
 
 use crate::error::Error;
 use crate::options::Watch;
@@ -14,30 +14,30 @@ use std::fmt;
 use std::path::Path;
 use std::thread;
 
-/// Lines after which the header comes again.
+/// Lines after which the header is repeated.
 const PAGE: u64 = 20;
 const HEADER: &str =
     "  uptime s  resets  queues  windows  buffers         bytes  mappings  interrupts  errors";
 
-/// The counters of a moment. What may not be seen is not there.
+/// Counters at one moment. A counter is `None` if the caller may not see it.
 #[derive(Debug, Default, Serialize)]
 struct Counters {
     /// Time since power-on or the last reset.
     uptime_ns: Option<u64>,
     resets: Option<u64>,
-    /// Of all users together, as the driver counts.
+    /// Total of all users, counted by the driver.
     queues: Option<u64>,
     windows: Option<u64>,
     buffers: Option<u64>,
     bytes: Option<u64>,
     mappings: Option<u64>,
-    /// Since the guest started.
+    /// Count since the guest started.
     interrupts: Option<u64>,
-    /// Since the device's log was last cleared.
+    /// Count since the device's log was last cleared.
     errors: Option<u64>,
 }
 
-/// A line, and whether the header stands above it.
+/// A line of counters, with or without the header.
 #[derive(Serialize)]
 struct Line {
     #[serde(skip)]
@@ -46,17 +46,18 @@ struct Line {
     counters: Counters,
 }
 
-/// Prints lines until there were enough.
+/// Prints the requested number of lines.
 pub(crate) fn run(node: &Path, options: &Watch, json: bool) -> Result<(), Error> {
     let device = Device::open(node)?;
-    // Only some may see the registers.
+    // Only with `CAP_SYS_RAWIO`. Without it the registers' columns are dashes.
     let registers = device.map_public_registers().ok();
     let place = Place::of(node);
     for number in 0..options.count.unwrap_or(u64::MAX) {
         if number > 0 {
             thread::sleep(options.interval);
         }
-        // Fails if the device has gone; the registers would end the process then.
+        // Fails if the device has been removed. Otherwise the registers below would raise SIGBUS
+        // and end the process.
         device.info()?;
         let line = Line {
             with_header: number % PAGE == 0,
@@ -68,7 +69,7 @@ pub(crate) fn run(node: &Path, options: &Watch, json: bool) -> Result<(), Error>
 }
 
 impl Counters {
-    /// Fails if nobody serves the device, as far as the registers can be seen.
+    /// Reads the counters. Fails if the server has ended, as far as the registers are visible.
     fn now(registers: Option<&Mapping>, place: &Place) -> Result<Self, Error> {
         let word = |offset| registers.map(|registers| registers.read::<u32>(offset).into());
         let usage = place.debugfs("usage").unwrap_or_default();
@@ -86,7 +87,7 @@ impl Counters {
             interrupts: place.interrupts(),
             errors: word(ERROR_COUNT::INFO.offset),
         };
-        // Last, for all that was read before.
+        // Last: a server that ends while the counters are read makes them all ones.
         registers.map(registers::check).transpose()?;
         Ok(counters)
     }
