@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a measurement needs: the device, the host, a way to time.
+//! Context of a measurement: the device, the host, and timing.
 
 use ringbar_client::{Buffer, Device, Mapping, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
@@ -14,45 +14,45 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Shortest time of a burst that is timed.
+/// Shortest time of a measured burst.
 const BURST: Duration = Duration::from_millis(20);
-/// Shortest time of what goes before it: until code is translated, the device is awake, and the host has
-/// moved the threads that are busy to processors of their own.
+/// Shortest time of the warm-up before it. Meanwhile QEMU translates the code, the device wakes,
+/// and the host moves the busy threads to separate processors.
 const WARM_UP: Duration = Duration::from_millis(50);
-/// How often to look at a ring before the device is asked whether it is there.
+/// Looks at a ring between two checks that the device still responds.
 const LOOKS: u32 = 1_000_000;
-/// Bytes of the small copies that operations are counted by.
+/// Size of the small copies by which operations are counted.
 pub(crate) const SMALL: usize = 64;
 
-/// Why something cannot be measured.
+/// Reason for which something cannot be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The driver or the device.
+    /// The driver or the device failed a call.
     #[error(transparent)]
     Client(#[from] ringbar_client::Error),
-    /// A call of the kernel.
+    /// The kernel failed a call.
     #[error("cannot {action}: {errno}")]
     System {
-        /// What was tried.
+        /// Attempted action.
         action: &'static str,
-        /// What the kernel said.
+        /// Error of the kernel.
         errno: Errno,
     },
-    /// A descriptor did not end well.
+    /// A descriptor ended with an error.
     #[error("the device answered status {0}")]
     Status(u16),
-    /// Something is not there.
+    /// Something needed is missing.
     #[error("{0}")]
     Missing(String),
 }
 
-/// What is measured outside of the guest.
+/// Measurements outside the guest.
 pub trait Outside {
-    /// Measures something on the host, by name, and gives the figure.
+    /// Measures something on the host, by name. Returns the figure.
     ///
     /// # Errors
     ///
-    /// Why not.
+    /// The reason for which there is no figure.
     fn measure(&mut self, what: &str) -> Result<f64, String>;
 }
 
@@ -63,7 +63,8 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// For the device behind a node. Without `outside` some rows cannot be measured.
+    /// Returns a context for the device behind a node. Without `outside`, some rows cannot be
+    /// measured.
     pub fn new(node: impl AsRef<Path>, outside: Option<Box<dyn Outside>>) -> Self {
         Self {
             node: node.as_ref().to_owned(),
@@ -71,12 +72,12 @@ impl Bench {
         }
     }
 
-    /// Opens the device. Each measurement has a file of its own, so that none has to tidy up.
+    /// Opens the device. Each measurement has its own file, and closing the file cleans up.
     pub(crate) fn open(&self) -> Result<Device, Error> {
         Ok(Device::open(&self.node)?)
     }
 
-    /// Asks the host.
+    /// Asks the host for a figure.
     pub(crate) fn ask(&mut self, what: &str) -> Result<f64, Error> {
         let outside = self.outside.as_mut().ok_or_else(|| {
             Error::Missing("the host does not measure here; `make bench` has both".into())
@@ -86,7 +87,8 @@ impl Bench {
     }
 }
 
-/// How many things a second: calls `burst`, which says how many it did, until enough time has passed.
+/// Returns a rate per second. Calls `burst`, which returns the number of operations, until enough
+/// time has passed. The first round is the warm-up.
 pub(crate) fn rate(mut burst: impl FnMut() -> Result<u64, Error>) -> Result<f64, Error> {
     let mut rate = 0.0;
     for least in [WARM_UP, BURST] {
@@ -99,7 +101,7 @@ pub(crate) fn rate(mut burst: impl FnMut() -> Result<u64, Error>) -> Result<f64,
     Ok(rate)
 }
 
-/// Nanoseconds that each thing takes of which there are so many a second.
+/// Converts a rate per second into nanoseconds per operation.
 pub(crate) fn nanoseconds(rate: f64) -> f64 {
     1e9 / rate
 }
@@ -112,7 +114,7 @@ pub(crate) struct Copies {
 }
 
 impl Copies {
-    /// Of `length` bytes each.
+    /// Creates the buffers, `length` bytes each.
     pub(crate) fn new(device: &Device, length: usize) -> Result<Self, Error> {
         let source = device.create_buffer(length, Rights::Read)?;
         let destination = device.create_buffer(length, Rights::Write)?;
@@ -131,7 +133,8 @@ impl Copies {
     }
 }
 
-/// Carries out one descriptor `batch` times on a mapped queue, and looks at the ring until it is done.
+/// Carries out one descriptor `batch` times on a mapped queue, and polls the ring until all are
+/// done.
 pub(crate) fn run_batch(
     queue: &mut Queue,
     descriptor: &Descriptor,
@@ -146,7 +149,7 @@ pub(crate) fn run_batch(
     take_batch(queue, batch)
 }
 
-/// The same with the next batch on its way meanwhile, so that the device never waits for one.
+/// Does the same with the next batch already submitted, so that the device never waits for one.
 pub(crate) fn run_ahead(
     queue: &mut Queue,
     descriptor: &Descriptor,
@@ -161,6 +164,7 @@ pub(crate) fn run_ahead(
     take_batch(queue, batch)
 }
 
+/// Takes a batch of completions and checks each.
 fn take_batch(queue: &mut Queue, batch: u32) -> Result<u64, Error> {
     for _ in 0..batch {
         check(&take(queue)?)?;
@@ -168,7 +172,7 @@ fn take_batch(queue: &mut Queue, batch: u32) -> Result<u64, Error> {
     Ok(batch.into())
 }
 
-/// The next completion. Looks at the ring until it is there.
+/// Takes the next completion. Polls the ring until it comes.
 fn take(queue: &mut Queue) -> Result<Completion, Error> {
     loop {
         for _ in 0..LOOKS {
@@ -177,6 +181,7 @@ fn take(queue: &mut Queue) -> Result<Completion, Error> {
             }
             spin_loop();
         }
+        // A dead server posts nothing. Without the check this loop would never end.
         queue.check()?;
     }
 }
@@ -189,7 +194,7 @@ pub(crate) fn check(completion: &Completion) -> Result<(), Error> {
     }
 }
 
-/// A page of a queue, mapped once more.
+/// Maps a page of a queue once more.
 pub(crate) fn page(device: &Device, offset: u64, writable: bool) -> Result<Mapping, Error> {
     let mapped = Mapping::new(device.file().clone(), offset, PAGE_SIZE, writable);
     Ok(mapped?)
@@ -198,7 +203,7 @@ pub(crate) fn page(device: &Device, offset: u64, writable: bool) -> Result<Mappi
 /// Offset of the kick register in its page.
 pub(crate) const KICK: usize = regs::KICK::INFO.offset % PAGE_SIZE;
 
-/// A file in memory with `size` bytes of it.
+/// Creates a file in memory with `size` bytes.
 pub(crate) fn memory_file(size: usize) -> Result<File, Error> {
     let made = memfd_create(c"bench", MemfdFlags::CLOEXEC).and_then(|file| {
         ftruncate(&file, size as u64)?;
@@ -210,7 +215,8 @@ pub(crate) fn memory_file(size: usize) -> Result<File, Error> {
     })
 }
 
-/// Ordinary memory, mapped as what the device has, so that both are accessed by the same code.
+/// Maps ordinary memory in the same way as the device's, so that the same code accesses both. Every
+/// page is touched once: a page fault would count otherwise.
 pub(crate) fn ram(size: usize) -> Result<Mapping, Error> {
     let mapping = Mapping::new(Arc::new(memory_file(size)?), 0, size, true)?;
     mapping.write_bytes(0, &vec![0x5a; size]);

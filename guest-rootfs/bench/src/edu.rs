@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! QEMU's device `edu`, whose registers trap into QEMU itself: what a device without a server costs.
+//! QEMU's device `edu`. Its registers trap into QEMU itself, which shows the cost of a device
+//! without a server.
 
 use crate::Error;
 use ringbar_client::Mapping;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 /// Vendor and device id (QEMU `docs/specs/edu.rst`).
 const ID: (&str, &str) = ("0x1234", "0x11e8");
-/// Low bits of its identification register, at offset 0.
+/// Low bits of the identification register, at offset 0.
 const MAGIC: u32 = 0xed;
 const DEVICES: &str = "/sys/bus/pci/devices";
 
@@ -20,7 +21,7 @@ const DEVICES: &str = "/sys/bus/pci/devices";
 pub(crate) fn map() -> Result<Mapping, Error> {
     let folder = find().ok_or_else(|| Error::Missing("the machine has no `edu` device".into()))?;
     let failed = |error: io::Error| Error::Missing(format!("{}: {error}", folder.display()));
-    // No driver has it, so nobody has turned it on.
+    // No driver has enabled the function. Without this its memory would not respond.
     fs::write(folder.join("enable"), "1").map_err(failed)?;
     let bar = OpenOptions::new()
         .read(true)
@@ -34,12 +35,14 @@ pub(crate) fn map() -> Result<Mapping, Error> {
     }
 }
 
+/// Returns its folder in sysfs.
 fn find() -> Option<PathBuf> {
     let devices = fs::read_dir(DEVICES).ok()?;
     let mut folders = devices.flatten().map(|entry| entry.path());
     folders.find(|folder| is_edu(folder))
 }
 
+/// Returns whether a folder in sysfs belongs to an `edu` device.
 fn is_edu(folder: &Path) -> bool {
     let read = |file| fs::read_to_string(folder.join(file)).unwrap_or_default();
     (read("vendor").trim(), read("device").trim()) == ID

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The way of an interrupt: from a completion in memory to the return of `poll`.
+//! Latency of an interrupt: from a completion in memory to the return of `poll`.
 
 use crate::bench::{check, nanoseconds, rate, Bench};
 use crate::{Error, Spread};
@@ -15,32 +15,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Interrupts of a pair; its figure is their median.
+/// Interrupts per pair. The figure of a pair is their median.
 const SAMPLES: usize = 20;
-/// Time for the other thread to fall asleep in `poll`.
+/// Time in which the other thread falls asleep in `poll`.
 const ASLEEP: Duration = Duration::from_millis(2);
-/// Entries of the rings: room for the load of a sample.
+/// Entries of the rings. They have room for the load of a sample.
 const ENTRIES: u32 = 4096;
-/// Completions that share an interrupt, of those that are held back.
+/// Completions that share an interrupt when interrupts are held back.
 const HELD: u16 = 16;
-/// Longest time that they are held back: their number ends it before.
+/// Longest time for which they are held back. It is so long that the number of completions ends it.
 const FOR_LONG: Duration = Duration::from_millis(60);
 /// Longest time for a completion or an interrupt.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Nanoseconds from the moment that a completion is seen in the status page to the return of `poll` in
-/// a thread that slept.
+/// Returns the nanoseconds from a visible completion in the status page to the return of `poll` in
+/// a sleeping thread.
 ///
-/// One thread sleeps; another one submits, and looks at the status page until the completion is there.
+/// One thread sleeps. The other one submits, and polls the status page until the completion comes.
 pub(crate) fn to_poll(bench: &mut Bench) -> Result<f64, Error> {
     measure(bench, 1)
 }
 
-/// The same for the last of [`HELD`] completions that share an interrupt, while more are submitted.
+/// Returns the same for the last of [`HELD`] completions that share an interrupt, while more are
+/// submitted.
 pub(crate) fn to_poll_under_load(bench: &mut Bench) -> Result<f64, Error> {
     measure(bench, HELD)
 }
 
+/// Measures with interrupts held back for so many completions.
 fn measure(bench: &mut Bench, completions: u16) -> Result<f64, Error> {
     let device = bench.open()?;
     let mut queue = device.create_queue(ENTRIES)?;
@@ -58,7 +60,8 @@ fn measure(bench: &mut Bench, completions: u16) -> Result<f64, Error> {
             let seen = seen.map_err(|_| Error::Missing("the submitter panicked".into()))?;
             Ok::<_, Error>((woken?, seen?))
         })?;
-        // Not before: without a completion to take there is nothing to wake up for.
+        // Only now: a completion taken earlier would leave the sleeping thread without a reason to
+        // wake.
         while queue.in_flight() > 0 {
             check(&queue.pop()?.ok_or(ringbar_client::Error::TimedOut)?)?;
         }
@@ -70,8 +73,9 @@ fn measure(bench: &mut Bench, completions: u16) -> Result<f64, Error> {
         .ok_or_else(|| Error::Missing("no interrupts".into()))
 }
 
-/// Submits one by one when the other thread sleeps; gives the time when completion number `count` is in
-/// memory. Of more than one, goes on until the other thread is awake.
+/// Submits one descriptor after the other once the other thread sleeps. Returns the time at which
+/// completion number `count` is in memory. With more than one, submits on until the other thread is
+/// awake.
 fn submit_late(queue: &mut Queue, count: u16, awake: &AtomicBool) -> Result<Instant, Error> {
     thread::sleep(ASLEEP);
     let deadline = Instant::now() + PATIENCE;
@@ -85,7 +89,7 @@ fn submit_late(queue: &mut Queue, count: u16, awake: &AtomicBool) -> Result<Inst
     Ok(seen)
 }
 
-/// Submits, and looks at the status page until the completion is there.
+/// Submits a descriptor, and polls the status page until it is completed.
 fn submit_one(queue: &mut Queue, deadline: Instant) -> Result<(), Error> {
     let posted = queue.word(Word::CompletionTail);
     queue.push(Descriptor::default())?;
@@ -99,6 +103,7 @@ fn submit_one(queue: &mut Queue, deadline: Instant) -> Result<(), Error> {
     Ok(())
 }
 
+/// Sleeps in `poll` until a completion comes. Returns the time of waking.
 fn sleep_in_poll(device: &Device) -> Result<Instant, Error> {
     let limit = Timespec::try_from(PATIENCE).unwrap_or_default();
     let mut files = [PollFd::new(device, PollFlags::IN)];
@@ -112,14 +117,14 @@ fn sleep_in_poll(device: &Device) -> Result<Instant, Error> {
     }
 }
 
-/// Nanoseconds for an eventfd there and back between two threads of the guest: what the guest itself
-/// needs to wake up two of them.
+/// Returns the nanoseconds for a round trip of an eventfd between two threads of the guest: the
+/// guest's own share of two wake-ups.
 pub(crate) fn eventfd_in_guest(_: &mut Bench) -> Result<f64, Error> {
     let make = || eventfd(0, EventfdFlags::CLOEXEC);
     let (there, back) = (make().map_err(failed)?, make().map_err(failed)?);
     let trips = thread::scope(|scope| {
         scope.spawn(|| {
-            // An error ends the thread, and then the other one has it too.
+            // On an error the thread ends. The other thread then fails with the same error.
             while wait(&there) == Ok(1) && signal(&back, 1).is_ok() {}
         });
         let trips = rate(|| {
@@ -135,13 +140,15 @@ pub(crate) fn eventfd_in_guest(_: &mut Bench) -> Result<f64, Error> {
     Ok(nanoseconds(trips))
 }
 
-/// Added to the count of an eventfd, it says that it is over.
+/// Value that ends the other thread: it differs from 1, the value of a round trip.
 const LAST: u64 = 2;
 
+/// Adds a value to an eventfd.
 fn signal(event: &OwnedFd, value: u64) -> Result<usize, Errno> {
     rustix::io::write(event, &value.to_ne_bytes())
 }
 
+/// Waits for an eventfd. Returns its value.
 fn wait(event: &OwnedFd) -> Result<u64, Errno> {
     let mut value = [0; 8];
     rustix::io::read(event, &mut value)?;

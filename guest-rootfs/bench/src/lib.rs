@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The benchmark: what is compared with what, how, and the goal of each ratio.
+//! The benchmark: its comparisons, methods and goals.
 //!
-//! A [`Plan`] measures two things in turn, one of each a pair, and makes a [`Row`] of the ratios of
-//! [`PAIRS`] pairs; [`Rounds`] does so for many rows together. What the host has to measure is asked
-//! for through [`Outside`], so that both halves of a pair are of the same machine and the same
-//! moment. No row is a test: a goal that is missed fails nothing.
+//! A [`Plan`] measures two things alternately, one of each per pair. It makes a [`Row`] from the
+//! ratios of [`PAIRS`] pairs; [`Rounds`] does so for many rows together. Figures of the host come
+//! through [`Outside`], so that both halves of a pair come from the same machine and moment. No row
+//! is a test: a missed goal fails nothing.
 
 mod bench;
 mod edu;

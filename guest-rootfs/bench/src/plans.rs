@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The rows that the guest measures, the most telling first.
+//! Rows that the guest measures, the most important ones first.
 
 use crate::bench::{
     memory_file, nanoseconds, page, ram, rate, run_ahead, run_batch, Bench, Copies, KICK, SMALL,
@@ -13,26 +13,26 @@ use std::hint::black_box;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-/// Pairs of a row.
+/// Pairs per row.
 pub const PAIRS: usize = 15;
 /// Longest time of a call.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Entries of a ring that takes a batch.
+/// Entries of a ring, with room for a batch.
 const ENTRIES: u32 = 128;
-/// Bytes that loads walk over, and that are read at once.
+/// Size of the area for loads and reads.
 const AREA: usize = 64 << 10;
-/// Words that are loaded after one check of the bounds.
+/// Words per check of the bounds. A check per load would be measured with it.
 const RUN: usize = 64;
 
-/// Half of a pair: a figure.
+/// Half of a pair. It returns a figure.
 type Half = fn(&mut Bench) -> Result<f64, Error>;
 
-/// Figures of the numerator and the denominator, or why they cannot be had.
+/// Figures of numerator and denominator, or the reason for which there are none.
 pub(crate) type Pairs = Result<Vec<(f64, f64)>, Error>;
 
-/// A row to be measured.
+/// Definition of a row.
 pub struct Plan {
-    /// Short name, never changed.
+    /// Short name, which never changes.
     pub name: &'static str,
     what: &'static str,
     unit: &'static str,
@@ -42,12 +42,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Measures pairs, one after the other, and makes the row.
+    /// Measures pairs one after the other, and returns the row.
     pub fn measure(&self, bench: &mut Bench, pairs: usize) -> Line {
         self.row((0..pairs).map(|number| self.pair(bench, number)).collect())
     }
 
-    /// Measures both halves, the one that comes first alternating with the number of the pair.
+    /// Measures both halves. They alternate in order, so that neither gains from coming second.
     pub(crate) fn pair(&self, bench: &mut Bench, number: usize) -> Result<(f64, f64), Error> {
         let ((_, _, above), (_, _, below)) = (self.numerator, self.denominator);
         if number.is_multiple_of(2) {
@@ -59,7 +59,7 @@ impl Plan {
         }
     }
 
-    /// The row of some pairs, or why there is none.
+    /// Returns the row of these pairs, or the reason for which there is none.
     pub(crate) fn row(&self, measured: Pairs) -> Line {
         let measured = measured.and_then(|pairs| {
             let names = (self.name, self.what, self.unit);
@@ -78,6 +78,7 @@ impl Plan {
     }
 }
 
+/// Returns a goal that is met below a value.
 const fn at_most(value: f64) -> Option<Goal> {
     Some(Goal {
         op: Op::AtMost,
@@ -85,6 +86,7 @@ const fn at_most(value: f64) -> Option<Goal> {
     })
 }
 
+/// Returns a goal that is met above a value.
 const fn at_least(value: f64) -> Option<Goal> {
     Some(Goal {
         op: Op::AtLeast,
@@ -92,7 +94,7 @@ const fn at_least(value: f64) -> Option<Goal> {
     })
 }
 
-/// All rows.
+/// Returns all rows.
 pub fn plans() -> Vec<Plan> {
     let mut plans = vec![Plan {
         name: "load",
@@ -142,6 +144,7 @@ pub fn plans() -> Vec<Plan> {
     plans
 }
 
+/// Returns the rows about batches of descriptors.
 fn batches() -> [Plan; 5] {
     let plan =
         |name, what, goal, numerator: (&'static str, Half), denominator: (&'static str, Half)| {
@@ -199,6 +202,7 @@ fn batches() -> [Plan; 5] {
     ]
 }
 
+/// Returns the rows about single round trips and trapped reads.
 fn reads() -> [Plan; 4] {
     let edu: (_, _, Half) = ("read of a register of `edu`", "ns", read_edu);
     let ours: (_, _, Half) = ("trapped read of IDENT", "ns", read_ours);
@@ -246,6 +250,7 @@ fn reads() -> [Plan; 4] {
     ]
 }
 
+/// Returns the rows about large copies.
 fn bandwidths() -> [Plan; 3] {
     let plan = |name, what, goal, ours: Half, memcpy: Half| Plan {
         name,
@@ -280,6 +285,7 @@ fn bandwidths() -> [Plan; 3] {
     ]
 }
 
+/// Returns the rows about interrupts.
 fn interrupts() -> [Plan; 3] {
     let eventfd: (_, _, Half) = ("eventfd there and back, two threads", "ns", |bench| {
         bench.ask("eventfd")
@@ -321,6 +327,7 @@ fn interrupts() -> [Plan; 3] {
     ]
 }
 
+/// Returns the rows about the number of queues.
 fn throughputs() -> [Plan; 4] {
     let plan = |name, what, operations: Half| Plan {
         name,
@@ -354,17 +361,19 @@ fn throughputs() -> [Plan; 4] {
     ]
 }
 
+/// Measures loads from mapped device memory.
 fn load_from_device(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
     let memory = device.create_device_memory(Part::WriteCombining, AREA, Rights::Read)?;
     loads(memory.mapping())
 }
 
+/// Measures loads from ordinary memory.
 fn load_from_ram(_: &mut Bench) -> Result<f64, Error> {
     loads(&ram(AREA)?)
 }
 
-/// Nanoseconds of a load.
+/// Returns the nanoseconds per load.
 fn loads(memory: &Mapping) -> Result<f64, Error> {
     let bytes = RUN * size_of::<u64>();
     let loads = rate(|| {
@@ -376,7 +385,7 @@ fn loads(memory: &Mapping) -> Result<f64, Error> {
     Ok(nanoseconds(loads))
 }
 
-/// Operations a second through a mapped ring, a batch at a time.
+/// Returns operations per second through a mapped ring, one batch at a time.
 fn mapped<const BATCH: u32>(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
     let copies = Copies::new(&device, SMALL)?;
@@ -387,7 +396,7 @@ fn mapped<const BATCH: u32>(bench: &mut Bench) -> Result<f64, Error> {
     })
 }
 
-/// The same one by one, with a write that traps after each submission.
+/// Returns operations per second one by one, with a trapped write after each submission.
 fn trapped(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
     let copies = Copies::new(&device, SMALL)?;
@@ -400,7 +409,7 @@ fn trapped(bench: &mut Bench) -> Result<f64, Error> {
     })
 }
 
-/// Operations a second with an ioctl for each batch.
+/// Returns operations per second with one ioctl per batch.
 fn executed<const BATCH: usize>(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
     let copies = Copies::new(&device, SMALL)?;
@@ -414,16 +423,18 @@ fn executed<const BATCH: usize>(bench: &mut Bench) -> Result<f64, Error> {
     })
 }
 
+/// Measures a trapped read of this device.
 fn read_ours(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
     register_read(&device.map_public_registers()?, IDENT::INFO.offset)
 }
 
+/// Measures a trapped read of `edu`.
 fn read_edu(_: &mut Bench) -> Result<f64, Error> {
     register_read(&edu::map()?, 0)
 }
 
-/// Nanoseconds of a read of 4 bytes.
+/// Returns the nanoseconds per read of 4 bytes.
 fn register_read(registers: &Mapping, offset: usize) -> Result<f64, Error> {
     let reads = rate(|| {
         for _ in 0..64 {
@@ -434,7 +445,7 @@ fn register_read(registers: &Mapping, offset: usize) -> Result<f64, Error> {
     Ok(nanoseconds(reads))
 }
 
-/// Bytes a second of copies of `SIZE`, `BATCH` at a time and as many on their way.
+/// Returns bytes per second for copies of `SIZE`, with `BATCH` in progress and as many submitted.
 fn bandwidth<const SIZE: usize, const BATCH: u32>(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
     let copies = Copies::new(&device, SIZE)?;
@@ -443,6 +454,7 @@ fn bandwidth<const SIZE: usize, const BATCH: u32>(bench: &mut Bench) -> Result<f
     Ok(copied * SIZE as f64)
 }
 
+/// Measures a read of a mapped DMA buffer.
 fn read_mapping(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
     let buffer = device.create_buffer(AREA, Rights::Read)?;
@@ -454,6 +466,7 @@ fn read_mapping(bench: &mut Bench) -> Result<f64, Error> {
     Ok(nanoseconds(reads))
 }
 
+/// Measures a read system call on a file in memory.
 fn read_file(_: &mut Bench) -> Result<f64, Error> {
     let file = memory_file(AREA)?;
     let mut bytes = vec![0x5a; AREA];
@@ -467,12 +480,12 @@ fn read_file(_: &mut Bench) -> Result<f64, Error> {
     Ok(nanoseconds(reads))
 }
 
-/// Wake-ups of the server in a second.
+/// Returns the server's wake-ups per second while a queue is idle.
 fn idle_wakeups(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
     let mut queue = device.create_queue(ENTRIES)?;
     let nop = ringbar_spec::ring::Descriptor::default();
-    // It has worked, and sleeps again.
+    // After an operation and a pause the device sleeps again, as it does in use.
     run_batch(&mut queue, &nop, 1, || ())?;
     std::thread::sleep(Duration::from_millis(100));
     bench.ask("server-wakeups")
@@ -505,7 +518,7 @@ mod tests {
     }
 
     impl Plan {
-        /// A row of 6 to 2, which needs no device.
+        /// Returns a row of 6 to 2, which needs no device.
         pub(crate) fn of_nothing(name: &'static str) -> Self {
             Self {
                 name,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! As many operations as the device takes, on several queues from one thread.
+//! Throughput of the device: as many operations as it takes, on several queues, from one thread.
 
 use crate::bench::{check, rate, Bench, Copies, SMALL};
 use crate::Error;
@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-/// Descriptors that are submitted at once.
+/// Descriptors per submission.
 const BATCH: u32 = 64;
-/// Entries of a ring: several batches are on their way, so that neither side waits for the other.
+/// Entries of a ring. Several batches fit, so that neither side waits for the other.
 const ENTRIES: u32 = 512;
-/// Rounds over the queues of a burst.
+/// Rounds over all queues per burst.
 const ROUNDS: usize = 64;
 
-/// Operations a second with so many queues.
+/// Returns operations per second with so many queues.
 pub(crate) fn operations<const QUEUES: usize>(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
     let copies = Copies::new(&device, SMALL)?;
@@ -26,7 +26,7 @@ pub(crate) fn operations<const QUEUES: usize>(bench: &mut Bench) -> Result<f64, 
     rate(|| burst(&mut queues, &copies.descriptor))
 }
 
-/// Instructions that the server needs for an operation: what the host counts while a queue is busy.
+/// Returns the server's instructions per operation. The host counts them while a queue is busy.
 pub(crate) fn server_instructions(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
     let copies = Copies::new(&device, SMALL)?;
@@ -52,7 +52,7 @@ pub(crate) fn server_instructions(bench: &mut Bench) -> Result<f64, Error> {
     Ok(counted? / operations??)
 }
 
-/// Goes round and keeps every queue busy; says how many operations have ended.
+/// Submits to all queues in turn and keeps them busy. Returns the number of completed operations.
 fn burst(queues: &mut [Queue], descriptor: &Descriptor) -> Result<u64, Error> {
     let mut done = 0u64;
     for _ in 0..ROUNDS {

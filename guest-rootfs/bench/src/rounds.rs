@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Rows that are measured together: a pair of each, again and again.
+//! Rows that are measured together, one pair of each per round.
 
 use crate::plans::Pairs;
 use crate::{Bench, Line, Plan};
 
-/// A measurement of several rows.
+/// Measurement of several rows.
 ///
-/// A machine is faster at one time than at another. With its pairs all over the measurement each row has seen
-/// the same of it, and so do two measurements.
+/// A machine is faster at some times than at others. With its pairs spread over the whole
+/// measurement, each row sees the same mixture. So two measurements agree better.
 pub struct Rounds(Vec<(Plan, Pairs)>);
 
 impl Rounds {
-    /// Of these rows, with no pairs yet.
+    /// Starts with these rows and no pairs.
     pub fn new(plans: Vec<Plan>) -> Self {
         let rows = plans.into_iter().map(|plan| (plan, Ok(Vec::new())));
         Self(rows.collect())
     }
 
-    /// Measures one more pair of each row, but of those that have failed.
+    /// Measures one more pair of each row, except rows that have failed.
     pub fn measure(&mut self, bench: &mut Bench) {
         for (plan, pairs) in &mut self.0 {
             let Ok(so_far) = pairs else { continue };
@@ -29,7 +29,7 @@ impl Rounds {
         }
     }
 
-    /// The rows, in the order of their plans.
+    /// Returns the rows in the order of their plans.
     pub fn lines(self) -> impl Iterator<Item = Line> {
         self.0.into_iter().map(|(plan, pairs)| plan.row(pairs))
     }

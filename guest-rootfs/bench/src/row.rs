@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A row of the benchmark's table, as `bench.json` has it.
+//! A row of the benchmark's table, in the form of `bench.json`.
 
 use crate::Spread;
 use serde::{Deserialize, Serialize};
@@ -8,45 +8,45 @@ use serde::{Deserialize, Serialize};
 /// A ratio, its spread, its goal, and the raw figures beside it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
-    /// Short name, never changed.
+    /// Short name, which never changes.
     pub name: String,
-    /// What is compared, for people.
+    /// Comparison, in words.
     pub what: String,
-    /// `x` for a ratio of equal units, else what remains of them.
+    /// `x` for a ratio of equal units, otherwise the remaining unit.
     pub unit: String,
-    /// What it should be, if it should.
+    /// Goal, if there is one.
     pub goal: Option<Goal>,
     /// Median of the pairs' ratios.
     pub median: f64,
-    /// Eight in ten of them are not below this.
+    /// Tenth percentile of the ratios.
     pub low: f64,
-    /// Eight in ten of them are not above this.
+    /// Ninetieth percentile of the ratios.
     pub high: f64,
-    /// How many pairs.
+    /// Number of pairs.
     pub pairs: usize,
-    /// What is divided.
+    /// Numerator of the ratio.
     pub numerator: Side,
-    /// What it is divided by.
+    /// Denominator of the ratio.
     pub denominator: Side,
 }
 
 /// One half of a ratio.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Side {
-    /// What it is.
+    /// Name of the figure.
     pub what: String,
-    /// In which unit.
+    /// Unit of the figure.
     pub unit: String,
     /// Median over the pairs.
     pub median: f64,
 }
 
-/// A goal.
+/// Goal of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Goal {
-    /// How the median should compare.
+    /// Required relation between the median and the value.
     pub op: Op,
-    /// With what.
+    /// Value to compare with.
     pub value: f64,
 }
 
@@ -66,22 +66,22 @@ pub enum Op {
 pub struct LeftOut {
     /// Name of the row.
     pub name: String,
-    /// Why.
+    /// Reason.
     pub reason: String,
 }
 
-/// What the guest says of a row.
+/// Result for a row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Line {
-    /// Measured.
+    /// The row was measured.
     Row(Row),
-    /// Not measured.
+    /// The row was not measured.
     LeftOut(LeftOut),
 }
 
 impl Goal {
-    /// Whether a value meets it.
+    /// Returns whether a value meets the goal.
     pub fn is_met_by(&self, value: f64) -> bool {
         match self.op {
             Op::AtMost => value <= self.value,
@@ -91,7 +91,7 @@ impl Goal {
 }
 
 impl Row {
-    /// The row of pairs of numerator and denominator; `None` if there are none.
+    /// Returns the row of pairs of numerator and denominator, or `None` without pairs.
     pub fn new(
         (name, what, unit): (&str, &str, &str),
         goal: Option<Goal>,

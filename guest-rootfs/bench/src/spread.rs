@@ -2,7 +2,7 @@
 
 //! Median and spread of values.
 
-/// Where values lie: the median, and the range that eight in ten are in.
+/// Distribution of values: the median, and the range that holds eight in ten.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     /// The tenth percentile.
@@ -14,7 +14,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of these values; `None` if there are none.
+    /// Returns the spread of these values, or `None` without values.
     pub fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -26,7 +26,8 @@ impl Spread {
     }
 }
 
-/// The value below which a part of the sorted values lies, between two of them in proportion.
+/// Returns the value below which this part of the sorted values lies. Interpolates between two
+/// values.
 fn percentile(sorted: &[f64], part: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let place = part * last as f64;

@@ -4,17 +4,17 @@
 
 use crate::{Goal, Op, Row, Side};
 
-/// What stands above the rows.
+/// Head of the table.
 pub const HEADER: &str = "\
 | what | median | low to high | goal | | numerator | denominator |
 |---|---|---|---|---|---|---|
 ";
 
-/// What is to be known of the columns.
+/// Explanation of the columns.
 pub const LEGEND: &str =
     "Median of the pairs' ratios; eight in ten lie from low to high. The figures beside are medians.";
 
-/// The line of a row.
+/// Returns the line of a row.
 pub fn line(row: &Row) -> String {
     let unit = match row.unit.as_str() {
         "x" => "",
@@ -37,6 +37,7 @@ pub fn line(row: &Row) -> String {
     )
 }
 
+/// Returns a goal in words.
 fn shown(goal: Goal) -> String {
     let op = match goal.op {
         Op::AtMost => "<=",
@@ -45,6 +46,7 @@ fn shown(goal: Goal) -> String {
     format!("{op} {}", number(goal.value))
 }
 
+/// Returns one half of a ratio in words.
 fn side(side: &Side) -> String {
     let (value, prefix) = scaled(side.median);
     let shown = match (side.unit.as_str(), prefix) {
@@ -56,19 +58,20 @@ fn side(side: &Side) -> String {
     format!("{}: {shown}", side.what)
 }
 
-/// Three digits that count, with a letter for thousands and more.
+/// Returns a number with three significant digits, and a letter for thousands and more.
 fn number(value: f64) -> String {
     let (scaled, letter) = scaled(value);
     format!("{}{letter}", digits(scaled))
 }
 
-/// A number that is easy to read, and the prefix of its unit.
+/// Scales a number for reading. Returns it with the prefix of its unit.
 fn scaled(value: f64) -> (f64, &'static str) {
     let prefixes = [(1e9, "G"), (1e6, "M"), (1e3, "k")];
     let prefix = prefixes.iter().find(|(size, _)| value.abs() >= *size);
     prefix.map_or((value, ""), |(size, letter)| (value / size, *letter))
 }
 
+/// Returns a number with three significant digits.
 fn digits(value: f64) -> String {
     let decimals = match value.abs() {
         size if size >= 100.0 => 0,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Passes and ends, and leaves a child behind that holds its output.
+//! Passes and ends, but leaves a child behind that holds its output.
 
 use ringbar_tests::{case, run};
 use std::process::{Command, ExitCode};

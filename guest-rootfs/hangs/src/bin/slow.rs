@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Is slow, and nothing else: it computes for as long as some boots of this guest took, `ringbar.slow=BOOTS` or 20, and says
-//! each second that it lives.
+//! Is merely slow: it computes for as long as some boots of this guest took, `ringbar.slow=BOOTS`
+//! or 20. It prints a sign of life each second.
 
 use ringbar_tests::{parameter, run_all, Case};
 use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Boots, unless the kernel's command line says otherwise.
+/// Boots, unless the kernel command line names another number.
 const BOOTS: u32 = 20;
-/// What the runner takes for a boot if it was shorter.
+/// Shortest time that the runner counts as a boot.
 const SHORTEST: Duration = Duration::from_secs(3);
-/// The unit of times in `/proc/PID/stat`.
+/// Unit of the times in `/proc/PID/stat`.
 const TICK: Duration = Duration::from_millis(10);
 
 fn main() -> ExitCode {
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     run_all((1..=seconds).map(case).collect())
 }
 
-/// Uses up a second of processor time.
+/// Uses a second of processor time.
 fn compute() {
     let end = used() + Duration::from_secs(1);
     while used() < end {
@@ -33,10 +33,10 @@ fn compute() {
     }
 }
 
-/// Processor time of this process so far.
+/// Returns the processor time of this process so far.
 fn used() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").expect("procfs is mounted");
-    // The name in parentheses is a word; the two times come after it as fields 14 and 15.
+    // The name in parentheses is one word here. The two times are fields 14 and 15.
     let times = stat.split_whitespace().skip(13).take(2);
     let ticks: u64 = times
         .map(|word| word.parse::<u64>().expect("a number"))
@@ -44,7 +44,7 @@ fn used() -> Duration {
     TICK * ticks as u32
 }
 
-/// The guest's time when its first program began: what the boot took, or more.
+/// Returns the guest's uptime when its first program began, which is at least the time of the boot.
 fn boot() -> Duration {
     let uptime = fs::read_to_string("/proc/uptime").expect("procfs is mounted");
     let seconds = uptime.split_whitespace().next().expect("a number");

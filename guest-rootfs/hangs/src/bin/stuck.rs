@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Closes a file of the driver, twice. The module `stuck` of `guest-driver/sabotage.rs` never comes back from that.
+//! Closes a file of the driver, twice. With the module `stuck` of `guest-driver/sabotage.rs` the
+//! close never returns.
 
 use ringbar_client::Device;
 use ringbar_tests::{case, run, NODE};
