@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Between the protocol and the device: what a client asks, handed to the state under its lock.
+//! The side of the server that faces the protocol: hands each request of the client to the state
+//! under its lock.
 
 use std::fs::File;
 use std::io;
@@ -20,10 +21,16 @@ use crate::worker::Worker;
 
 /// Serves the device to a client until it is gone. After its last work the device polls for
 /// `poll_time` before it sleeps.
+///
+/// # Errors
+///
+/// Fails if the worker cannot be started, a region's file cannot be duplicated, or the client was
+/// dropped.
 pub fn serve(client: UnixStream, state: State, poll_time: Duration) -> Result<(), Error> {
     Ok(Connection::new(client).serve(&mut Backend::new(state, poll_time)?)?)
 }
 
+/// The device as the protocol sees it.
 struct Backend {
     worker: Worker,
     regions: Vec<device::Region<OwnedFd>>,
@@ -31,6 +38,7 @@ struct Backend {
 }
 
 impl Backend {
+    /// Starts the worker. Describes regions and interrupts once, as they never change.
     fn new(state: State, poll_time: Duration) -> Result<Self, Error> {
         let regions = state
             .regions()
@@ -38,6 +46,7 @@ impl Backend {
             .map(|region| describe(region, state.region_file(region.index)))
             .collect::<io::Result<_>>()
             .map_err(ringbar_endpoint::Error::Share)?;
+        // The state moves into the worker. From then on it is reached under the lock only.
         let interrupts = state.interrupt_types();
         Ok(Self {
             worker: Worker::start(state, poll_time)?,
@@ -73,10 +82,12 @@ impl Device for Backend {
             read: map.read,
             write: map.write,
         };
+        // Memory without a file is accepted, but the device does not reach it.
         let (file, offset) = match map.file {
             Some((file, offset)) => (Some(File::from(file)), offset),
             None => (None, 0),
         };
+        // A range of all 2^64 bytes has no size of 64 bits.
         let size = map.range.size().ok_or(Errno::INVAL)?;
         Ok(self
             .worker
@@ -98,8 +109,8 @@ impl Device for Backend {
 }
 
 impl From<Error> for Errno {
-    /// What the client is told. It has caused the error and may do so often: the text is for who
-    /// asks for it.
+    /// Returns the error for the client. The text goes to the log at level debug only: a client may
+    /// cause errors as often as it wants, and would fill the log.
     fn from(error: Error) -> Self {
         log::debug!("refused: {error}");
         match error {
@@ -109,6 +120,7 @@ impl From<Error> for Errno {
     }
 }
 
+/// Describes a region to the protocol, with a file of its own if the client may map a part.
 fn describe(region: &Region, file: Option<&File>) -> io::Result<device::Region<OwnedFd>> {
     let areas: Vec<device::Area> = region
         .shared

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the configuration space of this device holds.
+//! Contents of the configuration space of this device (data sheet 1 and 2).
 
 use ringbar_spec::ids::{CLASS_CODE, DEVICE_ID, REVISION_ID, VENDOR_ID};
 use ringbar_spec::layout::{
@@ -12,7 +12,7 @@ pub use ringbar_endpoint::config_space::*;
 
 use crate::options::InterruptKind;
 
-/// Configuration space after power-on.
+/// Makes configuration space as after power-on.
 pub fn power_on(interrupts: InterruptKind, vectors: u16, device_memory: usize) -> ConfigSpace {
     let mut bars = vec![
         Bar {
@@ -26,6 +26,7 @@ pub fn power_on(interrupts: InterruptKind, vectors: u16, device_memory: usize) -
             wide: true,
         },
     ];
+    // MSI-X has a BAR for its table. With MSI BAR 4 does not exist (data sheet 2).
     let messages = match interrupts {
         InterruptKind::Msix => {
             bars.push(Bar {

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What can go wrong in the server.
+//! Errors of the server.
 
 use std::io;
 use std::path::PathBuf;
 
 use ringbar_vfio_user::Errno;
 
-/// Why the server does not start, ends, or refuses a request of the client.
+/// Reason for which the server does not start, ends, or refuses a request of the client.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Somebody holds the socket.
+    /// Another process holds the socket.
     #[error("{} is in use: stop the server that listens there or choose another --socket", .0.display())]
     SocketInUse(PathBuf),
-    /// The socket's path is taken by something else.
+    /// The socket's path belongs to a file of another kind.
     #[error("{} exists and is not a socket: remove it or choose another --socket", .0.display())]
     NotASocket(PathBuf),
     /// The socket cannot be made.
     #[error("cannot listen on {}: {source}; is the folder there and writable, and the path at most 107 bytes?", path.display())]
     Listen {
-        /// Where.
+        /// Path of the socket.
         path: PathBuf,
-        /// Why.
+        /// Error of the system.
         source: io::Error,
     },
     /// The device does not exist in this shape.
@@ -30,31 +30,31 @@ pub enum Error {
     /// The system refuses a thread or a signal handler.
     #[error("cannot start {name}: {source}")]
     Start {
-        /// What was to start.
+        /// Name of the part that was to start.
         name: &'static str,
-        /// Why.
+        /// Error of the system.
         source: io::Error,
     },
     /// The file for events cannot be made.
     #[error("cannot write events to {}: {source}", path.display())]
     Events {
-        /// Where.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// Error of the system.
         source: io::Error,
     },
     /// A part of the sandbox does not work.
     #[error("sandbox: {part}: {source}; --sandbox can leave parts out")]
     Sandbox {
-        /// Which.
+        /// Name of the part.
         part: &'static str,
-        /// Why.
+        /// Its error.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// No client can connect any more.
     #[error("cannot accept a client: {0}")]
     Accept(io::Error),
-    /// Memory, or a range of DMA addresses.
+    /// Error of memory, or of a range of DMA addresses.
     #[error(transparent)]
     Endpoint(#[from] ringbar_endpoint::Error),
     /// The client was dropped.
@@ -76,7 +76,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the system lacks files or memory to accept a client, which may pass.
+    /// Checks whether the system lacks files or memory to accept a client, which may pass.
     pub(crate) fn is_shortage(&self) -> bool {
         let Self::Accept(error) = self else {
             return false;

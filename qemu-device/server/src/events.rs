@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the device does, written to a file for the report: a line of JSON each, with the times of
-//! the host's monotonic clock.
+//! Record of the device's work, written to a file for the report: one line of JSON per event, with
+//! the time of the host's monotonic clock.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -14,20 +14,21 @@ use ringbar_records::place::Place;
 use ringbar_records::record::{Event, Hex, Record, What};
 use rustix::time::{clock_gettime, ClockId};
 
-/// The file, if there is one. Shared by the devices that a server makes one after the other.
+/// The file, if there is one. All devices that a server makes, one after the other, share it.
 #[derive(Clone, Debug, Default)]
 pub struct Events(Option<Arc<Mutex<Option<File>>>>);
 
 impl Events {
-    /// Goes on writing a file, which a former server of the device may have begun.
+    /// Opens a file to append to. A former server of the device may have begun it.
     pub fn append(path: &Path) -> io::Result<Self> {
         let file = File::options().append(true).create(true).open(path)?;
-        // At its first use the clock is looked for, by a call that the sandbox does not let through.
+        // The C library looks for the clock at its first use, by a call that the sandbox does not
+        // allow. So the first use comes before the sandbox.
         now();
         Ok(Self(Some(Arc::new(Mutex::new(Some(file))))))
     }
 
-    /// Whether anything is written.
+    /// Returns whether events are written.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
     }
@@ -37,6 +38,7 @@ impl Events {
         if !self.is_on() {
             return;
         }
+        // The witness records accesses as numbers too: little-endian, the first byte lowest.
         let value = data
             .iter()
             .rev()
@@ -60,7 +62,7 @@ impl Events {
         self.write(What::Error { code, queue, value });
     }
 
-    /// Notes what the model says.
+    /// Notes an event of the model.
     pub fn note(&self, note: Note<'_>) {
         self.write(match note {
             Note::Begins(queue, descriptor) => What::Descriptor {
@@ -78,9 +80,10 @@ impl Events {
         });
     }
 
-    /// Not buffered: a server that is killed has written all that it did.
+    /// Writes an event, unbuffered: the file of a server that is killed has everything up to then.
     fn write(&self, what: What) {
         let Some(file) = &self.0 else { return };
+        // The time of the event itself, not of its turn at the file.
         let event = Event {
             time: now(),
             duration: None,
@@ -91,11 +94,14 @@ impl Events {
         let line = Record::Event(event).line().map_err(io::Error::from);
         if let Err(error) = line.and_then(|line| open.write_all(line.as_bytes())) {
             log::warn!("no more events are written: {error}");
+            // A full disk must not end the device, and must not fill the log with one warning per
+            // event.
             *file = None;
         }
     }
 }
 
+/// Returns the time of the monotonic clock in nanoseconds. The witness uses the same clock.
 fn now() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();

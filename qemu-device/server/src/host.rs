@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The memory that the model works on: guest memory, device memory and shared words.
+//! The memory on which the model works: guest memory, device memory and shared words.
 
 use std::sync::atomic::{fence, Ordering};
 use std::time::Instant;
@@ -19,13 +19,14 @@ use crate::events::Events;
 pub struct Memory {
     /// Guest memory, by DMA address.
     pub dma: DmaMap,
-    /// As large as BAR 0, so that offsets are the BAR's. Only the shared pages are ever used.
+    /// As large as BAR 0, so that offsets are the BAR's. Only doorbell and status pages are ever
+    /// used.
     pub shared_pages: SharedMemory,
     /// The device memory, BAR 2.
     pub device_memory: SharedMemory,
-    /// Who hears what the device does.
+    /// Record of the device's work.
     pub events: Events,
-    /// When the clock began to count.
+    /// Time 0 of the model's clock.
     pub started: Instant,
 }
 
@@ -41,6 +42,7 @@ impl Memory {
         })
     }
 
+    /// Fails unless all `length` bytes at `place` can be reached.
     fn check(&self, place: Place, length: usize, access: Access) -> Result<(), Unreachable> {
         let reached = match place {
             Place::Guest(address) => {
@@ -51,7 +53,8 @@ impl Memory {
         reached.then_some(()).ok_or(Unreachable)
     }
 
-    /// All `length` bytes at `place`, if they are in one piece and can be reached: almost always.
+    /// Returns all `length` bytes at `place` if they can be reached and are in one piece: almost
+    /// always.
     fn whole(&self, place: Place, length: usize, access: Access) -> Option<VolatileSlice<'_>> {
         let stretch = match place {
             Place::Guest(address) => self.dma.stretch(address, length, access),
@@ -60,7 +63,8 @@ impl Memory {
         stretch.filter(|stretch| stretch.len() == length)
     }
 
-    /// Memory from `done` bytes behind `place` on: 1 to `left` bytes, as far as it is in one piece.
+    /// Returns memory from `done` bytes behind `place` on: 1 to `left` bytes, as far as it is in
+    /// one piece.
     fn ahead(
         &self,
         place: Place,
@@ -75,13 +79,14 @@ impl Memory {
         .ok_or(Unreachable)
     }
 
-    /// `length` bytes of the shared pages, which the model never leaves.
+    /// Returns `length` bytes of the shared pages. The model never leaves them.
     fn shared(&self, offset: usize, length: usize) -> Option<VolatileSlice<'_>> {
         let place = self.shared_pages.slice(offset as u64, length);
         debug_assert!(place.is_some(), "no shared memory at {offset:#x}");
         place
     }
 
+    /// Copies from the first byte to the last, piece by piece.
     fn copy_forwards(&self, from: Place, to: Place, length: usize) -> Result<(), Unreachable> {
         let mut done = 0;
         while done < length {
@@ -94,9 +99,11 @@ impl Memory {
         Ok(())
     }
 
-    /// From the last byte to the first, for guest memory that may overlap.
+    /// Copies from the last byte to the first, for guest memory that may overlap.
     fn copy_backwards(&self, from: u64, to: u64, length: usize) -> Result<(), Unreachable> {
         let mut left = length;
+        // The last byte that is left, not the first one behind it: that could be another mapping,
+        // or none.
         while let Some(steps) = left.checked_sub(1) {
             let source = self
                 .dma
@@ -107,6 +114,8 @@ impl Memory {
                 .stretch_back(advance(to, steps)?, source.len(), Access::Write)
                 .ok_or(Unreachable)?;
             source
+                // The destination may be shorter. Its bytes are the last ones of the source's
+                // piece.
                 .offset(source.len() - destination.len())
                 .map_err(|_| Unreachable)?
                 .copy_to_volatile_slice(destination);
@@ -135,10 +144,13 @@ impl Host for Memory {
     }
 
     fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable> {
+        // One look-up for the usual case, where memory is in one piece.
         if let Some(source) = self.whole(from, data.len(), Access::Read) {
             source.copy_to(data);
             return Ok(());
         }
+        // `Host` promises no effect on a failure, and pieces are copied one after the other. So all
+        // of it is looked at first.
         self.check(from, data.len(), Access::Read)?;
         let mut rest = data;
         let mut done = 0;
@@ -157,6 +169,8 @@ impl Host for Memory {
             destination.copy_from(data);
             return Ok(());
         }
+        // Without this look a write that fails half-way would leave its first bytes in guest
+        // memory.
         self.check(to, data.len(), Access::Write)?;
         let mut rest = data;
         let mut done = 0;
@@ -176,9 +190,12 @@ impl Host for Memory {
             source.copy_to_volatile_slice(destination);
             return Ok(());
         }
+        // Both sides before the first byte, since a failure must have no effect.
         self.check(from, length, Access::Read)?;
         self.check(to, length, Access::Write)?;
         match (from, to) {
+            // Pieces of memory that overlaps must be copied from the end, as `memmove` does. In one
+            // piece, above, the copy itself does so. Device memory is always one piece.
             (Place::Guest(source), Place::Guest(destination)) if source < destination => {
                 self.copy_backwards(source, destination, length)
             }
@@ -187,15 +204,21 @@ impl Host for Memory {
     }
 
     fn load(&self, offset: usize) -> u32 {
+        // Acquire, by `SharedMemory`: reads after it see all that the driver side wrote before the
+        // word.
         self.shared_pages.load(offset).unwrap_or_default()
     }
 
     fn store(&self, offset: usize, value: u32) {
+        // Release, by `SharedMemory`: a driver side that sees the word sees all that was written
+        // before it.
         let stored = self.shared_pages.store(offset, value);
         debug_assert!(stored.is_some(), "no shared word at {offset:#x}");
     }
 
     fn read_shared(&self, offset: usize, data: &mut [u8]) {
+        // A plain copy. It stays behind the acquire load of the word that says that the bytes are
+        // there.
         if let Some(place) = self.shared(offset, data.len()) {
             place.copy_to(data);
         }
@@ -208,10 +231,13 @@ impl Host for Memory {
     }
 
     fn fence(&self) {
+        // A fence of the processor, not only of the compiler: the driver side runs on another
+        // processor.
         fence(Ordering::SeqCst);
     }
 }
 
+/// Returns the address that lies `bytes` further. Fails beyond 2^64.
 fn advance(address: u64, bytes: usize) -> Result<u64, Unreachable> {
     u64::try_from(bytes)
         .ok()

@@ -3,10 +3,10 @@
 //! The process that QEMU's `vfio-user-pci` connects to.
 //!
 //! [`state::State`] is the device with its configuration space, DMA map, shared memory and
-//! interrupts around the model; [`worker`] runs it under one lock; [`backend`] is the transport
-//! and knows no register, only regions, DMA ranges and interrupts. [`Server`] puts them together.
+//! interrupts around the model. [`worker`] runs it under one lock. [`backend`] is the transport and
+//! knows no register, only regions, DMA ranges and interrupts. [`Server`] puts them together.
 //!
-//! What the device does is in `ringbar_model`, how it looks in `ringbar_spec`.
+//! The behaviour of the device is in `ringbar_model`, its interface in `ringbar_spec`.
 
 #![forbid(unsafe_code)]
 

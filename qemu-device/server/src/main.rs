@@ -17,6 +17,8 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     end_on_panic(options.sandbox);
+    // Before anything is opened: a descriptor of this process's own would be closed with the
+    // others.
     if let Err(error) = inherited::close_descriptors() {
         log::warn!("inherited descriptors stay open: /proc/self/fd: {error}");
     }
@@ -33,8 +35,10 @@ fn main() -> ExitCode {
     }
 }
 
+/// Serves clients until the server ends.
 fn serve(options: &Options) -> Result<(), Error> {
     let mut server = Server::bind(options)?;
+    // The sandbox comes before the first client: nothing of a client is read outside of it.
     server.own_process()?.log();
     eprintln!("listening on {}", server.path().display());
     server.run()?;
@@ -42,7 +46,8 @@ fn serve(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-/// Does what `RINGBAR_SABOTAGE` says. Fails if that names nothing: a server that is merely right would prove nothing.
+/// Switches on the fault that `RINGBAR_SABOTAGE` names. Fails if it names none: a server that is
+/// merely right would prove nothing.
 #[cfg(feature = "sabotage")]
 fn sabotage() -> Result<(), String> {
     use ringbar_model::sabotage::Sabotage;
@@ -58,7 +63,7 @@ fn sabotage() -> Result<(), String> {
     Ok(())
 }
 
-/// Prints what this process has around it, not what it should have.
+/// Prints the sandbox that this process has on this kernel, not the one that it should have.
 fn print_sandbox(options: &Options, format: Format) -> Result<(), Error> {
     let report = sandbox::enter(options)?;
     match format {
@@ -68,6 +73,7 @@ fn print_sandbox(options: &Options, format: Format) -> Result<(), Error> {
     Ok(())
 }
 
+/// Starts the log with the filters of the command line.
 fn start_log(options: &Options) {
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(&options.log);
@@ -77,15 +83,16 @@ fn start_log(options: &Options) {
     builder.init();
 }
 
-/// A broken server must not linger: as long as its socket is open, each access of the guest would
-/// wait for an answer that never comes.
+/// Ends the process if a thread panics. As long as the socket of a broken server is open, each
+/// access of the guest waits for an answer that never comes.
 fn end_on_panic(sandbox: Parts) {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if sandbox == Parts::NONE {
             report(panic);
         } else {
-            // A backtrace opens files.
+            // A backtrace opens files, and the sandbox would kill the process before the text is
+            // out.
             eprintln!("{panic}");
         }
         process::exit(101);

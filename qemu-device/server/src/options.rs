@@ -12,11 +12,11 @@ use vfio_bindings::bindings::vfio::{VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_IN
 
 use crate::sandbox::{Format, Parts};
 
-/// Queues of a device.
+/// Default number of queues.
 const QUEUES: u16 = 8;
-/// Polling time in microseconds: a kick costs about as much.
+/// Default polling time in microseconds: a kick costs about as much.
 const POLL_TIME: u32 = 50;
-/// Most vectors that MSI knows.
+/// Most vectors of MSI (data sheet 1).
 const MSI_VECTORS: u16 = 32;
 
 /// Serves a ringbar PCI device to QEMU's vfio-user-pci over a UNIX socket.
@@ -81,7 +81,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options as without any argument but the socket.
+    /// Returns the options of a command line with nothing but the socket.
     pub fn new(socket: impl Into<PathBuf>) -> Self {
         Self {
             socket: socket.into(),
@@ -98,12 +98,13 @@ impl Options {
         }
     }
 
-    /// How long the queues are polled after the last work.
+    /// Returns the time for which the queues are polled after the last work.
     pub fn poll_time(&self) -> Duration {
         Duration::from_micros(self.poll_time.into())
     }
 
-    /// Interrupt vectors that the device offers: one for errors and one a queue, as far as they go.
+    /// Returns the number of interrupt vectors: one for errors and one per queue, as far as the
+    /// kind of interrupts has them (data sheet 1).
     pub fn vectors(&self) -> u16 {
         let wanted = self.queues.saturating_add(1);
         match self.interrupts {
@@ -123,7 +124,7 @@ pub enum InterruptKind {
 }
 
 impl InterruptKind {
-    /// Its index of VFIO.
+    /// Returns the index of the kind in VFIO.
     pub fn index(self) -> u32 {
         match self {
             Self::Msix => VFIO_PCI_MSIX_IRQ_INDEX,
@@ -132,7 +133,8 @@ impl InterruptKind {
     }
 }
 
-/// Reads a size such as `64K`, and checks it against the limits of the device memory.
+/// Parses a size such as `64K`, and checks it against the limits of the device memory (data sheet
+/// 13).
 fn parse_memory_size(text: &str) -> Result<usize, String> {
     let (digits, shift) = match text.as_bytes().last() {
         Some(b'K' | b'k') => (text.get(..text.len().saturating_sub(1)), 10),

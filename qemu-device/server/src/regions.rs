@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The regions of the device, as the client is told of them.
+//! The regions of the device, as described to the client.
 
 use ringbar_spec::layout::{DOORBELL_PAGES, MSIX_BAR_SIZE, REGISTER_BAR_SIZE, STATUS_PAGES};
 use vfio_bindings::bindings::vfio::{
@@ -20,7 +20,7 @@ pub const MSIX: u32 = VFIO_PCI_BAR4_REGION_INDEX;
 /// Region of configuration space.
 pub const CONFIG: u32 = VFIO_PCI_CONFIG_REGION_INDEX;
 
-/// A region. Those that the device does not have are empty.
+/// A region. A region that the device does not have is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
     /// Region index of VFIO.
@@ -40,7 +40,7 @@ pub struct Area {
     pub size: u64,
 }
 
-/// All regions of the device, by index.
+/// Returns all regions of the device, by index (data sheet 2).
 pub fn regions(interrupts: InterruptKind, device_memory: usize) -> Vec<Region> {
     (0..VFIO_PCI_NUM_REGIONS)
         .map(|index| {
@@ -48,6 +48,7 @@ pub fn regions(interrupts: InterruptKind, device_memory: usize) -> Vec<Region> {
                 (REGISTERS, _) => (
                     REGISTER_BAR_SIZE as u64,
                     vec![
+                        // Two areas, one per writer: the driver side and the device side.
                         area(DOORBELL_PAGES, STATUS_PAGES),
                         area(STATUS_PAGES, REGISTER_BAR_SIZE),
                     ],
@@ -66,6 +67,7 @@ pub fn regions(interrupts: InterruptKind, device_memory: usize) -> Vec<Region> {
         .collect()
 }
 
+/// Makes the area from `start` up to `end`.
 fn area(start: usize, end: usize) -> Area {
     Area {
         offset: start as u64,

@@ -2,9 +2,9 @@
 
 //! The walls around the process.
 //!
-//! Whoever takes over the process through what a client sends finds: no file system, no network,
-//! no way to run a program or to reach another process, and bounded data and descriptors; files in
-//! memory can grow. What is left to it are the device, the client's socket and the client's memory.
+//! Code that takes over the process by a client's messages finds no file system, no network, and no
+//! way to run a program or to reach another process. Data and descriptors are bounded; files in
+//! memory can grow. The device, the client's socket and the client's memory are left to it.
 
 mod calls;
 mod limits;
@@ -26,7 +26,7 @@ use crate::options::Options;
 
 pub use report::{Call, Format, Limit, Part, Report, State};
 
-/// Which parts are asked for. `no_new_privs` comes with any of them.
+/// Parts of the sandbox that are asked for. `no_new_privs` comes with any of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parts {
     /// No file system, network or other process.
@@ -38,13 +38,13 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// What a server has that is not told otherwise.
+    /// All parts, the default.
     pub const ALL: Self = Self {
         landlock: true,
         seccomp: true,
         limits: true,
     };
-    /// For debugging.
+    /// No parts, for debugging.
     pub const NONE: Self = Self {
         landlock: false,
         seccomp: false,
@@ -79,23 +79,31 @@ impl FromStr for Parts {
     }
 }
 
-/// Puts the process into its sandbox, for good.
+/// Puts the process into its sandbox. There is no way out.
 ///
-/// It is to have no other thread, as landlock covers the calling one and its later children. What
-/// needs a file or makes a socket comes before this. A kernel without landlock is no error, the
-/// rest has to work.
+/// The process must have no other thread, as landlock covers the calling thread and its later
+/// children. All that needs a file or makes a socket comes before this. A kernel without landlock
+/// is no error.
+///
+/// # Errors
+///
+/// Fails if another part that is asked for cannot be set up.
 pub fn enter(options: &Options) -> Result<Report, Error> {
     let parts = options.sandbox;
     let mut report = Report::default();
     if parts == Parts::NONE {
         return Ok(report);
     }
+    // First: without privileges, the kernel takes landlock's rules and a seccomp filter only from a
+    // process with this flag.
     set_no_new_privs(true).map_err(|error| failed("no_new_privs", io::Error::from(error)))?;
     report.set_no_new_privs();
     if parts.seccomp {
+        // Opens a file, so before landlock and seccomp.
         settle_allocator().map_err(|error| failed("allocator", error))?;
     }
     if parts.limits {
+        // Before seccomp, which does not allow the call that sets limits.
         report.set_limits(limits::set(options).map_err(|error| failed("limits", error))?);
     }
     if parts.landlock {
@@ -103,11 +111,13 @@ pub fn enter(options: &Options) -> Result<Report, Error> {
         report.set_landlock(&status);
     }
     if parts.seccomp {
+        // Last, as landlock's calls are not in its list.
         report.set_calls(calls::restrict(options).map_err(|error| failed("seccomp", error))?);
     }
     Ok(report)
 }
 
+/// Makes the error of a part.
 fn failed(part: &'static str, source: impl StdError + Send + Sync + 'static) -> Error {
     Error::Sandbox {
         part,
@@ -117,6 +127,8 @@ fn failed(part: &'static str, source: impl StdError + Send + Sync + 'static) -> 
 
 /// Denies all that the kernel's landlock knows, without an exception.
 fn restrict_files() -> Result<RestrictionStatus, RulesetError> {
+    // On an older kernel the library leaves out rights that the kernel does not know, which is why
+    // the report names the version in effect.
     let newest = ABI::V9;
     Ruleset::default()
         .handle_access(AccessFs::from_all(newest))?
@@ -126,7 +138,7 @@ fn restrict_files() -> Result<RestrictionStatus, RulesetError> {
         .restrict_self()
 }
 
-/// Says what landlock does, or why nothing.
+/// Returns the state of landlock, with its effect or the reason for which it has none.
 fn describe(status: &RestrictionStatus) -> (State, String) {
     let enforced = status.ruleset != RulesetStatus::NotEnforced;
     match status.landlock {
@@ -139,10 +151,11 @@ fn describe(status: &RestrictionStatus) -> (State, String) {
     }
 }
 
-/// Makes glibc read what it wants to know before it gives memory of a thread back.
+/// Makes glibc read its setting for giving back the memory of a thread.
 ///
 /// It opens `/proc/sys/vm/overcommit_memory` the first time that a thread other than the first
-/// frees more than it keeps, and remembers the answer.
+/// frees more than it keeps, and remembers the setting. In the sandbox that call would kill the
+/// process.
 fn settle_allocator() -> io::Result<()> {
     let thread = thread::Builder::new().spawn(free_much_memory)?;
     thread
@@ -152,6 +165,7 @@ fn settle_allocator() -> io::Result<()> {
 
 /// Frees blocks that are too small for a mapping of their own.
 fn free_much_memory() {
+    // Hidden from the compiler, which could otherwise leave out an allocation without use.
     let blocks: Vec<Vec<u8>> = (0..16).map(|_| black_box(vec![0; 64 << 10])).collect();
     drop(black_box(blocks));
 }

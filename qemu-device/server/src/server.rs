@@ -19,20 +19,24 @@ use crate::sandbox::{self, Report};
 use crate::socket::Socket;
 use crate::state::State;
 
-/// How long what the system lacks is waited for until the next try.
+/// Time between two tries to get files or memory that the system lacks.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A device that listens for its client.
 pub struct Server {
     socket: Socket,
     state: State,
-    // Opened once: the sandbox lets nobody open files.
+    // Opened once: the sandbox lets no process open files.
     events: Events,
     options: Options,
 }
 
 impl Server {
     /// Makes the device and its socket. Clients can connect from now on.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file for events, the memory of the device or the socket cannot be made.
     pub fn bind(options: &Options) -> Result<Self, Error> {
         let events = match &options.events {
             Some(path) => Events::append(path).map_err(|source| Error::Events {
@@ -49,17 +53,21 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// Returns the path of the socket.
     pub fn path(&self) -> &Path {
         self.socket.path()
     }
 
-    /// Serves client after client, each with a device as after power-on; with
-    /// [`once`](Options::once) only the first, and how that one ends is the result. The socket is
-    /// removed in the end.
+    /// Serves client after client, each with a device as after power-on. With
+    /// [`once`](Options::once) it serves only the first, and returns how that one ended. The socket
+    /// is removed in the end.
     ///
-    /// A client that comes while there is another one waits until that is gone, and until the system
-    /// has the files and memory for it.
+    /// A client that comes while there is another one waits until that is gone, and until the
+    /// system has the files and memory for it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if no client can connect any more. With `once`, also if the client was dropped.
     pub fn run(self) -> Result<(), Error> {
         let Self {
             socket,
@@ -68,17 +76,21 @@ impl Server {
             options,
         } = self;
         loop {
+            // With `once` a caller waits for this process and reads its status: it learns of a
+            // shortage at once. A server of many clients waits until the shortage is over.
             let client = match options.once {
                 true => socket.accept()?,
                 false => patiently(|| socket.accept(), Error::is_shortage)?,
             };
+            // Returns when the worker has ended, so no two devices run at a time.
             let result = backend::serve(client, state, options.poll_time());
             match result {
                 result if options.once => return result,
                 Ok(()) => note(module_path!(), Level::Info, format_args!("client gone")),
                 Err(error) => note(module_path!(), Level::Warn, format_args!("{error}")),
             }
-            // It has been made with these options before.
+            // Options that were good for the first device are good for this one. So any error is a
+            // shortage that may pass.
             state = patiently(|| State::new(&options, events.clone()), |_| true)?;
         }
     }
@@ -87,25 +99,32 @@ impl Server {
     /// end it with status 0. The socket is removed then, if the sandbox leaves a way to do that.
     ///
     /// To be called while there is one thread.
+    ///
+    /// # Errors
+    ///
+    /// Fails if signals cannot be handled, or a part of the sandbox cannot be set up.
     pub fn own_process(&mut self) -> Result<Report, Error> {
         let start = |source| Error::Start {
             name: "signal handling",
             source,
         };
-        // Makes sockets, which the sandbox denies.
+        // Before the sandbox, as this makes sockets.
         let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(start)?;
         let report = sandbox::enter(&self.options)?;
         let removable = report.leaves_files().then(|| self.path().to_owned());
         if removable.is_none() {
+            // The sandbox does not let this process remove it.
             self.socket.leave_file();
         }
+        // Only now: landlock covers the thread that enters the sandbox and its later children, not
+        // its siblings.
         thread::Builder::new()
             .name("signals".into())
             .spawn(move || {
                 if signals.forever().next().is_some() {
                     log::info!("asked to end");
                     if let Some(path) = removable {
-                        // It may be gone already, if the client is.
+                        // The client's end may have removed it already, which is as good.
                         let _gone = fs::remove_file(&path);
                     }
                     process::exit(0);
@@ -116,7 +135,7 @@ impl Server {
     }
 }
 
-/// Tries again and again as long as it fails in a way that may pass.
+/// Tries again as long as the attempt fails in a way that may pass.
 fn patiently<T>(
     attempt: impl Fn() -> Result<T, Error>,
     may_pass: impl Fn(&Error) -> bool,
@@ -125,7 +144,7 @@ fn patiently<T>(
         match attempt() {
             Err(error) if may_pass(&error) => {
                 note(module_path!(), Level::Warn, format_args!("{error}"));
-                // Not a sleep, which is a system call more that the sandbox would have to allow.
+                // Not a sleep: that is one more system call that the sandbox would have to allow.
                 thread::park_timeout(PAUSE);
             }
             result => return result,

@@ -16,10 +16,12 @@ use rustix::process::geteuid;
 
 use crate::error::Error;
 
-/// How long a client may take none of what it is sent: the next one waits meanwhile.
+/// Longest time for which a send to the client may block. A client that reads nothing is dropped
+/// then, as the next one waits for its end.
 const SEND_TIME: Duration = Duration::from_secs(30);
 
-/// A listening socket. Dropping it removes the file, unless that is to be left.
+/// A listening socket. Dropping it removes the file, unless [`leave_file`](Self::leave_file) was
+/// called.
 #[derive(Debug)]
 pub struct Socket {
     listener: UnixListener,
@@ -34,12 +36,18 @@ struct SocketFile {
 }
 
 impl Socket {
-    /// Listens on `path`. A socket that a dead process left there is replaced.
+    /// Listens on `path`. Replaces a socket that a dead process left there.
+    ///
+    /// # Errors
+    ///
+    /// Fails if another process holds the socket, the path belongs to a file of another kind, or
+    /// the system refuses.
     pub fn bind(path: &Path) -> Result<Self, Error> {
         let failed = |source| Error::Listen {
             path: path.to_owned(),
             source,
         };
+        // Of the path itself: a symbolic link is no socket, and its target is not touched.
         match fs::symlink_metadata(path) {
             Ok(metadata) if !metadata.file_type().is_socket() => {
                 return Err(Error::NotASocket(path.to_owned()));
@@ -59,7 +67,7 @@ impl Socket {
                 leave: false,
             },
         };
-        // Whoever slips in before this is turned away by its user id.
+        // A process that connects before this is refused by its user id, in `accept`.
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
         Ok(socket)
     }
@@ -69,8 +77,10 @@ impl Socket {
         loop {
             let (client, _address) = self.listener.accept().map_err(Error::Accept)?;
             let peer = socket_peercred(&client).map_err(|error| Error::Accept(error.into()))?;
+            // There is one client at a time. A client of another user would keep QEMU out.
             if peer.uid == geteuid() || peer.uid.is_root() {
                 client
+                    // Otherwise a client that reads nothing would hold the server for ever.
                     .set_write_timeout(Some(SEND_TIME))
                     .map_err(Error::Accept)?;
                 return Ok(client);
@@ -84,7 +94,7 @@ impl Socket {
         }
     }
 
-    /// Where it listens.
+    /// Returns the path that it listens on.
     pub fn path(&self) -> &Path {
         &self.file.path
     }
@@ -98,16 +108,16 @@ impl Socket {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if !self.leave {
-            // Somebody else may have removed it already, which is as good.
+            // Another process may have removed it already, which is as good.
             let _gone = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Whether a process holds the socket.
+/// Checks whether a process holds the socket.
 ///
-/// A connection would be taken for the client, so a datagram socket asks: the kernel refuses it
-/// by "wrong type" if the socket has an owner and by "connection refused" if not.
+/// A connection would be taken for the client, so a datagram socket asks. The kernel refuses it
+/// with "wrong type" if the socket has an owner, and with "connection refused" if not.
 fn is_alive(path: &Path) -> bool {
     UnixDatagram::unbound()
         .and_then(|probe| probe.connect(path))

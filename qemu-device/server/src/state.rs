@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The device with all that belongs to it. One lock guards it as a whole.
+//! The device with all its parts. One lock guards it as a whole.
 //!
-//! As nothing here runs while something else does, a request of the client is answered only when
-//! no copy is going on.
+//! Nothing here runs at the same time as anything else. So a request of the client is answered only
+//! when no copy is going on.
 
 use std::fmt;
 use std::fs::File;
@@ -40,7 +40,7 @@ pub struct State {
 }
 
 impl State {
-    /// A device after power-on, without guest memory, that notes what it does in `events`.
+    /// Makes a device as after power-on, without guest memory, that notes its work in `events`.
     pub fn new(options: &Options, events: Events) -> Result<Self, Error> {
         let vectors = options.vectors();
         let mut memory = Memory::new(options.device_memory)?;
@@ -63,12 +63,12 @@ impl State {
         })
     }
 
-    /// All regions, by index.
+    /// Returns all regions, by index.
     pub fn regions(&self) -> &[Region] {
         &self.regions
     }
 
-    /// The file behind a region that the client may map in part.
+    /// Returns the file behind a region that the client may map in part.
     pub fn region_file(&self, region: u32) -> Option<&File> {
         match region {
             regions::REGISTERS => Some(self.memory.shared_pages.file()),
@@ -77,23 +77,23 @@ impl State {
         }
     }
 
-    /// The interrupt types, by index of VFIO.
+    /// Returns the interrupt types, by index of VFIO.
     pub fn interrupt_types(&self) -> Vec<Interrupts> {
         self.interrupts.types()
     }
 
-    /// Whether [`step`](Self::step) has something to do.
+    /// Returns whether [`step`](Self::step) has something to do.
     pub fn has_work(&self) -> bool {
         self.work
     }
 
-    /// Whether queues are awake, so that [`poll`](Self::poll) and [`sleep`](Self::sleep) have
-    /// something to do.
+    /// Returns whether queues are awake, so that [`poll`](Self::poll) and [`sleep`](Self::sleep)
+    /// have something to do.
     pub fn is_awake(&self) -> bool {
         self.awake
     }
 
-    /// Until when [`poll`](Self::poll) must be called, whatever else there is to do.
+    /// Returns the time at which [`poll`](Self::poll) must be called at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         let since = Duration::from_nanos(self.deadline?);
         self.memory.started.checked_add(since)
@@ -103,6 +103,8 @@ impl State {
     pub fn read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> Result<(), Error> {
         self.check_bounds(region, offset, data.len())?;
         match region {
+            // The model has no part in accesses of shared pages. A client that does not map them
+            // reaches them here; the device does not see such an access (data sheet 3).
             regions::REGISTERS => match self.shared_pages(offset, data.len()) {
                 Some(memory) => {
                     memory.copy_to(data);
@@ -119,7 +121,7 @@ impl State {
                 }
             }
             regions::CONFIG => self.config.read(offset, data),
-            // The MSI-X table is QEMU's, which keeps the pending bits too.
+            // The MSI-X table belongs to QEMU, which keeps the pending bits too.
             _ => data.fill(0),
         }
         trace(false, region, offset, data);
@@ -129,6 +131,7 @@ impl State {
     /// Carries out a trapped write.
     pub fn write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Error> {
         self.check_bounds(region, offset, data.len())?;
+        // Before the write: the trace then stands before the lines that the write causes.
         trace(true, region, offset, data);
         match region {
             regions::REGISTERS if is_dropped(offset) => {}
@@ -166,7 +169,8 @@ impl State {
         Ok(())
     }
 
-    /// Makes guest memory unreachable.
+    /// Makes guest memory unreachable. The lock ensures that no copy uses it when the client gets
+    /// the answer.
     pub fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Error> {
         let removed = match range.size() {
             Some(size) => self.memory.dma.unmap(range.first, size)?,
@@ -181,9 +185,11 @@ impl State {
         self.interrupts.set(request)
     }
 
-    /// Resets the device with its configuration space, as at a system reset.
+    /// Resets the device with its configuration space, as at a system reset (data sheet 12).
     pub fn reset(&mut self) {
         self.config.reset();
+        // Configuration space is at its defaults, so bus mastering is off (data sheet 12). The
+        // model is told, as it knows nothing of configuration space.
         let mut effects = self.device.set_bus_master(false);
         effects |= self.device.reset(self.now(), &self.memory);
         self.apply(effects, Cause::Reset);
@@ -201,14 +207,16 @@ impl State {
         self.apply(effects, Cause::Work);
     }
 
-    /// Lets the queues sleep that have no work.
+    /// Puts the queues without work to sleep.
     pub fn sleep(&mut self) {
         let effects = self.device.sleep(&self.memory);
         self.apply(effects, Cause::Work);
     }
 
+    /// Writes configuration space, and passes on what the write asks of the device.
     fn write_config(&mut self, offset: u64, data: &[u8]) {
         let asked = self.config.write(offset, data);
+        // Bus mastering first: the model's reset leaves it as it is (data sheet 12).
         if let Some(on) = asked.bus_master {
             let effects = self.device.set_bus_master(on);
             self.apply(effects, Cause::Config);
@@ -219,7 +227,10 @@ impl State {
         }
     }
 
+    /// Carries out the effects of a call of the model.
     fn apply(&mut self, effects: Effects, cause: Cause<'_>) {
+        // The record comes before the interrupt. The guest may react at once, and its accesses
+        // would otherwise have earlier times than their cause.
         for vector in effects.interrupts.iter() {
             self.memory.events.interrupt(vector);
             self.interrupts.raise(usize::from(vector));
@@ -227,6 +238,8 @@ impl State {
         self.work = effects.work;
         self.awake = effects.awake;
         self.deadline = effects.deadline;
+        // The entries come with the effects: more errors than the log has entries can happen in one
+        // step.
         for error in &effects.errors {
             self.guest_errors.note(error, &cause);
             self.memory
@@ -235,18 +248,20 @@ impl State {
         }
     }
 
-    /// The doorbell and status pages, for clients that do not map them.
+    /// Returns a part of the doorbell and status pages, for clients that do not map them.
     fn shared_pages(&self, offset: u64, length: usize) -> Option<VolatileSlice<'_>> {
         (offset >= DOORBELL_PAGES as u64)
             .then(|| self.memory.shared_pages.slice(offset, length))
             .flatten()
     }
 
+    /// Fails if an access leaves its region.
     fn check_bounds(&self, region: u32, offset: u64, length: usize) -> Result<(), Error> {
         let size = usize::try_from(region)
             .ok()
             .and_then(|index| self.regions.get(index))
             .map_or(0, |region| region.size);
+        // Offset and length are the client's, so their sum may pass 2^64.
         let end = u64::try_from(length)
             .ok()
             .and_then(|length| offset.checked_add(length));
@@ -260,12 +275,13 @@ impl State {
             })
     }
 
+    /// Returns the time for the model, in nanoseconds.
     fn now(&self) -> u64 {
         self.memory.now()
     }
 }
 
-/// Whether a write of a register is lost without a word: none, by a server that is not wrong on purpose.
+/// Returns whether to drop a write of a register: only a server that is wrong on purpose does.
 #[cfg(feature = "sabotage")]
 fn is_dropped(offset: u64) -> bool {
     let mask = ringbar_spec::regs::IRQ_MASK::INFO.offset as u64;
@@ -273,10 +289,12 @@ fn is_dropped(offset: u64) -> bool {
 }
 
 #[cfg(not(feature = "sabotage"))]
+/// Returns false: this server drops no write.
 fn is_dropped(_offset: u64) -> bool {
     false
 }
 
+/// Logs a trapped access, if `--trace` asks for it.
 fn trace(write: bool, region: u32, offset: u64, data: &[u8]) {
     log::trace!(
         target: TARGET,
@@ -290,7 +308,7 @@ fn trace(write: bool, region: u32, offset: u64, data: &[u8]) {
     );
 }
 
-/// What the device was asked when it logged an error.
+/// Call during which the device logged an error.
 enum Cause<'a> {
     Read(u64, usize),
     Write(u64, &'a [u8]),

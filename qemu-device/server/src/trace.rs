@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Names for accesses, and lines about what the guest did wrong.
+//! Names for accesses, and lines about errors of the guest.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -69,7 +69,7 @@ pub struct Trapped<'a> {
     pub region: u32,
     /// Offset in the region.
     pub offset: u64,
-    /// What was read or written.
+    /// Bytes that are read or written.
     pub data: &'a [u8],
 }
 
@@ -85,17 +85,20 @@ impl fmt::Display for Trapped<'_> {
     }
 }
 
-/// Warns once for each kind of error that the guest makes.
+/// Log of the guest's errors, with one warning per kind.
 #[derive(Debug, Default)]
 pub struct GuestErrors {
     told: HashSet<u16>,
 }
 
 impl GuestErrors {
-    /// Logs an error of the device, which `cause` led to: the first of its kind as a warning.
+    /// Logs an error of the device, with the call that caused it: the first of its kind as a
+    /// warning, others at level debug.
     pub fn note(&mut self, error: &LoggedError, cause: impl fmt::Display) {
         let LoggedError { code, value, .. } = *error;
         let (name, queue) = (name(code), Queue(error.queue()));
+        // A guest can make errors without end. One warning per kind bounds what it can write to the
+        // host's log.
         if self.told.insert(code.0) {
             note(
                 module_path!(),
@@ -111,6 +114,7 @@ impl GuestErrors {
     }
 }
 
+/// The queue concerned, shown if there is one.
 struct Queue(Option<u16>);
 
 impl fmt::Display for Queue {
@@ -122,6 +126,7 @@ impl fmt::Display for Queue {
     }
 }
 
+/// Returns the name of an error code in the data sheet.
 fn name(code: ErrorCode) -> &'static str {
     ErrorCode::ALL
         .iter()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The system calls that the server may make. Any other one ends it.
+//! The system calls that the server may make. Any other call ends it.
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
@@ -73,7 +73,7 @@ const NOT_A_THREAD: i32 = libc::CLONE_VFORK
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWNET;
 
-/// What one argument has to be.
+/// Condition on one argument.
 type Condition = Result<SeccompCondition, BackendError>;
 
 /// A call that may have some arguments only.
@@ -81,15 +81,17 @@ struct Limited {
     name: &'static str,
     number: c_long,
     only: &'static str,
-    /// Any of these is enough.
+    /// Alternatives, each a list of conditions. One alternative that holds is enough.
     rules: Vec<Vec<Condition>>,
 }
 
-/// Calls that may have some arguments only.
+/// Returns the calls that may have some arguments only.
 fn limited(options: &Options) -> Vec<Limited> {
     let largest_file = options.device_memory.max(REGISTER_BAR_SIZE) as u64;
     let no_exec = || bits(2, libc::PROT_EXEC, 0);
-    // The limit of data counts neither shared memory nor stacks that grow. Guest memory has a file.
+    // The kernel's limit of data counts neither shared memory nor stacks that grow. Without these
+    // rules, code that takes over the process could allocate without bound. Guest memory is shared
+    // and has a file.
     let kind = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_GROWSDOWN;
     let uncounted = libc::MAP_SHARED | libc::MAP_GROWSDOWN;
     macro_rules! call {
@@ -179,8 +181,8 @@ fn limited(options: &Options) -> Vec<Limited> {
             "name of a thread",
             vec![vec![is(0, libc::PR_SET_NAME)]]
         ),
-        // fstat would ask the file system, which may be the client itself. A name is out of a
-        // filter's sight, so whoever takes over the process can look which files there are.
+        // fstat would ask the file system, which the client itself may serve. A filter cannot see a
+        // file name, so code that takes over the process can find out which files there are.
         call!(
             SYS_statx,
             "an open file, without asking its file system",
@@ -194,7 +196,8 @@ fn limited(options: &Options) -> Vec<Limited> {
     ]
 }
 
-/// Kills the process from now on when any of its threads makes another call. Says which it may.
+/// Kills the process from now on when any of its threads makes another call. Returns the calls that
+/// it may make.
 pub(super) fn restrict(options: &Options) -> Result<Vec<Call>, Error> {
     let mut calls = Vec::new();
     let mut rules = BTreeMap::new();
@@ -211,7 +214,8 @@ pub(super) fn restrict(options: &Options) -> Result<Vec<Call>, Error> {
         rules.insert(call.number, alternatives);
         calls.push(Call::new(call.name, call.only));
     }
-    // Its arguments are in memory, out of a filter's sight. The C library then uses clone.
+    // Its arguments are in memory, where a filter cannot see them. With ENOSYS the C library uses
+    // clone, whose arguments the filter checks.
     rules.insert(libc::SYS_clone3, Vec::new());
     calls.push(Call::new("SYS_clone3", "answered with ENOSYS"));
     let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
@@ -219,13 +223,14 @@ pub(super) fn restrict(options: &Options) -> Result<Vec<Call>, Error> {
     let allowed = compile(rules, SeccompAction::KillProcess, SeccompAction::Allow)?;
     let absent = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     let unseen = compile(clone3, SeccompAction::Allow, absent)?;
-    // The first one would not let a second one in.
+    // This order, as the filter of allowed calls does not allow the call that adds another filter.
     apply_filter_all_threads(&unseen)?;
     apply_filter_all_threads(&allowed)?;
     calls.sort_unstable_by_key(|call| call.name);
     Ok(calls)
 }
 
+/// Compiles a filter: the action for the calls with rules, and that for all others.
 fn compile(
     rules: BTreeMap<c_long, Vec<SeccompRule>>,
     other: SeccompAction,
@@ -234,17 +239,18 @@ fn compile(
     SeccompFilter::new(rules, other, listed, ARCH.try_into()?)?.try_into()
 }
 
-/// A 32-bit argument that has to be `value`.
+/// Makes the condition that a 32-bit argument is `value`.
 fn is(argument: u8, value: impl Into<i64>) -> Condition {
     SeccompCondition::new(argument, Dword, Eq, low(value))
 }
 
-/// An argument of which the bits in `mask` have to be `value`.
+/// Makes the condition that the bits in `mask` of an argument are `value`.
 fn bits(argument: u8, mask: i32, value: i32) -> Condition {
     SeccompCondition::new(argument, Qword, MaskedEq(low(mask)), low(value))
 }
 
-/// The low half, as the kernel gets it.
+/// Returns the low half, as the kernel gets it. Sign extension would set bits that the call never
+/// has.
 fn low(value: impl Into<i64>) -> u64 {
     value.into() as u64 & u64::from(u32::MAX)
 }

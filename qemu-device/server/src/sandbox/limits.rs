@@ -12,21 +12,23 @@ use crate::options::Options;
 
 /// Standard streams, socket, client, signals, device, and some to spare.
 const OWN_FILES: u64 = 32;
-/// Descriptors that the kernel lets come with one piece of data.
+/// Most descriptors that the kernel delivers with one piece of data.
 const MESSAGE_FILES: u64 = 253;
 /// Files of guest memory.
 const MEMORY_FILES: u64 = 256;
 
 /// Stacks of threads, messages, DMA ranges, and what the allocator keeps.
 const OWN_DATA: u64 = 64 << 20;
-/// A segment of a window is two words. The allocator may need room for the old and the new one.
+/// Segments of all windows. A segment is two words. The allocator may need room for the old and the
+/// new list.
 const WINDOW_DATA: u64 = 2 * 16 * MAX_WINDOWS as u64 * MAX_SEGMENTS as u64;
-/// What the device knows of a queue.
+/// Data of one queue.
 const QUEUE_DATA: u64 = 64 << 10;
 
-/// Lowers the limits to what a server with these options needs. One that is lower already stays.
+/// Lowers the limits to the needs of a server with these options. A limit that is lower already
+/// stays.
 ///
-/// There is none for the address space: the client decides how much guest memory there is.
+/// The address space has no limit: the client decides on the size of guest memory.
 pub(super) fn set(options: &Options) -> io::Result<Vec<Limit>> {
     [
         (Resource::Nofile, "open files", files(options)),
@@ -36,6 +38,8 @@ pub(super) fn set(options: &Options) -> io::Result<Vec<Limit>> {
     .into_iter()
     .map(|(resource, name, wanted)| {
         let hard = getrlimit(resource).maximum;
+        // A process without privileges cannot raise a hard limit. The attempt would fail, where a
+        // lower limit may well be enough.
         let value = hard.map_or(wanted, |hard| hard.min(wanted));
         let limit = Rlimit {
             current: Some(value),
@@ -47,10 +51,12 @@ pub(super) fn set(options: &Options) -> io::Result<Vec<Limit>> {
     .collect()
 }
 
+/// Returns the most descriptors that a server with these options has open.
 fn files(options: &Options) -> u64 {
     OWN_FILES + MESSAGE_FILES + MEMORY_FILES + u64::from(options.vectors())
 }
 
+/// Returns the most bytes of data that a server with these options needs.
 fn data(options: &Options) -> u64 {
     OWN_DATA + WINDOW_DATA + QUEUE_DATA * u64::from(options.queues)
 }

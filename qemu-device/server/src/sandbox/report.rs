@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the sandbox consists of, for people and programs.
+//! Contents of the sandbox, for readers and programs.
 
 use std::fmt;
 
@@ -17,16 +17,16 @@ pub enum Format {
     Json,
 }
 
-/// Whether a part works.
+/// State of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// It does.
+    /// The part works.
     On,
-    /// Nobody asked for it.
+    /// The part was not asked for.
     #[default]
     Off,
-    /// The kernel does not have it.
+    /// The kernel does not have the part.
     Missing,
 }
 
@@ -35,7 +35,7 @@ pub enum State {
 pub struct Part {
     /// Whether it works.
     pub state: State,
-    /// What it does, or why it does not work.
+    /// Its effect, or the reason for which it does not work.
     pub effect: String,
 }
 
@@ -44,29 +44,29 @@ pub struct Part {
 pub struct Call {
     /// Its name.
     pub name: &'static str,
-    /// What its arguments are limited to; empty if they are not.
+    /// Limits of its arguments; empty if there are none.
     pub only: &'static str,
 }
 
 /// A resource limit.
 #[derive(Debug, Serialize)]
 pub struct Limit {
-    /// What is limited.
+    /// Name of the resource.
     pub name: &'static str,
-    /// How much there may be.
+    /// Largest amount.
     pub value: u64,
 }
 
-/// What is on.
+/// Contents of the sandbox.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// A program that is run gets no rights by that.
+    /// Programs that the process runs get no further rights.
     pub no_new_privs: Part,
-    /// No files.
+    /// No files, no network.
     pub landlock: Part,
-    /// The system calls of `calls` only.
+    /// No system calls but those in `calls`.
     pub seccomp: Part,
-    /// The limits of `values`.
+    /// The limits in `values`.
     pub limits: Part,
     /// System calls that seccomp lets through.
     pub calls: Vec<Call>,
@@ -75,7 +75,7 @@ pub struct Report {
 }
 
 impl Call {
-    /// `constant` is its name with `SYS_` before it.
+    /// Makes the entry of a call; `constant` is its name with `SYS_` before it.
     pub(super) fn new(constant: &'static str, only: &'static str) -> Self {
         Self {
             name: constant.trim_start_matches("SYS_"),
@@ -85,7 +85,7 @@ impl Call {
 }
 
 impl Report {
-    /// The parts with their names.
+    /// Returns the parts with their names.
     pub fn parts(&self) -> [(&'static str, &Part); 4] {
         [
             ("no_new_privs", &self.no_new_privs),
@@ -95,12 +95,12 @@ impl Report {
         ]
     }
 
-    /// Whether a file can still be removed.
+    /// Checks whether the process can still remove a file.
     pub fn leaves_files(&self) -> bool {
         self.landlock.state != State::On && self.seccomp.state != State::On
     }
 
-    /// One line with what is on, and a warning for each part that is not.
+    /// Logs one line with the parts that are on, and a warning for each part that is not.
     pub fn log(&self) {
         let on: Vec<&str> = self
             .parts()
@@ -120,6 +120,7 @@ impl Report {
         }
     }
 
+    /// Notes that `no_new_privs` is set.
     pub(super) fn set_no_new_privs(&mut self) {
         self.no_new_privs = Part {
             state: State::On,
@@ -127,11 +128,13 @@ impl Report {
         };
     }
 
+    /// Notes what landlock does on this kernel.
     pub(super) fn set_landlock(&mut self, status: &RestrictionStatus) {
         let (state, effect) = super::describe(status);
         self.landlock = Part { state, effect };
     }
 
+    /// Notes the system calls that are left.
     pub(super) fn set_calls(&mut self, calls: Vec<Call>) {
         self.seccomp = Part {
             state: State::On,
@@ -140,6 +143,7 @@ impl Report {
         self.calls = calls;
     }
 
+    /// Notes the resource limits.
     pub(super) fn set_limits(&mut self, values: Vec<Limit>) {
         let texts: Vec<String> = values.iter().map(Limit::to_string).collect();
         self.limits = Part {
