@@ -76,8 +76,8 @@ pub struct VfioDriver {
     next_window: u16,
     submitted: u32,
     taken: u32,
-    // Last: while the device is open it can access the memory. Fields drop in order, and the device
-    // must be closed before its mappings go.
+    // Last: fields drop in order. While the device is open it can access the memory, so the address
+    // space must outlive it.
     space: Space,
 }
 
