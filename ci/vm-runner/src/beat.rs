@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What is said on the control line, the guest's fourth serial port. Pure.
+//! Lines of the control line, the guest's fourth serial port. Pure.
 //!
-//! Init says `beat CLOCK IDLE [PROGRAM]` about once a second of the guest, with the two numbers of `/proc/uptime`. The
-//! runner says `kill PROGRAM REASON`: init ends the program and all it has started.
+//! Init sends `beat CLOCK IDLE [PROGRAM]` about once per second of the guest, with the two numbers
+//! of `/proc/uptime`. The runner sends `kill PROGRAM REASON`. Init then ends the program and all
+//! processes that it started.
 
 use std::time::Duration;
 
 /// A beat of init.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Beat {
-    /// The guest's clock: time since its kernel began.
+    /// The guest's clock: time since the start of its kernel.
     pub(crate) clock: Duration,
-    /// How long the guest's processors have been idle, all of them added up.
+    /// Idle time of the guest's processors, added up over all of them.
     pub(crate) idle: Duration,
-    /// The program that runs.
+    /// Running program.
     pub(crate) program: Option<String>,
 }
 
 impl Beat {
-    /// Understands a line. Anything else than a beat is none: the guest may be broken.
+    /// Parses a line. Returns `None` for any other line: the guest may be broken.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         if words.next()? != "beat" {
@@ -33,11 +34,12 @@ impl Beat {
     }
 }
 
-/// The line that has init end a program. The reason goes to the results.
+/// Returns the order to kill a program. Init adds the reason to the results.
 pub(crate) fn kill(program: &str, reason: &str) -> String {
     format!("kill {program} {reason}")
 }
 
+/// Parses a time in seconds.
 fn seconds(word: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(word.parse().ok()?).ok()
 }

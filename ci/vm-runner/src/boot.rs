@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A boot that is timed: the guest loads the driver and powers off.
+//! A timed boot: the guest loads the driver and powers off.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -16,14 +16,14 @@ use crate::server;
 use crate::tail::Tail;
 use crate::workplace::Workplace;
 
-/// Time between two looks: short, as it is the precision of the figure.
+/// Time between two looks. It is short, because it limits the precision of the figure.
 const STEP: Duration = Duration::from_millis(2);
 
-/// What the guest says when it has loaded the driver, and what goes before the reason if it could not.
+/// Line of a guest that has loaded the driver, and prefix of the reason if it could not.
 const LOADED: &str = "# driver: loaded";
 const BAIL_OUT: &str = "Bail out! ";
 
-/// How long QEMU was there. Starting the servers does not count.
+/// Returns the time from the start of QEMU to its end. The start of the servers does not count.
 pub(crate) fn run(
     options: &BootOptions,
     acceleration: Acceleration,
@@ -68,7 +68,8 @@ pub(crate) fn run(
     }
 }
 
-/// The guest powers off without a driver as well, and after a panic of its kernel; QEMU ends well then.
+/// Fails if the guest did not report that the driver was loaded. It also powers off without the
+/// driver, and after a panic, and QEMU's status is then the same.
 fn driver_loaded(results: &[String]) -> Result<(), Error> {
     if results.iter().any(|line| line == LOADED) {
         return Ok(());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The commands, from options to exit status.
+//! The commands of the runner, from options to exit status.
 
 use std::fs;
 use std::path::PathBuf;
@@ -26,7 +26,8 @@ use crate::shell::{self, ShellEnd};
 use crate::verdict::{Ending, Observed, Verdict};
 use crate::workplace::Workplace;
 
-/// What both commands need, in the order in which it must not go: processes end first.
+/// Parts that all commands need. Fields drop in this order: the folder first, then processes that
+/// children left behind. QEMU and the servers have ended before that.
 struct Stage {
     place: Workplace,
     logs: PathBuf,
@@ -51,7 +52,7 @@ impl Stage {
     }
 }
 
-/// Runs the tests.
+/// Runs the tests. Returns the exit status.
 pub(crate) fn run(options: &RunOptions) -> ExitCode {
     let mut screen = Screen::new();
     let began = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -62,7 +63,7 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
     let mut acceleration = None;
     let observed = match observe(options, &stage, &mut acceleration, &mut screen) {
         Err(error @ Error::Interrupted { .. }) => {
-            // The logs are worth keeping; that they cannot be kept is not worth more words.
+            // An error is ignored: the interruption is the message that counts.
             let _ = stage.place.keep_logs(&stage.logs);
             screen.say(&format!("logs: {}", stage.logs.display()));
             return give_up(&screen, &error);
@@ -107,6 +108,7 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
     }
 }
 
+/// Makes the run. Stores the acceleration as soon as it is known, for the report.
 fn observe(
     options: &RunOptions,
     stage: &Stage,
@@ -125,8 +127,8 @@ fn observe(
     )
 }
 
-/// The command that runs the programs whose cases failed again, with the witness: nothing if it would not show more,
-/// or not where processors run the guest's code.
+/// Returns the command that runs the failed programs again with the witness. Returns `None` if the
+/// witness is already there, or cannot be: it needs QEMU's translated code.
 fn trace(
     options: &RunOptions,
     acceleration: Option<Acceleration>,
@@ -141,13 +143,14 @@ fn trace(
     };
     let programs = results.programs.iter().filter(has_failed);
     let names: Vec<&str> = programs.map(|program| program.name.as_str()).collect();
-    // A name that the command line would not take is none of a program.
+    // A name that the command line would refuse is not the name of a program. The guest sent it, so
+    // it must not reach a shell.
     let plain = |name: &&str| crate::options::tests(name).is_ok();
     (!names.is_empty() && names.iter().all(plain))
         .then(|| format!("{hint} TESTS={}", names.join(",")))
 }
 
-/// A run that could not be made, as the reports have it.
+/// Returns the observation of a run that could not be made, for the reports.
 fn not_made(error: &Error) -> Observed {
     Observed {
         ending: Ending::NotMade(error.to_string()),
@@ -158,6 +161,7 @@ fn not_made(error: &Error) -> Observed {
     }
 }
 
+/// Returns the configuration of a run, for the reports.
 fn configuration(options: &RunOptions, acceleration: Option<Acceleration>) -> Configuration {
     let machine = &options.machine;
     Configuration {
@@ -172,7 +176,7 @@ fn configuration(options: &RunOptions, acceleration: Option<Acceleration>) -> Co
     }
 }
 
-/// Gives the user a shell.
+/// Boots to a shell. Returns the exit status.
 pub(crate) fn shell(options: &ShellOptions) -> ExitCode {
     let mut screen = Screen::new();
     let ended = Stage::set(&options.machine).and_then(|stage| {
@@ -204,7 +208,7 @@ pub(crate) fn shell(options: &ShellOptions) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// What a kernel said, in a line.
+/// Returns the first complaint of the kernel, and the number of the others, in one line.
 fn complained(complaints: &[Complaint]) -> String {
     let first = complaints.first().map_or_else(String::new, |complaint| {
         format!("{}: {}", complaint.what, printable(&complaint.line))
@@ -215,7 +219,7 @@ fn complained(complaints: &[Complaint]) -> String {
     }
 }
 
-/// Times a boot.
+/// Times a boot and prints the seconds. Returns the exit status.
 pub(crate) fn boot(options: &BootOptions) -> ExitCode {
     let mut screen = Screen::new();
     let timed = Stage::set(&options.machine).and_then(|stage| {
@@ -240,7 +244,7 @@ pub(crate) fn boot(options: &BootOptions) -> ExitCode {
     }
 }
 
-/// Says why and gives the exit status: that of a shell for signals, else 1.
+/// Prints the error. Returns the exit status: 128 + n for signal n, otherwise 1.
 fn give_up(screen: &Screen, error: &Error) -> ExitCode {
     screen.say(&format!("ringbar: FAILED: {error}"));
     match error {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The sockets of a process, held beyond its end so that they are closed with all messages read.
+//! Sockets of a killed process. The runner holds them open until the process has ended, then reads
+//! all their messages and closes them.
 //!
-//! Linux tells the peer of a UNIX socket that was closed with something unread in it of a reset, not
-//! of an end, and QEMU 11.1 aborts when it hears that from a device's server (`error_setv:
-//! Assertion`, as it sets the error twice). Whether something is unread when a server is killed is
-//! chance: the kernel gives back its memory first and closes its files last.
+//! A UNIX socket that closes with unread data reports a reset to its peer, not an end. QEMU 11.1
+//! aborts on a reset from a device's server: it sets the error twice (`error_setv: Assertion`).
+//! Without this precaution chance decides. The kernel frees the memory of a killed process first
+//! and closes its files last.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -14,12 +15,13 @@ use std::os::unix::net::UnixStream;
 
 use rustix::process::{pidfd_getfd, pidfd_open, Pid, PidfdFlags, PidfdGetfdFlags};
 
-/// Sockets of a process. Closed in order when dropped, which must be after it has ended.
+/// Sockets of a process. Dropping them reads the rest and closes them. The process must have ended
+/// by then.
 #[derive(Debug)]
 pub(crate) struct Connections(Vec<UnixStream>);
 
 impl Connections {
-    /// Takes hold of those that a child has now.
+    /// Duplicates the sockets that a child has now.
     pub(crate) fn of(pid: Pid) -> io::Result<Self> {
         let process = pidfd_open(pid, PidfdFlags::empty())?;
         let mut sockets = Vec::new();
@@ -42,7 +44,8 @@ impl Connections {
 impl Drop for Connections {
     fn drop(&mut self) {
         for socket in &mut self.0 {
-            // Nothing more can come in from here on. An error means that it was not connected.
+            // After the shutdown no more data can come in. An error means that the socket was not
+            // connected.
             let _ = socket.shutdown(Shutdown::Read);
             while matches!(socket.read(&mut [0; 4096]), Ok(1..)) {}
         }
@@ -56,7 +59,7 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::process::{Child, Command, Stdio};
 
-    /// A process that has one end of a connection and reads nothing from it.
+    /// Starts a process that holds one end of a connection and reads nothing from it.
     fn reader() -> (Child, Pid, UnixStream) {
         let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
         let child = Command::new("sleep")
@@ -73,7 +76,7 @@ mod tests {
         child.wait().expect("ended");
     }
 
-    /// Why the precaution: without it the peer hears of a reset.
+    /// Shows why the precaution exists: without it the peer sees a reset.
     #[test]
     fn unread_message_of_a_killed_process_is_a_reset_for_its_peer() {
         let (mut child, _, mut peer) = reader();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Processes that children left behind.
+//! Ends processes that children left behind.
 //!
-//! A process that leaves its group escapes a signal to the group. The runner is the "subreaper" of
-//! all its descendants: those whose parent ends become its own children, and it can end them.
+//! A process that leaves its group escapes signals to the group. So the runner is the "subreaper"
+//! of all its descendants. Orphans become its children, and it can end them.
 
 use std::collections::HashSet;
 use std::fs;
@@ -16,13 +16,13 @@ use rustix::process::{
 
 use crate::error::Error;
 
-/// How long to try. A killed process goes at once, unless the kernel holds it.
+/// Longest time for killing. A killed process ends at once, unless the kernel holds it.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Ends what is left of the children when it is dropped.
+/// Ends the remaining children when dropped.
 #[derive(Debug)]
 pub(crate) struct Descendants {
-    /// Children that were there before; they are none of ours.
+    /// Children that existed before the run. They do not belong to it.
     foreign: HashSet<i32>,
 }
 
@@ -38,9 +38,10 @@ impl Descendants {
         })
     }
 
-    /// Kills the children and their children, until there are none.
+    /// Kills the children and their children, until none is left.
     pub(crate) fn end(&self) {
         let deadline = Instant::now() + LIMIT;
+        // In a loop: the children of a killed process become children of this one.
         while Instant::now() < deadline {
             let mut ours = children();
             ours.retain(|pid| !self.foreign.contains(pid));
@@ -48,7 +49,7 @@ impl Descendants {
                 return;
             }
             for pid in ours.into_iter().filter_map(Pid::from_raw) {
-                // An error means that it ended meanwhile.
+                // An error means that the process has ended meanwhile.
                 let _ = kill_process(pid, Signal::KILL);
                 let _ = waitpid(Some(pid), WaitOptions::NOHANG);
             }
@@ -63,7 +64,7 @@ impl Drop for Descendants {
     }
 }
 
-/// Numbers of all processes whose parent is this one.
+/// Returns the numbers of all processes whose parent is this one.
 fn children() -> Vec<i32> {
     let me = getpid().as_raw_nonzero().get();
     let Ok(entries) = fs::read_dir("/proc") else {
@@ -76,9 +77,11 @@ fn children() -> Vec<i32> {
         .collect()
 }
 
+/// Returns the parent of a process.
 fn parent(pid: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything, parentheses too; state and parent follow it.
+    // The last parenthesis ends the name, which may contain parentheses itself. State and parent
+    // follow.
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(1)?.parse().ok()
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Why a run could not be made. What a run itself finds wrong is a `verdict::Failure`.
+//! Errors that prevent a run. Failures that a run finds are `verdict::Failure`s.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why a run could not be made.
+/// Reason for which a run could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// A file that was named is not there.
+    /// An input file cannot be read.
     #[error("{what} {} cannot be read: {source}; check the path", path.display())]
     Input {
         what: &'static str,
@@ -27,14 +27,14 @@ pub(crate) enum Error {
         source: io::Error,
         hint: &'static str,
     },
-    /// A file or folder of the run's own cannot be made, read or written.
+    /// A file or folder of the run cannot be created, read or written.
     #[error("{} cannot be {action}: {source}; check rights and free space", path.display())]
     File {
         action: &'static str,
         path: PathBuf,
         source: io::Error,
     },
-    /// The kernel takes no longer socket paths.
+    /// The path of a socket exceeds the kernel's limit.
     #[error(
         "the socket path {} has {length} bytes, the limit is {limit}; \
          set TMPDIR to a folder with a shorter name", path.display()
@@ -47,22 +47,22 @@ pub(crate) enum Error {
     /// The device server ended before it was ready.
     #[error("the device server ended with {end} before it was ready")]
     ServerEnded { end: String },
-    /// The device server did not say that it is ready.
+    /// The device server did not report that it is ready.
     #[error("the device server did not say \"listening on\" within {} s", limit.as_secs())]
     ServerSilent { limit: Duration },
-    /// KVM was demanded and runs no guest.
+    /// KVM is required but runs no guest.
     #[error("KVM was asked for, but {reason}; use --accel tcg or --accel auto")]
     Kvm { reason: String },
-    /// QEMU's monitor says what it never says.
+    /// QEMU's monitor sent an unexpected line.
     #[error("{reason}; is this the QEMU that ci/versions.env names?")]
     Monitor { reason: String },
-    /// A boot did not end as it should.
+    /// A timed boot did not end as it should.
     #[error("the boot failed: {reason}; console.log in the logs may say why")]
     Boot { reason: String },
-    /// A signal told the runner to stop.
+    /// A signal ended the runner.
     #[error("interrupted by signal {signal}")]
     Interrupted { signal: i32 },
-    /// The operating system refused something that always works.
+    /// The operating system refused an operation that normally works.
     #[error("{action} failed: {source}")]
     System {
         action: &'static str,

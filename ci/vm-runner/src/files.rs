@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Files of this host for the guest of one run: an archive of their own after the packed initramfs, in
-//! the run's private folder. The kernel unpacks one archive after the other.
+//! Files of this host for the guest of one run. They form an archive of their own after the packed
+//! initramfs, in the run's folder. The kernel unpacks one archive after the other.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -15,10 +15,10 @@ use ringbar_initramfs::{archive, Error as PackError};
 use crate::error::Error;
 use crate::workplace::Workplace;
 
-/// Places where the guest's init mounts a file system, which hides what was packed there.
+/// Mount points of the guest's init. A mount hides files that were packed there.
 const HIDDEN: &[&str] = &["/proc", "/sys", "/dev", "/tmp"];
 
-/// A file of this host and its place in the guest.
+/// A file of this host, and its place in the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GuestFile {
     source: PathBuf,
@@ -29,7 +29,7 @@ impl FromStr for GuestFile {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // A name here may have a colon in it.
+        // The last colon separates: a file name here may contain colons.
         let (source, place) = text
             .rsplit_once(':')
             .filter(|(source, _)| !source.is_empty())
@@ -48,7 +48,7 @@ impl FromStr for GuestFile {
     }
 }
 
-/// Returns the mounted folder that a place is in, or is.
+/// Returns the mount point that hides a place, if there is one.
 fn hidden_by(place: &str) -> Option<&'static str> {
     let inside = |above: &str| {
         let rest = place.strip_prefix(above);
@@ -57,7 +57,7 @@ fn hidden_by(place: &str) -> Option<&'static str> {
     HIDDEN.iter().copied().find(|above| inside(above))
 }
 
-/// Returns the initramfs for a run: `base`, or a copy of it in `place` with `files` in it.
+/// Returns the initramfs of a run: `base`, or a copy of it in `place` with `files` added.
 pub(crate) fn initramfs(
     base: &Path,
     files: &[GuestFile],
@@ -79,7 +79,7 @@ pub(crate) fn initramfs(
         let source = file.source.clone();
         tree.add(file.place.clone(), Node::File { source, mode })?;
     }
-    // The kernel wants each archive to begin at a multiple of four, and skips zeros.
+    // The kernel expects each archive at a multiple of four bytes, and skips zeros before it.
     whole.resize(whole.len().next_multiple_of(4), 0);
     whole.extend(archive::build(&tree)?);
     let path = place.file("initramfs.cpio");
@@ -87,7 +87,7 @@ pub(crate) fn initramfs(
     Ok(path)
 }
 
-/// Permissions in the guest. Fails if there is no file that can be copied.
+/// Returns the permissions for the guest. Fails if the file does not exist.
 fn mode(source: &Path) -> Result<Mode, PackError> {
     let refused = |source_error| PackError::Read {
         path: source.to_owned(),
@@ -108,7 +108,7 @@ mod tests {
         text.parse::<GuestFile>().expect_err("refused")
     }
 
-    /// A folder with `base.cpio`, which holds `/bin/sh`, and `hello`.
+    /// Returns a folder with `base.cpio`, which holds `/bin/sh`, and `hello`.
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         let hello = folder.path().join("hello");

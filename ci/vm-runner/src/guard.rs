@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The line to init, and what is learned from it and from QEMU's threads: programs that hang, a guest that hangs, and a
-//! clock that is wrong.
+//! Guard of the guest: combines the line to init with the times of QEMU's threads, and finds
+//! hanging programs, a hanging guest, and a wrong clock.
 
 use std::time::Duration;
 
@@ -15,24 +15,24 @@ use crate::port::Port;
 use crate::watchdog::{Alarm, Watchdog};
 use crate::workplace::Workplace;
 
-/// Steps from one look at QEMU's threads to the next: a step is a hundredth of a second or more.
+/// Steps between two looks at QEMU's threads. A step takes a hundredth of a second or more.
 const LOOK: u32 = 10;
 
-/// What was found besides results and complaints.
+/// Findings besides results and complaints.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Watched {
     /// Programs that hung.
     pub(crate) hung: Vec<HungProgram>,
-    /// The guest's clock, if it is wrong.
+    /// Wrong clock of the guest, if it is wrong.
     pub(crate) clock: Option<WrongClock>,
 }
 
-/// Watches a guest.
+/// Watch on a guest.
 #[derive(Debug)]
 pub(crate) struct Guard {
     control: Port,
     watchdog: Watchdog,
-    /// None until QEMU has started.
+    /// `None` until QEMU has started.
     meter: Option<Meter>,
     clock: GuestClock,
     steps: u32,
@@ -40,7 +40,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Makes the line. QEMU may come now.
+    /// Creates the line. QEMU may start after that.
     pub(crate) fn start(place: &Workplace, processors: u32, limits: Limits) -> Result<Self, Error> {
         Ok(Self {
             control: Port::create(&place.control_port())?,
@@ -52,22 +52,23 @@ impl Guard {
         })
     }
 
-    /// QEMU, or the script that runs it, has started with this number.
+    /// Notes that QEMU, or the script that runs it, has started with this number.
     pub(crate) fn watch(&mut self, pid: u32) {
         self.meter = Some(Meter::new(pid));
     }
 
-    /// The kernel has printed a line.
+    /// Notes a line of the kernel.
     pub(crate) fn console_line(&mut self) {
         self.watchdog.console_line();
     }
 
-    /// A line of results has come; `running` is the program that runs after it.
+    /// Notes a line of results. `running` is the program that runs after it.
     pub(crate) fn result_line(&mut self, running: Option<&str>) {
         self.watchdog.result_line(running);
     }
 
-    /// Looks, `now` counted from any fixed moment; has init kill a program that hangs, and says if more than that hangs.
+    /// Looks at the guest. Orders init to kill a hanging program. Returns the hang if more than a
+    /// program hangs. `now` counts from any fixed moment.
     pub(crate) fn step(
         &mut self,
         now: Duration,
@@ -100,7 +101,7 @@ impl Guard {
         }
     }
 
-    /// What was found in the end.
+    /// Returns the findings at the end of the run.
     pub(crate) fn finish(self) -> Watched {
         Watched {
             clock: self.clock.complaint(),

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Whether the guest's clock goes as fast as the host's. Pure.
+//! Comparison of the guest's clock with the host's. Pure.
 //!
-//! A beat tells the guest's time and comes a little later, on a busy host much later. So beats alone do not tell how fast a
-//! clock is, but the promptest ones at both ends of a long stretch do.
+//! A beat contains the guest's time and arrives a little later, on a busy host much later. So the
+//! delay of a single beat is unknown. The promptest beats at both ends of a long stretch still show
+//! the speed of the clock.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Shortest stretch that says something.
+/// Shortest stretch that allows a judgement.
 const STRETCH: Duration = Duration::from_secs(10);
-/// Parts of a stretch: the promptest beat of the first is held against that of the last.
+/// Parts of a stretch. The promptest beat of the first part is compared with that of the last.
 const PARTS: u32 = 3;
-/// Beats that each of the two parts must have, so that one was prompt.
+/// Beats that each of both parts needs, so that one of them was prompt.
 const BEATS: usize = 3;
-/// Most that the clocks may differ, as a part of the stretch.
+/// Largest tolerated difference of the clocks, as a fraction of the stretch.
 const TOLERANCE: f64 = 0.1;
-/// A difference that a beat may well have waited, and its neighbours too.
+/// Difference that late beats can explain, even if their neighbours are late too.
 const LATE: Duration = Duration::from_secs(3);
 
-/// A beat: the host's time of its arrival, and the guest's time in it.
+/// A beat: its arrival in the host's time, and the guest's time in it.
 #[derive(Clone, Copy, Debug)]
 struct Pair {
     host: Duration,
@@ -27,18 +28,18 @@ struct Pair {
 }
 
 impl Pair {
-    /// What the guest's clock is behind, with the time that the beat took.
+    /// Returns the lag of the guest's clock, including the delay of the beat.
     fn behind(&self) -> f64 {
         self.host.as_secs_f64() - self.guest.as_secs_f64()
     }
 }
 
-/// A clock that is wrong.
+/// A wrong clock.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WrongClock {
-    /// Seconds of the guest in a second of the host.
+    /// Seconds of the guest per second of the host.
     speed: f64,
-    /// For how long it was watched, in the host's time.
+    /// Length of the observation, in the host's time.
     stretch: Duration,
 }
 
@@ -53,15 +54,15 @@ impl fmt::Display for WrongClock {
     }
 }
 
-/// The beats of a run.
+/// Beats of a run.
 #[derive(Debug, Default)]
 pub(crate) struct GuestClock {
-    /// The promptest beat of each second.
+    /// Promptest beat of each second of the host.
     pairs: Vec<Pair>,
 }
 
 impl GuestClock {
-    /// A beat has come: both times are counted from any fixed moment.
+    /// Notes a beat. Both times count from any fixed moment.
     pub(crate) fn beat(&mut self, host: Duration, guest: Duration) {
         let pair = Pair { host, guest };
         match self.pairs.last_mut() {
@@ -74,7 +75,7 @@ impl GuestClock {
         }
     }
 
-    /// Says if the clock is wrong, when the run is over.
+    /// Returns the finding if the clock was wrong, at the end of the run.
     pub(crate) fn complaint(&self) -> Option<WrongClock> {
         let (first, last) = (self.pairs.first()?.host, self.pairs.last()?.host);
         let part = last.saturating_sub(first).checked_div(PARTS)?;
@@ -84,6 +85,8 @@ impl GuestClock {
         let stretch = late.host.saturating_sub(early.host);
         let passed = late.guest.as_secs_f64() - early.guest.as_secs_f64();
         let difference = (passed - stretch.as_secs_f64()).abs();
+        // All three: a short stretch or a late beat proves nothing, and a false alarm fails a good
+        // run.
         let is_wrong = stretch >= STRETCH
             && difference > TOLERANCE * stretch.as_secs_f64()
             && difference > LATE.as_secs_f64();
@@ -94,7 +97,7 @@ impl GuestClock {
     }
 }
 
-/// The beat that took the least time, if there are enough to tell.
+/// Returns the promptest beat, if there are enough to judge.
 fn promptest<'a>(pairs: impl Iterator<Item = &'a Pair>) -> Option<Pair> {
     let pairs: Vec<_> = pairs.copied().collect();
     let enough = pairs.len() >= BEATS;
@@ -112,7 +115,8 @@ mod tests {
         Duration::from_secs_f64(seconds)
     }
 
-    /// A guest that beats once a second of its own for `length` seconds of the host; `late` says how late each beat is.
+    /// Simulates a guest that beats once per second of its own, for `length` seconds of the host.
+    /// `late` returns the delay of each beat.
     fn watch(length: u32, speed: f64, late: impl Fn(f64) -> f64) -> Option<WrongClock> {
         let mut clock = GuestClock::default();
         let beats = (f64::from(length) * speed) as u32;
@@ -153,7 +157,7 @@ mod tests {
 
     #[test]
     fn beats_that_are_late_now_and_then_are_no_complaint() {
-        // From some time on two of three come six seconds late.
+        // After some time, two of three beats arrive six seconds late.
         let late = |host: f64| match host as u32 % 3 {
             1 | 2 if host > 30.0 => 6.0,
             _ => 0.0,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The ways in which a guest hangs, and what is said about them.
+//! Ways in which a guest hangs, and their descriptions.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,19 +8,19 @@ use std::time::Duration;
 /// A hang that ends the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hang {
-    /// Nothing moves: no line, no beat, and QEMU asks for no processor.
+    /// Nothing moves: no line, no beat, and no demand for a processor.
     Still { looks: u32 },
-    /// The kernel boots for ever.
+    /// The kernel does not finish its boot.
     Boot { ran: Duration },
-    /// Processors work, and init is not heard.
+    /// The processors run, but init does not beat.
     Spins {
         ran: Duration,
         boots: u64,
         program: Option<String>,
     },
-    /// Init beats and does nothing.
+    /// Init beats but runs nothing.
     Idle { had: Duration, boots: u64 },
-    /// Init was told to kill a program, and there is no result of it.
+    /// Init was ordered to kill a program, but sends no result of it.
     Disobeyed {
         program: String,
         had: Duration,
@@ -67,16 +67,16 @@ impl fmt::Display for Hang {
     }
 }
 
-/// A program that hung and that init was told to kill.
+/// A program that hung and that init was ordered to kill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HungProgram {
-    /// Its name.
+    /// Name.
     pub(crate) program: String,
-    /// What it had, and what it may have.
+    /// Time that it had, and its limit.
     pub(crate) reason: String,
 }
 
-/// A time for people: a tenth of a second is more than anybody needs.
+/// Returns a time for people, to a tenth of a second.
 pub(crate) fn time(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The devices' servers while the guest may take devices out, put them back, and kill or stop
+//! Servers of a run in which the guest may unplug devices, plug them in again, and kill or stop
 //! servers.
 //!
-//! The guest asks on its third serial port, a line a request; QEMU's monitor or a signal carries it
-//! out. What may be asked when is decided in [`slot`](crate::slot), the protocol is in
-//! `ci/README.md`. On the same line it asks for figures of the host: [`measure`](crate::measure).
+//! The guest sends requests on its third serial port, one per line. The runner carries them out by
+//! QEMU's monitor or by a signal. [`slot`](crate::slot) decides which request is allowed when, and
+//! `ci/README.md` defines the protocol. On the same port the guest asks for figures of the host:
+//! [`measure`](crate::measure).
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -25,19 +26,19 @@ use crate::slot::{self, Action, Slot};
 use crate::tail::Tail;
 use crate::workplace::Workplace;
 
-/// How long a server may take to end when it is asked to.
+/// Time in which a server must end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// A device's slot and server.
 struct Device {
     number: u32,
     slot: Slot,
-    /// None while the slot is empty.
+    /// `None` while the slot is empty.
     server: Option<Process>,
     log: Tail,
 }
 
-/// The servers, and the two lines by which devices can be changed.
+/// Servers of all devices, and the lines for hot plug.
 pub(crate) struct Hotplug<'a> {
     options: &'a MachineOptions,
     /// Program that measures the host.
@@ -50,7 +51,7 @@ pub(crate) struct Hotplug<'a> {
 }
 
 impl<'a> Hotplug<'a> {
-    /// Makes the lines and starts the first servers. QEMU may come now.
+    /// Creates the lines and starts the first servers. QEMU may start after that.
     pub(crate) fn start(
         options: &'a MachineOptions,
         measure: Option<&'a Path>,
@@ -61,6 +62,7 @@ impl<'a> Hotplug<'a> {
         let ports = place.hotplug_ports();
         let mut monitor = Port::create(&ports.monitor)?;
         let requests = Port::create(&ports.requests)?;
+        // The pipe keeps the greeting until QEMU starts and reads it.
         monitor.send(&qmp::hello())?;
         let mut devices = Vec::new();
         for number in 0..options.devices {
@@ -86,13 +88,13 @@ impl<'a> Hotplug<'a> {
         })
     }
 
-    /// A server that has ended and was not to, and how. Bad ends come first.
+    /// Returns a server that ended without permission, and how. Failures come first.
     pub(crate) fn server_end(&mut self) -> Option<(u32, End)> {
         let ends = self.devices.iter_mut().filter_map(Device::wrong_end);
         ends.min_by_key(|(_, end)| end.is_good())
     }
 
-    /// A server that has not ended.
+    /// Returns a device whose server has not ended.
     pub(crate) fn running(&mut self) -> Option<u32> {
         let mut devices = self.devices.iter_mut();
         devices.find_map(|device| {
@@ -101,10 +103,10 @@ impl<'a> Hotplug<'a> {
         })
     }
 
-    /// Carries out what the guest asks for, as far as it goes without waiting.
+    /// Carries out requests of the guest, as far as that needs no waiting.
     pub(crate) fn step(&mut self) -> Result<(), Error> {
-        // A server may end before or after QEMU says that its device has left: both are looked at
-        // in every step.
+        // Looked at before the monitor is read, and used after that. A server may end before or
+        // after QEMU reports that its device has left, and each order must work.
         let ended: Vec<_> = self.devices.iter_mut().map(Device::right_end).collect();
         for line in self.monitor.read()? {
             let message = qmp::parse(&line).map_err(|reason| Error::Monitor { reason })?;
@@ -123,18 +125,19 @@ impl<'a> Hotplug<'a> {
         self.each(|device| device.slot.tick(now))
     }
 
-    /// QEMU has gone, so that nobody can ask any more to let a stopped server go on.
+    /// Continues stopped servers after the end of QEMU. No guest is left to ask for that, and the
+    /// servers could never end.
     pub(crate) fn release(&mut self) -> Result<(), Error> {
         self.each(|device| device.slot.release())
     }
 
-    /// Reads what the servers say.
+    /// Reads the servers' logs.
     pub(crate) fn read_logs(&mut self) -> Result<(), Error> {
         let mut logs = self.devices.iter_mut().map(|device| &mut device.log);
         logs.try_for_each(|log| log.read().map(|_| ()))
     }
 
-    /// The last lines of the log of a device's server, and its name.
+    /// Returns the name of a server's log and its last lines.
     pub(crate) fn last_lines(&self, number: u32) -> (String, Vec<String>) {
         let device = self.devices.iter().find(|device| device.number == number);
         let lines = device.map_or_else(Vec::new, |device| device.log.last_lines());
@@ -146,6 +149,7 @@ impl<'a> Hotplug<'a> {
         self.devices.iter_mut().for_each(Device::stop);
     }
 
+    /// Takes a request of the guest and answers it, unless it takes time.
     fn request(&mut self, line: &str) -> Result<(), Error> {
         let busy = self.devices.iter().any(|device| device.slot.is_busy());
         if busy {
@@ -171,7 +175,7 @@ impl<'a> Hotplug<'a> {
         })
     }
 
-    /// Performs what each device wants.
+    /// Carries out the actions of each device. An action may lead to others.
     fn each(&mut self, mut wants: impl FnMut(&mut Device) -> Vec<Action>) -> Result<(), Error> {
         for device in &mut self.devices {
             let mut actions = wants(device);
@@ -201,24 +205,29 @@ impl<'a> Hotplug<'a> {
 }
 
 impl Device {
+    /// Returns how the server ended, if it has.
     fn end(&mut self) -> Option<End> {
         self.server.as_mut().and_then(Process::end)
     }
 
+    /// Returns how the server ended, if it was not allowed to.
     fn wrong_end(&mut self) -> Option<(u32, End)> {
         let end = self.end()?;
         (!self.slot.server_may_end(end)).then_some((self.number, end))
     }
 
+    /// Returns whether the server ended as it was allowed to.
     fn right_end(&mut self) -> bool {
         self.end().is_some_and(|end| self.slot.server_may_end(end))
     }
 
+    /// Returns whether the server is stopped by a signal.
     fn is_paused(&self) -> bool {
         self.server.as_ref().is_some_and(Process::is_paused)
     }
 
-    /// Starts another server. That it does not start is for the guest to hear.
+    /// Starts another server. The inner error is for the guest: a server that fails to start does
+    /// not fail the run.
     fn start(
         &mut self,
         options: &MachineOptions,
@@ -235,16 +244,19 @@ impl Device {
         }
     }
 
+    /// Returns the server's process number.
     fn pid(&self) -> Option<u32> {
         self.server.as_ref().map(Process::id)
     }
 
+    /// Sends a signal to the server, if there is one.
     fn signal(&self, send: impl FnOnce(&Process)) {
         if let Some(server) = &self.server {
             send(server);
         }
     }
 
+    /// Ends the server, if there is one.
     fn stop(&mut self) {
         if let Some(mut server) = self.server.take() {
             server.stop(GRACE);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Ctrl-C and its like, noted for the loops to see.
+//! Ctrl-C and similar signals, noted for the loops.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -10,14 +10,15 @@ use signal_hook::flag;
 
 use crate::error::Error;
 
-/// Whether the runner was told to stop, and by which signal.
+/// The signal that ends the runner, if one has come.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interrupt {
     signal: Arc<AtomicUsize>,
 }
 
 impl Interrupt {
-    /// From now on notes signals instead of dying of them.
+    /// Notes signals from now on, instead of ending the runner at once. Otherwise its children and
+    /// its folder would stay.
     pub(crate) fn watch() -> Result<Self, Error> {
         let interrupt = Self::default();
         for (signal, value) in [(SIGHUP, 1), (SIGINT, 2), (SIGQUIT, 3), (SIGTERM, 15)] {

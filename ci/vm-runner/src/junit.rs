@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `junit.xml`: the same as `results.json`, for CI systems.
+//! `junit.xml`: the contents of `results.json`, for CI systems.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use quick_junit::{
 
 use crate::report::{Report, ReportedFailure, ReportedTest, Run};
 
-/// A suite for each program of each run, and one for what is no program's fault.
+/// Renders a suite per program and run, and one per run for failures outside programs.
 pub(crate) fn render(report: &Report) -> Result<String, SerializeError> {
     let mut junit = Junit::new("ringbar");
     for run in &report.runs {
@@ -22,6 +22,7 @@ pub(crate) fn render(report: &Report) -> Result<String, SerializeError> {
     junit.to_string()
 }
 
+/// Returns the suite of a program.
 fn program_suite(run: &Run, program: &ReportedTest) -> TestSuite {
     let mut suite = TestSuite::new(format!("{}/{}", run.name, program.name));
     suite.set_time(seconds(program.seconds.unwrap_or_default()));
@@ -29,6 +30,7 @@ fn program_suite(run: &Run, program: &ReportedTest) -> TestSuite {
     suite
 }
 
+/// Adds the cases of a test to a suite. Groups become a prefix of the names.
 fn add_cases(suite: &mut TestSuite, test: &ReportedTest, group: &str) {
     if test.parts.is_empty() {
         suite.add_test_case(case(test, group));
@@ -43,6 +45,7 @@ fn add_cases(suite: &mut TestSuite, test: &ReportedTest, group: &str) {
     }
 }
 
+/// Returns a case with its outcome.
 fn case(test: &ReportedTest, group: &str) -> TestCase {
     let mut status = match test.outcome.as_str() {
         "passed" => TestCaseStatus::success(),
@@ -58,7 +61,7 @@ fn case(test: &ReportedTest, group: &str) -> TestCase {
     TestCase::new(format!("{group}{}", test.name), status)
 }
 
-/// What failed and is no case: the machine, the kernel, the programs as a whole.
+/// Returns the suite of failures that are no cases: of the machine, the kernel, or whole programs.
 fn machine_suite(run: &Run) -> TestSuite {
     let mut suite = TestSuite::new(format!("{}/machine", run.name));
     suite.set_time(seconds(run.seconds));
@@ -75,6 +78,7 @@ fn machine_suite(run: &Run) -> TestSuite {
     suite
 }
 
+/// Returns a failure as a case.
 fn machine_failure(failure: &ReportedFailure) -> TestCase {
     let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
     status.set_message(failure.message.as_str());
@@ -83,6 +87,7 @@ fn machine_failure(failure: &ReportedFailure) -> TestCase {
     TestCase::new(failure.kind.as_str(), status)
 }
 
+/// Converts seconds. A value that is no duration becomes 0.
 fn seconds(value: f64) -> Duration {
     Duration::try_from_secs_f64(value).unwrap_or_default()
 }

@@ -1,38 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the guest's kernel says: on its console, and in its log, which init reads and passes on.
+//! Messages of the guest's kernel: from its console, and from its log, which init reads and passes
+//! on.
 //!
-//! The console comes first and shows a panic, but the kernel's command line can hide much of it. The log
-//! has all, but for what comes after init's last look. The same complaint is in both most of the time,
-//! and counts once.
+//! The console comes first and shows a panic, but the kernel command line can hide much of it. The
+//! log has everything except messages after init's last look. Most complaints come by both ways,
+//! and count once.
 
 use ringbar_kernel_log::{examine, kernel_started, Complaint, Line, Taint};
 
 /// Lines kept from the first complaint on.
 const KEPT: usize = 40;
 
-/// All that was heard of a kernel.
+/// Messages of a kernel.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kernel {
-    /// Whether it has named itself.
+    /// Whether its first line has come.
     started: bool,
     complaints: Vec<Heard>,
     console: Vec<String>,
     log: Vec<String>,
-    /// Bits of the taint that it set, and the program that ran then.
+    /// New bits of the taint, and the program that ran then.
     pub(crate) taints: Vec<(Option<String>, Taint)>,
-    /// Records that init could not read.
+    /// Records that were overwritten before init read them.
     pub(crate) lost: u64,
     /// Whether init has read the log to its end.
     pub(crate) read_to_the_end: bool,
 }
 
-/// A complaint, and where it was heard.
+/// A complaint and its sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
-    /// What the kernel said.
+    /// The complaint.
     pub(crate) complaint: Complaint,
-    /// The program that ran, as far as is known.
+    /// Program that ran, if known.
     pub(crate) program: Option<String>,
     /// Whether the console showed it.
     pub(crate) on_console: bool,
@@ -41,7 +42,8 @@ pub(crate) struct Heard {
 }
 
 impl Kernel {
-    /// Takes a line of the console, while this program runs. Returns a complaint that was not heard before.
+    /// Takes a line of the console that came while this program ran. Returns a complaint that is
+    /// new.
     pub(crate) fn console_line(&mut self, line: &str, running: Option<&str>) -> Option<Complaint> {
         self.started |= kernel_started(line);
         let news = examine(line).and_then(|complaint| {
@@ -58,7 +60,7 @@ impl Kernel {
         news
     }
 
-    /// Takes a line of init about the log. Returns a complaint that was not heard before.
+    /// Takes a line of init about the log. Returns a complaint that is new.
     pub(crate) fn log_line(&mut self, line: Line) -> Option<Complaint> {
         match line {
             Line::Said { program, text } => {
@@ -78,7 +80,7 @@ impl Kernel {
         None
     }
 
-    /// Notes a complaint, unless it is one that was only heard elsewhere so far.
+    /// Notes a complaint. Returns it, unless it is known from the other source.
     fn hear(&mut self, heard: Heard) -> Option<Complaint> {
         let same = |known: &&mut Heard| {
             let elsewhere = if heard.in_log {
@@ -90,7 +92,7 @@ impl Kernel {
         };
         if let Some(known) = self.complaints.iter_mut().find(same) {
             if heard.in_log {
-                // Init knows better than the runner which program ran.
+                // Init notes the program with each record. The runner infers it from the results.
                 known.program = heard.program;
             }
             known.in_log |= heard.in_log;
@@ -107,12 +109,12 @@ impl Kernel {
         self.started
     }
 
-    /// What the kernel complained about, in the order in which it was heard.
+    /// Returns the kernel's complaints in the order of their arrival.
     pub(crate) fn complaints(&self) -> &[Heard] {
         &self.complaints
     }
 
-    /// Lines from the first complaint on, from where it was heard.
+    /// Returns the lines from the first complaint on, from the source that had it.
     pub(crate) fn details(&self) -> &[String] {
         match self.complaints.first() {
             Some(first) if first.on_console => &self.console,
@@ -120,7 +122,7 @@ impl Kernel {
         }
     }
 
-    /// The taints that no complaint explains.
+    /// Returns the taints that no complaint explains.
     pub(crate) fn silent_taints(&self) -> impl Iterator<Item = &(Option<String>, Taint)> {
         self.taints.iter().filter(|(program, _)| {
             let explains = |heard: &Heard| heard.program.is_none() || heard.program == *program;
@@ -129,6 +131,7 @@ impl Kernel {
     }
 }
 
+/// Keeps a line, up to the limit.
 fn keep(lines: &mut Vec<String>, line: &str) {
     if lines.len() < KEPT {
         lines.push(line.to_owned());

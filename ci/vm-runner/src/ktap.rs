@@ -2,8 +2,8 @@
 
 //! Test results in KTAP version 1, the kernel's dialect of the Test Anything Protocol.
 //!
-//! Everything here comes from the guest, which may be broken: any bytes are taken, what is not
-//! understood is kept as a diagnostic.
+//! All of it comes from the guest, which may be broken. Any bytes are accepted; unknown lines are
+//! kept as diagnostics.
 
 mod line;
 mod tree;

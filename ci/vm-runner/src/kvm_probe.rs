@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Whether KVM runs the guest's kernel: found out by booting it, because a device node can exist
-//! and still not run a guest.
+//! Finds out whether KVM runs the guest's kernel, by booting it. The device node alone proves
+//! nothing: it can exist where KVM runs no guest.
 
 use std::fs::File;
 use std::process::Command;
@@ -20,11 +20,11 @@ use crate::screen::Screen;
 use crate::tail::Tail;
 use crate::workplace::Workplace;
 
-/// Under KVM a kernel prints its first line well within a second.
+/// Longest time until the kernel's first line. Under KVM it takes well under a second.
 const LIMIT: Duration = Duration::from_secs(10);
 const NODE: &str = "/dev/kvm";
 
-/// Settles how the guest is run.
+/// Returns how QEMU runs the guest.
 pub(crate) fn settle(
     options: &MachineOptions,
     interrupt: &Interrupt,
@@ -43,7 +43,7 @@ pub(crate) fn settle(
     }
 }
 
-/// The inner result says why KVM cannot be used.
+/// Boots the kernel under KVM. The inner error is the reason for which KVM cannot be used.
 fn probe(options: &MachineOptions, interrupt: &Interrupt) -> Result<Result<(), String>, Error> {
     if let Err(error) = File::options().read(true).write(true).open(NODE) {
         return Ok(Err(format!("{NODE} cannot be opened: {error}")));

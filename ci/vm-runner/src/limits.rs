@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! How long a guest may show no sign of life until it counts as hung.
+//! Limits for the time in which a guest shows no sign of life.
 //!
-//! The unit is the boot of the very run: the processor time that QEMU's virtual processors took until init was heard. So
-//! a slow machine, the debug kernel and the witness stretch all limits by themselves. A false alarm is worse than a late one.
+//! Their unit is the boot of the same run: the processor time of QEMU's virtual processors until
+//! init's first beat. So they grow on a slow machine, on the debug kernel and with the witness. A
+//! false alarm is worse than a late one.
 
 use std::time::Duration;
 
-/// No boot counts as shorter. A limit that a moment of bad luck can fill is none.
+/// Shortest time that counts as a boot. With a smaller unit, a moment of bad luck could exceed a
+/// limit.
 const SHORTEST_BOOT: Duration = Duration::from_secs(3);
 
-/// Boots that fit between two signs of life of a program that is not in [`LONG`]. More than a test waits for what never comes
-/// (`PATIENCE` of the guest's tests), so that it can tell itself.
+/// Boots between two signs of life of a program that is not in [`LONG`]. That is longer than a test
+/// waits for a missing event (`PATIENCE` of the guest's tests), so the test can report it first.
 const USUAL: u32 = 30;
 
-/// Programs with cases that take long with their counts in full, and what they get instead: several times what such a case
-/// was seen to take on a busy machine.
+/// Programs whose cases take long with their full counts, and their limits. Each is several times
+/// the duration seen on a busy machine.
 const LONG: &[(&str, u32)] = &[
     ("attack", 200),
     ("bench", 400),
@@ -32,72 +34,77 @@ const LONG: &[(&str, u32)] = &[
     ("wakeups", 100),
 ];
 
-/// Boots that the processors may run without a beat of init. It needs next to nothing for one.
+/// Boots for which the processors may run without a beat of init. A beat needs almost no processor
+/// time.
 const WITHOUT_BEAT: u32 = 30;
 
-/// Boots until init must have killed a program that it was told to kill, or have said that it cannot: it waits for three,
-/// by its own clock.
+/// Boots in which init must kill a program after the order, or report that it cannot. Init itself
+/// waits for three boots of its own clock.
 const TO_KILL: u32 = 30;
 
-/// Processor time that a kernel may take between two lines while it boots, when no boot is known yet. A kernel that is
-/// told to be quiet prints nothing at all.
+/// Processor time between two lines of a booting kernel, while the time of a boot is still unknown.
+/// A quiet kernel prints nothing at all, so this covers a whole boot.
 const UNTIL_INIT: Duration = Duration::from_secs(900);
 
-/// Looks at a machine that stands still. QEMU stands still for 5 s an access when it waits for a server that is gone or
-/// stopped, several times on end; the looks are ten a second at most.
+/// Looks at a machine that stands still. QEMU stands still for 5 s per access when it waits for a
+/// lost or stopped server, several times in a row. The runner makes at most ten looks per second.
 const STILL: u32 = 1200;
 
-/// Fewest looks, however hasty: a process that waits for a processor of a busy host asks for none that is counted before it
-/// gets one.
+/// Fewest looks, even with haste. A process that waits for a processor of a busy host shows no
+/// demand until it gets one.
 const FEWEST_LOOKS: u32 = 60;
 
-/// The limits of a run.
+/// Limits of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// All limits are divided by this, for tests of the limits.
+    /// Divisor of all limits, for tests of the limits.
     haste: u32,
 }
 
 impl Limits {
-    /// Makes limits. `haste` is 1, but where a hang is expected and nobody wants to wait for it.
+    /// Returns limits. `haste` is 1, or more if a hang is expected and the test should not take
+    /// long.
     pub(crate) fn new(haste: u32) -> Self {
         Self {
             haste: haste.max(1),
         }
     }
 
-    /// The unit of a guest whose boot took this much processor time.
+    /// Returns the unit for a guest whose boot took this much processor time.
     pub(crate) fn unit(&self, boot: Duration) -> Duration {
         boot.max(SHORTEST_BOOT)
     }
 
-    /// Longest time between two signs of life of a program, or of init where none runs.
+    /// Returns the longest time between two signs of life of a program, or of init between
+    /// programs.
     pub(crate) fn program(&self, unit: Duration, name: Option<&str>) -> Duration {
         let long = LONG.iter().find(|(long, _)| Some(*long) == name);
         self.boots(unit, long.map_or(USUAL, |(_, boots)| *boots))
     }
 
-    /// Most processor time between two beats.
+    /// Returns the most processor time between two beats.
     pub(crate) fn without_beat(&self, unit: Duration) -> Duration {
         self.boots(unit, WITHOUT_BEAT)
     }
 
-    /// Longest time that init may take to kill a program. It waits as long as ever where a hang is expected.
+    /// Returns the longest time for killing a program. Haste does not shorten it: init has limits
+    /// of its own.
     pub(crate) fn killing(&self, unit: Duration) -> Duration {
         unit.saturating_mul(TO_KILL)
     }
 
-    /// Most processor time between two lines of a kernel that boots.
+    /// Returns the most processor time between two lines of a booting kernel.
     pub(crate) fn until_init(&self) -> Duration {
         self.boots(UNTIL_INIT, 1)
     }
 
-    /// Most looks at a machine that stands still.
+    /// Returns the most looks at a machine that stands still.
     pub(crate) fn still(&self) -> u32 {
         let looks = STILL.checked_div(self.haste).unwrap_or(STILL);
         looks.max(FEWEST_LOOKS)
     }
 
+    /// Returns the time of so many boots, divided by the haste.
     fn boots(&self, unit: Duration, count: u32) -> Duration {
         let limit = unit.saturating_mul(count);
         limit.checked_div(self.haste).unwrap_or(limit)

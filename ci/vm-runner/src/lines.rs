@@ -2,19 +2,19 @@
 
 //! Bytes to lines.
 
-/// A longer line is cut into several ones.
+/// Longest line. A longer one becomes several lines, so that a broken guest cannot fill the memory.
 const MAX_LINE: usize = 16 * 1024;
 
-/// Cuts a stream of bytes that comes in pieces into lines.
+/// Splits a stream of bytes into lines.
 ///
-/// Line ends are dropped, carriage returns too; bytes that are no UTF-8 are replaced.
+/// Line feeds and carriage returns are dropped. Bytes that are not UTF-8 are replaced.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     rest: Vec<u8>,
 }
 
 impl Lines {
-    /// Adds bytes and takes the lines that they complete.
+    /// Adds bytes. Returns the lines that they complete.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         for byte in bytes {
@@ -29,11 +29,12 @@ impl Lines {
         lines
     }
 
-    /// Takes the last line, if it has no line end.
+    /// Takes the last line if it has no line feed.
     pub(crate) fn finish(&mut self) -> Option<String> {
         (!self.rest.is_empty()).then(|| self.take())
     }
 
+    /// Takes the bytes so far as a line.
     fn take(&mut self) -> String {
         let line = String::from_utf8_lossy(&self.rest).replace('\r', "");
         self.rest.clear();

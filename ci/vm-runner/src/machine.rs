@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! QEMU's command line. Pure: looks at nothing but its input.
+//! QEMU's command line. Pure: it depends on its input only.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,39 +10,41 @@ use serde_json::{json, Value};
 use crate::options::Memory;
 use crate::slot;
 
-/// Keeps Linux 7.3 from hanging at boot, once in some 50 times, just before it says "Switched to
-/// clocksource".
+/// Prevents a hang of Linux 7.3 at boot, about once in 50 times, just before its message "Switched
+/// to clocksource".
 ///
-/// Its clocksource watchdog waits on one processor, with a lock held and interrupts off, for the
-/// other one, which waits for that lock with interrupts off. The wait has a time limit, but it is
-/// measured by jiffies until a better clock is switched to, and then nobody counts those.
+/// Its clocksource watchdog runs on one processor with a lock held and interrupts off, and waits
+/// for the other one. That one waits for the lock, with interrupts off too. The wait has a limit in
+/// jiffies, but no processor counts them until a better clock is in use.
 const NO_TSC_WATCHDOG: &str = "tsc=nowatchdog";
-/// Keeps the kernel from giving up at boot ("timer doesn't work through Interrupt-remapped IO-APIC")
-/// on a busy host: it waits for a few ticks in a loop that it counts, and QEMU may be late with them.
+/// Prevents a boot failure on a busy host ("timer doesn't work through Interrupt-remapped
+/// IO-APIC"). The kernel waits for some ticks in a counted loop, and QEMU may deliver them late.
 const NO_TIMER_CHECK: &str = "no_timer_check";
-/// The kernel need not test its own cryptography before it reads the keys that it was built with: a second of translated code.
+/// Skips the kernel's tests of its own cryptography. They would take a second of translated code.
 const NO_CRYPTO_TESTS: &str = "cryptomgr.notests";
 
-/// Room for what the kernel says while init, which reads its log, has to wait: what was overwritten nobody has examined.
+/// Size of the kernel's log. Init may have to wait while the kernel prints. Overwritten records
+/// could hold a complaint that is never examined.
 const LOG_ROOM: &str = "log_buf_len=1M";
 
-/// Gives the kernel the speed of its TSC, which is the host's under TCG, in kHz.
+/// Passes the speed of the TSC to the kernel, in kHz. Under TCG it is the host's.
 ///
-/// On a busy host the kernel now and then measures it as 16 to 42 times slower than it is, by timers that QEMU emulates, and
-/// its clock is then as many times too fast. What it is given it still refines, by a percent at most.
+/// Otherwise the kernel on a busy host sometimes measures 16 to 42 times too little, against timers
+/// that QEMU emulates. Its clock is then too fast by the same factor. The kernel still refines the
+/// given speed, by a percent at most.
 const TSC_SPEED: &str = "tsc_early_khz=";
 
-/// How QEMU runs the guest's code, settled.
+/// Resolved way in which QEMU runs the guest's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Acceleration {
-    /// Translation.
+    /// Translated code.
     Tcg,
-    /// Hardware.
+    /// The host's processors.
     Kvm,
 }
 
 impl Acceleration {
-    /// Name for people.
+    /// Returns its name for people.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tcg => "TCG",
@@ -50,6 +52,7 @@ impl Acceleration {
         }
     }
 
+    /// Returns QEMU's arguments for it.
     fn arguments(self) -> [&'static str; 4] {
         match self {
             Self::Tcg => ["-accel", "tcg", "-cpu", "max"],
@@ -58,26 +61,26 @@ impl Acceleration {
     }
 }
 
-/// What a machine with a shell has besides: a serial port that leads to this terminal, and a second one
-/// that leads both ways.
+/// Additional ports of a machine with a shell: a serial port on this terminal, and a second one for
+/// both directions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ShellPorts {
-    /// File with all that the guest writes on the terminal.
+    /// Log file of the terminal.
     pub(crate) log: PathBuf,
-    /// The second serial port: a `pipe` character device, without `.in` and `.out`.
+    /// Second serial port: a `pipe` character device, without `.in` and `.out`.
     pub(crate) line: PathBuf,
 }
 
-/// Where the lines for hot plug lead: `pipe` character devices, without `.in` and `.out`.
+/// Paths of the lines for hot plug: `pipe` character devices, without `.in` and `.out`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HotplugPorts {
     /// QEMU's monitor.
     pub(crate) monitor: PathBuf,
-    /// The third serial port, with the guest's requests.
+    /// Third serial port, with the guest's requests.
     pub(crate) requests: PathBuf,
 }
 
-/// A machine with its devices, each behind a PCIe root port.
+/// A machine with its devices. Each device is behind its own PCIe root port.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) acceleration: Acceleration,
@@ -88,37 +91,37 @@ pub(crate) struct Machine {
     pub(crate) initrd: PathBuf,
     /// Words for the guest's init, such as `ringbar.tests=all`.
     pub(crate) task: String,
-    /// More words for the kernel's command line.
+    /// Additional words for the kernel command line.
     pub(crate) append: String,
-    /// File that the first serial port, the kernel's console, leads to.
+    /// File behind the first serial port, the kernel's console.
     pub(crate) console: PathBuf,
-    /// File that the second serial port leads to, with the results.
+    /// File behind the second serial port, with the results.
     pub(crate) results: PathBuf,
-    /// Ports for a shell, if a person is to have one; there is no file with results then.
+    /// Ports of a shell. If there is one, the machine has no file with results.
     pub(crate) shell: Option<ShellPorts>,
-    /// Where the servers listen, one for each device.
+    /// Sockets of the servers, one per device.
     pub(crate) sockets: Vec<PathBuf>,
-    /// The TCG plugin's argument, if there is one.
+    /// Argument for the TCG plugin, if there is one.
     pub(crate) plugin: Option<OsString>,
-    /// Lines to change the devices while the guest runs, if somebody serves them.
+    /// Lines for hot plug, if the runner serves them.
     pub(crate) hotplug: Option<HotplugPorts>,
-    /// Where the fourth serial port leads, the line to init, if somebody listens: as in [`HotplugPorts`].
+    /// Fourth serial port, the line to init, if the runner listens. See [`HotplugPorts`].
     pub(crate) control: Option<PathBuf>,
-    /// Speed of the host's time stamp counter in kHz, if it is known.
+    /// Speed of the host's time stamp counter in kHz, if known.
     pub(crate) tsc_khz: Option<u32>,
-    /// More arguments.
+    /// Additional arguments.
     pub(crate) more: Vec<String>,
 }
 
 impl Machine {
-    /// QEMU's arguments.
+    /// Returns QEMU's arguments.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut line = basics(self.acceleration);
         let memory = format!(
             "memory-backend-memfd,id=memory,size={},share=on",
             self.memory
         );
-        // Shared, so that the server can map it.
+        // Shared memory in a file, because the servers map it.
         add(
             &mut line,
             ["-object", &memory, "-machine", "memory-backend=memory"],
@@ -126,7 +129,7 @@ impl Machine {
         add(&mut line, ["-m", &self.memory.to_string()]);
         add(&mut line, ["-smp", &self.processors.to_string()]);
         if self.iommu {
-            // Before all devices that it is to serve.
+            // The IOMMU must precede all devices that it serves.
             add(&mut line, ["-machine", "kernel-irqchip=split"]);
             add(
                 &mut line,
@@ -149,7 +152,7 @@ impl Machine {
         line
     }
 
-    /// The guest kernel's command line.
+    /// Returns the guest's kernel command line.
     pub(crate) fn kernel_command_line(&self) -> String {
         let mut words = vec![
             "console=ttyS0,115200",
@@ -161,7 +164,7 @@ impl Machine {
             &self.task,
         ];
         let speed = self.tsc_khz.map(|khz| format!("{TSC_SPEED}{khz}"));
-        // A processor that runs the guest's code itself says how fast its counter is.
+        // Under KVM the processor itself reports the speed of its counter.
         if let (Some(speed), Acceleration::Tcg) = (&speed, self.acceleration) {
             words.push(speed);
         }
@@ -174,6 +177,7 @@ impl Machine {
         words.join(" ")
     }
 
+    /// Adds the serial ports.
     fn serial_ports(&self, line: &mut Vec<OsString>) {
         file_port(line, "console", &self.console);
         match &self.shell {
@@ -184,8 +188,8 @@ impl Machine {
             pipe(line, "monitor", &ports.monitor);
             add(line, ["-mon", "chardev=monitor,mode=control"]);
             pipe(line, "requests", &ports.requests);
-            // Not by -serial: it would share its interrupt with the first port, and lines of an
-            // ISA bus cannot be shared.
+            // Not by `-serial`: that port would use the interrupt of the first one. Interrupt lines
+            // of an ISA bus cannot be shared.
             add(
                 line,
                 ["-device", "isa-serial,chardev=requests,index=2,irq=5"],
@@ -193,7 +197,7 @@ impl Machine {
         }
         if let Some(path) = &self.control {
             pipe(line, "control", path);
-            // Its usual interrupt is the second port's.
+            // An interrupt of its own: the usual one belongs to the second port.
             add(
                 line,
                 ["-device", "isa-serial,chardev=control,index=3,irq=7"],
@@ -202,7 +206,8 @@ impl Machine {
     }
 }
 
-/// The argument for a TCG plugin that writes records of the device behind `socket` to `out`.
+/// Returns the argument for a TCG plugin that writes records of the device behind `socket` to
+/// `out`.
 pub(crate) fn plugin(file: &Path, out: &Path, socket: &Path, arguments: &[String]) -> OsString {
     let mut value = OsString::from("file=");
     value.push(doubled_commas(file));
@@ -217,8 +222,8 @@ pub(crate) fn plugin(file: &Path, out: &Path, socket: &Path, arguments: &[String
     value
 }
 
-/// The port of a device. Its address is fixed, whatever else is added: the devices are 0000:01:00.0,
-/// 0000:02:00.0, and the driver finds them in this order.
+/// Returns the root port of a device. Its address is fixed, whatever else the machine has. So the
+/// devices are 0000:01:00.0, 0000:02:00.0 and so on, and the driver finds them in this order.
 fn root_port(number: u32) -> String {
     let (address, slot) = (number.saturating_add(4), number.saturating_add(1));
     format!(
@@ -226,12 +231,12 @@ fn root_port(number: u32) -> String {
     )
 }
 
-/// Devices from this one on are there to be lost.
+/// Number of the first device that tests may lose.
 const TO_BE_LOST: u32 = 2;
 
-/// How long QEMU waits for an answer of a device's server, in milliseconds. The whole machine stands
-/// still then, and taking a driver off makes several accesses: with the usual time, the kernel
-/// reports stalls while a server is stopped.
+/// Returns how long QEMU waits for an answer of a device's server, in milliseconds. The whole
+/// machine stands still meanwhile, and unbinding a driver makes several accesses. With the usual
+/// time the kernel reports stalls while a server is stopped.
 fn patience(number: u32) -> u32 {
     match number {
         0..TO_BE_LOST => 5000,
@@ -239,7 +244,7 @@ fn patience(number: u32) -> u32 {
     }
 }
 
-/// A device, on the command line and for QEMU's `device_add`.
+/// Returns a device in the form of QEMU's `device_add`, which its command line also accepts.
 pub(crate) fn device(number: u32, socket: &Path) -> Value {
     json!({
         "driver": "vfio-user-pci",
@@ -251,7 +256,7 @@ pub(crate) fn device(number: u32, socket: &Path) -> Value {
     })
 }
 
-/// Arguments to boot a kernel alone and see whether it prints anything.
+/// Returns arguments that boot a kernel without devices, to see whether it prints a line.
 pub(crate) fn probe(acceleration: Acceleration, kernel: &Path, console: &Path) -> Vec<OsString> {
     let mut line = basics(acceleration);
     add(&mut line, ["-m", "256M", "-smp", "2"]);
@@ -262,6 +267,7 @@ pub(crate) fn probe(acceleration: Acceleration, kernel: &Path, console: &Path) -
     line
 }
 
+/// Returns the arguments that every machine has.
 fn basics(acceleration: Acceleration) -> Vec<OsString> {
     let mut line = Vec::new();
     add(
@@ -273,11 +279,12 @@ fn basics(acceleration: Acceleration) -> Vec<OsString> {
     line
 }
 
+/// Adds words to a command line.
 fn add<const N: usize>(line: &mut Vec<OsString>, words: [&str; N]) {
     line.extend(words.map(OsString::from));
 }
 
-/// A serial port that leads to a file.
+/// Adds a serial port that writes to a file.
 fn file_port(line: &mut Vec<OsString>, id: &str, path: &Path) {
     let mut file = OsString::from(format!("file,id={id},path="));
     file.push(doubled_commas(path));
@@ -285,31 +292,31 @@ fn file_port(line: &mut Vec<OsString>, id: &str, path: &Path) {
     add(line, ["-serial", &format!("chardev:{id}")]);
 }
 
-/// The ports of a shell. Its terminal is the fourth one: on the third one a program would look for a
-/// runner that takes requests, and write them on the terminal.
+/// Adds the ports of a shell. The terminal is the fourth port. On the third one, programs would
+/// find a runner that takes requests, and write requests on the terminal.
 fn shell_ports(line: &mut Vec<OsString>, ports: &ShellPorts) {
     pipe(line, "results", &ports.line);
     add(line, ["-serial", "chardev:results"]);
-    // With the multiplexer, so that Ctrl-A x ends QEMU and Ctrl-C goes to the guest.
+    // With QEMU's multiplexer, so that Ctrl-A x ends QEMU. `signal=off` passes Ctrl-C to the guest.
     let mut terminal = OsString::from("stdio,id=terminal,mux=on,signal=off,logfile=");
     terminal.push(doubled_commas(&ports.log));
     line.extend(["-chardev".into(), terminal]);
     add(line, ["-mon", "chardev=terminal"]);
-    // With an interrupt of its own, as the third port has.
+    // An interrupt of its own, because ISA interrupts cannot be shared.
     add(
         line,
         ["-device", "isa-serial,chardev=terminal,index=3,irq=7"],
     );
 }
 
-/// A character device that leads to two named pipes.
+/// Adds a character device with two named pipes.
 fn pipe(line: &mut Vec<OsString>, id: &str, path: &Path) {
     let mut pipe = OsString::from(format!("pipe,id={id},path="));
     pipe.push(doubled_commas(path));
     line.extend(["-chardev".into(), pipe]);
 }
 
-/// QEMU takes a doubled comma for one that belongs to the value.
+/// Doubles commas. QEMU takes a single comma as the end of the value.
 fn doubled_commas(path: &Path) -> OsString {
     match path.to_str() {
         Some(path) => path.replace(',', ",,").into(),
@@ -317,7 +324,7 @@ fn doubled_commas(path: &Path) -> OsString {
     }
 }
 
-/// A command line as one would type it into a shell.
+/// Returns a command line with the quotes that a shell needs.
 pub(crate) fn shell_line(words: impl IntoIterator<Item = OsString>) -> String {
     let quoted = |word: OsString| {
         let word = word.to_string_lossy().into_owned();

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Starts the device and QEMU, watches, reports.
+//! Starts the servers and QEMU, watches them, and reports.
 //!
-//! One thread looks every few milliseconds at its children (a server for each device, and QEMU) and
-//! at files (the guest's console, its test results, what the servers say, what QEMU says). What it
-//! sees becomes a verdict, a screen for people and reports for tools. The machine's make-up is
-//! in [`machine`], how a run ends in [`run`], what that means in [`verdict`]. The guest can have
-//! the device taken out and put back while it runs: [`hotplug`]. When a program or all of the guest
-//! hangs is decided in [`watchdog`], by the time that the guest has had, with the limits in [`limits`].
+//! One thread looks every few milliseconds at its children (QEMU and one server per device). It
+//! also reads the console, the results and the logs. From these come a verdict, messages for
+//! people, and reports for tools.
 //!
-//! It does not build anything, does not know what the guest's programs test, and changes nothing
-//! outside its temporary folder and the report folder.
+//! [`machine`] composes QEMU's command line, [`run`] decides when a run ends, and [`verdict`]
+//! judges it. [`hotplug`] unplugs and plugs devices at the guest's request. [`watchdog`] decides
+//! when a program or the guest hangs, by the time that the guest has had. [`limits`] has the
+//! limits.
+//!
+//! The runner does not build anything and does not know the contents of tests. It changes files in
+//! its temporary folder and the report folder only.
 
 mod beat;
 mod boot;

@@ -2,13 +2,14 @@
 
 //! Figures of the host for the guest's benchmark.
 //!
-//! The guest waits for the answer, so the runner may wait too: both halves of a pair are measured one
-//! after the other.
+//! The guest waits for the answer, so the runner may wait as well. Both halves of a pair are
+//! measured one after the other.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Calls the program that measures `what`. The figure, or why there is none, as a line for the guest.
+/// Runs the program that measures `what`. Returns the figure, or the reason for which there is
+/// none, as a line for the guest.
 pub(crate) fn figure(program: Option<&Path>, what: &str, pid: Option<u32>) -> Result<f64, String> {
     let program = program.ok_or("this runner was not told how to measure: see --measure")?;
     let pid = pid.ok_or("there is no server")?;
@@ -36,7 +37,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
-    /// What a script answers.
+    /// Returns the answer of a script.
     fn answer(script: &str) -> Result<f64, String> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("measure");

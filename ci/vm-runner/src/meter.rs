@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What QEMU's threads have had of the host's processors, from `/proc`.
+//! Processor time of QEMU's threads, from `/proc`.
 //!
-//! QEMU may be a child of a script, or in another process namespace: it is looked for among all that descends from what
-//! was started, by the names that it gives to the threads of its virtual processors.
+//! QEMU may be the child of a script, or be in another process namespace. So it is searched for
+//! among all descendants, by the names of its virtual processors' threads.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,33 +12,34 @@ use std::time::Duration;
 
 use crate::watchdog::Load;
 
-/// Beginning and end of the name of a thread that is a virtual processor: `CPU 0/TCG`, `CPU 1/KVM`.
+/// Prefix and suffixes of the names of virtual processors' threads: `CPU 0/TCG`, `CPU 1/KVM`.
 const PROCESSOR: (&str, &[&str]) = ("CPU ", &["/TCG", "/KVM"]);
 
-/// Looks from one search for QEMU to the next: it means reading all of `/proc`.
+/// Looks between two searches for QEMU. A search reads all of `/proc`.
 const SEARCH: u32 = 5;
 
-/// A tick of `/proc/PID/stat`: a hundredth of a second on every x86 kernel.
+/// Tick of `/proc/PID/stat`: a hundredth of a second on every x86 kernel.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Reads what the threads have had.
+/// Reader of the processor time.
 #[derive(Debug)]
 pub(crate) struct Meter {
     proc: PathBuf,
-    /// What was started.
+    /// Process that was started.
     root: u32,
-    /// Processes that were found: QEMU alone, once it has virtual processors.
+    /// Processes found so far. Once QEMU has virtual processors: QEMU alone.
     processes: Vec<u32>,
     found: bool,
     looks: u32,
 }
 
 impl Meter {
-    /// A meter of the process `root` and what it has started.
+    /// Returns a meter for the process `root` and its descendants.
     pub(crate) fn new(root: u32) -> Self {
         Self::at("/proc", root)
     }
 
+    /// Returns a meter that reads another folder than `/proc`, for tests.
     fn at(proc: impl Into<PathBuf>, root: u32) -> Self {
         Self {
             proc: proc.into(),
@@ -49,7 +50,8 @@ impl Meter {
         }
     }
 
-    /// What the threads have had so far. What cannot be read counts as nothing: it may just have ended.
+    /// Returns the processor time so far. Unreadable values count as 0: the thread may just have
+    /// ended.
     pub(crate) fn read(&mut self) -> Load {
         if !self.found && self.looks.checked_rem(SEARCH) == Some(0) {
             self.processes = self.descendants();
@@ -76,7 +78,7 @@ impl Meter {
         load
     }
 
-    /// The process that was started and all that descend from it.
+    /// Returns the process that was started and all its descendants.
     fn descendants(&self) -> Vec<u32> {
         let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
         let entries = fs::read_dir(&self.proc).into_iter().flatten().flatten();
@@ -90,23 +92,25 @@ impl Meter {
         let mut next = vec![self.root];
         while let Some(pid) = next.pop() {
             all.push(pid);
-            // Each has one parent; taken out, none is met twice.
+            // Removed, so that each process is visited once, even if `/proc` changed while it was
+            // read.
             next.extend(children.remove(&pid).into_iter().flatten());
         }
         all
     }
 }
 
-/// What a thread has had.
+/// Processor time of a thread.
 #[derive(Debug, PartialEq, Eq)]
 struct Thread {
     is_processor: bool,
     /// Processor time.
     ran: Duration,
-    /// Time for which it was ready and others ran.
+    /// Time in which it was ready to run but had no processor.
     waited: Duration,
 }
 
+/// Returns the times of all threads of a process.
 fn threads(process: &Path) -> Vec<Thread> {
     let tasks = fs::read_dir(process.join("task"))
         .into_iter()
@@ -115,12 +119,13 @@ fn threads(process: &Path) -> Vec<Thread> {
     tasks.filter_map(|task| thread(&task.path())).collect()
 }
 
+/// Returns the times of a thread, if it still exists.
 fn thread(task: &Path) -> Option<Thread> {
     let name = fs::read_to_string(task.join("comm")).ok()?;
     let schedstat = fs::read_to_string(task.join("schedstat")).ok();
     let (ran, waited) = match schedstat.as_deref().and_then(from_schedstat) {
         Some(times) => times,
-        // A kernel that keeps no such statistics has ticks.
+        // A kernel without these statistics still counts ticks.
         None => (
             from_stat(&fs::read_to_string(task.join("stat")).ok()?)?,
             Duration::ZERO,
@@ -133,30 +138,35 @@ fn thread(task: &Path) -> Option<Thread> {
     })
 }
 
+/// Returns whether a thread with this name is a virtual processor.
 fn is_processor(name: &str) -> bool {
     let (start, ends) = PROCESSOR;
     name.starts_with(start) && ends.iter().any(|end| name.ends_with(end))
 }
 
-/// Time on a processor and time on a run queue, in nanoseconds; three zeros if the kernel does not count.
+/// Parses time on a processor and time on a run queue, in nanoseconds. Returns `None` if both are
+/// zero: the kernel does not count them.
 fn from_schedstat(text: &str) -> Option<(Duration, Duration)> {
     let mut numbers = text.split_whitespace().map(str::parse);
     let (ran, waited) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     ((ran, waited) != (0, 0)).then_some((Duration::from_nanos(ran), Duration::from_nanos(waited)))
 }
 
-/// Fields after the name: state is the third of all, parent the fourth, `utime` the fourteenth, `stime` the one after.
+/// Returns the fields after the name. State is the third field of all, parent the fourth, `utime`
+/// the fourteenth, `stime` the fifteenth.
 fn fields(stat: &str) -> Option<impl Iterator<Item = &str>> {
-    // The name may hold anything, parentheses too.
+    // The last parenthesis ends the name, which may contain parentheses itself.
     Some(stat.rsplit_once(')')?.1.split_whitespace())
 }
 
+/// Parses user and system time together.
 fn from_stat(stat: &str) -> Option<Duration> {
     let mut times = fields(stat)?.skip(11).map(str::parse::<u32>);
     let (user, system) = (times.next()?.ok()?, times.next()?.ok()?);
     Some(TICK.saturating_mul(user.saturating_add(system)))
 }
 
+/// Parses the number of the parent.
 fn parent(stat: &str) -> Option<u32> {
     fields(stat)?.nth(1)?.parse().ok()
 }
@@ -168,7 +178,7 @@ mod tests {
     /// A thread: its name, and both times in milliseconds.
     type Times = (&'static str, u64, u64);
 
-    /// A `/proc` with processes: number, parent, and the threads.
+    /// Creates a `/proc` with these processes: number, parent, and threads.
     fn proc(processes: &[(u32, u32, &[Times])]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().expect("a folder");
         for (pid, parent, threads) in processes {

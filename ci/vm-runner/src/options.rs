@@ -19,30 +19,30 @@ use crate::files::GuestFile;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub(crate) struct Options {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// What to do.
+/// Command to run.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Boots, runs the guest's test programs and says what happened.
+    /// Boots, runs the guest's test programs, and reports their results.
     Run(RunOptions),
     /// Boots to a shell on this terminal. Ctrl-A x ends QEMU.
     Shell(ShellOptions),
-    /// Boots, loads the driver, powers off, and prints how many seconds QEMU was there. Fails if the
-    /// guest does not say that the driver is loaded.
+    /// Boots, loads the driver, powers off, and prints the seconds for which QEMU ran. Fails if the
+    /// guest does not report that the driver is loaded.
     Boot(BootOptions),
 }
 
-/// The machine and what runs in it.
+/// The machine and its programs.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MachineOptions {
-    /// The device server's program.
+    /// Program of the device server.
     #[arg(long, value_name = "BIN")]
     pub(crate) server: PathBuf,
-    /// QEMU, or a script that runs it with the arguments it gets.
+    /// QEMU, or a script that runs it with its arguments.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) qemu: PathBuf,
     /// Image of the guest's kernel.
@@ -51,28 +51,30 @@ pub(crate) struct MachineOptions {
     /// The guest's initramfs.
     #[arg(long, value_name = "FILE")]
     pub(crate) initrd: PathBuf,
-    /// How QEMU runs the guest. `auto` boots the kernel under KVM and takes TCG if that fails.
+    /// How QEMU runs the guest's code. `auto` boots the kernel under KVM, and uses TCG if that
+    /// fails.
     #[arg(long, value_enum, default_value_t = Accelerator::Tcg)]
     pub(crate) accel: Accelerator,
     /// Interrupts that the device offers.
     #[arg(long, value_enum, default_value_t = Interrupts::Msix)]
     pub(crate) interrupts: Interrupts,
-    /// Devices, each with a server of its own. 0 is for `boot` only: the guest's programs want one.
+    /// Number of devices, each with its own server. 0 is for `boot` only: the guest's programs need
+    /// a device.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = devices())]
     pub(crate) devices: u32,
-    /// Gives the guest an IOMMU and tells its kernel to use it.
+    /// Gives the guest an IOMMU, and lets its kernel use it.
     #[arg(long)]
     pub(crate) iommu: bool,
-    /// The guest's memory, in M or G.
+    /// Size of the guest's memory, in M or G.
     #[arg(long, value_name = "SIZE", default_value = "512M")]
     pub(crate) memory: Memory,
-    /// The guest's processors, at least 2.
+    /// Number of the guest's processors, at least 2.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = processors)]
     pub(crate) smp: u32,
     /// Folder for reports and logs.
     #[arg(long, value_name = "DIR", default_value = "build/report")]
     pub(crate) report_dir: PathBuf,
-    /// More words for the guest kernel's command line.
+    /// Additional words for the guest's kernel command line.
     #[arg(
         long,
         value_name = "STRING",
@@ -83,7 +85,7 @@ pub(crate) struct MachineOptions {
     /// Name of this configuration, in reports and for its folder of logs.
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = name)]
     pub(crate) name: String,
-    /// The TCG plugin that records accesses to the device; none by default.
+    /// TCG plugin that records accesses to the device; none by default.
     #[arg(long, value_name = "FILE")]
     pub(crate) plugin: Option<PathBuf>,
     /// An argument for the plugin; may be given more than once.
@@ -95,8 +97,8 @@ pub(crate) struct MachineOptions {
     /// An argument for QEMU; may be given more than once.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub(crate) qemu_arg: Vec<String>,
-    /// A file of this host and its place in the guest; may be given more than once. It is executable
-    /// there if it is here.
+    /// A file of this host and its place in the guest; may be given more than once. It is
+    /// executable there if it is executable here.
     #[arg(long, value_name = "HOST:GUEST")]
     pub(crate) file: Vec<GuestFile>,
 }
@@ -109,31 +111,32 @@ pub(crate) struct RunOptions {
     /// Test programs to run, separated by commas, or `all`.
     #[arg(long, value_name = "NAMES", default_value = "all", value_parser = tests)]
     pub(crate) tests: String,
-    /// An argument for the one program that is run; may be given more than once.
+    /// An argument for the test program; may be given more than once.
     #[arg(long, value_name = "WORD", value_parser = word)]
     pub(crate) arg: Vec<String>,
-    /// Longest time for the whole run, in seconds. None by default: a run ends when nothing moves any more, however slow
-    /// it is, and a program that hangs is killed.
+    /// Longest time for the whole run, in seconds. None by default: a run ends when nothing moves
+    /// any more, however slow it is, and a hanging program is killed.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
-    /// Divides the limits from which a program or the guest counts as hung, where a hang is expected.
+    /// Divides the limits for a hang of a program or the guest. For tests in which a hang is
+    /// expected.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) haste: u32,
-    /// Command to print as the one that repeats the run; by default this very command line.
+    /// Command to print for repeating the run; by default this command line.
     #[arg(long, value_name = "STRING")]
     pub(crate) rerun_hint: Option<String>,
-    /// Command that runs the same with the witness, but for the programs: it is named with those that failed,
-    /// where a trace would show more.
+    /// Command that repeats the run with the witness. It is printed with the names of the failed
+    /// programs, if a trace would show more.
     #[arg(long, value_name = "STRING")]
     pub(crate) trace_hint: Option<String>,
-    /// Program that measures this host when the guest asks: called with `measure`, the guest's word and
-    /// `--server-pid`, it prints a figure.
+    /// Program that measures this host at the guest's request. It is called with `measure`, the
+    /// guest's word and `--server-pid`, and prints a figure.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) measure: Option<PathBuf>,
 }
 
 impl RunOptions {
-    /// What the guest's init is told to do, as words for the kernel's command line.
+    /// Returns the task for the guest's init, as words for the kernel command line.
     pub(crate) fn task(&self) -> String {
         let tests = format!("ringbar.tests={}", self.tests);
         match self.arg.as_slice() {
@@ -148,7 +151,7 @@ impl RunOptions {
 pub(crate) struct ShellOptions {
     #[command(flatten)]
     pub(crate) machine: MachineOptions,
-    /// A command to name among those that a user may try.
+    /// Command to show among the examples for the user.
     #[arg(long, value_name = "COMMAND", default_value = "/tests/registers")]
     pub(crate) example: String,
 }
@@ -166,11 +169,11 @@ pub(crate) struct BootOptions {
 /// How QEMU runs the guest's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Accelerator {
-    /// Translates it; works everywhere.
+    /// Translates it. Works everywhere.
     Tcg,
-    /// Hardware; fails where that does not work.
+    /// Runs it on the host's processors. Fails if that does not work.
     Kvm,
-    /// KVM where it runs the kernel, else TCG.
+    /// Uses KVM if it runs the kernel, otherwise TCG.
     Auto,
 }
 
@@ -179,12 +182,12 @@ pub(crate) enum Accelerator {
 pub(crate) enum Interrupts {
     /// MSI-X, several vectors.
     Msix,
-    /// MSI, which survives hot unplug in QEMU 11.1.
+    /// MSI, which survives hot unplugging in QEMU 11.1.
     Msi,
 }
 
 impl Interrupts {
-    /// The word for it on command lines.
+    /// Returns its name on command lines.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Msix => "msix",
@@ -219,11 +222,13 @@ impl fmt::Display for Memory {
     }
 }
 
-/// One for each way in which the guest's programs lose a device, besides the one under test.
+/// Parses the number of devices: one under test, and one per way in which the guest's programs lose
+/// a device.
 fn devices() -> RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(0..=4)
 }
 
+/// Parses the number of processors.
 fn processors(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(0 | 1) => Err(
@@ -236,6 +241,7 @@ fn processors(text: &str) -> Result<u32, String> {
     }
 }
 
+/// Parses a time in whole seconds.
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(0) => Err("at least 1 second".to_owned()),
@@ -244,6 +250,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Parses the name of a configuration. It becomes the name of a folder.
 fn name(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     if text.is_empty() || text.starts_with('.') || !text.chars().all(plain) {
@@ -252,12 +259,13 @@ fn name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A word that can stand between commas on the kernel's command line.
+/// Returns whether a word can stand between commas on the kernel command line.
 fn is_plain(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     !word.is_empty() && word.chars().all(plain)
 }
 
+/// Parses an argument for a test program.
 fn word(text: &str) -> Result<String, String> {
     match is_plain(text) {
         true => Ok(text.to_owned()),
@@ -265,7 +273,7 @@ fn word(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads names of programs.
+/// Parses names of programs.
 pub(crate) fn tests(text: &str) -> Result<String, String> {
     if !text.split(',').all(is_plain) {
         return Err("names with letters, digits, '-' and '_', separated by commas".to_owned());

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A line to QEMU in both directions: two named pipes, as its `pipe` character device wants them.
+//! A line to QEMU in both directions: two named pipes, as for its `pipe` character device.
 //!
-//! Pipes, not a socket: there is nothing to connect, no limit on the path, and both ends can stand
-//! ready before QEMU starts.
+//! Pipes, not a socket: they need no connection, their paths have no short limit, and both ends
+//! exist before QEMU starts.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -14,10 +14,10 @@ use rustix::fs::{mkfifoat, open, Mode, OFlags, CWD};
 use crate::error::Error;
 use crate::lines::Lines;
 
-/// Most bytes taken at once.
+/// Most bytes per read.
 const PIECE: usize = 4096;
 
-/// The runner's end.
+/// The runner's end of a line.
 #[derive(Debug)]
 pub(crate) struct Port {
     to: File,
@@ -28,7 +28,7 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// Makes the pipes `path.in` and `path.out`; QEMU reads from the first one.
+    /// Creates the pipes `path.in` and `path.out`. QEMU reads from the first one.
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let (to_path, from_path) = (with_ending(path, "in"), with_ending(path, "out"));
         Ok(Self {
@@ -40,7 +40,7 @@ impl Port {
         })
     }
 
-    /// Lines that came since the last time.
+    /// Returns the lines that came since the last call.
     pub(crate) fn read(&mut self) -> Result<Vec<String>, Error> {
         let mut all = Vec::new();
         loop {
@@ -60,13 +60,15 @@ impl Port {
         }
     }
 
-    /// Sends a line. A pipe has room for many; an error means that nobody has read for long.
+    /// Sends a line. A pipe has room for many. An error means that the peer has not read for a long
+    /// time.
     pub(crate) fn send(&mut self, line: &str) -> Result<(), Error> {
         let sent = self.to.write_all(format!("{line}\n").as_bytes());
         sent.map_err(|source| failed("written", &self.to_path, source))
     }
 }
 
+/// Returns the path of one of both pipes.
 fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut path = path.as_os_str().to_owned();
     path.push(".");
@@ -74,7 +76,8 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
     path.into()
 }
 
-/// Makes a pipe. Opened for both directions it neither waits for a peer nor ends with one.
+/// Creates a pipe. It is opened for both directions, so it neither waits for a peer nor ends with
+/// one.
 fn make(path: &Path) -> Result<File, Error> {
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
     mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR)
@@ -83,6 +86,7 @@ fn make(path: &Path) -> Result<File, Error> {
         .map_err(|errno| failed("made", path, errno.into()))
 }
 
+/// Returns the error of a pipe.
 fn failed(action: &'static str, path: &Path, source: std::io::Error) -> Error {
     Error::File {
         action,

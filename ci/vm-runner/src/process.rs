@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Child processes: started in groups of their own, ended with all that belongs to them.
+//! Child processes. Each has a process group of its own, and ends with all that belong to it.
 
 use std::fmt;
 use std::fs::File;
@@ -17,20 +17,20 @@ use rustix::process::{
 use crate::connections::Connections;
 use crate::death_signal;
 
-/// Time between two looks at a process that is to end.
+/// Time between two looks at a process that must end.
 const STEP: Duration = Duration::from_millis(5);
 
-/// How a process ended.
+/// End of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// With an exit status.
+    /// It ended with an exit status.
     Status(i32),
-    /// By a signal.
+    /// A signal ended it.
     Signal(i32),
 }
 
 impl End {
-    /// Whether it ended as a program does that has nothing to complain about.
+    /// Returns whether it ended with status 0.
     pub(crate) fn is_good(self) -> bool {
         self == Self::Status(0)
     }
@@ -63,6 +63,7 @@ impl fmt::Display for End {
     }
 }
 
+/// Returns the name of a signal, if it is a common one.
 fn signal_name(number: i32) -> &'static str {
     match Signal::from_named_raw(number) {
         Some(Signal::ABORT) => " (SIGABRT)",
@@ -78,20 +79,20 @@ fn signal_name(number: i32) -> &'static str {
     }
 }
 
-/// A running child. Dropping it ends it.
+/// A running child. Dropping it ends the process.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
     group: bool,
     end: Option<End>,
-    /// Those of a process that was killed and may not have ended.
+    /// Sockets of a killed process that may still run.
     connections: Option<Connections>,
-    /// Waited for: the number may belong to somebody else.
+    /// Whether it was waited for. Its number may then belong to another process.
     gone: bool,
 }
 
 impl Process {
-    /// Starts a program in a process group of its own, with its output in `log`.
+    /// Starts a program in its own process group. Its output goes to `log`.
     pub(crate) fn start(command: &mut Command, log: &File) -> io::Result<Self> {
         command
             .stdin(Stdio::null())
@@ -101,14 +102,15 @@ impl Process {
         Self::spawn(command, true)
     }
 
-    /// Starts a program on this terminal, in the runner's own group, so that it may read there. What it
-    /// says for people goes to `log`: the terminal is the guest's.
+    /// Starts a program on this terminal. It stays in the runner's process group, so that it may
+    /// read the terminal. Its messages go to `log`, because the guest owns the terminal.
     pub(crate) fn start_on_terminal(command: &mut Command, log: File) -> io::Result<Self> {
         command.stderr(log);
         Self::spawn(command, false)
     }
 
-    /// Must be called on the main thread: the children die with the thread that started them.
+    /// Starts the process. The caller must be the main thread: children die with the thread that
+    /// started them.
     fn spawn(command: &mut Command, group: bool) -> io::Result<Self> {
         death_signal::die_with_parent(command);
         Ok(Self {
@@ -120,15 +122,15 @@ impl Process {
         })
     }
 
-    /// Its number, which is nobody else's as long as this is there.
+    /// Returns its number. No other process has it while this value exists.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended, if it has.
+    /// Returns how it ended, if it has.
     ///
-    /// It stays on the kernel's list: while it is there, its number and that of its group belong to
-    /// nobody else, and signals reach the right ones.
+    /// The process stays a zombie (`NOWAIT`). As long as it is one, no other process gets its
+    /// number or group. So signals never reach a stranger.
     pub(crate) fn end(&mut self) -> Option<End> {
         if self.end.is_none() {
             let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -143,15 +145,16 @@ impl Process {
         self.end
     }
 
-    /// Asks it to end, and does not only ask if it does not within `grace`.
+    /// Sends SIGTERM, and SIGKILL if it has not ended within `grace`.
     pub(crate) fn stop(&mut self, grace: Duration) {
         self.signal(Signal::TERM);
-        // One that is stopped would not hear it.
+        // A stopped process handles SIGTERM only after SIGCONT.
         self.signal(Signal::CONT);
         let deadline = Instant::now() + grace;
         while self.end().is_none() && Instant::now() < deadline {
             sleep(STEP);
         }
+        // Even if it has ended: others of its group may still run.
         self.signal(Signal::KILL);
         if let Ok(status) = self.child.wait() {
             self.end.get_or_insert(End::from(status));
@@ -159,24 +162,25 @@ impl Process {
         }
     }
 
-    /// Kills it. Its sockets are closed when it has ended and [`Process::end`] has seen it.
+    /// Kills it. Its sockets are closed after its end, when [`Process::end`] sees that.
     pub(crate) fn kill(&mut self) -> io::Result<()> {
+        // Before the signal: the kernel closes the sockets when the process ends.
         self.connections = self.pid().map(Connections::of).transpose()?;
         self.signal(Signal::KILL);
         Ok(())
     }
 
-    /// Stops it: it does nothing until it is told to go on.
+    /// Stops it until [`Process::go_on`].
     pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Continues it.
     pub(crate) fn go_on(&self) {
         self.signal(Signal::CONT);
     }
 
-    /// Whether it is stopped.
+    /// Returns whether it is stopped.
     pub(crate) fn is_paused(&self) -> bool {
         let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status = self.pid().map(|pid| waitid(WaitId::Pid(pid), look));
@@ -188,7 +192,7 @@ impl Process {
         let Some(pid) = self.pid().filter(|_| !self.gone) else {
             return;
         };
-        // An error means that there is nobody left, which is what is wanted.
+        // An error means that no process is left.
         let _ = if self.group {
             kill_process_group(pid, signal)
         } else {
@@ -196,6 +200,7 @@ impl Process {
         };
     }
 
+    /// Returns its number as rustix expects it.
     fn pid(&self) -> Option<Pid> {
         i32::try_from(self.child.id()).ok().and_then(Pid::from_raw)
     }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What is said to QEMU's monitor and what it says. Pure: text to text.
+//! Messages to and from QEMU's monitor. Pure: text to text.
 
 use serde::Deserialize;
 use serde_json::{json, Value};
 
-/// What QEMU says.
+/// A message of QEMU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
-    /// The command with this number was carried out, or refused with this reason.
+    /// QEMU carried out the command with this number, or refused it with this reason.
     Answer(u64, Result<(), String>),
     /// The device with this name has left the machine.
     Deleted(String),
-    /// Something that does not matter here.
+    /// A message without meaning for the runner.
     Other,
 }
 
-/// A line of QEMU's, as far as it matters.
+/// The parts of QEMU's lines that the runner needs.
 #[derive(Deserialize)]
 struct Line {
     id: Option<u64>,
@@ -34,11 +34,11 @@ struct Refusal {
 
 #[derive(Deserialize)]
 struct EventData {
-    /// Missing if the thing that left had no name; other events may have none either.
+    /// Missing if the unplugged object has no name. Other events may not have it either.
     device: Option<Value>,
 }
 
-/// Understands a line of QEMU's.
+/// Parses a line of QEMU.
 pub(crate) fn parse(line: &str) -> Result<Message, String> {
     let parsed = serde_json::from_str::<Line>(line);
     let parsed = parsed.map_err(|error| format!("QEMU's monitor said {line:?}: {error}"))?;
@@ -55,12 +55,12 @@ pub(crate) fn parse(line: &str) -> Result<Message, String> {
     }
 }
 
-/// What QEMU must hear first. Its number is that of no other command.
+/// Returns the first command, without which QEMU accepts no other. No other command has its number.
 pub(crate) fn hello() -> String {
     command(0, "qmp_capabilities", &json!({}))
 }
 
-/// A command. Its number comes back with the answer.
+/// Returns a command. QEMU's answer repeats its number.
 pub(crate) fn command(id: u64, name: &str, arguments: &Value) -> String {
     json!({ "execute": name, "arguments": arguments, "id": id }).to_string()
 }

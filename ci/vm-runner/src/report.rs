@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `results.json`: the last run of every configuration, for tools.
+//! `results.json`: the last run of each configuration, for tools.
 
 use std::fs;
 use std::io::Write as _;
@@ -13,13 +13,13 @@ use crate::junit;
 use crate::ktap::{Outcome, Results, Test};
 use crate::verdict::{Failure, Verdict};
 
-/// Number of the layout below. It steps when a field changes its meaning or goes.
+/// Version of the layout below. It increases when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
 
-/// The whole file. A run takes the place of the former one of the same name, others stay.
+/// The whole file. A run replaces the earlier one of the same name; others stay.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// Layout of this file.
+    /// Version of the layout.
     pub(crate) schema: u32,
     /// The last run of each configuration, by name.
     pub(crate) runs: Vec<Run>,
@@ -30,28 +30,28 @@ pub(crate) struct Report {
 pub(crate) struct Run {
     /// Name of the configuration.
     pub(crate) name: String,
-    /// When it began, in seconds since 1970 (UTC).
+    /// Start, in seconds since 1970 (UTC).
     pub(crate) began: u64,
-    /// How long it took.
+    /// Duration.
     pub(crate) seconds: f64,
-    /// How long the guest took until its first result line, just before it loads the driver.
+    /// Time until the guest's first line of results, just before it loads the driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) booted: Option<f64>,
-    /// The verdict: whether nothing failed.
+    /// Verdict: whether the run has no failure.
     pub(crate) good: bool,
     /// Cases that passed.
     pub(crate) passed: usize,
-    /// Everything that failed: cases, and whatever else makes a run bad.
+    /// Failures of all kinds: failed cases and others.
     pub(crate) failed: usize,
     /// Cases that were skipped.
     pub(crate) skipped: usize,
-    /// What was started.
+    /// Configuration of the run.
     pub(crate) configuration: Configuration,
-    /// What the guest said that it runs on: `kernel`, `device`, `driver`, in its order.
+    /// Properties that the guest reported: `kernel`, `device`, `driver`, in this order.
     pub(crate) guest: Vec<Fact>,
     /// The programs, in order.
     pub(crate) programs: Vec<ReportedTest>,
-    /// What failed, the likeliest cause first.
+    /// Failures, the likeliest cause first.
     pub(crate) failures: Vec<ReportedFailure>,
     /// Folder with the logs.
     pub(crate) logs: PathBuf,
@@ -59,67 +59,67 @@ pub(crate) struct Run {
     pub(crate) again: String,
 }
 
-/// What was started.
+/// Configuration of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Configuration {
-    /// `TCG` or `KVM`; nothing if it did not come to that.
+    /// `TCG` or `KVM`. `None` if the run ended before that was decided.
     pub(crate) accelerator: Option<String>,
     /// `msix` or `msi`.
     pub(crate) interrupts: String,
-    /// How many devices there were.
+    /// Number of devices.
     pub(crate) devices: u32,
     /// Whether the guest had an IOMMU.
     pub(crate) iommu: bool,
-    /// The guest's memory.
+    /// Size of the guest's memory.
     pub(crate) memory: String,
-    /// The guest's processors.
+    /// Number of the guest's processors.
     pub(crate) processors: u32,
-    /// Programs that were asked for.
+    /// Requested programs.
     pub(crate) tests: String,
-    /// Further words on the kernel's command line.
+    /// Additional words on the kernel command line.
     pub(crate) append: String,
 }
 
-/// Something that the guest said about itself.
+/// A property of the machine that the guest reported.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Fact {
-    /// What about.
+    /// Name of the property.
     pub(crate) key: String,
-    /// What.
+    /// Value of the property.
     pub(crate) value: String,
 }
 
 /// A program, a group or a case.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ReportedTest {
-    /// Its name.
+    /// Name.
     pub(crate) name: String,
     /// `passed`, `failed`, `skipped` or `unfinished`.
     pub(crate) outcome: String,
-    /// Why it was skipped, or the like.
+    /// Reason of a directive, for example for skipping it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) reason: String,
-    /// How long it took, by the arrival of its results. Programs only.
+    /// Duration, by the arrival of its results. Programs only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seconds: Option<f64>,
-    /// How many parts it announced.
+    /// Number of parts in its plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) planned: Option<u64>,
-    /// What it said besides results.
+    /// Other lines of the test.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) diagnostics: Vec<String>,
-    /// Its parts; a test without parts is a case.
+    /// Parts. A test without parts is a case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<ReportedTest>,
 }
 
-/// Something that failed.
+/// A failure.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ReportedFailure {
     /// `case`, `program`, `plan`, `bail-out`, `console`, `kernel`, `server`, `qemu`, `hang`, `guest-clock`,
     /// `time-limit` or `setup`.
     pub(crate) kind: String,
-    /// One line.
+    /// One line for people.
     pub(crate) message: String,
     /// Diagnostics and lines of logs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -127,7 +127,7 @@ pub(crate) struct ReportedFailure {
 }
 
 impl Run {
-    /// Takes over what was found.
+    /// Adds verdict and results to the run.
     pub(crate) fn with_findings(mut self, verdict: &Verdict, results: &Results) -> Self {
         self.booted = results.began.map(|time| time.as_secs_f64());
         self.good = verdict.is_good();
@@ -160,6 +160,7 @@ impl From<&Failure> for ReportedFailure {
     }
 }
 
+/// Returns a program for the report, with its duration.
 fn program(test: &Test) -> ReportedTest {
     ReportedTest {
         seconds: Some(test.duration.as_secs_f64()),
@@ -167,6 +168,7 @@ fn program(test: &Test) -> ReportedTest {
     }
 }
 
+/// Returns a test for the report.
 fn part(test: &Test) -> ReportedTest {
     let outcome = match test.outcome {
         Outcome::Passed => "passed",
@@ -185,7 +187,7 @@ fn part(test: &Test) -> ReportedTest {
     }
 }
 
-/// Writes both reports, with the runs of other configurations that are there already.
+/// Writes both reports. Runs of other configurations are kept.
 pub(crate) fn write(folder: &Path, run: Run) -> Result<(), Error> {
     let json = folder.join("results.json");
     let mut runs = former_runs(&json);
@@ -207,7 +209,8 @@ pub(crate) fn write(folder: &Path, run: Run) -> Result<(), Error> {
     replace(&xml, text).map_err(|e| failed(&xml, e))
 }
 
-/// A file that cannot be read, or has another layout, counts as none: it is a thing made by tools.
+/// Reads the runs of the existing report. An unreadable file, or one with another layout, counts as
+/// empty: tools can make it again.
 fn former_runs(path: &Path) -> Vec<Run> {
     let text = fs::read_to_string(path).unwrap_or_default();
     match serde_json::from_str::<Report>(&text) {
@@ -216,7 +219,7 @@ fn former_runs(path: &Path) -> Vec<Run> {
     }
 }
 
-/// Readers see the former file or the new one, never a half of one.
+/// Replaces a file as a whole, by a rename. Readers never see half of one.
 fn replace(path: &Path, text: String) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
@@ -233,7 +236,7 @@ pub(crate) mod tests {
     use crate::ktap::Stream;
     use std::time::Duration;
 
-    /// A run with one of each.
+    /// Returns a run with one test of each outcome.
     pub(crate) fn run(name: &str) -> Run {
         let lines = "# kernel: Linux 7.3.4\n1..2\n# Subtest: poke\n 1..3\n ok 1 a\n # got 2\n \
                      not ok 2 b <&>\n ok 3 c # SKIP no reason\nnot ok 1 poke\nok 2 dma\n";

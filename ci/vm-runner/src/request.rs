@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the guest may ask for. Pure: text to request.
+//! Requests of the guest. Pure: text to request.
 
-/// Something that the guest asks for.
+/// A request of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
-    /// Take the device out of its slot.
+    /// Unplug the device from its slot.
     DeviceDel,
-    /// Put a device with a new server into the slot.
+    /// Plug a device with a new server into the slot.
     DeviceAdd,
-    /// Kill the server, with the device in its slot.
+    /// Kill the server while the device is in its slot.
     ServerKill,
-    /// Stop the server, so that it answers nothing.
+    /// Stop the server by a signal, so that it answers nothing.
     ServerStop,
-    /// Let the stopped server go on.
+    /// Continue the stopped server.
     ServerCont,
 }
 
@@ -25,7 +25,7 @@ const WORDS: [(&str, Request); 5] = [
     ("server_cont", Request::ServerCont),
 ];
 
-/// Understands a line: a word, then the number of the device, which is 0 if there is none.
+/// Parses a line: a word, then the number of the device, by default 0.
 pub(crate) fn parse(line: &str, devices: u32) -> Result<(Request, u32), String> {
     let (word, number) = line.split_once(' ').unwrap_or((line, "0"));
     let Some((_, request)) = WORDS.iter().find(|(known, _)| *known == word) else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! One run: the loop that watches the servers, QEMU and what the guest says.
+//! One run: the loop that watches the servers, QEMU, and the guest's output.
 
 use std::fs::File;
 use std::path::Path;
@@ -30,18 +30,20 @@ use crate::workplace::Workplace;
 
 /// Time between two looks.
 const STEP: Duration = Duration::from_millis(10);
-/// How long the server may stay when QEMU has gone. It sees that at once, but may have to wait for a processor.
+/// Longest time between the end of QEMU and that of a server. The server sees the end at once, but
+/// may have to wait for a processor.
 const SERVER_STAYS: Duration = Duration::from_secs(60);
-/// How long QEMU may stay when the server has ended well: both end at the same time, where they get a processor.
+/// Longest time between the good end of a server and that of QEMU. Both end together, if they get
+/// processors.
 const QEMU_STAYS: Duration = Duration::from_secs(30);
-/// How long the guest may go on after a fatal complaint: enough to print the trace.
+/// Time for the guest after a fatal complaint: enough to print the trace.
 const AFTER_FATAL: Duration = Duration::from_secs(2);
-/// How long the guest may take to power off after it gave up.
+/// Time for the guest to power off after it gave up.
 const AFTER_BAIL_OUT: Duration = Duration::from_secs(5);
-/// How long a process may take to end when it is asked to.
+/// Time in which a process must end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Starts everything and watches it until the end.
+/// Starts all processes and watches them until the end.
 pub(crate) fn run(
     options: &RunOptions,
     acceleration: Acceleration,
@@ -79,7 +81,7 @@ pub(crate) fn run(
     .watch(interrupt, screen)
 }
 
-/// Checks that the guest's files can be read.
+/// Fails if a file for the guest cannot be read. Otherwise QEMU's message would be the only hint.
 pub(crate) fn check_inputs(options: &MachineOptions) -> Result<(), Error> {
     for (what, path) in [
         ("the guest kernel", &options.kernel),
@@ -94,7 +96,7 @@ pub(crate) fn check_inputs(options: &MachineOptions) -> Result<(), Error> {
     Ok(())
 }
 
-/// The machine that the options describe, with its files in `place`.
+/// Returns the machine that the options describe, with its files in `place`.
 pub(crate) fn machine(
     options: &MachineOptions,
     acceleration: Acceleration,
@@ -116,7 +118,7 @@ pub(crate) fn machine(
         sockets: (0..options.devices).map(|n| place.socket(n)).collect(),
         plugin: options.plugin.as_ref().map(|file| {
             let out = place.file("accesses.jsonl");
-            // Of several devices it watches the first.
+            // The plugin watches the first of several devices.
             machine::plugin(file, &out, &place.socket(0), &options.plugin_arg)
         }),
         hotplug: None,
@@ -126,7 +128,7 @@ pub(crate) fn machine(
     })
 }
 
-/// QEMU's command, noted in the logs.
+/// Returns QEMU's command, and writes it to the logs.
 pub(crate) fn qemu(
     options: &MachineOptions,
     machine: &Machine,
@@ -139,7 +141,7 @@ pub(crate) fn qemu(
     Ok(command)
 }
 
-/// The error for a QEMU that does not start.
+/// Returns the error for a QEMU that does not start.
 pub(crate) fn qemu_missing(options: &MachineOptions, source: std::io::Error) -> Error {
     Error::Start {
         what: "QEMU",
@@ -149,7 +151,7 @@ pub(crate) fn qemu_missing(options: &MachineOptions, source: std::io::Error) -> 
     }
 }
 
-/// What QEMU and the guest write.
+/// Files that QEMU and the guest write.
 struct Logs {
     console: Tail,
     results: Tail,
@@ -157,6 +159,7 @@ struct Logs {
 }
 
 impl Logs {
+    /// Creates the files.
     fn create(place: &Workplace) -> Result<Self, Error> {
         let follow = |name: &str| -> Result<Tail, Error> {
             let path: &Path = &place.file(name);
@@ -170,14 +173,14 @@ impl Logs {
     }
 }
 
-/// Which process ended first, and when that was seen.
+/// The process that ended first, and the time at which the runner saw it.
 #[derive(Clone, Copy)]
 struct FirstEnd {
     server: bool,
     at: Instant,
 }
 
-/// The state of a run. QEMU stands before the servers, so that it also ends first.
+/// State of a run. Fields drop in order, so QEMU ends before the servers that it uses.
 struct Watch<'a> {
     limit: Option<Duration>,
     haste: u32,
@@ -193,10 +196,12 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    /// Watches until the run ends. Returns the observations.
     fn watch(mut self, interrupt: &Interrupt, screen: &mut Screen) -> Result<Observed, Error> {
         let ending = loop {
             interrupt.check()?;
-            // Before the logs are read, so that nothing is missed that was written before the end.
+            // Before the logs are read. Otherwise lines between the last read and the end would be
+            // lost.
             let qemu_end = self.qemu.end();
             let server_end = self.hotplug.server_end();
             self.read(screen)?;
@@ -225,6 +230,7 @@ impl Watch<'_> {
         })
     }
 
+    /// Reads new lines of all files.
     fn read(&mut self, screen: &mut Screen) -> Result<(), Error> {
         let console = self.logs.console.read()?;
         let results = self.logs.results.read()?;
@@ -234,6 +240,7 @@ impl Watch<'_> {
         Ok(())
     }
 
+    /// Reads the rest of the console and the results.
     fn read_rest(&mut self, screen: &mut Screen) -> Result<(), Error> {
         let console = self.logs.console.finish()?;
         let results = self.logs.results.finish()?;
@@ -241,6 +248,7 @@ impl Watch<'_> {
         Ok(())
     }
 
+    /// Takes lines of the console, then lines of results.
     fn take(&mut self, console: &[String], results: &[String], screen: &mut Screen) {
         for line in console {
             let running = self.stream.running().map(|(program, _)| program);
@@ -264,6 +272,7 @@ impl Watch<'_> {
         }
     }
 
+    /// Shows a complaint. A fatal one ends the run soon.
     fn complained(&mut self, complaint: Option<Complaint>, screen: &mut Screen) {
         let Some(complaint) = complaint else { return };
         screen.complaint(&complaint);
@@ -272,12 +281,13 @@ impl Watch<'_> {
         }
     }
 
+    /// Ends the run at the latest after this time.
     fn stop_within(&mut self, time: Duration) {
         let at = Instant::now() + time;
         self.stop_at = Some(self.stop_at.map_or(at, |earlier| earlier.min(at)));
     }
 
-    /// Whether it is over, and why.
+    /// Returns the reason for the end, if the run is over.
     fn ending(
         &mut self,
         qemu: Option<End>,
@@ -288,6 +298,8 @@ impl Watch<'_> {
         if qemu.is_none() && server.is_none() {
             return self.out_of_time(stage, hang);
         }
+        // The process that ended first is the likely cause. The other may only follow, a moment
+        // later.
         let first = *self.first_end.get_or_insert(FirstEnd {
             server: server.is_some(),
             at: Instant::now(),
@@ -315,6 +327,7 @@ impl Watch<'_> {
         }
     }
 
+    /// Returns the reason for ending a run whose processes all still run.
     fn out_of_time(&self, stage: Stage, hang: Option<Hang>) -> Option<Ending> {
         if self.stop_at.is_some_and(|at| Instant::now() >= at) {
             return Some(Ending::Stopped { stage });
@@ -326,11 +339,12 @@ impl Watch<'_> {
         Some(Ending::TimeLimit { limit, stage })
     }
 
-    /// A limit, where a hang is expected a shorter one.
+    /// Returns a limit, shortened where a hang is expected.
     fn hasty(&self, limit: Duration) -> Duration {
         limit.checked_div(self.haste).unwrap_or(limit)
     }
 
+    /// Returns the progress of the guest.
     fn stage(&self) -> Stage {
         if let Some((program, results)) = self.stream.running() {
             let program = program.to_owned();
@@ -346,7 +360,7 @@ impl Watch<'_> {
         }
     }
 
-    /// The last lines of the log that tells most.
+    /// Returns the last lines of the log that explains an end best.
     fn details(&self, ending: &Ending) -> Vec<String> {
         let named = |name: &str, log: &Tail| (name.to_owned(), log.last_lines());
         let (name, lines) = match ending {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What people see: on standard error, so that standard output has the one line for tools.
+//! Messages for people, on standard error. Standard output has only the one line for tools.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
@@ -14,13 +14,13 @@ use crate::ktap::{Outcome, Progress, Test};
 use crate::machine::Acceleration;
 use crate::verdict::{Failure, Verdict};
 
-/// Diagnostics of a failed case that are shown; the logs have them all.
+/// Diagnostics shown per failed case. The logs have the others.
 const SHOWN_DIAGNOSTICS: usize = 20;
 
-/// Lines that the cases of a program may show to people, whatever their outcome.
+/// Lines per program that its cases may show to people, whatever their outcome.
 const SHOWN_STORY: usize = 40;
 
-/// The terminal, or whatever standard error is.
+/// The terminal, or another file behind standard error.
 pub(crate) struct Screen {
     began: Instant,
     status: ProgressBar,
@@ -31,7 +31,7 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    /// Begins to count the time.
+    /// Starts the clock of the run.
     pub(crate) fn new() -> Self {
         let status = ProgressBar::new_spinner();
         if !io::stderr().is_terminal() {
@@ -50,23 +50,23 @@ impl Screen {
         }
     }
 
-    /// Time since the beginning.
+    /// Returns the time since the start.
     pub(crate) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// A remark.
+    /// Prints a remark.
     pub(crate) fn note(&self, text: &str) {
         self.say(&self.dim.apply_to(printable(text)).to_string());
     }
 
-    /// The machine starts.
+    /// Shows that the machine starts.
     pub(crate) fn booting(&mut self, acceleration: Acceleration) {
         self.doing = format!("booting ({})…", acceleration.name());
         self.say(&self.doing);
     }
 
-    /// Shows what goes on, with the time.
+    /// Shows the current activity and the time.
     pub(crate) fn tick(&mut self, running: Option<(&str, usize)>) {
         if self.status.is_hidden() {
             return;
@@ -81,12 +81,12 @@ impl Screen {
         self.status.tick();
     }
 
-    /// No more of what goes on: the terminal is somebody else's.
+    /// Removes the status line, so that another program can use the terminal.
     pub(crate) fn rest(&self) {
         self.status.finish_and_clear();
     }
 
-    /// The guest said something.
+    /// Shows a change in the guest's results.
     pub(crate) fn progress(&mut self, progress: Option<&Progress>) {
         match progress {
             Some(Progress::Fact(key, value)) => {
@@ -104,20 +104,20 @@ impl Screen {
         }
     }
 
-    /// The kernel complained.
+    /// Shows a complaint of the kernel.
     pub(crate) fn complaint(&self, complaint: &Complaint) {
         let text = format!("{}: {}", complaint.what, printable(&complaint.line));
         self.say(&self.bad.apply_to(text).to_string());
     }
 
-    /// Lines that tell more about something.
+    /// Shows more lines about the last message.
     pub(crate) fn details(&self, lines: &[String]) {
         for line in lines {
             self.say(&format!("    {}", printable(line)));
         }
     }
 
-    /// The end of a run: one line for tools, then the words for people.
+    /// Prints the end of a run: one line for tools, then text for people.
     pub(crate) fn finish(
         &mut self,
         verdict: &Verdict,
@@ -132,7 +132,7 @@ impl Screen {
         }
         let (passed, skipped) = (verdict.passed, verdict.skipped);
         let failed = verdict.failures.len();
-        // A reader that went away is no reason to fail.
+        // An error is ignored: a reader that has gone must not fail the run.
         let _ = writeln!(
             io::stdout(),
             "{passed} passed, {failed} failed, {skipped} skipped"
@@ -159,6 +159,7 @@ impl Screen {
         self.say(&format!("again: {rerun}"));
     }
 
+    /// Shows the result of a program and its failed cases.
     fn program(&self, test: &Test) {
         let mut cases = Vec::new();
         test.for_each_case(&mut |path, case| cases.push((path, case)));
@@ -190,7 +191,7 @@ impl Screen {
         }
     }
 
-    /// What the cases of a program show to people.
+    /// Shows the lines that the cases of a program print for people.
     fn story<'a>(&self, cases: impl Iterator<Item = &'a Test>) {
         let mut lines =
             cases.flat_map(|case| case.diagnostics.iter().filter_map(|line| told(line)));
@@ -204,6 +205,7 @@ impl Screen {
         }
     }
 
+    /// Shows a failed case and its diagnostics.
     fn failed_case(&self, path: &str, case: &Test) {
         let mark = self.bad.apply_to("✗");
         self.say(&format!("  {mark} {}", printable(path)));
@@ -212,7 +214,7 @@ impl Screen {
         self.details(&shown);
     }
 
-    /// Cases were shown when they failed; what has no details is said in one line below.
+    /// Shows a failure. Cases were already shown, and the headline follows in one line below.
     fn failure(&self, failure: &Failure, is_headline: bool) {
         if failure.kind == "case" || (is_headline && failure.details.is_empty()) {
             return;
@@ -225,7 +227,7 @@ impl Screen {
     /// Prints a line of text above the status line.
     pub(crate) fn say(&self, line: &str) {
         self.status.suspend(|| {
-            // A reader that went away is no reason to fail.
+            // An error is ignored: a reader that has gone must not fail the run.
             let _ = writeln!(io::stderr(), "{line}");
         });
     }
@@ -237,13 +239,15 @@ impl Drop for Screen {
     }
 }
 
-/// The text of a line that a case shows to people whatever its outcome: a diagnostic that begins with `| `.
+/// Returns the text of a diagnostic for people: one that begins with `| `. It is shown whatever the
+/// outcome.
 fn told(diagnostic: &str) -> Option<&str> {
     let text = diagnostic.strip_prefix('|')?;
-    // The end of an empty line is white space, which KTAP does not keep.
+    // KTAP drops trailing white space. So an empty line arrives as the bar alone.
     text.strip_prefix(' ').or(text.is_empty().then_some(""))
 }
 
+/// Returns a number and a noun, in the plural if needed.
 fn plural(count: usize, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
@@ -251,7 +255,7 @@ fn plural(count: usize, noun: &str) -> String {
     }
 }
 
-/// What the guest says must not steer the terminal.
+/// Replaces control characters. Otherwise text from the guest could control the user's terminal.
 pub(crate) fn printable(text: &str) -> String {
     let visible = |c: char| match c {
         '\t' => ' ',

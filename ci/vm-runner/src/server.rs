@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The server of a device as a child.
+//! The server of a device, as a child process.
 
 use std::process::Command;
 use std::thread::sleep;
@@ -13,12 +13,12 @@ use crate::process::Process;
 use crate::tail::Tail;
 use crate::workplace::Workplace;
 
-/// What the server prints when QEMU may come.
+/// Part of the server's output once QEMU may connect.
 const READY: &str = "listening on ";
-/// How long it may take until then: a moment, where it gets a processor.
+/// Longest time until then. It takes a moment, if the server gets a processor.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Name of the log with what the servers of a device say.
+/// Returns the name of the log of a device's servers.
 pub(crate) fn log_name(device: u32) -> String {
     match device {
         0 => "server.log".to_owned(),
@@ -26,7 +26,7 @@ pub(crate) fn log_name(device: u32) -> String {
     }
 }
 
-/// Starts the server of a device and waits until it listens.
+/// Starts the server of a device and waits until it listens. Fails if it ends or stays silent.
 pub(crate) fn start(
     options: &MachineOptions,
     place: &Workplace,
@@ -38,11 +38,11 @@ pub(crate) fn start(
     command
         .arg("--socket")
         .arg(place.socket(device))
-        // It is to end with QEMU.
+        // It must end with QEMU.
         .arg("--once")
         .args(["--interrupts", options.interrupts.word()])
         .args(&options.server_arg);
-    // The plugin watches the first device.
+    // The plugin watches the first device only, so the report needs that server's events only.
     if options.plugin.is_some() && device == 0 {
         command.arg("--events").arg(place.file("events.jsonl"));
     }
@@ -61,6 +61,7 @@ pub(crate) fn start(
     let deadline = Instant::now() + LIMIT;
     loop {
         interrupt.check()?;
+        // Before the log is read. Otherwise a line between the read and the end would be missed.
         let ended = process.end();
         if log.read()?.iter().any(|line| line.contains(READY)) {
             return Ok(process);

@@ -2,10 +2,10 @@
 
 //! A shell in the guest, on the user's terminal.
 //!
-//! The kernel's console goes to a file and is followed: what the kernel complains about is shown, all
-//! else is kept back. The shell has a serial port of its own, which QEMU lays on the terminal. On the
-//! second port the guest's init says what it found and that the shell may come; it starts the shell when
-//! it is told the size of the window, and sets a size whenever it is told one.
+//! The kernel's console goes to a file. The runner follows the file and shows complaints of the
+//! kernel only. The shell has its own serial port, which QEMU connects to the terminal. On the
+//! second port init reports its findings and announces the shell. The runner sends the size of the
+//! window there, and each change of it.
 
 use std::io::{self, IsTerminal as _};
 use std::thread::sleep;
@@ -30,17 +30,18 @@ use crate::workplace::Workplace;
 
 /// Time between two looks.
 const STEP: Duration = Duration::from_millis(20);
-/// How long a process may take to end when it is asked to.
+/// Time in which a process must end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long QEMU may stay when a server has ended: it goes with QEMU, which may be seen a moment later.
+/// Longest time between the end of a server and that of QEMU. A server ends with QEMU, and the
+/// runner may see it first.
 const QEMU_STAYS: Duration = Duration::from_millis(500);
-/// Lines of the console that are shown after a complaint: a trace, mostly.
+/// Lines of the console that are shown after a complaint. They are mostly its trace.
 const AFTER_COMPLAINT: usize = 24;
 
-/// What QEMU writes on the terminal when the user ends it.
+/// Message of QEMU on the terminal when the user ends it.
 const ENDED_BY_USER: &str = "QEMU: Terminated";
 
-/// How a shell ended.
+/// End of a shell.
 pub(crate) enum ShellEnd {
     /// The user left it, or ended QEMU.
     Left,
@@ -54,7 +55,7 @@ pub(crate) enum ShellEnd {
     Server(End),
 }
 
-/// Boots to a shell and stays until it ends.
+/// Boots to a shell and watches it until it ends.
 pub(crate) fn run(
     options: &ShellOptions,
     acceleration: Acceleration,
@@ -91,7 +92,8 @@ pub(crate) fn run(
     }
     .follow(&options.example, interrupt, screen)?;
     Ok(match end {
-        // The guest looks the same to QEMU whether it powers off or the user ends it.
+        // QEMU's status is the same whether the guest powers off or the user ends QEMU. Only the
+        // message on the terminal tells them apart.
         ShellEnd::NoShell if ended_by_user(place) => ShellEnd::Left,
         end => end,
     })
@@ -112,9 +114,10 @@ fn servers(
     (0..options.devices).map(start).collect()
 }
 
-/// Words for the kernel's command line. What the kernel does not know and has a `=` in it, it puts into
+/// Returns words for the kernel command line. The kernel puts an unknown word with a `=` into
 /// init's environment.
 fn shell_task(terminal: Option<&str>) -> String {
+    // Other characters could end the word and add an option for the kernel.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
     match terminal {
         Some(name) if !name.is_empty() && name.chars().all(plain) => {
@@ -124,12 +127,13 @@ fn shell_task(terminal: Option<&str>) -> String {
     }
 }
 
+/// Returns whether QEMU printed that the user ended it.
 fn ended_by_user(place: &Workplace) -> bool {
     std::fs::read(place.shell_ports().log)
         .is_ok_and(|said| String::from_utf8_lossy(&said).contains(ENDED_BY_USER))
 }
 
-/// A machine with a shell. QEMU stands before the servers, so that it also ends first.
+/// A machine with a shell. Fields drop in order, so QEMU ends before the servers that it uses.
 struct Session {
     qemu: Process,
     qemu_log: Tail,
@@ -138,14 +142,15 @@ struct Session {
     line: Port,
     window: Window,
     stream: Stream,
-    /// Whether the terminal is the shell's.
+    /// Whether the terminal belongs to the shell.
     open: bool,
     complaints: Vec<Complaint>,
-    /// Lines of the console that are still to be shown.
+    /// Lines of the console still to be shown.
     trace: usize,
 }
 
 impl Session {
+    /// Watches the machine until one of its processes ends.
     fn follow(
         mut self,
         example: &str,
@@ -155,7 +160,8 @@ impl Session {
         let began = Instant::now();
         loop {
             interrupt.check()?;
-            // Before the logs are read, so that nothing is missed that was written before the end.
+            // Before the logs are read. Otherwise lines between the last read and the end would be
+            // lost.
             let end = self.end();
             let lines = match end {
                 Some(_) => self.console.finish()?,
@@ -180,12 +186,13 @@ impl Session {
         }
     }
 
-    /// Whether a process has ended, and how.
+    /// Returns how a process ended, if one has.
     fn end(&mut self) -> Option<ShellEnd> {
         if let Some(end) = self.qemu.end() {
             return Some(ShellEnd::Qemu(end));
         }
         let end = self.servers.iter_mut().find_map(Process::end)?;
+        // QEMU may have ended first. Its end is then the cause, and the server's only follows.
         sleep(QEMU_STAYS);
         if let Some(end) = self.qemu.end() {
             return Some(ShellEnd::Qemu(end));
@@ -194,7 +201,7 @@ impl Session {
         Some(ShellEnd::Server(end))
     }
 
-    /// What an end means, with all that came before it.
+    /// Judges an end by the complaints and progress before it.
     fn judged(mut self, end: ShellEnd, screen: &mut Screen) -> Result<ShellEnd, Error> {
         screen.rest();
         let end = match end {
@@ -215,9 +222,10 @@ impl Session {
         Ok(end)
     }
 
+    /// Shows a line of the console if it is a complaint, or follows one.
     fn console_line(&mut self, line: &str, screen: &Screen) {
         if let Some(complaint) = examine(line) {
-            // The shell's line is not at its end.
+            // An empty line first: the cursor may stand behind the shell's prompt.
             screen.say("");
             screen.complaint(&complaint);
             self.complaints.push(complaint);
@@ -228,6 +236,7 @@ impl Session {
         }
     }
 
+    /// Shows a line of init. Hands the terminal over when the shell starts.
     fn progress(
         &mut self,
         progress: Option<Progress>,
@@ -239,7 +248,7 @@ impl Session {
                 screen.rest();
                 welcome(example, screen);
                 self.open = true;
-                // From now on the terminal is the guest's.
+                // From now on the guest owns the terminal.
                 self.line.send(&Window::line())?;
             }
             Some(Progress::BailedOut(_)) => {
@@ -252,7 +261,7 @@ impl Session {
     }
 }
 
-/// What a user may do.
+/// Shows the user some commands to try.
 fn welcome(example: &str, screen: &Screen) {
     for line in [
         "try:    ringbarctl info    ringbarctl watch    ringbarctl copy --length 4M    ringbarctl help",
@@ -264,10 +273,11 @@ fn welcome(example: &str, screen: &Screen) {
     }
 }
 
-/// Gives the terminal back as it was: a killed QEMU cannot.
+/// Restores the terminal's modes when dropped. A killed QEMU cannot do so.
 struct Terminal(Option<Termios>);
 
 impl Terminal {
+    /// Reads the present modes, if standard input is a terminal.
     fn remember() -> Self {
         let stdin = io::stdin();
         let modes = stdin.is_terminal().then(|| tcgetattr(&stdin).ok());
@@ -278,7 +288,7 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         if let Some(modes) = &self.0 {
-            // Nothing better can be done if it fails.
+            // An error is ignored: the terminal is gone, or there is no other way to restore it.
             let _ = tcsetattr(io::stdin(), OptionalActions::Drain, modes);
         }
     }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A hot-plug slot, the server of what is in it, and what becomes of the guest's requests. Pure:
-//! from what was heard to what is to be done.
+//! A hot-plug slot with its server, and the guest's requests for it. Pure: events in, actions out.
 //!
-//! A request is answered when it is carried out to the end, or when it is clear that it will not
-//! be. Until then the slot is busy and must not get another one.
+//! A request is answered once it is carried out, or once it is clear that it cannot be. Until then
+//! the slot is busy and must not receive another one.
 
 use std::time::{Duration, Instant};
 
@@ -15,54 +14,54 @@ use crate::process::End;
 use crate::qmp::{self, Message};
 use crate::request::Request;
 
-/// How long a request may take before the guest is told that it failed.
+/// Time after which a pending request fails.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Why there is nothing to be done to a device or its server.
+/// Reason for refusing a request about a device that is not in its slot.
 const ABSENT: &str = "the device is not in its slot";
 
-/// Something to be done.
+/// An action for the runner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Send a line to QEMU's monitor.
     Command(String),
     /// Send a line to the guest.
     Answer(String),
-    /// Start a server and say by [`Slot::server_started`] whether it listens.
+    /// Start a server, and report by [`Slot::server_started`] whether it listens.
     StartServer,
-    /// The server is needed no longer.
+    /// Stop the server, which is no longer needed.
     EndServer,
-    /// Kill the server and say by [`Slot::server_killed`] whether that is possible.
+    /// Kill the server, and report by [`Slot::server_killed`] whether that is possible.
     KillServer,
-    /// Stop the server and say by [`Slot::server_stopped`] when it has.
+    /// Stop the server by a signal, and report by [`Slot::server_stopped`] when it has stopped.
     StopServer,
-    /// Let the server go on.
+    /// Continue the server.
     ContinueServer,
 }
 
-/// What is in the slot.
+/// Content of the slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Content {
     /// The device.
     Device,
-    /// The device, which was told to leave.
+    /// The device, which QEMU was told to unplug.
     Leaving,
-    /// Nothing, but the server of the device that left has not ended.
+    /// No device, but the server of the last one has not ended.
     ServerOnly,
     /// Nothing.
     Nothing,
-    /// Nothing, and a server starts or QEMU was told to add the device.
+    /// No device yet: a server starts, or QEMU was told to plug the device in.
     Coming,
 }
 
-/// What the guest has done to the server.
+/// State of the server, as far as the guest changed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Server {
     /// Nothing.
     Untouched,
     /// It is stopped.
     Stopped,
-    /// It was stopped and goes on. If QEMU has waited for an answer in vain, it ends.
+    /// It was stopped and continued. If QEMU has given up waiting for it, it ends.
     Continued,
     /// It is killed.
     Killed,
@@ -74,18 +73,18 @@ pub(crate) struct Slot {
     interrupts: Interrupts,
     /// Name of the device in QEMU.
     name: String,
-    /// The device, as QEMU's `device_add` wants it.
+    /// The device, in the form of QEMU's `device_add`.
     device: Value,
     content: Content,
     server: Server,
-    /// When the request that is not answered yet came.
+    /// Time of the pending request.
     asked: Option<Instant>,
     /// Number of the last command.
     command: u64,
 }
 
 impl Slot {
-    /// Slot `number` with the device in it. No other slot has the number.
+    /// Returns slot `number` with the device in it. Each slot needs its own number.
     pub(crate) fn new(interrupts: Interrupts, number: u32, device: Value) -> Self {
         Self {
             interrupts,
@@ -94,28 +93,30 @@ impl Slot {
             content: Content::Device,
             server: Server::Untouched,
             asked: None,
-            // Numbers of commands tell slots apart.
+            // The upper half of a command's number is the slot. All slots see all answers of QEMU,
+            // and each takes only its own.
             command: u64::from(number) << u32::BITS,
         }
     }
 
-    /// Whether there is a request that is not answered yet.
+    /// Returns whether a request is pending.
     pub(crate) fn is_busy(&self) -> bool {
         self.asked.is_some()
     }
 
-    /// Whether the server may end like this.
+    /// Returns whether the server may end like this.
     pub(crate) fn server_may_end(&self, end: End) -> bool {
         let leaves = matches!(self.content, Content::Leaving | Content::ServerOnly);
         match self.server {
             Server::Untouched | Server::Stopped => leaves && end.is_good(),
-            // An answer that came too late is an error, but no reason to crash.
+            // QEMU may have closed the connection while the server was stopped. The server then
+            // ends with an error. It must not crash.
             Server::Continued => end.is_good() || end == End::Status(1),
             Server::Killed => true,
         }
     }
 
-    /// The guest asks for something.
+    /// Takes a request of the guest.
     pub(crate) fn request(&mut self, request: Request, now: Instant) -> Vec<Action> {
         self.asked = Some(now);
         match request {
@@ -127,6 +128,7 @@ impl Slot {
         }
     }
 
+    /// Unplugs the device.
     fn delete(&mut self) -> Vec<Action> {
         if self.interrupts == Interrupts::Msix {
             return self.refuse(
@@ -144,6 +146,7 @@ impl Slot {
         self.tell("device_del", &json!({ "id": self.name }))
     }
 
+    /// Starts a server. The device follows when the server listens.
     fn add(&mut self) -> Vec<Action> {
         if self.content != Content::Nothing {
             return self.refuse("the slot is not empty");
@@ -152,6 +155,7 @@ impl Slot {
         vec![Action::StartServer]
     }
 
+    /// Kills the server, with its device in the slot.
     fn kill(&mut self) -> Vec<Action> {
         if self.content != Content::Device {
             return self.refuse(ABSENT);
@@ -162,7 +166,7 @@ impl Slot {
         vec![Action::KillServer]
     }
 
-    /// The server was killed, or could not be.
+    /// Notes that the server was killed, or could not be.
     pub(crate) fn server_killed(&mut self, killed: Result<(), String>) -> Vec<Action> {
         match killed {
             Ok(()) => {
@@ -173,6 +177,7 @@ impl Slot {
         }
     }
 
+    /// Stops the server by a signal.
     fn stop(&mut self) -> Vec<Action> {
         if self.content != Content::Device {
             return self.refuse(ABSENT);
@@ -184,6 +189,7 @@ impl Slot {
         vec![Action::StopServer]
     }
 
+    /// Continues a stopped server at the guest's request.
     fn go_on(&mut self) -> Vec<Action> {
         let mut actions = self.release();
         if actions.is_empty() {
@@ -193,7 +199,7 @@ impl Slot {
         actions
     }
 
-    /// Lets a stopped server go on.
+    /// Continues a stopped server.
     pub(crate) fn release(&mut self) -> Vec<Action> {
         if self.server != Server::Stopped {
             return Vec::new();
@@ -202,7 +208,8 @@ impl Slot {
         vec![Action::ContinueServer]
     }
 
-    /// The server that was to be started listens, or it does not.
+    /// Notes that the started server listens, or failed to start. Plugs the device in if it
+    /// listens.
     pub(crate) fn server_started(&mut self, started: Result<(), String>) -> Vec<Action> {
         match started {
             Ok(()) => {
@@ -217,7 +224,7 @@ impl Slot {
         }
     }
 
-    /// QEMU says something.
+    /// Takes a message of QEMU.
     pub(crate) fn message(&mut self, message: &Message) -> Vec<Action> {
         match (self.content, message) {
             (Content::Leaving, Message::Deleted(name)) if *name == self.name => {
@@ -242,7 +249,7 @@ impl Slot {
         }
     }
 
-    /// The server is stopped.
+    /// Notes that the server has stopped.
     pub(crate) fn server_stopped(&mut self) -> Vec<Action> {
         match (self.content, self.server) {
             (Content::Device, Server::Stopped) => self.answer("ok".to_owned()),
@@ -250,7 +257,7 @@ impl Slot {
         }
     }
 
-    /// The server has ended, in a way that it may.
+    /// Notes that the server has ended in a permitted way.
     pub(crate) fn server_ended(&mut self) -> Vec<Action> {
         match (self.content, self.server) {
             (Content::Device, Server::Killed) => self.answer("ok".to_owned()),
@@ -264,7 +271,7 @@ impl Slot {
         }
     }
 
-    /// Time passes.
+    /// Fails a request that has been pending too long.
     pub(crate) fn tick(&mut self, now: Instant) -> Vec<Action> {
         let late = |asked| now.saturating_duration_since(asked) >= LIMIT;
         if !self.asked.is_some_and(late) {
@@ -279,17 +286,19 @@ impl Slot {
         self.refuse(&format!("{what} within {} s", LIMIT.as_secs()))
     }
 
+    /// Returns a command for QEMU, with a number of its own.
     fn tell(&mut self, name: &str, arguments: &Value) -> Vec<Action> {
         self.command = self.command.wrapping_add(1);
         vec![Action::Command(qmp::command(self.command, name, arguments))]
     }
 
+    /// Ends the pending request with an error.
     fn refuse(&mut self, reason: &str) -> Vec<Action> {
         self.asked = None;
         vec![Action::Answer(refusal(reason))]
     }
 
-    /// Answers the request, if it has no answer yet: it may have come too late.
+    /// Answers the pending request. Returns nothing if it was already refused as too late.
     fn answer(&mut self, line: String) -> Vec<Action> {
         match self.asked.take() {
             Some(_) => vec![Action::Answer(line)],
@@ -298,14 +307,14 @@ impl Slot {
     }
 }
 
-/// Name in QEMU of the device in slot `number`.
+/// Returns QEMU's name of the device in slot `number`.
 pub(crate) fn name(number: u32) -> String {
     format!("ringbar{number}")
 }
 
-/// The answer to a request that is not carried out.
+/// Returns the answer to a refused request.
 pub(crate) fn refusal(reason: &str) -> String {
-    // One line, whatever the reason holds.
+    // An answer is one line. A line feed in the reason would make it two.
     format!("error: {}", reason.replace(['\r', '\n'], " "))
 }
 
@@ -331,7 +340,7 @@ mod tests {
         vec![Action::Answer(text.to_owned())]
     }
 
-    /// A slot whose device has left.
+    /// Returns a slot whose device has left.
     fn empty_slot() -> (Slot, Instant) {
         let (mut slot, now) = slot(Interrupts::Msi);
         slot.request(Request::DeviceDel, now);

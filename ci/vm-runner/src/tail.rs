@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Follows a file that somebody else writes.
+//! Follows a file that another process writes.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::lines::Lines;
 
-/// Most bytes taken at once, so that a flood in one file does not hide the others.
+/// Most bytes per read. Otherwise a flood in one file would delay the others.
 const PIECE: u64 = 256 * 1024;
-/// Last lines that are kept for messages.
+/// Last lines kept for messages.
 const KEPT: usize = 12;
 
-/// Follows a file.
+/// Reader of a growing file.
 #[derive(Debug)]
 pub(crate) struct Tail {
     file: File,
@@ -25,7 +25,7 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// Makes an empty file and follows it.
+    /// Creates an empty file and follows it.
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
         let made = File::create(path).and_then(|_| File::open(path));
         let file = made.map_err(|source| Error::File {
@@ -41,7 +41,7 @@ impl Tail {
         })
     }
 
-    /// Lines that were completed since the last time.
+    /// Returns the lines that were completed since the last call.
     pub(crate) fn read(&mut self) -> Result<Vec<String>, Error> {
         let mut bytes = Vec::new();
         let read = (&mut self.file).take(PIECE).read_to_end(&mut bytes);
@@ -55,7 +55,7 @@ impl Tail {
         Ok(lines)
     }
 
-    /// All the rest, when nobody writes any more.
+    /// Returns all the rest, including a last line without a line feed. The writer must have ended.
     pub(crate) fn finish(&mut self) -> Result<Vec<String>, Error> {
         let mut all = Vec::new();
         loop {
@@ -71,11 +71,12 @@ impl Tail {
         Ok(all)
     }
 
-    /// The last lines that are not empty.
+    /// Returns the last lines that are not empty.
     pub(crate) fn last_lines(&self) -> Vec<String> {
         self.last.iter().cloned().collect()
     }
 
+    /// Keeps the last lines.
     fn keep(&mut self, lines: &[String]) {
         for line in lines.iter().filter(|line| !line.trim().is_empty()) {
             if self.last.len() >= KEPT {

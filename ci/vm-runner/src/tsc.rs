@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! How fast this host's time stamp counter runs.
+//! Speed of this host's time stamp counter.
 //!
-//! Under TCG the guest's counter is the host's, and the guest's kernel would find out its speed by timers that
-//! QEMU emulates: on a busy host it now and then reads 16 to 42 times too few ticks and its clock is too fast
-//! by as much. Here nothing is emulated.
+//! Under TCG the guest reads the host's counter. Its kernel would measure the speed against timers
+//! that QEMU emulates. On a busy host it then sometimes counts 16 to 42 times too few ticks, and
+//! its clock is too fast by the same factor. Here the measurement involves no emulation.
 #![expect(
     unsafe_code,
     reason = "reading the time stamp counter is unsafe in `core::arch`"
@@ -13,23 +13,25 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// From the first reading to the last: the clocks are read to some 100 ns, so a few millionths.
+/// Time between the two readings. The clocks are read to some 100 ns, so the error is a few
+/// millionths.
 const STRETCH: Duration = Duration::from_millis(40);
-/// Readings at both ends, of which the tightest counts: others were interrupted.
+/// Attempts per reading. The tightest one counts, since others were interrupted.
 const READINGS: usize = 100;
-/// What a counter of a processor can be, in kHz.
+/// Plausible speeds of a counter, in kHz.
 const PLAUSIBLE: std::ops::RangeInclusive<u128> = 100_000..=20_000_000;
 
-/// Both clocks at one moment.
+/// Values of both clocks at one moment.
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     counter: u64,
     time: Instant,
-    /// Ticks that reading both took.
+    /// Ticks between both reads of the counter.
     width: u64,
 }
 
-/// The counter's speed in kHz; none if it makes no sense, as of a counter that stops.
+/// Returns the counter's speed in kHz. Returns `None` if it is implausible, as for a stopped
+/// counter.
 pub(crate) fn khz() -> Option<u32> {
     let first = reading()?;
     sleep(STRETCH);
@@ -38,6 +40,7 @@ pub(crate) fn khz() -> Option<u32> {
     speed(last.counter.checked_sub(first.counter)?, nanoseconds)
 }
 
+/// Returns the speed in kHz, if it is plausible.
 fn speed(ticks: u64, nanoseconds: u128) -> Option<u32> {
     let khz = u128::from(ticks)
         .checked_mul(1_000_000)?
@@ -45,12 +48,13 @@ fn speed(ticks: u64, nanoseconds: u128) -> Option<u32> {
     PLAUSIBLE.contains(&khz).then(|| u32::try_from(khz).ok())?
 }
 
+/// Reads both clocks several times and returns the tightest reading.
 fn reading() -> Option<Reading> {
     let once = || {
         let before = counter();
         let time = Instant::now();
         let width = counter().wrapping_sub(before);
-        // In the middle of both.
+        // The clock was read about halfway between both reads of the counter.
         let counter = before.wrapping_add(width / 2);
         Reading {
             counter,
@@ -63,8 +67,10 @@ fn reading() -> Option<Reading> {
         .min_by_key(|reading| reading.width)
 }
 
+/// Reads the counter.
 fn counter() -> u64 {
-    // SAFETY: Every x86-64 processor has the instruction, which reads a register and does nothing else.
+    // SAFETY: Every x86-64 processor has the instruction. It reads a register and has no other
+    // effect.
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 

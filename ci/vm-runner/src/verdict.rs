@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a run means: pure, from what was seen to what failed.
+//! Judgement of a run. Pure: from observations to failures.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,16 +13,16 @@ use crate::kernel::Kernel;
 use crate::ktap::{Outcome, Results, Test};
 use crate::process::End;
 
-/// How far the guest got.
+/// Progress of the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Not a line from a kernel.
+    /// No line of a kernel came.
     NoKernel,
-    /// The kernel runs, no program has begun.
+    /// The kernel runs, but no program has started.
     Booting,
-    /// A program runs and has given this many results.
+    /// A program runs, and has so many results.
     Running { program: String, results: usize },
-    /// Between programs, after the named one.
+    /// The named program has ended, and the next one has not started.
     After { program: String },
     /// All programs have ended.
     Done,
@@ -47,46 +47,46 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Why the run ended.
+/// Reason for which the run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The guest powered off, QEMU and the servers ended as they should.
+    /// The guest powered off, and QEMU and the servers ended well.
     PoweredOff,
-    /// The runner ended it, because of what the guest said.
+    /// The runner ended it because of a message from the guest.
     Stopped { stage: Stage },
     /// The run could not be made.
     NotMade(String),
-    /// A server ended while QEMU ran, or badly.
+    /// A server ended while QEMU ran, or ended badly.
     ServerDied { device: u32, end: End, stage: Stage },
-    /// A server did not end when QEMU had gone.
+    /// A server did not end after QEMU.
     ServerStuck { device: u32, limit: Duration },
     /// QEMU ended badly.
     QemuFailed { end: End, stage: Stage },
-    /// Nothing moved any more, or not as it should.
+    /// The guest hangs.
     Hung { hang: Hang, stage: Stage },
-    /// The time that the user set was over.
+    /// The time limit of the user was reached.
     TimeLimit { limit: Duration, stage: Stage },
 }
 
-/// All that was seen of a run.
+/// Observations of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Observed {
-    /// Why it ended.
+    /// Reason for its end.
     pub(crate) ending: Ending,
-    /// Log lines that tell more about it.
+    /// Log lines that explain the end.
     pub(crate) ending_details: Vec<String>,
-    /// What the kernel said.
+    /// Messages of the kernel.
     pub(crate) kernel: Kernel,
-    /// What the programs found.
+    /// Results of the programs.
     pub(crate) results: Results,
-    /// Programs that hung, and the guest's clock.
+    /// Programs that hung, and a wrong clock.
     pub(crate) watched: Watched,
 }
 
-/// Something that makes a run bad.
+/// A failure of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// What kind of thing, for tools.
+    /// Kind of failure, for tools.
     pub(crate) kind: &'static str,
     /// One line for people.
     pub(crate) message: String,
@@ -94,10 +94,10 @@ pub(crate) struct Failure {
     pub(crate) details: Vec<String>,
 }
 
-/// What a run means.
+/// Judgement of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// What failed, the likeliest cause first. Failed cases are among it.
+    /// Failures, the likeliest cause first. Failed cases are among them.
     pub(crate) failures: Vec<Failure>,
     /// Cases that passed.
     pub(crate) passed: usize,
@@ -108,6 +108,7 @@ pub(crate) struct Verdict {
 impl Verdict {
     /// Judges a run.
     pub(crate) fn of(observed: &Observed) -> Self {
+        // In this order: the first failure is the headline, and a cause must precede its effects.
         let mut verdict = Self::default();
         verdict.processes(observed);
         if let Some(clock) = &observed.watched.clock {
@@ -126,11 +127,12 @@ impl Verdict {
         verdict
     }
 
-    /// Whether nothing failed.
+    /// Returns whether the run has no failure.
     pub(crate) fn is_good(&self) -> bool {
         self.failures.is_empty()
     }
 
+    /// Adds a failure.
     fn fail(&mut self, kind: &'static str, message: String, details: &[String]) {
         self.failures.push(Failure {
             kind,
@@ -139,6 +141,7 @@ impl Verdict {
         });
     }
 
+    /// Adds the failure of QEMU, a server, or the set-up.
     fn processes(&mut self, observed: &Observed) {
         let (kind, message) = match &observed.ending {
             Ending::NotMade(reason) => ("setup", reason.clone()),
@@ -168,6 +171,7 @@ impl Verdict {
         self.fail(kind, message, &observed.ending_details);
     }
 
+    /// Adds the kernel's complaints as one failure.
     fn complaints(&mut self, observed: &Observed) {
         let complaints = observed.kernel.complaints();
         let Some(first) = complaints.first() else {
@@ -192,7 +196,8 @@ impl Verdict {
         self.fail("console", message, observed.kernel.details());
     }
 
-    /// What the console may have hidden: taints without a complaint, and a log that was not read.
+    /// Adds problems that the console may have hidden: taints without a complaint, and a log that
+    /// was not read.
     fn hidden(&mut self, observed: &Observed) {
         for (program, bits) in observed.kernel.silent_taints() {
             let when = match program {
@@ -212,7 +217,7 @@ impl Verdict {
                 self.fail("kernel", message, &[]);
             }
         }
-        // What gave up or was stopped has said why.
+        // If the guest gave up or the run was stopped, the reason is already a failure.
         let explained =
             observed.results.bail_out.is_some() || !observed.kernel.complaints().is_empty();
         let ended = observed.ending == Ending::PoweredOff;
@@ -231,6 +236,7 @@ impl Verdict {
         }
     }
 
+    /// Adds a guest that gave up or hung, and a reached time limit.
     fn guest(&mut self, observed: &Observed) {
         if let Some(reason) = &observed.results.bail_out {
             self.fail("bail-out", format!("the guest gave up: {reason}"), &[]);
@@ -248,6 +254,7 @@ impl Verdict {
         }
     }
 
+    /// Adds the failures of a program and its cases.
     fn program(&mut self, program: &Test, watched: &Watched, completed: bool) {
         let failures_before = self.failures.len();
         if self.hung(program, watched) {
@@ -274,7 +281,8 @@ impl Verdict {
         }
     }
 
-    /// A program that hung: that is what failed, and its missing cases are not. One that ended well meanwhile did not hang.
+    /// Adds the failure of a program that hung. Its missing cases are no failures of their own. A
+    /// program that passed meanwhile did not hang.
     fn hung(&mut self, program: &Test, watched: &Watched) -> bool {
         let mut all = watched.hung.iter();
         let hung = all.find(|hung| hung.program == program.name);
@@ -294,17 +302,18 @@ impl Verdict {
         true
     }
 
+    /// Counts a case, or adds its failure.
     fn case(&mut self, name: &str, case: &Test) {
         match case.outcome {
             Outcome::Passed => self.passed += 1,
             Outcome::Skipped => self.skipped += 1,
             Outcome::Failed => self.fail("case", name.to_owned(), &case.diagnostics),
-            // What ended the run is a failure of its own; or nothing at all came.
+            // The end of the run is already a failure, or no result came at all.
             Outcome::Unfinished => (),
         }
     }
 
-    /// Holds a test's results against its plan, and those of its parts.
+    /// Compares the results of a test and of its parts with their plans.
     fn plan(&mut self, test: &Test) {
         let complaint = plan_complaint(test.planned, &test.parts);
         if let Some(complaint) = complaint {
@@ -316,6 +325,7 @@ impl Verdict {
         }
     }
 
+    /// Compares the programs with the plan, and fails a run that tested nothing.
     fn completeness(&mut self, results: &Results) {
         if results.planned.is_none() && results.programs.is_empty() {
             let message = "the guest powered off without a single result".to_owned();
@@ -335,6 +345,7 @@ impl Verdict {
     }
 }
 
+/// Returns the difference between a plan and its results.
 fn plan_complaint(planned: Option<u64>, tests: &[Test]) -> Option<String> {
     let Some(planned) = planned else {
         return Some("no plan (1..N), so that missing results cannot be told".to_owned());
@@ -356,7 +367,7 @@ fn plan_complaint(planned: Option<u64>, tests: &[Test]) -> Option<String> {
     })
 }
 
-/// What shells mean by the two exit statuses that they give themselves.
+/// Returns the meaning of the two exit statuses that a shell itself produces.
 fn hint(end: End) -> &'static str {
     match end {
         End::Status(126) => " (a program that it names cannot be run)",
@@ -387,7 +398,7 @@ mod tests {
         }
     }
 
-    /// A kernel whose log init has read, and nothing was in it.
+    /// Returns a kernel whose log init has read, without a complaint in it.
     fn read_to_the_end() -> Kernel {
         let mut kernel = Kernel::default();
         kernel.log_line(Line::End {
@@ -680,7 +691,7 @@ mod tests {
         );
     }
 
-    /// The same, with a program that hung.
+    /// Returns the same with a program that hung.
     fn with_hung(results: &str, program: &str) -> Observed {
         let mut observed = observed(results);
         observed.watched.hung.push(HungProgram {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! When a guest counts as hung. Pure, and no clock is looked at: what counts is the time that the guest has had.
+//! Decision that a guest hangs. Pure, and without a clock: only the time that the guest has had
+//! counts.
 //!
-//! That is the processor time that the host gave to QEMU's virtual processors, and the time in which the guest says that
-//! all of them were idle. Where the host has other work neither advances, nor when QEMU stands still because it
-//! waits for a server. That nothing moves at all is told by looks of the runner, which gets no processor either then.
+//! That time has two parts: the processor time that the host gave to QEMU's virtual processors, and
+//! the time in which the guest reports that all of them were idle. Neither advances while the host
+//! does other work, or while QEMU waits for a server. A machine in which nothing moves is
+//! recognised by the number of the runner's looks. The runner gets no processor either when the
+//! host is busy.
 
 use std::time::Duration;
 
@@ -12,32 +15,33 @@ use crate::beat::Beat;
 use crate::hang::{time, Hang};
 use crate::limits::Limits;
 
-/// QEMU asks for this little processor time between two looks if it stands still. A guest that merely sleeps asks
-/// for less as well; but that one beats.
+/// QEMU stands still if it asks for less processor time than this between two looks. A sleeping
+/// guest also asks for less, but it beats.
 const STANDS_STILL: Duration = Duration::from_millis(10);
 
-/// Most idle time that counts from one beat to the next. More has passed if QEMU was stopped, or stood still.
+/// Largest idle time that counts between two beats. A longer one means that QEMU was stopped or
+/// stood still.
 const MOST_IDLE: Duration = Duration::from_secs(2);
 
-/// What QEMU's threads have had so far.
+/// Processor time of QEMU's threads so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Load {
     /// Processor time of the virtual processors.
     pub(crate) ran: Duration,
-    /// Processor time of all threads, and the time for which they wanted a processor and got none.
+    /// Processor time of all threads, including the time in which they waited for a processor.
     pub(crate) wanted: Duration,
 }
 
-/// Something to be done about a hang.
+/// Reaction to a hang.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Alarm {
-    /// Have init kill the program that runs.
+    /// Let init kill the running program.
     Kill { program: String, reason: String },
     /// End the run.
     End(Hang),
 }
 
-/// What was seen of a guest.
+/// State of the watch.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     limits: Limits,
@@ -46,21 +50,22 @@ pub(crate) struct Watchdog {
     load: Load,
     /// Time in which all processors were idle.
     idled: Duration,
-    /// Processor time of the boot, once init was heard.
+    /// Processor time of the boot, known after the first beat.
     boot: Option<Duration>,
     beat: Option<Beat>,
-    /// Processor time at the last beat or result; before the first beat, at the last line of the kernel.
+    /// Processor time at the last beat or result. Before the first beat: at the last line of the
+    /// kernel.
     heard: Duration,
-    /// Looks since the last line or beat at which QEMU stood still.
+    /// Looks at a still QEMU since the last line or beat.
     still: u32,
-    /// Time that the guest had had at the last line of results.
+    /// The guest's time at the last line of results.
     progress: Duration,
-    /// The program that init was told to kill, and the time had then.
+    /// Program that init was ordered to kill, and the guest's time then.
     told: Option<(String, Duration)>,
 }
 
 impl Watchdog {
-    /// Begins with a guest that has not started.
+    /// Starts with a guest that has not started.
     pub(crate) fn new(limits: Limits, processors: u32) -> Self {
         Self {
             limits,
@@ -76,7 +81,8 @@ impl Watchdog {
         }
     }
 
-    /// The kernel has printed a line. One that spins may print as well that it does.
+    /// Notes a line of the kernel. After the boot it is no sign of life: a spinning kernel may
+    /// print that it spins.
     pub(crate) fn console_line(&mut self) {
         self.still = 0;
         if self.boot.is_none() {
@@ -84,7 +90,7 @@ impl Watchdog {
         }
     }
 
-    /// A line of results has come; `running` is the program that runs after it.
+    /// Notes a line of results. `running` is the program that runs after it.
     pub(crate) fn result_line(&mut self, running: Option<&str>) {
         self.heard();
         self.progress = self.had();
@@ -97,7 +103,7 @@ impl Watchdog {
         }
     }
 
-    /// Init has been heard.
+    /// Notes a beat of init.
     pub(crate) fn beat(&mut self, beat: Beat) {
         self.heard();
         if self.boot.is_none() {
@@ -110,12 +116,14 @@ impl Watchdog {
         self.beat = Some(beat);
     }
 
+    /// Notes a sign of life of init.
     fn heard(&mut self) {
         self.still = 0;
         self.heard = self.load.ran;
     }
 
-    /// Time in which all processors were idle, at the least: one alone cannot have been so for longer than the time.
+    /// Returns a lower bound for the time in which all processors were idle. The guest reports a
+    /// sum over all processors, so the others are taken as idle for the whole time.
     fn idle_between(&self, last: &Beat, now: &Beat) -> Duration {
         let passed = now.clock.saturating_sub(last.clock);
         let idle = now.idle.saturating_sub(last.idle);
@@ -123,25 +131,25 @@ impl Watchdog {
         idle.saturating_sub(others).min(passed).min(MOST_IDLE)
     }
 
-    /// The runner has looked at QEMU.
+    /// Takes a look at QEMU.
     pub(crate) fn look(&mut self, load: Load) {
         let wanted = load.wanted.saturating_sub(self.load.wanted);
         if wanted < STANDS_STILL {
             self.still = self.still.saturating_add(1);
         }
         self.load = Load {
-            // A thread that has gone takes its time with it.
+            // A thread that has ended takes its time with it, so the sum may fall.
             ran: load.ran.max(self.load.ran),
             wanted: load.wanted,
         };
     }
 
-    /// Time that the guest has had.
+    /// Returns the time that the guest has had.
     fn had(&self) -> Duration {
         self.load.ran.saturating_add(self.idled)
     }
 
-    /// What is to be done, if the guest hangs. `running` is the program that runs.
+    /// Returns the reaction if the guest hangs. `running` is the running program.
     pub(crate) fn alarm(&mut self, running: Option<&str>) -> Option<Alarm> {
         let looks = self.limits.still();
         if self.still >= looks {
@@ -175,6 +183,7 @@ impl Watchdog {
         }
     }
 
+    /// Returns the reaction if no results come any more.
     fn without_progress(&mut self, unit: Duration, running: Option<&str>) -> Option<Alarm> {
         let had = self.had().saturating_sub(self.progress);
         let limit = self.limits.program(unit, running);
@@ -200,12 +209,13 @@ impl Watchdog {
         })
     }
 
+    /// Returns the program in the last beat.
     fn beating(&self) -> Option<String> {
         self.beat.as_ref().and_then(|beat| beat.program.clone())
     }
 }
 
-/// Whole boots in a time. The unit is never zero.
+/// Returns the whole boots in a time. The unit is never zero.
 fn boots(time: Duration, unit: Duration) -> u64 {
     let boots = time.as_nanos().checked_div(unit.as_nanos());
     boots

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The size of the user's window, and that it has changed.
+//! Size of the user's window, and its changes.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,14 +12,14 @@ use signal_hook::flag;
 
 use crate::error::Error;
 
-/// Watches the window.
+/// Watch on the window.
 #[derive(Debug)]
 pub(crate) struct Window {
     changed: Arc<AtomicBool>,
 }
 
 impl Window {
-    /// Notes changes from now on.
+    /// Starts to note changes.
     pub(crate) fn watch() -> Result<Self, Error> {
         let changed = Arc::new(AtomicBool::new(false));
         flag::register(SIGWINCH, Arc::clone(&changed)).map_err(|source| Error::System {
@@ -29,12 +29,12 @@ impl Window {
         Ok(Self { changed })
     }
 
-    /// Whether it has changed since the last time.
+    /// Returns whether the size has changed since the last call.
     pub(crate) fn has_changed(&self) -> bool {
         self.changed.swap(false, Ordering::Relaxed)
     }
 
-    /// The line that tells the guest the size: rows and columns, 0 if there is no window.
+    /// Returns the line with the size for the guest: rows and columns, 0 without a window.
     pub(crate) fn line() -> String {
         let (rows, columns) = tcgetwinsize(io::stdin()).map_or((0, 0), |s| (s.ws_row, s.ws_col));
         format!("size {rows} {columns}")

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::error::Error;
 use crate::machine::{shell_line, HotplugPorts, ShellPorts};
 
-/// `sun_path` has 108 bytes, the last one is 0.
+/// Longest path of a socket: `sun_path` has 108 bytes, and the last one is 0.
 const SOCKET_PATH_LIMIT: usize = 107;
 
 /// Logs that are kept after a run.
@@ -32,14 +32,14 @@ const LOGS: &[&str] = &[
     "events.jsonl",
 ];
 
-/// A folder for one run, which goes with it.
+/// Folder of one run. Dropping it removes the folder.
 #[derive(Debug)]
 pub(crate) struct Workplace {
     folder: TempDir,
 }
 
 impl Workplace {
-    /// Makes the folder, open to this user only.
+    /// Creates the folder, accessible to this user only. Fails if its socket paths are too long.
     pub(crate) fn create() -> Result<Self, Error> {
         let parent = std::env::temp_dir();
         let folder = tempfile::Builder::new()
@@ -56,7 +56,7 @@ impl Workplace {
         Ok(place)
     }
 
-    /// Notes a command line among the logs.
+    /// Writes a command line among the logs.
     pub(crate) fn note(&self, name: &str, command: &Command) -> Result<(), Error> {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let path = self.file(name);
@@ -69,12 +69,12 @@ impl Workplace {
         })
     }
 
-    /// Where the server of a device listens.
+    /// Returns the path of the socket on which the server of a device listens.
     pub(crate) fn socket(&self, device: u32) -> PathBuf {
         self.file(&format!("device{device}.sock"))
     }
 
-    /// Where the lines for hot plug lead.
+    /// Returns the paths of the lines for hot plug.
     pub(crate) fn hotplug_ports(&self) -> HotplugPorts {
         HotplugPorts {
             monitor: self.file("monitor"),
@@ -82,12 +82,12 @@ impl Workplace {
         }
     }
 
-    /// Where the line to init leads.
+    /// Returns the path of the line to init.
     pub(crate) fn control_port(&self) -> PathBuf {
         self.file("control")
     }
 
-    /// Where the ports of a shell lead.
+    /// Returns the paths of the ports of a shell.
     pub(crate) fn shell_ports(&self) -> ShellPorts {
         ShellPorts {
             log: self.file("terminal.log"),
@@ -95,12 +95,13 @@ impl Workplace {
         }
     }
 
-    /// A file in the folder.
+    /// Returns the path of a file in the folder.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A file in the folder, made by [`Tail::create`](crate::tail::Tail::create), to write on.
+    /// Opens a file in the folder for appending. [`Tail::create`](crate::tail::Tail::create) has
+    /// made it.
     pub(crate) fn append(&self, name: &str) -> Result<File, Error> {
         let path = self.file(name);
         let opened = File::options().append(true).create(true).open(&path);
@@ -111,9 +112,9 @@ impl Workplace {
         })
     }
 
-    /// Copies the logs to `target`, in place of those of a former run.
+    /// Copies the logs to `target`, replacing those of an earlier run.
     pub(crate) fn keep_logs(&self, target: &Path) -> Result<(), Error> {
-        // A shell may have been open for hours, and the folder removed meanwhile.
+        // The folder may have been removed while a shell was open for hours.
         fs::create_dir_all(target).map_err(|source| Error::File {
             action: "made",
             path: target.to_owned(),
@@ -122,7 +123,8 @@ impl Workplace {
         for name in LOGS {
             let (from, to) = (self.file(name), target.join(name));
             if !from.exists() {
-                // It did not get that far. Nothing to remove is just as well.
+                // The run ended before this log existed. An old one must go: it would pass for a
+                // log of this run. An error means that there is none.
                 let _ = fs::remove_file(&to);
                 continue;
             }
@@ -136,6 +138,7 @@ impl Workplace {
     }
 }
 
+/// Fails if the kernel would refuse the path of a socket.
 fn check_socket_path(path: &Path) -> Result<(), Error> {
     let length = path.as_os_str().len();
     if length > SOCKET_PATH_LIMIT {

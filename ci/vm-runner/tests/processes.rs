@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Runs that end in all the ways there are, and what is left of them: nothing.
+//! Runs that end in every possible way. None may leave a process behind.
 
 mod bench;
 mod figures;
@@ -13,7 +13,7 @@ use std::process::Command;
 use bench::{signal, wait_for, Bench, Finished, GOOD_GUEST, GOOD_SERVER};
 use rustix::process::Signal;
 
-/// Runs, and sees that nothing is left.
+/// Runs the runner, and asserts that no process is left.
 fn run(bench: &Bench, options: &[&str]) -> Finished {
     let finished = bench.run(options);
     assert_eq!(bench.processes(), [""; 0], "processes left behind");
@@ -446,7 +446,7 @@ fn children_that_the_runner_did_not_start_stay() {
         .args(bench.arguments());
     bench.surround(&mut shell);
 
-    // Not `output()`: the sleeper holds the pipes.
+    // Not `output()`: the sleeper holds the pipes open, and reading them would not end.
     let status = shell.spawn().expect("it starts").wait().expect("it ends");
 
     let left = bench.processes();

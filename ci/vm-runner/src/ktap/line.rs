@@ -2,24 +2,24 @@
 
 //! One line of a KTAP stream.
 
-/// Deeper indentation counts as this deep, which bounds the depth of the tree of results.
+/// Deepest indentation that counts. It bounds the depth of the tree of results.
 const MAX_INDENT: usize = 64;
 
-/// A line, and how far it is indented.
+/// A line and its indentation.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    /// Leading white space in characters.
+    /// Indentation in characters.
     pub(super) indent: usize,
-    /// What the line says.
+    /// Content of the line.
     pub(super) kind: Kind<'a>,
 }
 
-/// What a line says.
+/// Kinds of lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind<'a> {
     /// `KTAP version 1`: a level begins.
     Version,
-    /// `1..4`: that many results follow or came before.
+    /// `1..4`: so many results follow or came before.
     Plan(u64),
     /// `# Subtest: name`: the results of `name` follow.
     Subtest(&'a str),
@@ -33,44 +33,44 @@ pub(super) enum Kind<'a> {
     Other(&'a str),
 }
 
-/// A result line, taken apart.
+/// A parsed result line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ResultLine<'a> {
-    /// `ok`, not `not ok`.
+    /// Whether it begins with `ok`, not with `not ok`.
     pub(super) ok: bool,
-    /// The number, where there is one.
+    /// Number, if there is one.
     pub(super) number: Option<u64>,
-    /// Name of the test; may be empty.
+    /// Name of the test, possibly empty.
     pub(super) name: &'a str,
-    /// What follows ` # `, where it is a directive.
+    /// Directive after ` # `, if there is one.
     pub(super) directive: Option<Directive<'a>>,
 }
 
 /// A directive and its reason.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Directive<'a> {
-    /// Which one.
+    /// Kind of directive.
     pub(super) kind: DirectiveKind,
-    /// The rest of the line.
+    /// Rest of the line.
     pub(super) reason: &'a str,
 }
 
-/// The directives of KTAP.
+/// Directives of KTAP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DirectiveKind {
-    /// Not run, for a reason.
+    /// The test did not run, for a reason.
     Skip,
-    /// Known not to work yet.
+    /// The test is known to fail for now.
     Todo,
-    /// Meant to fail.
+    /// The test is expected to fail.
     ExpectedFailure,
-    /// Took too long.
+    /// The test took too long.
     Timeout,
-    /// Could not be run.
+    /// The test could not run.
     Error,
 }
 
-/// Reads one line, without its line feed.
+/// Parses one line without its line feed. Any text is accepted: the guest may be broken.
 pub(super) fn parse(text: &str) -> Line<'_> {
     let text = text.trim_end();
     let body = text.trim_start();
@@ -81,6 +81,7 @@ pub(super) fn parse(text: &str) -> Line<'_> {
     }
 }
 
+/// Returns the kind of a line without its indentation.
 fn kind(body: &str) -> Kind<'_> {
     if let Some(reason) = body.strip_prefix("Bail out!") {
         return Kind::BailOut(reason.trim());
@@ -100,12 +101,13 @@ fn kind(body: &str) -> Kind<'_> {
         .unwrap_or(Kind::Other(body))
 }
 
-/// `1..N`, and whatever follows a space.
+/// Parses `1..N`. Text after a space is ignored.
 fn plan(body: &str) -> Option<u64> {
     let rest = body.strip_prefix("1..")?;
     rest.split_whitespace().next()?.parse().ok()
 }
 
+/// Parses a result line.
 fn result(body: &str) -> Option<ResultLine<'_>> {
     let (ok, rest) = match body.strip_prefix("not ok") {
         Some(rest) => (false, rest),
@@ -126,6 +128,7 @@ fn result(body: &str) -> Option<ResultLine<'_>> {
     })
 }
 
+/// Splits the number of a result from the rest, if there is one.
 fn number(rest: &str) -> (Option<u64>, &str) {
     let (word, tail) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     match word.parse() {
@@ -134,7 +137,7 @@ fn number(rest: &str) -> (Option<u64>, &str) {
     }
 }
 
-/// Splits `name # SKIP reason`. A `#` that no directive follows belongs to the name.
+/// Splits `name # SKIP reason`. A `#` without a directive after it belongs to the name.
 fn directive(rest: &str) -> (&str, Option<Directive<'_>>) {
     let mut marks = rest.match_indices('#').filter_map(|(at, _)| {
         let (name, tail) = rest.split_at_checked(at)?;
@@ -145,6 +148,7 @@ fn directive(rest: &str) -> (&str, Option<Directive<'_>>) {
     marks.next().unwrap_or((rest, None))
 }
 
+/// Parses a directive and its reason.
 fn read_directive(text: &str) -> Option<Directive<'_>> {
     let (word, reason) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let kind = match word.trim_end_matches(':').to_ascii_uppercase().as_str() {

@@ -1,52 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The tree that the lines of a KTAP stream make.
+//! Tree of results, built from the lines of a KTAP stream.
 
 use std::time::Duration;
 
 use super::line::{self, DirectiveKind, Kind, ResultLine};
 
-/// Diagnostics kept for each test; more are dropped, the log has them all.
+/// Diagnostics kept per test. The log has the others. Without a limit a broken guest could fill the
+/// memory.
 const MAX_DIAGNOSTICS: usize = 100;
 
-/// How a test ended.
+/// Outcome of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// `ok`.
     Passed,
-    /// `not ok`, or a directive that says so.
+    /// `not ok`, or a directive that means failure.
     Failed,
-    /// Skipped, or known not to work.
+    /// Skipped, or known to fail.
     Skipped,
-    /// Begun, and no result came.
+    /// Started, but without a result.
     Unfinished,
 }
 
-/// A program, a case or a group between them.
+/// A program, a case, or a group of cases.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Test {
-    /// Its name.
+    /// Name.
     pub(crate) name: String,
-    /// Its number in the stream.
+    /// Number in the stream.
     pub(crate) number: Option<u64>,
-    /// How it ended.
+    /// Outcome.
     pub(crate) outcome: Outcome,
-    /// The reason that a directive gives.
+    /// Reason in the directive.
     pub(crate) reason: String,
-    /// How many parts it said it would have.
+    /// Number of parts in its plan.
     pub(crate) planned: Option<u64>,
-    /// Its parts, in order.
+    /// Parts, in order.
     pub(crate) parts: Vec<Test>,
-    /// Lines that came before its result and were no results.
+    /// Other lines before its result.
     pub(crate) diagnostics: Vec<String>,
-    /// From its beginning to its result; known for programs only.
+    /// Time from its beginning to its result; known for programs only.
     pub(crate) duration: Duration,
 }
 
 impl Test {
-    /// Calls `visit` for each test without parts, with its name as a path below this test.
+    /// Calls `visit` for each test without parts. The name passed is a path below this test.
     ///
-    /// A test that has no parts is its own case.
+    /// A test without parts is its own case.
     pub(crate) fn for_each_case<'a>(&'a self, visit: &mut dyn FnMut(String, &'a Test)) {
         if self.parts.is_empty() {
             visit(self.name.clone(), self);
@@ -64,37 +65,37 @@ impl Test {
     }
 }
 
-/// What a line changed, for those who watch.
+/// Change that a line caused, for the screen.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// The guest says what it runs on: `# kernel: Linux 7.3`.
+    /// The guest reported a property of the machine: `# kernel: Linux 7.3`.
     Fact(String, String),
-    /// A program begins.
+    /// A program started.
     Started(String),
-    /// A case of the running program has a result.
+    /// A case of the running program ended.
     Case,
-    /// A program has its result.
+    /// A program ended.
     Ended(Test),
     /// The guest gave up.
     BailedOut(String),
 }
 
-/// All that a stream said.
+/// Content of a whole stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Results {
-    /// When it began.
+    /// Time of the first line.
     pub(crate) began: Option<Duration>,
-    /// Facts in the order in which they came.
+    /// Facts in the order of their arrival.
     pub(crate) facts: Vec<(String, String)>,
-    /// How many programs there would be.
+    /// Number of programs in the plan.
     pub(crate) planned: Option<u64>,
-    /// The programs. The last one may be unfinished.
+    /// Programs. The last one may be unfinished.
     pub(crate) programs: Vec<Test>,
-    /// Why the guest gave up.
+    /// Reason for which the guest gave up.
     pub(crate) bail_out: Option<String>,
 }
 
-/// Results of one depth that wait for the result line they belong to.
+/// Results of one depth that still wait for their own result line.
 #[derive(Debug, Default)]
 struct Level {
     indent: usize,
@@ -103,7 +104,7 @@ struct Level {
     diagnostics: Vec<String>,
 }
 
-/// Takes lines and builds the tree.
+/// Builder of the tree.
 #[derive(Debug, Default)]
 pub(crate) struct Stream {
     root: Level,
@@ -111,14 +112,14 @@ pub(crate) struct Stream {
     facts: Vec<(String, String)>,
     bail_out: Option<String>,
     running: Option<String>,
-    /// When the stream began.
+    /// Time of the first line.
     first: Option<Duration>,
-    /// When the running program began.
+    /// Time at which the running program started.
     began: Duration,
 }
 
 impl Stream {
-    /// Takes a line that arrived `now`, counted from any fixed moment.
+    /// Takes a line that arrived at `now`. Times count from any fixed moment.
     pub(crate) fn line(&mut self, text: &str, now: Duration) -> Option<Progress> {
         let line = line::parse(text);
         self.first.get_or_insert(now);
@@ -146,18 +147,18 @@ impl Stream {
         }
     }
 
-    /// The program that runs now, and how many results it has given.
+    /// Returns the running program and the number of its results so far.
     pub(crate) fn running(&self) -> Option<(&str, usize)> {
         let results = self.inner.iter().map(|level| level.tests.len()).sum();
         self.running.as_deref().map(|name| (name, results))
     }
 
-    /// The program that ended last.
+    /// Returns the program that ended last.
     pub(crate) fn ended(&self) -> Option<&str> {
         self.root.tests.last().map(|test| test.name.as_str())
     }
 
-    /// Whether all planned programs have ended.
+    /// Returns whether all planned programs have ended.
     pub(crate) fn is_complete(&self) -> bool {
         let ended = u64::try_from(self.root.tests.len()).ok();
         ended.is_some() && ended == self.root.planned
@@ -188,7 +189,7 @@ impl Stream {
         }
     }
 
-    /// The level of this indentation, made if there is none. Deeper ones stay open.
+    /// Returns the level of this indentation, and creates it if needed. Deeper levels stay open.
     fn level(&mut self, indent: usize) -> &mut Level {
         if indent == 0 {
             return &mut self.root;
@@ -205,10 +206,10 @@ impl Stream {
         self.inner.get_mut(place).unwrap_or(&mut self.root)
     }
 
-    /// Closes all levels deeper than `indent`; they are the parts of one test.
+    /// Closes all levels deeper than `indent`. They are the parts of one test.
     ///
-    /// A level that no result of its own closed is kept with the results of the next one, so that
-    /// nothing that failed is lost.
+    /// A level without a result of its own joins the next one. Otherwise its failures would be
+    /// lost.
     fn take_parts(&mut self, indent: usize) -> Level {
         let place = self.inner.partition_point(|level| level.indent <= indent);
         let mut levels = self.inner.split_off(place).into_iter();
@@ -220,6 +221,7 @@ impl Stream {
         parts
     }
 
+    /// Starts a program. Deeper subtests count as its cases.
     fn subtest(&mut self, indent: usize, name: &str, now: Duration) -> Option<Progress> {
         let first = self.running.is_none();
         if !first && indent > 0 {
@@ -230,6 +232,7 @@ impl Stream {
         Some(Progress::Started(name.to_owned()))
     }
 
+    /// Closes a test with its result line.
     fn result(&mut self, indent: usize, line: &ResultLine<'_>, now: Duration) -> Option<Progress> {
         let parts = self.take_parts(indent);
         let level = self.level(indent);
@@ -256,6 +259,7 @@ impl Stream {
         Some(Progress::Ended(test))
     }
 
+    /// Takes a comment: a fact before the first program, otherwise a diagnostic.
     fn comment(&mut self, indent: usize, text: &str) -> Option<Progress> {
         let before_programs =
             self.running.is_none() && self.inner.is_empty() && self.root.tests.is_empty();
@@ -280,7 +284,7 @@ impl Stream {
     }
 }
 
-/// `not ok` is a failure, whatever else is said, but where the failure was foretold.
+/// Returns the outcome of a result line. `not ok` is a failure unless a directive announced it.
 fn outcome(line: &ResultLine<'_>) -> Outcome {
     match (line.ok, line.directive.as_ref().map(|d| d.kind)) {
         (_, Some(DirectiveKind::Timeout | DirectiveKind::Error)) => Outcome::Failed,
@@ -296,7 +300,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Feeds lines that arrive a second apart.
+    /// Parses lines that arrive one second apart.
     fn read(text: &str) -> Results {
         let mut stream = Stream::default();
         let mut now = 0;
@@ -482,7 +486,7 @@ ok 2 dma\r
         assert_eq!(results.programs[0].diagnostics.len(), MAX_DIAGNOSTICS);
     }
 
-    /// Lines that are likely to meet each other in a broken stream.
+    /// Returns lines that are likely to occur together in a broken stream.
     fn any_line() -> impl Strategy<Value = String> {
         let body = prop_oneof![
             Just("KTAP version 1".to_owned()),

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Guests of all kinds, second by second of their host.
+//! Tests with simulated guests, one second of the host after the other.
 
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Looks a second.
+/// Looks per second.
 const LOOKS: u32 = 10;
 /// Longer than any limit of the guests here.
 const FOR_EVER: u32 = 5000;
 
-/// A host and a guest with two processors, whose boot took four seconds.
+/// A host, and a guest with two processors whose boot took four seconds.
 struct Scene {
     dog: Watchdog,
     load: Load,
@@ -30,7 +30,7 @@ impl Scene {
         }
     }
 
-    /// A guest in which a program runs.
+    /// Returns a guest in which a program runs.
     fn running(program: &'static str) -> Self {
         let mut scene = Self::new();
         scene.second(4 * SECOND, 4 * SECOND);
@@ -41,7 +41,7 @@ impl Scene {
         scene
     }
 
-    /// A second of the host, in which the virtual processors got `ran` and QEMU wanted `wanted`.
+    /// Passes one second of the host. The virtual processors got `ran`, and QEMU wanted `wanted`.
     fn second(&mut self, ran: Duration, wanted: Duration) {
         for _ in 0..LOOKS {
             self.load.ran += ran / LOOKS;
@@ -51,7 +51,7 @@ impl Scene {
         self.clock += SECOND;
     }
 
-    /// Init beats; since the last time its processors were idle for `idle`.
+    /// Beats. Since the last beat the processors were idle for `idle`.
     fn beat(&mut self, idle: Duration) {
         self.idle += idle;
         self.dog.beat(Beat {
@@ -69,7 +69,7 @@ impl Scene {
         self.dog.alarm(self.running)
     }
 
-    /// The first alarm while seconds like this one pass, and after how many of them.
+    /// Repeats such seconds until an alarm comes. Returns the alarm and the number of seconds.
     fn first(&mut self, mut second: impl FnMut(&mut Self)) -> Option<(u32, Alarm)> {
         (1..FOR_EVER).find_map(|count| {
             second(self);
@@ -149,7 +149,7 @@ fn program_on_a_busy_host_has_its_limit_in_what_the_host_gives() {
     let mut scene = Scene::running("dma");
 
     let alarm = scene.first(|scene| {
-        // A tenth of a processor, and the other one is idle all the time.
+        // A tenth of a processor. The other processor is idle all the time.
         scene.second(SECOND / 10, SECOND);
         scene.beat(SECOND);
     });
@@ -162,7 +162,7 @@ fn time_in_which_a_machine_is_stopped_does_not_count() {
     let mut scene = Scene::running("dma");
 
     for _ in 0..20 {
-        // An hour later both processors say that they were idle.
+        // One hour later both processors report that they were idle.
         scene.clock += 3600 * SECOND;
         scene.beat(2 * 3600 * SECOND);
     }
@@ -174,7 +174,7 @@ fn time_in_which_a_machine_is_stopped_does_not_count() {
 fn machine_that_waits_for_a_dead_server_uses_up_nothing() {
     let mut scene = Scene::running("dma");
 
-    // Ten accesses of 5 s, and a little work and a beat after each.
+    // Ten accesses of 5 s each, with a little work and a beat after each.
     let alarm = (0..10).find_map(|_| {
         for _ in 0..5 {
             scene.second(Duration::ZERO, Duration::ZERO);
@@ -211,7 +211,7 @@ fn kernel_that_spins_is_told_by_the_beats_that_stay_away() {
 
     let alarm = scene.first(|scene| {
         scene.second(SECOND, SECOND);
-        // It may well say that it is stuck.
+        // The kernel may print that it is stuck.
         scene.dog.console_line();
     });
 

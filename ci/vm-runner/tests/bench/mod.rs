@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Stand-ins for the device server and QEMU: shell scripts that a test writes.
+//! Stand-ins for the device server and QEMU: shell scripts of a test.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{kill_process, Pid, Signal};
 
-/// A server that says it is ready and ends when its client has gone.
+/// A server that reports that it is ready and ends with its client.
 pub(crate) const GOOD_SERVER: &str = r#"listening; until gone; do sleep 0.02; done"#;
 
 /// A guest with one program and two cases.
@@ -22,7 +22,7 @@ tell '    1..2' '    ok 1 reads' '    ok 2 writes' 'ok 1 poke'
 leave
 "#;
 
-/// What all scripts can do.
+/// Functions for all scripts.
 const WORDS: &str = r#"
 for word in "$@"; do case "$word" in
     file,id=console,path=*) console=${word#*path=} ;;
@@ -48,12 +48,12 @@ told() { read -r command < "$monitor.in"; echo "command: $command" >&2; }
 monitor() { printf '%s\r\n' "$1" >> "$monitor.out"; }
 "#;
 
-/// A folder with the scripts of one test. Its path marks all processes of the test.
+/// Folder with the scripts of one test. Its path marks all processes of the test.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
-/// How a run of the runner ended.
+/// Result of a run of the runner.
 pub(crate) struct Finished {
     pub(crate) status: ExitStatus,
     pub(crate) stdout: String,
@@ -73,29 +73,29 @@ impl Bench {
         bench
     }
 
-    /// A path in the folder.
+    /// Returns a path in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// A file of the logs that were kept.
+    /// Returns a file of the kept logs.
     pub(crate) fn log(&self, name: &str) -> String {
         fs::read_to_string(self.path("report/logs/default").join(name)).expect("a log")
     }
 
-    /// The runner, ready to run with these options besides the necessary ones.
+    /// Returns the runner's command with the necessary options and these.
     pub(crate) fn command(&self, options: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringbar-vm-runner"));
         command.args(self.arguments()).args(options);
         if !options.contains(&"--timeout") {
-            // A run that should end by itself and does not is found out.
+            // A run that should end by itself, but does not, fails by this limit.
             command.args(["--timeout", "120"]);
         }
         self.surround(&mut command);
         command
     }
 
-    /// The necessary arguments.
+    /// Returns the necessary arguments.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["run".to_owned()];
         for (option, file) in [
@@ -111,7 +111,7 @@ impl Bench {
         arguments
     }
 
-    /// Gives a command the environment that the scripts need.
+    /// Sets the environment that the scripts need.
     pub(crate) fn surround(&self, command: &mut Command) {
         command
             .env("RINGBAR_BENCH", self.folder.path())
@@ -131,8 +131,8 @@ impl Bench {
         }
     }
 
-    /// Runs the runner until a script calls `ready`, signals it, and gives its exit status. No process
-    /// may be left.
+    /// Runs the runner until a script calls `ready`, then signals it. Returns its exit status.
+    /// Asserts that no process is left.
     pub(crate) fn interrupt(&self, how: Signal) -> Option<i32> {
         let runner = self.command(&[]).spawn().expect("the runner starts");
         self.wait_until_ready();
@@ -148,7 +148,7 @@ impl Bench {
         wait_for("a script to be ready", || path.exists());
     }
 
-    /// Numbers of all processes that scripts of this test are or started.
+    /// Returns the numbers of all processes of this test's scripts, including their children.
     pub(crate) fn process_ids(&self) -> Vec<u32> {
         let mark = format!("RINGBAR_BENCH={}", self.folder.path().display());
         fs::read_dir("/proc")
@@ -159,7 +159,7 @@ impl Bench {
             .collect()
     }
 
-    /// Command lines of the same.
+    /// Returns the command lines of these processes.
     pub(crate) fn processes(&self) -> Vec<String> {
         let line = |pid| fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         self.process_ids().into_iter().map(line).collect()
@@ -173,7 +173,7 @@ impl Bench {
 }
 
 impl Finished {
-    /// The last line for people.
+    /// Returns the runner's last line for people.
     pub(crate) fn summary(&self) -> &str {
         self.stderr
             .lines()
@@ -187,7 +187,7 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
     kill_process(pid, signal).expect("sent");
 }
 
-/// Waits for something that happens soon; fails if it does not.
+/// Waits for an event that happens soon. Panics if it does not.
 pub(crate) fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !happened() {

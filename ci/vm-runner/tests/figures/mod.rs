@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the benchmark wants of the runner: figures of the host, a machine of its own, and boots that
-//! are timed.
+//! Tests of the runner's services for the benchmark: figures of the host, its own machine, and
+//! timed boots.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
 use crate::run;
 
-/// A guest that asks for a figure.
+/// Returns a guest that asks for a figure.
 fn asking() -> Bench {
     let guest = format!("ask 'measure speed'; answered\n{GOOD_GUEST}");
     Bench::new(GOOD_SERVER, &guest)
@@ -20,7 +20,7 @@ fn asking() -> Bench {
 fn figure_that_the_guest_asks_for_is_that_of_the_program() {
     let bench = asking();
     let program = bench.path("measure");
-    // The server is there while it is measured.
+    // The server must exist while it is measured.
     let script = "#!/bin/sh\n[ \"$1 $5\" = 'measure speed' ] && kill -0 \"$3\" && echo 12.5\n";
     fs::write(&program, script).expect("written");
     fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("made executable");
@@ -52,7 +52,7 @@ fn argument_for_qemu_reaches_it() {
     assert!(bench.log("qemu-command.txt").ends_with(" -device edu\n"));
 }
 
-/// The guest has loaded the driver.
+/// Line of a guest that has loaded the driver.
 const LOADED: &str = "tell '# driver: loaded'";
 
 fn boot(bench: &Bench, options: &[&str]) -> Output {
@@ -74,7 +74,7 @@ fn boot_prints_how_long_qemu_was_there() {
     let seconds = String::from_utf8(output.stdout).expect("text");
     let seconds: f64 = seconds.trim().parse().expect("a number alone");
     assert!(output.status.success());
-    // No less than the sleep in it, however fast the machine is.
+    // At least the sleep in it, however fast the machine is.
     assert!(seconds >= 0.2, "{seconds}");
     assert!(bench.log("qemu-command.txt").contains("ringbar.boot"));
 }
@@ -89,7 +89,7 @@ fn boot_without_a_device_starts_no_server() {
     assert!(!bench.log("qemu-command.txt").contains("vfio-user"));
 }
 
-/// What the runner says of a boot that it must not count.
+/// Returns the runner's message for a boot that it must not count.
 fn uncounted(guest: &str) -> String {
     let output = boot(&Bench::new(GOOD_SERVER, guest), &[]);
     assert_eq!(output.status.code(), Some(1));

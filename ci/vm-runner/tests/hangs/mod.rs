@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Guests that hang. One script plays QEMU, its virtual processor, which is a process of that name, and the guest.
+//! Guests that hang. One script plays QEMU, the guest, and a virtual processor, which is a process
+//! of that name.
 
 use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
 use crate::{assert_failed, run};
@@ -11,14 +12,14 @@ const HASTE: [&str; 2] = ["--haste", "100"];
 /// Makes a process that looks like a virtual processor.
 const PROCESSOR: &str = "printf 'CPU 0/TCG' > /proc/self/comm; say 'Linux version 7'";
 
-/// Spins and, of its own, does nothing: limits pass.
+/// Spins, so that limits pass.
 const SPIN: &str = "while :; do :; done";
 
-/// Beats, in another process, with the host's time, or the runner would find the guest's clock wrong where this takes
-/// long. No idle time.
+/// Beats in another process, without idle time. It uses the host's time: otherwise the runner would
+/// find the guest's clock wrong in a long test.
 const BEATS: &str = "(while sleep 0.1; do beat $(now) 0 dma; done) & beating=$!";
 
-/// The same, with two processors that do nothing.
+/// Beats in the same way, with two idle processors.
 const IDLE_BEATS: &str = "(while sleep 0.1; do n=$(now); beat $n $(awk \"BEGIN { print 2 * $n }\") dma; done) & beating=$!";
 
 fn run_hasty(guest: &str) -> (Bench, crate::bench::Finished) {

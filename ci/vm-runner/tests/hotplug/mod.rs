@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Runs in which the guest has the device taken out and put back.
+//! Runs in which the guest unplugs the device and plugs it in again.
 //!
-//! One script plays the guest, which asks, and QEMU's monitor, which is told.
+//! One script plays the guest, which sends requests, and QEMU's monitor, which receives commands.
 
 mod servers;
 
 use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
 use crate::{assert_failed, run};
 
-/// A server for one device after the other: the guest's script says when a device has left.
+/// A server for one device after the other. The guest's script decides when a device leaves.
 const SERVER: &str = r#"listening; until gone; do
     if [ -e "$RINGBAR_BENCH/deleted" ]; then rm "$RINGBAR_BENCH/deleted"; exit 0; fi
     sleep 0.02
 done"#;
 
-/// QEMU takes the device out when it is told to.
+/// QEMU unplugs the device on command.
 const DELETE: &str = r#"
 told # qmp_capabilities
 ask device_del

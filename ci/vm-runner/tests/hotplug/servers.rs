@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Runs in which the guest has servers killed, stopped and continued, and runs with two devices.
+//! Runs in which the guest kills, stops and continues servers, and runs with two devices.
 
 use rustix::process::Signal;
 
@@ -8,13 +8,13 @@ use super::{DELETE, SERVER};
 use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
 use crate::{assert_failed, run};
 
-/// Says its number and which device it is for, and is a good server.
+/// Reports its number and its device, and is a good server.
 const NAMED_SERVER: &str = r#"
 case "$*" in *device1*) number=1 ;; *) number=0 ;; esac
 echo "server of device $number"; echo $$ > "$RINGBAR_BENCH/pid$number"
 "#;
 
-/// What the guest's script can find out about a server.
+/// Function of the guest's script that shows the state of a server.
 const STATE: &str = r#"
 state() { sed 's/.*) \(.\).*/state: \1/' "/proc/$(cat "$RINGBAR_BENCH/pid$1")/stat" >&2; }
 "#;

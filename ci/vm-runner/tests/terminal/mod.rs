@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A shell for a person, as far as the runner goes; `ci/shell-check` drives a real one.
+//! Tests of the runner's part in a shell; `ci/shell-check` drives a real one.
 
 use std::process::{Command, Output};
 
 use crate::bench::{Bench, GOOD_SERVER};
 
-/// What init says before a shell, and waits for.
+/// Lines of init before a shell, and its wait for the size.
 const OPEN: &str = r#"
 say '[    0.000000] Linux version 7.3.4'
 tell '# kernel: Linux 7.3.4' '# driver: ringbar loaded' '# shell: /dev/ttyS3'
@@ -60,7 +60,7 @@ fn facts_and_what_to_try_are_shown_and_the_boot_is_not() {
 fn shell_is_told_the_size_before_it_starts() {
     let (bench, output) = shell(&format!("{OPEN}\nleave"), &[]);
 
-    // There is no window here.
+    // The test has no window.
     assert_eq!(bench.log("qemu.log"), "answer: size 0 0\n");
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
