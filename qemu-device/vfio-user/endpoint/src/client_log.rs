@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A log that clients cannot flood, neither in one connection nor by coming back.
+//! A log that clients cannot flood, in one connection or in many.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -8,22 +8,23 @@ use std::time::{Duration, Instant};
 use log::Level;
 use parking_lot::Mutex;
 
-/// Most lines in a window, of all clients.
+/// Most lines per window, of all clients together.
 const LINES: u64 = 40;
-/// It begins with its first line.
+/// Length of a window, which begins with its first line.
 const WINDOW: Duration = Duration::from_secs(10);
 
 static WRITTEN: Mutex<Written> = Mutex::new(Written::new());
 
-/// What has been logged lately.
+/// Count of the lines of the window.
 #[derive(Debug)]
 struct Written {
     began: Option<Instant>,
     wanted: u64,
 }
 
-/// Logs one more line about a client as `target`, usually `module_path!()`, or not: of many in a
-/// short time only the first ones. The next one says how many were left out.
+/// Logs a line about a client as `target`, usually `module_path!()`. Of many lines in a short time
+/// it logs the first ones only. The next line after those names the number of lines that were left
+/// out.
 pub fn note(target: &str, level: Level, what: fmt::Arguments<'_>) {
     if !log::log_enabled!(target: target, level) {
         return;
@@ -49,7 +50,8 @@ impl Written {
         }
     }
 
-    /// Whether one more line may be written, and how many were left out since the last one.
+    /// Returns whether one more line may be written, as the number of lines left out since the last
+    /// one.
     fn admit(&mut self, now: Instant) -> Option<u64> {
         let mut left_out = 0;
         if self

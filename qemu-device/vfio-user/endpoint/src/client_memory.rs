@@ -15,26 +15,26 @@ use ringbar_vfio_user::Errno;
 
 use crate::stream::Stream;
 
-/// Most bytes that are read by one message, whatever the client says it sends. QEMU 11.1 sends the
-/// start of an answer that is longer than what its socket holds, some 200 KiB, and never the rest.
+/// Most bytes that one message reads, even if the client accepts more. Of an answer that is longer
+/// than its socket buffer, some 200 KiB, QEMU 11.1 sends the start and never the rest.
 const MAX_READ: usize = 64 << 10;
 
-/// Reads and writes memory of the client by message: the way to memory that came without a file.
+/// Access to memory of the client by message: the way to memory that came without a file.
 ///
 /// Each call waits for the client's answer, and the client answers nothing while it waits for a
-/// reply itself. So this exists only on threads that [`Connection::spawn`] has made, and cannot
-/// leave them: a method of the device has no way to get hold of it. What the type cannot see: no
-/// lock that such a method takes may be held during a call.
+/// reply itself. So this type exists only on threads that [`Connection::spawn`] has made, and
+/// cannot leave them: a method of the device has no way to get hold of it. The type cannot check
+/// one more rule: no lock that such a method takes may be held during a call.
 ///
 /// [`Connection::spawn`]: crate::Connection::spawn
 pub struct ClientMemory {
     stream: Arc<Stream>,
     mailbox: Arc<Mailbox>,
-    /// Neither `Send` nor `Sync`.
+    /// Makes the type neither `Send` nor `Sync`.
     _on_this_thread: PhantomData<*const ()>,
 }
 
-/// Where a thread that asks and the thread that receives meet.
+/// Meeting point of the threads that ask and the thread that receives.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     inner: Mutex<Inner>,
@@ -66,8 +66,10 @@ impl ClientMemory {
 
     /// Reads memory at a DMA address.
     ///
-    /// Errors are those of the client, and [`Errno::PIPE`] once it is gone. What has been read by
-    /// then is in `data`.
+    /// # Errors
+    ///
+    /// Fails with the errors of the client, and with [`Errno::PIPE`] once it is gone. The bytes
+    /// that have been read by then are in `data`.
     pub fn read(&self, address: u64, data: &mut [u8]) -> Result<(), Errno> {
         let piece = self.mailbox.longest_transfer()?.min(MAX_READ);
         let mut address = Some(address);
@@ -86,8 +88,10 @@ impl ClientMemory {
 
     /// Writes memory at a DMA address.
     ///
-    /// Errors are those of the client, and [`Errno::PIPE`] once it is gone. A part may have been
-    /// written by then.
+    /// # Errors
+    ///
+    /// Fails with the errors of the client, and with [`Errno::PIPE`] once it is gone. A part may
+    /// have been written by then.
     pub fn write(&self, address: u64, data: &[u8]) -> Result<(), Errno> {
         let piece = self.mailbox.longest_transfer()?;
         let mut address = Some(address);
@@ -99,13 +103,14 @@ impl ClientMemory {
         Ok(())
     }
 
-    /// Sends a request and waits for what comes of it.
+    /// Sends a request and waits for its result.
     fn ask(
         &self,
         mut build: impl FnMut(&mut Requests, ClientLimits) -> Result<(Ticket, &[u8]), Refused>,
     ) -> Result<Vec<u8>, Errno> {
         let (ticket, message) = self.mailbox.issue(&mut build)?;
-        // Not under the mailbox's lock: the receiving thread must never wait for a send.
+        // Not under the mailbox's lock: the receiving thread takes it for each answer, and must
+        // never wait for a send.
         match self.stream.send(&message, None) {
             Ok(()) => self.mailbox.wait(ticket),
             Err(error) => {
@@ -117,7 +122,7 @@ impl ClientMemory {
     }
 }
 
-/// Why a request was not built.
+/// Reason for which a request was not built.
 struct Refused(NotSent);
 
 impl From<NotSent> for Refused {
@@ -127,12 +132,12 @@ impl From<NotSent> for Refused {
 }
 
 impl Mailbox {
-    /// The client has said what it takes.
+    /// Notes the limits that the client has negotiated.
     pub(crate) fn set_client(&self, limits: ClientLimits) {
         self.inner.lock().client = Some(limits);
     }
 
-    /// The client has answered.
+    /// Delivers an answer of the client.
     pub(crate) fn deliver(&self, answer: &Answer<'_>) -> Result<(), Unexpected> {
         let mut inner = self.inner.lock();
         let completed = inner.requests.complete(answer)?;
@@ -142,25 +147,28 @@ impl Mailbox {
         Ok(())
     }
 
-    /// Nothing will be answered any more.
+    /// Notes that no more answers come, and wakes all waiting threads.
     pub(crate) fn close(&self) {
         self.inner.lock().closed = true;
         self.changed.notify_all();
     }
 
-    /// Nobody waits for this answer any more, which may have come already.
+    /// Forgets a request that no thread waits for any more. Its answer may have come already.
     fn forget(&self, ticket: Ticket) {
         let mut inner = self.inner.lock();
         inner.requests.forget(ticket);
+        // An answer that stayed here would be given to a later request with the same number.
         inner.answers.remove(&ticket);
         self.changed.notify_all();
     }
 
+    /// Returns the most bytes of one transfer, which client and server both take.
     fn longest_transfer(&self) -> Result<usize, Errno> {
         let client = self.inner.lock().client.ok_or(Errno::NOTCONN)?;
         Ok(usize::try_from(client.transfer).map_or(MAX_TRANSFER, |most| most.min(MAX_TRANSFER)))
     }
 
+    /// Builds a request. Waits while too many requests are pending.
     fn issue(
         &self,
         build: &mut impl FnMut(&mut Requests, ClientLimits) -> Result<(Ticket, &[u8]), Refused>,
@@ -179,6 +187,7 @@ impl Mailbox {
         }
     }
 
+    /// Waits for the answer to a request.
     fn wait(&self, ticket: Ticket) -> Result<Vec<u8>, Errno> {
         let mut inner = self.inner.lock();
         loop {
@@ -194,7 +203,7 @@ impl Mailbox {
     }
 }
 
-/// `None` at the end of the address space.
+/// Returns the address behind `length` bytes; `None` at the end of the address space.
 fn advance(address: u64, length: usize) -> Option<u64> {
     address.checked_add(u64::try_from(length).ok()?)
 }

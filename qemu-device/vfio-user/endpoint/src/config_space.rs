@@ -2,12 +2,14 @@
 
 //! PCI configuration space: identity, BARs and capabilities of a device.
 //!
-//! QEMU emulates much of it itself, BARs and interrupt enables among them, and sends every write
-//! on; what is here is complete all the same. PCI Express Base Specification 5.0, chapter 7.
+//! QEMU emulates much of it itself, BARs and interrupt enables among them, and passes every write
+//! on. This configuration space is complete all the same. PCI Express Base Specification 5.0,
+//! chapter 7.
 
 /// Size of configuration space with its extended part, in bytes.
 pub const SIZE: usize = 4096;
-/// Bytes that are not all 0; the extended part has no capability, so it begins with an empty header.
+/// Bytes that may differ from 0. The extended part has no capability, so it begins with an empty
+/// header.
 const USED: usize = 256;
 
 /// Offset of the command register.
@@ -27,7 +29,7 @@ pub const CAPABILITIES: usize = 0x34;
 pub const EXPRESS: usize = 0x40;
 /// Offset of device control, in the PCI Express capability.
 pub const DEVICE_CONTROL: usize = EXPRESS + 0x08;
-/// Bit of [`DEVICE_CONTROL`]: resets the function, reads 0.
+/// Bit of [`DEVICE_CONTROL`]: resets the function; reads as 0.
 pub const FUNCTION_RESET: u16 = 1 << 15;
 /// Offset of the power management capability.
 pub const POWER: usize = 0x80;
@@ -39,7 +41,7 @@ const POWER_STATE_D3_HOT: u8 = 3;
 /// Offset of the MSI-X or the MSI capability.
 pub const INTERRUPTS: usize = 0x90;
 
-/// Who a device is.
+/// Identity of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Vendor, of the device and of the subsystem.
@@ -55,15 +57,15 @@ pub struct Identity {
 /// A base address register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bar {
-    /// 0 to 5; one of 64 bits takes the next as well.
+    /// Number, 0 to 5. A BAR of 64 bits takes the next number as well.
     pub index: u32,
-    /// Bytes, a power of two.
+    /// Size in bytes, a power of two.
     pub size: u64,
-    /// 64 bits, prefetchable.
+    /// Whether it has 64 bits and is prefetchable.
     pub wide: bool,
 }
 
-/// How a device interrupts.
+/// Kind of interrupts of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Messages {
     /// MSI-X, whose table and pending bits are in a BAR: best in pages of their own.
@@ -84,13 +86,13 @@ pub enum Messages {
     },
 }
 
-/// What a write to configuration space asks the device to do.
+/// Requests of a write of configuration space to the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct ConfigEffects {
-    /// Bus mastering was switched, by the command register or by the power state.
+    /// New state of bus mastering, if the command register or the power state switched it.
     pub bus_master: Option<bool>,
-    /// The function is to be reset; configuration space has been already.
+    /// Whether to reset the function. Configuration space has been reset already.
     pub function_reset: bool,
 }
 
@@ -103,8 +105,8 @@ pub struct ConfigSpace {
 }
 
 impl ConfigSpace {
-    /// Configuration space of a PCI Express endpoint after power-on, with power management,
-    /// function level reset and no INTx.
+    /// Makes the configuration space of a PCI Express endpoint after power-on, with power
+    /// management, function level reset and no INTx.
     pub fn new(identity: Identity, bars: &[Bar], interrupts: Messages) -> Self {
         let mut space = Self {
             bytes: [0; USED],
@@ -131,7 +133,7 @@ impl ConfigSpace {
         space
     }
 
-    /// Reads bytes; beyond the end they are all ones, as on a bus where nobody answers.
+    /// Reads bytes. Beyond the end they are all ones, as on a bus where no device responds.
     pub fn read(&self, offset: u64, data: &mut [u8]) {
         for (place, byte) in (offset..).zip(data) {
             *byte = match usize::try_from(place) {
@@ -143,6 +145,7 @@ impl ConfigSpace {
 
     /// Writes bytes, as far as they are writable.
     pub fn write(&mut self, offset: u64, data: &[u8]) -> ConfigEffects {
+        // The state before the write. Only a change is an effect, and a reset may be part of it.
         let bus_master = self.bus_master();
         let power_state = self.byte(POWER_CONTROL) & POWER_STATE;
         for (place, value) in (offset..).zip(data) {
@@ -154,6 +157,7 @@ impl ConfigSpace {
         }
         self.refuse_unknown_power_state(power_state);
         let function_reset = self.half(DEVICE_CONTROL) & FUNCTION_RESET != 0;
+        // The reset returns the bit to 0, so it reads as 0 and does not reset again.
         if function_reset {
             self.reset();
         }
@@ -168,19 +172,22 @@ impl ConfigSpace {
         self.bytes = self.reset;
     }
 
-    /// Whether the device may do DMA: it is switched on and the device is awake.
+    /// Checks whether the device may do DMA: bus mastering is on and the device is in D0.
     pub fn bus_master(&self) -> bool {
         self.half(COMMAND) & COMMAND_BUS_MASTER != 0
             && self.byte(POWER_CONTROL) & POWER_STATE == POWER_STATE_D0
     }
 
+    /// Restores the power state if the new one does not exist here.
     fn refuse_unknown_power_state(&mut self, before: u8) {
         let byte = &mut self.bytes[POWER_CONTROL];
+        // A write of a state that does not exist is completed, and changes no state.
         if !matches!(*byte & POWER_STATE, POWER_STATE_D0 | POWER_STATE_D3_HOT) {
             *byte = *byte & !POWER_STATE | before;
         }
     }
 
+    /// Sets the header, but for the BARs.
     fn put_header(&mut self, identity: Identity) {
         self.put(0x00, &identity.vendor.to_le_bytes());
         self.put(0x02, &identity.device.to_le_bytes());
@@ -201,9 +208,10 @@ impl ConfigSpace {
         self.put(CAPABILITIES, &[EXPRESS as u8]);
     }
 
-    /// A BAR of a power of two of bytes: the address bits below its size read 0.
+    /// Sets a BAR of a power of two of bytes. The address bits below its size read as 0.
     fn put_bar(&mut self, bar: u32, size: u64, kind: u32) {
         let offset = BARS + 4 * bar as usize;
+        // Software finds the size by writing all ones: bits that stay 0 are below it.
         let mask = !size.wrapping_sub(1);
         self.put(offset, &kind.to_le_bytes());
         self.put_writable(offset, &(mask as u32).to_le_bytes());
@@ -212,7 +220,8 @@ impl ConfigSpace {
         }
     }
 
-    /// PCI Express endpoint, version 2, with function level reset; link of 2.5 GT/s and one lane.
+    /// Sets the capability of a PCI Express endpoint, version 2, with function level reset. The
+    /// link has 2.5 GT/s and one lane.
     fn put_express(&mut self) {
         self.put(EXPRESS, &[0x10, POWER as u8, 0x02, 0x00]);
         // Role-based error reporting, function level reset.
@@ -228,14 +237,17 @@ impl ConfigSpace {
         self.put(EXPRESS + 0x30, &0x0001_u16.to_le_bytes());
     }
 
-    /// Power management, version 3: D0 and D3hot, no PME, nothing lost on the way back to D0.
+    /// Sets the power management capability, version 3: D0 and D3hot, no PME, registers keep their
+    /// values on the way back to D0.
     fn put_power(&mut self) {
         self.put(POWER, &[0x01, INTERRUPTS as u8, 0x03, 0x00]);
         self.put(POWER_CONTROL, &[1 << 3]);
         self.put_writable(POWER_CONTROL, &[POWER_STATE]);
     }
 
+    /// Sets the MSI-X capability.
     fn put_msix(&mut self, vectors: u16, table: u32, pending: u32) {
+        // The register holds the number of vectors minus one.
         let control = vectors.saturating_sub(1) & 0x7ff;
         self.put(INTERRUPTS, &[0x11, 0]);
         self.put(INTERRUPTS + 2, &control.to_le_bytes());
@@ -245,8 +257,9 @@ impl ConfigSpace {
         self.put(INTERRUPTS + 8, &pending.to_le_bytes());
     }
 
-    /// MSI with 64-bit addresses and without a mask for each vector.
+    /// Sets the MSI capability, with 64-bit addresses and without a mask per vector.
     fn put_msi(&mut self, vectors: u16) {
+        // The register holds the number of vectors as a power of two.
         let exponent = vectors.next_power_of_two().trailing_zeros().min(5) as u16;
         self.put(INTERRUPTS, &[0x05, 0]);
         self.put(INTERRUPTS + 2, &(exponent << 1 | 1 << 7).to_le_bytes());
@@ -257,18 +270,22 @@ impl ConfigSpace {
         self.put_writable(INTERRUPTS + 12, &u16::MAX.to_le_bytes());
     }
 
+    /// Sets bytes to a value.
     fn put(&mut self, offset: usize, value: &[u8]) {
         self.bytes[offset..offset + value.len()].copy_from_slice(value);
     }
 
+    /// Sets the bits of bytes that can be written.
     fn put_writable(&mut self, offset: usize, mask: &[u8]) {
         self.writable[offset..offset + mask.len()].copy_from_slice(mask);
     }
 
+    /// Returns the byte at an offset.
     fn byte(&self, offset: usize) -> u8 {
         self.bytes[offset]
     }
 
+    /// Returns the 16 bits at an offset.
     fn half(&self, offset: usize) -> u16 {
         u16::from_le_bytes([self.byte(offset), self.byte(offset + 1)])
     }

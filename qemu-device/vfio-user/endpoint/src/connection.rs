@@ -26,19 +26,20 @@ pub struct Connection {
     mailbox: Arc<Mailbox>,
 }
 
-/// Why a client was dropped.
+/// Reason for which a client was dropped.
 #[derive(Debug, thiserror::Error)]
 pub enum Lost {
-    /// It broke the protocol.
+    /// The client broke the protocol.
     #[error(transparent)]
     Violation(#[from] Violation),
-    /// File descriptors were lost on the way, so no one knows which ones came.
+    /// File descriptors were lost on the way. Those that came cannot be attributed to their
+    /// messages.
     #[error("file descriptors were lost; is the limit of open files too low?")]
     Descriptors,
-    /// It leaves what we send until the socket's time limit.
+    /// The client took nothing of a message within the socket's time limit.
     #[error("the client did not take a message within the time limit of the socket")]
     NotTaken,
-    /// The socket fails.
+    /// The socket failed.
     #[error("socket: {0}")]
     Socket(io::Error),
 }
@@ -53,8 +54,8 @@ impl From<Errno> for Lost {
 }
 
 impl Connection {
-    /// Takes over a socket that a client has connected to. Its time limit for writing, if it has one,
-    /// is how long a client may take none of what it is sent.
+    /// Takes over a socket that a client has connected to. If the socket has a time limit for
+    /// writing, that is the longest time for which the client may take nothing.
     pub fn new(socket: UnixStream) -> Self {
         Self {
             stream: Arc::new(Stream::new(socket)),
@@ -64,7 +65,11 @@ impl Connection {
 
     /// Starts a thread that can read and write memory of the client by message.
     ///
-    /// As soon as the client is gone each of its accesses fails: it is then to end.
+    /// As soon as the client is gone each of its accesses fails. The thread must end then.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses a thread.
     pub fn spawn<T: Send + 'static>(
         &self,
         name: &str,
@@ -79,9 +84,15 @@ impl Connection {
 
     /// Serves the device until the client is gone, which is no error even in mid-message.
     ///
-    /// Afterwards the connection is closed, and who waits for the client's memory wakes up.
+    /// Afterwards the connection is closed, and threads that wait for the client's memory wake up.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the client was dropped.
     pub fn serve<D: Device<Fd = OwnedFd>>(self, device: &mut D) -> Result<(), Lost> {
         let result = self.receive(device);
+        // Also after an error: without the end of the stream, threads that wait for an answer would
+        // wait for ever.
         self.stream.close();
         self.mailbox.close();
         match result {
@@ -90,10 +101,13 @@ impl Connection {
         }
     }
 
+    /// Receives and carries out messages until the client is gone.
     fn receive<D: Device<Fd = OwnedFd>>(&self, device: &mut D) -> Result<(), Lost> {
         let mut session = Session::new();
         let mut buffer = vec![0; BUFFER];
         loop {
+            // No more than the session wants: descriptors come with the first byte, so a read
+            // across two messages would give them to the wrong one.
             let wanted = session.wanted().min(BUFFER);
             let received = self
                 .stream
@@ -102,12 +116,15 @@ impl Connection {
                 return Err(Lost::Descriptors);
             }
             let bytes = buffer.get(..received.length).unwrap_or_default();
+            // The end of the stream. In the middle of a message it is only logged: the client is
+            // gone in any case.
             if bytes.is_empty() {
                 if let Err(violation) = session.end() {
                     log::debug!("{violation}");
                 }
                 return Ok(());
             }
+            // Asked before and after, as this receive may be the one that negotiates.
             let negotiated = session.client_limits().is_some();
             let mut sent = Ok(());
             let result = session.receive(bytes, received.fds, device, &mut |action| {
@@ -118,11 +135,14 @@ impl Connection {
             if let (false, Some(limits)) = (negotiated, session.client_limits()) {
                 self.mailbox.set_client(limits);
             }
+            // A message that could not be sent comes first: the client does not follow any more,
+            // whatever it has broken.
             sent?;
             result?;
         }
     }
 
+    /// Carries out an action of the session.
     fn act(&self, action: Action<'_, OwnedFd>) -> Result<(), Errno> {
         match action {
             Action::Send { bytes, file } => return self.stream.send(bytes, file),
@@ -132,7 +152,8 @@ impl Connection {
                 }
             }
             Action::Refused { command, refusal } => {
-                // QEMU asks for interrupt types that a device need not have.
+                // QEMU asks for interrupt types that a device need not have. As warnings they would
+                // stand in the log of each start.
                 let level = match command {
                     command::DEVICE_GET_IRQ_INFO => Level::Debug,
                     _ => Level::Warn,
@@ -145,7 +166,7 @@ impl Connection {
     }
 }
 
-/// Whether the client ended.
+/// Checks whether the error means that the client ended.
 fn is_hang_up(error: &io::Error) -> bool {
     matches!(
         error.kind(),

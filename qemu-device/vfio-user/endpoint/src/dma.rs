@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Which DMA address stands for which byte of guest memory.
+//! Guest memory by DMA address.
 //!
-//! The client maps files of guest memory at DMA addresses, with a vIOMMU page by page. Each file
-//! is mapped into this process once and whole, as tens of thousands of small mappings would pass
-//! the kernel's limit; the ranges of DMA addresses refer to it.
+//! The client maps files of guest memory at DMA addresses, with a vIOMMU page by page. Each file is
+//! mapped into this process once and whole. Tens of thousands of small mappings would exceed the
+//! kernel's limit. The ranges of DMA addresses refer to these mappings.
 //!
-//! A byte of a mapping that its file has lost kills who touches it. So a file is mapped only if
-//! nobody can take bytes from it any more; see [`keeps_its_bytes`].
+//! A touch of a byte that the file has lost kills the process. So a file is mapped only if no other
+//! process can take bytes from it any more; see [`keeps_its_bytes`].
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -23,10 +23,10 @@ use crate::client_log;
 use crate::error::Error;
 use crate::status::{FileId, Status};
 
-/// Most ranges at once: what QEMU limits itself to.
+/// Most ranges at once: QEMU's own limit.
 pub const MAX_MAPPINGS: usize = 65_535;
 
-/// What the device may do with a range.
+/// Rights of the device to a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rights {
     /// The device may read.
@@ -35,7 +35,7 @@ pub struct Rights {
     pub write: bool,
 }
 
-/// What the device wants to do.
+/// Direction of an access by the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Read only.
@@ -51,6 +51,7 @@ impl Rights {
         write: true,
     };
 
+    /// Checks whether the rights allow an access.
     fn allow(self, access: Access) -> bool {
         match access {
             Access::Read => self.read,
@@ -64,11 +65,11 @@ impl Rights {
 struct MappedFile {
     id: FileId,
     mapping: MmapRegion,
-    /// Ranges that show it.
+    /// Number of ranges that refer to it.
     ranges: usize,
 }
 
-/// Where the bytes of a range are.
+/// Position of the bytes of a range.
 #[derive(Clone, Copy, Debug)]
 struct Backing {
     /// Index in the list of files.
@@ -93,23 +94,28 @@ struct Range {
 pub struct DmaMap {
     /// By first address.
     ranges: BTreeMap<u64, Range>,
-    /// A place is empty when no range refers to it any more.
+    /// An entry is empty when no range refers to it any more.
     files: Vec<Option<MappedFile>>,
     recent: Recent,
-    /// It has been said that a file may lose bytes.
+    /// Whether the log names a file that may lose bytes.
     warned: bool,
 }
 
 impl DmaMap {
-    /// An empty map.
+    /// Makes an empty map.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Maps `size` bytes from `offset` of `file` at `address`.
     ///
-    /// Without a file the range is remembered but cannot be reached. The same with a file that may
-    /// lose bytes: the first such is logged.
+    /// A range without a file is kept but cannot be reached. The same holds for a file that may
+    /// lose bytes; the log names the first of these.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the range is empty, passes 2^64 or overlaps another, if there are too many ranges,
+    /// or if the file is too short or cannot be mapped.
     pub fn map(
         &mut self,
         address: u64,
@@ -119,6 +125,8 @@ impl DmaMap {
         offset: u64,
     ) -> Result<(), Error> {
         let last = last_address(address, size).ok_or(Error::DmaRange { address, size })?;
+        // Ranges do not overlap, so the last one that begins at or before `last` is the only one to
+        // look at.
         if let Some((&other, _)) = self
             .ranges
             .range(..=last)
@@ -131,6 +139,7 @@ impl DmaMap {
                 other,
             });
         }
+        // Otherwise a client could make the server allocate without bound.
         if self.ranges.len() >= MAX_MAPPINGS {
             return Err(Error::DmaMappings(MAX_MAPPINGS));
         }
@@ -150,10 +159,15 @@ impl DmaMap {
         Ok(())
     }
 
-    /// Removes every range that lies wholly in the `size` bytes from `address`; says how many.
+    /// Removes every range that lies wholly in the `size` bytes from `address`. Returns their
+    /// number.
     ///
-    /// A range that lies in part outside stays whole. `size` may pass the end of the address
-    /// space, as QEMU's does at tear-down.
+    /// A range that lies in part outside stays whole. `size` may pass the end of the address space,
+    /// as QEMU's does at tear-down.
+    ///
+    /// # Errors
+    ///
+    /// Fails if `size` is 0.
     pub fn unmap(&mut self, address: u64, size: u64) -> Result<usize, Error> {
         let Some(length) = size.checked_sub(1) else {
             return Err(Error::DmaRange { address, size });
@@ -171,11 +185,13 @@ impl DmaMap {
                 self.let_go(backing.file);
             }
         }
+        // The copies of ranges refer to files that may be gone, and would reach memory that the
+        // client has taken back.
         self.recent.forget();
         Ok(inside.len())
     }
 
-    /// Removes every range; says how many there were.
+    /// Removes every range. Returns their number.
     pub fn unmap_all(&mut self) -> usize {
         let count = self.ranges.len();
         self.ranges.clear();
@@ -184,25 +200,25 @@ impl DmaMap {
         count
     }
 
-    /// Number of ranges.
+    /// Returns the number of ranges.
     pub fn len(&self) -> usize {
         self.ranges.len()
     }
 
-    /// Whether nothing is mapped.
+    /// Checks whether no range is mapped.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
     }
 
-    /// Whether `access` may be made to all `length` bytes at `address`.
+    /// Checks whether `access` may be made to all `length` bytes at `address`.
     pub fn reaches(&self, address: u64, length: u64, access: Access) -> bool {
         self.gap(address, length, access).is_none()
     }
 
-    /// The first of `length` bytes at `address` to which `access` may not be made.
+    /// Returns the first of `length` bytes at `address` to which `access` may not be made.
     pub fn gap(&self, address: u64, length: u64, access: Access) -> Option<u64> {
         let steps = length.checked_sub(1)?;
-        // Without one, the bytes pass the end of the address space.
+        // `None` if the bytes pass the end of the address space.
         let last = address.checked_add(steps);
         let mut next = address;
         loop {
@@ -214,13 +230,15 @@ impl DmaMap {
             }
             match range.last.checked_add(1) {
                 Some(behind) => next = behind,
+                // The range ends with the address space and more bytes are wanted. No address
+                // stands for them, so the last one that exists is named.
                 None => return Some(range.last),
             }
         }
     }
 
-    /// The memory at `address`, up to `length` bytes as far as one range goes.
-    // Inlined, as what is found is much to pass through memory for a short copy.
+    /// Returns the memory at `address`, up to `length` bytes as far as one range goes.
+    // Inlined, as the result is much to pass through memory for a short copy.
     #[inline]
     pub fn stretch(
         &self,
@@ -234,7 +252,7 @@ impl DmaMap {
         self.slice(&range, address, last)
     }
 
-    /// The memory that ends with `last`, up to `length` bytes as far as one range goes.
+    /// Returns the memory that ends with `last`, up to `length` bytes as far as one range goes.
     pub fn stretch_back(
         &self,
         last: u64,
@@ -246,7 +264,7 @@ impl DmaMap {
         self.slice(&range, last.saturating_sub(steps).max(range.first), last)
     }
 
-    /// The range that holds `address`, if it can be reached and the access be made.
+    /// Returns the range that holds `address`, if it can be reached and allows the access.
     #[inline]
     fn find(&self, address: u64, access: Access) -> Option<Range> {
         let range = match self.recent.get(address) {
@@ -256,7 +274,7 @@ impl DmaMap {
         (range.backing.is_some() && range.rights.allow(access)).then_some(range)
     }
 
-    /// The range that holds `address`, from the tree.
+    /// Returns the range that holds `address`, from the tree.
     #[cold]
     fn search(&self, address: u64) -> Option<Range> {
         let (_, range) = self.ranges.range(..=address).next_back()?;
@@ -265,23 +283,24 @@ impl DmaMap {
         Some(range)
     }
 
-    /// The memory from `first` to `last`, both inside the range.
+    /// Returns the memory from `first` to `last`, both inside the range.
     #[inline]
     fn slice(&self, range: &Range, first: u64, last: u64) -> Option<VolatileSlice<'_>> {
         let backing = range.backing?;
         let offset = backing.offset.wrapping_add(first.wrapping_sub(range.first));
         let length = last.wrapping_sub(first).wrapping_add(1);
         let file = self.files.get(backing.file)?.as_ref()?;
-        // Nothing but the mapping itself is relied on for that they lie inside.
+        // Bounds are enforced by the mapping, not by the fields of the range.
         file.mapping
             .get_slice(usize::try_from(offset).ok()?, usize::try_from(length).ok()?)
             .ok()
     }
 
     /// Finds or makes the mapping of `file` for one more range, and checks that it holds the bytes.
-    /// `None` if it may lose them.
+    /// Returns `None` if the file may lose them.
     fn back(&mut self, file: File, offset: u64, size: u64) -> Result<Option<Backing>, Error> {
-        // Before the size is looked at, which may change until then.
+        // The seal before the size: a file that is not sealed could shrink between the two, and the
+        // size would be too large.
         let keeps = keeps_its_bytes(&file).map_err(Error::DmaMap)?;
         let status = Status::of(&file).map_err(|error| Error::DmaMap(error.into()))?;
         let file_size = status.size;
@@ -292,6 +311,8 @@ impl DmaMap {
                 file_size,
             });
         }
+        // The mapping is accepted all the same, and the memory is not reached. One warning is
+        // enough: a client may map as often as it wants.
         if !keeps {
             if !self.warned {
                 client_log::note(
@@ -308,7 +329,8 @@ impl DmaMap {
         }
         let size =
             usize::try_from(file_size).map_err(|error| Error::DmaMap(io::Error::other(error)))?;
-        // A file that grew is mapped anew; the ranges made before keep the old mapping.
+        // A file that grew is mapped a second time. Ranges that were made before keep the old
+        // mapping.
         for (index, known) in self.files.iter_mut().enumerate() {
             if let Some(known) = known
                 && known.id == status.id
@@ -342,7 +364,7 @@ impl DmaMap {
         }))
     }
 
-    /// One range less shows a file.
+    /// Drops one reference to a mapped file, and the mapping with the last.
     fn let_go(&mut self, index: usize) {
         if let Some(place) = self.files.get_mut(index) {
             place.take_if(|file| {
@@ -352,26 +374,27 @@ impl DmaMap {
         }
     }
 
-    /// Number of files that are mapped.
+    /// Returns the number of mapped files.
     pub fn files(&self) -> usize {
         self.files.iter().flatten().count()
     }
 }
 
 impl Range {
+    /// Checks whether the range holds an address.
     fn holds(&self, address: u64) -> bool {
         (self.first..=self.last).contains(&address)
     }
 }
 
-/// Ranges that were found not long ago, so that the tree is seldom searched. Must forget all when a
+/// Ranges that were found lately, so that the tree is seldom searched. It must forget all when a
 /// range is removed.
 #[derive(Debug)]
 struct Recent([Cell<Option<Range>>; RECENT]);
 
-/// Enough for the rings and the pages of the buffers that are worked on together.
+/// Number of entries: enough for the rings and the pages of the buffers in use at the same time.
 const RECENT: usize = 64;
-/// Bits of an address that lie in the smallest range that a vIOMMU makes.
+/// Bits of an address within the smallest range that a vIOMMU makes.
 const PAGE_SHIFT: u32 = 12;
 
 impl Default for Recent {
@@ -382,23 +405,28 @@ impl Default for Recent {
 
 impl Recent {
     #[inline]
+    /// Returns the range that holds `address`, if it was found lately.
     fn get(&self, address: u64) -> Option<Range> {
         let found = self.place(address)?.get();
+        // Entries are shared by addresses, so the entry may hold another range.
         found.filter(|range| range.holds(address))
     }
 
+    /// Keeps a range that was found.
     fn put(&self, address: u64, range: Range) {
         if let Some(place) = self.place(address) {
             place.set(Some(range));
         }
     }
 
+    /// Forgets all ranges.
     fn forget(&self) {
         for place in &self.0 {
             place.set(None);
         }
     }
 
+    /// Returns the entry for an address.
     fn place(&self, address: u64) -> Option<&Cell<Option<Range>>> {
         self.0.get((address >> PAGE_SHIFT) as usize % RECENT)
     }
@@ -407,19 +435,21 @@ impl Recent {
 /// The file system of memory files, of `linux/magic.h`.
 const TMPFS_MAGIC: FsWord = 0x0102_1994;
 
-/// Whether nothing that others do to the file takes bytes from under its mapping.
+/// Checks that no other process can take bytes of the file from under its mapping.
 ///
-/// Only files of `memfd_create` can be sealed against shrinking. A hole in one reads as 0, but for
-/// huge pages: if there is none left in their pool, a touch of the hole kills.
+/// Only files of `memfd_create` can be sealed against shrinking. A hole in one reads as 0, but not
+/// with huge pages: if none is left in their pool, a touch of the hole kills the process.
 fn keeps_its_bytes(file: &File) -> io::Result<bool> {
     let sealed = fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SealFlags::SHRINK));
     Ok(sealed && fstatfs(file)?.f_type == TMPFS_MAGIC)
 }
 
+/// Returns the last of `size` addresses; `None` if there are none, or they pass 2^64.
 fn last_address(address: u64, size: u64) -> Option<u64> {
     address.checked_add(size.checked_sub(1)?)
 }
 
+/// Returns the system's error behind that of a mapping.
 fn map_error(error: MmapRegionError) -> Error {
     Error::DmaMap(match error {
         MmapRegionError::Mmap(error) => error,

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What can go wrong with memory and DMA addresses.
+//! Errors of memory and DMA addresses.
 
 use std::io;
 
 use ringbar_vfio_user::Errno;
 
-/// Why memory cannot be made, or a request of the client is refused.
+/// Reason for which memory cannot be made, or a request of the client is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The system refuses memory.
     #[error("cannot make {size} bytes of memory for {name}: {source}")]
     Memory {
-        /// What for.
+        /// Name of the memory.
         name: &'static str,
-        /// How much.
+        /// Size in bytes.
         size: usize,
-        /// Why.
+        /// Error of the system.
         source: io::Error,
     },
     /// The file behind memory cannot be shared.
@@ -59,7 +59,7 @@ pub enum Error {
 }
 
 impl From<&Error> for Errno {
-    /// What the client is told.
+    /// Returns the error number for the client.
     fn from(error: &Error) -> Self {
         match error {
             Error::DmaOverlap { .. } => Self::EXIST,

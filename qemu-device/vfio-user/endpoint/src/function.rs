@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A PCI function from its registers: what a small device needs and no more.
+//! A PCI function from its registers: all that a small device needs.
 //!
-//! A [`Function`] answers reads and writes of its trapped BARs and knows how to reset. All else is
-//! here: configuration space with function level reset and power states, BARs that the client maps,
-//! MSI-X or MSI, and memory of the guest behind a [`Bus`] that checks each address.
+//! A [`Function`] reads and writes its trapped BARs, and resets itself. All else is here:
+//! configuration space with function level reset and power states, BARs that the client maps, MSI-X
+//! or MSI, and memory of the guest behind a [`Bus`] that checks each address.
 
 use std::os::fd::OwnedFd;
 
@@ -25,49 +25,49 @@ use crate::memory::SharedMemory;
 
 /// Behaviour of a PCI function.
 ///
-/// Accesses lie inside the BAR and have 1, 2, 4 or 8 bytes from a guest; a client may send any
-/// length, so every length needs an answer. Nothing here may wait.
+/// Accesses lie inside the BAR. A guest's have 1, 2, 4 or 8 bytes; a client may send any length, so
+/// the function must handle every length. No method may wait.
 pub trait Function {
-    /// Reads a trapped BAR. What is not filled in reads as it was passed: 0.
+    /// Reads a trapped BAR. Bytes that it does not fill in read as they were passed: 0.
     fn read(&mut self, bar: u32, offset: u64, data: &mut [u8], bus: &mut Bus);
 
     /// Writes to a trapped BAR.
     fn write(&mut self, bar: u32, offset: u64, data: &[u8], bus: &mut Bus);
 
-    /// Returns everything to its state after power-on.
+    /// Returns all registers to their values after power-on.
     fn reset(&mut self);
 }
 
 /// Shape of a PCI function.
 #[derive(Debug)]
 pub struct Shape {
-    /// Who it is.
+    /// Identity in configuration space.
     pub identity: Identity,
     /// Its BARs, with the one for MSI-X.
     pub bars: Vec<BarShape>,
-    /// How it interrupts.
+    /// Kind of interrupts.
     pub messages: Messages,
 }
 
 /// Shape of a BAR.
 #[derive(Debug)]
 pub struct BarShape {
-    /// 0 to 5; one with memory has 64 bits and takes the next as well.
+    /// Number, 0 to 5. A BAR with memory has 64 bits and takes the next number as well.
     pub index: u32,
-    /// What is behind it.
+    /// Memory or trap behind it.
     pub backing: Backing,
 }
 
-/// What is behind a BAR.
+/// Memory or trap behind a BAR.
 #[derive(Debug)]
 pub enum Backing {
-    /// So many bytes, a power of two, of which each access is a call of the [`Function`].
+    /// This many bytes, a power of two. Each access is a call of the [`Function`].
     Trapped(u64),
-    /// Memory, which the client maps. The function keeps a clone of the `Arc`, if it wants to.
+    /// Memory that the client maps. The function may keep a clone of the `Arc`.
     Memory(std::sync::Arc<SharedMemory>),
 }
 
-/// What a function reaches: memory of the guest, and its own interrupts.
+/// The outside of a function: memory of the guest, and the function's interrupts.
 #[derive(Debug)]
 pub struct Bus {
     dma: DmaMap,
@@ -86,15 +86,16 @@ pub struct Endpoint<F> {
     interrupts: Vec<Interrupts>,
 }
 
-/// Memory that the function may not reach: bus mastering is off, or it is not mapped, not with this
-/// right, or came without a file.
+/// Memory that the function may not reach: bus mastering is off, or the memory is not mapped, not
+/// with this right, or came without a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no such memory")]
 pub struct Unreachable;
 
 impl Bus {
-    /// Copies memory of the guest; nothing of it if not all can be reached.
+    /// Copies memory of the guest. Copies none of it if not all can be reached.
     pub fn read(&self, address: u64, data: &mut [u8]) -> Result<(), Unreachable> {
+        // All of it before the first byte: a function that gets an error must not see a part.
         self.check(address, data.len(), Access::Read)?;
         let mut next = address;
         let mut rest = data;
@@ -111,8 +112,9 @@ impl Bus {
         Ok(())
     }
 
-    /// Copies into memory of the guest; nothing if not all can be reached.
+    /// Copies into memory of the guest. Copies nothing if not all can be reached.
     pub fn write(&self, address: u64, data: &[u8]) -> Result<(), Unreachable> {
+        // All of it before the first byte, as a part would stay in guest memory.
         self.check(address, data.len(), Access::Write)?;
         let mut next = address;
         let mut rest = data;
@@ -125,19 +127,21 @@ impl Bus {
                 .split_at_checked(destination.len())
                 .ok_or(Unreachable)?;
             destination.copy_from(part);
+            // Wraps only behind the last byte of the address space, after which nothing is left.
             next = next.wrapping_add(part.len() as u64);
             rest = behind;
         }
         Ok(())
     }
 
-    /// Raises an interrupt. Dropped while bus mastering is off: it would be a write to memory.
+    /// Raises an interrupt. While bus mastering is off it is dropped: an MSI is a write to memory.
     pub fn interrupt(&mut self, vector: usize) {
         if self.master {
             self.vectors.raise(vector);
         }
     }
 
+    /// Fails unless the function may make the access to all the bytes.
     fn check(&self, address: u64, length: usize, access: Access) -> Result<(), Unreachable> {
         let length = u64::try_from(length).map_err(|_| Unreachable)?;
         (self.master && self.dma.reaches(address, length, access))
@@ -147,7 +151,11 @@ impl Bus {
 }
 
 impl<F: Function> Endpoint<F> {
-    /// A function after power-on.
+    /// Makes a function as after power-on.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file behind a BAR cannot be duplicated.
     pub fn new(function: F, shape: Shape) -> Result<Self, Error> {
         let mut regions: Vec<Region<OwnedFd>> =
             (0..VFIO_PCI_NUM_REGIONS).map(|_| Region::EMPTY).collect();
@@ -193,6 +201,7 @@ impl<F: Function> Endpoint<F> {
         })
     }
 
+    /// Returns the memory behind a region, if it has one.
     fn memory(&self, region: u32) -> Option<&SharedMemory> {
         self.bars.iter().find_map(|bar| match &bar.backing {
             Backing::Memory(memory) if bar.index == region => Some(&**memory),
@@ -216,6 +225,7 @@ impl<F: Function> Device for Endpoint<F> {
         if region == VFIO_PCI_CONFIG_REGION_INDEX {
             self.config.read(offset, data);
         } else if let Some(memory) = self.memory(region) {
+            // A client may send accesses of memory that it could map.
             let source = memory.slice(offset, data.len()).ok_or(Errno::INVAL)?;
             source.copy_to(data);
         } else {
@@ -227,6 +237,8 @@ impl<F: Function> Device for Endpoint<F> {
     fn write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Errno> {
         if region == VFIO_PCI_CONFIG_REGION_INDEX {
             let asked = self.config.write(offset, data);
+            // From configuration space itself, as the power state counts as well and a reset has
+            // changed it.
             self.bus.master = self.config.bus_master();
             if asked.function_reset {
                 self.function.reset();
@@ -249,6 +261,7 @@ impl<F: Function> Device for Endpoint<F> {
             Some((file, offset)) => (Some(file.into()), offset),
             None => (None, 0),
         };
+        // A range of all 2^64 bytes has no size of 64 bits.
         let size = map.range.size().ok_or(Errno::INVAL)?;
         self.bus
             .dma
@@ -277,6 +290,7 @@ impl<F: Function> Device for Endpoint<F> {
     }
 }
 
+/// Returns the region with this index, if VFIO has one.
 fn region_mut(regions: &mut [Region<OwnedFd>], index: u32) -> Option<&mut Region<OwnedFd>> {
     regions.get_mut(usize::try_from(index).ok()?)
 }

@@ -16,7 +16,7 @@ use crate::status::Status;
 
 /// The vectors of a device, each with an eventfd or none.
 ///
-/// A vector without eventfd is dropped when it is raised: the client keeps pending bits itself.
+/// A raised vector without eventfd is dropped: the client keeps the pending bits itself.
 #[derive(Debug)]
 pub struct Vectors {
     index: u32,
@@ -24,7 +24,7 @@ pub struct Vectors {
 }
 
 impl Vectors {
-    /// `count` vectors of one type, an index of VFIO. None is connected.
+    /// Makes `count` vectors of one type, an index of VFIO. None is connected.
     pub fn new(index: u32, count: u16) -> Self {
         Self {
             index,
@@ -32,7 +32,7 @@ impl Vectors {
         }
     }
 
-    /// The interrupt types of a device that has these vectors and no other interrupts.
+    /// Returns the interrupt types of a device that has these vectors and no other interrupts.
     pub fn types(&self) -> Vec<Interrupts> {
         (0..VFIO_PCI_NUM_IRQS)
             .map(|index| {
@@ -48,13 +48,17 @@ impl Vectors {
             .collect()
     }
 
-    /// Connects, disconnects or raises vectors. All eventfds of a request are connected, or none.
+    /// Connects, disconnects or raises vectors. Connects all eventfds of a request, or none.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the device does not have these vectors or this action, or a file is no eventfd.
     pub fn set(&mut self, request: SetInterrupts<OwnedFd>) -> Result<(), Errno> {
         if request.action != Action::Trigger {
             return Err(Errno::INVAL);
         }
         if request.index != self.index {
-            // There is nothing to disable.
+            // The type has no interrupts here, so disabling them all is done.
             return match request.data {
                 Data::DisableAll => Ok(()),
                 _ => Err(Errno::INVAL),
@@ -77,6 +81,7 @@ impl Vectors {
                 }
             }
             Data::Connect(eventfds) => {
+                // All before the first one, as a refused request must change nothing.
                 if !eventfds.iter().all(may_be_eventfd) {
                     return Err(Errno::INVAL);
                 }
@@ -90,7 +95,7 @@ impl Vectors {
         Ok(())
     }
 
-    /// Raises a vector; without effect if it is not connected.
+    /// Raises a vector. Without effect if it is not connected.
     pub fn raise(&mut self, vector: usize) {
         if let Some(Some(eventfd)) = self.eventfds.get_mut(vector) {
             signal(eventfd);
@@ -98,33 +103,36 @@ impl Vectors {
     }
 }
 
-/// Adds 1 to an eventfd, unless it is full: then the client has not taken the earlier ones, and will
-/// look anyway.
+/// Adds 1 to an eventfd, unless it is full. A client that has not taken the earlier interrupts
+/// looks anyway.
 fn signal(eventfd: &mut File) {
-    // The client has the same open file and can make it blocking again at any time. What it does
-    // between the look and the write is its own harm: its device waits until it reads.
+    // The client has the same open file and can make it blocking again at any time. If it does so
+    // between the look and the write, it harms itself only: its own device waits until it reads.
     let added = has_room(eventfd).and_then(|room| match room {
         true => eventfd.write(&1_u64.to_ne_bytes()),
         false => Err(io::ErrorKind::WouldBlock.into()),
     });
+    // No error for the device: it goes on without a client that listens. At level debug, as a
+    // client could fill the log with these.
     if let Err(error) = added {
         log::debug!("interrupt not delivered: {error}");
     }
 }
 
-/// Whether a write would not wait.
+/// Checks whether a write would not wait.
 fn has_room(eventfd: &File) -> io::Result<bool> {
     let mut looked_at = [PollFd::new(eventfd, PollFlags::OUT)];
     Ok(poll(&mut looked_at, Some(&Timespec::default()))? != 0)
 }
 
-/// Whether it is a file without a type, as eventfds are. Of the others, a file could be one on a disk
-/// that does not answer, and a pipe or socket would take what is written for something else.
+/// Checks whether it is a file without a type, as eventfds are. A regular file could be on a disk
+/// that does not respond. A pipe or socket would take the written bytes for something else.
 fn may_be_eventfd(fd: &OwnedFd) -> bool {
     Status::of(fd).is_ok_and(|found| found.kind == FileType::Unknown)
 }
 
-/// A client that does not read its eventfds must not stop the device.
+/// Makes writes to an eventfd fail instead of wait. Otherwise a client that does not read its
+/// eventfds would stop the device.
 fn do_not_block(eventfd: &OwnedFd) {
     let set = fcntl_getfl(eventfd).and_then(|flags| fcntl_setfl(eventfd, flags | OFlags::NONBLOCK));
     if let Err(error) = set {

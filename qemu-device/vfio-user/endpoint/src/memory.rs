@@ -13,7 +13,7 @@ use crate::error::Error;
 
 /// A file in memory that is mapped here and that the client may map too.
 ///
-/// Its size is sealed: a file that shrinks would kill whoever touches the mapping.
+/// Its size is sealed. A touch of a mapping whose file has shrunk kills the process.
 #[derive(Debug)]
 pub struct SharedMemory {
     file: File,
@@ -22,11 +22,17 @@ pub struct SharedMemory {
 
 impl SharedMemory {
     /// Makes `size` bytes, all 0. The name shows up in `/proc`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses the memory.
     pub fn new(name: &'static str, size: usize) -> Result<Self, Error> {
         let make = || -> io::Result<Self> {
             let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
             let file = File::from(memfd_create(name, flags)?);
             ftruncate(&file, u64::try_from(size).map_err(io::Error::other)?)?;
+            // After the size was set, and before the client gets the file: it could shrink the file
+            // otherwise.
             fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
             let mapping = MmapRegion::from_file(FileOffset::new(file.try_clone()?, 0), size)
                 .map_err(io::Error::other)?;
@@ -35,38 +41,40 @@ impl SharedMemory {
         make().map_err(|source| Error::Memory { name, size, source })
     }
 
-    /// The file, for the client to map.
+    /// Returns the file, for the client to map.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Size in bytes.
+    /// Returns the size in bytes.
     pub fn size(&self) -> usize {
         self.mapping.size()
     }
 
-    /// The bytes from `offset` on; `None` if they leave the memory.
+    /// Returns the bytes from `offset` on; `None` if they leave the memory.
     pub fn slice(&self, offset: u64, length: usize) -> Option<VolatileSlice<'_>> {
         self.mapping
             .get_slice(usize::try_from(offset).ok()?, length)
             .ok()
     }
 
-    /// Loads the word at `offset`, and with it all that was written before it.
+    /// Loads the word at `offset`. Later reads see all that was written before the word (acquire).
     ///
-    /// `None` if the word is outside or not aligned.
+    /// Returns `None` if the word is outside or not aligned.
     pub fn load(&self, offset: usize) -> Option<u32> {
         Some(self.word(offset)?.load(Ordering::Acquire))
     }
 
-    /// Stores the word at `offset` so that all written before is seen with it.
+    /// Stores the word at `offset`. A reader that sees it sees all that was written before it
+    /// (release).
     ///
-    /// `None` if the word is outside or not aligned.
+    /// Returns `None` if the word is outside or not aligned.
     pub fn store(&self, offset: usize, value: u32) -> Option<()> {
         self.word(offset)?.store(value, Ordering::Release);
         Some(())
     }
 
+    /// Returns the word at `offset`. It is atomic, as the other side may access it at any time.
     fn word(&self, offset: usize) -> Option<&AtomicU32> {
         self.mapping.get_atomic_ref::<AtomicU32>(offset).ok()
     }

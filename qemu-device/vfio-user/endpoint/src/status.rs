@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a file of the client is.
+//! Identity, kind and size of a client's file.
 
 use std::os::fd::AsFd;
 
 use rustix::fs::{statx, AtFlags, FileType, StatxFlags};
 use rustix::io::Errno;
 
-/// A file, however many descriptors there are of it.
+/// Identity of a file, the same for all its descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
     device: (u32, u32),
     inode: u64,
 }
 
-/// What the kernel knows of a file.
+/// Facts about a file from the kernel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Status {
     pub(crate) id: FileId,
     pub(crate) kind: FileType,
-    /// In bytes.
+    /// Size in bytes.
     pub(crate) size: u64,
 }
 
 impl Status {
-    /// Looks at an open file without asking the file system: a client may be the file system
-    /// itself, and never answer.
+    /// Looks at an open file without asking its file system. A client may serve the file system
+    /// itself, and never respond.
     pub(crate) fn of(file: impl AsFd) -> Result<Self, Errno> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
         let found = statx(file, c"", flags, StatxFlags::BASIC_STATS)?;

@@ -16,29 +16,31 @@ use rustix::net::{
     ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown,
 };
 
-/// Most file descriptors that the kernel lets through with one piece of data.
+/// Most file descriptors that the kernel delivers with one piece of data. With less room some would
+/// be lost.
 const KERNEL_MAX_FDS: usize = 253;
 
-/// A socket whose messages are sent whole, from whatever thread.
+/// A socket whose messages are sent whole, from any thread.
 #[derive(Debug)]
 pub(crate) struct Stream {
     socket: UnixStream,
-    /// Held while a message is sent, so that no other gets between its parts.
+    /// Held while a message is sent, so that no other message gets between its parts.
     sending: Mutex<()>,
 }
 
-/// What came in.
+/// Result of one receive.
 #[derive(Debug)]
 pub(crate) struct Received {
-    /// How many bytes; 0 at the end.
+    /// Number of bytes; 0 at the end.
     pub(crate) length: usize,
-    /// What came along.
+    /// File descriptors that came with them.
     pub(crate) fds: Vec<OwnedFd>,
-    /// There were more, which the system did not let in.
+    /// Whether there were more descriptors, which the system did not deliver.
     pub(crate) incomplete: bool,
 }
 
 impl Stream {
+    /// Takes over a connected socket.
     pub(crate) fn new(socket: UnixStream) -> Self {
         Self {
             socket,
@@ -46,11 +48,11 @@ impl Stream {
         }
     }
 
-    /// Waits for data. The file descriptors belong to what the first byte belongs to, if no more
-    /// is asked for than up to the end of that.
+    /// Waits for data. The file descriptors belong to the message of the first byte, if the caller
+    /// asks for no more bytes than up to the end of that message.
     ///
-    /// Sockets count as not sent. No message needs one, and a client that is gone would still be
-    /// there as long as its own end of the connection is open here.
+    /// Sockets among the descriptors are closed. No message needs one. A client that is gone would
+    /// seem to be there as long as this process holds the client's own end of the connection.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<Received, Errno> {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(KERNEL_MAX_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -75,8 +77,8 @@ impl Stream {
         })
     }
 
-    /// Sends a message: in one piece, unless the system takes less than all of it. If it fails, the
-    /// connection is closed, as what follows could be taken for the rest of the message.
+    /// Sends a message: in one piece, unless the system takes less than all of it. If that fails,
+    /// it closes the connection, as later bytes could be taken for the rest of the message.
     pub(crate) fn send(&self, message: &[u8], file: Option<&OwnedFd>) -> Result<(), Errno> {
         let sent = self.send_whole(message, file);
         if sent.is_err() {
@@ -85,6 +87,7 @@ impl Stream {
         sent
     }
 
+    /// Sends all bytes of a message.
     fn send_whole(&self, message: &[u8], file: Option<&OwnedFd>) -> Result<(), Errno> {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -92,6 +95,8 @@ impl Stream {
         if files.is_some() {
             control.push(SendAncillaryMessage::ScmRights(files.as_slice()));
         }
+        // A message may need several calls. Without the lock another thread's message could get
+        // between them.
         let _whole = self.sending.lock();
         let mut rest = message;
         while !rest.is_empty() {
@@ -103,15 +108,16 @@ impl Stream {
                     SendFlags::NOSIGNAL,
                 )
             })?;
+            // The file goes with the first bytes. With the next ones it would be sent again.
             control.clear();
             rest = rest.get(sent..).unwrap_or_default();
         }
         Ok(())
     }
 
-    /// Ends the connection for both sides, and wakes up who waits for it.
+    /// Ends the connection for both sides, and wakes the threads that wait for it.
     pub(crate) fn close(&self) {
-        // The client may have ended it already.
+        // An error means that the client has ended it already, which is the aim.
         let _ended = shutdown(&self.socket, Shutdown::Both);
     }
 }
