@@ -288,8 +288,8 @@ fn is_dropped(offset: u64) -> bool {
     ringbar_model::sabotage::Sabotage::DroppedWrite.is_on() && offset == mask
 }
 
-#[cfg(not(feature = "sabotage"))]
 /// Returns false: this server drops no write.
+#[cfg(not(feature = "sabotage"))]
 fn is_dropped(_offset: u64) -> bool {
     false
 }

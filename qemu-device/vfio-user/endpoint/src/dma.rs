@@ -404,8 +404,8 @@ impl Default for Recent {
 }
 
 impl Recent {
-    #[inline]
     /// Returns the range that holds `address`, if it was found lately.
+    #[inline]
     fn get(&self, address: u64) -> Option<Range> {
         let found = self.place(address)?.get();
         // Entries are shared by addresses, so the entry may hold another range.
