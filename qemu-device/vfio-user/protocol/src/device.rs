@@ -6,19 +6,19 @@ use rustix::io::Errno;
 
 /// A device as the protocol sees it.
 ///
-/// What arrives here has been checked: indices exist, ranges lie inside, rights are there, DMA
-/// ranges do not overlap, interrupt requests have a meaning. An error becomes the error number of
-/// the reply, if the client waits for one, and changes nothing in the session.
+/// Arguments have been checked: indices exist, ranges lie inside, rights are there, DMA ranges do
+/// not overlap, interrupt requests have a meaning. An error becomes the error number of the reply,
+/// if the client waits for one, and changes nothing in the session.
 ///
-/// Nothing here may wait for the client: it answers nothing as long as it waits itself.
+/// No method may wait for the client, which answers nothing while it waits for the reply.
 pub trait Device {
     /// File descriptors: `OwnedFd` over a socket, anything in a test.
     type Fd;
 
-    /// The regions, by index of VFIO. Does not change.
+    /// Returns the regions, by index of VFIO. They do not change.
     fn regions(&self) -> &[Region<Self::Fd>];
 
-    /// The interrupt types, by index of VFIO. Does not change.
+    /// Returns the interrupt types, by index of VFIO. They do not change.
     fn interrupts(&self) -> &[Interrupts];
 
     /// Reads `data.len()` bytes at `offset` of a region.
@@ -30,7 +30,7 @@ pub trait Device {
     /// Makes memory of the client reachable.
     fn dma_map(&mut self, map: DmaMap<Self::Fd>) -> Result<(), Errno>;
 
-    /// Makes the mappings that lie in the range unreachable; none is in it in part only.
+    /// Makes the mappings that lie in the range unreachable. No mapping lies in it in part only.
     ///
     /// Returns when no access to them is under way.
     fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Errno>;
@@ -42,14 +42,14 @@ pub trait Device {
     fn reset(&mut self) -> Result<(), Errno>;
 }
 
-/// A region of the device. One that the device does not have has size 0.
+/// A region of the device. A region that the device does not have has size 0.
 #[derive(Clone, Debug)]
 pub struct Region<Fd> {
     /// Size in bytes.
     pub size: u64,
-    /// The client may read.
+    /// Whether the client may read.
     pub read: bool,
-    /// The client may write.
+    /// Whether the client may write.
     pub write: bool,
     /// Memory that the client may map.
     pub shared: Option<Shared<Fd>>,
@@ -64,7 +64,7 @@ impl<Fd> Region<Fd> {
         shared: None,
     };
 
-    /// A region of which each access is a message.
+    /// Makes a region of which each access is a message.
     pub const fn trapped(size: u64) -> Self {
         Self {
             size,
@@ -74,7 +74,7 @@ impl<Fd> Region<Fd> {
         }
     }
 
-    /// A region that the client may map in part, or as a whole if `areas` is empty.
+    /// Makes a region that the client may map in part, or as a whole if `areas` is empty.
     pub fn shared(size: u64, file: Fd, areas: Vec<Area>) -> Self {
         Self {
             shared: Some(Shared {
@@ -92,9 +92,9 @@ impl<Fd> Region<Fd> {
 pub struct Shared<Fd> {
     /// The file.
     pub file: Fd,
-    /// Where in the file the region begins.
+    /// Offset of the region in the file.
     pub offset: u64,
-    /// The parts of the region that may be mapped; all of it if there is none.
+    /// Parts of the region that the client may map; all of it if there are none.
     pub areas: Vec<Area>,
 }
 
@@ -110,9 +110,9 @@ pub struct Area {
 /// Interrupts of one type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Interrupts {
-    /// How many.
+    /// Number of interrupts.
     pub count: u32,
-    /// `VFIO_IRQ_INFO_…`
+    /// Flags: `VFIO_IRQ_INFO_…`.
     pub flags: u32,
 }
 
@@ -132,7 +132,7 @@ impl DmaRange {
         last: u64::MAX,
     };
 
-    /// `size` bytes from `address`; `None` if that is nothing or passes 2^64.
+    /// Makes the range of `size` bytes from `address`; `None` if it is empty or passes 2^64.
     pub fn new(address: u64, size: u64) -> Option<Self> {
         Some(Self {
             first: address,
@@ -140,7 +140,7 @@ impl DmaRange {
         })
     }
 
-    /// How many bytes; `None` for [`ALL`](Self::ALL), which are too many for a number.
+    /// Returns the number of bytes; `None` for [`ALL`](Self::ALL), which has 2^64.
     pub fn size(self) -> Option<u64> {
         self.last.checked_sub(self.first)?.checked_add(1)
     }
@@ -151,12 +151,12 @@ impl DmaRange {
 pub struct DmaMap<Fd> {
     /// Its DMA addresses, whole pages.
     pub range: DmaRange,
-    /// The device may read it.
+    /// Whether the device may read it.
     pub read: bool,
-    /// The device may write it.
+    /// Whether the device may write it.
     pub write: bool,
-    /// The file to map, and where in it the range begins. That the file is long enough is for the
-    /// device to check. Without a file the memory can be reached by message only.
+    /// The file to map, and the offset of the range in it. The device checks that the file is long
+    /// enough. Memory without a file can be reached by message only.
     pub file: Option<(Fd, u64)>,
 }
 
@@ -169,34 +169,35 @@ pub struct SetInterrupts<Fd> {
     pub start: u32,
     /// Number of interrupts; never 0 but for [`Data::DisableAll`].
     pub count: u32,
-    /// What to do.
+    /// Action on the interrupts.
     pub action: Action,
-    /// To which of them.
+    /// Interrupts to which it applies.
     pub data: Data<Fd>,
 }
 
-/// What to do with interrupts.
+/// Action on interrupts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Hold it back. Only for types with `VFIO_IRQ_INFO_MASKABLE`.
+    /// Hold them back. Only for types with `VFIO_IRQ_INFO_MASKABLE`.
     Mask,
-    /// No longer hold it back. Only for types with `VFIO_IRQ_INFO_MASKABLE`.
+    /// No longer hold them back. Only for types with `VFIO_IRQ_INFO_MASKABLE`.
     Unmask,
-    /// Raise it.
+    /// Raise them.
     Trigger,
 }
 
-/// Which interrupts, and how.
+/// Interrupts to which an action applies, and the way to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data<Fd> {
-    /// All interrupts of the type are disconnected.
+    /// Disconnect all interrupts of the type.
     DisableAll,
-    /// The action is done to each.
+    /// Apply the action to each interrupt.
     Each,
-    /// The action is done to each one whose entry is true; as many as the request counts.
+    /// Apply the action to each interrupt whose entry is true. There are as many entries as the
+    /// request counts.
     Chosen(Vec<bool>),
-    /// From now on the action is signalled through these; as many as the request counts.
+    /// Signal the action through these from now on. There are as many as the request counts.
     Connect(Vec<Fd>),
-    /// From now on the action is not signalled any more.
+    /// Signal the action no more.
     Disconnect,
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Putting messages together from what arrives, in whatever portions.
+//! Assembly of messages from portions of any size.
 
 use crate::refusal::Refusal;
 use crate::wire::{
@@ -8,18 +8,18 @@ use crate::wire::{
     TYPE_REPLY,
 };
 
-/// The client broke the protocol so that what follows cannot be understood, or must not be heard.
+/// A breach of the protocol after which later bytes cannot be understood, or must not be accepted.
 ///
-/// The connection is to be closed. The session answers everything else the same way.
+/// The caller must close the connection. The session returns the same violation from then on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// The message says that it is shorter than its header.
+    /// The header's size is smaller than the header itself.
     #[error("message of {0} bytes, shorter than its header")]
     Size(u32),
     /// The message is neither command nor reply.
     #[error("message of type {0}, neither command nor reply")]
     Type(u32),
-    /// The first message was not a version message that could be agreed to.
+    /// The first message was no version message, or one that could not be agreed to.
     #[error("no version was agreed on")]
     NoVersion,
     /// The client ended in the middle of a message.
@@ -33,13 +33,14 @@ pub(crate) struct Incoming<Fd> {
     start: Vec<u8>,
     header: Option<Header>,
     payload: Vec<u8>,
-    /// Bytes of the payload that have not come yet.
+    /// Number of bytes of the payload that have not arrived.
     left: usize,
     fds: Vec<Fd>,
     surplus_fds: bool,
 }
 
 impl<Fd> Incoming<Fd> {
+    /// Makes an empty message.
     pub(crate) fn new() -> Self {
         Self {
             start: Vec::with_capacity(HEADER_SIZE),
@@ -51,47 +52,54 @@ impl<Fd> Incoming<Fd> {
         }
     }
 
+    /// Empties the message for the next one.
     pub(crate) fn clear(&mut self) {
         self.start.clear();
         self.header = None;
         self.payload.clear();
         self.left = 0;
+        // Closes descriptors that the command did not take.
         self.fds.clear();
         self.surplus_fds = false;
     }
 
-    /// The header, once it is complete.
+    /// Returns the header, once it is complete.
     pub(crate) fn header(&self) -> Option<Header> {
         self.header
     }
 
-    /// What has come behind the header; nothing of a message that is too long.
+    /// Returns the bytes behind the header that have arrived; none of a message that is too long.
     pub(crate) fn payload(&self) -> &[u8] {
         &self.payload
     }
 
-    /// The file descriptors that came along, for the command to take.
+    /// Returns the file descriptors of the message, for the command to take.
     pub(crate) fn fds(&mut self) -> &mut Vec<Fd> {
         &mut self.fds
     }
 
+    /// Checks whether no byte of the message has arrived.
     pub(crate) fn is_empty(&self) -> bool {
         self.start.is_empty()
     }
 
+    /// Returns the number of bytes that are kept.
     pub(crate) fn kept(&self) -> usize {
         self.start.len().saturating_add(self.payload.len())
     }
 
+    /// Checks whether the message has arrived as a whole.
     pub(crate) fn is_complete(&self) -> bool {
         self.header.is_some() && self.left == 0
     }
 
+    /// Checks whether the message is longer than any command.
     pub(crate) fn is_too_long(&self) -> bool {
         self.header
             .is_some_and(|header| to_usize(header.size) > MAX_MESSAGE)
     }
 
+    /// Returns the number of bytes up to the end of the header or the payload.
     pub(crate) fn wanted(&self) -> usize {
         match self.header {
             None => HEADER_SIZE.saturating_sub(self.start.len()),
@@ -99,17 +107,20 @@ impl<Fd> Incoming<Fd> {
         }
     }
 
-    /// Keeps what one message may have; the rest is dropped, and with it closed.
+    /// Keeps the descriptors that one message may have. The others are dropped, and so closed.
     pub(crate) fn take_fds(&mut self, fds: impl IntoIterator<Item = Fd>) {
         for fd in fds {
             if self.fds.len() < MAX_FDS {
                 self.fds.push(fd);
             } else {
+                // Noted, not refused here: the command that gets them is not known before its
+                // header is complete.
                 self.surplus_fds = true;
             }
         }
     }
 
+    /// Returns the number of descriptors, up to one more than a message may have.
     pub(crate) fn fd_count(&self) -> usize {
         self.fds.len().saturating_add(usize::from(self.surplus_fds))
     }
@@ -128,7 +139,8 @@ impl<Fd> Incoming<Fd> {
             }
             Some(_) => {
                 self.left = self.left.saturating_sub(taken.len());
-                // What is too long is read to its end, but not kept.
+                // A message that is too long is read to its end, so that the next one is found. It
+                // is not kept, as its length is the client's and has no bound.
                 if !self.is_too_long() {
                     self.payload.extend_from_slice(taken);
                 }
@@ -137,7 +149,7 @@ impl<Fd> Incoming<Fd> {
         Ok(())
     }
 
-    /// The payload, if it has at least `least` bytes.
+    /// Returns the payload, if it has at least `least` bytes.
     pub(crate) fn fields(&self, least: usize) -> Result<Fields<'_>, Refusal> {
         if self.payload.len() < least {
             return Err(self.wrong_size(least));
@@ -145,6 +157,7 @@ impl<Fd> Incoming<Fd> {
         Ok(Fields(&self.payload))
     }
 
+    /// Makes the refusal of a payload of the wrong size.
     pub(crate) fn wrong_size(&self, needed: usize) -> Refusal {
         Refusal::Payload {
             size: self.payload.len(),
@@ -153,7 +166,7 @@ impl<Fd> Incoming<Fd> {
     }
 }
 
-/// The size of the payload, if the message can be told from the next one.
+/// Returns the size of the payload. Fails if the end of the message cannot be told.
 fn check_header(header: Header) -> Result<usize, Violation> {
     let kind = header.flags & TYPE_MASK;
     if kind != TYPE_COMMAND && kind != TYPE_REPLY {

@@ -2,9 +2,9 @@
 
 //! The server's side of the vfio-user protocol, without a socket.
 //!
-//! A [`Session`] takes what the client sends, bytes and file descriptors in any portions, checks
-//! it, carries it out on a [`Device`], and hands out [`Action`]s: messages to send, answers to
-//! requests of our own, refusals for a log. It does no input or output, has no threads and no
+//! A [`Session`] takes the client's bytes and file descriptors in any portions, checks each message
+//! and carries it out on a [`Device`]. It hands out [`Action`]s: messages to send, answers to the
+//! server's own requests, refusals for a log. It does no input or output, has no threads and no
 //! clock, and keeps a bounded amount of memory whatever the client does. File descriptors are a
 //! type parameter, so that tests and fuzzers can do without real ones.
 //!
@@ -25,6 +25,6 @@ pub mod wire;
 
 pub use device::Device;
 pub use refusal::Refusal;
-/// Error numbers of the operating system, as they travel in replies.
+/// Error numbers of the operating system, as replies carry them.
 pub use rustix::io::Errno;
 pub use session::{Action, Session, Violation};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Which DMA addresses are mapped, after the rules of the kernel's type 1 version 2.
+//! The mapped DMA addresses, by the rules of the kernel's type 1 version 2.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,17 @@ use crate::device::DmaRange;
 pub struct Ranges(BTreeMap<u64, u64>);
 
 impl Ranges {
-    /// A range that shares an address with `range`.
+    /// Returns a range that shares an address with `range`.
     pub fn overlap(&self, range: DmaRange) -> Option<DmaRange> {
+        // Ranges do not overlap each other. So the last one that begins at or before the end is the
+        // only candidate.
         self.up_to(range.last)
             .filter(|found| found.last >= range.first)
     }
 
-    /// A range that lies in `range` in part but not wholly.
+    /// Returns a range that lies in `range` in part but not wholly.
     pub fn split(&self, range: DmaRange) -> Option<DmaRange> {
+        // Only the first and the last range can be cut. All others lie between the two.
         let cut = |found: &DmaRange| {
             found.last >= range.first && (found.first < range.first || found.last > range.last)
         };
@@ -28,7 +31,7 @@ impl Ranges {
             .or_else(|| self.up_to(range.last).filter(cut))
     }
 
-    /// Adds a range. That it overlaps no other is for the caller to ask before.
+    /// Adds a range. The caller checks before that it overlaps no other.
     pub fn insert(&mut self, range: DmaRange) {
         self.0.insert(range.first, range.last);
     }
@@ -40,17 +43,17 @@ impl Ranges {
         }
     }
 
-    /// How many.
+    /// Returns the number of ranges.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether nothing is mapped.
+    /// Checks whether no range is mapped.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The last range that begins at or before `address`.
+    /// Returns the last range that begins at or before `address`.
     fn up_to(&self, address: u64) -> Option<DmaRange> {
         let (&first, &last) = self.0.range(..=address).next_back()?;
         Some(DmaRange { first, last })

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Why a command was not carried out, and the error number that the client is told.
+//! Reasons for which a command is not carried out, and their error numbers for the client.
 
 use rustix::io::Errno;
 
 use crate::wire::command;
 
-/// Why a command was not carried out. Each text names the value and the limit.
+/// Reason for which a command was not carried out. Each text names the value and the limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The header has flags that mean nothing in a command.
+    /// The header has flags that have no meaning in a command.
     #[error("flags {0:#x} have no meaning in a command")]
     Flags(u32),
     /// The message is longer than any command.
@@ -20,15 +20,15 @@ pub enum Refusal {
         /// Longest message.
         limit: usize,
     },
-    /// More file descriptors than the command takes. They have been closed.
+    /// The message has more file descriptors than the command takes. They have been closed.
     #[error("{count} file descriptors or more, the limit is {limit}")]
     Fds {
-        /// How many came, up to one more than any message may have.
+        /// Number that came, up to one more than any message may have.
         count: usize,
-        /// How many there may be.
+        /// Number that is allowed.
         limit: usize,
     },
-    /// Something else came before the version was negotiated.
+    /// Another command came before the version was negotiated.
     #[error("{} before VERSION", command::Name(*.0))]
     NotNegotiated(u16),
     /// The version has been negotiated.
@@ -51,7 +51,7 @@ pub enum Refusal {
         /// Its right, or its least size.
         needed: usize,
     },
-    /// `argsz` leaves no place for the fixed part of the reply or request.
+    /// `argsz` leaves no room for the fixed part of the reply or request.
     #[error("argsz {argsz}, the least is {least}")]
     ArgSize {
         /// Value of the field.
@@ -62,10 +62,10 @@ pub enum Refusal {
     /// Flags of `DMA_MAP` or `DMA_UNMAP` without meaning, or none where one is needed.
     #[error("DMA flags {0:#x} have no meaning")]
     DmaFlags(u32),
-    /// The client's file cannot be mapped, and we only map.
+    /// The client's file can only be read and written. The server maps files only.
     #[error("DMA through file input and output is not supported")]
     DmaFileIo,
-    /// Not whole pages, nothing, or beyond the end of the address space.
+    /// The range has no whole pages, is empty, or passes the end of the address space.
     #[error("{size:#x} bytes at DMA address {address:#x}: empty, no whole pages, or beyond 2^64")]
     DmaRange {
         /// First DMA address.
@@ -73,15 +73,15 @@ pub enum Refusal {
         /// Length.
         size: u64,
     },
-    /// The place in the file passes 2^63 or is no page.
+    /// The offset in the file is no multiple of a page, or the range passes 2^63.
     #[error("{size:#x} bytes at {offset:#x} of a file: no page, or beyond 2^63")]
     DmaFile {
-        /// Place in the file.
+        /// Offset in the file.
         offset: u64,
         /// Length.
         size: u64,
     },
-    /// Mapped already, in part at least.
+    /// The range is mapped already, in part at least.
     #[error("{size:#x} bytes at DMA address {address:#x} overlap the mapping at {other:#x}")]
     DmaOverlap {
         /// First DMA address.
@@ -91,10 +91,10 @@ pub enum Refusal {
         /// First DMA address of the mapping that is there.
         other: u64,
     },
-    /// Too many mappings.
+    /// There are too many mappings.
     #[error("{0} DMA mappings are the limit")]
     DmaCount(usize),
-    /// The mapping would be cut.
+    /// A mapping would be cut.
     #[error("unmapping {size:#x} bytes at DMA address {address:#x} would split the mapping at {other:#x}")]
     DmaSplit {
         /// First DMA address.
@@ -104,7 +104,7 @@ pub enum Refusal {
         /// First DMA address of the mapping.
         other: u64,
     },
-    /// Unmapping everything takes address and size 0.
+    /// Unmapping everything takes address 0 and size 0.
     #[error("unmapping everything takes address and size 0, not {address:#x} and {size:#x}")]
     DmaAll {
         /// First DMA address.
@@ -112,7 +112,7 @@ pub enum Refusal {
         /// Length.
         size: u64,
     },
-    /// No such region.
+    /// The device has no such region.
     #[error("region {index}, there are {count}")]
     Region {
         /// Index in the request.
@@ -120,7 +120,7 @@ pub enum Refusal {
         /// Number of regions.
         count: usize,
     },
-    /// No such type of interrupt.
+    /// The device has no such type of interrupt.
     #[error("interrupt type {index}, there are {count}, or it has none")]
     InterruptType {
         /// Index in the request.
@@ -131,7 +131,7 @@ pub enum Refusal {
     /// Flags of `DEVICE_SET_IRQS` that are not one action and one kind of data.
     #[error("interrupt flags {0:#x} are not one action and one kind of data")]
     InterruptFlags(u32),
-    /// An action or kind of data that this type of interrupt does not take.
+    /// The action or kind of data is not for this type of interrupt.
     #[error("interrupt flags {flags:#x} are not for interrupt type {index}")]
     InterruptAction {
         /// Flags of the request.
@@ -139,25 +139,25 @@ pub enum Refusal {
         /// Index in the request.
         index: u32,
     },
-    /// Interrupts that the type does not have, or none.
+    /// The type does not have these interrupts, or the request names none.
     #[error("{count} interrupts from {start}, there are {limit}")]
     InterruptRange {
         /// First interrupt.
         start: u32,
-        /// How many.
+        /// Number of interrupts.
         count: u32,
-        /// How many there are.
+        /// Number of interrupts that the type has.
         limit: u32,
     },
-    /// Neither no eventfd nor one for each interrupt.
+    /// The number of eventfds is neither 0 nor that of the interrupts.
     #[error("{fds} file descriptors for {count} interrupts")]
     InterruptFds {
-        /// How many came.
+        /// Number of eventfds.
         fds: usize,
-        /// How many interrupts.
+        /// Number of interrupts.
         count: u32,
     },
-    /// More bytes than one message transfers.
+    /// The request has more bytes than one message transfers.
     #[error("transfer of {count} bytes, the limit is {limit}")]
     Transfer {
         /// Bytes asked for.
@@ -177,7 +177,7 @@ pub enum Refusal {
         /// Size of the region.
         size: u64,
     },
-    /// The region may not be read, or not written.
+    /// The region may not be read, or may not be written.
     #[error("region {0} does not allow this access")]
     Permission(u32),
     /// The device itself refuses.
@@ -185,10 +185,10 @@ pub enum Refusal {
     Device(#[from] Errno),
 }
 
-/// Why a version message cannot be agreed to.
+/// Reason for which a version message cannot be agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VersionFault {
-    /// Another protocol.
+    /// The major version is that of another protocol.
     #[error("major version {0}, not 0")]
     Major(u16),
     /// The text is too long.
@@ -197,7 +197,7 @@ pub enum VersionFault {
     /// The text does not end with its only NUL.
     #[error("version text without a NUL at its end, or with another one")]
     NotTerminated,
-    /// The text is not the JSON that it should be. Why, as far as 200 bytes go.
+    /// The text is not the JSON that it should be. Holds the parser's error, up to 200 bytes of it.
     #[error("version text: {0}")]
     Text(String),
     /// A number is out of range.
@@ -206,12 +206,12 @@ pub enum VersionFault {
 }
 
 impl Refusal {
-    /// What the client is told.
+    /// Returns the error number for the client.
     pub fn errno(&self) -> Errno {
         match self {
             Self::TooLong { .. } => Errno::MSGSIZE,
             Self::Unsupported(_) | Self::DmaFileIo => Errno::NOTSUP,
-            // As the kernel answers for a feature that a device does not have.
+            // The kernel returns the same for a feature that a device does not have.
             Self::Feature(_) => Errno::NOTTY,
             Self::DmaOverlap { .. } => Errno::EXIST,
             Self::DmaCount(_) => Errno::NOSPC,

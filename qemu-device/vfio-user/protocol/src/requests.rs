@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Messages that the server sends of itself: reading and writing memory of the client.
+//! The server's own requests: reading and writing memory of the client.
 //!
-//! They are for memory that came without a file. The client may be unable to answer as long as it
-//! waits for a reply of ours: so they are never sent while one is due, that is from no method of
-//! [`Device`](crate::Device), which has no way to reach this type.
+//! They are for memory that came without a file. The client may be unable to answer while it waits
+//! for a reply of the server. So no request is sent while a reply is due: no method of
+//! [`Device`](crate::Device) has a way to reach this type.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +24,7 @@ pub struct Requests {
     outgoing: Builder,
 }
 
+/// A request that waits for its answer.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     command: u16,
@@ -31,14 +32,14 @@ struct Pending {
     count: usize,
 }
 
-/// Names a request until it is answered.
+/// Name of a request until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u16);
 
-/// Why a request cannot be sent.
+/// Reason for which a request cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSent {
-    /// Nothing, or more than one message transfers.
+    /// The length is 0, or longer than one message transfers.
     #[error("transfer of {count} bytes, the limit is {limit}")]
     Transfer {
         /// Length.
@@ -51,7 +52,7 @@ pub enum NotSent {
     Busy,
 }
 
-/// The client answered something that nobody asked, or not as it was asked.
+/// An answer to no request, or to another one than its number names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unexpected {
     /// No request has this number.
@@ -70,9 +71,9 @@ pub enum Unexpected {
 /// A request that is over.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Completed<'a> {
-    /// Which one.
+    /// Name of the request.
     pub ticket: Ticket,
-    /// The bytes read, none for a write; or why not.
+    /// The bytes read, none for a write; or the client's error.
     pub result: Result<&'a [u8], Errno>,
 }
 
@@ -99,11 +100,15 @@ impl Requests {
 
     /// Takes the client's answer to a request.
     ///
-    /// An answer of another length, address or count than it should have ends its request with
-    /// [`Errno::PROTO`].
+    /// An answer with the wrong length, address or count ends its request with [`Errno::PROTO`].
+    ///
+    /// # Errors
+    ///
+    /// Fails if no request has the answer's number, or the request was of another command.
     pub fn complete<'a>(&mut self, answer: &Answer<'a>) -> Result<Completed<'a>, Unexpected> {
         let id = answer.header.id;
         let pending = *self.pending.get(&id).ok_or(Unexpected::Id(id))?;
+        // The request stays pending: the right answer may still come.
         if answer.header.command != pending.command {
             return Err(Unexpected::Command {
                 answer: answer.header.command,
@@ -122,16 +127,17 @@ impl Requests {
         })
     }
 
-    /// Forgets a request; an answer to it is unexpected from now on.
+    /// Forgets a request. An answer to it is unexpected from now on.
     pub fn forget(&mut self, ticket: Ticket) {
         self.pending.remove(&ticket.0);
     }
 
-    /// How many wait for an answer.
+    /// Returns the number of requests that wait for an answer.
     pub fn pending(&self) -> usize {
         self.pending.len()
     }
 
+    /// Builds a request and notes that it waits for its answer.
     fn request(
         &mut self,
         command: u16,
@@ -145,10 +151,12 @@ impl Requests {
         if wide == 0 || wide > limit {
             return Err(NotSent::Transfer { count, limit });
         }
+        // A client that never answers must not make the server allocate without bound.
         if self.pending.len() >= MAX_PENDING {
             return Err(NotSent::Busy);
         }
-        // There are more numbers than requests.
+        // Ends, as there are more numbers than pending requests. A number that is in use would give
+        // two requests the same answer.
         while self.pending.contains_key(&self.next) {
             self.next = self.next.wrapping_add(1);
         }
@@ -174,7 +182,7 @@ impl Requests {
 }
 
 impl Pending {
-    /// The bytes that an answer brings, if it is one to this request.
+    /// Returns the bytes of an answer, if it fits this request.
     fn data<'a>(&self, payload: &'a [u8]) -> Option<&'a [u8]> {
         let mut fields = Fields(payload);
         if fields.u64()? != self.address {
@@ -185,7 +193,7 @@ impl Pending {
             return (fields.u64()? == wide && fields.rest().len() == self.count)
                 .then_some(fields.rest());
         }
-        // The specification has a count of 32 bits here, QEMU one of 64.
+        // The specification has a count of 32 bits here, QEMU one of 64. Both are accepted.
         let count = match fields.rest().len() {
             4 => fields.u32().map(u64::from),
             8 => fields.u64(),
@@ -195,6 +203,7 @@ impl Pending {
     }
 }
 
+/// Returns the client's error number, or EIO if it is none.
 fn error(number: u32) -> Errno {
     match i32::try_from(number) {
         Ok(number @ 1..=4095) => Errno::from_raw_os_error(number),

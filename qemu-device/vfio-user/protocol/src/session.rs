@@ -48,37 +48,38 @@ const ACCESS_SIZE: usize = 16;
 /// Payload of `DEVICE_FEATURE` without its data.
 const FEATURE_SIZE: usize = 8;
 
-/// What is to be done for a session.
+/// Action that the caller owes the session.
 #[derive(Debug)]
 pub enum Action<'a, Fd> {
     /// Send these bytes, with the file descriptor if there is one, in one piece.
     Send {
         /// A whole message.
         bytes: &'a [u8],
-        /// What goes along.
+        /// File descriptor that goes with it.
         file: Option<&'a Fd>,
     },
-    /// The client has answered a request of ours: a matter of [`Requests`](crate::requests::Requests).
+    /// The client has answered a request of the server: input of
+    /// [`Requests`](crate::requests::Requests).
     Answer(Answer<'a>),
-    /// A command was not carried out. If the client waits for a reply, it has got one.
+    /// A command was not carried out. If the client waits for a reply, an error has been sent.
     Refused {
         /// The command.
         command: u16,
-        /// Why, for a log that limits itself: a client may cause any number of these.
+        /// Reason. The log must limit itself, as a client may cause any number of these.
         refusal: &'a Refusal,
     },
 }
 
-/// The client's reply to a message of ours.
+/// The client's reply to a message of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
     /// Its header.
     pub header: Header,
-    /// What follows the header; nothing if it was longer than any reply.
+    /// Bytes behind the header; none if the message was longer than any reply.
     pub payload: &'a [u8],
 }
 
-/// A client and what it has negotiated and mapped.
+/// A client, with its negotiated limits and its mappings.
 #[derive(Debug)]
 pub struct Session<Fd> {
     incoming: Incoming<Fd>,
@@ -88,9 +89,9 @@ pub struct Session<Fd> {
     violation: Option<Violation>,
 }
 
-/// What a command is answered with, beside the payload that has been built.
+/// Reply to a command, beside the payload that has been built.
 struct Reply {
-    /// Region whose file goes along.
+    /// Region whose file goes with it.
     file_of: Option<u32>,
 }
 
@@ -103,7 +104,7 @@ impl<Fd> Default for Session<Fd> {
 }
 
 impl<Fd> Session<Fd> {
-    /// A client that has said nothing yet.
+    /// Makes the session of a client that has sent nothing yet.
     pub fn new() -> Self {
         Self {
             incoming: Incoming::new(),
@@ -114,30 +115,37 @@ impl<Fd> Session<Fd> {
         }
     }
 
-    /// How many bytes there are up to the end of the header or the payload that is arriving; never 0.
+    /// Returns the number of bytes up to the end of the header or the payload that is arriving;
+    /// never 0.
     ///
-    /// Who reads no more than that at a time gives each file descriptor to its own message.
+    /// The caller must read at most this many bytes at a time. Otherwise descriptors can be
+    /// attributed to the wrong message.
     pub fn wanted(&self) -> usize {
         self.incoming.wanted()
     }
 
-    /// What the client can take; `None` before the version is negotiated.
+    /// Returns the client's limits; `None` before the version is negotiated.
     pub fn client_limits(&self) -> Option<ClientLimits> {
         self.limits
     }
 
-    /// How many bytes of the message that is arriving are kept; never more than the longest message.
+    /// Returns how many bytes of the arriving message are kept; never more than the longest
+    /// message.
     pub fn kept(&self) -> usize {
         self.incoming.kept()
     }
 
-    /// Number of DMA mappings.
+    /// Returns the number of DMA mappings.
     pub fn mappings(&self) -> usize {
         self.mapped.len()
     }
 
-    /// Takes what the client has sent, in any portion, and carries out each message that is
-    /// complete. File descriptors belong to the message that the first of the bytes belongs to.
+    /// Takes bytes of the client, in any portion, and carries out each message that is complete.
+    /// File descriptors belong to the message of the first byte.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the client broke the protocol, now or before.
     pub fn receive<D: Device<Fd = Fd>>(
         &mut self,
         mut bytes: &[u8],
@@ -158,14 +166,15 @@ impl<Fd> Session<Fd> {
             }
         }
         if let Err(violation) = result {
-            // Nothing of what came is kept, file descriptors least of all.
+            // Nothing is kept of a client that is dropped. Its descriptors would stay open until
+            // the session ends.
             self.incoming = Incoming::new();
             self.violation = Some(violation);
         }
         result
     }
 
-    /// The client sends nothing more.
+    /// Takes the end of the client's bytes. Fails if it is in the middle of a message.
     pub fn end(&self) -> Result<(), Violation> {
         match self.violation {
             Some(violation) => Err(violation),
@@ -174,6 +183,8 @@ impl<Fd> Session<Fd> {
         }
     }
 
+    /// Carries out the message that has arrived: a command, or an answer to a request of the
+    /// server.
     fn carry_out<D: Device<Fd = Fd>>(
         &mut self,
         device: &mut D,
@@ -190,6 +201,7 @@ impl<Fd> Session<Fd> {
             return Ok(());
         }
         let wants_reply = header.flags & FLAG_NO_REPLY == 0;
+        // Asked before the command, which may be the one that negotiates.
         let negotiated = self.limits.is_some();
         self.outgoing.start();
         let result = self.answer(header, device);
@@ -210,6 +222,8 @@ impl<Fd> Session<Fd> {
             }),
             Ok(_) => {}
             Err(refusal) => {
+                // A refusal is sent from an empty start, as a part of the reply may have been
+                // built.
                 if wants_reply {
                     act(Action::Send {
                         bytes: self.outgoing.start().finish(Header {
@@ -226,7 +240,8 @@ impl<Fd> Session<Fd> {
                 });
             }
         }
-        // Who negotiates must hear the result, and who does not must not go on.
+        // A client must ask for a reply to VERSION, and must send VERSION first. Anything else ends
+        // the connection.
         if negotiated || (result.is_ok() && wants_reply) {
             Ok(())
         } else {
@@ -244,6 +259,8 @@ impl<Fd> Session<Fd> {
         if unknown != TYPE_COMMAND {
             return Err(Refusal::Flags(unknown));
         }
+        // Before the length: descriptors of a message that is too long are refused as those of any
+        // other.
         self.check_fds(header.command)?;
         if self.incoming.is_too_long() {
             return Err(Refusal::TooLong {
@@ -251,6 +268,7 @@ impl<Fd> Session<Fd> {
                 limit: MAX_MESSAGE,
             });
         }
+        // Before VERSION no other command is carried out. The client's limits are not known yet.
         let Some(limits) = self.limits else {
             return match header.command {
                 command::VERSION => self.negotiate(),
@@ -273,6 +291,7 @@ impl<Fd> Session<Fd> {
         }
     }
 
+    /// Fails if the message has more file descriptors than its command takes.
     fn check_fds(&self, command: u16) -> Result<(), Refusal> {
         let limit = match command {
             command::DMA_MAP => 1,
@@ -286,6 +305,7 @@ impl<Fd> Session<Fd> {
         Ok(())
     }
 
+    /// Carries out VERSION.
     fn negotiate(&mut self) -> Result<Reply, Refusal> {
         let proposal = Proposal::parse(self.incoming.payload())?;
         self.outgoing.bytes(&proposal.answer());
@@ -293,6 +313,7 @@ impl<Fd> Session<Fd> {
         Ok(NO_FILE)
     }
 
+    /// Carries out DMA_MAP.
     fn dma_map<D: Device<Fd = Fd>>(&mut self, device: &mut D) -> Result<Reply, Refusal> {
         let mut fields = self.incoming.fields(DMA_MAP_SIZE)?;
         check_argsz(&mut fields, DMA_MAP_SIZE)?;
@@ -304,6 +325,7 @@ impl<Fd> Session<Fd> {
         let rights = flags & (VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
         let modes = flags & (DMA_MAP_FLAG_MMAP | DMA_MAP_FLAG_FILE_IO);
         let file_named = self.incoming.fd_count() > 0;
+        // A mapping without rights would have no use, and a mode without a file no meaning.
         if flags != rights | modes || rights == 0 || (modes != 0 && !file_named) {
             return Err(Refusal::DmaFlags(flags));
         }
@@ -313,6 +335,7 @@ impl<Fd> Session<Fd> {
         let range = DmaRange::new(address, size)
             .filter(|_| address.is_multiple_of(PAGE_SIZE) && size.is_multiple_of(PAGE_SIZE))
             .ok_or(Refusal::DmaRange { address, size })?;
+        // Offsets of files are signed 64-bit numbers in the kernel.
         let end = offset.checked_add(size);
         if end.is_none_or(|end| i64::try_from(end).is_err()) || !offset.is_multiple_of(PAGE_SIZE) {
             return Err(Refusal::DmaFile { offset, size });
@@ -324,6 +347,7 @@ impl<Fd> Session<Fd> {
                 other: other.first,
             });
         }
+        // A client must not make the server allocate without bound.
         if self.mapped.len() >= MAX_DMA_MAPS {
             return Err(Refusal::DmaCount(MAX_DMA_MAPS));
         }
@@ -333,12 +357,15 @@ impl<Fd> Session<Fd> {
             write: rights & VFIO_DMA_MAP_FLAG_WRITE != 0,
             file: self.incoming.fds().pop().map(|file| (file, offset)),
         })?;
+        // Only after the device has agreed: an error must change nothing here.
         self.mapped.insert(range);
         Ok(NO_FILE)
     }
 
+    /// Carries out DMA_UNMAP.
     fn dma_unmap<D: Device<Fd = Fd>>(&mut self, device: &mut D) -> Result<Reply, Refusal> {
         let mut fields = self.incoming.fields(DMA_UNMAP_SIZE)?;
+        // The reply repeats the request, so it is kept before the fields are taken.
         let entry = fields.rest();
         check_argsz(&mut fields, DMA_UNMAP_SIZE)?;
         let (Some(flags), Some(address), Some(size)) = (fields.u32(), fields.u64(), fields.u64())
@@ -351,6 +378,7 @@ impl<Fd> Session<Fd> {
             0 => unmap_range(address, size).ok_or(Refusal::DmaRange { address, size })?,
             other => return Err(Refusal::DmaFlags(other)),
         };
+        // As the kernel's type 1 version 2: a mapping is unmapped as a whole or not at all.
         if let Some(other) = self.mapped.split(range) {
             return Err(Refusal::DmaSplit {
                 address,
@@ -365,6 +393,7 @@ impl<Fd> Session<Fd> {
         Ok(NO_FILE)
     }
 
+    /// Carries out DEVICE_GET_INFO.
     fn device_info<D: Device<Fd = Fd>>(&mut self, device: &D) -> Result<Reply, Refusal> {
         let mut fields = self.incoming.fields(DEVICE_INFO_SIZE)?;
         check_argsz(&mut fields, DEVICE_INFO_SIZE)?;
@@ -376,6 +405,7 @@ impl<Fd> Session<Fd> {
         Ok(NO_FILE)
     }
 
+    /// Carries out DEVICE_GET_REGION_INFO.
     fn region_info<D: Device<Fd = Fd>>(
         &mut self,
         device: &D,
@@ -412,8 +442,8 @@ impl<Fd> Session<Fd> {
                 REGION_INFO_SIZE.saturating_add(capability),
             )
         };
-        // Without room for the capability the client learns how much it takes, and asks again. The
-        // place of the capability is named all the same: QEMU refuses the flag without it.
+        // Without room for the capability the client learns the size that it needs, and asks again.
+        // The offset of the capability is set all the same: QEMU refuses the flag without it.
         let complete = room >= needed;
         self.outgoing
             .u32(u32::try_from(needed).unwrap_or(u32::MAX))
@@ -443,6 +473,7 @@ impl<Fd> Session<Fd> {
         })
     }
 
+    /// Carries out DEVICE_GET_IRQ_INFO.
     fn interrupt_info<D: Device<Fd = Fd>>(&mut self, device: &D) -> Result<Reply, Refusal> {
         let mut fields = self.incoming.fields(IRQ_INFO_SIZE)?;
         check_argsz(&mut fields, IRQ_INFO_SIZE)?;
@@ -450,7 +481,8 @@ impl<Fd> Session<Fd> {
             return Err(self.incoming.wrong_size(IRQ_INFO_SIZE));
         };
         let interrupts = interrupts(device, index)?;
-        // QEMU takes an error to mean "not there" for these two, and warns of a count of 0.
+        // For these two types QEMU takes an error to mean that there are none, and warns of a count
+        // of 0.
         if is_notification(index) && interrupts.count == 0 {
             return Err(no_interrupts(device, index));
         }
@@ -462,6 +494,7 @@ impl<Fd> Session<Fd> {
         Ok(NO_FILE)
     }
 
+    /// Carries out DEVICE_SET_IRQS.
     fn set_interrupts<D: Device<Fd = Fd>>(&mut self, device: &mut D) -> Result<Reply, Refusal> {
         let mut fields = self.incoming.fields(SET_IRQS_SIZE)?;
         check_argsz(&mut fields, SET_IRQS_SIZE)?;
@@ -486,6 +519,7 @@ impl<Fd> Session<Fd> {
         }
         let data = fields.rest();
         let chosen = flags & VFIO_IRQ_SET_DATA_TYPE_MASK == VFIO_IRQ_SET_DATA_BOOL;
+        // Compared with the data before anything is allocated: the count is the client's.
         let entries = if chosen { to_usize(count) } else { 0 };
         if data.len() != entries {
             return Err(self
@@ -514,6 +548,8 @@ impl<Fd> Session<Fd> {
                 limit: interrupts.count,
             });
         }
+        // The descriptors are taken only now, when the session refuses nothing any more. Until then
+        // `clear` closes them.
         let data = match data {
             Data::Connect(_) => Data::Connect(mem::take(self.incoming.fds())),
             other => other,
@@ -528,11 +564,13 @@ impl<Fd> Session<Fd> {
         Ok(NO_FILE)
     }
 
+    /// Carries out REGION_READ.
     fn region_read<D: Device<Fd = Fd>>(&mut self, device: &mut D) -> Result<Reply, Refusal> {
         let (access, data) = self.access()?;
         if !data.is_empty() {
             return Err(self.incoming.wrong_size(ACCESS_SIZE));
         }
+        // The check bounds the count, and so the reply that is allocated next.
         access.check(device, |region| region.read)?;
         let data = access
             .echo(&mut self.outgoing)
@@ -543,6 +581,7 @@ impl<Fd> Session<Fd> {
         Ok(NO_FILE)
     }
 
+    /// Carries out REGION_WRITE.
     fn region_write<D: Device<Fd = Fd>>(&mut self, device: &mut D) -> Result<Reply, Refusal> {
         let (access, data) = self.access()?;
         access.check(device, |region| region.write)?;
@@ -557,6 +596,7 @@ impl<Fd> Session<Fd> {
         Ok(NO_FILE)
     }
 
+    /// Parses the fixed part of a read or write.
     fn access(&self) -> Result<(Access, &[u8]), Refusal> {
         let mut fields = self.incoming.fields(ACCESS_SIZE)?;
         let (Some(offset), Some(region), Some(count)) = (fields.u64(), fields.u32(), fields.u32())
@@ -571,6 +611,7 @@ impl<Fd> Session<Fd> {
         Ok((access, fields.rest()))
     }
 
+    /// Carries out DEVICE_RESET.
     fn reset<D: Device<Fd = Fd>>(&mut self, device: &mut D) -> Result<Reply, Refusal> {
         if !self.incoming.payload().is_empty() {
             return Err(self.incoming.wrong_size(0));
@@ -579,6 +620,7 @@ impl<Fd> Session<Fd> {
         Ok(NO_FILE)
     }
 
+    /// Refuses DEVICE_FEATURE: the device has no features of VFIO.
     fn feature(&self) -> Result<Reply, Refusal> {
         let mut fields = self.incoming.fields(FEATURE_SIZE)?;
         check_argsz(&mut fields, FEATURE_SIZE)?;
@@ -596,6 +638,7 @@ struct Access {
 }
 
 impl Access {
+    /// Fails if the access is too long, leaves its region, or is not allowed there.
     fn check<D: Device>(
         self,
         device: &D,
@@ -608,6 +651,7 @@ impl Access {
             });
         }
         let region = region(device, self.region)?;
+        // Offset and count are the client's, so their sum may pass 2^64.
         let end = self.offset.checked_add(u64::from(self.count));
         if end.is_none_or(|end| end > region.size) {
             return Err(Refusal::OutsideRegion {
@@ -623,13 +667,14 @@ impl Access {
         Ok(())
     }
 
-    /// Puts the fields into the reply, as they came.
+    /// Copies the fields into the reply, unchanged.
     fn echo(self, outgoing: &mut Builder) -> &mut Builder {
         outgoing.u64(self.offset).u32(self.region).u32(self.count)
     }
 }
 
-/// Takes `argsz` from the fields: the room that the client has for the payload of the reply.
+/// Takes `argsz` from the fields: the room that the client has for the payload of the reply. Fails
+/// if it is less than `least`.
 fn check_argsz(fields: &mut Fields<'_>, least: usize) -> Result<usize, Refusal> {
     let argsz = fields.u32().unwrap_or_default();
     if to_usize(argsz) < least {
@@ -638,7 +683,8 @@ fn check_argsz(fields: &mut Fields<'_>, least: usize) -> Result<usize, Refusal> 
     Ok(to_usize(argsz))
 }
 
-/// The addresses to unmap. QEMU passes 2^64 when it takes everything down, so that is no error.
+/// Returns the addresses to unmap. QEMU passes 2^64 when it takes everything down, so that is no
+/// error.
 fn unmap_range(address: u64, size: u64) -> Option<DmaRange> {
     let aligned = address.is_multiple_of(PAGE_SIZE) && size.is_multiple_of(PAGE_SIZE);
     let steps = size.checked_sub(1).filter(|_| aligned)?;
@@ -648,6 +694,7 @@ fn unmap_range(address: u64, size: u64) -> Option<DmaRange> {
     })
 }
 
+/// Returns the region with this index. Fails if the device has none.
 fn region<D: Device>(device: &D, index: u32) -> Result<&Region<D::Fd>, Refusal> {
     let regions = device.regions();
     find(regions, index).ok_or(Refusal::Region {
@@ -656,12 +703,14 @@ fn region<D: Device>(device: &D, index: u32) -> Result<&Region<D::Fd>, Refusal> 
     })
 }
 
+/// Returns the interrupts of a type. Fails if the device has no such type.
 fn interrupts<D: Device>(device: &D, index: u32) -> Result<Interrupts, Refusal> {
     find(device.interrupts(), index)
         .copied()
         .ok_or_else(|| no_interrupts(device, index))
 }
 
+/// Makes the refusal of a type of interrupt that the device does not have.
 fn no_interrupts<D: Device>(device: &D, index: u32) -> Refusal {
     Refusal::InterruptType {
         index,
@@ -669,20 +718,22 @@ fn no_interrupts<D: Device>(device: &D, index: u32) -> Refusal {
     }
 }
 
-/// Whether interrupts of this type tell the client something, and not the guest.
+/// Checks whether interrupts of this type are for the client, and not for the guest.
 fn is_notification(index: u32) -> bool {
     index == VFIO_PCI_ERR_IRQ_INDEX || index == VFIO_PCI_REQ_IRQ_INDEX
 }
 
+/// Returns the item with this index.
 fn find<T>(items: &[T], index: u32) -> Option<&T> {
     items.get(to_usize(index))
 }
 
+/// Returns the number of items.
 fn length<T>(items: &[T]) -> u32 {
     u32::try_from(items.len()).unwrap_or(u32::MAX)
 }
 
-/// Never 0: QEMU takes an error 0 for success.
+/// Returns the error number for the reply, never 0: QEMU takes an error 0 for success.
 fn error_number(errno: Errno) -> u32 {
     errno.raw_os_error().unsigned_abs().max(1)
 }

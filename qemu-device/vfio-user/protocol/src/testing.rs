@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! For tests and fuzzers: messages, file descriptors that are counted, a device that remembers.
+//! Doubles for tests and fuzzers: messages, file descriptors that are counted, a device that keeps
+//! its calls.
 
 use std::sync::Arc;
 
@@ -17,11 +18,11 @@ use crate::session::{self, Session, Violation};
 use crate::wire::{command, Builder, Header, HEADER_SIZE};
 use crate::Refusal;
 
-/// Makes file descriptors that are none, and knows how many there are.
+/// Source of fake file descriptors, with a count of the open ones.
 #[derive(Clone, Debug, Default)]
 pub struct Bank(Arc<()>);
 
-/// A file descriptor that is none.
+/// A fake file descriptor.
 #[derive(Debug)]
 pub struct Token {
     /// What tells it from others.
@@ -30,7 +31,7 @@ pub struct Token {
 }
 
 impl Bank {
-    /// Makes one.
+    /// Makes one descriptor.
     pub fn open(&self, number: u32) -> Token {
         Token {
             number,
@@ -38,14 +39,14 @@ impl Bank {
         }
     }
 
-    /// Makes some, numbered from `first`.
+    /// Makes descriptors, numbered from `first`.
     pub fn open_many(&self, first: u32, count: u32) -> Vec<Token> {
         (first..first.saturating_add(count))
             .map(|number| self.open(number))
             .collect()
     }
 
-    /// How many have not been dropped.
+    /// Returns the number of descriptors that have not been dropped.
     pub fn live(&self) -> usize {
         Arc::strong_count(&self.0).saturating_sub(1)
     }
@@ -96,7 +97,7 @@ pub struct FakeDevice {
 }
 
 impl FakeDevice {
-    /// A device whose own two files come from `bank`.
+    /// Makes a device whose own two files come from `bank`.
     pub fn new(bank: &Bank) -> Self {
         let mut regions: Vec<Region<Token>> = (0..VFIO_PCI_NUM_REGIONS)
             .map(|index| match index {
@@ -151,7 +152,7 @@ impl FakeDevice {
         }
     }
 
-    /// The byte that a read finds at an offset.
+    /// Returns the byte that a read finds at an offset.
     pub fn byte(region: u32, offset: u64) -> u8 {
         offset.wrapping_mul(31).wrapping_add(u64::from(region)) as u8
     }
@@ -281,7 +282,7 @@ impl Bench {
         bench
     }
 
-    /// The client sends bytes, with `fds` descriptors numbered from 0.
+    /// Sends bytes as the client, with `fds` descriptors numbered from 0.
     pub fn send(&mut self, bytes: &[u8], fds: u32) -> Result<(), Violation> {
         let fds = self.bank.open_many(0, fds);
         let seen = &mut self.seen;
@@ -311,7 +312,7 @@ pub const VERSION_TEXT: &str = concat!(
     r#""max_dma_maps": 65535, "write_multiple": true}}"#,
 );
 
-/// A command with number 7 and the right size.
+/// Makes a command with number 7 and the right size.
 pub fn message(command: u16, payload: &[u8]) -> Vec<u8> {
     with_header(
         Header {
@@ -323,24 +324,24 @@ pub fn message(command: u16, payload: &[u8]) -> Vec<u8> {
     )
 }
 
-/// A message with the right size and otherwise this header.
+/// Makes a message with the right size and otherwise this header.
 pub fn with_header(header: Header, payload: &[u8]) -> Vec<u8> {
     let mut builder = Builder::default();
     builder.start().bytes(payload).finish(header).to_vec()
 }
 
-/// Numbers of 32 bits, one behind the other.
+/// Returns numbers of 32 bits, one behind the other.
 pub fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
-/// A `VERSION` 0.0 with a text, which gets its NUL.
+/// Makes a `VERSION` 0.0 with a text, which gets its NUL.
 pub fn version(text: &str) -> Vec<u8> {
     let payload = [&[0; 4], text.as_bytes(), &[0]].concat();
     message(command::VERSION, &payload)
 }
 
-/// A `DMA_MAP`.
+/// Makes a `DMA_MAP`.
 pub fn dma_map(flags: u32, offset: u64, address: u64, size: u64) -> Vec<u8> {
     let payload = [
         words(&[32, flags]),
@@ -350,7 +351,7 @@ pub fn dma_map(flags: u32, offset: u64, address: u64, size: u64) -> Vec<u8> {
     message(command::DMA_MAP, &payload)
 }
 
-/// A `DMA_UNMAP`.
+/// Makes a `DMA_UNMAP`.
 pub fn dma_unmap(flags: u32, address: u64, size: u64) -> Vec<u8> {
     let payload = [
         words(&[24, flags]),
@@ -360,18 +361,18 @@ pub fn dma_unmap(flags: u32, address: u64, size: u64) -> Vec<u8> {
     message(command::DMA_UNMAP, &payload)
 }
 
-/// A `DEVICE_GET_REGION_INFO`.
+/// Makes a `DEVICE_GET_REGION_INFO`.
 pub fn region_info(argsz: u32, index: u32) -> Vec<u8> {
     let payload = words(&[argsz, 0, index, 0, 0, 0, 0, 0]);
     message(command::DEVICE_GET_REGION_INFO, &payload)
 }
 
-/// A `DEVICE_GET_IRQ_INFO`.
+/// Makes a `DEVICE_GET_IRQ_INFO`.
 pub fn interrupt_info(argsz: u32, index: u32) -> Vec<u8> {
     message(command::DEVICE_GET_IRQ_INFO, &words(&[argsz, 0, index, 0]))
 }
 
-/// A `DEVICE_SET_IRQS`.
+/// Makes a `DEVICE_SET_IRQS`.
 pub fn set_interrupts(flags: u32, index: u32, start: u32, count: u32, data: &[u8]) -> Vec<u8> {
     let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
     let argsz = size.saturating_add(20);
@@ -379,13 +380,13 @@ pub fn set_interrupts(flags: u32, index: u32, start: u32, count: u32, data: &[u8
     message(command::DEVICE_SET_IRQS, &payload)
 }
 
-/// A `REGION_READ`.
+/// Makes a `REGION_READ`.
 pub fn region_read(region: u32, offset: u64, count: u32) -> Vec<u8> {
     let payload = [offset.to_ne_bytes().to_vec(), words(&[region, count])].concat();
     message(command::REGION_READ, &payload)
 }
 
-/// A `REGION_WRITE`.
+/// Makes a `REGION_WRITE`.
 pub fn region_write(region: u32, offset: u64, data: &[u8]) -> Vec<u8> {
     let count = u32::try_from(data.len()).unwrap_or(u32::MAX);
     let payload = [

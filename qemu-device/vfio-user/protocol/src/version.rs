@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Negotiation: what the client can take, and the text of our reply.
+//! Negotiation: the client's limits, and the text of the server's reply.
 
 use serde::de::IgnoredAny;
 use serde::Deserialize;
@@ -8,16 +8,16 @@ use serde::Deserialize;
 use crate::refusal::{Refusal, VersionFault};
 use crate::wire::{Fields, MAX_DMA_MAPS, MAX_FDS, MAX_TRANSFER, PAGE_SIZE};
 
-/// The only major version there is.
+/// The only major version.
 const MAJOR: u16 = 0;
-/// The newest minor version that we know.
+/// The newest minor version that the server knows.
 const MINOR: u16 = 0;
-/// Longest text that is looked at; QEMU sends about 200 bytes.
+/// Longest text that is parsed. QEMU's has about 200 bytes.
 const MAX_TEXT: usize = 16 << 10;
-/// Most bytes of an error's text, which may repeat what the client sent.
+/// Most bytes of an error's text, which may repeat the client's bytes.
 const MAX_ERROR: usize = 200;
 
-/// What the client can take, from its version message.
+/// The client's limits, from its version message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientLimits {
     /// Most file descriptors in one message.
@@ -27,7 +27,7 @@ pub struct ClientLimits {
 }
 
 impl Default for ClientLimits {
-    /// What the protocol says of a client that says nothing.
+    /// Returns the limits that the protocol sets for a client that names none.
     fn default() -> Self {
         Self {
             fds: 1,
@@ -39,22 +39,23 @@ impl Default for ClientLimits {
 /// A version message that was understood.
 #[derive(Debug)]
 pub(crate) struct Proposal {
-    /// What the client can take.
+    /// The client's limits.
     pub(crate) limits: ClientLimits,
     capabilities: Option<Capabilities>,
     text_length: usize,
 }
 
+/// The text of a version message.
 #[derive(Debug, Default, Deserialize)]
 struct Text {
     #[serde(default)]
     capabilities: Capabilities,
-    /// What is unknown. Without this field an array would do as well as an object.
+    /// All unknown entries. Without this field an array would be accepted in place of an object.
     #[serde(flatten)]
     _rest: IgnoredAny,
 }
 
-/// What the text may name, as far as it matters to us.
+/// The capabilities that the server looks at.
 #[derive(Debug, Default, Deserialize)]
 struct Capabilities {
     max_msg_fds: Option<u64>,
@@ -67,7 +68,7 @@ struct Capabilities {
 }
 
 impl Proposal {
-    /// Reads and checks the payload of a version message.
+    /// Parses and checks the payload of a version message.
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, Refusal> {
         let mut fields = Fields(payload);
         let (Some(major), Some(_minor)) = (fields.u16(), fields.u16()) else {
@@ -76,6 +77,7 @@ impl Proposal {
                 needed: 4,
             });
         };
+        // Minor versions only add, so any will do.
         if major != MAJOR {
             return Err(VersionFault::Major(major).into());
         }
@@ -95,8 +97,9 @@ impl Proposal {
         })
     }
 
-    /// The payload of the reply: what the client named and we know, and no more bytes than the
-    /// client sent, as QEMU reads the reply into the memory of its request.
+    /// Returns the payload of the reply: the capabilities that the client named and the server
+    /// knows. It is no longer than the client's own, as QEMU reads the reply into the memory of its
+    /// request.
     pub(crate) fn answer(&self) -> Vec<u8> {
         let mut payload = [MAJOR.to_ne_bytes(), MINOR.to_ne_bytes()].concat();
         let Some(named) = &self.capabilities else {
@@ -117,6 +120,7 @@ impl Proposal {
             .filter(|(.., named)| named.is_some())
             .map(|(name, value, _)| format!("\"{name}\":{value}"))
             .collect();
+        // From all entries down to none, the longest text that fits.
         let text = (0..=entries.len())
             .rev()
             .filter_map(|count| entries.get(..count))
@@ -128,16 +132,19 @@ impl Proposal {
     }
 }
 
-/// As much of a text as a log should have.
+/// Returns the start of a text, as much as a log should have.
 fn start(text: &str) -> String {
     let end = text.floor_char_boundary(MAX_ERROR);
     text.get(..end).unwrap_or_default().to_owned()
 }
 
+/// Parses and checks the text of a version message.
 fn parse_text(text: &[u8]) -> Result<Capabilities, VersionFault> {
+    // Before parsing, as the client decides on the length.
     if text.len() > MAX_TEXT {
         return Err(VersionFault::TooLong(text.len(), MAX_TEXT));
     }
+    // The text is a C string: a NUL in the middle would end it for other readers.
     let Some((0, text)) = text.split_last() else {
         return Err(VersionFault::NotTerminated);
     };
@@ -146,6 +153,7 @@ fn parse_text(text: &[u8]) -> Result<Capabilities, VersionFault> {
     }
     let Text { capabilities, .. } = serde_json::from_slice(text)
         .map_err(|error| VersionFault::Text(start(&error.to_string())))?;
+    // With these limits of 0, no transfer or mapping could ever be made.
     let wrong = |name, value| Err(VersionFault::Value(name, value));
     match capabilities {
         Capabilities {

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! How messages look: header, commands, flags, and reading and writing fields.
+//! Layout of messages: header, commands, flags, and reading and writing of fields.
 //!
 //! All numbers are in the byte order of the host, as client and server run on the same one.
 
-/// Length of the header that each message begins with.
+/// Length of the header at the start of each message.
 pub const HEADER_SIZE: usize = 16;
 /// Most bytes that one message reads from or writes to a region or the client's memory.
 pub const MAX_TRANSFER: usize = 1 << 20;
 /// Longest message: a transfer with its fixed fields.
 pub const MAX_MESSAGE: usize = HEADER_SIZE + 16 + MAX_TRANSFER;
-/// Most file descriptors that come with one message; what QEMU limits itself to.
+/// Most file descriptors of one message: QEMU's own limit.
 pub const MAX_FDS: usize = 16;
-/// Most DMA mappings at once; what QEMU limits itself to.
+/// Most DMA mappings at once: QEMU's own limit.
 pub const MAX_DMA_MAPS: usize = 65_535;
 /// Smallest page of a DMA mapping.
 pub const PAGE_SIZE: u64 = 4096;
 
 /// Bits of [`Header::flags`] that tell commands from replies.
 pub const TYPE_MASK: u32 = 0xf;
-/// Type of a message that asks.
+/// Type of a message that is a request.
 pub const TYPE_COMMAND: u32 = 0;
-/// Type of a message that answers.
+/// Type of a message that is a reply.
 pub const TYPE_REPLY: u32 = 1;
-/// Flag of a command: nobody waits for a reply.
+/// Flag of a command: the sender waits for no reply.
 pub const FLAG_NO_REPLY: u32 = 1 << 4;
-/// Flag of a reply: the command failed, [`Header::error`] says why.
+/// Flag of a reply: the command failed, [`Header::error`] has the error number.
 pub const FLAG_ERROR: u32 = 1 << 5;
 
 /// Flag of a DMA mapping, beside those of VFIO: the file is to be mapped.
@@ -105,10 +105,10 @@ pub mod command {
     }
 }
 
-/// What each message begins with.
+/// Start of each message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Header {
-    /// Chosen by the sender of a command, repeated in its reply.
+    /// Number of the sender's choice, repeated in the reply.
     pub id: u16,
     /// One of [`command`].
     pub command: u16,
@@ -121,7 +121,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads a header; `None` if there are fewer than [`HEADER_SIZE`] bytes.
+    /// Parses a header; `None` if there are fewer than [`HEADER_SIZE`] bytes.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
         Some(Self {
@@ -133,7 +133,7 @@ impl Header {
         })
     }
 
-    /// The header as it travels.
+    /// Returns the header as bytes of a message.
     pub fn to_bytes(self) -> [u8; HEADER_SIZE] {
         let mut bytes = [0; HEADER_SIZE];
         let fields = self
@@ -156,26 +156,27 @@ impl Header {
 pub struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
-    /// The next 16 bits.
+    /// Takes the next 16 bits; `None` if fewer are left.
     pub fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_ne_bytes)
     }
 
-    /// The next 32 bits.
+    /// Takes the next 32 bits; `None` if fewer are left.
     pub fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_ne_bytes)
     }
 
-    /// The next 64 bits.
+    /// Takes the next 64 bits; `None` if fewer are left.
     pub fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_ne_bytes)
     }
 
-    /// What has not been taken.
+    /// Returns the bytes that have not been taken.
     pub fn rest(self) -> &'a [u8] {
         self.0
     }
 
+    /// Takes the next `N` bytes.
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (array, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -183,7 +184,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A message under construction, in a buffer that is used again.
+/// A message under construction, in a buffer that is reused.
 #[derive(Debug, Default)]
 pub struct Builder(Vec<u8>);
 
@@ -215,14 +216,14 @@ impl Builder {
         self
     }
 
-    /// Appends `length` bytes of 0 and lends them, to be filled.
+    /// Appends `length` bytes of 0 and returns them, to be filled.
     pub fn space(&mut self, length: usize) -> &mut [u8] {
         let start = self.0.len();
         self.0.resize(start.saturating_add(length), 0);
         self.0.get_mut(start..).unwrap_or_default()
     }
 
-    /// Writes the header, with the size that the message now has, and lends the message.
+    /// Writes the header, with the size that the message now has. Returns the message.
     pub fn finish(&mut self, header: Header) -> &[u8] {
         // The longest message is far below 4 GiB.
         let size = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
@@ -233,7 +234,7 @@ impl Builder {
     }
 }
 
-/// A 32-bit number as a length.
+/// Returns a 32-bit number as a length.
 pub(crate) fn to_usize(value: u32) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
