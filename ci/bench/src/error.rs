@@ -1,68 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What can go wrong.
+//! Errors of the benchmark's host part.
 
 use std::path::{Path, PathBuf};
 
-/// Why something was not measured or written.
+/// Reason for which a figure or file is missing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
-    /// A system call or another program.
+    /// A system call or another program failed.
     #[error("{action}: {source}")]
     System {
-        /// What was tried.
+        /// Attempted action.
         action: &'static str,
-        /// Why not.
+        /// Error of the system.
         source: std::io::Error,
     },
-    /// A file.
+    /// A file cannot be read or written.
     #[error("{}: {source}", path.display())]
     File {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the file system.
         source: std::io::Error,
     },
-    /// A line that nobody can have meant.
+    /// A line of the guest is invalid.
     #[error("{}: {line:?}: {reason}", path.display())]
     Line {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// The line.
         line: String,
-        /// What is wrong with it.
+        /// Problem of the line.
         reason: String,
     },
-    /// The guest has measured nothing.
+    /// The guest measured nothing.
     #[error("{} has no row of the benchmark: did it run?", path.display())]
     Empty {
-        /// What the guest said.
+        /// File with the guest's results.
         path: PathBuf,
     },
-    /// A file that another program has written.
+    /// A file of another program is invalid.
     #[error("{} is no results.json: {reason}", path.display())]
     Results {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Problem of the file.
         reason: String,
     },
-    /// A run without its other half.
+    /// A run lacks the other half of its pair.
     #[error("{count} results are no pairs")]
     Pairs {
-        /// How many were given.
+        /// Number of runs.
         count: usize,
     },
-    /// No counter of instructions.
+    /// The host has no counter of instructions.
     #[error("perf does not count instructions here")]
     NoCounter,
 }
 
 impl Error {
+    /// Returns a conversion from an error of the system.
     pub(crate) fn system(action: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::System { action, source }
     }
 
+    /// Returns a conversion from an error about a file.
     pub(crate) fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
         move |source| Self::File {
             path: path.to_owned(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The host's part of `make bench`: figures that the guest asks for while it measures, and the table of
-//! all that was measured.
+//! Host part of `make bench`: figures that the guest requests while it measures, and the final
+//! table.
 
 mod error;
 mod measure;
@@ -15,10 +15,10 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Measures the host for the guest's benchmark, and makes the table.
+/// Measures the host for the guest's benchmark, and writes the table.
 ///
-/// Exit status: 0 if it is done, also if a goal is missed; 1 if it could not be measured or made, 2 if
-/// the command line is wrong.
+/// Exit status: 0 if all is done, even if a goal is missed; 1 if something could not be measured or
+/// written; 2 if the command line is wrong.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Options {
@@ -28,10 +28,10 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Measures one thing, and prints the figure
+    /// Measures one thing and prints the figure
     Measure {
-        /// memcpy-BYTES (B/s), socketpair, eventfd or word (ns), server-wakeups (in a second),
-        /// server-instructions (in a second)
+        /// memcpy-BYTES (B/s), socketpair, eventfd or word (ns), server-wakeups (per second),
+        /// server-instructions (per second)
         what: measure::What,
         /// Process of the device server
         #[arg(long, value_name = "PID")]
@@ -40,27 +40,28 @@ enum Command {
     /// Echoes messages on standard input; the other end of `measure socketpair`
     #[command(hide = true)]
     Echo,
-    /// Makes bench.json, bench.md and prints the table
+    /// Writes bench.json and bench.md, and prints the table
     Report {
-        /// What the guest said
+        /// File with the guest's results
         #[arg(long, value_name = "FILE")]
         results: PathBuf,
-        /// Times of whole runs, if there are any: lines with row, numerator and denominator in seconds
+        /// Times of whole runs, if there are any: lines with row, numerator and denominator in
+        /// seconds
         #[arg(long, value_name = "FILE")]
         times: Option<PathBuf>,
-        /// Name and value of what the figures depend on; may be given more than once
+        /// Name and value of a condition of the measurement; may be given more than once
         #[arg(long, value_name = "NAME=VALUE")]
         environment: Vec<String>,
         /// Folder for the results
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Makes bench-trace.json, bench-trace.md and prints the table: what QEMU's plugin costs
+    /// Writes bench-trace.json and bench-trace.md, and prints the table: the cost of QEMU's plugin
     Witness {
-        /// results.json of runs, by turns with the plugin and without
+        /// results.json of runs, alternately with the plugin and without it
         #[arg(required = true, value_name = "FILE")]
         runs: Vec<PathBuf>,
-        /// Name and value of what the figures depend on; may be given more than once
+        /// Name and value of a condition of the measurement; may be given more than once
         #[arg(long, value_name = "NAME=VALUE")]
         environment: Vec<String>,
         /// Folder for the results
@@ -79,6 +80,7 @@ fn main() -> ExitCode {
     }
 }
 
+/// Carries out the command.
 fn carry_out(command: &Command) -> Result<(), Error> {
     match command {
         Command::Measure { what, server_pid } => {
@@ -107,8 +109,9 @@ fn carry_out(command: &Command) -> Result<(), Error> {
     }
 }
 
+/// Prints the table.
 fn print(table: &str) {
-    // Who reads may have enough.
+    // An error is ignored: the reader may have read enough. The files are already written.
     let _ = io::stdout().write_all(table.as_bytes());
 }
 

@@ -16,28 +16,29 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Shortest time of a burst that is timed, and of what goes before it: as in the guest.
+/// Shortest time of a measured burst, and of the warm-up before it, as in the guest.
 const BURST: Duration = Duration::from_millis(20);
 const WARM_UP: Duration = Duration::from_millis(10);
-/// Bytes of a message: what vfio-user needs for the read of a register.
+/// Bytes of a message: as many as vfio-user needs for reading a register.
 const MESSAGE: usize = 32;
 /// Largest buffer.
 const MAX_SIZE: usize = 64 << 20;
 
-/// Something to be measured.
+/// A figure of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    /// Bytes a second of `memcpy` between two buffers of this size.
+    /// `memcpy` between two buffers of this size, in bytes per second.
     Memcpy(usize),
-    /// Nanoseconds for a message there and back between two processes.
+    /// Round trip of a message between two processes, in nanoseconds.
     Socketpair,
-    /// Nanoseconds there and back between two threads that wake each other.
+    /// Round trip between two threads that wake each other, in nanoseconds.
     Eventfd,
-    /// Nanoseconds there and back between two threads that look at memory: two cache lines change hands.
+    /// Round trip between two threads that poll memory, in nanoseconds. Two cache lines move
+    /// between processors.
     Word,
-    /// How often the server's threads began to run, in a second.
+    /// Wake-ups of the server's threads per second.
     ServerWakeups,
-    /// Instructions of the server in a second.
+    /// Instructions of the server per second.
     ServerInstructions,
 }
 
@@ -64,7 +65,7 @@ impl FromStr for What {
 }
 
 impl What {
-    /// Measures it.
+    /// Measures it. Returns the figure.
     pub(crate) fn measure(self, server_pid: u32) -> Result<f64, Error> {
         match self {
             Self::Memcpy(size) => memcpy(size),
@@ -77,7 +78,8 @@ impl What {
     }
 }
 
-/// How many things a second.
+/// Returns a rate per second. Calls `burst`, which returns the number of operations, until enough
+/// time has passed. The first round is the warm-up.
 fn rate(mut burst: impl FnMut() -> Result<u64, Error>) -> Result<f64, Error> {
     let mut rate = 0.0;
     for least in [WARM_UP, BURST] {
@@ -90,10 +92,11 @@ fn rate(mut burst: impl FnMut() -> Result<u64, Error>) -> Result<f64, Error> {
     Ok(rate)
 }
 
+/// Returns the bandwidth of `memcpy`.
 fn memcpy(size: usize) -> Result<f64, Error> {
     let source = vec![0x5a; size];
     let mut destination = vec![0u8; size];
-    // A few, so that looking at the clock does not count.
+    // Several copies per look at the clock, so that the look does not count.
     let copies = 1 + (1 << 20) / size as u64;
     let rate = rate(|| {
         for _ in 0..copies {
@@ -104,6 +107,7 @@ fn memcpy(size: usize) -> Result<f64, Error> {
     Ok(rate * size as f64)
 }
 
+/// Returns the round trip of a message to another process.
 fn socketpair() -> Result<f64, Error> {
     let (mut ours, theirs) =
         UnixStream::pair().map_err(Error::system("cannot make a pair of sockets"))?;
@@ -128,7 +132,7 @@ fn socketpair() -> Result<f64, Error> {
     Ok(1e9 / rate?)
 }
 
-/// Sends back each message that comes on standard input.
+/// Returns each message on standard input to its sender.
 pub(crate) fn echo() -> Result<(), Error> {
     let input = io::stdin().as_fd().try_clone_to_owned();
     let mut stream = UnixStream::from(input.map_err(Error::system("no standard input"))?);
@@ -143,6 +147,7 @@ pub(crate) fn echo() -> Result<(), Error> {
     }
 }
 
+/// Returns the round trip of an eventfd between two threads.
 fn ping_pong() -> Result<f64, Error> {
     let make = || eventfd(0, EventfdFlags::CLOEXEC);
     let failed = |errno: Errno| Error::System {
@@ -150,7 +155,7 @@ fn ping_pong() -> Result<f64, Error> {
         source: errno.into(),
     };
     let (ping, pong) = (make().map_err(failed)?, make().map_err(failed)?);
-    /// Added to the count, it says that it is over.
+    /// Value that ends the other thread: it differs from 1, the value of a round trip.
     const LAST: u64 = 2;
     let signal = |event: &OwnedFd, value: u64| rustix::io::write(event, &value.to_ne_bytes());
     let wait = |event: &OwnedFd| {
@@ -160,7 +165,7 @@ fn ping_pong() -> Result<f64, Error> {
     };
     thread::scope(|scope| {
         scope.spawn(|| {
-            // An error ends the thread, and then the other one has it too.
+            // On an error the thread ends. The other thread then fails with the same error.
             while wait(&ping) == Ok(1) && signal(&pong, 1).is_ok() {}
         });
         let rate = rate(|| {
@@ -175,13 +180,14 @@ fn ping_pong() -> Result<f64, Error> {
     })
 }
 
-/// A word in a cache line of its own.
+/// A word in its own cache line. Two words in one line would slow each other down.
 #[derive(Default)]
 #[repr(align(128))]
 struct Line(AtomicU32);
 
+/// Returns the round trip of a word in memory between two threads.
 fn word() -> Result<f64, Error> {
-    /// No number of a round: it is over.
+    /// Value that ends the other thread: no round has this number.
     const LAST: u32 = 0;
     let (there, back) = (Line::default(), Line::default());
     thread::scope(|scope| {
@@ -214,7 +220,7 @@ fn word() -> Result<f64, Error> {
     })
 }
 
-/// Voluntary switches in a second: each is a sleep that has ended.
+/// Returns the voluntary context switches per second. Each is the end of a sleep.
 fn wakeups(pid: u32) -> Result<f64, Error> {
     let start = Instant::now();
     let before = switches(pid)?;
@@ -223,7 +229,7 @@ fn wakeups(pid: u32) -> Result<f64, Error> {
     Ok(woken as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Voluntary context switches of all threads of a process.
+/// Returns the voluntary context switches of all threads of a process.
 fn switches(pid: u32) -> Result<u64, Error> {
     let failed = Error::system("the server's threads cannot be seen");
     let threads = fs::read_dir(format!("/proc/{pid}/task")).map_err(failed)?;
@@ -234,6 +240,7 @@ fn switches(pid: u32) -> Result<u64, Error> {
     Ok(counts.fold(0, u64::saturating_add))
 }
 
+/// Parses the voluntary context switches of a thread.
 fn count(status: &str) -> u64 {
     let line = |line: &str| {
         line.strip_prefix("voluntary_ctxt_switches:")?
@@ -244,6 +251,7 @@ fn count(status: &str) -> u64 {
     status.lines().find_map(line).unwrap_or_default()
 }
 
+/// Counts the server's instructions per second with perf.
 fn instructions(pid: u32) -> Result<f64, Error> {
     let perf = Command::new("perf")
         .args([
@@ -263,14 +271,15 @@ fn instructions(pid: u32) -> Result<f64, Error> {
     per_second(&text).ok_or(Error::NoCounter)
 }
 
-/// Instructions in a second, from what `perf stat -x,` says. It counts for a shorter time than it is there.
+/// Returns instructions per second from the output of `perf stat -x,`. The time is perf's own: perf
+/// runs for longer than it counts.
 fn per_second(text: &str) -> Option<f64> {
     let counted = |event| text.lines().find_map(|line| counted(line, event));
     let nanoseconds = counted("duration_time").filter(|time| *time > 0.0)?;
     Some(counted("instructions")? * 1e9 / nanoseconds)
 }
 
-/// The count of an event, if the line is about it.
+/// Returns the count of an event, if the line has it.
 fn counted(line: &str, event: &str) -> Option<f64> {
     let (count, rest) = line.split_once(',')?;
     rest.contains(event).then(|| count.parse().ok())?

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Joins what guest and host have measured.
+//! Joins the figures of guest and host.
 
 use crate::error::Error;
 use crate::table;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// What the guest's lines with rows begin with, in KTAP.
+/// Prefix of the guest's lines with rows, as KTAP comments.
 const MARK: &str = "# bench ";
 
 /// `bench.json`.
@@ -18,14 +18,14 @@ const MARK: &str = "# bench ";
 pub(crate) struct Report {
     /// Rows that were measured.
     pub(crate) ratios: Vec<Row>,
-    /// Rows that were not, and why.
+    /// Rows that could not be measured, with reasons.
     pub(crate) left_out: Vec<LeftOut>,
-    /// What the figures depend on.
+    /// Conditions of the measurement.
     pub(crate) environment: BTreeMap<String, String>,
 }
 
 impl Report {
-    /// Without rows; `environment` has pairs of name and value with a `=` between them.
+    /// Returns a report without rows. `environment` holds pairs `NAME=VALUE`.
     pub(crate) fn new(environment: &[String]) -> Self {
         let pairs = environment.iter().filter_map(|pair| pair.split_once('='));
         let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -37,7 +37,7 @@ impl Report {
     }
 }
 
-/// Rows of whole runs, by the word in the file of times.
+/// Rows of whole runs, by their name in the file of times.
 const TIMES: &[(&str, &str, f64, &str, &str)] = &[
     (
         "boot",
@@ -55,7 +55,7 @@ const TIMES: &[(&str, &str, f64, &str, &str)] = &[
     ),
 ];
 
-/// Writes `bench.json` and `bench.md`; gives the table.
+/// Writes `bench.json` and `bench.md`. Returns the table.
 pub(crate) fn make(
     results: &Path,
     times: Option<&Path>,
@@ -90,7 +90,7 @@ pub(crate) fn make(
     write(&report, out, "bench")
 }
 
-/// Rows of the lines with name, numerator and denominator.
+/// Adds the rows of whole runs from lines with name, numerator and denominator.
 fn whole_runs(text: &str, report: &mut Report) {
     for (name, what, limit, above, below) in TIMES {
         let pairs: Vec<_> = text.lines().filter_map(|line| pair(line, name)).collect();
@@ -109,13 +109,14 @@ fn whole_runs(text: &str, report: &mut Report) {
     }
 }
 
+/// Parses a line of this name.
 fn pair(line: &str, name: &str) -> Option<(f64, f64)> {
     let mut words = line.split_whitespace();
     (words.next()? == name).then_some(())?;
     Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }
 
-/// Writes `NAME.json` and `NAME.md`; gives the table.
+/// Writes `NAME.json` and `NAME.md`. Returns the table.
 pub(crate) fn write(report: &Report, out: &Path, name: &str) -> Result<String, Error> {
     let table = table::markdown(report);
     let json = serde_json::to_string_pretty(report).map_err(|error| Error::System {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The whole table.
+//! The whole table in Markdown.
 
 use crate::report::Report;
 use ringbar_bench::table;
 
-/// The rows, and what they are to be read with.
+/// Returns the rows, the missing rows, and the conditions of the measurement.
 pub(crate) fn markdown(report: &Report) -> String {
     let rows = report.ratios.iter().map(table::line);
     let mut text = table::HEADER.to_owned();

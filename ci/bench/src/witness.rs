@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What QEMU's plugin costs: ratios of the same run with it and without it.
+//! Cost of QEMU's plugin: ratios of the same run with and without it.
 
 use crate::error::Error;
 use crate::report::{self, Report};
@@ -9,13 +9,13 @@ use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Most that a plugin may cost which watches nothing yet.
+/// Goal for a plugin that watches nothing yet.
 const UNARMED: Goal = Goal {
     op: Op::AtMost,
     value: 1.2,
 };
 
-/// What counts of `results.json`.
+/// The parts of `results.json` that are needed.
 #[derive(Debug, Deserialize)]
 struct Results {
     runs: Vec<Run>,
@@ -23,7 +23,7 @@ struct Results {
 
 #[derive(Debug, Deserialize)]
 struct Run {
-    /// Seconds until the driver was loaded.
+    /// Seconds until the driver is loaded.
     booted: f64,
     programs: Vec<Program>,
 }
@@ -34,7 +34,7 @@ struct Program {
     seconds: f64,
 }
 
-/// Writes `bench-trace.json` and `bench-trace.md`; gives the table.
+/// Writes `bench-trace.json` and `bench-trace.md`. Returns the table.
 pub(crate) fn make(runs: &[PathBuf], environment: &[String], out: &Path) -> Result<String, Error> {
     let runs = runs.iter().map(|path| read(path));
     let runs = runs.collect::<Result<Vec<_>, _>>()?;
@@ -43,6 +43,7 @@ pub(crate) fn make(runs: &[PathBuf], environment: &[String], out: &Path) -> Resu
     report::write(&report, out, "bench-trace")
 }
 
+/// Reads the first run of a `results.json`.
 fn read(path: &Path) -> Result<Run, Error> {
     let text = fs::read_to_string(path).map_err(Error::file(path))?;
     let wrong = |reason: String| Error::Results {
@@ -54,7 +55,7 @@ fn read(path: &Path) -> Result<Run, Error> {
     first.ok_or_else(|| wrong("it has no run".to_owned()))
 }
 
-/// The row of the boot, then one for each program that all runs have.
+/// Returns the row of the boot, then one row per program that all runs have.
 fn rows(runs: &[Run]) -> Result<Vec<Row>, Error> {
     let (pairs, rest) = runs.as_chunks::<2>();
     if !rest.is_empty() {

@@ -1,33 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What can be wrong with a shell.
+//! Errors of the check.
 
-/// What a step found.
+/// Finding of a step.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// A step failed.
     #[error("{name}: {source}")]
     Step {
-        /// Its name.
+        /// Name of the step.
         name: &'static str,
-        /// Why.
+        /// Error in it.
         source: Box<Error>,
     },
-    /// Something did not come, or the program ended before it did; the text has what came instead.
+    /// Expected text did not come, or the program ended before it. The message has the text that
+    /// came instead.
     #[error("{0}")]
     Terminal(#[from] rexpect::error::Error),
     /// The size of the terminal cannot be set.
     #[error("the size of the pseudo-terminal cannot be set: {0}")]
     Size(#[from] rustix::io::Errno),
-    /// Something came that must not, or something is missing.
+    /// Unexpected text came, or expected text is missing.
     #[error("{what}; the terminal has: {text:?}")]
     Text {
-        /// What is wrong.
+        /// Description of the error.
         what: String,
-        /// All that came.
+        /// All text that came.
         text: String,
     },
-    /// The program that opened the shell did not end well.
+    /// The program that opened the shell ended with an error.
     #[error("the shell was left, and the command ended with {0}")]
     Status(String),
 }

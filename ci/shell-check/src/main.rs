@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Drives the guest's shell through a pseudo-terminal, as a person would: `ci/shell-check.sh` calls it.
+//! Drives the guest's shell through a pseudo-terminal, as a person would. `ci/shell-check.sh` runs
+//! it.
 //!
-//! [`terminal`] types and reads, [`steps`] says what and in which order.
+//! [`terminal`] types and reads. [`steps`] holds the input and the expected output.
 
 mod error;
 mod steps;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Goes through all steps; the first that fails is the last.
+/// Runs the steps in order. Fails at the first one that fails.
 fn check(command: Command) -> Result<(), Error> {
     let mut terminal = Terminal::open(command)?;
     for (name, step) in steps::STEPS {

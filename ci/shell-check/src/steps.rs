@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a person does, and what must come of it.
+//! Actions of a person, and their expected results.
 
 use crate::error::Error;
 use crate::terminal::Terminal;
 
-/// A step: what it shows, and how.
+/// A step: its name, which states the expected result, and its function.
 type Step = (&'static str, fn(&mut Terminal) -> Result<(), Error>);
 
-/// Most lines before the first prompt: a boot has hundreds.
+/// Most lines before the first prompt. A boot prints hundreds, so more means that the boot is
+/// shown.
 const WELCOME_LINES: usize = 40;
 
-/// The steps in order; each begins and ends at the prompt, but for the first and the last.
+/// Steps in order. Each begins and ends at the prompt, except the first and the last.
 pub(crate) const STEPS: [Step; 9] = [
     ("prompt_comes_with_the_facts_and_without_the_boot", prompt),
     ("size_is_that_of_the_window", size),
@@ -24,6 +25,7 @@ pub(crate) const STEPS: [Step; 9] = [
     ("exit_powers_off_and_ends_well", exit),
 ];
 
+/// Checks the text before the first prompt.
 fn prompt(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.resize(41, 123)?;
     let text = terminal.prompt()?;
@@ -47,12 +49,13 @@ fn prompt(terminal: &mut Terminal) -> Result<(), Error> {
     }
 }
 
+/// Checks the size that the guest has.
 fn size(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.expect("stty size", "41 123")
 }
 
-/// The new size is on its way while the guest asks for it: so it asks until it has come. The shell shows
-/// its prompt once more when it learns of it.
+/// Changes the size. The new size may arrive after the command, so the command waits for it. The
+/// shell prints its prompt once more when it notices the change.
 fn resize(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.resize(33, 101)?;
     terminal.line("until stty size | grep -q '^33 101$'; do sleep 0.1; done; echo has''come")?;
@@ -60,8 +63,10 @@ fn resize(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.prompt().map(drop)
 }
 
+/// Interrupts a program.
 fn interrupt(terminal: &mut Terminal) -> Result<(), Error> {
-    // It says that it is there, in other letters than those that were typed.
+    // The typed letters differ from the program's output. Otherwise the echo of the terminal would
+    // pass for the output.
     terminal.line("sh -c 'echo is_''there; exec sleep 1000'")?;
     terminal.until("is_there")?;
     terminal.control('c')?;
@@ -69,9 +74,12 @@ fn interrupt(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.expect("echo status=$?", "status=130")
 }
 
-/// `cat` says what it reads: so it is seen to have the terminal. A line comes twice, from the terminal and from it, each with
-/// as many carriage returns at its end as there are terminals on the way. Nothing is typed before the shell has let go of it, which
-/// reads letter by letter and may lose what comes while it changes the terminal's modes.
+/// Stops a program and continues it. `cat` repeats its input, which shows that it owns the
+/// terminal. Each line comes twice: from the terminal's echo and from `cat`. Each copy has one
+/// carriage return per terminal on the way.
+///
+/// Nothing is typed before the shell has released the terminal. The shell reads letter by letter,
+/// and may lose input while it changes the terminal's modes.
 fn stop(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.line("sh -c 'echo is_''there; exec cat'")?;
     terminal.until("is_there")?;
@@ -92,6 +100,7 @@ fn stop(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.expect("echo status=$?", "status=130")
 }
 
+/// Interrupts `ringbarctl watch`.
 fn watch(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.line("ringbarctl watch")?;
     terminal.until("uptime")?;
@@ -100,6 +109,7 @@ fn watch(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.expect("echo status=$?", "status=130")
 }
 
+/// Runs one case of a test program by its name.
 fn choose(terminal: &mut Terminal) -> Result<(), Error> {
     let name = terminal.command("/tests/registers | sed -n 's/^ok 2 /second=/p'")?;
     let name = name.rsplit_once("second=").map(|(_, name)| name.trim());
@@ -114,12 +124,13 @@ fn choose(terminal: &mut Terminal) -> Result<(), Error> {
     })
 }
 
-/// `ci/shell-check.sh` gives the file and QEMU's own test device.
+/// Checks the file of the host and QEMU's own test device, both from `ci/shell-check.sh`.
 fn extras(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.expect("/bin/shell-check-file", "from the host")?;
     terminal.expect("lspci -n", "1234:11e8")
 }
 
+/// Leaves the shell, which powers the guest off.
 fn exit(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.line("exit")?;
     terminal.end()

@@ -12,35 +12,35 @@ use rustix::termios::{tcsetwinsize, Winsize};
 
 use crate::error::Error;
 
-/// How long something may take that must come: a machine may be slow, and boots first.
+/// Longest wait for an expected text. A machine may be slow, and boots first.
 const PATIENCE_MS: u64 = 300_000;
-/// Characters that an error shows of what came instead.
+/// Characters of the text that an error shows.
 const SHOWN: usize = 1500;
 /// The prompt of the guest's shell.
 const PROMPT: &str = "~ # ";
 
-/// The last part of a long text.
+/// Returns the last part of a long text.
 fn last(text: &str) -> String {
     let skipped = text.chars().count().saturating_sub(SHOWN);
     text.chars().skip(skipped).collect()
 }
 
-/// A program on a pseudo-terminal, with what it writes.
+/// A program on a pseudo-terminal, and its output.
 pub(crate) struct Terminal {
     session: PtySession,
-    /// The user's side, for its size.
+    /// The user's side of the terminal, for changes of its size.
     side: File,
 }
 
 impl Terminal {
-    /// Starts a program in a window of this size, before it can ask for it.
+    /// Starts a program on a new pseudo-terminal.
     pub(crate) fn open(command: Command) -> Result<Self, Error> {
         let session = spawn_command(command, Some(PATIENCE_MS))?;
         let side = session.process().get_file_handle()?;
         Ok(Self { session, side })
     }
 
-    /// Makes the window as large as this.
+    /// Sets the size of the window.
     pub(crate) fn resize(&self, rows: u16, columns: u16) -> Result<(), Error> {
         let size = Winsize {
             ws_row: rows,
@@ -51,15 +51,15 @@ impl Terminal {
         Ok(tcsetwinsize(&self.side, size)?)
     }
 
-    /// Waits for the prompt and gives what came before it.
+    /// Waits for the prompt. Returns the text before it.
     pub(crate) fn prompt(&mut self) -> Result<String, Error> {
         self.until(PROMPT)
     }
 
-    /// Waits for a text and gives what came before it.
+    /// Waits for a text. Returns the text before it.
     pub(crate) fn until(&mut self, text: &str) -> Result<String, Error> {
         self.session.exp_string(text).map_err(|error| match error {
-            // The line of progress is written over many times.
+            // Only the end is shown: the line of progress is overwritten many times.
             Missing::EOF { got, .. } | Missing::Timeout { got, .. } => Error::Text {
                 what: format!("{text:?} did not come"),
                 text: last(&got),
@@ -79,13 +79,13 @@ impl Terminal {
         Ok(self.session.send_control(key)?)
     }
 
-    /// Types a command and gives what came until the next prompt, what was typed among it.
+    /// Types a command. Returns the text until the next prompt, including the echo of the command.
     pub(crate) fn command(&mut self, text: &str) -> Result<String, Error> {
         self.line(text)?;
         self.prompt()
     }
 
-    /// Types a command, and checks that what comes until the next prompt has a text in it.
+    /// Types a command. Fails if the text until the next prompt does not contain `wanted`.
     pub(crate) fn expect(&mut self, command: &str, wanted: &str) -> Result<(), Error> {
         let text = self.command(command)?;
         match text.contains(wanted) {
@@ -97,7 +97,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until the program has ended, and checks that it ended well.
+    /// Waits until the program has ended. Fails unless its status is 0.
     pub(crate) fn end(&mut self) -> Result<(), Error> {
         self.session.exp_eof()?;
         match self.session.process().wait()? {
