@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the guest tells whoever watches it: [`Mark`]s, which the TCG plugin sees.
+//! Messages of the guest to the witness: [`Mark`]s, which the TCG plugin reads.
 //!
-//! The guest's programs build with this, so it depends on nothing.
+//! The guest's programs contain this crate, so it has no dependencies.
 
 mod mark;
 mod say;

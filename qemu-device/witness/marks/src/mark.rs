@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the guest tells whoever watches it: a line of words for each mark.
+//! Messages of the guest to the witness: one line of words per mark.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Something that happens in the guest now.
+/// An event in the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
-    /// The device's base address register `number` covers `size` bytes from guest-physical `address`.
+    /// The device's BAR `number` covers `size` bytes at guest-physical `address`.
     Bar {
         /// Number of the BAR.
         number: u32,
@@ -17,44 +17,44 @@ pub enum Mark {
         /// Size in bytes.
         size: u64,
     },
-    /// From now on accesses are to be recorded.
+    /// Recording of accesses starts.
     Arm,
-    /// From now on they are not.
+    /// Recording of accesses stops.
     Disarm,
-    /// A part of the driver is at `address` of the kernel's memory.
+    /// A section of the driver is at `address` of the kernel's memory.
     Section {
         /// Name in the module's ELF file, such as `.text`.
         name: String,
-        /// Where it was loaded.
+        /// Address of the section in memory.
         address: u64,
     },
     /// A test program begins.
     Program {
-        /// Its name.
+        /// Name of the program.
         name: String,
-        /// Where its file is mapped.
+        /// Address at which its file is mapped.
         address: u64,
     },
     /// A case of the program begins.
     Begin {
-        /// Its name.
+        /// Name of the case.
         case: String,
     },
     /// The case that began last has ended.
     End {
-        /// Whether it passed; a skipped one did.
+        /// Whether it passed. A skipped case passed.
         passed: bool,
     },
-    /// The driver begins to do something that its README lists.
+    /// The driver begins a phase that its README lists.
     Enter {
         /// `probe` or `remove`.
         phase: String,
     },
-    /// It has done that.
+    /// The phase has ended.
     Leave,
-    /// What a case says of the accesses it made, for those who hold it to that.
+    /// A claim of a case about its accesses. The report checks it.
     Claim {
-        /// In the words that `qemu-device/witness/report/README.md` lists.
+        /// Text, in the words of `qemu-device/witness/report/README.md`.
         text: String,
     },
 }
@@ -81,7 +81,7 @@ impl fmt::Display for Mark {
     }
 }
 
-/// A mark that is none of those known.
+/// A text that is no known mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownMark(pub String);
 
@@ -101,6 +101,7 @@ impl FromStr for Mark {
     }
 }
 
+/// Parses the text of a mark.
 fn parse(text: &str) -> Option<Mark> {
     let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
     match word {
@@ -148,7 +149,7 @@ fn parse(text: &str) -> Option<Mark> {
     }
 }
 
-/// A number with `0x` before it.
+/// Parses a hexadecimal number with `0x` before it.
 fn hex(text: &str) -> Option<u64> {
     u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! How a program in the guest makes a mark.
+//! Emission of a mark by a program in the guest.
 
 #![expect(
     unsafe_code,
@@ -9,13 +9,13 @@
 
 use crate::mark::Mark;
 
-/// The instruction by which the plugin knows a mark: a NOP with a displacement of its own.
+/// The instruction by which the plugin recognises a mark: a NOP with a displacement of its own.
 ///
-/// It begins a block of code. The one after it loads the mark's length, 8 bytes, and the mark's text
-/// follows those in memory.
+/// It begins a block of code. The next instruction loads the mark's length, 8 bytes. The mark's
+/// text follows the length in memory.
 pub const INSTRUCTION: [u8; 7] = *b"\x0f\x1f\x80mark";
 
-/// Makes a mark. Where no plugin watches, this does nothing.
+/// Emits a mark. Without a plugin this does nothing.
 pub fn say(mark: &Mark) {
     let text = mark.to_string();
     let mut message = (text.len() as u64).to_le_bytes().to_vec();
@@ -23,12 +23,15 @@ pub fn say(mark: &Mark) {
     show(&message);
 }
 
+/// Executes the instruction, with the address of the message in a register.
 #[cfg(target_arch = "x86_64")]
 fn show(message: &[u8]) {
-    // SAFETY: jumps to the next instruction, does nothing, and loads 8 bytes that are there: every
-    // message begins with its length.
+    // SAFETY: The code jumps to the next instruction, executes a NOP, and loads 8 bytes. Those are
+    // readable, because every message begins with its length.
     unsafe {
         std::arch::asm!(
+            // The jump ends a block of code. The plugin looks at the first instruction of each
+            // block only.
             "jmp 2f",
             "2:",
             // The displacement is `mark` in the order of its bytes.

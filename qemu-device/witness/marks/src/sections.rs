@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Where the driver is in the kernel's memory.
+//! Addresses of the driver in the kernel's memory.
 
 use std::fs;
 
 use crate::{say, Mark};
 
-/// What the kernel says of it.
+/// Folder with the addresses of the driver's sections.
 const SECTIONS: &str = "/sys/module/ringbar/sections";
-/// Parts with code.
+/// Sections with code.
 const CODE: &[&str] = &[".text", ".init.text", ".exit.text"];
 
-/// Says where the parts of the driver are. To be called after it was loaded.
+/// Marks the sections of the driver. The caller has loaded it.
 pub fn say_sections() {
     for name in CODE {
         let address = fs::read_to_string(format!("{SECTIONS}/{name}")).unwrap_or_default();

@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Configuration space, by the two ways in which a PC reaches it: a pair of I/O ports (PCI Local Bus
+//! Accesses to configuration space, in the two ways of a PC: a pair of I/O ports (PCI Local Bus
 //! 3.0, 3.2.2.3.2) and memory (PCI Express Base 4.0, 7.2.2).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Port that takes the address.
+/// Port for the address.
 const ADDRESS_PORT: u16 = 0xcf8;
-/// Ports of the four bytes there.
+/// Ports for the four bytes at that address.
 const DATA_PORTS: std::ops::RangeInclusive<u16> = 0xcfc..=0xcff;
-/// Bit of the address: the data ports mean configuration space.
+/// Bit of the address that directs the data ports to configuration space.
 const ENABLE: u32 = 1 << 31;
 
-/// A PCI function, as requests name it: bus, device and function in 16 bits.
+/// A PCI function in the form of requests: bus, device and function in 16 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Function(u16);
 
 impl Function {
-    /// 01:00.0.
+    /// Function 01:00.0.
     pub(crate) const BEHIND_FIRST_PORT: Self = Self(1 << 8);
 
-    /// Reads `bus:device.function`.
+    /// Parses `bus:device.function`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (bus, rest) = text.split_once(':')?;
         let (device, function) = rest.split_once('.')?;
@@ -30,23 +30,24 @@ impl Function {
         Some(Self(bus << 8 | device << 3 | function))
     }
 
-    /// Offset in the function's configuration space of an offset in the region that shows all of it.
+    /// Returns the offset in the function's configuration space, for an offset in the region of all
+    /// functions.
     pub(crate) fn offset_in_region(self, offset: u64) -> Option<u64> {
         (offset >> 12 == u64::from(self.0)).then_some(offset & 0xfff)
     }
 }
 
-/// An instruction for I/O ports with the port in DX.
+/// An instruction for I/O ports whose port is in DX.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PortInstruction {
     /// Whether it writes.
     pub(crate) write: bool,
-    /// Bytes.
+    /// Width in bytes.
     pub(crate) width: u32,
 }
 
 impl PortInstruction {
-    /// Knows the instruction by its bytes (IN and OUT, in Intel's manual, volume 2).
+    /// Decodes the instruction from its bytes (IN and OUT, in Intel's manual, volume 2).
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (opcode, width) = match bytes {
             [0x66, opcode] => (opcode, 2),
@@ -68,11 +69,12 @@ impl PortInstruction {
 #[derive(Debug)]
 pub(crate) struct Ports {
     function: Function,
-    /// What was last written to [`ADDRESS_PORT`].
+    /// Last value written to [`ADDRESS_PORT`].
     address: AtomicU32,
 }
 
 impl Ports {
+    /// Returns the ports, for accesses to this function.
     pub(crate) fn new(function: Function) -> Self {
         Self {
             function,
@@ -80,9 +82,11 @@ impl Ports {
         }
     }
 
-    /// Follows an access; gives the offset in the function's configuration space if it goes there.
+    /// Follows an access. Returns the offset in the function's configuration space if the access
+    /// goes there.
     ///
-    /// `value` is what is written. The guest's own lock keeps another vCPU from coming between.
+    /// `value` is the written value. A lock of the guest keeps other vCPUs from changing the
+    /// address in between.
     pub(crate) fn access(
         &self,
         instruction: PortInstruction,

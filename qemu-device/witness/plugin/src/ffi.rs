@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The seam to QEMU: plugin interface 7, which QEMU 11.1 has.
+//! Interface to QEMU: plugin interface 7, which QEMU 11.1 has.
 //!
-//! `qemu-plugin-sys` describes version 5. What is the same in both is taken from it; what changed is
-//! declared here, as QEMU 11.1's `qemu-plugin.h` has it: callbacks get the pointer they were
-//! registered with and not the plugin's id, reading a register tells whether that worked, a
-//! register's description is longer.
+//! `qemu-plugin-sys` describes version 5, and this file uses the parts that are equal in both. It
+//! declares the others as in QEMU 11.1's `qemu-plugin.h`. Callbacks receive the pointer of their
+//! registration instead of the plugin's id. Reading a register reports success. A register's
+//! description is longer.
 
 #![expect(unsafe_code, reason = "all of QEMU's plugin interface is C")]
 
@@ -34,25 +34,25 @@ use crate::map::Seen;
 use crate::options::{From, Options};
 use crate::recorder::{Code, Recorder, Transfer, Wish};
 
-/// The only version of the interface that fits what is declared here.
+/// The only version that fits these declarations.
 const VERSION: c_int = 7;
 
-/// QEMU looks for this before it calls anything.
+/// QEMU reads this before it calls any function.
 #[unsafe(no_mangle)]
 static qemu_plugin_version: c_int = VERSION;
 
-/// Longest text of a mark.
+/// Longest text of a mark. The length comes from the guest, so it must not determine an allocation.
 const LONGEST_MARK: usize = 4096;
-/// Bytes of the stack that are looked through for return addresses.
+/// Bytes of the stack that are searched for return addresses.
 const STACK: usize = 256;
-/// Most of them that are kept.
+/// Most return addresses that are kept.
 const CALLERS: usize = 4;
-/// Where Linux has its own code and that of its modules.
+/// Addresses of Linux's code and of its modules.
 const KERNEL_CODE: std::ops::Range<u64> = 0xffff_ffff_8000_0000..0xffff_ffff_ff00_0000;
 
 type Callback = extern "C" fn(userdata: *mut c_void);
 
-/// A register's description in version 7.
+/// Description of a register in version 7.
 #[repr(C)]
 struct RegisterDescription {
     handle: *mut qemu_plugin_register,
@@ -61,7 +61,7 @@ struct RegisterDescription {
     read_only: bool,
 }
 
-// SAFETY: The signatures are those of QEMU's `qemu-plugin.h`.
+// SAFETY: The signatures are those of QEMU's `qemu-plugin.h` and of GLib.
 unsafe extern "C" {
     fn qemu_plugin_register_vcpu_tb_trans_cb(
         id: qemu_plugin_id_t,
@@ -78,28 +78,30 @@ unsafe extern "C" {
         handle: *mut qemu_plugin_register,
         buffer: *mut GByteArray,
     ) -> bool;
-    // Of GLib, which QEMU brings along.
+    // Functions of GLib, which QEMU contains.
     fn g_byte_array_new() -> *mut GByteArray;
     fn g_byte_array_unref(array: *mut GByteArray);
     fn g_array_free(array: *mut GArray, free_segment: c_int) -> *mut c_char;
 }
 
-/// The plugin, from install to the end of the process.
+/// State of the plugin, from install to the end of the process.
 struct Plugin {
     id: qemu_plugin_id_t,
     recorder: Recorder,
-    /// What is to hold after the next reset.
+    /// Whether accesses are watched after the next reset.
     armed: AtomicBool,
-    /// Instructions behind those that read an I/O port: QEMU ends a block there.
+    /// Addresses of the instructions after reads of I/O ports. QEMU ends a block of code there.
     behind_port_reads: Mutex<HashSet<u64>>,
 }
 
 impl Plugin {
+    /// Notes the instruction after a read of an I/O port.
     fn note_port_read(&self, next: u64) {
         let places = self.behind_port_reads.lock();
         places.unwrap_or_else(PoisonError::into_inner).insert(next);
     }
 
+    /// Returns whether the instruction follows a read of an I/O port.
     fn is_behind_port_read(&self, pc: u64) -> bool {
         let places = self.behind_port_reads.lock();
         places.unwrap_or_else(PoisonError::into_inner).contains(&pc)
@@ -108,10 +110,10 @@ impl Plugin {
 
 static PLUGIN: OnceLock<Plugin> = OnceLock::new();
 
-/// QEMU loads the plugin.
+/// Installs the plugin. QEMU calls this when it loads the plugin.
 ///
 /// # Safety
-/// `info` points to QEMU's description of itself, `argv` to `argc` C strings.
+/// `info` points to QEMU's description of itself, and `argv` to `argc` C strings.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn qemu_plugin_install(
     id: qemu_plugin_id_t,
@@ -119,14 +121,15 @@ unsafe extern "C" fn qemu_plugin_install(
     argc: c_int,
     argv: *mut *mut c_char,
 ) -> c_int {
-    // SAFETY: the caller's promise; the version stands at the same place in every version.
+    // SAFETY: The caller promises that `info` is valid. The version is at the same place in every
+    // version.
     let version = unsafe { (*info).version.cur };
     if version != VERSION {
         return refuse(&format!(
             "made for plugin interface {VERSION}, which QEMU 11.1 has; this QEMU has {version}"
         ));
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: The caller promises that `argv` points to `argc` C strings.
     let words = unsafe { words(argc, argv) };
     let options = match Options::parse(words.iter().map(String::as_str)) {
         Ok(options) => options,
@@ -151,12 +154,13 @@ unsafe extern "C" fn qemu_plugin_install(
     0
 }
 
+/// Prints the reason. Returns the status by which QEMU refuses the plugin.
 fn refuse(reason: &str) -> c_int {
     eprintln!("ringbar-plugin: {reason}");
     -1
 }
 
-/// The words after `file=`.
+/// Returns the words after `file=`.
 ///
 /// # Safety
 /// `argv` points to `argc` C strings.
@@ -165,42 +169,45 @@ unsafe fn words(argc: c_int, argv: *mut *mut c_char) -> Vec<String> {
     if count == 0 {
         return Vec::new();
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: The caller promises `argc` pointers at `argv`.
     let words = unsafe { slice::from_raw_parts(argv, count) };
     let word = |word: &*mut c_char| {
-        // SAFETY: the caller's promise.
+        // SAFETY: The caller promises that each pointer is a C string.
         let word = unsafe { CStr::from_ptr(*word) };
         word.to_string_lossy().into_owned()
     };
     words.iter().map(word).collect()
 }
 
-/// Registers what is to be called: at install, and after a reset, when there is no translated code.
+/// Registers the callbacks: at install, and after a reset, when no translated code exists.
 extern "C" fn start(_userdata: *mut c_void) {
     let Some(plugin) = PLUGIN.get() else { return };
-    // SAFETY: an id that QEMU gave, and functions that stay: QEMU does not unload a plugin that does
-    // not ask for it.
+    // SAFETY: QEMU gave the id. The callback stays valid: QEMU unloads a plugin only if the plugin
+    // asks for it.
     unsafe { qemu_plugin_register_vcpu_tb_trans_cb(plugin.id, translate, ptr::null_mut()) };
-    // SAFETY: as above.
+    // SAFETY: QEMU gave the id. The callback stays valid, because this plugin never asks to be
+    // unloaded.
     unsafe { qemu_plugin_register_atexit_cb(plugin.id, finish, ptr::null_mut()) };
     if plugin.armed.load(Ordering::Relaxed) {
         plugin.recorder.armed();
     }
 }
 
+/// Ends the recording. QEMU calls this when it exits.
 extern "C" fn finish(_userdata: *mut c_void) {
     if let Some(plugin) = PLUGIN.get() {
         plugin.recorder.finish();
     }
 }
 
-/// QEMU translates a block of the guest's code.
+/// Instruments a block of code. QEMU calls this when it translates the block.
 extern "C" fn translate(block: *mut qemu_plugin_tb, _userdata: *mut c_void) {
     let Some(plugin) = PLUGIN.get() else { return };
-    // SAFETY: QEMU's block, for the time of this call.
+    // SAFETY: The block is QEMU's, and valid during this call.
     let count = unsafe { qemu_plugin_tb_n_insns(block) };
     let instruction = |index| {
-        // SAFETY: QEMU's block, and below the count of its instructions.
+        // SAFETY: The block is QEMU's, and valid during this call. The index is below the count of
+        // its instructions.
         (index < count).then(|| unsafe { qemu_plugin_tb_get_insn(block, index) })
     };
     let is_mark = instruction(0).is_some_and(|first| bytes(first).as_slice() == INSTRUCTION);
@@ -212,10 +219,11 @@ extern "C" fn translate(block: *mut qemu_plugin_tb, _userdata: *mut c_void) {
         return;
     }
     for instruction in (0..count).map_while(instruction) {
-        // SAFETY: QEMU's instruction, for the time of this call.
+        // SAFETY: The instruction is QEMU's, and valid during this call.
         let pc = unsafe { qemu_plugin_insn_vaddr(instruction) };
         on_memory(instruction, memory, pc);
         if plugin.is_behind_port_read(pc) {
+            // The value of the read is in the register only now, after the instruction.
             on_execution(instruction, after_port_read, pc);
         }
         let bytes = bytes(instruction);
@@ -237,10 +245,12 @@ extern "C" fn translate(block: *mut qemu_plugin_tb, _userdata: *mut c_void) {
     }
 }
 
-/// The bytes of an instruction, as far as this plugin needs them.
+/// Returns the first bytes of an instruction: as many as the comparison with a mark needs, and one
+/// more.
 fn bytes(instruction: *mut qemu_plugin_insn) -> Vec<u8> {
     let mut bytes = vec![0u8; INSTRUCTION.len() + 1];
-    // SAFETY: QEMU's instruction, and a buffer of that length.
+    // SAFETY: The instruction is QEMU's, during its translation. The buffer has the length that is
+    // passed.
     let length =
         unsafe { qemu_plugin_insn_data(instruction, bytes.as_mut_ptr().cast(), bytes.len()) };
     bytes.truncate(length);
@@ -249,8 +259,10 @@ fn bytes(instruction: *mut qemu_plugin_insn) -> Vec<u8> {
 
 type MemoryCallback = unsafe extern "C" fn(c_uint, qemu_plugin_meminfo_t, u64, *mut c_void);
 
+/// Registers a callback for the loads and stores of an instruction.
 fn on_memory(instruction: *mut qemu_plugin_insn, callback: MemoryCallback, pc: u64) {
-    // SAFETY: QEMU's instruction, during its translation; the function stays, the pointer is a number.
+    // SAFETY: The instruction is QEMU's, during its translation. The callback stays valid, and the
+    // pointer is only a number.
     unsafe {
         qemu_plugin_register_vcpu_mem_cb(
             instruction,
@@ -264,8 +276,10 @@ fn on_memory(instruction: *mut qemu_plugin_insn, callback: MemoryCallback, pc: u
 
 type ExecutionCallback = unsafe extern "C" fn(c_uint, *mut c_void);
 
+/// Registers a callback before the execution of an instruction.
 fn on_execution(instruction: *mut qemu_plugin_insn, callback: ExecutionCallback, pc: u64) {
-    // SAFETY: as in `on_memory`.
+    // SAFETY: The instruction is QEMU's, during its translation. The callback stays valid, and the
+    // pointer is only a number.
     unsafe {
         qemu_plugin_register_vcpu_insn_exec_cb(
             instruction,
@@ -276,7 +290,7 @@ fn on_execution(instruction: *mut qemu_plugin_insn, callback: ExecutionCallback,
     }
 }
 
-/// The instruction after a mark has loaded the mark's length.
+/// Takes a mark. QEMU calls this when the instruction after the mark has loaded the mark's length.
 extern "C" fn mark(cpu: c_uint, info: qemu_plugin_meminfo_t, address: u64, _userdata: *mut c_void) {
     let Some(plugin) = PLUGIN.get() else { return };
     let length = usize::try_from(value(info)).ok();
@@ -293,12 +307,14 @@ extern "C" fn mark(cpu: c_uint, info: qemu_plugin_meminfo_t, address: u64, _user
         Some(Wish::Disarm) if armed => plugin.armed.store(false, Ordering::Relaxed),
         _ => return,
     }
-    // Drops all translated code once no vCPU runs any, which is before this one goes on with another block.
-    // SAFETY: an id that QEMU gave, on the thread of a vCPU.
+    // The reset drops all translated code, so that it is translated again with or without
+    // callbacks. It takes place once no vCPU runs translated code, which is before this one runs
+    // another block.
+    // SAFETY: QEMU gave the id, and this is the thread of a vCPU.
     unsafe { qemu_plugin_reset(plugin.id, start, ptr::null_mut()) };
 }
 
-/// An instruction has loaded or stored something.
+/// Takes an access. QEMU calls this after each load and store of an instrumented instruction.
 extern "C" fn memory(
     cpu: c_uint,
     info: qemu_plugin_meminfo_t,
@@ -306,30 +322,32 @@ extern "C" fn memory(
     userdata: *mut c_void,
 ) {
     let Some(plugin) = PLUGIN.get() else { return };
-    // SAFETY: the access is the one that this callback is about.
+    // SAFETY: `info` and `address` are the arguments of this callback, during the callback.
     let place = unsafe { qemu_plugin_get_hwaddr(info, address) };
     if place.is_null() {
         return;
     }
-    // SAFETY: what QEMU gave just now.
+    // SAFETY: QEMU has just returned the pointer, which is not null.
     let trapped = unsafe { qemu_plugin_hwaddr_is_io(place) };
-    // SAFETY: as above.
+    // SAFETY: QEMU has just returned the pointer, which is not null, and no call since then
+    // replaced its contents.
     let address = unsafe { qemu_plugin_hwaddr_phys_addr(place) };
     if !trapped && !plugin.recorder.is_device_memory(address) {
         return;
     }
     let region = trapped.then(|| {
-        // SAFETY: what QEMU gave just now; the name stays until the process ends.
+        // SAFETY: QEMU has just returned the pointer, which is not null. The name stays valid until
+        // the process ends.
         let name = unsafe { qemu_plugin_hwaddr_device_name(place) };
-        // SAFETY: a C string.
+        // SAFETY: QEMU returns a C string.
         unsafe { CStr::from_ptr(name) }.to_str().unwrap_or_default()
     });
     let Some(place) = plugin.recorder.find(Seen { address, region }) else {
         return;
     };
-    // SAFETY: numbers go in and come out.
+    // SAFETY: The function computes a number from a number.
     let width = 1 << unsafe { qemu_plugin_mem_size_shift(info) };
-    // SAFETY: as above.
+    // SAFETY: The function computes a truth value from a number.
     let write = unsafe { qemu_plugin_mem_is_store(info) };
     let transfer = Transfer {
         width,
@@ -341,18 +359,19 @@ extern "C" fn memory(
 }
 
 thread_local! {
-    /// Configuration space that this vCPU's last instruction reads, with what is to be done when the value is there.
+    /// Read of configuration space by this vCPU's last instruction, until its value is in the
+    /// register.
     static READING: Cell<Option<Reading>> = const { Cell::new(None) };
 }
 
-/// A read of an I/O port whose value is not there yet.
+/// A read of an I/O port whose value has not arrived.
 struct Reading {
     code: Code,
     place: ringbar_records::place::Place,
     width: u32,
 }
 
-/// An instruction is about to access an I/O port.
+/// Takes an access to an I/O port. QEMU calls this before the instruction.
 extern "C" fn port_access<const WRITE: bool, const WIDTH: u32>(cpu: c_uint, userdata: *mut c_void) {
     let Some(plugin) = PLUGIN.get() else { return };
     let Some((port, value)) = register(&RDX).zip(register(&RAX)) else {
@@ -381,7 +400,7 @@ extern "C" fn port_access<const WRITE: bool, const WIDTH: u32>(cpu: c_uint, user
     }
 }
 
-/// The instruction before this one has read an I/O port.
+/// Takes the value of a read of an I/O port. QEMU calls this before the instruction after the read.
 extern "C" fn after_port_read(_cpu: c_uint, _userdata: *mut c_void) {
     let Some((plugin, reading)) = PLUGIN.get().zip(READING.take()) else {
         return;
@@ -395,13 +414,13 @@ extern "C" fn after_port_read(_cpu: c_uint, _userdata: *mut c_void) {
     plugin.recorder.access(code, place, transfer, true);
 }
 
-/// The lowest bytes of a register.
+/// Returns the lowest bytes of a register.
 fn cut(value: u64, width: u32) -> u64 {
     value & (u64::MAX >> (64 - 8 * width.clamp(1, 8)))
 }
 
-/// Where the guest is, with the callers of a function of the kernel: its driver's accesses are made
-/// by helpers of the kernel.
+/// Returns the present code of the guest. In the kernel it includes the callers: helper functions
+/// of the kernel carry out the driver's accesses.
 fn code(cpu: c_uint, userdata: *mut c_void) -> Code {
     let pc = userdata.addr() as u64;
     let mut callers = Vec::new();
@@ -419,15 +438,15 @@ fn code(cpu: c_uint, userdata: *mut c_void) -> Code {
     Code { cpu, pc, callers }
 }
 
-/// What the access of this callback carried.
+/// Returns the value of the access in this callback.
 #[expect(
     clippy::multiple_unsafe_ops_per_block,
     reason = "one member is read, whichever it is"
 )]
 fn value(info: qemu_plugin_meminfo_t) -> u128 {
-    // SAFETY: the access is the one that the callback is about.
+    // SAFETY: `info` is an argument of the present callback, during the callback.
     let qemu_plugin_mem_value { type_, data } = unsafe { qemu_plugin_mem_get_value(info) };
-    // SAFETY: QEMU sets the member that it names.
+    // SAFETY: QEMU has set the member that `type_` names.
     unsafe {
         match type_ {
             qemu_plugin_mem_value_type::QEMU_PLUGIN_MEM_VALUE_U8 => data.u8_.into(),
@@ -441,15 +460,15 @@ fn value(info: qemu_plugin_meminfo_t) -> u128 {
     }
 }
 
-/// Copies memory of the guest, if it is there. On the thread of a vCPU only.
+/// Copies memory of the guest, if it is mapped. The caller must be the thread of a vCPU.
 fn read_memory(address: u64, length: usize) -> Option<Vec<u8>> {
     let array = Bytes::new();
-    // SAFETY: an array of our own; addresses of the guest may be any.
+    // SAFETY: The array is this function's own. Any address of the guest is permitted.
     let read = unsafe { qemu_plugin_read_memory_vaddr(address, array.0, length) };
     (read || length == 0).then(|| array.to_vec())
 }
 
-/// A register that is read, with QEMU's handle once that is known.
+/// A register of the guest, with QEMU's handle once that is known.
 struct Register {
     name: &'static CStr,
     handle: AtomicPtr<qemu_plugin_register>,
@@ -468,7 +487,8 @@ static RAX: Register = Register::new(c"rax");
 static RDX: Register = Register::new(c"rdx");
 static RSP: Register = Register::new(c"rsp");
 
-/// Value of a register. In callbacks that asked for registers only.
+/// Returns the value of a register. The caller must be a callback that was registered with access
+/// to registers.
 fn register(register: &Register) -> Option<u64> {
     let mut handle = register.handle.load(Ordering::Relaxed);
     if handle.is_null() {
@@ -476,54 +496,58 @@ fn register(register: &Register) -> Option<u64> {
         register.handle.store(handle, Ordering::Relaxed);
     }
     let array = Bytes::new();
-    // SAFETY: a handle that QEMU gave, the same for every vCPU, and an array of our own.
+    // SAFETY: QEMU gave the handle, which is the same for every vCPU. The array is this function's
+    // own.
     let read = unsafe { qemu_plugin_read_register(handle, array.0) };
     let bytes = array.to_vec();
     read.then(|| Some(u64::from_le_bytes(bytes.first_chunk().copied()?)))?
 }
 
-/// QEMU's handle of a register. On the thread of a vCPU only.
+/// Returns QEMU's handle of a register. The caller must be the thread of a vCPU.
 fn find_register(name: &CStr) -> Option<*mut qemu_plugin_register> {
-    // SAFETY: called by a vCPU. The array is ours to free.
+    // SAFETY: The caller is the thread of a vCPU. QEMU passes the array on to this function.
     let list = unsafe { qemu_plugin_get_registers() };
-    // SAFETY: as above.
+    // SAFETY: QEMU returned a valid array, and nothing else refers to it.
     let GArray { data, len } = unsafe { *list };
-    // SAFETY: the array has that many elements of version 7's layout, and is aligned as GLib allocates.
+    // SAFETY: The array has that many elements of version 7's layout. GLib's memory is aligned for
+    // them.
     let descriptions =
         unsafe { slice::from_raw_parts(data.cast::<RegisterDescription>(), len as usize) };
     let found = descriptions.iter().find(|register| {
-        // SAFETY: every description has a name.
+        // SAFETY: Every description has a name, which is a C string.
         unsafe { CStr::from_ptr(register.name) == name }
     });
     let handle = found.map(|register| register.handle);
-    // SAFETY: ours, and nothing points into it any more.
+    // SAFETY: The array is this function's own, and no reference into it is left.
     unsafe { g_array_free(list, 1) };
     handle
 }
 
-/// An array of GLib.
+/// A byte array of GLib.
 struct Bytes(*mut GByteArray);
 
 impl Bytes {
+    /// Allocates an empty array.
     fn new() -> Self {
-        // SAFETY: allocates, or ends the process.
+        // SAFETY: The function takes no argument. It allocates, or ends the process.
         Self(unsafe { g_byte_array_new() })
     }
 
+    /// Copies the bytes.
     fn to_vec(&self) -> Vec<u8> {
-        // SAFETY: an array that lives as long as self.
+        // SAFETY: The array lives as long as `self`.
         let GByteArray { data, len } = unsafe { *self.0 };
         if data.is_null() {
             return Vec::new();
         }
-        // SAFETY: the array has that many bytes.
+        // SAFETY: The array has that many bytes, and `data` is not null.
         unsafe { slice::from_raw_parts(data, len as usize) }.to_vec()
     }
 }
 
 impl Drop for Bytes {
     fn drop(&mut self) {
-        // SAFETY: ours, and not used any more.
+        // SAFETY: The array belongs to `self`, which is not used any more.
         unsafe { g_byte_array_unref(self.0) };
     }
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A TCG plugin that records who touched which register of the device, from which code.
+//! A TCG plugin that records each access to the device, and the code that made it.
 //!
-//! Until the guest says that the driver is about to be loaded, translated code stays as it is: the
-//! plugin looks at the first instruction of each block while QEMU translates it, for the guest's
-//! marks. From then on every load and store of all code is watched, and those that reach the device
-//! are written to a file. [`ffi`] talks to QEMU and has all unsafe code; [`recorder`] decides and
-//! writes, [`map`] knows where the device is, [`config`] follows accesses to configuration space.
+//! Until the guest is about to load the driver, translated code stays unchanged. The plugin only
+//! looks at the first instruction of each block while QEMU translates it, for the guest's marks.
+//! After that it watches every load and store of all code, and writes those that reach the device
+//! to a file.
+//!
+//! [`ffi`] is the interface to QEMU and has all unsafe code. [`recorder`] selects and writes,
+//! [`map`] locates the device, and [`config`] follows accesses to configuration space.
 
 #![cfg_attr(
     test,

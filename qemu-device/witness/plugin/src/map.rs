@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Where the device is in the guest's physical memory.
+//! Location of the device in the guest's physical memory.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,34 +9,34 @@ use ringbar_spec::layout::{DEVICE_MEMORY_BAR, MSIX_BAR, REGISTER_BAR, REGISTER_B
 
 use crate::config::Function;
 
-/// What QEMU calls regions of a device that is served over vfio-user begins so, with the socket behind it.
+/// Prefix of QEMU's names for regions of a vfio-user device. The socket follows.
 const DEVICE_PREFIX: &str = "vfio-user:";
-/// And ends so, for the registers.
+/// Suffix of the name of the registers' region.
 const REGISTERS: &str = " BAR 0";
 /// QEMU's name of the memory that shows all configuration space.
 const CONFIG_REGION: &str = "pcie-mmcfg-mmio";
 /// Size of that memory.
 const CONFIG_REGION_SIZE: u64 = 256 << 20;
 
-/// An access as QEMU sees it.
+/// An access as QEMU reports it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen<'a> {
     /// Guest-physical address.
     pub(crate) address: u64,
-    /// Name of the region if the access left the guest's code, nothing if it is memory.
+    /// Name of the region if the access trapped, `None` if it went to memory.
     pub(crate) region: Option<&'a str>,
 }
 
-/// The BARs. Read for each load and store of the guest, so there are no locks.
+/// BARs of the device. They are read for each load and store of the guest, so they have no locks.
 #[derive(Debug)]
 pub(crate) struct Map {
     bars: [Bar; 3],
     function: Function,
-    /// Of the device's server; empty if any device is the one.
+    /// Socket of the device's server. If empty, any device counts.
     socket: String,
 }
 
-/// A BAR. While its size changes nothing is in it.
+/// A BAR. It is empty while its address changes.
 #[derive(Debug)]
 struct Bar {
     number: u32,
@@ -45,6 +45,7 @@ struct Bar {
 }
 
 impl Bar {
+    /// Returns a BAR whose address is unknown.
     const fn unknown(number: u32) -> Self {
         Self {
             number,
@@ -53,12 +54,16 @@ impl Bar {
         }
     }
 
+    /// Changes the address of the BAR.
     fn set(&self, address: u64, size: u64) {
+        // The size is 0 meanwhile. Otherwise another vCPU could match an access to the old size at
+        // the new address.
         self.size.store(0, Ordering::Release);
         self.address.store(address, Ordering::Release);
         self.size.store(size, Ordering::Release);
     }
 
+    /// Returns the offset of an address in the BAR, if it lies there.
     fn offset(&self, address: u64) -> Option<u64> {
         let size = self.size.load(Ordering::Acquire);
         let offset = address.wrapping_sub(self.address.load(Ordering::Acquire));
@@ -67,6 +72,7 @@ impl Bar {
 }
 
 impl Map {
+    /// Returns a map without known addresses.
     pub(crate) fn new(function: Function, socket: &str) -> Self {
         Self {
             bars: [
@@ -79,14 +85,14 @@ impl Map {
         }
     }
 
-    /// Takes over what the guest says of a BAR.
+    /// Sets the address of a BAR, as the guest marked it.
     pub(crate) fn set_bar(&self, number: u32, address: u64, size: u64) {
         for bar in self.bars.iter().filter(|bar| bar.number == number) {
             bar.set(address, size);
         }
     }
 
-    /// Place in the device of an access, if it goes there.
+    /// Returns the place in the device of an access, if it goes there.
     pub(crate) fn find(&self, seen: Seen<'_>) -> Option<Place> {
         if let Some(region) = seen.region {
             if region == CONFIG_REGION {
@@ -99,7 +105,8 @@ impl Map {
         }
         self.bars.iter().find_map(|bar| {
             let offset = bar.offset(seen.address)?;
-            // While the BARs do not answer, in a reset for one, QEMU has nothing there that traps.
+            // While the BARs do not respond, for example in a reset, QEMU has another region at
+            // their address.
             let is_absent = |region: &str| !region.starts_with(DEVICE_PREFIX);
             if bar.number == REGISTER_BAR && seen.region.is_some_and(is_absent) {
                 return None;
@@ -108,12 +115,12 @@ impl Map {
         })
     }
 
-    /// Whether an address of memory is the device's.
+    /// Returns whether an address of memory belongs to the device.
     pub(crate) fn has(&self, address: u64) -> bool {
         self.bars.iter().any(|bar| bar.offset(address).is_some())
     }
 
-    /// A trapped access tells where the registers are: a BAR is aligned to its size.
+    /// Learns the address of the registers from a trapped access. A BAR is aligned to its size.
     fn learn(&self, address: u64, region: &str) {
         let [registers, ..] = &self.bars;
         let socket = region.strip_prefix(DEVICE_PREFIX);

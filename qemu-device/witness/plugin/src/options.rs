@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What follows `file=` in `-plugin file=…,key=value`.
+//! Arguments after `file=` in `-plugin file=…,key=value`.
 
 use std::path::PathBuf;
 
@@ -8,29 +8,29 @@ use thiserror::Error;
 
 use crate::config::Function;
 
-/// What the plugin is to do.
+/// Options of the plugin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     /// File to write records to.
     pub(crate) out: PathBuf,
-    /// When recording begins.
+    /// Beginning of the recording.
     pub(crate) from: From,
-    /// Where the device is on the PCI bus, for accesses to its configuration space.
+    /// Place of the device on the PCI bus, for accesses to its configuration space.
     pub(crate) function: Function,
-    /// Socket of the device's server, by which it is told from others. Empty for any.
+    /// Socket of the device's server, which identifies the device. If empty, any device counts.
     pub(crate) socket: String,
 }
 
-/// When recording begins.
+/// Beginning of the recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum From {
-    /// When the guest says so, just before it loads the driver.
+    /// At the guest's mark, just before it loads the driver.
     Mark,
     /// With the first instruction.
     Boot,
 }
 
-/// Why options cannot be followed.
+/// Reason for refusing the options.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum OptionError {
     #[error("`{0}` is not key=value")]
@@ -46,7 +46,7 @@ pub(crate) enum OptionError {
 }
 
 impl Options {
-    /// Reads words of the form `key=value`.
+    /// Parses words of the form `key=value`.
     pub(crate) fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Self, OptionError> {
         let mut out = None;
         let mut from = From::Mark;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Decides what is written of what the guest does, and writes it.
+//! Selection and output of records.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,11 +16,12 @@ use crate::config::{PortInstruction, Ports};
 use crate::map::{Map, Seen};
 use crate::options::Options;
 
-/// Accesses of one instruction to one place in memory that are written before the rest is summed up.
-/// Polling would fill the disk otherwise. Trapped ones are slow enough to be written, all of them.
+/// Accesses of one instruction to one word of memory that are written; further ones are summed up.
+/// Otherwise polling would fill the disk. Trapped accesses are slow enough to be written, all of
+/// them.
 const WRITTEN: u64 = 500;
 
-/// The instruction of an access, and who seems to have called it.
+/// Instruction of an access, and its likely callers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Code {
     pub(crate) cpu: u32,
@@ -28,7 +29,7 @@ pub(crate) struct Code {
     pub(crate) callers: Vec<u64>,
 }
 
-/// What an access did.
+/// Direction, width and value of an access.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Transfer {
     pub(crate) width: u32,
@@ -36,14 +37,14 @@ pub(crate) struct Transfer {
     pub(crate) value: Option<u128>,
 }
 
-/// What the guest asks for.
+/// Request of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wish {
     Arm,
     Disarm,
 }
 
-/// Writes what happens to a file.
+/// Recorder of the guest's accesses and marks.
 pub(crate) struct Recorder {
     map: Map,
     ports: Ports,
@@ -51,7 +52,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Makes the file and writes its first line.
+    /// Creates the file and writes its first line.
     pub(crate) fn create(options: &Options) -> io::Result<Self> {
         let file = File::create(&options.out)?;
         Ok(Self::new(options, Box::new(file)))
@@ -76,17 +77,18 @@ impl Recorder {
         }
     }
 
-    /// Whether memory at a guest-physical address is the device's. Called for every load and store.
+    /// Returns whether memory at a guest-physical address belongs to the device. It is called for
+    /// every load and store.
     pub(crate) fn is_device_memory(&self, address: u64) -> bool {
         self.map.has(address)
     }
 
-    /// Place in the device of an access, if it goes there.
+    /// Returns the place in the device of an access, if it goes there.
     pub(crate) fn find(&self, seen: Seen<'_>) -> Option<Place> {
         self.map.find(seen)
     }
 
-    /// Place in configuration space of an access to an I/O port, if it goes there.
+    /// Returns the place in configuration space of an access to an I/O port, if it goes there.
     pub(crate) fn find_port(
         &self,
         instruction: PortInstruction,
@@ -97,7 +99,7 @@ impl Recorder {
         Some(Place::in_config(offset))
     }
 
-    /// Notes an access.
+    /// Records an access.
     pub(crate) fn access(&self, code: Code, place: Place, transfer: Transfer, trapped: bool) {
         self.book().access(Access {
             time: clock::now(),
@@ -114,9 +116,10 @@ impl Recorder {
         });
     }
 
-    /// Notes a mark, and says what it asks for.
+    /// Records a mark. Returns the request in it.
     pub(crate) fn mark(&self, cpu: u32, text: &str) -> Option<Wish> {
         let mut book = self.book();
+        // Accesses before the mark belong to the case before it, so they are written first.
         book.settle();
         book.write(&Record::Mark {
             time: clock::now(),
@@ -138,12 +141,12 @@ impl Recorder {
         }
     }
 
-    /// Notes that all code is watched from now on.
+    /// Records that all code is watched from now on.
     pub(crate) fn armed(&self) {
         self.book().write(&Record::Armed { time: clock::now() });
     }
 
-    /// Writes what is left, and the last line.
+    /// Writes the remaining records and the last line.
     pub(crate) fn finish(&self) {
         let mut book = self.book();
         book.settle();
@@ -151,13 +154,14 @@ impl Recorder {
         book.flush();
     }
 
+    /// Locks the book.
     fn book(&self) -> MutexGuard<'_, Book> {
         // A panic ends the process, so the lock is never poisoned.
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One instruction doing the same thing to the same place, or to device memory.
+/// Key of equal accesses: one instruction, to one place or to device memory.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Doing {
     pc: Hex,
@@ -166,17 +170,18 @@ struct Doing {
     write: bool,
 }
 
-/// The file and what is not in it yet.
+/// The file, and the records not yet written.
 struct Book {
-    /// Nothing once writing has failed.
+    /// `None` once writing has failed.
     out: Option<BufWriter<Box<dyn Write + Send>>>,
-    /// The last access of each vCPU, which may come again.
+    /// Last access of each vCPU. The next one may be equal.
     last: HashMap<u32, Access>,
     sums: HashMap<Doing, Sum>,
     written: HashMap<Doing, u64>,
 }
 
 impl Book {
+    /// Takes an access: counts it, sums it up, or keeps it as the last one.
     fn access(&mut self, access: Access) {
         let memory = access.place.space == Space::Memory;
         let doing = Doing {
@@ -205,6 +210,7 @@ impl Book {
         self.last.insert(access.cpu, access);
     }
 
+    /// Adds an access to the sum of its kind.
     fn sum(&mut self, doing: Doing, access: &Access) {
         let end = access.place.offset.saturating_add(access.width.into());
         let sum = self.sums.entry(doing).or_insert_with(|| Sum {
@@ -227,7 +233,7 @@ impl Book {
         sum.bytes = sum.bytes.saturating_add(access.width.into());
     }
 
-    /// Writes all that waits.
+    /// Writes all kept accesses and sums.
     fn settle(&mut self) {
         let mut last: Vec<_> = self.last.drain().map(|(_, access)| access).collect();
         last.sort_by_key(|access| access.time);
@@ -241,12 +247,14 @@ impl Book {
         }
     }
 
+    /// Writes the last access of a vCPU.
     fn write_last(&mut self, cpu: u32) {
         if let Some(access) = self.last.remove(&cpu) {
             self.write(&Record::Access(access));
         }
     }
 
+    /// Writes a record.
     fn write(&mut self, record: &Record) {
         let Some(out) = &mut self.out else { return };
         let line = record.line().map_err(io::Error::from);
@@ -255,19 +263,21 @@ impl Book {
         }
     }
 
+    /// Writes the buffer to the file.
     fn flush(&mut self) {
         if let Some(Err(error)) = self.out.as_mut().map(BufWriter::flush) {
             self.give_up(&error);
         }
     }
 
-    /// The guest goes on; the missing last line tells readers.
+    /// Ends the recording, not the guest. Readers notice the missing last line.
     fn give_up(&mut self, error: &io::Error) {
         eprintln!("ringbar-plugin: cannot write records: {error}");
         self.out = None;
     }
 }
 
+/// Returns whether an access equals the one before it, so that only its count grows.
 fn is_same(last: &Access, access: &Access) -> bool {
     last.pc == access.pc
         && last.place == access.place

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What is recorded of a run: the TCG plugin and the device server write [`record`]s, a line of JSON
-//! each, with times of the same clock. Who writes and who reads is elsewhere.
+//! Format of a run's records. The TCG plugin and the device server write [`record`]s, one line of
+//! JSON each, with times of the same clock. Writers and readers are other crates.
 
 pub mod place;
 pub mod record;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Where in the device an access goes.
+//! Places in the device that an access can go to.
 
 use ringbar_spec::layout::{
     DEVICE_MEMORY_BAR, MSIX_BAR, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET, REGISTER_BAR,
@@ -8,13 +8,13 @@ use ringbar_spec::layout::{
 use ringbar_spec::regs::Register;
 use serde::{Deserialize, Serialize};
 
-/// A part of the device that a guest can reach.
+/// A part of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Space {
     /// A register of BAR 0.
     Register,
-    /// An offset of BAR 0 where no register is, or a BAR that the device does not have.
+    /// An offset of BAR 0 without a register, or a BAR that the device does not have.
     Reserved,
     /// Device memory.
     Memory,
@@ -29,9 +29,9 @@ pub enum Space {
 /// A place in the device.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
-    /// Which part.
+    /// Part of the device.
     pub space: Space,
-    /// Register as the data sheet names it, with index and byte: `KICK[3]+1`.
+    /// Name of the register in the data sheet, with index and byte: `KICK[3]+1`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Offset in the BAR or in configuration space.
@@ -39,7 +39,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The place at `offset` of BAR `bar`.
+    /// Returns the place at `offset` of BAR `bar`.
     pub fn in_bar(bar: u32, offset: u64) -> Self {
         let (space, name) = match bar {
             REGISTER_BAR => match register_name(offset) {
@@ -58,18 +58,19 @@ impl Place {
         }
     }
 
-    /// Name of the register, without index and byte; empty if it is none.
+    /// Returns the name of the register, without index and byte. It is empty if the place is no
+    /// register.
     pub fn register(&self) -> &str {
         self.name.split(['[', '+']).next().unwrap_or_default()
     }
 
-    /// Which of a queue's registers it is, or of another array.
+    /// Returns the index of the register in its array: the queue, for registers of queues.
     pub fn index(&self) -> Option<u16> {
         let (_, rest) = self.name.split_once('[')?;
         rest.split_once(']')?.0.parse().ok()
     }
 
-    /// The place at `offset` of configuration space.
+    /// Returns the place at `offset` of configuration space.
     pub fn in_config(offset: u64) -> Self {
         Self {
             space: Space::Config,
@@ -79,7 +80,7 @@ impl Place {
     }
 }
 
-/// Name, index and byte of the register at `offset` of BAR 0.
+/// Returns name, index and byte of the register at `offset` of BAR 0.
 pub fn register_name(offset: u64) -> Option<String> {
     let (register, index, byte) = register_at(offset)?;
     let info = register.info();
@@ -96,7 +97,7 @@ pub fn register_name(offset: u64) -> Option<String> {
     Some(format!("{}{index}{byte}", info.name))
 }
 
-/// Register, index in its array, and byte in it, at `offset` of BAR 0.
+/// Returns the register at `offset` of BAR 0, its index in its array, and the byte in it.
 pub fn register_at(offset: u64) -> Option<(Register, usize, usize)> {
     let offset = usize::try_from(offset).ok()?;
     Register::ALL.iter().find_map(|register| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Records, a line of JSON each. Times are nanoseconds of the host's CLOCK_MONOTONIC.
+//! Records, one line of JSON each. Times are nanoseconds of the host's CLOCK_MONOTONIC.
 
 use std::fmt;
 
@@ -8,45 +8,45 @@ use serde::{de, Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::place::Place;
 
-/// Number of this format. It steps when a field changes its meaning or goes.
+/// Version of this format. It increases when a field changes its meaning or is removed.
 pub const FORMAT: u32 = 1;
 
 /// A line of a trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
-    /// The first line: who writes.
+    /// First line of a writer.
     Start {
-        /// When.
+        /// Time.
         time: u64,
         /// [`FORMAT`].
         format: u32,
-        /// Who, with version.
+        /// Name and version of the writer.
         writer: String,
     },
     /// Recording of accesses begins: code translated from now on is watched.
     Armed {
-        /// When.
+        /// Time.
         time: u64,
     },
     /// The guest made a mark.
     Mark {
-        /// When.
+        /// Time.
         time: u64,
-        /// The vCPU.
+        /// Number of the vCPU.
         cpu: u32,
-        /// The mark, as written.
+        /// Text of the mark.
         text: String,
     },
-    /// An access, or the same one several times in a row.
+    /// An access, or several equal ones in a row.
     Access(Access),
-    /// Accesses of one instruction that are counted only.
+    /// Accesses of one instruction that are only counted.
     Sum(Sum),
-    /// Something that the device did.
+    /// An action of the device.
     Event(Event),
-    /// The last line. Without it, records are missing.
+    /// Last line of a writer. Without it, records are missing.
     End {
-        /// When.
+        /// Time.
         time: u64,
     },
 }
@@ -54,30 +54,30 @@ pub enum Record {
 /// An access of the guest to the device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
-    /// When it had been carried out.
+    /// Time at which the access was complete.
     pub time: u64,
-    /// The vCPU.
+    /// Number of the vCPU.
     pub cpu: u32,
-    /// The instruction.
+    /// Address of the instruction.
     pub pc: Hex,
     /// Words near the top of the stack that may be return addresses of the kernel, nearest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub callers: Vec<Hex>,
-    /// Where it went.
+    /// Place of the access.
     #[serde(flatten)]
     pub place: Place,
-    /// Bytes.
+    /// Width in bytes.
     pub width: u32,
     /// Whether it was a write.
     pub write: bool,
-    /// What was read or written; nothing if that could not be seen.
+    /// Value read or written. `None` if it was not visible.
     pub value: Option<Hex>,
-    /// Whether it left the guest's code. Otherwise the place is memory.
+    /// Whether the access trapped. Otherwise the place is memory.
     pub trapped: bool,
-    /// How often, in a row.
+    /// Number of equal accesses in a row.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub count: u64,
-    /// When the last of several had been carried out.
+    /// Time at which the last of several was complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
 }
@@ -85,97 +85,97 @@ pub struct Access {
 /// Accesses of one instruction since the last mark.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
-    /// When the first one had been carried out.
+    /// Time at which the first one was complete.
     pub time: u64,
-    /// When the last one had been carried out.
+    /// Time at which the last one was complete.
     pub until: u64,
-    /// The instruction.
+    /// Address of the instruction.
     pub pc: Hex,
-    /// The lowest place.
+    /// Lowest place.
     #[serde(flatten)]
     pub place: Place,
     /// Offset behind the highest place.
     pub end: u64,
     /// Whether they were writes.
     pub write: bool,
-    /// Whether they left the guest's code.
+    /// Whether they trapped.
     pub trapped: bool,
-    /// How many.
+    /// Number of accesses.
     pub count: u64,
-    /// Bytes of all of them.
+    /// Total of their bytes.
     pub bytes: u64,
 }
 
-/// Something that the device did.
+/// An action of the device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When it began.
+    /// Time of its beginning.
     pub time: u64,
-    /// How long it took.
+    /// Duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<u64>,
-    /// What.
+    /// Kind of action.
     #[serde(flatten)]
     pub what: What,
 }
 
-/// What the device did.
+/// Kinds of actions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum What {
-    /// It answered an access.
+    /// The device answered an access.
     Register {
-        /// Where it went.
+        /// Place of the access.
         #[serde(flatten)]
         place: Place,
-        /// Bytes.
+        /// Width in bytes.
         width: u32,
         /// Whether it was a write.
         write: bool,
-        /// What was read or written.
+        /// Value read or written.
         value: Option<Hex>,
     },
-    /// It copied a descriptor from a submission ring.
+    /// The device copied a descriptor from a submission ring.
     Descriptor {
-        /// The queue.
+        /// Number of the queue.
         queue: u16,
-        /// The opcode, as in the descriptor.
+        /// Opcode of the descriptor.
         opcode: u16,
-        /// The tag, as in the descriptor.
+        /// Tag of the descriptor.
         tag: Hex,
-        /// Bytes to work on.
+        /// Length of the operation in bytes.
         length: u32,
     },
-    /// It posted a completion.
+    /// The device posted a completion.
     Completion {
-        /// The queue.
+        /// Number of the queue.
         queue: u16,
         /// Tag of the descriptor.
         tag: Hex,
-        /// The status.
+        /// Status of the completion.
         status: u16,
-        /// The result.
+        /// Result of the operation.
         result: Hex,
     },
-    /// It raised an interrupt.
+    /// The device raised an interrupt.
     Interrupt {
-        /// The vector.
+        /// Number of the vector.
         vector: u16,
     },
-    /// It logged an error.
+    /// The device logged an error.
     Error {
-        /// The error's code.
+        /// Error code.
         code: u16,
-        /// Queue concerned.
+        /// Queue with the error, if there is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         queue: Option<u16>,
-        /// The value that caused it.
+        /// Value that caused the error.
         value: Hex,
     },
 }
 
-/// A number that JSON has as text, `0x` and hexadecimal digits: it may need more bits than a tool's
-/// numbers have.
+/// A number that JSON holds as text: `0x` and hexadecimal digits. JSON's own numbers have too few
+/// bits in some tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hex(pub u128);
 
@@ -221,7 +221,7 @@ fn is_once(count: &u64) -> bool {
 }
 
 impl Record {
-    /// When it was, or began.
+    /// Returns its time, or that of its beginning.
     pub fn time(&self) -> u64 {
         match self {
             Self::Start { time, .. }
@@ -234,14 +234,14 @@ impl Record {
         }
     }
 
-    /// The line for it, with its end.
+    /// Returns its line, including the line feed.
     pub fn line(&self) -> serde_json::Result<String> {
         let mut line = serde_json::to_string(self)?;
         line.push('\n');
         Ok(line)
     }
 
-    /// Reads a line.
+    /// Parses a line.
     pub fn parse(line: &str) -> serde_json::Result<Self> {
         serde_json::from_str(line)
     }

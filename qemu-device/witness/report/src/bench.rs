@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Ratios that a benchmark has measured: `bench.json`, as `../README.md` has it.
+//! Ratios of a benchmark: `bench.json`, as `../README.md` describes it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 
-/// A benchmark.
+/// Figures of a benchmark.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Bench {
     pub(crate) ratios: Vec<Ratio>,
@@ -37,7 +37,7 @@ pub(crate) struct Ratio {
     pub(crate) denominator: Side,
 }
 
-/// What was measured.
+/// One half of a ratio.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Side {
     pub(crate) what: String,
@@ -45,14 +45,14 @@ pub(crate) struct Side {
     pub(crate) median: f64,
 }
 
-/// What the median is to be.
+/// Goal for the median.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Goal {
     pub(crate) op: Op,
     pub(crate) value: f64,
 }
 
-/// How it is compared.
+/// Comparison with the goal.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) enum Op {
     #[serde(rename = "<=")]
@@ -69,7 +69,7 @@ pub(crate) struct LeftOut {
 }
 
 impl Ratio {
-    /// Whether the goal is met, if there is one.
+    /// Returns whether the goal is met, if there is one.
     pub(crate) fn is_met(&self) -> Option<bool> {
         self.goal.map(|goal| match goal.op {
             Op::AtMost => self.median <= goal.value,
@@ -79,6 +79,7 @@ impl Ratio {
 }
 
 impl Op {
+    /// Returns the comparison in words.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::AtMost => "at most",
@@ -87,7 +88,7 @@ impl Op {
     }
 }
 
-/// Reads those files that are there, as one benchmark.
+/// Reads those files that exist, as one benchmark.
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Option<Bench>, Error> {
     let mut all: Option<Bench> = None;
     for path in paths {
@@ -111,7 +112,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Option<Bench>, Error> {
 pub(crate) mod tests {
     use super::*;
 
-    /// The example of the README.
+    /// Returns the example in the README.
     pub(crate) fn example() -> Bench {
         let readme = include_str!("../README.md");
         let (_, rest) = readme.split_once("```json").expect("an example");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Ratios as SVG: a row each on one logarithmic axis, with spread and goal.
+//! Picture of ratios as SVG: one row each on a common logarithmic axis, with spread and goal.
 
 use svg::node::element::{Circle, Line, Rectangle, Text, Title};
 use svg::{Document, Node};
@@ -9,12 +9,12 @@ use crate::bench::{Op, Ratio};
 
 const WIDTH: f64 = 1000.0;
 const NAMES: f64 = 300.0;
-/// Room for the figure behind a row.
+/// Room for the figure at the end of a row.
 const FIGURES: f64 = 90.0;
 const ROW: f64 = 26.0;
 const AXIS: f64 = 26.0;
 
-/// Draws ratios that can be drawn on such an axis.
+/// Draws the ratios that a logarithmic axis can show.
 pub(crate) fn draw(ratios: &[Ratio]) -> String {
     let drawn: Vec<&Ratio> = ratios.iter().filter(|ratio| is_drawable(ratio)).collect();
     let axis = Axis::around(&drawn);
@@ -40,6 +40,7 @@ pub(crate) fn draw(ratios: &[Ratio]) -> String {
     picture.to_string()
 }
 
+/// Draws the row of a ratio.
 fn row(picture: &mut Document, ratio: &Ratio, axis: &Axis, y: f64) {
     let class = match ratio.is_met() {
         Some(true) => "met",
@@ -49,7 +50,7 @@ fn row(picture: &mut Document, ratio: &Ratio, axis: &Axis, y: f64) {
     let name = Text::new(ratio.name.as_str()).set("x", 0).set("y", y + 4.0);
     picture.append(name);
     if let Some(goal) = ratio.goal {
-        // The side on which the median is to be.
+        // The side on which the median should lie.
         let (from, to) = match goal.op {
             Op::AtMost => (axis.x(0.0), axis.x(goal.value)),
             Op::AtLeast => (axis.x(goal.value), axis.x(f64::INFINITY)),
@@ -76,6 +77,7 @@ fn row(picture: &mut Document, ratio: &Ratio, axis: &Axis, y: f64) {
     picture.append(figure.set("y", y + 4.0));
 }
 
+/// Returns a line between two points.
 fn line(x1: f64, y1: f64, x2: f64, y2: f64) -> Line {
     Line::new()
         .set("x1", x1)
@@ -84,7 +86,7 @@ fn line(x1: f64, y1: f64, x2: f64, y2: f64) -> Line {
         .set("y2", y2)
 }
 
-/// Only what is above zero has a place on a logarithmic axis.
+/// Returns whether a ratio has a place on the axis: a logarithmic axis shows only values above 0.
 fn is_drawable(ratio: &Ratio) -> bool {
     let figures = [ratio.low, ratio.median, ratio.high];
     figures
@@ -92,14 +94,14 @@ fn is_drawable(ratio: &Ratio) -> bool {
         .all(|figure| figure.is_finite() && *figure > 0.0)
 }
 
-/// Powers of ten.
+/// Axis between two powers of ten.
 struct Axis {
     from: i32,
     to: i32,
 }
 
 impl Axis {
-    /// Has all that is drawn, and 1.
+    /// Returns an axis that covers all ratios, and 1.
     fn around(ratios: &[&Ratio]) -> Self {
         let goals = ratios.iter().filter_map(|ratio| Some(ratio.goal?.value));
         let goals = goals.filter(|goal| goal.is_finite() && *goal > 0.0);
@@ -113,7 +115,7 @@ impl Axis {
         }
     }
 
-    /// Place of a ratio; of what is beyond an end, that end.
+    /// Returns the place of a ratio. A ratio beyond an end gets the place of that end.
     fn x(&self, ratio: f64) -> f64 {
         let (from, to) = (f64::from(self.from), f64::from(self.to));
         let share = (ratio.log10() - from) / (to - from);

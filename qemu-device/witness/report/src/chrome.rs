@@ -7,10 +7,10 @@ use serde_json::{json, Value};
 use crate::error::Error;
 use crate::run::Run;
 
-/// All lanes belong to one process of the picture.
+/// Process of all lanes: the picture needs one.
 const PROCESS: u32 = 1;
 
-/// The whole file.
+/// Returns the whole file.
 pub(crate) fn trace(run: &Run) -> Result<String, Error> {
     let mut lanes = Lanes::default();
     let mut events = Vec::new();
@@ -46,11 +46,12 @@ pub(crate) fn trace(run: &Run) -> Result<String, Error> {
     Ok(serde_json::to_string(&file)?)
 }
 
-/// Lanes by the order in which they come up.
+/// Lanes in the order of their appearance.
 #[derive(Default)]
 struct Lanes(Vec<String>);
 
 impl Lanes {
+    /// Returns the number of a lane, and adds the lane if it is new.
     fn number(&mut self, name: &str) -> usize {
         self.0
             .iter()
@@ -61,6 +62,7 @@ impl Lanes {
             })
     }
 
+    /// Returns the records that name the lanes.
     fn names(&self) -> impl Iterator<Item = Value> + '_ {
         self.0.iter().enumerate().map(|(number, name)| {
             json!({
@@ -78,7 +80,7 @@ mod tests {
     use crate::run::{Case, Happening};
     use ringbar_records::record::{Access, Event, What};
 
-    /// The events of a run with one case from 1 to 9 µs and these in it.
+    /// Returns the events of a run with one case from 1 to 9 µs that contains these.
     fn events(what: Vec<Happening>) -> Vec<Value> {
         let run = Run {
             cases: vec![Case {
@@ -95,7 +97,7 @@ mod tests {
         file["traceEvents"].as_array().expect("a list").clone()
     }
 
-    /// The lane of an event, by name.
+    /// Returns the lane of an event, by name.
     fn lane<'a>(events: &'a [Value], event: &Value) -> &'a Value {
         let names = |lane: &&Value| lane["ph"] == "M" && lane["tid"] == event["tid"];
         &events.iter().find(names).expect("a name")["args"]["name"]

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A complaint of the witness, and which of many a person sees in the terminal.
+//! A complaint of the witness, and the choice of complaints for the terminal.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Most complaints in the terminal. What stands above, failed cases, must not be pushed out of sight.
+/// Most complaints in the terminal. Otherwise they would push failed cases out of sight.
 const SHOWN: usize = 5;
 
-/// Something that is not as a test or a document says.
+/// A difference between the run and a claim of a test or document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Complaint {
-    /// The case, if it is about one.
+    /// Case with the complaint, if it is about one.
     pub(crate) place: Option<String>,
-    /// What is wrong.
+    /// Description.
     pub(crate) text: String,
 }
 
 impl Complaint {
-    /// Makes one about the whole run.
+    /// Returns a complaint about the whole run.
     pub(crate) fn of_the_run(text: impl Into<String>) -> Self {
         Self {
             place: None,
@@ -36,8 +36,8 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// Returns the complaints for the terminal, in their order. Each case has its first one among them before another
-/// has its second.
+/// Returns the complaints for the terminal, in their order. Each case gets its first one before
+/// another case gets its second.
 pub(crate) fn shown(complaints: &[Complaint]) -> Vec<&Complaint> {
     let mut rounds = BTreeMap::<&Option<String>, usize>::new();
     let mut ranked: Vec<(usize, usize)> = (0..)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a run exercised, and what not.
+//! Coverage: the registers, fields, operations and errors that a run used.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,42 +13,43 @@ use ringbar_spec::ring::{Opcode, Status};
 use crate::names::Site;
 use crate::run::{Happening, Run};
 
-/// The same access so often in a row is waiting by reading.
+/// Equal reads in a row from which on they count as polling.
 const SPIN: u64 = 100;
 
-/// What was exercised.
+/// Coverage of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Coverage {
-    /// By register, all there are.
+    /// Use of every register.
     pub(crate) registers: Vec<RegisterUse>,
-    /// By name, with how often. Nothing if the device wrote no events.
+    /// Names with counts. Empty if the device wrote no events.
     pub(crate) opcodes: Vec<(&'static str, u64)>,
     pub(crate) statuses: Vec<(&'static str, u64)>,
-    /// By name, with how often it was seen in the error log or in an event.
+    /// Names with counts, from the error log and from events.
     pub(crate) errors: Vec<(&'static str, u64)>,
-    /// By name, with how often the driver side saw it set, or the device raised a vector for it.
+    /// Names with counts: how often the driver side read the cause as set, or the device raised a
+    /// vector for it.
     pub(crate) causes: Vec<(&'static str, u64)>,
-    /// What the device does not model, with who touched it.
+    /// Accesses to offsets that the device does not model, with their code.
     pub(crate) unknown: BTreeMap<(Space, u64, Site), u64>,
-    /// Registers that code waited for by reading them over and over.
+    /// Registers that code polled.
     pub(crate) spins: BTreeMap<(String, Site), u64>,
     /// Whether the device wrote events.
     pub(crate) has_events: bool,
 }
 
-/// What was done to a register.
+/// Use of a register.
 #[derive(Debug)]
 pub(crate) struct RegisterUse {
     pub(crate) register: Register,
     pub(crate) reads: u64,
     pub(crate) writes: u64,
     pub(crate) widths: BTreeSet<u32>,
-    /// Fields that had a bit set in a value read or written, of all of them.
+    /// All fields, and whether a bit of each was set in a value read or written.
     pub(crate) fields: Vec<(&'static str, bool)>,
 }
 
 impl Coverage {
-    /// Counts.
+    /// Counts the accesses and events of a run.
     pub(crate) fn of(run: &Run) -> Self {
         let mut coverage = Self::default();
         let mut bits = BTreeMap::<Register, u64>::new();
@@ -123,6 +124,7 @@ impl Coverage {
         coverage
     }
 
+    /// Counts an access to an unknown offset, and polling.
     fn access(&mut self, access: &Access, site: &Site) {
         if access.place.space == Space::Reserved {
             let key = (Space::Reserved, access.place.offset, site.clone());
@@ -135,7 +137,7 @@ impl Coverage {
     }
 }
 
-/// Codes by number, with how often.
+/// Codes by number, with counts.
 #[derive(Default)]
 struct Codes {
     opcodes: BTreeMap<u16, u64>,
@@ -145,6 +147,7 @@ struct Codes {
 }
 
 impl Codes {
+    /// Counts the codes in the value of an access.
     fn access(&mut self, access: &Access) {
         let value = access.value.map_or(0, |value| value.0 as u32);
         match of_register(access) {
@@ -157,6 +160,7 @@ impl Codes {
         }
     }
 
+    /// Counts the codes in an event.
     fn event(&mut self, what: &What) {
         match what {
             What::Descriptor { opcode, .. } => *self.opcodes.entry(*opcode).or_default() += 1,
@@ -167,7 +171,7 @@ impl Codes {
         }
     }
 
-    /// Those whose bits are set in a value of `IRQ_CAUSE`.
+    /// Counts the causes whose bits are set in a value of `IRQ_CAUSE`.
     fn causes(&mut self, value: u32, count: u64) {
         for field in IRQ_CAUSE::INFO.fields {
             if u64::from(value) & field.mask() != 0 {
@@ -177,7 +181,8 @@ impl Codes {
     }
 }
 
-/// What a vector stands for; a queue that shares the one of errors cannot be told from them.
+/// Returns the cause of a vector. A queue that shares vector 0 with errors cannot be distinguished
+/// from them.
 fn cause_of(vector: u16) -> IRQ_CAUSE {
     IRQ_CAUSE::zeroed()
         .with_error(vector == 0)
@@ -185,6 +190,7 @@ fn cause_of(vector: u16) -> IRQ_CAUSE {
 }
 
 impl RegisterUse {
+    /// Returns a register without uses.
     fn none(register: Register) -> Self {
         Self {
             register,
@@ -196,6 +202,7 @@ impl RegisterUse {
     }
 }
 
+/// Counts an access to a register.
 fn count(used: &mut RegisterUse, access: &Access) {
     let side = if access.write {
         &mut used.writes
@@ -206,18 +213,20 @@ fn count(used: &mut RegisterUse, access: &Access) {
     used.widths.insert(access.width);
 }
 
+/// Returns the register of an access.
 fn of_register(access: &Access) -> Option<Register> {
     let found = register_at(access.place.offset)?;
     (access.place.space == Space::Register).then_some(found.0)
 }
 
-/// What was read or written, at the bits of the register.
+/// Returns the value of an access, shifted to its bits of the register.
 fn value_in_register(access: &Access) -> u64 {
     let byte = register_at(access.place.offset).map_or(0, |(_, _, byte)| byte);
     let value = access.value.map_or(0, |value| value.0 as u64);
     value.checked_shl(8 * byte as u32).unwrap_or_default()
 }
 
+/// Returns all names with their counts.
 fn named<'a, T>(
     all: &'static [(T, &'static str)],
     count: impl Fn(&T) -> Option<&'a u64>,
@@ -240,7 +249,7 @@ mod tests {
         })
     }
 
-    /// Registers that were waited for, with how often.
+    /// Returns the registers that were polled, with counts.
     fn spins(coverage: &Coverage) -> Vec<(&str, u64)> {
         let spins = coverage.spins.iter();
         spins

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Who maps what, as SVG: the BARs and what an operation needs of the guest's memory, each with the driver, a process
-//! and the device beside it. Policies are those of the driver's README.
+//! Mappings as SVG: the BARs and an operation's memory in the guest, and how driver, process and
+//! device use each. Policies come from the driver's README.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::run::{Happening, Run};
 
 const WIDTH: f64 = 1000.0;
 const ROW: f64 = 40.0;
-/// Room for a heading.
+/// Height of a heading.
 const HEADING: f64 = 30.0;
 /// Left edges and widths of the columns.
 const COLUMNS: [(f64, f64); 4] = [
@@ -31,7 +31,7 @@ const GAP: f64 = 3.0;
 
 /// A part of the device or of the guest's memory.
 struct Part {
-    /// BAR and offset; none in the guest's memory.
+    /// BAR and offset. `None` for the guest's memory.
     place: Option<(u32, usize)>,
     name: &'static str,
     backing: Backing,
@@ -47,15 +47,16 @@ enum Backing {
     Guest,
 }
 
-/// What a process has of it.
+/// Mapping of a process.
 enum Process {
     Nothing,
     /// A kind of mapping in the driver's README.
     Maps(&'static str),
-    /// And what that needs.
+    /// The same, with a condition for it.
     MapsWith(&'static str, &'static str),
 }
 
+/// Returns all parts, in the order of their offsets.
 fn parts() -> Vec<Part> {
     use Backing::{Guest, Shared, Trapped};
     use Process::{Maps, MapsWith, Nothing};
@@ -174,7 +175,7 @@ fn parts() -> Vec<Part> {
     ]
 }
 
-/// Draws it, with how often parts were accessed if that was recorded.
+/// Draws the parts, with the number of accesses to each if they were recorded.
 pub(crate) fn draw(run: &Run) -> String {
     let parts = parts();
     let uses = uses(run, &parts);
@@ -194,6 +195,7 @@ pub(crate) fn draw(run: &Run) -> String {
     picture.to_string()
 }
 
+/// Draws the row of a part.
 fn row(number: usize, part: &Part, top: f64, uses: &Uses) -> Group {
     let place = match part.place {
         Some((bar, offset)) => (format!("BAR {bar}"), format!("{offset:#x}")),
@@ -242,11 +244,12 @@ fn row(number: usize, part: &Part, top: f64, uses: &Uses) -> Group {
     group
 }
 
+/// Returns a text at a place.
 fn text(words: impl Into<String>, x: f64, y: f64) -> Text {
     Text::new(words.into()).set("x", x).set("y", y)
 }
 
-/// How a process maps a kind, from the driver's README.
+/// Returns how a process maps a kind, from the driver's README.
 fn policy(kind: &str, needs: &str) -> String {
     let mut cells = readme::row(kind).into_iter().flatten().skip(1);
     let (policy, writable) = (cells.next().unwrap_or("?"), cells.next().unwrap_or("?"));
@@ -255,7 +258,7 @@ fn policy(kind: &str, needs: &str) -> String {
     format!("{policy}{rights}{comma}{needs}")
 }
 
-/// How often something was accessed.
+/// Accesses to a part.
 #[derive(Default)]
 struct Use {
     reads: u64,
@@ -263,6 +266,7 @@ struct Use {
 }
 
 impl Use {
+    /// Returns the accesses in words.
     fn words(&self) -> String {
         let counts = [(self.reads, "reads"), (self.writes, "writes")];
         let some = counts.iter().filter(|(count, _)| *count > 0);
@@ -273,9 +277,10 @@ impl Use {
     }
 }
 
-/// By number of the part, and whether the driver or kernel did it.
+/// Accesses by number of the part, and by whether the driver or kernel made them.
 type Uses = BTreeMap<(usize, bool), Use>;
 
+/// Counts the accesses to each part.
 fn uses(run: &Run, parts: &[Part]) -> Uses {
     let mut uses = Uses::new();
     for moment in &run.moments {
@@ -290,7 +295,8 @@ fn uses(run: &Run, parts: &[Part]) -> Uses {
             Space::MsixTable | Space::MsixPba => MSIX_BAR,
             Space::Reserved | Space::Config => continue,
         };
-        // The parts of a BAR are in the order of their offsets.
+        // The parts of a BAR are sorted by offset, so the last one that begins before the access
+        // contains it.
         let part = parts.iter().rposition(|part| {
             let begin = part.place.filter(|(of, _)| *of == bar);
             begin.is_some_and(|(_, begin)| begin as u64 <= place.offset)

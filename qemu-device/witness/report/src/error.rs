@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Why there is no report.
+//! Errors that prevent a report.
 
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// Why there is no report.
+/// Reason for which there is no report.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
     #[error("{} cannot be {action}: {source}", path.display())]
@@ -33,6 +33,7 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// Returns the error of a file operation.
     pub(crate) fn file(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::File {
             action,

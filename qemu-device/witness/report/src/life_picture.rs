@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The life of one operation as SVG: a lane for whoever takes part, the steps with their numbers.
+//! Life of one operation as SVG: one lane per actor, and the steps with their numbers.
 
 use svg::node::element::{Line, Rectangle, Text, Title};
 use svg::{Document, Node};
@@ -12,10 +12,10 @@ const WIDTH: f64 = 1000.0;
 const LABELS: f64 = 120.0;
 const LANE: f64 = 40.0;
 const AXIS: f64 = 22.0;
-/// Room that the number of a step takes.
+/// Width of a step's number.
 const NUMBER: f64 = 12.0;
 
-/// Draws it. Steps are numbered from 1, in the order of [`Operation::steps`].
+/// Draws an operation. Steps are numbered from 1, in the order of [`Operation::steps`].
 pub(crate) fn draw(operation: &Operation<'_>) -> String {
     let steps = operation.steps();
     let times = || steps.iter().map(|(_, moment)| moment.time());
@@ -74,6 +74,7 @@ pub(crate) fn draw(operation: &Operation<'_>) -> String {
                 .set("width", 3)
                 .set("height", LANE - 18.0);
             picture.append(tick.add(Title::new(*what)));
+            // Numbers of close steps would overlap, so each moves to the right as far as needed.
             let label = at.max(free);
             free = label + NUMBER;
             picture.append(

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Joins what was recorded of a run, checks it, and draws it.
+//! Joins the records of a run, checks them, and draws them.
 //!
-//! In: the records of the TCG plugin and of the device server, and the runner's results. Out: a
-//! timeline as JSON lines and in the Chrome trace format, and a page of HTML. [`run`] is the joined
-//! run, [`names`] knows whose code an address is, [`witness`] holds the run to what tests and
-//! documents say of it, [`coverage`] counts what was exercised, [`operations`] follows each operation,
-//! [`page`] draws.
+//! Input: the records of the TCG plugin and the device server, and the runner's results. Output: a
+//! timeline as JSON lines and in the Chrome trace format, and a page of HTML.
+//!
+//! [`run`] is the joined run, and [`names`] finds the code at an address. [`witness`] compares the
+//! run with the claims of tests and documents. [`coverage`] counts uses, [`operations`] follows
+//! each operation, and [`page`] renders the page.
 
 mod bench;
 mod bench_picture;
@@ -38,32 +39,32 @@ use crate::names::Names;
 use crate::run::Run;
 use crate::witness::Testimony;
 
-/// Joins what was recorded of a run, checks it, and draws it.
+/// Joins the records of a run, checks them, and draws them.
 ///
-/// Exit status: 0 if all is well, 1 if the records are not as they must be, 2 if the command line is
-/// wrong.
+/// Exit status: 0 if all claims hold, 1 if a claim is broken or there is no report, 2 if the
+/// command line is wrong.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
     /// Folder with the logs of a run
     #[arg(long, value_name = "DIR")]
     logs: PathBuf,
-    /// The runner's results
+    /// File with the runner's results
     #[arg(long, value_name = "FILE")]
     results: PathBuf,
     /// The driver's module, with debug information
     #[arg(long, value_name = "FILE")]
     module: PathBuf,
-    /// A file with the paths of the guest's programs, with debug information
+    /// File with the paths of the guest's programs, which have debug information
     #[arg(long, value_name = "FILE")]
     programs: PathBuf,
-    /// Ratios of a benchmark, if the file is there; may be given more than once
+    /// Ratios of a benchmark, if the file exists; may be given more than once
     #[arg(long, value_name = "FILE")]
     bench: Vec<PathBuf>,
-    /// Versions of what the run was made with; those that were tested by default
+    /// Versions that made the run; the tested ones by default
     #[arg(long, value_name = "FILE")]
     versions: Option<PathBuf>,
-    /// Folder for timeline and page
+    /// Folder for the timeline and the page
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -75,7 +76,7 @@ fn main() -> ExitCode {
         Ok(complaints) => tell(&complaints, &options.out),
         Err(error) => eprintln!("ringbar: FAILED: {error}"),
     }
-    // As the runner ends a run that failed; it may have passed there.
+    // In the form in which the runner ends a failed run. The run itself may have passed.
     eprintln!("logs:  {}", options.logs.display());
     if let Some(again) = again(&options) {
         eprintln!("again: {again}");
@@ -83,7 +84,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Says the first complaints, and where the others are.
+/// Prints the first complaints, and where the others are.
 fn tell(complaints: &[Complaint], out: &Path) {
     let shown = complaint::shown(complaints);
     for complaint in &shown {
@@ -98,12 +99,12 @@ fn tell(complaints: &[Complaint], out: &Path) {
     }
 }
 
-/// Where the page is.
+/// Returns the path of the page.
 fn page_path(out: &Path) -> PathBuf {
     out.join("report.html")
 }
 
-/// The command that repeats the run, if its results have it.
+/// Returns the command that repeats the run, if the results have it.
 fn again(options: &Options) -> Option<String> {
     let results = results::read(&options.results).ok()?;
     let name = options.logs.file_name()?;
@@ -111,6 +112,7 @@ fn again(options: &Options) -> Option<String> {
     run.map(|run| run.again)
 }
 
+/// Makes the report. Returns the complaints of the witness.
 fn report(options: &Options) -> Result<Vec<Complaint>, Error> {
     let results = results::read(&options.results)?;
     let records = run::read(&options.logs)?;
@@ -121,7 +123,7 @@ fn report(options: &Options) -> Result<Vec<Complaint>, Error> {
     } else {
         Testimony::default()
     };
-    // For those who look for one of them.
+    // For tools and tests that look for a single complaint.
     let told = testimony.complaints.iter();
     let told: String = told.map(|complaint| format!("{complaint}\n")).collect();
     write(&options.logs.join("witness.txt"), &told)?;
@@ -150,10 +152,12 @@ fn report(options: &Options) -> Result<Vec<Complaint>, Error> {
     Ok(testimony.complaints)
 }
 
+/// Reads a file.
 fn read(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|source| Error::file("read", path, source))
 }
 
+/// Writes a file.
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(|source| Error::file("written", path, source))
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Names for addresses of the guest: whose code it is, by function, file and line.
+//! Names for addresses of the guest: function, file and line of the code there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -16,25 +16,25 @@ use serde::Serialize;
 
 use crate::error::Error;
 
-/// Where the kernel's half of an address space begins.
+/// Start of the kernel's half of an address space.
 const KERNEL: u64 = 1 << 63;
-/// Room between the parts of the module as they are laid out here: an object file has all of them at 0.
+/// Distance between the module's sections in this layout. In an object file all of them are at 0.
 const PART: u64 = 1 << 32;
-/// Folders of this project, by which its files are known among those that were compiled in.
+/// Folders of this project. They identify its files among the paths in debug information.
 const FOLDERS: &[&str] = &["guest-driver/", "guest-rootfs/", "qemu-device/"];
-/// Files that only carry out accesses for others: who asked for one tells more.
+/// Files that only carry out accesses for their callers. The caller is more informative.
 const ACCESSORS: &[&str] = &[
     "guest-rootfs/client/src/mapping.rs",
     "guest-driver/device/registers.rs",
     "qemu-device/spec/src/wake.rs",
 ];
-/// Functions that do, wherever they are: those of the trait `Words`.
+/// Functions that do the same in any file: those of the trait `Words`.
 const ACCESSOR_FUNCTIONS: &[&str] = &["load", "store"];
 
-/// Who made an access.
+/// Code that made an access.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub(crate) struct Site {
-    /// `driver`, `kernel`, or the test program's name.
+    /// `driver`, `kernel`, or the name of the test program.
     pub(crate) owner: String,
     /// Function; empty if unknown.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -44,16 +44,17 @@ pub(crate) struct Site {
     pub(crate) place: String,
 }
 
-/// The code that ran in the guest.
+/// Code that ran in the guest.
 pub(crate) struct Names {
     driver: Code,
     programs: BTreeMap<String, Code>,
-    /// Where parts of the driver were loaded, and where they are in `driver`. In the order of time.
+    /// Sections of the driver: where they were loaded, and where they are in `driver`. Sorted by
+    /// time.
     sections: Vec<Section>,
 }
 
 struct Section {
-    /// When the guest said so.
+    /// Time of the guest's mark.
     time: u64,
     loaded: u64,
     size: u64,
@@ -61,7 +62,7 @@ struct Section {
 }
 
 impl Names {
-    /// Reads the code that the records speak of.
+    /// Reads the code that the records refer to.
     pub(crate) fn load(module: &Path, programs: &Path, records: &[Record]) -> Result<Self, Error> {
         let mut names = Self {
             driver: Code::default(),
@@ -105,13 +106,13 @@ impl Names {
         Ok(names)
     }
 
-    /// Who made an access, while `program` ran with its code at an address.
+    /// Returns the code of an access. `program` is the running program and the address of its code.
     pub(crate) fn site(&self, access: &Access, program: Option<(&str, u64)>) -> Site {
         self.site_at(access.time, access.pc, &access.callers, program)
     }
 
-    /// Who executed the instruction at `pc`; a helper of the kernel works for the nearest caller that is of the
-    /// driver.
+    /// Returns the code of the instruction at `pc`. For a helper function of the kernel it returns
+    /// the nearest caller in the driver.
     pub(crate) fn site_at(
         &self,
         time: u64,
@@ -131,7 +132,7 @@ impl Names {
                 ..found.unwrap_or_default()
             };
         }
-        // A return address is behind the call.
+        // A return address is behind the call. One byte less lies inside it.
         let returns = callers
             .iter()
             .map(|caller| address(*caller).wrapping_sub(1));
@@ -150,7 +151,9 @@ impl Names {
         }
     }
 
-    /// The guest says where the driver is after it was loaded, so perhaps after an access of it.
+    /// Returns the place of an address in `driver`. Sections before `time` come first, the latest
+    /// of them at the front. The driver accesses the device before the guest marks its sections, so
+    /// later ones are tried too.
     fn in_driver(&self, time: u64, address: u64) -> Option<u64> {
         let now = self
             .sections
@@ -163,7 +166,7 @@ impl Names {
     }
 }
 
-/// The marks that are known, with their times.
+/// Returns the known marks, with their times.
 fn marks(records: &[Record]) -> impl Iterator<Item = (u64, Mark)> + '_ {
     records.iter().filter_map(|record| match record {
         Record::Mark { time, text, .. } => Some((*time, text.parse().ok()?)),
@@ -171,6 +174,7 @@ fn marks(records: &[Record]) -> impl Iterator<Item = (u64, Mark)> + '_ {
     })
 }
 
+/// Converts an address.
 fn address(number: Hex) -> u64 {
     u64::try_from(number.0).unwrap_or_default()
 }
@@ -183,11 +187,12 @@ struct Code {
     context: Option<Context<Reader>>,
     /// Functions by address, with their ends.
     symbols: BTreeMap<u64, (u64, String)>,
-    /// Parts with code: name, place and size.
+    /// Sections with code: name, place and size.
     parts: BTreeMap<String, (u64, u64)>,
 }
 
 impl Code {
+    /// Reads a file.
     fn load(path: &Path) -> Result<Self, Error> {
         let bytes = fs::read(path).map_err(|source| Error::file("read", path, source))?;
         Self::read(&bytes).map_err(|reason| Error::Code {
@@ -196,6 +201,7 @@ impl Code {
         })
     }
 
+    /// Parses the bytes of a file.
     fn read(bytes: &[u8]) -> Result<Self, String> {
         let file = object::File::parse(bytes).map_err(|error| error.to_string())?;
         let layout = Layout::of(&file);
@@ -222,7 +228,8 @@ impl Code {
         Ok(code)
     }
 
-    /// The innermost function of ours around an address that does more than access, or of anybody.
+    /// Returns the innermost function of this project around an address that does more than
+    /// accesses. Without one, returns the innermost function of all.
     fn find(&self, address: u64) -> Option<Site> {
         let context = self.context.as_ref()?;
         let mut innermost = None;
@@ -269,14 +276,14 @@ impl Code {
         symbol.or(innermost)
     }
 
-    /// Returns the name of the symbol that an address lies in.
+    /// Returns the name of the symbol at an address.
     fn symbol(&self, address: u64) -> Option<String> {
         let (_, (end, name)) = self.symbols.range(..=address).next_back()?;
         (address < *end).then(|| short(name))
     }
 }
 
-/// The file's path below the checkout, if it is of this project.
+/// Returns a file's path below the checkout, if it belongs to this project.
 fn ours(file: &str) -> Option<&str> {
     FOLDERS
         .iter()
@@ -285,7 +292,7 @@ fn ours(file: &str) -> Option<&str> {
         .and_then(|at| file.get(at..))
 }
 
-/// A function's name without the hash that a compiler puts behind it.
+/// Returns a function's name without the compiler's hash.
 fn short(name: &str) -> String {
     let plain = name.rsplit_once("::h").filter(|(_, hash)| {
         hash.len() == 16 && hash.chars().all(|digit| digit.is_ascii_hexdigit())
@@ -293,10 +300,11 @@ fn short(name: &str) -> String {
     plain.map_or(name, |(name, _)| name).to_owned()
 }
 
-/// Where sections with code are: at different places, also in an object file.
+/// Places of sections with code. They differ from each other, in an object file too.
 struct Layout(HashMap<SectionIndex, u64>);
 
 impl Layout {
+    /// Places the sections of a file.
     fn of(file: &object::File<'_>) -> Self {
         let apart = file.kind() == object::ObjectKind::Relocatable;
         let code = file
@@ -313,7 +321,7 @@ impl Layout {
         Self(places.collect())
     }
 
-    /// Place of a symbol. In an object file its address counts from its section.
+    /// Returns the place of a symbol. In an object file its address counts from its section.
     fn place(&self, section: Option<SectionIndex>, address: u64) -> u64 {
         let place = section.and_then(|section| self.0.get(&section));
         match place {
@@ -323,7 +331,7 @@ impl Layout {
     }
 }
 
-/// Bytes of a section, with what an object file leaves for the linker filled in.
+/// Returns the bytes of a section, with an object file's relocations applied.
 fn section_data(file: &object::File<'_>, layout: &Layout, name: &str) -> Result<Vec<u8>, String> {
     let Some(section) = file.section_by_name(name) else {
         return Ok(Vec::new());
@@ -378,7 +386,7 @@ mod tests {
             sections: vec![section(10, 0x1000), section(20, 0x1080)],
         };
 
-        // While it is loaded for the first time, between the two, and from then on.
+        // A time during the first load, one between both loads, and one after the second.
         let places = [5, 15, 25].map(|time| names.in_driver(time, 0x1090));
 
         assert_eq!(places, [PART + 0x90, PART + 0x90, PART + 0x10].map(Some));

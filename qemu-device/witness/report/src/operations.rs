@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The life of each operation: who rang the doorbell, how long the device took, when the interrupt came and who
-//! looked then.
+//! Life of each operation: doorbell, duration in the device, interrupt, and reaction to it.
 
 use std::collections::BTreeMap;
 
@@ -12,30 +11,30 @@ use crate::run::{Happening, Moment, Run};
 /// An operation that the device completed.
 #[derive(Debug)]
 pub(crate) struct Operation<'a> {
-    /// Bytes to work on.
+    /// Length in bytes.
     pub(crate) length: u32,
-    /// The last write of the submission tail before the device fetched it.
+    /// Last write of the submission tail before the device fetched the descriptor.
     pub(crate) rung: Option<&'a Moment>,
-    /// The kick after that, if the device slept.
+    /// Kick after that, if the device slept.
     pub(crate) kicked: Option<&'a Moment>,
     pub(crate) fetched: &'a Moment,
     pub(crate) completed: &'a Moment,
-    /// The first interrupt after that, if nothing else was completed before it.
+    /// First interrupt after that, if no other operation was completed before it.
     pub(crate) interrupt: Option<&'a Moment>,
-    /// The driver's first access after the interrupt.
+    /// First access of the driver after the interrupt.
     pub(crate) answered: Option<&'a Moment>,
-    /// The first read of a completion tail that had moved.
+    /// First read of a changed completion tail.
     pub(crate) seen: Option<&'a Moment>,
 }
 
 impl<'a> Operation<'a> {
-    /// How long the device took, in nanoseconds.
+    /// Returns the duration in the device, in nanoseconds.
     pub(crate) fn took(&self) -> u64 {
         let (from, to) = (self.fetched.time(), self.completed.time());
         to.saturating_sub(from)
     }
 
-    /// Nanoseconds from the first to the last that is known of it.
+    /// Returns the nanoseconds from the first to the last known step.
     pub(crate) fn lasted(&self) -> u64 {
         let steps = self.steps();
         let times = || steps.iter().map(|(_, moment)| moment.time());
@@ -44,12 +43,12 @@ impl<'a> Operation<'a> {
             .map_or(0, |(last, first)| last.saturating_sub(first))
     }
 
-    /// The descriptor, in words.
+    /// Returns the descriptor in words.
     pub(crate) fn words(&self) -> String {
         self.fetched.words().replace("descriptor ", "")
     }
 
-    /// What is known of it, in order, each with what it is.
+    /// Returns the known steps in order, each with a description.
     pub(crate) fn steps(&self) -> Vec<(&'static str, &'a Moment)> {
         let steps = [
             ("rings the doorbell", self.rung),
@@ -69,7 +68,7 @@ impl<'a> Operation<'a> {
     }
 }
 
-/// All operations that were completed, in that order.
+/// Returns all completed operations, in the order of completion.
 pub(crate) fn of(run: &Run) -> Vec<Operation<'_>> {
     let mut story = Story::default();
     for moment in &run.moments {
@@ -82,16 +81,16 @@ pub(crate) fn of(run: &Run) -> Vec<Operation<'_>> {
     story.operations
 }
 
-/// What is known of a queue.
+/// State of a queue.
 #[derive(Default)]
 struct Queue<'a> {
     rung: Option<&'a Moment>,
     kicked: Option<&'a Moment>,
-    /// The descriptor that the device works on.
+    /// Descriptor that the device works on.
     fetched: Option<(&'a Moment, u32)>,
-    /// The completion tail as it was last read.
+    /// Last value read from the completion tail.
     tail: Option<u128>,
-    /// Operations whose completion nobody has seen.
+    /// Operations whose completion no code has read yet.
     unseen: Vec<usize>,
 }
 
@@ -99,13 +98,14 @@ struct Queue<'a> {
 struct Story<'a> {
     queues: BTreeMap<u16, Queue<'a>>,
     operations: Vec<Operation<'a>>,
-    /// The last one, while the interrupt may be its.
+    /// Last completed operation, as long as the next interrupt may be its own.
     uninterrupted: Option<usize>,
-    /// The one whose interrupt the driver has yet to look at.
+    /// Operation whose interrupt the driver has not handled yet.
     unanswered: Option<usize>,
 }
 
 impl<'a> Story<'a> {
+    /// Takes an access of the guest.
     fn access(&mut self, access: &Access, moment: &'a Moment) {
         if moment.site.owner == "driver" {
             let operation = self.unanswered.take();
@@ -138,6 +138,7 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// Takes an event of the device.
     fn event(&mut self, what: &What, moment: &'a Moment) {
         match what {
             What::Descriptor { queue, length, .. } => {

@@ -18,43 +18,45 @@ use crate::witness::Testimony;
 use crate::{bench_picture, device_picture, life_picture, picture};
 
 const STYLE: &str = include_str!("page.css");
-/// Versions that were tested; a mirror may have had others.
+/// Tested versions. A mirror may have had others.
 const PINNED: &str = include_str!("../../../../ci/versions.env");
-/// Most bytes of a page.
+/// Largest page in bytes.
 const LARGEST: usize = 2_000_000;
-/// Most lines of all cases together; the timeline's file has all of them.
+/// Most lines of all cases together. The file of the timeline has all of them.
 const ALL_LINES: usize = 6000;
-/// Most rows of a table, or lines of a list, that has no limit of its own.
+/// Most rows of a table or list without a limit of its own.
 const ALL_ROWS: usize = 1000;
-/// Most and fewest lines of a case.
+/// Fewest and most lines per case.
 const CASE_LINES: (usize, usize) = (8, 150);
-/// An operation with as many bytes moves much.
+/// Length from which an operation counts as long.
 const MUCH: u32 = 32 << 10;
-/// Most operations of a case in a table.
+/// Most operations per case in a table.
 const OF_A_CASE: usize = 4;
 /// Most operations in a table.
 const OPERATIONS: usize = 60;
-/// Most functions in a list of who did something.
+/// Most functions per action in the list of actors.
 const WHO: usize = 12;
 
-/// What the page shows.
+/// Content of the page.
 pub(crate) struct Content<'a> {
     pub(crate) results: &'a Results,
     pub(crate) run: &'a Run,
     pub(crate) coverage: &'a Coverage,
     pub(crate) testimony: &'a Testimony,
     pub(crate) operations: &'a [Operation<'a>],
-    /// What a benchmark has left, if one did.
+    /// Figures of a benchmark, if one ran.
     pub(crate) bench: Option<&'a Bench>,
-    /// What the sysroot has: lines as in `ci/versions.env`, whose own stand for it if that is not known.
+    /// Versions in the sysroot, as lines of `ci/versions.env`. If they are unknown, that file's own
+    /// are shown.
     pub(crate) versions: Option<&'a str>,
     /// Programs and the command lines that started them.
     pub(crate) commands: &'a [(&'static str, String)],
 }
 
-/// Draws the page, of the timeline and of long tables as much as there is room for.
+/// Renders the page. Shows as much of the timeline and of long tables as fits.
 pub(crate) fn render(content: &Content<'_>) -> String {
     let (mut lines, mut rows) = (ALL_LINES, ALL_ROWS);
+    // The size of a page is known only after drawing, so the limits are halved until it fits.
     loop {
         let page = draw(content, lines, rows);
         if page.len() <= LARGEST || (lines, rows) == (0, 0) {
@@ -65,6 +67,7 @@ pub(crate) fn render(content: &Content<'_>) -> String {
     }
 }
 
+/// Renders the page with these limits.
 fn draw(content: &Content<'_>, lines: usize, rows: usize) -> String {
     let page = html! {
         (DOCTYPE)
@@ -107,11 +110,12 @@ fn draw(content: &Content<'_>, lines: usize, rows: usize) -> String {
     page.into_string()
 }
 
-/// Says how many rows there was no room for.
+/// Renders the number of rows that were left out.
 fn left_out(all: usize, rows: usize) -> Markup {
     html! { @if all > rows { p.soft { (all - rows) " more are left out: a page has at most " (LARGEST / 1_000_000) " MB." } } }
 }
 
+/// Renders the results of all runs.
 fn results(content: &Content<'_>, rows: usize) -> Markup {
     html! {
         h2 id="results" { "Results" }
@@ -139,7 +143,7 @@ fn results(content: &Content<'_>, rows: usize) -> Markup {
     }
 }
 
-/// What cases show to people, and where there is more of it.
+/// Renders the lines that cases print for people, and how to get more of them.
 fn story(run: &TestRun, rows: usize) -> Markup {
     let cases = run.programs.iter().flat_map(|program| &program.parts);
     let lines: Vec<_> = cases.flat_map(Test::story).collect();
@@ -154,7 +158,7 @@ fn story(run: &TestRun, rows: usize) -> Markup {
     }
 }
 
-/// What the witness says.
+/// Renders the findings of the witness.
 fn testimony(testimony: &Testimony, rows: usize) -> Markup {
     let Testimony { complaints, seen } = testimony;
     html! {
@@ -181,6 +185,7 @@ fn testimony(testimony: &Testimony, rows: usize) -> Markup {
     }
 }
 
+/// Renders the programs of a run.
 fn programs(run: &TestRun, rows: usize) -> Markup {
     html! {
         table {
@@ -204,6 +209,7 @@ fn programs(run: &TestRun, rows: usize) -> Markup {
     }
 }
 
+/// Renders the outcome of a test.
 fn outcome(test: &Test) -> Markup {
     let class = match test.outcome.as_str() {
         "passed" => "good",
@@ -213,7 +219,7 @@ fn outcome(test: &Test) -> Markup {
     html! { span class=(class) { (test.outcome) } }
 }
 
-/// Who rang doorbells, kicked, opened windows and so on.
+/// Renders the actors: the code that rang doorbells, kicked, opened windows and so on.
 fn who(run: &Run) -> Markup {
     let mut deeds = BTreeMap::<(&str, String, String, String), u64>::new();
     for (moment, place, count) in run.writes() {
@@ -253,6 +259,7 @@ fn who(run: &Run) -> Markup {
     }
 }
 
+/// Returns the action that a write to this place is.
 fn deed(place: &Place) -> Option<&'static str> {
     match place.register() {
         "KICK" => Some("kicked the device (trapped)"),
@@ -265,7 +272,7 @@ fn deed(place: &Place) -> Option<&'static str> {
     }
 }
 
-/// How long operations took, and one of them step by step.
+/// Renders the durations of operations, and one operation step by step.
 fn operations(content: &Content<'_>) -> Markup {
     let Content {
         run, operations, ..
@@ -273,7 +280,7 @@ fn operations(content: &Content<'_>) -> Markup {
     if operations.is_empty() {
         return html! { p.soft { "The device wrote no events in this run: how long operations took is not known." } };
     }
-    // One with an interrupt that moves much, and did not wait for anything else.
+    // The best example has an interrupt, is long, and did not wait for another operation.
     let told = operations.iter().max_by_key(|operation| {
         let known = [operation.rung, operation.answered, operation.seen];
         let known = known.iter().flatten().count();
@@ -330,6 +337,7 @@ fn operations(content: &Content<'_>) -> Markup {
     }
 }
 
+/// Renders the steps of an operation.
 fn steps(operation: &Operation<'_>) -> Markup {
     let steps = operation.steps();
     let begin = steps.first().map_or(0, |(_, moment)| moment.time());
@@ -354,6 +362,7 @@ fn steps(operation: &Operation<'_>) -> Markup {
     }
 }
 
+/// Renders the timeline, case by case.
 fn timeline(run: &Run, lines: usize) -> Markup {
     let busy: Vec<(&Case, Vec<&Moment>)> = (0..)
         .zip(&run.cases)
@@ -362,7 +371,7 @@ fn timeline(run: &Run, lines: usize) -> Markup {
         .collect();
     let (fewest, most) = CASE_LINES;
     let each = lines.checked_div(busy.len()).unwrap_or(most);
-    // A few lines of some cases tell more than none of all.
+    // A few lines of some cases are more useful than no lines at all.
     let each = each.clamp(fewest, most);
     let shown = lines / each;
     html! {
@@ -378,6 +387,7 @@ fn timeline(run: &Run, lines: usize) -> Markup {
     }
 }
 
+/// Renders the lines of a case.
 fn case_lines(case: &Case, moments: &[&Moment], lines: usize) -> Markup {
     let shown = moments.get(..moments.len().min(lines)).unwrap_or_default();
     html! {
@@ -412,10 +422,12 @@ fn case_lines(case: &Case, moments: &[&Moment], lines: usize) -> Markup {
     }
 }
 
+/// Returns whether a moment is an access to memory, without a trap.
 fn is_shared(moment: &Moment) -> bool {
     matches!(&moment.what, Happening::Access(access) if !access.trapped)
 }
 
+/// Returns the style of an actor.
 fn who_class(owner: &str) -> &'static str {
     match owner {
         "driver" => "who-driver",
@@ -425,11 +437,12 @@ fn who_class(owner: &str) -> &'static str {
     }
 }
 
-/// Nanoseconds as microseconds.
+/// Returns nanoseconds as microseconds.
 fn micro(nanoseconds: u64) -> String {
     format!("{:.1}", nanoseconds as f64 / 1000.0)
 }
 
+/// Renders the coverage.
 fn coverage(coverage: &Coverage, rows: usize) -> Markup {
     let touched = coverage
         .registers
@@ -483,6 +496,7 @@ fn coverage(coverage: &Coverage, rows: usize) -> Markup {
     }
 }
 
+/// Renders codes and how often each occurred.
 fn codes(title: &str, codes: &[(&'static str, u64)]) -> Markup {
     html! {
         h3 { (title) }
@@ -495,6 +509,7 @@ fn codes(title: &str, codes: &[(&'static str, u64)]) -> Markup {
     }
 }
 
+/// Returns a count, or a dash for none.
 fn number(count: u64) -> String {
     if count == 0 {
         "–".to_owned()
@@ -503,11 +518,13 @@ fn number(count: u64) -> String {
     }
 }
 
+/// Returns the fields that were set, or those that were not.
 fn fields(fields: &[(&'static str, bool)], set: bool) -> String {
     let names = fields.iter().filter(|(_, was)| *was == set);
     names.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
+/// Renders the picture of the device.
 fn device(run: &Run) -> Markup {
     html! {
         h2 id="device" { "Device and mappings" }
@@ -522,6 +539,7 @@ fn device(run: &Run) -> Markup {
     }
 }
 
+/// Renders the figures of a benchmark.
 fn bench(bench: &Bench) -> Markup {
     html! {
         h2 id="bench" { "Benchmark" }
@@ -555,18 +573,19 @@ fn bench(bench: &Bench) -> Markup {
     }
 }
 
+/// Renders one half of a ratio.
 fn side(side: &Side) -> Markup {
     html! { (figure(side.median)) " " (side.unit) br; span.soft { (side.what) } }
 }
 
-/// A value of JSON, a text without its quotes.
+/// Returns a JSON value, without the quotes of a text.
 fn plain(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A figure with about three digits that mean something.
+/// Returns a figure with about three significant digits.
 pub(crate) fn figure(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
@@ -577,6 +596,7 @@ pub(crate) fn figure(value: f64) -> String {
     }
 }
 
+/// Renders seeds, versions and command lines.
 fn environment(content: &Content<'_>, rows: usize) -> Markup {
     html! {
         h2 id="environment" { "Environment" }
@@ -600,7 +620,7 @@ fn environment(content: &Content<'_>, rows: usize) -> Markup {
     }
 }
 
-/// Seeds that programs named, each once a program.
+/// Returns the seeds that programs printed, each once per program.
 fn seeds(run: &TestRun) -> BTreeSet<(&str, &str)> {
     let mut seeds = BTreeSet::new();
     for program in &run.programs {
@@ -614,7 +634,7 @@ fn seeds(run: &TestRun) -> BTreeSet<(&str, &str)> {
     seeds
 }
 
-/// Versions of Debian's packages and of Rust.
+/// Returns the versions of Debian's packages and of Rust.
 fn versions(lines: &str) -> impl Iterator<Item = (&str, &str)> {
     let assigned = lines.lines().filter_map(|line| line.split_once('='));
     assigned.filter(|(name, _)| name.ends_with("_VERSION"))
@@ -676,7 +696,7 @@ mod tests {
         })
     }
 
-    /// A run of that many programs with that many cases and failures each.
+    /// Returns a run with so many programs, and as many cases and failures in each.
     fn results(many: usize) -> TestRun {
         let case = json!({ "name": "a_case_with_a_name_of_usual_length", "outcome": "passed" });
         let program = json!({ "name": "dma", "outcome": "passed", "parts": vec![case; many] });

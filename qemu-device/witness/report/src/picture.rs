@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The timeline of a case as SVG. Colours come from the page, so that it fits light and dark.
+//! Timeline of a case as SVG. Colours come from the page's style, so that light and dark both work.
 
 use svg::node::element::{Line, Rectangle, Text, Title};
 use svg::{Document, Node};
 
 use crate::run::{Case, Moment};
 
-/// Sizes in the picture's own units.
+/// Sizes in units of the picture.
 const WIDTH: f64 = 1000.0;
 const LABELS: f64 = 90.0;
 const LANE: f64 = 24.0;
 const AXIS: f64 = 22.0;
-/// Narrower boxes could not be seen.
+/// Narrowest visible box.
 const NARROWEST: f64 = 2.0;
-/// Marks on the axis.
+/// Number of marks on the axis.
 const TICKS: u32 = 5;
 
-/// Draws the moments of a case, a lane for each vCPU and one for the device.
+/// Draws the moments of a case: one lane per vCPU and one for the device.
 pub(crate) fn draw(case: &Case, moments: &[&Moment]) -> String {
     let mut lanes: Vec<String> = moments.iter().map(|moment| moment.lane()).collect();
     lanes.sort();
@@ -84,7 +84,7 @@ pub(crate) fn draw(case: &Case, moments: &[&Moment]) -> String {
     picture.to_string()
 }
 
-/// The class of a colour.
+/// Returns the class of an actor's colour.
 pub(crate) fn kind(owner: &str) -> &'static str {
     match owner {
         "driver" => "driver",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The runner's `results.json`, as far as the report shows it.
+//! The parts of the runner's `results.json` that the report shows.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 
-/// The last run of each configuration.
+/// Last run of each configuration.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Results {
     pub(crate) runs: Vec<TestRun>,
@@ -33,7 +33,7 @@ pub(crate) struct TestRun {
     pub(crate) again: String,
 }
 
-/// Something that the guest said about itself.
+/// A property of the machine that the guest reported.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Fact {
     pub(crate) key: String,
@@ -56,14 +56,14 @@ pub(crate) struct Test {
 }
 
 impl Test {
-    /// Lines for people among its diagnostics: those that begin with `| `.
+    /// Returns the lines for people among its diagnostics: those that begin with `| `.
     pub(crate) fn story(&self) -> impl Iterator<Item = &str> {
         let lines = self.diagnostics.iter();
         lines.filter_map(|line| line.strip_prefix("| "))
     }
 }
 
-/// Something that failed.
+/// A failure.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Failure {
     pub(crate) message: String,

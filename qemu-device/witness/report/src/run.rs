@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A run: all records in the order of time, each with the case it belongs to and the code that caused it.
+//! A run: all records by time, each with its case and the code that caused it.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::names::{Names, Site};
 /// Files with records, in the folder of a run's logs.
 const FILES: &[&str] = &["accesses.jsonl", "events.jsonl"];
 
-/// Reads all records of a run, in the order of time. None if nothing was recorded.
+/// Reads all records of a run and sorts them by time. Returns none if nothing was recorded.
 pub(crate) fn read(logs: &Path) -> Result<Vec<Record>, Error> {
     let mut records = Vec::new();
     for path in FILES.iter().map(|name| logs.join(name)) {
@@ -38,35 +38,35 @@ pub(crate) fn read(logs: &Path) -> Result<Vec<Record>, Error> {
     Ok(records)
 }
 
-/// A run that was recorded.
+/// A recorded run.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
-    /// Whether the plugin wrote its first and its last line; events have neither.
+    /// Whether the plugin wrote its first and its last line. The file of events has neither.
     pub(crate) whole: bool,
-    /// When all code began to be watched.
+    /// Time from which on all code was watched.
     pub(crate) armed: Option<u64>,
-    /// The spans of the guest's work.
+    /// Spans of the guest's work.
     pub(crate) cases: Vec<Case>,
-    /// What the guest was doing in them, if it said so.
+    /// Phases in them, as far as the guest marked them.
     pub(crate) phases: Vec<Phase>,
-    /// What happened, in the order of cases.
+    /// Accesses and events, in the order of cases.
     pub(crate) moments: Vec<Moment>,
-    /// Where BARs are in the guest's memory: number, begin, size.
+    /// Location of the BARs in the guest's memory: number, begin, size.
     pub(crate) bars: Vec<(u32, u64, u64)>,
-    /// Whether there are records at all.
+    /// Whether any record exists.
     pub(crate) recorded: bool,
-    /// Index of the phase that lasts, while records are joined.
+    /// Index of the present phase, while records are joined.
     pub(crate) phase: Option<usize>,
 }
 
-/// A case of a test program, or what the guest did around them.
+/// A case of a test program, or the time between cases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(crate) program: String,
     pub(crate) name: String,
     pub(crate) begin: u64,
     pub(crate) end: u64,
-    /// Nothing if it has not ended.
+    /// `None` if it has not ended.
     pub(crate) passed: Option<bool>,
     pub(crate) claims: Vec<String>,
 }
@@ -80,7 +80,7 @@ pub(crate) struct Phase {
     pub(crate) claims: Vec<String>,
 }
 
-/// Something that happened.
+/// An access or event, with its context.
 #[derive(Clone, Debug)]
 pub(crate) struct Moment {
     /// Index in [`Run::cases`].
@@ -91,19 +91,19 @@ pub(crate) struct Moment {
     pub(crate) what: Happening,
 }
 
-/// What happened.
+/// Kinds of moments.
 #[derive(Clone, Debug)]
 pub(crate) enum Happening {
     /// The guest accessed the device.
     Access(Access),
-    /// The guest accessed it often.
+    /// The guest accessed the device often.
     Sum(Sum),
     /// The device did something.
     Event(Event),
 }
 
 impl Run {
-    /// Joins records, which are in the order of time.
+    /// Joins records, which are sorted by time.
     pub(crate) fn join(records: Vec<Record>, names: &Names) -> Self {
         let mut run = Self {
             recorded: !records.is_empty(),
@@ -152,14 +152,14 @@ impl Run {
         run
     }
 
-    /// The moments of a case.
+    /// Returns the moments of a case.
     pub(crate) fn moments_of(&self, case: usize) -> impl Iterator<Item = &Moment> {
         let begin = self.moments.partition_point(|moment| moment.case < case);
         let moments = self.moments.iter().skip(begin);
         moments.take_while(move |moment| moment.case == case)
     }
 
-    /// All writes of the guest: what happened, where, how often.
+    /// Returns all writes of the guest: moment, place, count.
     pub(crate) fn writes(&self) -> impl Iterator<Item = (&Moment, &Place, u64)> {
         self.moments.iter().filter_map(|moment| match &moment.what {
             Happening::Access(access) if access.write => {
@@ -170,7 +170,7 @@ impl Run {
         })
     }
 
-    /// The timeline, a line of JSON a moment.
+    /// Returns the timeline, one line of JSON per moment.
     pub(crate) fn lines(&self) -> Result<String, Error> {
         let mut lines = String::new();
         for moment in &self.moments {
@@ -189,11 +189,13 @@ impl Run {
         Ok(lines)
     }
 
+    /// Takes a mark of the guest.
     fn mark(&mut self, mark: Option<Mark>, program: &str, time: u64) {
         match mark {
             Some(Mark::Begin { case }) => self.open(program, &case, time),
             Some(Mark::End { passed }) => {
-                // A case that failed may not have said so.
+                // A case that failed may have left a phase without a mark. The phase must not cover
+                // the next case.
                 self.phase = None;
                 if let Some(case) = self.cases.last_mut() {
                     case.passed = Some(passed);
@@ -230,6 +232,7 @@ impl Run {
         }
     }
 
+    /// Begins a case, or the time between cases.
     fn open(&mut self, program: &str, name: &str, time: u64) {
         self.cases.push(Case {
             program: program.to_owned(),
@@ -240,6 +243,7 @@ impl Run {
         });
     }
 
+    /// Adds a moment to the present case and phase.
     fn add(&mut self, time: u64, site: Site, what: Happening) {
         if self.cases.is_empty() {
             self.open("", "", time);
@@ -268,6 +272,7 @@ struct Line<'a> {
 }
 
 impl Moment {
+    /// Returns its time, or that of its beginning.
     pub(crate) fn time(&self) -> u64 {
         match &self.what {
             Happening::Access(access) => access.time,
@@ -276,7 +281,7 @@ impl Moment {
         }
     }
 
-    /// When it had ended, if it took a time.
+    /// Returns the time of its end, if it has a duration.
     pub(crate) fn until(&self) -> Option<u64> {
         match &self.what {
             Happening::Access(access) => access.until,
@@ -285,7 +290,7 @@ impl Moment {
         }
     }
 
-    /// Where it happened, for lanes of a picture.
+    /// Returns its lane in a picture.
     pub(crate) fn lane(&self) -> String {
         match &self.what {
             Happening::Access(access) => format!("vCPU {}", access.cpu),
@@ -294,7 +299,7 @@ impl Moment {
         }
     }
 
-    /// In words.
+    /// Returns it in words.
     pub(crate) fn words(&self) -> String {
         match &self.what {
             Happening::Access(access) => words::access(access),
@@ -303,6 +308,7 @@ impl Moment {
         }
     }
 
+    /// Returns it as a record.
     fn record(&self) -> Record {
         match self.what.clone() {
             Happening::Access(access) => Record::Access(access),
@@ -312,7 +318,7 @@ impl Moment {
     }
 }
 
-/// What happened, in words.
+/// Descriptions of accesses and events.
 mod words {
     use ringbar_records::place::{Place, Space};
     use ringbar_records::record::{Access, Sum, What};
@@ -434,7 +440,7 @@ pub(crate) mod tests {
     use super::*;
     use ringbar_records::record::{Hex, What};
 
-    /// A register of BAR 0 is read or written.
+    /// Returns an access to a register of BAR 0.
     pub(crate) fn access(offset: u64, write: bool, value: u128) -> Access {
         Access {
             time: 1,
@@ -451,7 +457,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Something in BAR 0 is read or written, several times.
+    /// Returns several accesses to a place in BAR 0.
     pub(crate) fn sum(offset: u64, write: bool, count: u64) -> Sum {
         Sum {
             time: 1,
@@ -466,7 +472,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// The device does something.
+    /// Returns an event of the device.
     pub(crate) fn event(what: What) -> Happening {
         Happening::Event(Event {
             time: 1,
@@ -475,7 +481,7 @@ pub(crate) mod tests {
         })
     }
 
-    /// It happened in the first case.
+    /// Returns a moment of the first case.
     pub(crate) fn moment(what: Happening) -> Moment {
         Moment {
             case: 0,
@@ -509,7 +515,7 @@ pub(crate) mod tests {
         })
     }
 
-    /// Records between the first and the last line of their writer, joined.
+    /// Joins records between the first and the last line of their writer.
     fn joined(records: Vec<Record>) -> Run {
         let start = Record::Start {
             time: 0,
@@ -528,7 +534,7 @@ pub(crate) mod tests {
         Run::join(records, &names)
     }
 
-    /// What happened: in which case, and whose code did it.
+    /// Returns the case and the actor of each moment.
     fn told(run: &Run) -> Vec<(&str, &str)> {
         let moments = run.moments.iter();
         moments

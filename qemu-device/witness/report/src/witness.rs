@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Holds a run to what tests and documents say of it: `../README.md` lists the claims.
+//! Comparison of a run with the claims of tests and documents. `../README.md` lists the claims.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,21 +11,21 @@ use crate::complaint::Complaint;
 use crate::readme;
 use crate::run::{Case, Happening, Moment, Phase, Run};
 
-/// A case claims this that writes anywhere in its own pages on purpose.
+/// Claim of a case that writes to any offset of its own pages on purpose.
 const SCRIBBLES: &str = "touches reserved";
-/// Most complaints of one kind about one case.
+/// Most complaints of one kind per case.
 const MOST: usize = 5;
 
-/// What the witness says.
+/// Findings of the witness.
 #[derive(Debug, Default)]
 pub(crate) struct Testimony {
-    /// What is not as it must be, a line each.
+    /// Broken claims and other faults, one line each.
     pub(crate) complaints: Vec<Complaint>,
-    /// What was claimed and seen: where, and what.
+    /// Checked claims: where they were made, and the accesses seen.
     pub(crate) seen: Vec<(String, String)>,
 }
 
-/// Holds a run to all claims.
+/// Compares a run with all claims.
 pub(crate) fn examine(run: &Run) -> Testimony {
     let mut complaints = Vec::new();
     let mut seen = Vec::new();
@@ -68,6 +68,7 @@ pub(crate) fn examine(run: &Run) -> Testimony {
     Testimony { complaints, seen }
 }
 
+/// Returns the name of a case for people.
 fn title(case: &Case) -> String {
     match (case.program.as_str(), case.name.as_str()) {
         ("", "") => "before the tests".to_owned(),
@@ -77,6 +78,7 @@ fn title(case: &Case) -> String {
     }
 }
 
+/// Compares the accesses of a case with its claims.
 fn check_case(case: &Case, moments: &[&Moment]) -> Vec<String> {
     let mut complaints = Vec::new();
     let claimed: Vec<&str> = claims(&case.claims, "access ").collect();
@@ -101,16 +103,19 @@ fn check_case(case: &Case, moments: &[&Moment]) -> Vec<String> {
     complaints
 }
 
+/// Returns the complaint about an unknown claim.
 fn not_known(claim: &str) -> String {
     format!("`{claim}` is no claim that is known")
 }
 
+/// Returns the claims of a kind, without the kind.
 fn claims<'a>(claims: &'a [String], kind: &'a str) -> impl Iterator<Item = &'a str> {
     claims
         .iter()
         .filter_map(move |claim| claim.strip_prefix(kind))
 }
 
+/// Returns the accesses among these moments.
 fn accesses<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = (&'a Moment, &'a Access)> {
     moments.iter().filter_map(|moment| match &moment.what {
         Happening::Access(access) => Some((*moment, access)),
@@ -118,19 +123,19 @@ fn accesses<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = (&'a Moment, &'a
     })
 }
 
-/// Whether a test program did it, and not the kernel for it.
+/// Returns whether code of a test program did it, not the kernel on its behalf.
 fn is_own(moment: &Moment) -> bool {
     !matches!(moment.site.owner.as_str(), "driver" | "kernel")
 }
 
-/// Accesses of the program itself to registers.
+/// Returns the program's own accesses to registers.
 fn own<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = &'a Access> {
     let own = accesses(moments).filter(|(moment, _)| is_own(moment));
     own.map(|(_, access)| access)
         .filter(|access| in_registers(&access.place))
 }
 
-/// Accesses that a program claims, against those that its own code made.
+/// Compares the accesses that a program claims with those of its own code.
 fn check_exact(claimed: &[&str], moments: &[&Moment]) -> Vec<String> {
     let made: Vec<String> = own(moments)
         .flat_map(|access| {
@@ -158,11 +163,12 @@ fn check_exact(claimed: &[&str], moments: &[&Moment]) -> Vec<String> {
     differences
 }
 
+/// Returns whether a place lies in BAR 0.
 fn in_registers(place: &Place) -> bool {
     matches!(place.space, Space::Register | Space::Reserved)
 }
 
-/// An access in the words of a claim.
+/// Returns an access in the words of a claim.
 fn claim_of(access: &Access) -> String {
     let verb = if access.write { "write" } else { "read" };
     let value = access
@@ -172,7 +178,7 @@ fn claim_of(access: &Access) -> String {
     format!("{verb} {:#x} {} {value}", access.place.offset, access.width)
 }
 
-/// What the driver's README lists for a phase and what the phase claims, against what was touched in it.
+/// Compares the accesses of a phase with its claims and with the list in the driver's README.
 fn check_phase(phase: &Phase, moments: &[&Moment]) -> Vec<String> {
     let Some(listed) = listed_for(&phase.name) else {
         let name = &phase.name;
@@ -210,7 +216,7 @@ fn check_phase(phase: &Phase, moments: &[&Moment]) -> Vec<String> {
     complaints
 }
 
-/// What a phase shows, in words.
+/// Returns a summary of a phase.
 fn seen_in(phase: &Phase, moments: &[&Moment]) -> String {
     let (mut count, mut names) = (0u64, BTreeSet::new());
     for (_, access) in trapped(moments) {
@@ -229,10 +235,12 @@ fn seen_in(phase: &Phase, moments: &[&Moment]) -> String {
     )
 }
 
+/// Returns the trapped accesses to BAR 0.
 fn trapped<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = (&'a Moment, &'a Access)> {
     accesses(moments).filter(|(_, access)| access.trapped && in_registers(&access.place))
 }
 
+/// Checks the claim `trapped NAME MOST`: only this register trapped, at most so often.
 fn check_trapped(claim: &str, moments: &[&Moment]) -> Option<String> {
     let parsed = claim
         .split_once(' ')
@@ -257,6 +265,7 @@ fn check_trapped(claim: &str, moments: &[&Moment]) -> Option<String> {
     (count > most).then(|| format!("{count} trapped accesses; the program says at most {most}"))
 }
 
+/// Checks the claim `operations COUNT`: the device completed so many.
 fn check_operations(claim: &str, moments: &[&Moment]) -> Option<String> {
     let Ok(claimed) = claim.parse::<u64>() else {
         return Some(not_known(&format!("operations {claim}")));
@@ -266,12 +275,13 @@ fn check_operations(claim: &str, moments: &[&Moment]) -> Option<String> {
         .then(|| format!("the device completed {completed} operations; the program says {claimed}"))
 }
 
+/// Returns how many operations the device completed.
 fn completions(moments: &[&Moment]) -> u64 {
     let is_completion = |moment: &&&Moment| matches!(&moment.what, Happening::Event(event) if matches!(event.what, What::Completion { .. }));
     moments.iter().filter(is_completion).count() as u64
 }
 
-/// Something that a register was touched by.
+/// An access to a register, once for equal ones.
 struct Touch<'a> {
     moment: &'a Moment,
     name: &'a str,
@@ -289,6 +299,7 @@ impl std::fmt::Display for Touch<'_> {
     }
 }
 
+/// Returns the verb of an access.
 fn verb(write: bool) -> &'static str {
     if write {
         "wrote"
@@ -297,7 +308,7 @@ fn verb(write: bool) -> &'static str {
     }
 }
 
-/// All that was done to registers, once for accesses that came often.
+/// Returns all accesses to registers, once for those that are only counted.
 fn touches<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = Touch<'a>> {
     moments.iter().filter_map(|moment| {
         let (place, write, value) = match &moment.what {
@@ -314,17 +325,17 @@ fn touches<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = Touch<'a>> {
     })
 }
 
-/// A register that a phase may touch.
+/// A register that a phase may access.
 #[derive(Debug, PartialEq, Eq)]
 struct Listed {
     name: &'static str,
     write: bool,
-    /// The only value, if there is but one.
+    /// The only permitted value, if there is one.
     value: Option<u128>,
 }
 
 impl Listed {
-    /// Reads `` `NAME` `` or `` `NAME` = 0x1 ``.
+    /// Parses `` `NAME` `` or `` `NAME` = 0x1 ``.
     fn parse(item: &'static str, write: bool) -> Option<Self> {
         let mut parts = item.trim().split('`');
         let (_, name, rest) = (parts.next()?, parts.next()?, parts.next()?);
@@ -335,13 +346,14 @@ impl Listed {
         Some(Self { name, write, value })
     }
 
+    /// Returns whether the list permits this access.
     fn allows(&self, touch: &Touch<'_>) -> bool {
         (self.name, self.write) == (touch.name, touch.write)
             && self.value.is_none_or(|value| touch.value == Some(value))
     }
 }
 
-/// Registers of a phase: the row `| phase | reads | writes |` of the README.
+/// Returns the registers of a phase, from the row `| phase | reads | writes |` of the README.
 fn listed_for(phase: &str) -> Option<Vec<Listed>> {
     let cells = readme::row(phase)?.take(2).zip([false, true]);
     let items = cells.flat_map(|(cell, write)| cell.split(',').map(move |item| (item, write)));
@@ -350,9 +362,10 @@ fn listed_for(phase: &str) -> Option<Vec<Listed>> {
         .collect()
 }
 
-/// Trapped accesses to registers, against what the device says it was asked for.
+/// Compares the trapped accesses to registers with the accesses that the device reports.
 ///
-/// Counted and not compared in order: what two vCPUs did within microseconds may be noted the other way round.
+/// They are counted, not compared in order. Accesses of two vCPUs within microseconds may be
+/// recorded in either order.
 fn check_device(run: &Run) -> Vec<String> {
     let is_event = |moment: &Moment| matches!(moment.what, Happening::Event(_));
     if !run.moments.iter().any(is_event) {
@@ -389,7 +402,7 @@ fn check_device(run: &Run) -> Vec<String> {
         .collect()
 }
 
-/// An access that the device answered, in the words of a claim.
+/// Returns an access that the device answered, in the words of a claim.
 fn heard(what: &What) -> Option<String> {
     match what {
         What::Register {
@@ -448,7 +461,7 @@ mod tests {
         }
     }
 
-    /// A run in which the device tells of all that it was asked for, and of an interrupt.
+    /// Returns a run in which the device reports every access, and an interrupt.
     fn run(claims: &[&str], mut moments: Vec<Moment>) -> Run {
         let heard = moments.iter().filter_map(|moment| match &moment.what {
             Happening::Access(access) => Some(Moment {
@@ -482,7 +495,7 @@ mod tests {
         }
     }
 
-    /// A run of one phase.
+    /// Returns a run of one phase.
     fn phase(name: &str, claims: &[&str], moments: Vec<Moment>) -> Run {
         let moments = moments.into_iter().map(|moment| Moment {
             phase: Some(0),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the program says and ends with.
+//! Tests of the program's output and exit status.
 
 use std::fs;
 use std::process::Command;
@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::json;
 use tempfile::tempdir;
 
-/// What the program says of a run with these records, the last lines of it apart, and its exit status.
+/// Runs the program on these records. Returns exit status, standard error, and the folders.
 fn told(records: &str) -> (Option<i32>, String, std::path::PathBuf, tempfile::TempDir) {
     let folder = tempdir().expect("a folder");
     let (logs, results) = (
@@ -48,7 +48,7 @@ fn told(records: &str) -> (Option<i32>, String, std::path::PathBuf, tempfile::Te
 
 #[test]
 fn run_that_does_not_hold_ends_with_its_logs_and_the_command_that_repeats_it() {
-    // Records without their end.
+    // Records without their last line.
     let (status, told, logs, _folder) = told("{\"kind\":\"armed\",\"time\":1}\n");
 
     let end = format!("logs:  {}\nagain: make run TRACE='1'\n", logs.display());
@@ -59,7 +59,7 @@ fn run_that_does_not_hold_ends_with_its_logs_and_the_command_that_repeats_it() {
 
 #[test]
 fn complaints_of_the_witness_are_five_lines_and_the_rest_is_on_the_page() {
-    // Each claim that nobody knows is a complaint.
+    // Each unknown claim is a complaint.
     let mark = |text: &str| {
         format!(
             "{}\n",
