@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What can go wrong.
+//! Errors of the host driver.
 
 use ringbar_spec::error::ErrorCode;
 use rustix::io::Errno;
 use std::io;
 use std::time::Duration;
 
-/// Why the device cannot be driven.
+/// Reason for which the device cannot be driven.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server does not answer as the protocol says.
+    /// The server does not follow the protocol.
     #[error("vfio-user: {0}")]
     Protocol(#[from] vfio_user::Error),
 
-    /// The client cannot be led to the server.
+    /// The client cannot be connected to the server.
     #[error("relay: {0}")]
     Relay(#[source] io::Error),
 
@@ -38,20 +38,20 @@ pub enum Error {
     /// The device refused an admin command.
     #[error("{command} was refused: error {}", .code.0)]
     Refused {
-        /// The register.
+        /// Name of the command register.
         command: &'static str,
-        /// What it says.
+        /// Value of `ADMIN_STATUS`.
         code: ErrorCode,
     },
 
-    /// Not all came, or no interrupt did.
+    /// Not all completions came, or no interrupt did.
     #[error("no interrupt for {wanted} completions within {limit:?}; {there} are there")]
     Late {
-        /// How many are there.
+        /// Number of completions that are there.
         there: u32,
-        /// How many were submitted.
+        /// Number of descriptors submitted.
         wanted: u32,
-        /// How long they were waited for.
+        /// Time for which it waited.
         limit: Duration,
     },
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A driver of the device on the host: it speaks vfio-user to the server without QEMU, and has no
+//! A driver of the device on the host. It speaks vfio-user to the server without QEMU, and has no
 //! kernel around it. Path C of the test vectors.
 //!
-//! Written from the data sheet, apart from the kernel driver, the client library and the test
-//! drivers of the model: what one of them gets wrong, this one does not have to. So how it brings
-//! the device up, submits and waits looks like path B (`guest-rootfs/vfio`) and shares none of it;
-//! what is no driver's work, which blocks describe the windows of a vector, is in `ringbar_test_vectors`.
+//! It is written from the data sheet, apart from the kernel driver, the client library and the test
+//! drivers of the model, so that it does not share their mistakes. So the way in which it brings
+//! the device up, submits and waits looks like path B (`guest-rootfs/vfio`) and shares none of it.
+//! The set-up blocks of a vector's windows are no driver's work; `ringbar_test_vectors` has them.
 
 #![forbid(unsafe_code)]
 

@@ -13,11 +13,11 @@ use std::process::{Child, Command, ExitCode};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a server may take to listen.
+/// Longest time in which a server must begin to listen.
 const START: Duration = Duration::from_secs(20);
-/// Time between two looks whether it does.
+/// Time between two tries to connect.
 const STEP: Duration = Duration::from_millis(10);
-/// Differences that are printed; all are in the table.
+/// Most differences that are printed. The table has all of them.
 const SHOWN: usize = 20;
 
 /// Compares what the test vectors do on all paths to the device, and writes a table.
@@ -59,14 +59,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Makes the table and says whether nothing differs.
+/// Makes the table. Returns whether all paths are as they must be.
 fn judge(options: &Options) -> Result<bool, Box<dyn StdError>> {
     let mut table = Table::default();
     let initial = Images::default();
     let all = vectors::all(options.seed);
     let rows = all.iter().map(|vector| vector.expected(&initial));
     table.expect(&options.paths, rows);
-    // The kernel's driver maps for itself.
+    // The kernel's driver maps for itself, so path A has no cases of an IOMMU.
     let mapping = options.paths.replace('A', "");
     table.expect(&mapping, vectors::dma::expected());
     for path in &options.results {
@@ -77,6 +77,7 @@ fn judge(options: &Options) -> Result<bool, Box<dyn StdError>> {
         Served::start(&options.server)?
             .connect()?
             .run(|client| vectors::run(client, &all, |row| table.add('C', row)))?;
+        // The IOMMU's cases need a path of which nothing was used yet, so a server of their own.
         Served::start(&options.server)?
             .connect()?
             .run(|client| vectors::dma::run(client, options.seed, |row| table.add('C', row)))?;
@@ -94,13 +95,14 @@ fn judge(options: &Options) -> Result<bool, Box<dyn StdError>> {
     Ok(differences.is_empty())
 }
 
-/// A server of this program's own. Ended when dropped.
+/// A server of this program's own. Dropping it ends the server.
 struct Served {
     server: Child,
     folder: tempfile::TempDir,
 }
 
 impl Served {
+    /// Starts a server on a socket in a folder of its own.
     fn start(program: &Path) -> Result<Self, Box<dyn StdError>> {
         let folder = tempfile::tempdir()?;
         let server = Command::new(program)
@@ -133,7 +135,7 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It has ended by itself, if its client hung up.
+        // An error means that the server has ended already.
         let _ended = self.server.kill();
         let _status = self.server.wait();
     }
@@ -146,6 +148,7 @@ struct Connected {
 }
 
 impl Connected {
+    /// Runs `body` on the device, and hangs up whatever its outcome.
     fn run<E: ToString>(
         mut self,
         body: impl FnOnce(&mut HostDriver) -> Result<(), E>,

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
-/// A file in memory, mapped, of which pieces are taken from the start on.
+/// A file in memory, mapped. Pieces are taken from its start on.
 pub(crate) struct GuestMemory {
     file: File,
     mapping: MmapRegion,
@@ -16,12 +16,13 @@ pub(crate) struct GuestMemory {
 }
 
 impl GuestMemory {
+    /// Makes `size` bytes, all 0.
     pub(crate) fn new(size: usize) -> Result<Self, Error> {
         let make = || -> io::Result<File> {
             let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
             let file = File::from(memfd_create("host-driver", flags)?);
             ftruncate(&file, size as u64)?;
-            // A server maps no file that may shrink.
+            // The server maps no file that may shrink.
             fcntl_add_seals(&file, SealFlags::SHRINK)?;
             Ok(file)
         };
@@ -33,7 +34,7 @@ impl GuestMemory {
         })
     }
 
-    /// Takes whole pages; gives the offset of the first byte.
+    /// Takes whole pages. Returns the offset of the first byte.
     pub(crate) fn take(&mut self, size: usize) -> Result<usize, Error> {
         let start = self.used;
         let end = start.checked_add(size.next_multiple_of(PAGE));
@@ -42,14 +43,17 @@ impl GuestMemory {
         Ok(start)
     }
 
+    /// Returns the file, for the server to map.
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
+    /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.mapping.size()
     }
 
+    /// Returns the mapping of the file.
     pub(crate) fn mapping(&self) -> &MmapRegion {
         &self.mapping
     }
@@ -66,12 +70,20 @@ pub(crate) fn map(file: &File, size: usize) -> Result<MmapRegion, Error> {
 }
 
 /// Stores bytes.
+///
+/// # Panics
+///
+/// Panics if they leave the memory.
 pub(crate) fn store(memory: &MmapRegion, offset: usize, bytes: &[u8]) {
     let slice = memory.get_slice(offset, bytes.len());
     slice.expect("it was taken").copy_from(bytes);
 }
 
 /// Loads bytes.
+///
+/// # Panics
+///
+/// Panics if they leave the memory.
 pub(crate) fn load(memory: &MmapRegion, offset: usize, bytes: &mut [u8]) {
     let slice = memory.get_slice(offset, bytes.len());
     slice.expect("it was taken").copy_to(bytes);

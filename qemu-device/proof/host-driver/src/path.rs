@@ -31,7 +31,7 @@ use zerocopy::{FromZeros, IntoBytes};
 
 /// Bytes of the guest's memory.
 const SIZE: usize = 4 << 20;
-/// Where the device sees it.
+/// DMA address at which the device sees it.
 const BASE: u64 = 0x1_0000_0000;
 /// Entries of both rings.
 const ENTRIES: u32 = BATCH as u32;
@@ -46,10 +46,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const COMMAND: u64 = 4;
 const COMMAND_ON: u16 = 1 << 1 | 1 << 2;
 
-/// Memory as vectors know it.
+/// Memory of a vector.
 struct Memory {
     backing: Backing,
-    /// First byte in the guest's or the device's memory.
+    /// Offset of its first byte in the guest's or the device's memory.
     start: usize,
 }
 
@@ -72,7 +72,11 @@ pub struct HostDriver {
 }
 
 impl HostDriver {
-    /// Connects to a server that listens at `socket` and brings its device up.
+    /// Connects to a server that listens at `socket`, and brings its device up.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not listen or follow the protocol, or the device refuses a command.
     pub fn connect(socket: &std::path::Path) -> Result<Self, Error> {
         let relay = Relay::start(socket).map_err(Error::Relay)?;
         let client = Client::new(relay.socket())?;
@@ -100,7 +104,8 @@ impl HostDriver {
         Ok(this)
     }
 
-    /// Asks the server by a call of one's own. An error if it refuses, which the client does not notice.
+    /// Makes a call of the client. Fails if the server refuses it, which the client itself does not
+    /// notice.
     pub fn ask<T>(
         &mut self,
         call: impl FnOnce(&mut Client) -> Result<T, vfio_user::Error>,
@@ -126,19 +131,21 @@ impl HostDriver {
         })
     }
 
-    /// Hangs up.
+    /// Ends the connection.
     pub fn hang_up(self) -> Result<(), Error> {
         Ok(self.client.shutdown()?)
     }
 
-    /// Data sheet, section 14.
+    /// Brings the device up (data sheet 14).
     fn bring_up(&mut self) -> Result<(), Error> {
         let (size, file) = (self.guest.size() as u64, self.guest.file().as_raw_fd());
         self.ask(|client| client.dma_map(0, BASE, size, file))?;
         self.connect_interrupt()?;
         let command = COMMAND_ON.to_le_bytes();
         self.ask(|client| client.region_write(VFIO_PCI_CONFIG_REGION_INDEX, COMMAND, &command))?;
+        // Data sheet 14, step 2: the device may have been used before.
         self.set(Register::RESET, RESET_KEY.into())?;
+        // Data sheet 14, step 4: all ones ask for no interrupt.
         let words = Shared(&self.shared);
         for (word, value) in [
             (Word::SubmissionTail, 0),
@@ -152,7 +159,7 @@ impl HostDriver {
         self.start_queue()
     }
 
-    /// Starts the queue, which must not run.
+    /// Starts the queue, which must not run (data sheet 5).
     pub fn start_queue(&mut self) -> Result<(), Error> {
         let setup = QueueSetup {
             queue: 0,
@@ -168,6 +175,7 @@ impl HostDriver {
         self.command(Register::QUEUE_START, address(self.block))
     }
 
+    /// Opens a window on places. Returns its number.
     fn open_window(
         &mut self,
         domain: u32,
@@ -180,6 +188,7 @@ impl HostDriver {
             window: number.into(),
             ..setup
         };
+        // The same block for each command: the device copies it before it answers (data sheet 5).
         store(self.guest.mapping(), self.block, setup.as_bytes());
         let list = self.block + size_of::<WindowSetup>();
         store(self.guest.mapping(), list, segments.as_bytes());
@@ -188,11 +197,12 @@ impl HostDriver {
         Ok(number)
     }
 
+    /// Reads a register.
     fn get(&mut self, register: Register) -> Result<u64, Error> {
         self.get_nth(register, 0)
     }
 
-    /// Reads one of an array of registers, modulo how many there are.
+    /// Reads a register of an array, by number modulo the length of the array.
     fn get_nth(&mut self, register: Register, number: u64) -> Result<u64, Error> {
         let mut bytes = [0; 8];
         let info = register.info();
@@ -202,6 +212,7 @@ impl HostDriver {
         Ok(u64::from_le_bytes(bytes))
     }
 
+    /// Writes a register.
     fn set(&mut self, register: Register, value: u64) -> Result<(), Error> {
         let info = register.info();
         let bytes = &value.to_le_bytes()[..info.width];
@@ -210,9 +221,10 @@ impl HostDriver {
         })
     }
 
-    /// Gives an admin command that must be carried out.
+    /// Writes an admin command. Fails if the device refuses it.
     fn command(&mut self, register: Register, value: u64) -> Result<(), Error> {
         self.set(register, value)?;
+        // The outcome is there when the write is answered (data sheet 5).
         match ErrorCode(self.get(Register::ADMIN_STATUS)? as u16) {
             ErrorCode::NONE => Ok(()),
             code => Err(Error::Refused {
@@ -222,7 +234,8 @@ impl HostDriver {
         }
     }
 
-    /// Waits until `count` completions are there. Without an interrupt they do not count.
+    /// Waits until `count` completions are there and their interrupt has come. Fails without the
+    /// interrupt, as that is under test as well.
     fn wait(&mut self, count: u32) -> Result<(), Error> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -232,7 +245,7 @@ impl HostDriver {
             let there = distance(self.taken, tail);
             match (came, there >= count) {
                 (true, true) => return Ok(()),
-                // It may have been for an error.
+                // An error that stops the queue raises its vector as well (data sheet 10).
                 (true, false) => {}
                 (false, _) => {
                     return Err(Error::Late {
@@ -245,7 +258,8 @@ impl HostDriver {
         }
     }
 
-    /// Sleeps until the queue's interrupt comes, but not longer than this. Says whether it came.
+    /// Sleeps until the queue's interrupt comes, but no longer than `limit`. Returns whether it
+    /// came.
     fn sleep(&mut self, limit: Duration) -> io::Result<bool> {
         let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
         let mut polled = [PollFd::new(&self.interrupt, PollFlags::IN)];
@@ -347,7 +361,8 @@ impl DmaPath for HostDriver {
             self.submitted = self.submitted.wrapping_add(1);
         }
         let last = self.submitted.wrapping_sub(1);
-        // Armed before the device can be done, so that the interrupt comes for certain.
+        // Armed before the submission, so that the device sees the wish when it posts (data sheet
+        // 10). Otherwise it could be done before, and no interrupt would come.
         wake::arm(&Shared(&self.shared), Waiter::Process, last);
         if wake::submit(&Shared(&self.shared), self.submitted) {
             self.set(Register::KICK, 1)?;
@@ -366,12 +381,14 @@ impl DmaPath for HostDriver {
             completion
         });
         let completions = completions.collect();
+        // Hands the slots back only after the completions were copied (data sheet 6).
         Shared(&self.shared).store(Word::CompletionHead, self.taken);
         Ok(completions)
     }
 
     fn errors(&mut self) -> Result<Vec<(ErrorCode, u64)>, Error> {
         let count = self.get(Register::ERROR_COUNT)?;
+        // The log keeps the last 16 errors, in entry n modulo 16 (data sheet 9).
         let oldest = count.saturating_sub(ERROR_LOG_ENTRIES as u64);
         let mut errors = Vec::new();
         for number in oldest + 1..=count {
@@ -386,7 +403,7 @@ impl DmaPath for HostDriver {
 }
 
 impl HostDriver {
-    /// Where a memory lies.
+    /// Returns the mapping that holds a memory, and the memory's offset in it.
     fn place(&self, memory: usize) -> (&MmapRegion, usize) {
         let Memory { backing, start } = self.memories[memory];
         match backing {
@@ -396,12 +413,12 @@ impl HostDriver {
     }
 }
 
-/// DMA address of an offset in the guest's memory.
+/// Returns the DMA address of an offset in the guest's memory.
 fn address(offset: usize) -> u64 {
     BASE + offset as u64
 }
 
-/// Maps a region of the device; of BAR 0 only the shared pages mean something.
+/// Maps a region of the device. Of BAR 0 only the shared pages have a meaning (data sheet 2).
 fn region(client: &Client, index: u32) -> Result<MmapRegion, Error> {
     let region = client.region(index).ok_or(Error::NoFile(index))?;
     let file = region.file_offset.as_ref().ok_or(Error::NoFile(index))?;

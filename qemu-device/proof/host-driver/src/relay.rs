@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Stands between client and server and does what that of `vfio_user` does not: it maps memory with
-//! fewer rights than all, and notices when the server refuses. All else passes as it is.
+//! A relay between client and server, for two things that the client of `vfio_user` cannot do: it
+//! maps memory with fewer rights than all, and notices when the server refuses. All else passes
+//! unchanged.
 
 use ringbar_test_vectors::scene::Rights;
 use rustix::io::Errno;
@@ -20,7 +21,7 @@ use std::thread;
 use tempfile::TempDir;
 use vfio_bindings::bindings::vfio::{VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE};
 
-/// Bytes that pass at once.
+/// Most bytes that pass at once.
 const CHUNK: usize = 64 << 10;
 /// Commands (vfio-user, "Commands").
 const DMA_MAP: u16 = 2;
@@ -28,17 +29,17 @@ const DMA_UNMAP: u16 = 3;
 const GET_IRQ_INFO: u16 = 7;
 const REGION_READ: u16 = 9;
 const REGION_WRITE: u16 = 10;
-/// Bytes of the header, and places in it: of the command, of the flags, and of the error number.
+/// Bytes of the header, and offsets in it: of the command, of the flags, and of the error number.
 const HEADER: usize = 16;
 const COMMAND_AT: usize = 2;
 const FLAGS_AT: usize = 8;
 const ERROR_AT: usize = 12;
 /// Flag of a reply: the command was refused.
 const REFUSED: u32 = 1 << 5;
-/// Places of the flags of a `DMA_MAP`, and of the number of bytes of a `REGION_READ`.
+/// Offsets of the flags of a `DMA_MAP`, and of the number of bytes of a `REGION_READ`.
 const MAP_FLAGS_AT: usize = HEADER + 4;
 const COUNT_AT: usize = HEADER + 12;
-/// Descriptors that come with a message of this device.
+/// Most descriptors of a message of this device.
 const DESCRIPTORS: usize = 4;
 
 /// The relay. Its threads end when either side hangs up.
@@ -48,18 +49,22 @@ pub(crate) struct Relay {
     _folder: TempDir,
 }
 
-/// What the relay knows of both sides. The client waits for the reply to each command.
+/// State of both sides. The client waits for the reply to each command before it sends the next.
 struct Talk {
-    /// Rights that memory is mapped with.
+    /// Rights with which memory is mapped.
     rights: Rights,
-    /// Bytes of the reply that the client waits for, whether it is one or a refusal.
+    /// Length of the reply for which the client waits, even if the reply is a refusal.
     awaited: Option<usize>,
-    /// Why the last command was refused.
+    /// Error number of the last command, if it was refused.
     refusal: Option<Errno>,
 }
 
 impl Relay {
     /// Connects to the server, and waits for a client on a socket of its own.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not listen, or the system refuses a socket.
     pub(crate) fn start(server: &Path) -> io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let socket = folder.path().join("socket");
@@ -85,29 +90,30 @@ impl Relay {
         })
     }
 
-    /// Where the client is to connect.
+    /// Returns the path of the socket for the client.
     pub(crate) fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// From now on memory is mapped with these rights.
+    /// Maps memory with these rights from now on.
     pub(crate) fn map_with(&self, rights: Rights) {
         lock(&self.talk).rights = rights;
     }
 
-    /// Why the server refused the last command, if it did. Said once.
+    /// Takes the error number of the last command, if the server refused it.
     pub(crate) fn refusal(&self) -> Option<Errno> {
         lock(&self.talk).refusal.take()
     }
 }
 
+/// Locks the state. A panic of the other thread leaves it usable.
 fn lock(talk: &Mutex<Talk>) -> MutexGuard<'_, Talk> {
     talk.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Talk {
-    /// Puts the rights into a `DMA_MAP`, and notes what the client waits for. It sends a command in one
-    /// piece.
+    /// Writes the rights into a `DMA_MAP`, and notes the reply for which the client waits. The
+    /// client sends a command in one piece.
     fn ask(&mut self, command: &mut [u8]) {
         let number = get(command, COMMAND_AT).map(u16::from_ne_bytes);
         if number == Some(DMA_MAP)
@@ -125,9 +131,10 @@ impl Talk {
         });
     }
 
-    /// Notes a refusal, which is a header, and makes it as long as the reply that the client waits for.
+    /// Notes a refusal, which is a header only, and makes it as long as the reply for which the
+    /// client waits.
     fn answer(&mut self, reply: &mut Vec<u8>) {
-        // What else comes belongs to the same reply.
+        // Later pieces belong to the same reply.
         let Some(awaited) = self.awaited.take() else {
             return;
         };
@@ -135,16 +142,18 @@ impl Talk {
         if flags.unwrap_or(0) & REFUSED != 0 {
             let error = error.and_then(|error| i32::try_from(error).ok());
             self.refusal = Some(error.map_or(Errno::IO, Errno::from_raw_os_error));
+            // The client reads a fixed length and would wait for the rest for ever.
             reply.resize(awaited.max(HEADER), 0);
         }
     }
 }
 
-/// The bytes at a place of a message.
+/// Returns the bytes at an offset of a message.
 fn get<const N: usize>(message: &[u8], at: usize) -> Option<[u8; N]> {
     message.get(at..at + N)?.try_into().ok()
 }
 
+/// Returns the flags of a `DMA_MAP` with these rights.
 fn flags_of(rights: Rights) -> u32 {
     match rights {
         Rights::Read => VFIO_DMA_MAP_FLAG_READ,
@@ -153,15 +162,15 @@ fn flags_of(rights: Rights) -> u32 {
     }
 }
 
-/// Passes on what comes, until one side hangs up.
+/// Passes on all bytes, until one side hangs up.
 fn pass(from: &UnixStream, to: &UnixStream, look: impl Fn(&mut Vec<u8>)) {
     let mut bytes = vec![0; CHUNK];
     while let Ok(true) = pass_once(from, to, &mut bytes, &look) {}
-    // The other side learns of it, unless it knows.
+    // Ends the other side as well. An error means that it has ended already.
     let _gone = to.shutdown(Shutdown::Both);
 }
 
-/// Passes on one message or a piece of it. Says whether there was one.
+/// Passes on one message or a piece of it. Returns whether there was one.
 fn pass_once(
     from: &UnixStream,
     to: &UnixStream,
@@ -199,6 +208,7 @@ fn pass_once(
             &mut control,
             SendFlags::NOSIGNAL,
         )?;
+        // The descriptors go with the first bytes. With the next ones they would be sent again.
         control.clear();
         message = &message[sent..];
     }

@@ -10,6 +10,7 @@ use vm_memory::{MmapRegion, VolatileMemory};
 pub(crate) struct Shared<'a>(pub(crate) &'a MmapRegion);
 
 impl Shared<'_> {
+    /// Returns the word of queue 0.
     fn word(&self, word: Word) -> &AtomicU32 {
         let word = self.0.get_atomic_ref(word.register().offset);
         word.expect("all of BAR 0 is mapped")

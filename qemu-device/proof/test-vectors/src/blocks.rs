@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Set-up blocks of windows (data sheet, section 5), for paths that have no kernel to make them.
+//! Set-up blocks of windows (data sheet 5), for paths without a kernel that makes them.
 
 use crate::scene::Rights;
 use ringbar_spec::setup::{Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
 
-/// Bytes that a window can show.
+/// Place of the bytes of a window.
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
     /// Guest memory, from a DMA address on.
@@ -14,8 +14,12 @@ pub enum Place {
     Device(u64),
 }
 
-/// The block and the list of a window of a protection domain, without its number. It shows places of
-/// these lengths: one of the device memory, or any of guest memory.
+/// Makes the block and the list of a window of a protection domain, without its number. The window
+/// shows places of these lengths: one of device memory, or any number of guest memory.
+///
+/// # Panics
+///
+/// Panics if device memory is not the only place: no kind of window mixes the two (data sheet 5).
 pub fn window(domain: u32, rights: Rights, places: &[(Place, u64)]) -> (WindowSetup, Vec<Segment>) {
     let setup = WindowSetup {
         domain,

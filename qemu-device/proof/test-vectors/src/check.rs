@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! How a descriptor must end: the order of checks in the data sheet, section 8.
+//! Outcome of a descriptor by the order of checks in data sheet 8.
 
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
 
@@ -9,34 +9,37 @@ use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
 pub struct Target {
     /// Its number.
     pub window: u16,
-    /// `None` if it cannot be used.
+    /// The window, or `None` if it cannot be used.
     pub open: Option<Opened>,
 }
 
 /// A window that can be used.
 #[derive(Clone, Copy, Debug)]
 pub struct Opened {
-    /// Bytes.
+    /// Length in bytes.
     pub length: u64,
-    /// Descriptors may read it.
+    /// Whether descriptors may read it.
     pub readable: bool,
-    /// Descriptors may write it.
+    /// Whether descriptors may write it.
     pub writable: bool,
 }
 
-/// The status that the data sheet promises, for memory that can be reached; [`Status::OK`] where
-/// the bytes decide between that and [`Status::MISMATCH`].
+/// Returns the status that data sheet 8 demands, for memory that can be reached. Returns
+/// [`Status::OK`] if the bytes decide between that and [`Status::MISMATCH`].
 pub fn status(descriptor: &Descriptor, targets: &[Target]) -> Status {
     let opcode = Opcode(descriptor.opcode);
+    // Data sheet 7: the windows that each operation uses.
     let reads = [Opcode::COPY, Opcode::VERIFY, Opcode::CRC32C].contains(&opcode);
     let writes = [Opcode::COPY, Opcode::FILL, Opcode::PATTERN].contains(&opcode);
     if !Opcode::ALL.iter().any(|(known, _)| *known == opcode) {
         return Status::BAD_OPCODE;
     }
     let length = u64::from(descriptor.length);
+    // A NOP is checked for RESERVED_FIELD only (data sheet 8).
     if opcode != Opcode::NOP && !(1..=u64::from(MAX_LENGTH)).contains(&length) {
         return Status::BAD_LENGTH;
     }
+    // A window of another domain counts as one that is not open (data sheet 8).
     let find = |window: u16| {
         let target = targets.iter().find(|target| target.window == window);
         target.and_then(|target| target.open)
@@ -49,6 +52,7 @@ pub fn status(descriptor: &Descriptor, targets: &[Target]) -> Status {
     let source = source.flatten();
     let destination = destination.flatten();
     let leaves = |window: Option<Opened>, offset: u64| {
+        // An end that passes 2^64 lies outside as well.
         let end = offset.checked_add(length);
         window.is_some_and(|window| end.is_none_or(|end| end > window.length))
     };
@@ -63,6 +67,7 @@ pub fn status(descriptor: &Descriptor, targets: &[Target]) -> Status {
     if destination.is_some_and(|window| !window.writable) {
         return Status::NOT_WRITABLE;
     }
+    // Data sheet 7: fields that an operation does not use must be 0.
     let mut unused = u64::from(descriptor.flags) | descriptor.reserved.iter().fold(0, |a, b| a | b);
     if !reads {
         unused |= u64::from(descriptor.source_window) | descriptor.source_offset;
@@ -73,6 +78,7 @@ pub fn status(descriptor: &Descriptor, targets: &[Target]) -> Status {
     match opcode {
         Opcode::NOP => unused |= length | descriptor.operand,
         Opcode::COPY => unused |= descriptor.operand,
+        // A checksum has 32 bits. An operand over that is refused (data sheet 7).
         Opcode::CRC32C => unused |= descriptor.operand >> 32,
         _ => {}
     }

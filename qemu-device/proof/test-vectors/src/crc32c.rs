@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! CRC-32C as the data sheet chains it.
+//! CRC-32C, chained as in data sheet 7.
 
 use crc::{Crc, Table, CRC_32_ISCSI};
 
-/// Finishes with the complement of its state, which is where the next part begins.
+/// The algorithm. It returns the complement of its state, from which the next part goes on.
 static CRC: Crc<u32, Table<16>> = Crc::<u32, Table<16>>::new(&CRC_32_ISCSI);
 
-/// Checksum of what has the checksum `before`, 0 if that is nothing, and then `bytes`.
+/// Returns the checksum of bytes with the checksum `before`, 0 if there are none, followed by
+/// `bytes`.
 pub fn crc32c(before: u32, bytes: &[u8]) -> u32 {
+    // The library takes the state unreflected. The sheet chains finished checksums, so the
+    // complement is undone.
     let initial = (!before).reverse_bits();
     let mut digest = CRC.digest_with_initial(initial);
     digest.update(bytes);

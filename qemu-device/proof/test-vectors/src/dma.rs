@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What an IOMMU takes from a device: addresses that were never mapped, are mapped no more, or not
-//! in that direction. For paths that decide themselves what the device reaches.
+//! Cases of an IOMMU: addresses that were never mapped, are mapped no more, or not in that
+//! direction. For paths that decide themselves which memory the device reaches.
 //!
-//! The device either does all that a descriptor says, or names what went wrong and has written
-//! nothing; its error log says which address was in the way.
+//! The device either carries a descriptor out as a whole, or its status names the fault and nothing
+//! was written. The error log has the address that could not be reached (data sheet 8 and 9).
 
 use crate::scene::{Backing, Part, Rights};
 use crate::{Path, Row, BATCH};
@@ -15,11 +15,11 @@ use std::ops::Range;
 
 /// A path that maps memory for the device.
 pub trait DmaPath: Path {
-    /// Lets the device reach a part of a memory at an address; whole pages. Refused where something is
-    /// mapped already.
+    /// Lets the device reach a part of a memory at an address; whole pages. Fails if something is
+    /// mapped there already.
     fn map(&mut self, address: u64, part: &Part, rights: Rights) -> Result<(), Self::Error>;
 
-    /// Takes all away that is mapped in a range, which begins and ends with a mapping.
+    /// Unmaps a range, which begins and ends with a mapping.
     fn unmap(&mut self, address: u64, size: usize) -> Result<(), Self::Error>;
 
     /// Opens a window that shows every address up to `limit`, so that offsets in it are addresses.
@@ -28,40 +28,41 @@ pub trait DmaPath: Path {
     /// Submits descriptors and does not wait.
     fn submit(&mut self, descriptors: &[Descriptor]) -> Result<(), Self::Error>;
 
-    /// Waits for `count` completions.
+    /// Waits for `count` completions. Returns them.
     fn finish(&mut self, count: usize) -> Result<Vec<Completion>, Self::Error>;
 
-    /// The errors in the device's log, at most 16, the oldest first. Empties the log.
+    /// Returns the errors in the device's log, at most 16, the oldest first. Empties the log.
     fn errors(&mut self) -> Result<Vec<(ErrorCode, u64)>, Self::Error>;
 }
 
 const PAGE: usize = 4096;
 /// Pages of a memory that cases map.
 const PAGES: usize = 64;
-/// Where they map it: far from whatever a path needs for itself, and within what 39 bits can name. Not
-/// round, as whatever remembers ranges by their low bits would forget them over the rings.
+/// Address at which cases map it: far from the path's own mappings, and within 39 bits. It is not
+/// round. A store of ranges by their low bits would otherwise replace these ranges by those of the
+/// rings, and hide that it keeps stale ones.
 const AT: u64 = 0x20_0002_3000;
-/// Behind the last address that windows show.
+/// End of the addresses that windows show.
 const LIMIT: u64 = 1 << 39;
-/// Descriptors to random addresses.
+/// Number of descriptors to random addresses.
 const RANDOM: usize = 10_000;
-/// Errors that the log holds, so descriptors that are looked at together.
+/// Entries of the error log (data sheet 9), so as many descriptors are run together.
 const LOG: usize = 16;
-/// Batches of them between two looks at the memories.
+/// Number of such batches between two looks at the memories.
 const LOOK: usize = 25;
-/// How often memory is taken away from a copy.
+/// Number of times that memory is taken away from a copy.
 const ROUNDS: usize = 20;
 
-/// What a case begins with: two memories, of which nothing is mapped at [`AT`].
+/// Ground of a case: two memories, of which nothing is mapped at [`AT`].
 struct Ground<'a, P> {
     path: &'a mut P,
     /// Index of the memory that is mapped.
     memory: usize,
-    /// What it holds.
+    /// Bytes that it must hold.
     image: Vec<u8>,
     /// Window of all addresses.
     addresses: u16,
-    /// Window on a memory of the path's own, its index, and what it holds.
+    /// Window on a memory of the path's own, the memory's index, and the bytes that it must hold.
     own: u16,
     own_memory: usize,
     own_image: Vec<u8>,
@@ -86,6 +87,7 @@ const NAMES: [&str; 12] = [
     "iommu_random_addresses",
 ];
 
+/// Returns the cases.
 fn cases<P: DmaPath>() -> [Case<P>; NAMES.len()] {
     [
         never_mapped,
@@ -103,11 +105,12 @@ fn cases<P: DmaPath>() -> [Case<P>; NAMES.len()] {
     ]
 }
 
-/// The rows of a path on which every case passes.
+/// Returns the rows of a path on which every case passes.
 pub fn expected() -> Vec<Row> {
     NAMES.map(passed).into()
 }
 
+/// Returns the row of a case that passes.
 fn passed(name: &str) -> Row {
     Row {
         name: name.into(),
@@ -117,7 +120,11 @@ fn passed(name: &str) -> Row {
     }
 }
 
-/// Runs all cases on a path of which nothing was used yet. Gives a row each, as they are done.
+/// Runs all cases on a new path. Reports one row per case, as soon as it is done.
+///
+/// # Errors
+///
+/// Fails if the path fails. A case that does not pass is a difference in its row.
 pub fn run<P: DmaPath>(path: &mut P, seed: u64, mut report: impl FnMut(Row)) -> Outcome {
     let failed = |error: P::Error| error.to_string();
     let size = PAGES * PAGE;
@@ -142,6 +149,7 @@ pub fn run<P: DmaPath>(path: &mut P, seed: u64, mut report: impl FnMut(Row)) -> 
         (ground.image, ground.own_image) = (bytes(), bytes());
         ground.path.write(ground.memory, 0, &ground.image);
         ground.path.write(ground.own_memory, 0, &ground.own_image);
+        // Empties the log, so that each case finds its own errors only.
         ground.path.errors().map_err(failed)?;
         let outcome = case(&mut ground).and_then(|()| ground.look());
         let row = passed(name);
@@ -157,23 +165,26 @@ pub fn run<P: DmaPath>(path: &mut P, seed: u64, mut report: impl FnMut(Row)) -> 
     Ok(())
 }
 
-/// A page of the memory that is mapped.
+/// Returns the range of a page of the mapped memory.
 fn page(number: usize) -> Range<usize> {
     number * PAGE..(number + 1) * PAGE
 }
 
 impl<P: DmaPath> Ground<'_, P> {
+    /// Maps a range of the memory at an address.
     fn map(&mut self, address: u64, range: Range<usize>, rights: Rights) -> Outcome {
         let memory = self.memory;
         let mapped = self.path.map(address, &Part { memory, range }, rights);
         mapped.map_err(|error| format!("cannot map {address:#x}: {error}"))
     }
 
+    /// Unmaps a range.
     fn unmap(&mut self, address: u64, size: usize) -> Outcome {
         let unmapped = self.path.unmap(address, size);
         unmapped.map_err(|error| format!("cannot unmap {address:#x}: {error}"))
     }
 
+    /// Makes a FILL at an address.
     fn fill(&self, address: u64, length: usize, byte: u8) -> Descriptor {
         Descriptor {
             opcode: Opcode::FILL.0,
@@ -185,7 +196,7 @@ impl<P: DmaPath> Ground<'_, P> {
         }
     }
 
-    /// Copies to the beginning of the path's own memory.
+    /// Makes a COPY from an address to the start of the path's own memory.
     fn fetch(&self, address: u64, length: usize) -> Descriptor {
         Descriptor {
             opcode: Opcode::COPY.0,
@@ -197,13 +208,14 @@ impl<P: DmaPath> Ground<'_, P> {
         }
     }
 
+    /// Carries out descriptors. Returns their statuses.
     fn run(&mut self, descriptors: &[Descriptor]) -> Result<Vec<Status>, String> {
         let done = self.path.run(descriptors);
         let done = done.map_err(|error| error.to_string())?;
         Ok(done.iter().map(|it| Status(it.status)).collect())
     }
 
-    /// Carries out one descriptor that must succeed.
+    /// Carries out a descriptor. Fails unless it ends with OK.
     fn works(&mut self, descriptor: Descriptor) -> Outcome {
         match self.run(&[descriptor])?[..] {
             [Status::OK] => Ok(()),
@@ -211,7 +223,8 @@ impl<P: DmaPath> Ground<'_, P> {
         }
     }
 
-    /// Carries out one descriptor that must end with a fault at an address, which is logged.
+    /// Carries out a descriptor. Fails unless it ends with a fault that is logged with this address
+    /// (data sheet 8).
     fn faults(&mut self, descriptor: Descriptor, address: u64) -> Outcome {
         let ended = self.run(&[descriptor])?;
         if ended != [Status::DMA_FAULT] {
@@ -221,7 +234,7 @@ impl<P: DmaPath> Ground<'_, P> {
         self.look()
     }
 
-    /// The log has faults at just these addresses.
+    /// Fails unless the log has faults at exactly these addresses.
     fn logged(&mut self, addresses: &[u64]) -> Outcome {
         let errors = self.path.errors().map_err(|error| error.to_string())?;
         let must: Vec<_> = addresses
@@ -235,7 +248,7 @@ impl<P: DmaPath> Ground<'_, P> {
         }
     }
 
-    /// Both memories hold what they must.
+    /// Fails unless both memories hold the right bytes.
     fn look(&mut self) -> Outcome {
         for (memory, image) in [
             (self.memory, &self.image),
@@ -254,6 +267,7 @@ impl<P: DmaPath> Ground<'_, P> {
     }
 }
 
+/// Checks that an address that was never mapped is not reached.
 fn never_mapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     for length in [1, PAGE, 40 * PAGE] {
         ground.faults(ground.fill(AT + 3, length, 1), AT + 3)?;
@@ -262,6 +276,7 @@ fn never_mapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     Ok(())
 }
 
+/// Checks that an unmapped address is not reached, though it was just before.
 fn just_unmapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.map(AT, page(7), Rights::ReadWrite)?;
     ground.works(ground.fill(AT, PAGE, 1))?;
@@ -272,6 +287,7 @@ fn just_unmapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.faults(ground.fetch(AT + 5, 1), AT + 5)
 }
 
+/// Checks that a mapped address cannot be mapped again.
 fn mapped_twice<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.map(AT, 2 * PAGE..4 * PAGE, Rights::ReadWrite)?;
     for (address, range) in [(AT, page(7)), (AT + PAGE as u64, page(8))] {
@@ -285,6 +301,7 @@ fn mapped_twice<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.unmap(AT, 2 * PAGE)
 }
 
+/// Checks that memory that is mapped for reading is not written.
 fn read_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     let size = 40 * PAGE;
     ground.map(AT, 0..size, Rights::Read)?;
@@ -297,7 +314,8 @@ fn read_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.unmap(AT, size)
 }
 
-/// Whether it can be read is not looked at: QEMU has no way to say that it cannot.
+/// Checks that memory that is mapped for writing is written. Reading is not checked: QEMU has no
+/// way to forbid it.
 fn write_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     let size = 40 * PAGE;
     ground.map(AT, 0..size, Rights::Write)?;
@@ -309,6 +327,7 @@ fn write_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.unmap(AT, size)
 }
 
+/// Checks that an operation over a hole between two mappings writes nothing.
 fn hole<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     let after = AT + 2 * PAGE as u64;
     ground.map(AT, page(1), Rights::ReadWrite)?;
@@ -320,7 +339,8 @@ fn hole<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.faults(ground.fill(after - 1, 2, 1), after - 1)?;
     ground.unmap(AT, PAGE)?;
     ground.unmap(after, PAGE)?;
-    // Far behind what the device does at once.
+    // Behind the first step of the device: all memory is found reachable before the first byte is
+    // written (data sheet 8).
     let (first, size) = (40 * PAGE, PAGES * PAGE);
     let after = AT + (first + PAGE) as u64;
     ground.map(AT, 0..first, Rights::ReadWrite)?;
@@ -331,6 +351,7 @@ fn hole<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.unmap(after, size - first - PAGE)
 }
 
+/// Checks an operation over two neighbouring mappings of different memory.
 fn side_by_side<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     let second = AT + PAGE as u64;
     ground.map(AT, page(9), Rights::ReadWrite)?;
@@ -342,6 +363,7 @@ fn side_by_side<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.unmap(AT, 2 * PAGE)
 }
 
+/// Checks that an operation does not go on behind the end of a mapping.
 fn first_page_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     let end = AT + PAGE as u64;
     ground.map(AT, page(0), Rights::ReadWrite)?;
@@ -353,8 +375,9 @@ fn first_page_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     ground.unmap(AT, PAGE)
 }
 
+/// Checks that one unmap removes many mappings.
 fn one_large_unmap<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
-    // Backwards, so that no two of them become one.
+    // Backwards, so that no two of them can be merged.
     for number in 0..PAGES {
         let address = AT + (number * PAGE) as u64;
         ground.map(address, page(PAGES - 1 - number), Rights::ReadWrite)?;
@@ -370,6 +393,7 @@ fn one_large_unmap<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     Ok(())
 }
 
+/// Checks that an address shows the memory that was mapped last.
 fn remapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     for (number, byte) in [(3, 1), (5, 2), (3, 4)] {
         ground.map(AT, page(number), Rights::ReadWrite)?;
@@ -381,6 +405,7 @@ fn remapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     Ok(())
 }
 
+/// Checks that memory is not written after its unmap was answered, while operations run.
 fn unmapped_meanwhile<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     let size = PAGES * PAGE;
     let fetch = ground.fetch(AT, size);
@@ -399,12 +424,15 @@ fn unmapped_meanwhile<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
         let submitted = ground.path.submit(&batch);
         submitted.map_err(|error| error.to_string())?;
         ground.unmap(AT, size)?;
-        // From here on the memory is the path's again.
+        // From here on the memory is the path's again. A late write of the device would destroy the
+        // marks.
         ground.path.write(ground.memory, 0, &marks);
         let done = ground.path.finish(batch.len());
         let done = done.map_err(|error| error.to_string())?;
         let ended: Vec<_> = done.iter().map(|it| Status(it.status)).collect();
         let good = ended.iter().take_while(|it| **it == Status::OK).count();
+        // The operation in progress ends ABORTED, or all ends as faults if none was in progress;
+        // those behind it find no memory (data sheet 8).
         let rest = ended[good..].strip_prefix(&[Status::ABORTED]);
         let rest = rest.unwrap_or(&ended[good..]);
         if rest.iter().any(|it| *it != Status::DMA_FAULT) {
@@ -412,13 +440,15 @@ fn unmapped_meanwhile<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
         }
         ground.image.copy_from_slice(&marks);
         if operation == fetch {
-            // What was carried out or broken off has written here.
+            // Operations that were carried out or broken off have written here.
             ground.path.write(ground.own_memory, 0, &ground.own_image);
         }
         ground.look()?;
         let errors = ground.path.errors().map_err(|error| error.to_string())?;
         let inside = |address| (AT..AT + size as u64).contains(&address);
         let named = |&(code, address): &_| code == ErrorCode::MEMORY_FAULT && inside(address);
+        // Each of these ends is logged with an address of the range; the log keeps the last 16
+        // (data sheet 9).
         if errors.len() != (ended.len() - good).min(LOG) || !errors.iter().all(named) {
             return Err(format!("round {round}: the log has {errors:x?}"));
         }
@@ -426,6 +456,7 @@ fn unmapped_meanwhile<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     Ok(())
 }
 
+/// Checks random addresses in and around a memory with holes against a computation by byte.
 fn random_addresses<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
     let mut random = Rng::with_seed(ground.image.iter().map(|byte| u64::from(*byte)).sum());
     // Every other page, and the last quarter without a gap.
@@ -483,7 +514,7 @@ fn random_addresses<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
             return Err(format!("ended {ended:?}, not {ends:?}: {batch:x?}"));
         }
         ground.logged(&faults)?;
-        // Every byte of both memories takes its time in a guest.
+        // In the guest each byte of both memories takes its time.
         if round % LOOK == 0 {
             ground.look()?;
         }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the memories of the scene must hold, and how descriptors must end, by the data sheet.
+//! The bytes of the scene's memories and the outcomes of descriptors, computed from the data sheet.
 
 use crate::scene::{self, Window};
 use crate::{crc32c, pattern_bytes};
@@ -14,7 +14,7 @@ pub struct Images {
 }
 
 impl Default for Images {
-    /// As before each vector.
+    /// Returns the bytes as before each vector.
     fn default() -> Self {
         Self {
             windows: scene::windows(),
@@ -24,16 +24,17 @@ impl Default for Images {
 }
 
 impl Images {
-    /// The bytes, memory by memory.
+    /// Returns the bytes, memory by memory.
     pub fn memories(&self) -> &[Vec<u8>] {
         &self.memories
     }
 
-    /// Carries out a descriptor, one byte after another, and gives its completion.
+    /// Carries out a descriptor, one byte after another. Returns its completion.
     pub fn carry_out(&mut self, descriptor: &Descriptor) -> Completion {
         let targets: Vec<_> = self.windows.iter().map(Window::target).collect();
         let mut status = crate::status(descriptor, &targets);
         let mut result = 0;
+        // A refused descriptor writes nothing (data sheet 8).
         if status == Status::OK {
             (status, result) = self.work(descriptor);
         }
@@ -45,12 +46,14 @@ impl Images {
         }
     }
 
-    /// Does what a descriptor says that has passed all checks.
+    /// Carries out a descriptor that has passed all checks (data sheet 7).
     fn work(&mut self, descriptor: &Descriptor) -> (Status, u64) {
         let length = descriptor.length as usize;
         let operand = descriptor.operand;
         match Opcode(descriptor.opcode) {
             Opcode::COPY => {
+                // All bytes are read before the first is written: as `memmove`, whatever the
+                // overlap (data sheet 7).
                 let bytes = self.source(descriptor);
                 self.write(descriptor, &bytes);
             }
@@ -63,6 +66,8 @@ impl Images {
             }
             Opcode::VERIFY => {
                 let (found, expected) = (self.source(descriptor), pattern_bytes(operand, length));
+                // The result is the number of the first byte that differs, else the length (data
+                // sheet 7).
                 return match found
                     .iter()
                     .zip(&expected)
@@ -81,7 +86,7 @@ impl Images {
         (Status::OK, 0)
     }
 
-    /// The bytes that a descriptor reads.
+    /// Returns the bytes that a descriptor reads.
     fn source(&self, descriptor: &Descriptor) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(descriptor.length as usize);
         let places = self.places(descriptor.source_window, descriptor.source_offset);
@@ -93,7 +98,7 @@ impl Images {
         bytes
     }
 
-    /// Puts bytes where a descriptor writes.
+    /// Writes bytes to the place that a descriptor writes.
     fn write(&mut self, descriptor: &Descriptor, mut bytes: &[u8]) {
         for (memory, range) in
             self.places(descriptor.destination_window, descriptor.destination_offset)
@@ -104,7 +109,7 @@ impl Images {
         }
     }
 
-    /// Memories and ranges from `offset` of a window on.
+    /// Returns memories and ranges from `offset` of a window on.
     fn places(&self, window: u16, offset: u64) -> Vec<(usize, std::ops::Range<usize>)> {
         let window = self.windows.iter().find(|it| it.number == window);
         let mut skip = offset as usize;

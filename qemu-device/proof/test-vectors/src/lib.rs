@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Test vectors of the device as data, and what must come of them by the data sheet.
+//! Test vectors of the device as data, with the results that the data sheet demands.
 //!
 //! A [`Vector`] is a batch of descriptors with their completions. All vectors run on one [`scene`]:
 //! memories with known bytes, and windows of every kind on them. A [`Path`] is a way to the device:
 //! it makes memories and windows, carries descriptors out, and reads bytes back. [`run`] runs
-//! vectors on a path, compares every completion and every byte of every memory, and gives a
-//! [`Row`] a vector; [`Table`] puts the rows of several paths side by side.
+//! vectors on a path and compares every completion and every byte of every memory. It reports one
+//! [`Row`] per vector; [`Table`] puts the rows of several paths side by side.
 //!
-//! What must come of a descriptor is computed by [`Images`], which is written from the data sheet and
-//! shares no code with the model. Vectors made by hand say it themselves as well.
+//! [`Images`] computes the results of a descriptor. It is written from the data sheet and shares no
+//! code with the model. Vectors made by hand state their results as well.
 //!
-//! [`dma`] has the cases of an IOMMU, for paths that decide themselves what the device reaches.
+//! [`dma`] has the cases of an IOMMU, for paths that decide themselves which memory the device
+//! reaches.
 //!
 //! This crate does no I/O.
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A way to the device, and vectors that go it.
+//! Paths to the device, and the run of vectors on one.
 
 use crate::scene::{self, Backing, Part, Rights, State};
 use crate::{crc32c, Images, Row, Vector};
@@ -8,21 +8,21 @@ use ringbar_spec::ring::{Completion, Descriptor, Status};
 use std::fmt::{self, Display};
 use zerocopy::IntoBytes;
 
-/// Most descriptors of a vector, so the fewest entries of a path's rings.
+/// Most descriptors of a vector, and so the fewest entries of a path's rings.
 pub const BATCH: usize = 64;
 
-/// A way to the device: a driver, with a queue and memories of its own.
+/// A path to the device: a driver, with a queue and memories of its own.
 pub trait Path {
-    /// Why the way cannot be gone on. What a descriptor ends with is no error.
+    /// Failure of the path itself. A descriptor that ends with an error is none.
     type Error: Display;
 
-    /// Makes a memory. They are numbered from 0 on, in the order they are made.
+    /// Makes a memory. Memories are numbered from 0 on, in the order in which they are made.
     fn memory(&mut self, backing: Backing, size: usize) -> Result<(), Self::Error>;
 
-    /// Opens a window on parts of the memories, in this order, and gives its number.
+    /// Opens a window on parts of the memories, in this order. Returns its number.
     fn window(&mut self, parts: &[Part], rights: Rights) -> Result<u16, Self::Error>;
 
-    /// Opens a window that belongs to another protection domain than the queue, on a memory of its own.
+    /// Opens a window of another protection domain than the queue's, on a memory of its own.
     fn foreign_window(&mut self) -> Result<u16, Self::Error>;
 
     /// Closes a window.
@@ -34,11 +34,11 @@ pub trait Path {
     /// Loads bytes from `offset` of a memory on.
     fn read(&mut self, memory: usize, offset: usize, bytes: &mut [u8]);
 
-    /// Submits at most [`BATCH`] descriptors at once, and gives their completions.
+    /// Submits at most [`BATCH`] descriptors at once. Returns their completions.
     fn run(&mut self, descriptors: &[Descriptor]) -> Result<Vec<Completion>, Self::Error>;
 }
 
-/// Why vectors could not be run to the end.
+/// Reason for which vectors could not be run to the end.
 #[derive(Debug)]
 pub struct Failure(String);
 
@@ -50,7 +50,12 @@ impl Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Runs vectors on a path, from the building of the scene on. Gives a row each, as they are done.
+/// Builds the scene on a path and runs vectors on it. Reports one row per vector, as soon as it is
+/// done.
+///
+/// # Errors
+///
+/// Fails if the path fails. A wrong result is no failure, but a difference in the row.
 pub fn run<P: Path>(
     path: &mut P,
     vectors: &[Vector],
@@ -63,6 +68,8 @@ pub fn run<P: Path>(
     let mut seen: Vec<Vec<u8>> = initial.memories().to_vec();
     let untouched = checksums(&seen);
     for vector in vectors {
+        // Only memories that the vector before has changed are written again: in the guest each
+        // byte takes time.
         for (memory, dirty) in dirty.iter_mut().enumerate().filter(|(_, dirty)| **dirty) {
             path.write(memory, 0, &initial.memories()[memory]);
             *dirty = false;
@@ -79,7 +86,8 @@ pub fn run<P: Path>(
             path.read(memory, 0, bytes);
             dirty[memory] = bytes != &initial.memories()[memory];
         }
-        // Most memories are as they were: checksums of them all would take most of the time in translated code.
+        // Most memories are as they were. Checksums of all of them would take most of the time in
+        // translated code.
         let mut sums = untouched.clone();
         for (memory, sum) in sums.iter_mut().enumerate().filter(|(it, _)| dirty[*it]) {
             *sum = crc32c(0, &seen[memory]);
@@ -95,7 +103,7 @@ pub fn run<P: Path>(
     Ok(())
 }
 
-/// Makes memories and windows; gives the path's numbers of the scene's windows.
+/// Makes memories and windows. Returns the path's numbers of the scene's windows.
 fn build<P: Path>(path: &mut P) -> Result<Vec<u16>, P::Error> {
     for memory in scene::MEMORIES {
         path.memory(memory.backing, memory.size)?;
@@ -108,6 +116,8 @@ fn build<P: Path>(path: &mut P) -> Result<Vec<u16>, P::Error> {
             State::Open | State::Closed => path.window(&window.parts, window.rights)?,
         });
     }
+    // Only after all are open: a number that is free again could be given to the next window, and
+    // would be open in the vectors.
     for (window, number) in windows.iter().zip(&numbers) {
         if window.state == State::Closed {
             path.close(*number)?;
@@ -116,7 +126,7 @@ fn build<P: Path>(path: &mut P) -> Result<Vec<u16>, P::Error> {
     Ok(numbers)
 }
 
-/// Puts the path's numbers of windows into a descriptor.
+/// Replaces the scene's numbers of windows in a descriptor by the path's.
 fn renumber(mut descriptor: Descriptor, numbers: &[u16]) -> Descriptor {
     for window in [
         &mut descriptor.source_window,
@@ -130,7 +140,7 @@ fn renumber(mut descriptor: Descriptor, numbers: &[u16]) -> Descriptor {
     descriptor
 }
 
-/// How descriptors ended, in few words: one status, or each with its number.
+/// Returns the outcomes of descriptors in few words: one status, or each with its count.
 pub(crate) fn ends(completions: &[Completion]) -> String {
     let mut counts: Vec<(u16, usize)> = Vec::new();
     for completion in completions {
@@ -150,22 +160,24 @@ pub(crate) fn ends(completions: &[Completion]) -> String {
     words.join("+")
 }
 
+/// Returns the name of a status in the data sheet.
 fn status_name(status: u16) -> String {
     let named = Status::ALL.iter().find(|(it, _)| it.0 == status);
     named.map_or_else(|| format!("status-{status}"), |(_, name)| (*name).into())
 }
 
-/// A checksum for each memory.
+/// Returns a checksum per memory.
 pub(crate) fn checksums(memories: &[Vec<u8>]) -> Vec<u32> {
     memories.iter().map(|bytes| crc32c(0, bytes)).collect()
 }
 
-/// One number for all completions and all bytes, which the checksums of the memories stand for.
+/// Returns one number for all completions and all bytes. The checksums of the memories stand for
+/// the bytes.
 pub(crate) fn digest(completions: &[Completion], checksums: &[u32]) -> u32 {
     crc32c(crc32c(0, completions.as_bytes()), checksums.as_bytes())
 }
 
-/// The first thing that is not as it must be.
+/// Returns the first completion or byte that is wrong.
 fn difference(
     completions: &[Completion],
     expected: &[Completion],

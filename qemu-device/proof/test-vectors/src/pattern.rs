@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The seeded pattern of the data sheet, many bytes at once.
+//! The seeded pattern of data sheet 7, many bytes at once.
 
 use ringbar_spec::pattern::word;
 
-/// Returns the first `length` bytes of the pattern that `seed` makes.
+/// Returns the first `length` bytes of the pattern of `seed`.
 ///
-/// A word at a time: translated code takes seconds for the 16 MiB of the longest copy if it mixes a word per byte.
+/// It makes a word at a time. Translated code takes seconds for the 16 MiB of the longest copy if
+/// it mixes one word per byte.
 pub fn pattern_bytes(seed: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     for (index, chunk) in (0..).zip(bytes.chunks_mut(8)) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Descriptors by chance: half of them sound, the others wrong in any way.
+//! Random descriptors: half of them sound, the others wrong in any way.
 
 use crate::check::{Opened, Target};
 use fastrand::Rng;
 use ringbar_spec::ring::{Descriptor, Opcode, MAX_LENGTH};
 
-/// Makes descriptors, always the same ones for a seed.
+/// A source of random descriptors, always the same ones for a seed.
 #[derive(Debug)]
 pub struct Generator {
     random: Rng,
@@ -14,7 +14,7 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Names the windows of `targets` and no others.
+    /// Makes a source of descriptors that name the windows of `targets` and no others.
     pub fn new(seed: u64, targets: Vec<Target>) -> Self {
         Self {
             random: Rng::with_seed(seed),
@@ -22,7 +22,7 @@ impl Generator {
         }
     }
 
-    /// The next descriptor.
+    /// Returns the next descriptor.
     pub fn descriptor(&mut self) -> Descriptor {
         let mut descriptor = self.sound();
         if self.random.bool() {
@@ -33,12 +33,12 @@ impl Generator {
         descriptor
     }
 
-    /// A number below `limit`.
+    /// Returns a number below `limit`.
     pub fn below(&mut self, limit: u32) -> u32 {
         self.random.u32(0..limit)
     }
 
-    /// A descriptor that names windows which may be used as it says, and lies inside.
+    /// Makes a descriptor whose windows exist, have the right, and hold its bytes.
     fn sound(&mut self) -> Descriptor {
         let opcode = Opcode(self.random.u16(0..6));
         let mut descriptor = Descriptor {
@@ -67,6 +67,7 @@ impl Generator {
             descriptor.destination_window = window;
             descriptor.destination_offset = self.random.u64(0..=end - length);
         }
+        // Only operands that data sheet 7 allows: a wrong one would be spoilt already.
         descriptor.operand = match opcode {
             Opcode::COPY => 0,
             Opcode::CRC32C => self.random.u32(..).into(),
@@ -75,6 +76,7 @@ impl Generator {
         descriptor
     }
 
+    /// Returns number and length of a random window that fits.
     fn usable(&mut self, fits: impl Fn(&Opened) -> bool) -> (u16, u64) {
         let fitting: Vec<_> = self
             .targets
@@ -99,10 +101,12 @@ impl Generator {
         }
     }
 
+    /// Returns the number of a random window.
     fn window(&mut self) -> u16 {
         self.targets[self.random.usize(..self.targets.len())].window
     }
 
+    /// Returns a length near one of the limits.
     fn length(&mut self) -> u32 {
         let target = self.targets[self.random.usize(..self.targets.len())];
         let room = target.open.map_or(4096, |it| it.length) as u32;
@@ -111,6 +115,7 @@ impl Generator {
         edge.wrapping_add(self.random.u32(0..3)).wrapping_sub(1)
     }
 
+    /// Returns an offset near one of the limits.
     fn offset(&mut self, length: u32) -> u64 {
         let target = self.targets[self.random.usize(..self.targets.len())];
         let room = target.open.map_or(4096, |it| it.length);

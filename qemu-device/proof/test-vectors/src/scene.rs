@@ -2,7 +2,7 @@
 
 //! The scene of all vectors: memories with known bytes, and windows on them.
 //!
-//! Vectors name windows by the numbers of this file, from 1 on in the order of [`WINDOWS`]; a path
+//! Vectors name windows by the numbers of this file, from 1 on in the order of [`windows`]. A path
 //! has numbers of its own for them. Other numbers mean themselves.
 
 use crate::check::{Opened, Target};
@@ -10,7 +10,7 @@ use crate::pattern_bytes;
 use ringbar_spec::setup::MAX_WINDOWS;
 use std::ops::Range;
 
-/// Where bytes are.
+/// Place of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backing {
     /// Memory of the guest.
@@ -19,15 +19,16 @@ pub enum Backing {
     Device,
 }
 
-/// A memory: where it is and how many bytes it has, in whole pages.
+/// A memory: its place and its size, in whole pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// Where it is.
+    /// Its place.
     pub backing: Backing,
-    /// Bytes.
+    /// Size in bytes.
     pub size: usize,
 }
 
+/// Makes a memory of the guest.
 const fn guest(size: usize) -> Memory {
     Memory {
         backing: Backing::Guest,
@@ -35,6 +36,7 @@ const fn guest(size: usize) -> Memory {
     }
 }
 
+/// Makes a memory of the device.
 const fn device(size: usize) -> Memory {
     Memory {
         backing: Backing::Device,
@@ -48,7 +50,7 @@ pub const SIZE: usize = 64 << 10;
 pub const BIG_SIZE: usize = 256 << 10;
 const SMALL: usize = 16 << 10;
 
-/// All memories. A memory holds the pattern that [`seed`] gives before each vector.
+/// All memories. Before each vector, a memory holds the pattern of its [`seed`].
 pub const MEMORIES: [Memory; 9] = [
     guest(SIZE),
     device(SIZE),
@@ -61,12 +63,12 @@ pub const MEMORIES: [Memory; 9] = [
     device(BIG_SIZE),
 ];
 
-/// Seed of what a memory holds to begin with.
+/// Returns the seed of a memory's bytes before each vector.
 pub const fn seed(memory: usize) -> u64 {
     0x5ce0_0000 + memory as u64
 }
 
-/// What a memory holds to begin with.
+/// Returns the bytes of a memory before each vector.
 pub fn initial(memory: usize) -> Vec<u8> {
     pattern_bytes(seed(memory), MEMORIES[memory].size)
 }
@@ -76,22 +78,23 @@ pub fn initial(memory: usize) -> Vec<u8> {
 pub struct Part {
     /// Index in [`MEMORIES`].
     pub memory: usize,
-    /// Bytes in it.
+    /// The bytes in it.
     pub range: Range<usize>,
 }
 
+/// Makes a range of a memory.
 fn part(memory: usize, range: Range<usize>) -> Part {
     Part { memory, range }
 }
 
-/// What descriptors may do with a window.
+/// Rights of descriptors to a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rights {
     /// Read it.
     Read,
     /// Write it.
     Write,
-    /// Both.
+    /// Both rights.
     ReadWrite,
 }
 
@@ -99,7 +102,7 @@ pub enum Rights {
 pub const GUEST: u16 = 1;
 /// All of a memory of the device.
 pub const DEVICE: u16 = 2;
-/// Four pieces of a memory of the guest, at odd places, of odd lengths, not in order.
+/// Four pieces of a memory of the guest, at odd addresses, of odd lengths, not in order.
 pub const SCATTERED: u16 = 3;
 /// An odd piece of a memory of the device.
 pub const DEVICE_PART: u16 = 4;
@@ -107,7 +110,8 @@ pub const DEVICE_PART: u16 = 4;
 pub const READ_ONLY: u16 = 5;
 /// Guest memory that may only be written.
 pub const WRITE_ONLY: u16 = 6;
-/// As many segments as the kernel driver takes, of 1 to 7 bytes each, from the last in memory to the first.
+/// As many segments as the kernel driver takes, of 1 to 7 bytes each, from the last in memory to
+/// the first.
 pub const CRUMBS: u16 = 7;
 /// A single byte; its memory is that of [`CRUMBS`].
 pub const SINGLE: u16 = 8;
@@ -115,14 +119,15 @@ pub const SINGLE: u16 = 8;
 pub const BIG: u16 = 9;
 /// All of a large memory of the device.
 pub const BIG_DEVICE: u16 = 10;
-/// The memory of [`BIG`] again and again, as long as a descriptor may be; may only be read.
+/// The memory of [`BIG`] again and again, up to the largest length of a descriptor. May only be
+/// read.
 pub const WIDE: u16 = 11;
-/// Was closed.
+/// A window that was closed.
 pub const CLOSED: u16 = 12;
-/// Belongs to another protection domain.
+/// A window of another protection domain.
 pub const FOREIGN: u16 = 13;
 
-/// A number that no path gives to a window, as it is the largest there is.
+/// A number that no path gives to a window, as it is the largest that exists (data sheet 13).
 pub const NEVER_OPENED: u16 = MAX_WINDOWS;
 
 /// State of a window when vectors run.
@@ -141,21 +146,21 @@ pub enum State {
 pub struct Window {
     /// Its number in vectors.
     pub number: u16,
-    /// What it shows, in this order.
+    /// Its memory, in this order.
     pub parts: Vec<Part>,
-    /// What descriptors may do.
+    /// Rights of descriptors.
     pub rights: Rights,
-    /// Whether it can be used.
+    /// Its state when vectors run.
     pub state: State,
 }
 
 impl Window {
-    /// Bytes in it.
+    /// Returns its length in bytes.
     pub fn length(&self) -> u64 {
         self.parts.iter().map(|it| it.range.len() as u64).sum()
     }
 
-    /// What the checks of the data sheet see of it.
+    /// Returns the window as the checks of the data sheet see it.
     pub fn target(&self) -> Target {
         let open = (self.state == State::Open).then(|| Opened {
             length: self.length(),
@@ -169,7 +174,7 @@ impl Window {
     }
 }
 
-/// All windows, by number from 1 on.
+/// Returns all windows, by number from 1 on.
 pub fn windows() -> Vec<Window> {
     use Rights::{Read, ReadWrite, Write};
     let scattered = vec![
@@ -178,6 +183,7 @@ pub fn windows() -> Vec<Window> {
         part(2, 2500..2501),
         part(2, 20_479..24_576),
     ];
+    // 64 segments of different lengths, each before the one that came before: no two can be merged.
     let crumbs = (0..64).map(|n| {
         let start = SMALL - 200 * (n + 1);
         part(6, start..start + 1 + n % 7)

@@ -1,40 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What came of vectors: a row each, as a line between machines, and all paths side by side.
+//! Results of vectors: one row each, as a line between machines, and all paths side by side.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display, Write};
 
-/// Begins a row's line, behind whatever else stands there.
+/// Start of a row in a line of a log.
 const MARK: &str = "vector: ";
 
-/// What came of a vector on one path.
+/// Result of a vector on one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Name of the vector. No blanks.
     pub name: String,
-    /// How its descriptors ended, by name. No blanks.
+    /// Outcomes of its descriptors, by name. No blanks.
     pub ends: String,
     /// Checksum of all completions and of all bytes of all memories afterwards.
     pub digest: u32,
-    /// What is not as it must be.
+    /// The first thing that is wrong, if one is.
     pub difference: Option<String>,
 }
 
 impl Row {
-    /// The line that [`Table::read`] understands.
+    /// Returns the line that [`Table::read`] understands.
     pub fn line(&self, path: char) -> String {
         let Self {
             name, ends, digest, ..
         } = self;
         let mut line = format!("{MARK}{path} {name} {ends} {digest:08x}");
         if let Some(difference) = &self.difference {
-            // A `String` takes whatever is written.
+            // Writing to a `String` never fails.
             let _never_fails = write!(line, " {difference}");
         }
         line
     }
 
+    /// Parses a line; `None` if it has no row.
     fn parse(line: &str) -> Option<(char, Self)> {
         let (_, line) = line.split_once(MARK)?;
         let mut words = line.trim_end().splitn(5, ' ');
@@ -59,7 +60,7 @@ pub struct Table {
     found: BTreeMap<(char, String), Row>,
 }
 
-/// What must come of a vector, on these paths.
+/// Row that these paths must have.
 #[derive(Clone, Debug)]
 struct Expected {
     paths: String,
@@ -77,6 +78,8 @@ impl Table {
 
     /// Adds a row. Of two runs of a path, one that differs is kept.
     pub fn add(&mut self, path: char, row: Row) {
+        // A right row may be replaced, a wrong one stays: otherwise a second run would hide the
+        // first one's fault.
         let right = |row: &Row| self.expected.iter().any(|it| it.row == *row);
         let key = (path, row.name.clone());
         if self.found.get(&key).is_none_or(right) {
@@ -84,14 +87,14 @@ impl Table {
         }
     }
 
-    /// Adds all rows that stand in a log.
+    /// Adds all rows in a log.
     pub fn read(&mut self, log: &str) {
         for (path, row) in log.lines().filter_map(Row::parse) {
             self.add(path, row);
         }
     }
 
-    /// What is missing or differs.
+    /// Returns everything that is missing or differs.
     pub fn differences(&self) -> Vec<String> {
         let mut differences = Vec::new();
         for Expected { paths, row: must } in &self.expected {
@@ -112,7 +115,7 @@ impl Table {
         differences
     }
 
-    /// All paths, in order.
+    /// Returns all paths, in order.
     fn paths(&self) -> BTreeSet<char> {
         self.expected
             .iter()
@@ -121,7 +124,7 @@ impl Table {
     }
 }
 
-/// What the cell of a path says.
+/// Returns the text for the cell of a path.
 fn cell(must: &Row, found: Option<&Row>) -> String {
     match found {
         None => "**not run**".into(),
@@ -135,7 +138,7 @@ fn cell(must: &Row, found: Option<&Row>) -> String {
 }
 
 impl Display for Table {
-    /// As a table of Markdown.
+    /// Writes a table of Markdown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let paths = self.paths();
         write!(f, "| vector | must end | digest |")?;

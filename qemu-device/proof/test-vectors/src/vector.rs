@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The vectors: those made by hand, with how they must end, and those made by chance.
+//! The vectors: those made by hand, with their stated outcomes, and random ones.
 
 use crate::path::{checksums, digest, ends, BATCH};
 use crate::scene::{
@@ -10,10 +10,10 @@ use crate::scene::{
 use crate::{Generator, Images, Row};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status, MAX_LENGTH};
 
-/// Seed of [`by_chance`] where nobody asks for another.
+/// Default seed of [`by_chance`].
 pub const DEFAULT_SEED: u64 = 1;
 
-/// Vectors that [`by_chance`] makes.
+/// Number of vectors that [`by_chance`] makes.
 const BY_CHANCE: u64 = 64;
 
 /// A batch of descriptors. Windows are named by the scene's numbers.
@@ -21,13 +21,14 @@ const BY_CHANCE: u64 = 64;
 pub struct Vector {
     /// Name, without blanks.
     pub name: String,
-    /// The descriptors; the tag of each is its place.
+    /// The descriptors; the tag of each is its index.
     pub descriptors: Vec<Descriptor>,
-    /// How each must end, as whoever made it says: status and result.
+    /// Status and result of each descriptor as stated by hand; `None` for random vectors.
     pub stated: Option<Vec<(Status, u64)>>,
 }
 
 impl Vector {
+    /// Makes a vector with stated outcomes.
     fn new(name: impl Into<String>, steps: Vec<(Descriptor, Status, u64)>) -> Self {
         let (descriptors, stated) = steps
             .into_iter()
@@ -43,12 +44,12 @@ impl Vector {
         }
     }
 
-    /// What must come of it: completions, and bytes of all memories.
+    /// Returns the results that it must have: completions, and bytes of all memories.
     pub fn outcome(&self, initial: &Images) -> (Vec<Completion>, Images) {
         let mut images = initial.clone();
         let carry_out = |descriptor| images.carry_out(descriptor);
         let mut completions: Vec<_> = self.descriptors.iter().map(carry_out).collect();
-        // What was stated counts; a test shows that it is the same.
+        // The stated outcomes count. A test shows that the computed ones are the same.
         for (completion, (status, result)) in
             completions.iter_mut().zip(self.stated.iter().flatten())
         {
@@ -58,7 +59,7 @@ impl Vector {
         (completions, images)
     }
 
-    /// The row of a path on which all is as it must be.
+    /// Returns the row of a path on which everything is right.
     pub fn expected(&self, initial: &Images) -> Row {
         let (completions, images) = self.outcome(initial);
         Row {
@@ -70,9 +71,10 @@ impl Vector {
     }
 }
 
-/// A place in a window.
+/// A place in a window: its number, and an offset.
 type At = (u16, u64);
 
+/// Makes a COPY.
 fn copy((from, at): At, (to, there): At, length: u32) -> Descriptor {
     Descriptor {
         opcode: Opcode::COPY.0,
@@ -85,6 +87,7 @@ fn copy((from, at): At, (to, there): At, length: u32) -> Descriptor {
     }
 }
 
+/// Makes a FILL or PATTERN.
 fn make(opcode: Opcode, (to, there): At, length: u32, operand: u64) -> Descriptor {
     Descriptor {
         opcode: opcode.0,
@@ -96,6 +99,7 @@ fn make(opcode: Opcode, (to, there): At, length: u32, operand: u64) -> Descripto
     }
 }
 
+/// Makes a VERIFY or CRC32C.
 fn look(opcode: Opcode, (from, at): At, length: u32, operand: u64) -> Descriptor {
     Descriptor {
         opcode: opcode.0,
@@ -107,24 +111,27 @@ fn look(opcode: Opcode, (from, at): At, length: u32, operand: u64) -> Descriptor
     }
 }
 
+/// States that a descriptor ends with OK and result 0.
 fn ok(descriptor: Descriptor) -> (Descriptor, Status, u64) {
     (descriptor, Status::OK, 0)
 }
 
+/// Makes a vector of one descriptor that ends with OK.
 fn one(name: impl Into<String>, descriptor: Descriptor) -> Vector {
     Vector::new(name, vec![ok(descriptor)])
 }
 
+/// Makes a vector of one descriptor that is refused.
 fn bad(name: impl Into<String>, descriptor: Descriptor, status: Status) -> Vector {
     Vector::new(name, vec![(descriptor, status, 0)])
 }
 
-/// All vectors: those made by hand, and those that `seed` makes.
+/// Returns all vectors: those made by hand, and the random ones of `seed`.
 pub fn all(seed: u64) -> Vec<Vector> {
     [by_hand(), by_chance(seed)].concat()
 }
 
-/// The vectors that were made by hand.
+/// Returns the vectors that were made by hand.
 pub fn by_hand() -> Vec<Vector> {
     let mut vectors = Vec::new();
     copies(&mut vectors);
@@ -137,9 +144,10 @@ pub fn by_hand() -> Vec<Vector> {
     vectors
 }
 
-/// Vectors of random descriptors, half of them sound; always the same ones for a seed.
+/// Returns vectors of random descriptors, half of them sound; always the same ones for a seed.
 pub fn by_chance(seed: u64) -> Vec<Vector> {
-    // Two windows on the same memory would leave unspecified bytes.
+    // A copy between two windows on the same memory leaves unspecified bytes (data sheet 7), which
+    // no image can predict.
     let shares = [SINGLE, BIG, WIDE];
     let mut targets: Vec<_> = scene::windows()
         .iter()
@@ -164,7 +172,7 @@ pub fn by_chance(seed: u64) -> Vec<Vector> {
         .collect()
 }
 
-/// Every direction, lengths around every border, offsets of every alignment.
+/// Adds copies: every direction, lengths around every border, offsets of every alignment.
 fn copies(vectors: &mut Vec<Vector>) {
     const DIRECTIONS: [(&str, u16, u16); 6] = [
         ("guest_to_device", GUEST, DEVICE),
@@ -208,7 +216,8 @@ fn copies(vectors: &mut Vec<Vector>) {
         ("to_device", BIG, BIG_DEVICE),
         ("to_guest", BIG_DEVICE, BIG),
     ] {
-        // The device works in pieces of 64 KiB.
+        // The device works in pieces of 64 KiB (data sheet 6). Errors of its arithmetic show at
+        // their borders.
         for length in [65_535, 65_536, 65_537, 131_073, BIG_SIZE as u32 - 5] {
             let name = format!("copy_big_{name}_{length}_from_3_to_5");
             vectors.push(one(name, copy((from, 3), (to, 5), length)));
@@ -230,7 +239,7 @@ fn copies(vectors: &mut Vec<Vector>) {
     vectors.push(Vector::new("copy_there_and_back", there_and_back));
 }
 
-/// Copies within one window, as `memmove`.
+/// Adds copies within one window, which have the result of `memmove` (data sheet 7).
 fn overlaps(vectors: &mut Vec<Vector>) {
     for (name, window, length) in [
         ("guest", GUEST, 9001),
@@ -253,7 +262,7 @@ fn overlaps(vectors: &mut Vec<Vector>) {
     }
 }
 
-/// FILL and PATTERN.
+/// Adds FILL and PATTERN (data sheet 7).
 fn makers(vectors: &mut Vec<Vector>) {
     for (name, opcode, operand) in [
         ("fill", Opcode::FILL, 0x0123_4567_89ab_cdef),
@@ -279,6 +288,7 @@ fn makers(vectors: &mut Vec<Vector>) {
         let big = make(opcode, (BIG, 1), BIG_SIZE as u32 - 1, operand);
         vectors.push(one(format!("{name}_big"), big));
     }
+    // Operations of a queue take effect in order (data sheet 6).
     let over_each_other = vec![
         ok(make(Opcode::FILL, (GUEST, 0), 4096, u64::MAX)),
         ok(make(Opcode::PATTERN, (GUEST, 100), 1000, 5)),
@@ -288,7 +298,7 @@ fn makers(vectors: &mut Vec<Vector>) {
     vectors.push(Vector::new("fill_pattern_copy_in_order", over_each_other));
 }
 
-/// VERIFY and CRC32C.
+/// Adds VERIFY and CRC32C (data sheet 7).
 fn lookers(vectors: &mut Vec<Vector>) {
     for (name, window, memory) in [
         ("guest", GUEST, 0),
@@ -304,7 +314,8 @@ fn lookers(vectors: &mut Vec<Vector>) {
             if window == READ_ONLY {
                 continue;
             }
-            // 0x11 is not what the pattern has there.
+            // The pattern has another byte than 0x11 there. The result is the number of the first
+            // wrong byte (data sheet 7).
             let steps = vec![
                 ok(make(Opcode::FILL, (window, at), 1, 0x11)),
                 (
@@ -317,10 +328,12 @@ fn lookers(vectors: &mut Vec<Vector>) {
         }
     }
     let seed = scene::seed(7);
+    // The longest descriptor (data sheet 13). The pattern goes on where the memory begins again.
     let wide = look(Opcode::VERIFY, (WIDE, 0), MAX_LENGTH, seed);
     let steps = vec![(wide, Status::MISMATCH, BIG_SIZE as u64)];
     vectors.push(Vector::new("verify_wide_16_mib", steps));
 
+    // The check value of data sheet 7.
     let nine = vec![
         ok(make(
             Opcode::FILL,
@@ -336,6 +349,7 @@ fn lookers(vectors: &mut Vec<Vector>) {
         ),
     ];
     vectors.push(Vector::new("crc32c_of_123456789", nine));
+    // The checksum of the first part is the operand of the second (data sheet 7).
     let parts = vec![
         ok(make(
             Opcode::FILL,
@@ -369,7 +383,7 @@ const CHECKSUMS: [(&str, u32, u64); 2] = [
     ("crc32c_of_1_zero", 1, 0x527d_5351),
 ];
 
-/// The last place that fits, and the first that does not.
+/// Adds the last offset that fits, and the first that does not (data sheet 8: OUT_OF_BOUNDS).
 fn bounds(vectors: &mut Vec<Vector>) {
     for (name, window) in [
         ("guest", GUEST),
@@ -401,6 +415,7 @@ fn bounds(vectors: &mut Vec<Vector>) {
     }
     for (what, length) in [
         ("zero", 0),
+        // Data sheet 7: a length is from 1 to the limit.
         ("limit", MAX_LENGTH + 1),
         ("all_ones", u32::MAX),
     ] {
@@ -415,7 +430,7 @@ fn bounds(vectors: &mut Vec<Vector>) {
     }
 }
 
-/// Each field with a value that it must not have.
+/// Adds descriptors with one field of a value that it must not have (data sheet 8).
 fn refusals(vectors: &mut Vec<Vector>) {
     let nop = Descriptor::default();
     vectors.push(one("nop", nop));
@@ -432,6 +447,7 @@ fn refusals(vectors: &mut Vec<Vector>) {
         ("beyond_the_limit", NEVER_OPENED + 1),
         ("largest", u16::MAX),
     ] {
+        // Data sheet 8: BAD_WINDOW, whether the window is read or written.
         let to = make(Opcode::FILL, (window, 0), 8, 1);
         let from = look(Opcode::CRC32C, (window, 0), 8, 0);
         let both = copy((window, 0), (window, 64), 8);
@@ -457,7 +473,7 @@ fn refusals(vectors: &mut Vec<Vector>) {
     unused_fields(vectors);
 }
 
-/// Each field that an operation does not use, set.
+/// Adds descriptors with one unused field that is not 0 (data sheet 8: RESERVED_FIELD).
 fn unused_fields(vectors: &mut Vec<Vector>) {
     let sound = [
         ("nop", Descriptor::default()),
@@ -525,6 +541,7 @@ fn unused_fields(vectors: &mut Vec<Vector>) {
         if !reads && !writes {
             spoiled.push(("length", Descriptor { length: 1, ..sound }));
         }
+        // NOP and COPY have no operand (data sheet 7).
         if reads == writes {
             spoiled.push((
                 "operand",
@@ -534,6 +551,7 @@ fn unused_fields(vectors: &mut Vec<Vector>) {
                 },
             ));
         }
+        // A checksum has 32 bits; an operand over that is refused (data sheet 7).
         if name == "crc32c" {
             spoiled.push((
                 "operand",
@@ -550,7 +568,7 @@ fn unused_fields(vectors: &mut Vec<Vector>) {
     }
 }
 
-/// Two mistakes in one descriptor: the check that comes first names the end.
+/// Adds descriptors with two mistakes: the check that comes first names the outcome (data sheet 8).
 fn order_of_checks(vectors: &mut Vec<Vector>) {
     let opcode = Descriptor {
         opcode: 9,
@@ -595,6 +613,7 @@ fn order_of_checks(vectors: &mut Vec<Vector>) {
         rights,
         Status::NOT_WRITABLE,
     ));
+    // A refused descriptor writes nothing, and those behind it are carried out (data sheet 8).
     let refused_between = vec![
         ok(make(Opcode::FILL, (GUEST, 0), SIZE as u32, 1)),
         (
