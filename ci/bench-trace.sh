@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# What the TCG plugin costs: runs with it and without it, PAIRS pairs of them. Writes build/report/bench-trace.json and
-# bench-trace.md, and prints the table. A goal that is missed fails nothing.
+# Measures the cost of the TCG plugin: PAIRS pairs of runs with it and without it. Writes
+# build/report/bench-trace.json and bench-trace.md, and prints the table. A missed goal fails
+# nothing.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -13,7 +14,7 @@ report=$checkout/build/report
 runs=$(mktemp -d)
 trap 'rm -rf -- "$runs"' EXIT
 
-# measure TRACE FILE: a run; what it found becomes FILE.
+# measure TRACE FILE: makes a run, and copies its results to FILE.
 measure() {
 	TRACE=$1 TESTS=registers,dma,queue "$ci_dir/vm.sh" measure "bench-$1" "make bench-trace" >"$runs/output" 2>&1 || {
 		cat "$runs/output" >&2
@@ -25,7 +26,8 @@ measure() {
 files=()
 for ((pair = 1; pair <= PAIRS; pair++)); do
 	say "pair $pair of $PAIRS"
-	# The order within a pair alternates, as nothing else would even out what changes with time.
+	# The order within a pair alternates. Otherwise a change over time would always favour the same
+	# half.
 	for trace in $((pair % 2)) $(((pair + 1) % 2)); do measure "$trace" "$runs/$pair-$trace.json"; done
 	files+=("$runs/$pair-1.json" "$runs/$pair-0.json")
 done

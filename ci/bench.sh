@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# The benchmark: boots once and measures in guest and host by turns, then times whole boots, BOOTS pairs of them. Writes
-# build/report/bench.json and bench.md, and prints the table and its page. A goal that is missed fails nothing.
+# The benchmark: boots once and measures guest and host alternately, then times BOOTS pairs of whole
+# boots. Writes build/report/bench.json and bench.md, and prints the table and its page. A missed
+# goal fails nothing.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -11,17 +12,18 @@ source "$(dirname "$0")/lib.sh"
 report=$checkout/build/report
 times=$report/bench/times
 
-# seconds CMD...: how long it took.
+# seconds CMD...: runs CMD and prints its duration.
 seconds() {
 	local start=$EPOCHREALTIME
 	"$@" >"$report/bench/timed.log" 2>&1 || die "failed, see build/report/bench/timed.log: $*"
 	awk "BEGIN { print $EPOCHREALTIME - $start }"
 }
 
-# What `make run` does, but for its page: the last run's stays as it was.
+# make_run: does the same as `make run`, but leaves the page of the last run alone.
 make_run() { "$ci_dir/build.sh" && "$ci_dir/vm.sh" measure bench-run "make bench"; }
 
-# The order within a pair alternates, as nothing else would even out what changes with time.
+# pair NUMBER: times one pair. The order alternates, otherwise a change over time would always
+# favour the same half.
 pair() {
 	local with without run
 	if (($1 % 2)); then
@@ -51,5 +53,5 @@ model=$(sed -n 's/^model name[^:]*: //p;T;q' /proc/cpuinfo)
 	--environment "processor=$(nproc) x ${model:-unknown}" \
 	--environment "host=$(uname -sr)" \
 	--environment "load=$(cut -d ' ' -f 1-3 /proc/loadavg)"
-# Its page was drawn before there was anything to show.
+# The page of the run was drawn before the figures existed.
 "$ci_dir/vm.sh" report bench

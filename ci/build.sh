@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Checks what the user's variables say, waits until no other run works in this checkout, builds all that a guest needs to
-# boot, and runs a command with it: build.sh [CMD...]. What is needed later ci/vm.sh has built meanwhile. The kernel's part
-# and cargo's do not depend on each other.
+# Checks the user's variables, waits until no other run works in this checkout, builds everything
+# that a guest needs to boot, and then runs a command: build.sh [CMD...]. ci/vm.sh builds the
+# programs that are needed later, while the guest runs. The kernel's part and cargo's part do not
+# depend on each other.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -13,11 +14,11 @@ source "$ci_dir/lock.sh"
 "$ci_dir/variables.sh" ${RINGBAR_VARIABLES:-}
 hold_checkout "$@"
 
-# Both install what is missing on a new machine, which only one may do at a time.
+# Both install missing packages on a new machine. apt-get allows one at a time.
 "$ci_dir/setup.sh" cargo
 "$ci_dir/setup.sh" sysroot
 
-# Each part runs in the background, because bash answers signals only while it waits.
+# Each part runs in the background: bash handles a signal only during `wait`.
 jobs=()
 start() {
 	"$@" &
@@ -35,7 +36,7 @@ groups=(boot)
 if [[ ${TRACE:-0} != 0 ]]; then groups+=(plugin); fi
 start stage build-module "$ci_dir/module.sh"
 start stage build-programs "$ci_dir/programs.sh" "${groups[@]}"
-# The first to fail ends the other.
+# The first failure ends the other part.
 for _ in "${jobs[@]}"; do wait -n || die "a part of the build failed: see the messages above"; done
 jobs=()
 stage build-initramfs "$ci_dir/guest.sh" initramfs

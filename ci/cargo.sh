@@ -1,23 +1,26 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# cargo with intermediate files in the cache and results in build/cargo of the checkout, below the name of this machine's
-# target: cargo.sh [--rustflags FLAGS] ARGS. What of the caller's environment and configuration would change results is
-# left out or refused. RINGBAR_RUSTC_WRAPPER names a wrapper for rustc, such as sccache.
+# Runs cargo with intermediate files in the cache and results in build/cargo of the checkout, below
+# the name of this machine's target: cargo.sh [--rustflags FLAGS] ARGS. Drops or refuses settings of
+# the caller that would change results. RINGBAR_RUSTC_WRAPPER names a wrapper for rustc, such as
+# sccache.
 #
-# Every checkout has a build folder of its own: cargo tells a stale result by its time alone, so two
-# checkouts that share one can be given each other's programs. A new checkout starts with what another one's folder has,
-# without our own crates, and compiles no dependency again, unless all folders are in use. The
-# folders of checkouts that are gone go as well.
+# Every checkout has its own build folder. cargo recognises a stale result by its time alone, so two
+# checkouts in one folder could receive each other's programs. A new checkout starts with a copy of
+# another one's folder, without the workspace's own crates. So it compiles no dependency again,
+# unless all folders are in use. Folders of checkouts that no longer exist are removed.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# Every file of one of our crates has its name in its path, and all of them are named ringbar. What deps/ has without one of
-# these endings is a test program of ours.
+# copy_dependencies FROM TO: copies everything except the workspace's crates. Each of their files
+# has "ringbar" in its path. Other files in deps/ without one of these endings are test programs of
+# the workspace.
 #
-# Libraries and build scripts become links: cargo, rustc and the linker remove an old one before they put a new one in its
-# place. All else they write where it is, so that the other checkout would have it too: that is copied, with times to the
-# nanosecond, as cargo takes what is older than what it needs for stale.
+# Libraries and build scripts become hard links: cargo, rustc and the linker remove the old file
+# before they write a new one. They overwrite all other files in place, which would change the other
+# checkout too. So those are copied, with times to the nanosecond: cargo takes a file as stale if it
+# is older than its inputs.
 copy_dependencies() {
 	local ours=(-name '*ringbar*' -o -name incremental) whole=(-name '*.rlib' -o -name '*.rmeta' -o -name '*.so' -o -path '*/build/*/build[-_]script[-_]*' ! -name '*.d')
 	(cd "$1" && find . \( "${ours[@]}" \) -prune -o -type f \( "${whole[@]}" \) -print0 | xargs -0 -r cp -l --parents -t "$2") &&
@@ -25,8 +28,9 @@ copy_dependencies() {
 		tar -C "$1" -c --format=posix --null -T - | tar -C "$2" -x
 }
 
-# copy_at_rest FROM TO: not while cargo writes there, when it holds the lock of a profile, and not if it never has. As it takes
-# one lock after the other, whoever has one and waits for the next would wait for ever.
+# copy_at_rest FROM TO: copies unless cargo works in FROM, when it holds the lock of a profile, or
+# has never worked there. It does not wait for a lock: with several locks held, two of these could
+# wait for each other for ever.
 copy_at_rest() (
 	while IFS= read -r -d '' lock; do
 		exec {fd}<"$lock"
@@ -36,13 +40,14 @@ copy_at_rest() (
 	copy_dependencies "$1" "$2"
 )
 
+# seed FOLDER: fills a new build folder from another checkout's, if possible.
 seed() {
 	local other folders
-	# The richest first: in the newest one a single crate may have been checked.
+	# Folders with the most crates first. The newest one may hold a single checked crate.
 	mapfile -t folders < <(for other in "$RINGBAR_CACHE/cargo-$rustc"-*; do
 		if [[ -f $other/checkout ]]; then printf '%s %s\n' "$(find "$other" -name '*.rmeta' | wc -l)" "$other"; fi
 	done | sort -rn | cut -d ' ' -f 2-)
-	# Without a copy everything is merely compiled again.
+	# Without a copy, everything is compiled again. That is slower, but no error.
 	for other in "${folders[@]}"; do
 		if copy_at_rest "$other" "$1"; then break; fi
 		find "$1" -mindepth 1 -delete
@@ -53,7 +58,8 @@ seed() {
 	done
 }
 
-# Of cargo's and rustc's variables only those stay that lead to the network, or that a person sees.
+# clear_environment: removes cargo's and rustc's variables, except those for the network and for
+# messages.
 clear_environment() {
 	local name
 	for name in $(compgen -e); do
@@ -64,7 +70,7 @@ clear_environment() {
 	done
 }
 
-# configurations: the files that cargo reads its configuration from.
+# configurations: prints the files from which cargo reads its configuration.
 configurations() {
 	local folder=$checkout name
 	local -A seen=()
@@ -86,7 +92,8 @@ harmless='^((alias|cache|cargo-new|credential-alias|doc|future-incompat-report|h
 harmless+='|build\.(build-dir|incremental|jobs|rustc-wrapper|rustc-workspace-wrapper|rustdocflags|rustflags|target|target-dir) '
 harmless+='|target\..*\.(linker|rustdocflags|rustflags) |#|$)'
 
-# A configuration may change what no variable can override: profiles, patches, variables for compilers.
+# check_configuration: fails if cargo's configuration has a setting that no variable overrides, such
+# as profiles, patches, or variables for compilers.
 check_configuration() {
 	local files settings found
 	files=$(configurations)
@@ -95,15 +102,15 @@ check_configuration() {
 		warn "this cargo does not show its configuration (${files//$'\n'/, }): profiles or patches in it would change what is built"
 		return 0
 	}
-	# Variables of tests alone change no program.
+	# Variables for tests alone change no program, so failing to find a line is good.
 	found=$(grep -vE "$harmless" <<<"$settings" || true)
 	[[ -z $found ]] ||
 		die "your cargo configuration (${files//$'\n'/, }) would change what is built: ${found//$'\n'/, }: take that out, or set CARGO_HOME to a folder without it"
 }
 
-# settle FLAGS: what cargo would else take from a configuration.
+# settle FLAGS: sets everything that cargo would otherwise read from a configuration.
 settle() {
-	# Values of their own; an empty one stands for none, whatever a configuration says.
+	# Each value is set, even to nothing. An empty one overrides the configuration too.
 	export CARGO_BUILD_TARGET=$target CARGO_ENCODED_RUSTFLAGS=${1// /$'\x1f'} CARGO_ENCODED_RUSTDOCFLAGS=''
 	export RUSTC_WRAPPER=${RINGBAR_RUSTC_WRAPPER:-} RUSTC_WORKSPACE_WRAPPER=''
 	local name=${target^^}
@@ -128,6 +135,6 @@ CARGO_BUILD_BUILD_DIR=$(cache_entry cargo "$rustc-$(cache_key <<<"$checkout")" 3
 export CARGO_BUILD_BUILD_DIR CARGO_TARGET_DIR="$checkout/build/cargo"
 settle "$flags"
 contents "${rust_sources[@]}" | notice_changes "$CARGO_BUILD_BUILD_DIR/contents"
-# A compiler's daemon below would hold the lock of the checkout for hours.
+# A compiler's daemon that cargo starts would hold the checkout's lock for hours.
 if [[ -n ${RINGBAR_LOCK_FD:-} ]]; then exec {RINGBAR_LOCK_FD}>&-; fi
 exec cargo "$@"

@@ -1,29 +1,31 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Names the cases that one checkout has and another one lacks: cases.sh BEFORE [AFTER], AFTER this checkout if not given.
+# Prints the cases that one checkout has and another one lacks: cases.sh BEFORE [AFTER]. AFTER is
+# this checkout by default.
 #
-# Cases are those of the guest's programs, by kernel, as the results of VM runs in build/report have them, the tests of the
-# crates, as the sources have them, and those of the scripts. Prints what is gone with `-` before it and what is new with
-# `+`, and fails if anything is gone. A case that has moved or was renamed is both: whoever reads this says which.
+# Cases are those of the guest's programs, by kernel, from the results of VM runs in build/report;
+# the tests of the crates, from the sources; and the checks of the scripts. Prints lost cases with
+# `-` and new ones with `+`, and fails if a case is lost. A moved or renamed case appears as both,
+# and the reader has to match them.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# guest CHECKOUT: `guest KERNEL PROGRAM: CASE` of each case that ran or was skipped. A run that is not of the debug kernel is of
-# the stock one, whatever it is called.
+# guest CHECKOUT: prints `guest KERNEL PROGRAM: CASE` for each case that ran or was skipped. Each
+# run that is not named after the debug kernel belongs to the stock kernel.
 guest() {
 	local results kernel
 	while IFS= read -r -d '' results; do
 		kernel=stock
 		if [[ $results == */debug-* ]]; then kernel=debug; fi
-		# Groups by the depth of their lines: a program's cases stand below `# Subtest: PROGRAM`.
+		# Lines are grouped by their depth: a program's cases are below `# Subtest: PROGRAM`.
 		sed -E 's/\x1b\[[0-9;]*m//g' "$1/build/report/$results" | awk -v kernel="$kernel" '
 			/^# Subtest: / { program = $3 }
 			/^    (not )?ok [0-9]+ / { sub(/^    (not )?ok [0-9]+ (- )?/, ""); sub(/ # .*/, ""); print "guest " kernel " " program ": " $0 }'
 	done < <(cd "$1/build/report" && find . -name results.ktap ! -path './sabotage-*' ! -path './bench*' -printf '%p\0') | sort -u
 }
 
-# crates CHECKOUT: `test FILE: NAME` of each function that is a test.
+# crates CHECKOUT: prints `test FILE: NAME` for each test function.
 # shellcheck disable=SC2016 # awk's
 crates() {
 	(cd "$1" && find ci guest-driver guest-rootfs qemu-device -name build -prune -o -name target -prune -o -name '*.rs' -print0 | sort -z |
@@ -32,7 +34,7 @@ crates() {
 			test && /^ *(pub )?(async )?fn / { name = $0; sub(/.*fn /, "", name); sub(/[(<].*/, "", name); print "test " FILENAME ": " name; test = 0 }')
 }
 
-# scripts CHECKOUT: `script FILE: NAME` of each check.
+# scripts CHECKOUT: prints `script FILE: NAME` for each check.
 scripts() {
 	(cd "$1" && grep -oE '^\s*(equal|fails) [a-z0-9_]+' ci/tests/*.sh | sed -E 's/:\s*(equal|fails) /: /; s/^/script /')
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Fuzzes what takes bytes from the client and the guest.
+# Fuzzes the code that receives bytes from QEMU and the guest.
 #
-# `fuzz.sh short`: a fixed number of messages, operations or descriptors from a seed, with Rust's compiler alone.
-# `fuzz.sh long`: libFuzzer, which looks for new paths; takes a C++ compiler. The flags are those of
-# cargo-fuzz without a sanitizer, so that the stable compiler does: there is no unsafe code to look into.
+# `fuzz.sh short` runs a fixed number of messages, operations or descriptors from a seed. It needs
+# only Rust's compiler. `fuzz.sh long` runs libFuzzer, which searches for new paths, and needs a C++
+# compiler. The flags are those of cargo-fuzz without a sanitizer. So the stable compiler suffices:
+# there is no unsafe code to check.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"

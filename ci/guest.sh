@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# The guest: packs its programs with the module that KERNEL names (or MODULE) into build/guest/initramfs.cpio
-# (initramfs-debug.cpio; or OUTPUT): guest.sh initramfs [MODULE OUTPUT]. `hangs MODULE OUTPUT` packs programs that hang, too.
+# Packs the guest's programs with the module of KERNEL, or MODULE, into build/guest/initramfs.cpio
+# (initramfs-debug.cpio, or OUTPUT): guest.sh initramfs [MODULE OUTPUT]. `hangs MODULE OUTPUT` also
+# packs programs that hang.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 guest=$checkout/build/guest
 
-# tools: paths of what a person looks at a PCI device with, and of all shared objects that this needs.
+# tools: prints the paths of PCI tools for people, and of all shared objects that they need.
 tools() {
 	local tools=(/usr/bin/lspci /usr/bin/setpci)
 	printf '%s\n' "${tools[@]}"
 	"$ci_dir/in-sysroot.sh" ldd "${tools[@]}" | grep -oE '/lib[^ ]+' | sort -u
 }
 
-# packed MODULE OUTPUT PROGRAM...: besides those of each guest. Symbols stay in the module, for backtraces; names of lines are in the one that was built.
+# packed MODULE OUTPUT PROGRAM...: packs these programs and those of each guest. Symbols stay in the
+# module for backtraces. Line tables are in the module in build/ only.
 packed() {
 	local module=$1 output=$2 name program files=()
 	strip --strip-debug -o "$output.ko" -- "$module"
@@ -31,7 +33,7 @@ packed() {
 	for name in "$kernel"/modules/*.ko; do
 		if [[ -f $name ]]; then files+=(--file "/lib/modules/${name##*/}=$name:644"); fi
 	done
-	# Tools of the release, with what they are linked to.
+	# Tools of the release, with their shared objects.
 	while read -r program; do files+=(--file "$program=$sysroot/$program:755"); done < <(tools)
 	"$packer" --output "$output" "${files[@]}" \
 		--file "/bin/busybox=$sysroot/usr/bin/busybox:755" --symlink /bin/sh=busybox \
@@ -45,9 +47,9 @@ initramfs() {
 	sysroot=$("$ci_dir/sysroot.sh")
 	kernel=$("$ci_dir/kernel.sh")
 	mkdir -p "$guest"
-	# What ringbar-report looks for the guest's programs in.
+	# ringbar-report searches these files for the code of the guest's programs.
 	printf '%s\n' "$programs"/guest/* >"$guest/programs"
-	# What is in the cache never changes under its name.
+	# An entry of the cache never changes under its name, so its path stands for its contents.
 	from=$(printf '%s\n' "$sysroot" "$kernel" && files_of "$ci_dir/guest.sh" "$packer" "$module" "$@" | sort && cat "$programs/.boot.from")
 	unless_made "$output" "$from" packed "$module" "$output" "$@"
 }

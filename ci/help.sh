@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Prints the help that a Makefile holds: `target: ... ## text`, `#: heading`, `#? variable`.
+# Prints the help in a Makefile: `target: ... ## text`, `#: heading`, `#? variable`.
 set -euo pipefail
 
 awk '

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Runs a command inside the sysroot: in-sysroot.sh [--network] [--kernel DIR | --build-kernel DIR] CMD...
 #
-# The sysroot and the cache are read-only there, the checkout is read-only but for build/, /tmp and
-# $TMPDIR are the host's, all under their own names; the checkout is /ringbar, too. `--kernel` shows DIR as /kernel
-# (`--build-kernel`: writable), which keeps the absolute paths that a kernel tree holds valid wherever the cache is. There is no
-# network unless asked for. Of the caller's environment there is nothing: ARCH or LLVM would give another kernel.
-# The command dies with the caller: everything here is `exec`, so the caller is bwrap's parent.
+# There, the sysroot and the cache are read-only, and the checkout is read-only except build/. /tmp
+# and $TMPDIR are the host's. All have their own names, and the checkout is also /ringbar.
+#
+# `--kernel` shows DIR as /kernel (`--build-kernel`: writable). A kernel tree holds absolute paths,
+# which so stay valid wherever the cache is. There is no network by default. The caller's
+# environment is dropped: ARCH or LLVM would change the kernel. The command dies with the caller:
+# this script ends in `exec`, so the caller is bwrap's parent.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -35,8 +37,8 @@ done
 sysroot=$("$ci_dir/sysroot.sh")
 mkdir -p "$checkout/build"
 
-# Folders of the sysroot one by one, into an empty root: then any other path can be a mount point, also
-# below /var, /usr/src or /home, where checkouts and caches live.
+# Folders of the sysroot are mounted one by one into an empty root. So any other path can be a mount
+# point, even below /var, /usr/src or /home, where checkouts and caches are.
 args=(--die-with-parent --unshare-pid "${network[@]}" --proc /proc --dev /dev --tmpfs /var --tmpfs /run)
 for path in "$sysroot"/etc "$sysroot"/usr/* "$sysroot"/usr/src/*; do
 	[[ $path == */usr/src || $path == */usr/local ]] || args+=(--ro-bind "$path" "${path#"$sysroot"}")

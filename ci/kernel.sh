@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Prints the folder of a kernel, `stock` or `debug` (else as KERNEL says): `vmlinux`, `release`, `src`
-# and `build`, a source tree prepared for building Rust modules for it, and for `stock` `modules`, those for guest
-# programs that the debug kernel has built in.
+# Prints the folder of a kernel, `stock` or `debug`, by default that of KERNEL. It holds `vmlinux`,
+# `release`, `src` and `build`, a source tree prepared for Rust modules. `stock` also has `modules`:
+# those that guest programs need and that the debug kernel has built in.
 set -euo pipefail
 if (($# > 0)); then KERNEL=$1; fi
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# in_sysroot DIR LOG SECONDS WHAT SCRIPT
+# in_sysroot DIR LOG SECONDS WHAT SCRIPT: runs SCRIPT in the sysroot with DIR as /kernel.
 in_sysroot() {
 	local log=$RINGBAR_CACHE/log/$2.log
 	mkdir -p "$RINGBAR_CACHE/log"
@@ -19,7 +19,8 @@ build_debug() { in_sysroot "$1" kernel-debug 600 "debug kernel: from the source 
 
 sysroot=$("$ci_dir/sysroot.sh")
 release=$(cat "$sysroot/usr/src/ringbar-kernel/release")
-# The sysroot's name stands for its recipe, its list of versions for what the mirror really gave.
+# The sysroot's name stands for its recipe, and its list of versions for the packages that the
+# mirror really had.
 case $KERNEL in
 stock)
 	key=$(cache_key "$ci_dir/kernel-build.sh" "$sysroot/etc/ringbar-versions" <<<"${sysroot##*/}")

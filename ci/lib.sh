@@ -1,30 +1,32 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # shellcheck shell=bash
-# Shared by the scripts beside it: messages, long steps with progress, the cache. Sourced, never run.
+# Functions for the scripts beside it: messages, long steps with progress, the cache. Sourced, never
+# run.
 #
-# Only results go to stdout; everything a person reads goes to stderr.
+# Only results go to stdout. Text for people goes to stderr.
 
-# Numbers have a point and lists one order, whatever the host's language is.
+# The tools print numbers with a point and lists in one order, whatever the host's language is.
 export LC_ALL=C.UTF-8
-# With this in the environment `cd` prints where it goes, and goes elsewhere; these change what the tools do.
+# CDPATH makes `cd` print its target, or enter another folder. The other variables change the
+# behaviour of tools.
 unset CDPATH TAR_OPTIONS XZ_DEFAULTS XZ_OPT POSIXLY_CORRECT
 
-# Without this a failing command inside `$(...)` would not end the script.
+# Otherwise a failing command inside `$(...)` would not end the script.
 shopt -s inherit_errexit
 
 ci_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034 # for the scripts that source this file
 checkout=$(dirname "$ci_dir")
-# An empty XDG variable counts as unset, as its specification says.
+# An empty XDG variable counts as unset, by its specification.
 : "${RINGBAR_CACHE:=${XDG_CACHE_HOME:-${HOME:?is not set: set RINGBAR_CACHE to a folder for the cache}/.cache}/ringbar}"
 if [[ $RINGBAR_CACHE != /* ]]; then RINGBAR_CACHE=$PWD/$RINGBAR_CACHE; fi
 export RINGBAR_CACHE
-# Everything in the cache is named `<kind>-<key>`; `make distclean` removes these kinds only.
+# Entries of the cache are named `<kind>-<key>`. `make distclean` removes these kinds only.
 cache_kinds=(sysroot kernel cargo module programs)
-# Of these, which come with every change, so many stay.
+# Kinds with a new entry per change, and how many of their entries stay.
 numerous_kinds=(module programs)
 numerous=10
-# What ci/programs.sh leaves.
+# Folder of the programs that ci/programs.sh builds.
 # shellcheck disable=SC2034 # for the scripts that source this file
 programs=$checkout/build/programs
 
@@ -35,7 +37,7 @@ die() {
 	exit 1
 }
 
-# check_path NAME PATH CHARACTER...: ends the script if one of them is in the path.
+# check_path NAME PATH CHARACTER...: fails if PATH contains one of the characters.
 check_path() {
 	local name=$1 path=$2 character
 	shift 2
@@ -47,7 +49,7 @@ check_path "this checkout" "$checkout" ':' $'\\' $'\n'
 check_path "RINGBAR_CACHE" "$RINGBAR_CACHE" ':' '{' '}' $'\\' $'\n'
 if [[ -n ${TMPDIR:-} && ! (-d $TMPDIR && -w $TMPDIR) ]]; then die "TMPDIR=$TMPDIR is no folder that you may write: set it to one"; fi
 
-# Which kernel, and what the names of files made for it end in.
+# Kernel, and the suffix of files made for it.
 : "${KERNEL:=stock}"
 export KERNEL
 # shellcheck disable=SC2034 # for the scripts that source this file
@@ -57,10 +59,11 @@ debug) kernel_suffix=-debug ;;
 *) die "KERNEL=$KERNEL: say stock or debug" ;;
 esac
 
-# words_of TEXT: the words of TEXT, quoted as in a shell, each with a NUL after it. Fails if a quote is open.
+# words_of TEXT: prints the words of TEXT, quoted as in a shell, each with a NUL after it. Fails if
+# a quote is open.
 words_of() { [[ -z $1 ]] || xargs printf '%s\0' <<<"$1"; }
 
-# descendants PID: all that a process started, directly or not.
+# descendants PID: prints all processes that PID started, directly or not.
 descendants() {
 	local child
 	for child in $(pgrep -P "$1"); do
@@ -69,13 +72,14 @@ descendants() {
 	done
 }
 
-# Ends a process and all it started, and returns when they are gone. Process groups are no help here:
-# without job control a script and its children share the group of whoever called make.
+# end_tree PID: ends a process and all that it started, and returns when they are gone. Process
+# groups do not help: without job control, a script and its children share the group of make's
+# caller.
 end_tree() {
 	local all
 	mapfile -t all < <(printf '%s\n' "$1" && descendants "$1")
 	kill -TERM "${all[@]}" 2>/dev/null || true
-	# They may need a while to remove gigabytes.
+	# They may need some time to remove gigabytes.
 	for _ in {1..300}; do
 		kill -0 "${all[@]}" 2>/dev/null || return 0
 		sleep 0.1
@@ -83,9 +87,9 @@ end_tree() {
 	kill -KILL "${all[@]}" 2>/dev/null || true
 }
 
-# long_step SECONDS LOG WHAT CMD...: runs CMD with its output in LOG, shows that it is alive, and on
-# failure prints the end of LOG. A TERM or INT to the script ends CMD too: bash runs traps during
-# `wait` only, which is why CMD does not run in the foreground.
+# long_step SECONDS LOG WHAT CMD...: runs CMD with its output in LOG, shows progress, and on failure
+# prints the end of LOG. A TERM or INT to the script ends CMD too. CMD runs in the background,
+# because bash runs traps only during `wait`.
 long_step() {
 	local usual=$1 log=$2 what=$3 start=$SECONDS status=0
 	shift 3
@@ -108,19 +112,21 @@ long_step() {
 	say "$what: done in $((SECONDS - start)) s"
 }
 
-# busy PID: the processor time in seconds that this process and all it has waited for have taken.
+# busy PID: prints the processor time in seconds of this process and all children that it has waited
+# for.
 busy() {
 	local stat
 	stat=$(</proc/"$1"/stat)
-	# The name of the program, in parentheses, may hold anything.
+	# The name of the program, in parentheses, may contain any character. The last parenthesis ends it.
 	awk -v hz="$(getconf CLK_TCK)" '{ printf "%.2f", ($12 + $13 + $14 + $15) / hz }' <<<"${stat##*) }"
 }
-# idle: the seconds that all processors of this machine together have had nothing to do since it started.
+# idle: prints the idle seconds of all processors together since the machine started.
 idle() { awk -v hz="$(getconf CLK_TCK)" '/^cpu / { printf "%.2f", ($5 + $6) / hz; exit }' /proc/stat; }
 
-# stage NAME CMD...: runs CMD in this shell and adds a line to build/report/stages.jsonl: what CMD took of the clock and of
-# the processors, children that were waited for included, and how long processors of the machine had nothing to do
-# meanwhile. STAGE_TARGET is the target that this is a part of. A failure that ends the script leaves no line.
+# stage NAME CMD...: runs CMD in this shell and adds a line to build/report/stages.jsonl. The line
+# has CMD's duration, its processor time including children that were waited for, and the machine's
+# idle time meanwhile. STAGE_TARGET is the target with this stage. A failure that ends the script
+# leaves no line.
 stage() {
 	local name=$1 pid=$BASHPID began=$EPOCHREALTIME busy idle status
 	busy=$(busy "$pid")
@@ -136,16 +142,18 @@ stage() {
 	return "$status"
 }
 
-# files_of DIR...: name, size and time of each file in DIRs, but for what is built and git's own.
+# files_of DIR...: prints name, size and time of each file in DIRs, except build results and git's
+# files.
 files_of() {
 	find "$@" \( -path "$checkout/build" -o -path "$checkout/target" -o -path "$checkout/.git" \) -prune -o -type f -printf '%p %s %T@\n' | sort
 }
 
-# What crates of the workspace are made from, in the checkout: folders of the members, and files elsewhere that they include.
+# Inputs of the workspace's crates: the members' folders, and files elsewhere that they include.
 mapfile -t rust_sources < <(sed -n '/^members = \[/,/^]/s/^ *"\(.*\)",$/\1/p' "$checkout/Cargo.toml")
 rust_sources+=(Cargo.toml Cargo.lock ci/versions.env guest-driver/README.md)
 
-# contents PATH...: SHA-256 and name of each file at or below PATHs of the checkout, but for what cargo leaves behind.
+# contents PATH...: prints SHA-256 and name of each file at or below PATHs of the checkout, except
+# cargo's leftovers.
 contents() (
 	cd "$checkout" || exit
 	for path in "$@"; do
@@ -153,8 +161,8 @@ contents() (
 	done | sort -z | xargs -0 -r sha256sum --
 )
 
-# notice_changes NOTE: reads contents from stdin and notes them. Files that have changed since the last time get a new time
-# if theirs is older than the note, as that of a file which was moved back: cargo and make go by time alone.
+# notice_changes NOTE: reads contents from stdin and notes them. A changed file whose time is older
+# than the note gets a new time: it was moved back, and cargo and make compare times only.
 notice_changes() {
 	local note=$1 now line file
 	now=$(cat)
@@ -168,8 +176,8 @@ notice_changes() {
 	mv -f -- "$note.new.$$" "$note"
 }
 
-# unless_made OUTPUT FROM CMD...: runs CMD, which makes OUTPUT, unless it did so last time when FROM, a text, was the
-# same, and nobody has changed OUTPUT since.
+# unless_made OUTPUT FROM CMD...: runs CMD, which makes OUTPUT, unless CMD already ran with the same
+# text FROM and OUTPUT is unchanged since then.
 unless_made() {
 	local output=$1 from=$2 note=$1.from
 	shift 2
@@ -179,7 +187,8 @@ unless_made() {
 	printf '%s\n' "$from" >"$note"
 }
 
-# cache_key FILE...: a key made from the contents and names of FILEs (not of their folders) and stdin.
+# cache_key FILE...: prints a key for the contents and names of FILEs (without their folders) and
+# stdin.
 cache_key() {
 	{
 		local file
@@ -191,9 +200,9 @@ cache_key() {
 	} | sha256sum | cut -c 1-16
 }
 
-# cache_entry KIND KEY GIB BUILD...: prints the folder of this entry; makes it by `BUILD... DIR` first
-# if it is not there. DIR becomes the entry by a rename, so what is there is whole. One lock an entry:
-# a second run waits for the first. GIB is the space that BUILD needs.
+# cache_entry KIND KEY GIB BUILD...: prints the folder of this entry. If it does not exist, runs
+# `BUILD... DIR` first. DIR becomes the entry by a rename, so an entry is always whole. Each entry
+# has a lock: a second run waits for the first. GIB is the space that BUILD needs.
 cache_entry() {
 	local kind=$1 key=$2 gib=$3
 	local entry=$RINGBAR_CACHE/$kind-$key
@@ -201,17 +210,18 @@ cache_entry() {
 	if [[ ! -d $entry ]]; then
 		cache_build "$entry" "$gib" "$@" >&2
 	fi
-	# Its time says when it was used last.
+	# The time of an entry shows its last use.
 	touch -- "$entry"
 	printf '%s\n' "$entry"
 }
 
+# cache_build ENTRY GIB BUILD...: makes an entry under its lock.
 cache_build() {
 	local entry=$1 gib=$2
 	shift 2
 	mkdir -p "$RINGBAR_CACHE/locks" || die "cannot make the cache folder $RINGBAR_CACHE: set RINGBAR_CACHE to a folder that you may write"
 	cache_sweep
-	# Children keep the lock open on purpose: as long as one of them writes, nobody else may.
+	# Children inherit the lock on purpose: no other run may write while one of them still does.
 	exec {cache_lock}>"$RINGBAR_CACHE/locks/${entry##*/}"
 	if ! flock -n "$cache_lock"; then
 		say "another run is making ${entry##*/}; waiting for it"
@@ -219,7 +229,7 @@ cache_build() {
 	fi
 	if [[ ! -d $entry ]]; then
 		need_space "$RINGBAR_CACHE" "$gib"
-		# Whoever holds the lock is the only writer, so any half-made folder is a dead one.
+		# Only the holder of the lock writes, so other half-made folders belong to dead runs.
 		rm -rf -- "$entry".tmp.*
 		cache_tmp=$entry.tmp.$$
 		trap 'cache_abandon' EXIT
@@ -233,7 +243,8 @@ cache_build() {
 	exec {cache_lock}>&-
 }
 
-# Runs when a build ends before its rename. The log stays outside, the half-made folder goes.
+# cache_abandon: removes the half-made folder when a build ends before its rename. The log is
+# elsewhere and stays.
 cache_abandon() {
 	if [[ -n ${step_pid:-} ]]; then
 		end_tree "$step_pid"
@@ -241,8 +252,9 @@ cache_abandon() {
 	rm -rf -- "$cache_tmp"
 }
 
-# Removes half-made entries whose lock nobody holds: their owner was killed. Removes entries that
-# nobody has used for a month, too, and of numerous kinds those that were used longest ago.
+# cache_sweep: removes half-made entries whose lock is free, since their run was killed. Also
+# removes entries that were not used for a month, and the least recently used ones of numerous
+# kinds.
 cache_sweep() {
 	local path name kind
 	for path in "$RINGBAR_CACHE"/*.tmp.*; do
@@ -259,9 +271,10 @@ cache_sweep() {
 	done
 }
 
+# free_kib DIR: prints the free space.
 free_kib() { df -P -k -- "$1" | awk 'NR == 2 { print $4 }'; }
 
-# need_space DIR GIB
+# need_space DIR GIB: fails if DIR has less space.
 need_space() {
 	local free
 	free=$(free_kib "$1")

@@ -1,31 +1,33 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Builds the kernel module into build/module (build/module-debug for KERNEL=debug), or takes it from the cache; `lint` checks
-# its formatting and lints it, `sabotage WHAT` builds a module that is broken on purpose, into a folder of its own.
+# Builds the kernel module into build/module (build/module-debug for KERNEL=debug), or takes it from
+# the cache. `lint` checks its formatting and lints it. `sabotage WHAT` builds a deliberately broken
+# module into a folder of its own.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# The files that the module is made from: its own, and those that `interface.rs` names.
+# Inputs of the module: its own files, and those that `interface.rs` names.
 sources=(guest-driver/uapi/src qemu-device/spec/src)
 mapfile -t -O "${#sources[@]}" sources < <(cd "$checkout" && find guest-driver -path guest-driver/uapi -prune -o -type f ! -name '*.md' -print)
 
-# kbuild OUTPUT SABOTAGE ARGS...: the linter has an output folder of its own, or each would undo the other's work.
+# kbuild OUTPUT SABOTAGE ARGS...: runs Kbuild. The linter has an output folder of its own: otherwise
+# it and the build would undo each other's work.
 kbuild() {
 	local output=$checkout/build/$1$kernel_suffix folder=$1$kernel_suffix sabotage=$2 toolchain=()
 	shift 2
 	if [[ $KERNEL == debug ]]; then toolchain=(LLVM=1); fi
 	mkdir -p "$output"
 	contents "${sources[@]}" | notice_changes "$output/contents"
-	# Kbuild sees the checkout as /ringbar: it refuses some characters in paths, and the module's debug information is the
-	# same wherever the checkout is.
+	# Kbuild sees the checkout as /ringbar. It refuses some characters in paths, and the module's debug
+	# information must not depend on the checkout's path.
 	"$ci_dir/in-sysroot.sh" --kernel "$("$ci_dir/kernel.sh")" \
 		make -s -C /kernel/build "${toolchain[@]}" M=/ringbar/guest-driver MO="/ringbar/build/$folder" RINGBAR_SABOTAGE="$sabotage" "$@" modules
 }
 
 output=$checkout/build/module$kernel_suffix
 
-# check_sources: what the compilers say that the module was made from must all be in its key.
+# check_sources: fails if the compilers report an input of the module that its key lacks.
 check_sources() {
 	local path
 	local -A known=()
@@ -35,16 +37,18 @@ check_sources() {
 	done < <(grep -ohE '/ringbar/[^ ]+\.(rs|c|h)\b' "$output"/.{ringbar_main,shim}.o.cmd | sort -u | xargs realpath -sm -- | sort -u)
 }
 
-# fill FOLDER: with what was built, and what rustc keeps of it for the next time, whose files it never writes again.
+# fill FOLDER: copies the module, and rustc's incremental results for the next build. rustc never
+# overwrites those files.
 fill() {
 	cp -- "$output/ringbar.ko" "$1/"
 	if [[ -d $output/incremental ]]; then copy_tree "$output/incremental" "$1/incremental"; fi
 }
 
-# copy_tree FROM TO: by links where that is possible.
+# copy_tree FROM TO: copies by hard links if possible.
 copy_tree() { cp -al -- "$1" "$2" 2>/dev/null || { rm -rf -- "$2" && cp -a -- "$1" "$2"; }; }
 
-# seed: what rustc kept where this module was built last, by whomever: it compiles what has changed since.
+# seed: takes rustc's results of the last build of this module in any checkout, so that rustc
+# compiles only changes.
 seed() {
 	local newest
 	[[ -d $RINGBAR_CACHE && ! -d $output/incremental ]] || return 0
@@ -56,12 +60,13 @@ seed() {
 	fi
 }
 
-# made_from KERNEL: all that decides what comes out.
+# made_from KERNEL: prints all that determines the module.
 made_from() {
 	printf '%s\n' "${1##*/}"
 	contents "${sources[@]}" ci/module.sh ci/in-sysroot.sh
 }
 
+# build: makes the module, unless it is already there.
 build() {
 	local kernel from note=$output/ringbar.ko.from
 	kernel=$("$ci_dir/kernel.sh")
@@ -79,15 +84,17 @@ provide() {
 	key=$KERNEL-$(cache_key <<<"$from")
 	if [[ ! -d $RINGBAR_CACHE/module-$key ]]; then
 		seed
-		# What changes while it is compiled is in the module or not; then it is compiled once more.
+		# A change during the compilation may or may not be in the module. So the module is compiled again
+		# until no source changed meanwhile.
 		mkdir -p "$output"
-		# Before the times are looked at: it may set some.
+		# Before the times are compared: this may set some.
 		contents "${sources[@]}" | notice_changes "$output/contents"
 		while :; do
 			before=$(cd "$checkout" && files_of "${sources[@]}")
 			from=$(made_from "$1")
 			say "compiling the module for the $KERNEL kernel (usually takes 4 to 15 s)"
-			# It may come from the cache, and be younger than the parts that lie beside it.
+			# The old module may come from the cache, and be younger than its parts here. Kbuild would then
+			# keep it.
 			rm -f -- "$output/ringbar.ko"
 			kbuild module ''
 			if [[ $before == "$(cd "$checkout" && files_of "${sources[@]}")" ]]; then break; fi

@@ -2,21 +2,22 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Builds Rust programs into build/programs, or takes them from the cache: programs.sh GROUP...
 #
-# `boot`: what a run needs before the guest boots: server, runner, packer, and the guest's programs, in guest/ as they
-# were built, in packed/ without line tables. `report`, `verdict`, `bench`, `shell`, `plugin`: what it needs later, or not always.
-# `hangs`: the guest's programs that hang, for ci/sabotage.sh.
-# `wrong-server FEATURE`, alone: the server with a fault for ci/sabotage.sh, as build/programs/ringbar-server-FEATURE.
+# `boot`: programs that a run needs before the guest boots: server, runner, packer, and the guest's
+# programs, as built in guest/ and without line tables in packed/. `report`, `verdict`, `bench`,
+# `shell`, `plugin`: programs for later or for some runs only. `hangs`: the guest's programs that
+# hang, for ci/sabotage.sh. `wrong-server FEATURE`, alone: the server with a fault for
+# ci/sabotage.sh, as build/programs/ringbar-server-FEATURE.
 #
-# The cache keeps programs by the contents of all that they are made from. So a new checkout of what was built before,
-# whoever did it, has them at once, and cargo is called for what is new only.
+# The cache identifies programs by the contents of all their inputs. So a new checkout with known
+# sources gets its programs at once, and cargo builds only what is new.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 flags=-Ctarget-feature=+crt-static
-# What rustc calls itself, and where cargo puts what it has made.
+# Version of rustc, and cargo's folder of results.
 version='' made='' suffix=''
-# choose GROUP [FEATURE]: sets what is to be built.
+# choose GROUP [FEATURE]: sets the programs to build.
 choose() {
 	host=() guest=() library='' features=()
 	case $1 in
@@ -36,7 +37,8 @@ choose() {
 	esac
 }
 
-# What programs of a group are made from. Static ones have the C library in them.
+# made_from GROUP: prints all that determines the group's programs. Static ones contain the C
+# library.
 made_from() {
 	local libc
 	libc=$(gcc -print-file-name=libc.a)
@@ -46,12 +48,12 @@ made_from() {
 	contents "${rust_sources[@]}" ci/cargo.sh ci/programs.sh
 }
 
-# All programs are linked statically, those of the guest because it has no libraries, those of the host so that
-# dependencies are compiled once for both. Each group is built with the same packages in view, or features of
-# dependencies would differ and these be compiled again.
+# compile: builds the chosen programs. All are linked statically: the guest has no libraries, and
+# for the host this compiles dependencies once for both. Each build sees the same packages.
+# Otherwise cargo would choose other features, and compile the dependencies again.
 compile() {
 	if [[ -n $library ]]; then
-		# A library for QEMU cannot be static.
+		# A plugin is a shared object, so it cannot be static.
 		"$ci_dir/cargo.sh" build --locked --release -p ringbar-plugin --lib 9>&-
 	else
 		"$ci_dir/cargo.sh" --rustflags "$flags" build --locked --release --workspace --exclude ringbar-fuzz "${features[@]}" \
@@ -59,7 +61,7 @@ compile() {
 	fi
 }
 
-# check_sources: what cargo says that programs were made from must all be in their key.
+# check_sources: fails if cargo reports an input of a program that the key lacks.
 check_sources() {
 	local name path
 	local -A known=()
@@ -73,16 +75,18 @@ check_sources() {
 	done
 }
 
-# dependencies FILE: the paths in it, after that of what was made. A blank within a path has a backslash.
+# dependencies FILE: prints the paths in it, except that of the program. A blank within a path has a
+# backslash.
 dependencies() { sed 's|^.*/release/[^:]*: ||; s|\\ |\x01|g; s| |\n|g; s|\x01| |g' "$1" | sed '/^$/d' | sort -u; }
 
-# link FROM TO: without a copy where that is possible: the linker does not write into a file that is there.
+# link FROM TO: links if possible, otherwise copies. The linker replaces a file and never writes
+# into it.
 link() { ln -f -- "$1" "$2" 2>/dev/null || cp -p -- "$1" "$2"; }
 
-# state FOLDER: by which it is seen that somebody has changed a file in it.
+# state FOLDER: prints the state of its files, which shows a change by another program.
 state() { (cd "$1" && find . -type f ! -name .state -printf '%p %s %T@\n' | sort); }
 
-# fill FOLDER: with what was built.
+# fill FOLDER: copies the built programs.
 fill() {
 	local name
 	for name in "${host[@]}" $library; do link "$made/$name" "$1/$name$suffix"; done
@@ -90,14 +94,15 @@ fill() {
 		mkdir "$1/guest" "$1/packed"
 		for name in "${guest[@]}"; do link "$made/$name" "$1/guest/$name"; done
 		cp -t "$1/packed" -- "${guest[@]/#/$made/}"
-		# Symbols stay, for backtraces. Line tables would be most of it.
+		# Symbols stay for backtraces. Line tables would be the largest part.
 		strip --strip-debug -- "${guest[@]/#/$1/packed/}"
 	fi
 	state "$1" >"$1/.state"
 }
 
-# place ENTRY: copies what is in an entry of the cache into build/programs, each program as a whole; what is there already
-# stays. Links would carry what somebody does to a program into the cache, and to cargo.
+# place ENTRY: copies the programs of an entry into build/programs, each as a whole, except those
+# that are there. They are copies: with links, a change to a program would reach the cache and
+# cargo's folder.
 place() {
 	local path gone
 	while IFS= read -r path; do
@@ -111,14 +116,15 @@ place() {
 	done < <(comm -13 <(cd "$1" && find guest packed -type f | sort) <(cd "$programs" && find guest packed -type f | sort))
 }
 
-# there: the size and time of each program of the group in build/programs; nothing if one is missing.
+# there: prints size and time of each program of the group in build/programs, or nothing if one is
+# missing.
 there() {
 	local paths=("${host[@]/#/$programs/}" "${guest[@]/#/$programs/guest/}" "${guest[@]/#/$programs/packed/}")
 	if [[ -n $library ]]; then paths=("$programs/$library"); fi
 	stat -c '%n %s %.9Y' -- "${paths[@]/%/$suffix}" 2>/dev/null || true
 }
 
-# provide GROUP [FEATURE]
+# provide GROUP [FEATURE]: puts the programs of a group in their place.
 provide() {
 	local from key entry before note tries=0
 	choose "$@"
@@ -128,7 +134,7 @@ provide() {
 	# shellcheck disable=SC2119 # no files, only what comes from stdin
 	key=$1-$(cache_key <<<"$from")
 	if [[ -f $note && $(<"$note") == "$key"$'\n'$(there) ]]; then return; fi
-	# Held to the end. What is there already does not wait for what somebody compiles.
+	# Held to the end. A group that is already there did not come this far, so it never waits.
 	if ! flock -n 9; then
 		say "programs of this checkout are being built; waiting for that"
 		flock 9
@@ -139,7 +145,8 @@ provide() {
 		rm -rf -- "$entry"
 	fi
 	if [[ ! -d $entry ]]; then
-		# What changes while it is compiled is in the program or not; then it is compiled once more.
+		# A change during the compilation may or may not be in the programs. So they are compiled again
+		# until no source changed meanwhile.
 		while :; do
 			before=$(cd "$checkout" && files_of "${rust_sources[@]}")
 			from=$(made_from "$1")
@@ -162,7 +169,7 @@ provide() {
 version=$(cd "$checkout" && rustc -vV)
 made=$checkout/build/cargo/$(sed -n 's/^host: //p' <<<"$version")/release
 mkdir -p "$programs"
-# One at a time in a checkout.
+# One build at a time per checkout.
 exec 9>"$programs/.lock"
 if [[ $1 == wrong-server ]]; then
 	provide "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# The QEMU of the sysroot, to be used as if it were `qemu-system-x86_64`.
+# Runs the sysroot's QEMU in place of `qemu-system-x86_64`.
 set -euo pipefail
 exec "$(dirname "$0")/in-sysroot.sh" --network qemu-system-x86_64 "$@"

@@ -1,37 +1,39 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Shows that the debug run notices a broken driver (`module`), all paths and the tour a broken device (`device`), the
-# witness what no program can see (`witness`), and every run a warning that the console hides (`log`): each that is broken
-# on purpose must make a run fail, for the right reason. `hangs` does so with programs that hang, and shows that one which is
-# merely slow is good. The unbroken ones pass the same programs in
-# `make test-vm KERNEL=debug`, and traced in `make test-vm`.
+# Shows that the checks notice faults. `module`: the debug run notices a broken driver. `device`:
+# all paths and the tour notice a broken device. `witness`: the witness notices faults that no
+# program can see. `log`: every run notices a warning that the console hides. Each deliberate fault
+# must fail a run for the right reason. `hangs` does the same with programs that hang, and shows
+# that a merely slow one passes. The unbroken parts pass the same programs in `make test-vm
+# KERNEL=debug`, and traced in `make test-vm`.
 set -euo pipefail
 if [[ ${1:-} == module ]]; then export KERNEL=debug; else export KERNEL=stock; fi
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# broken WHAT FOLDER: makes that module and the guest with it.
+# broken WHAT FOLDER: builds that module and a guest with it.
 broken() {
 	"$ci_dir/module.sh" sabotage "$1"
 	grep -q sabotage "$2/ringbar.ko" || die "$2/ringbar.ko is not broken: RINGBAR_SABOTAGE did not get to Kbuild"
 	"$ci_dir/guest.sh" initramfs "$2/ringbar.ko" "$2/initramfs.cpio"
 }
 
-# caught WHAT PROGRAMS FILE PATTERN: FILE of a run with that module must tell what was found.
+# caught WHAT PROGRAMS FILE PATTERN: fails unless FILE of a run with that module contains PATTERN.
 caught() {
 	local folder=$checkout/build/sabotage/$1-debug
 	broken "$1" "$folder"
 	fails "$1" "$2" "$3" "$4" 0 "$folder/ringbar.ko" "$folder/initramfs.cpio"
 }
 
-# fails WHAT PROGRAMS FILE PATTERN IOMMU MODULE INITRAMFS [SERVER]
+# fails WHAT PROGRAMS FILE PATTERN IOMMU MODULE INITRAMFS [SERVER]: fails if the run passes, or
+# fails for another reason than PATTERN.
 fails() {
 	local what=$1 programs=$2 file=$3 pattern=$4 iommu=$5 output=$checkout/build/sabotage/$1.output
 	local report=$checkout/build/report/sabotage-$what
 	local logs=$report/logs/sabotage-$what
 	shift 5
 	say "sabotage: $what"
-	# Of a former run nothing may count.
+	# Results of an earlier run must not count.
 	rm -rf -- "$report"
 	if TESTS=$programs INTERRUPTS=msix IOMMU=$iommu "$ci_dir/vm.sh" sabotage "sabotage-$what" "$@" >"$output" 2>&1; then
 		die "the run passed although something is broken ($what): see $logs"
@@ -43,8 +45,8 @@ fails() {
 	say "sabotage: $what was noticed: $(grep -m 1 -oE "$pattern.*" "$logs/$file")"
 }
 
-# wrong WHAT COMMAND...: runs it with a server that is WHAT, which is one build for all. `on_sound` is what such a server is
-# given to.
+# wrong WHAT COMMAND...: runs COMMAND with a server that has the fault WHAT. One build has all
+# faults. `on_sound` holds the arguments for such a server with an unbroken guest.
 wrong_server=$programs/ringbar-server-sabotage
 on_sound=("$checkout/build/module/ringbar.ko" "$checkout/build/guest/initramfs.cpio" "$wrong_server")
 wrong() {
@@ -52,7 +54,8 @@ wrong() {
 	RINGBAR_SABOTAGE=$1 "${@:2}"
 }
 
-# The device that is off by one, on each path of the test vectors by itself.
+# off_by_one: checks each path of the test vectors by itself, with a device that copies one byte too
+# few.
 off_by_one() {
 	local folder=$checkout/build/sabotage/off-by-one difference='copy_guest_to_device_[^ ]* OK [0-9a-f]* byte'
 	mkdir -p "$folder"
@@ -66,14 +69,15 @@ off_by_one() {
 	say "sabotage: path-c was noticed: $(grep -m 1 'path C, copy' "$folder/output")"
 }
 
-# witnessed WHAT PATTERN MODULE INITRAMFS [SERVER]: the witness tells, and nobody else has anything to say.
+# witnessed WHAT PATTERN MODULE INITRAMFS [SERVER]: fails unless the witness, and nothing else,
+# notices the fault.
 witnessed() {
 	TRACE=1 fails "$1" phases,dma witness.txt "$2" 0 "${@:3}"
 	grep -q '"good": true' "$checkout/build/report/sabotage-$1/results.json" ||
 		die "$1 was noticed by others than the witness: see $checkout/build/sabotage/$1.output"
 }
 
-# A driver that makes the kernel warn, with a console that is told not to show it.
+# silenced: checks a driver that makes the kernel warn, while the console hides the warning.
 silenced() {
 	local module=$checkout/build/sabotage/warning words name
 	broken warning "$module"
@@ -89,7 +93,7 @@ silenced() {
 	done
 }
 
-# A driver with an access that traps where none should, and a server that loses a write without a word.
+# unseen: checks a driver with an unwanted trapped access, and a server that silently drops a write.
 unseen() {
 	local module=$checkout/build/sabotage/extra-read
 	broken extra-read "$module"
@@ -97,7 +101,7 @@ unseen() {
 	wrong dropped-write witnessed dropped-write 'made .write 0x1004 4 0x2. [0-9]+ times .*the device knows of 0' "${on_sound[@]}"
 }
 
-# told WHAT FILE PATTERN...: FILE of the run's report has all of this.
+# told WHAT FILE PATTERN...: fails unless FILE of the run's report contains each PATTERN.
 told() {
 	local file=$checkout/build/report/sabotage-$1/$2 pattern
 	for pattern in "${@:3}"; do
@@ -105,8 +109,9 @@ told() {
 	done
 }
 
-# Programs that hang are named and killed, and the others run on; what cannot be killed ends the run and is shown; what is
-# merely slow is good: SLOW times, each for so many boots of its guest.
+# hangs: checks that programs that hang are named and killed while the others run on. A program that
+# survives SIGKILL ends the run and is shown. A merely slow one passes: SLOW rounds, each as long as
+# some boots of its guest.
 hangs() {
 	local -x HASTE=10
 	local module=$checkout/build/module/ringbar.ko stuck=$checkout/build/sabotage/stuck packed=$checkout/build/sabotage/hangs.cpio
@@ -130,13 +135,13 @@ hangs() {
 	done
 }
 
-# It must not get into what everybody else uses.
+# The fault must not reach the builds that other runs use.
 for sound in "$checkout"/build/module*/ringbar.ko "$programs/ringbar-server"; do
 	if grep -qi sabotage "$sound"; then die "$sound has sabotage in it"; fi
 done
 case ${1:-} in
 module)
-	# The detector of leaks is for the leak alone: it takes more of the guest's time than all else in it.
+	# The detector of leaks runs for the leak only: it takes more of the guest's time than all else.
 	export KERNEL_ARGS=kmemleak=off
 	caught use-after-free registers console.log 'BUG: KASAN: slab-use-after-free in .*sabotage'
 	caught no-revocation removal results.ktap 'not ok [0-9]+ .*gives_sigbus_after_unbind'
@@ -145,7 +150,7 @@ module)
 	;;
 device)
 	wrong off-by-one off_by_one
-	# What it completes it has not written: the tour shows the bytes, and is not taken in.
+	# The device completes a write without making it. The tour compares the bytes and must notice.
 	wrong lost-dma fails lost-dma tour results.ktap 'the device did not write: bytes 0x104' 0 "${on_sound[@]}"
 	;;
 witness) unseen ;;

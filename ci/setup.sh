@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Checks that the host has what is needed; as root on Debian or Ubuntu it installs what is missing.
+# Checks that the host has the needed tools. As root on Debian or Ubuntu it installs missing ones.
 #
-# `setup.sh` checks all, `setup.sh cargo` what builds and host tests need, `setup.sh sysroot` what
-# the sysroot and the VM need. What only makes a sysroot is not asked for where the cache has one.
+# `setup.sh` checks everything, `setup.sh cargo` the tools for builds and host tests, `setup.sh
+# sysroot` those for the sysroot and the VM. Tools that only make a sysroot are not needed if the
+# cache has one.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 missing=()
-# need COMMAND PACKAGE: notes the Debian package that has a missing command.
+# need COMMAND PACKAGE: notes the Debian package of a missing command.
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 
+# install_missing: installs the noted packages, or fails with the command that does.
 install_missing() {
 	((${#missing[@]} > 0)) || return 0
 	if ! command -v apt-get >/dev/null; then
@@ -32,7 +34,7 @@ check_cargo() {
 	need strip binutils
 	need flock util-linux
 	need pgrep procps
-	# The guest programs are linked statically.
+	# The guest's programs are linked statically.
 	[[ -f $(gcc -print-file-name=libc.a 2>/dev/null || true) ]] || missing+=(libc6-dev)
 	install_missing
 	minimum=$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' "$checkout/Cargo.toml")
@@ -59,7 +61,8 @@ check_sysroot() {
 	bwrap --unshare-pid --unshare-net --ro-bind / / true 2>/dev/null || die_no_namespaces
 }
 
-# What is needed once, to make what others then find in the cache.
+# check_making_a_sysroot: checks the tools that make a sysroot. They are needed once; later runs
+# find it in the cache.
 check_making_a_sysroot() {
 	local ids
 	need mmdebstrap mmdebstrap
@@ -72,6 +75,7 @@ check_making_a_sysroot() {
 	fi
 }
 
+# die_no_namespaces: fails with advice for this host.
 die_no_namespaces() {
 	local hint="in a container, start it with the right to make namespaces (for example --privileged)"
 	if [[ $(cat /proc/sys/kernel/apparmor_restrict_unprivileged_userns 2>/dev/null) == 1 ]]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Shows that `vm.sh shell` is a terminal: boots it once on a pseudo-terminal and types what a person would, with a file
-# of the host in the guest and a device more in the machine.
+# Checks that `vm.sh shell` gives a terminal. Boots it once on a pseudo-terminal and types like a
+# person, with a file of the host in the guest and an additional device in the machine.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"

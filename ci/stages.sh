@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Runs stages, which the file `stages` lists, side by side: as many as the processors have room for.
+# Runs stages from the file `stages` side by side, as many as the processors allow.
 #
-# `stages.sh run WHAT...`: each WHAT is a stage, `job:NAME`, `kernel:NAME` for what `make test` has with that kernel, `vm:NAME`
-# for the VM runs among it, or `all`; what they need runs as well. A stage that fails keeps only those from running that
-# need it. `stages.sh jobs` prints the jobs of hosted CI as a JSON list.
+# `stages.sh run WHAT...`: WHAT is a stage, `job:NAME`, `kernel:NAME` for the part of `make test`
+# with that kernel, `vm:NAME` for the VM runs in it, or `all`. Stages that they need run as well.
+# After a failed stage, all stages run that do not need it. `stages.sh jobs` prints the jobs of
+# hosted CI as a JSON list.
 #
-# Output of a stage is in build/report/stages/NAME.log. In the end come a table of the stages, which is in
-# build/report/stages.json too, and one line on stdout with the number of cases in all.
+# The output of a stage is in build/report/stages/NAME.log. At the end come a table of the stages,
+# which is also in build/report/stages.json, and one line on stdout with the total of cases.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -19,12 +20,13 @@ logs=$checkout/build/report/stages
 names=()
 declare -A job=() kernel=() room=() after=() command=()
 
+# read_stages: reads the file of stages.
 read_stages() {
 	local name job_ kernel_ room_ after_ command_ needed
 	while read -r name job_ kernel_ room_ after_ command_; do
 		[[ -n $name && $name != '#'* ]] || continue
 		[[ $after_ != - ]] || after_=''
-		# So a walk from top to bottom sees what a stage needs before the stage.
+		# Needed stages stand above. So a walk from top to bottom sees them first.
 		for needed in ${after_//,/ }; do
 			[[ -n ${job[$needed]:-} ]] || die "$RINGBAR_STAGES: $name needs $needed, which does not stand above it"
 		done
@@ -33,7 +35,7 @@ read_stages() {
 	done <"$RINGBAR_STAGES"
 }
 
-# names_of WHAT: the stages that it stands for, without those that they need.
+# names_of WHAT: prints the stages of WHAT, without those that they need.
 names_of() {
 	local name found=''
 	for name in "${names[@]}"; do
@@ -49,7 +51,7 @@ names_of() {
 	[[ -n $found ]] || die "$1 is no stage: say one of ${names[*]}, job:NAME, kernel:stock, kernel:debug, vm:stock, vm:debug or all"
 }
 
-# want NAME: it is to run, and what it needs.
+# want NAME: marks a stage and all that it needs as wanted.
 declare -A state=() # wanted, running, passed, failed, left out
 want() {
 	local needed
@@ -57,10 +59,10 @@ want() {
 	for needed in ${after[$1]}; do want "$needed"; done
 }
 
-# Busy and idle time of all processors so far, in ticks.
+# processor_times: prints busy and idle time of all processors so far, in ticks.
 processor_times() { awk '/^cpu / { print $2 + $3 + $4 + $7 + $8, $5 + $6 }' /proc/stat; }
 
-# idle_since BUSY IDLE: how many percent of the processors' time was idle since then.
+# idle_since BUSY IDLE: prints the idle share of the processors' time since then, in percent.
 idle_since() {
 	local busy idle
 	read -r busy idle < <(processor_times)
@@ -69,14 +71,16 @@ idle_since() {
 }
 
 declare -A pid=() began=() ticks=() wall=() cpu=() idle=()
+# begin NAME: starts a stage in the background.
 begin() {
 	local name=$1
 	state[$name]=running
 	began[$name]=$(date +%s)
 	ticks[$name]=$(processor_times)
-	# Its own output to the log, what the shell says of its time beside it.
+	# The stage's output goes to the log, and the shell's line with its times to a file beside it.
 	(
-		# Whoever ends all of this script's shells at once must not orphan what they wait for: `stop` looks for it below them.
+		# If a signal reaches all shells of this script at once, this one must survive it: `stop` finds
+		# the stage's processes below it.
 		trap : INT TERM HUP
 		TIMEFORMAT='%R %U %S'
 		cd "$checkout"
@@ -86,7 +90,7 @@ begin() {
 	say "$name begins"
 }
 
-# end NAME STATUS
+# end NAME STATUS: notes the result of a stage and reports it.
 end() {
 	local name=$1 status=$2 user system
 	read -r wall["$name"] user system < <(tail -n 1 "$logs/$name.times")
@@ -105,7 +109,8 @@ end() {
 	fi
 }
 
-# is_ready NAME: whether what it needs has passed. What can never begin is left out.
+# is_ready NAME: succeeds if all needed stages have passed. A stage that can never begin is left
+# out.
 is_ready() {
 	local needed
 	for needed in ${after[$1]}; do
@@ -121,19 +126,21 @@ is_ready() {
 	done
 }
 
-# has_room NAME
+# has_room NAME: succeeds if enough processors are free.
 has_room() {
 	local other taken=0
 	for other in "${!pid[@]}"; do taken=$((taken + room[$other])); done
-	# One that wants more than there is runs alone.
+	# A stage that wants more processors than there are runs alone.
 	((room[$1] == 0 || taken == 0 || taken + room[$1] <= processors))
 }
 
+# stop: ends all running stages.
 stop() {
 	local name
 	for name in "${!pid[@]}"; do end_tree "${pid[$name]}"; done
 }
 
+# run_all: runs the wanted stages.
 run_all() {
 	local name ended status full
 	trap stop EXIT
@@ -144,7 +151,8 @@ run_all() {
 		for name in "${names[@]}"; do
 			[[ ${state[$name]:-} == wanted ]] || continue
 			is_ready "$name" || continue
-			# Nothing overtakes one that waits for room, or those that want the whole machine would come last.
+			# No stage overtakes one that waits for room. Otherwise stages that want the whole machine would
+			# come last.
 			if ((room[$name] == 0)) || { ((full == 0)) && has_room "$name"; }; then
 				begin "$name"
 			else
@@ -161,7 +169,8 @@ run_all() {
 	trap - EXIT
 }
 
-# cases NAME: how many passed, failed and were skipped, by what the runner, nextest and cargo's documentation tests print.
+# cases NAME: prints how many cases passed, failed and were skipped, from the output of the runner,
+# nextest and cargo's documentation tests.
 cases() {
 	sed -E 's/\x1b\[[0-9;]*m//g' "$logs/$1.log" | awk '
 		function count(word) { return match($0, "[0-9]+ " word) ? substr($0, RSTART, RLENGTH) + 0 : 0 }
@@ -171,7 +180,8 @@ cases() {
 		END { print passed + 0, failed + 0, skipped + 0 }'
 }
 
-# table: what ran, in the order of the file, for people on stderr and as JSON; then the sum of all cases on stdout.
+# table: prints the stages in the order of the file, for people on stderr and as JSON. Then prints
+# the total of cases on stdout.
 table() {
 	local name passed failed skipped sum=(0 0 0) comma='' total_cpu=0 json=$checkout/build/report/stages.json
 	printf '%-20s %8s %8s %6s  %s\n' stage 'wall s' 'cpu s' 'idle %' '' >&2
@@ -188,7 +198,7 @@ table() {
 			;;
 		esac
 		read -r passed failed skipped < <(cases "$name")
-		# What failed without a failed case is one by itself.
+		# A failed stage without a failed case counts as one.
 		if [[ ${state[$name]} == failed ]] && ((failed == 0)); then failed=1; fi
 		sum=($((sum[0] + passed)) $((sum[1] + failed)) $((sum[2] + skipped)))
 		total_cpu=$(awk "BEGIN { printf \"%.1f\", $total_cpu + ${cpu[$name]} }")
@@ -209,11 +219,11 @@ table() {
 
 run() {
 	local what chosen name all_ticks
-	# What OpenMP programs are told is none of ours.
+	# Variables of OpenMP change nproc's answer, but mean OpenMP programs only.
 	processors=$(env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc)
 	chosen=$(for what in "$@"; do names_of "$what"; done)
 	for name in $chosen; do want "$name"; done
-	# Of a former run nothing may count.
+	# Results of an earlier run must not count.
 	rm -rf -- "$logs"
 	mkdir -p "$logs"
 	all_ticks=$(processor_times)

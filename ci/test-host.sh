@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# All tests that need neither root nor QEMU: `scripts` those of the scripts, `crates` those of the crates; else both.
+# Runs the tests that need neither root nor QEMU: `scripts` those of the scripts, `crates` those of
+# the crates; both by default.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -18,12 +19,13 @@ scripts() {
 		*) "$test" ;;
 		esac
 	done
-	# Last: that a change works comes before that it is written down.
+	# Last: a developer needs the result of the code before that of its documents.
 	"$ci_dir/tests/documents.sh"
 }
 
-# nextest is faster and isolates tests; cargo's own runner gives the same verdict. Some of these tests hold tables of
-# documents to the code: a row that is missing must not keep the others from running.
+# nextest is faster and isolates tests; cargo's own runner gives the same verdict. Some tests
+# compare tables of documents with the code. A missing row must not keep the other tests from
+# running.
 crates() {
 	if cargo nextest --version >/dev/null 2>&1; then
 		tested nextest run --no-fail-fast
@@ -33,8 +35,9 @@ crates() {
 	fi
 }
 
-# tested CARGO_ARGS...: with what there is to test. Of the guest's test programs that is their library: the programs have no
-# tests of their own, and building 34 empty ones takes a minute.
+# tested CARGO_ARGS...: calls cargo with the packages that have tests. Of the guest's test programs
+# that is their library: the programs have none of their own, and building 34 empty tests takes a
+# minute.
 tested() {
 	if grep -rlE '#\[test\]' "$checkout/guest-rootfs/tests/src/bin"; then
 		die "the host does not run the tests in these files: move them into the library beside bin/"

@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Checks what the variables of `make` say, before anything is built: variables.sh [NAME...]. NAMEs are those that the
-# user gave to make.
+# Checks the values of make's variables before anything is built: variables.sh [NAME...]. NAMEs are
+# those that the user gave to make.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# programs: the test programs that there are; each has a file or a folder.
+# programs: prints the names of the test programs. Each has a file or a folder.
 programs() { find "$checkout/guest-rootfs/tests/src/bin" -mindepth 1 -maxdepth 1 -printf '%f\n' | sed 's/\.rs$//' | sort; }
 
-# known: the variables that the Makefile's help explains.
+# known: prints the variables that the Makefile's help explains.
 known() { sed -n 's/^#? \([A-Z_]*\).*/\1/p' "$checkout/Makefile" | grep . | sort -u; }
 
-# closest WORD: of the words on stdin, the one that takes the fewest changes of a letter, if it is like WORD at all.
+# closest WORD: prints the word on stdin that differs from WORD in the fewest letters, if it is
+# similar at all.
 closest() {
 	awk -v word="$1" '
 		function least(a, b, c) { if (b < a) a = b; return c < a ? c : a }
@@ -30,18 +31,19 @@ closest() {
 			return row[length(b)]
 		}
 		{ n = changes(word, $0); if (NR == 1 || n < fewest) { fewest = n; best = $0 } }
-		# Half of its letters, or it is another word.
+		# Up to half of the letters may differ. Otherwise it is an unrelated word.
 		END { if (NR && fewest * 2 <= length(word)) print best }'
 }
 
-# maybe WORD WORD...: a question in parentheses, if one of the others is like the first.
+# maybe WORD WORD...: prints a question in parentheses, if one of the other words is similar to the
+# first.
 maybe() {
 	local best
 	best=$(printf '%s\n' "${@:2}" | closest "$1")
 	if [[ -n $best ]]; then printf ' (did you mean %s?)' "$best"; fi
 }
 
-# one_of VARIABLE WORD...
+# one_of VARIABLE WORD...: fails if the variable has another value than these.
 one_of() {
 	local variable=$1 value=${!1:-} list
 	shift
@@ -50,17 +52,18 @@ one_of() {
 	die "$variable=$value: say one of ${list%, }$(maybe "$value" "$@")"
 }
 
-# number VARIABLE LEAST MOST
+# number VARIABLE LEAST MOST: fails if the variable is not such a number.
 number() {
 	local variable=$1 value=${!1:-}
 	[[ -n $value ]] || return 0
-	# Not more digits than bash can compare; a leading 0 would make it octal.
+	# At most as many digits as bash can compare. A leading 0 would make the number octal.
 	if [[ ! $value =~ ^(0|[1-9][0-9]{0,17})$ ]] || ((value < $2 || value > $3)); then
 		die "$variable=$value: say a number from $2 to $3"
 	fi
 }
 
-# named NAME...: of what the user gave to make, names that are like one of ours and are none.
+# named NAME...: fails if a variable that the user gave to make is unknown but similar to a known
+# one.
 named() {
 	local name best
 	for name in "$@"; do
@@ -70,13 +73,14 @@ named() {
 	done
 }
 
+# tests: fails if TESTS names an unknown program.
 tests() {
 	local name all names unknown=()
 	[[ -n ${TESTS:-} && $TESTS != all ]] || return 0
 	mapfile -t all < <(programs)
 	IFS=, read -ra names <<<"$TESTS,"
 	for name in "${names[@]}"; do
-		# With - before it, it is left out.
+		# A leading - leaves the program out.
 		name=${name#-}
 		if [[ " ${all[*]} " != *" ${name:-?} "* ]]; then unknown+=("$name"); fi
 	done
@@ -84,6 +88,7 @@ tests() {
 		die "TESTS=$TESTS: there is no test program \`${unknown[0]}\`$(maybe "${unknown[0]}" "${all[@]}"); there are: all ${all[*]}"
 }
 
+# arguments: fails if ARGS does not suit the one program in TESTS.
 arguments() {
 	local word words
 	[[ -n ${ARGS:-} ]] || return 0
@@ -95,6 +100,7 @@ arguments() {
 	done
 }
 
+# files: fails if FILES names a missing file or a wrong place.
 files() {
 	local file files host guest
 	IFS=, read -ra files <<<"${FILES:-}"
@@ -116,7 +122,7 @@ one_of FULL 0 1
 number DEVICES 1 4
 number CYCLES 0 1000000
 number TIMEOUT 1 1000000
-# Up to 64 bits, which bash cannot compare.
+# It has up to 64 bits, which bash cannot compare.
 [[ ${SEED:-0} =~ ^[0-9]{1,20}$ ]] || die "SEED=$SEED: say the number that a random test printed"
 tests
 arguments

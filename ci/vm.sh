@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Boots the guest: `run` as the variables say, `shell` for a shell in it, `configuration NAME` as the file of configurations
-# has it, `sabotage NAME MODULE INITRAMFS [SERVER]` with another module or server, `bench` with the benchmark, `boot DEVICES`
-# with so many devices and nothing to do, `measure NAME HINT` as `run`, with a report of its own for a benchmark, HINT.
-# `verdict NAME...` makes one table of what these configurations did on each path to the device. `report` draws the last
-# run's page again, or that of NAME.
+# Boots the guest. `run` boots as the variables say, and `shell` for a shell in it. `configuration
+# NAME` boots a line of the file of configurations. `sabotage NAME MODULE INITRAMFS [SERVER]` boots
+# with another module or server, and `bench` with the benchmark. `boot DEVICES` boots with so many
+# devices and nothing to do. `measure NAME HINT` does the same as `run` for a benchmark, HINT, with
+# a report of its own. `verdict NAME...` makes one table of the results of these configurations on
+# each path to the device. `report` draws the page of the last run again, or that of NAME.
 #
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
 # SERVER_ARGS, QEMU_ARGS and FILES are explained by `make help`.
 set -euo pipefail
-# A configuration's name begins with its kernel.
+# The name of a configuration begins with its kernel.
 if [[ ${1:-} == configuration ]]; then export KERNEL=${2%%-*}; fi
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -20,17 +21,20 @@ module=$checkout/build/module$kernel_suffix/ringbar.ko
 initramfs=$checkout/build/guest/initramfs$kernel_suffix.cpio
 server=$programs/ringbar-server
 if [[ $KERNEL == debug ]]; then
-	# Any report ends the run. The kernel keeps records of all memory, which takes some.
+	# Any report ends the run. The debug kernel keeps records of all memory, so the guest needs more of
+	# it.
 	words=(panic_on_warn=1 oops=panic kasan.fault=panic)
-	# With five levels, an interrupt while Linux 7.3 clears the CPU's features early at boot makes KASAN report
-	# sound memory: for a moment the kernel takes itself for one with four.
+	# With five levels of page tables, KASAN can report sound memory. Linux 7.3 clears the CPU's
+	# features early at boot, and an interrupt then sees a kernel with four levels.
 	words+=(no5lvl)
-	# What is written to freed pages past the kernel, by the device, the poison in them shows. slab_debug and page_owner are
-	# left out: KASAN sees all that the former does, and the latter only tells in a report who had a page.
+	# The poison in freed pages shows writes of the device, which bypass the kernel. slab_debug and
+	# page_owner are left out: KASAN sees all that the former does, and the latter only adds to a
+	# report the last owner of a page.
 	words+=(page_poison=1 dma_debug_entries=65536)
 	for_kernel=(--memory 2G)
 else
-	# Memory of processes comes from a zone that pages pinned for long have to leave.
+	# Memory of processes comes from a movable zone. Pages must leave it before they are pinned for
+	# long, so the runs exercise that move.
 	words=(movablecore=64M)
 	for_kernel=()
 fi
@@ -67,8 +71,8 @@ vm() {
 	"$programs/ringbar-vm-runner" "$command" "${args[@]}" "$@"
 }
 
-# hint GOAL [PATTERN]: the command that repeats this run, without the variables that fit PATTERN. make takes a dollar for
-# its own unless there are two.
+# hint GOAL [PATTERN]: prints the command that repeats this run, without the variables that match
+# PATTERN. make needs each dollar doubled.
 hint() {
 	local variable value hint="make $1" but=${2:-}
 	for variable in KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES; do
@@ -79,23 +83,24 @@ hint() {
 	printf '%s\n' "${hint//\$/\$\$}"
 }
 
-# run NAME REPORT [HINT]: TESTS, ARGS and TIMEOUT only make sense here. `more` has further options of the runner.
+# run NAME REPORT [HINT]: runs test programs. TESTS, ARGS and TIMEOUT matter here only. `more` has
+# further options for the runner.
 more=()
 run() {
 	local word args=()
-	# With the witness a run takes its own time, and only some programs. A caller with a hint of its own runs something else
-	# than `make trace` does.
+	# With the witness, a run takes longer and suits some programs only, so those variables are
+	# dropped. A caller with a hint of its own runs something else than `make trace` does.
 	if [[ -z ${3:-} ]]; then args+=(--trace-hint "$(hint trace '@(TRACE|TESTS|ARGS|TIMEOUT)')"); fi
 	if [[ -n ${TESTS:-} ]]; then args+=("--tests=$TESTS"); fi
 	if [[ -n ${TIMEOUT:-} ]]; then args+=(--timeout "$TIMEOUT"); fi
 	for word in ${ARGS:-}; do args+=("--arg=$word"); done
 	args+=("${more[@]}")
 	local status=0 builder
-	# What draws the report is compiled while the guest runs.
+	# The program that draws the report is compiled while the guest runs.
 	nice "$ci_dir/programs.sh" report >/dev/null 2>&1 &
 	builder=$!
 	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$(hint run)}" "${args[@]}" || status=$?
-	# Told to stop: no other run begins, and what lies there is of a former one.
+	# The user stopped the run. No other run begins, and the files there are from an earlier run.
 	if ((status >= 128)); then
 		end_tree "$builder"
 		exit "$status"
@@ -104,8 +109,8 @@ run() {
 	return "$status"
 }
 
-# report NAME REPORT: draws what the run left, and holds it to what tests claim. A run that could not begin may have
-# left nothing.
+# report NAME REPORT: draws the run's page, and compares the run with the claims of tests. A run
+# that could not begin may have left no results.
 report() {
 	[[ -e $2/results.json ]] || return 0
 	"$ci_dir/programs.sh" report || return
@@ -115,7 +120,8 @@ report() {
 		--bench "$checkout/build/report/bench.json" --bench "$checkout/build/report/bench-trace.json"
 }
 
-# The last run that was not one of those that are to fail, drawn again: a benchmark may have come since.
+# again: draws the page of the last run again, since a benchmark may have run meanwhile. Runs that
+# are meant to fail do not count.
 again() {
 	local reports=$checkout/build/report folder logs
 	folder=$(cd "$reports" 2>/dev/null && find . -maxdepth 2 -name results.json ! -path './sabotage-*' ! -path './bench*' \
@@ -126,7 +132,7 @@ again() {
 	report "$logs" "$folder"
 }
 
-# configuration_line NAME: its variables, from the file of configurations.
+# configuration_line NAME: prints its variables from the file of configurations.
 configuration_line() {
 	local name variables
 	while read -r name variables; do
@@ -138,11 +144,11 @@ configuration_line() {
 	die "there is no configuration $1; there are: $(sed -n 's/^\([a-z][a-z0-9-]*\) .*/\1/p' "$ci_dir/configurations" | tr '\n' ' ')"
 }
 
-# What `run` runs if TESTS does not say otherwise: a tour for people, then a program for each link of the chain, seconds in
-# all.
+# Programs of `run` if TESTS is not set: a tour for people, then one program per link of the chain.
+# Together they take seconds.
 chain=tour,registers,device_memory,dma,checks,queue,client_examples,refusals,removal
 
-# both_tests CALLER HERE: the programs that both lists name, as the guest understands it.
+# both_tests CALLER HERE: prints the programs that both lists name, in the guest's format.
 both_tests() {
 	local name both=()
 	case $1,$2 in
@@ -164,7 +170,7 @@ both_tests() {
 	esac
 }
 
-# configuration NAME: a run as the file of configurations has it.
+# configuration NAME: runs a line of the file of configurations.
 configuration() {
 	local name=$1 line word variable value tests=''
 	line=$(configuration_line "$name")
@@ -181,7 +187,7 @@ configuration() {
 		return
 	fi
 	TESTS=$(both_tests "${TESTS:-}" "$tests")
-	# Where processors run the guest's code no plugin sees it.
+	# The plugin sees only code that QEMU translates.
 	if [[ ${TRACE:-0} != 0 && ${ACCEL:-tcg} != tcg ]]; then
 		say "$name is left out: there is no witness under ACCEL=$ACCEL"
 		return
@@ -189,8 +195,8 @@ configuration() {
 	run "$name" "$checkout/build/report/$name"
 }
 
-# verdict CONFIGURATION...: one table of all paths to the device, from what these left, of which one has an IOMMU, and a run
-# without a guest.
+# verdict CONFIGURATION...: makes one table of all paths to the device from the results of these
+# configurations and a run without a guest. One of the configurations has an IOMMU.
 verdict() {
 	local name args=()
 	if [[ -n ${TESTS:-} ]]; then
@@ -204,7 +210,8 @@ verdict() {
 		"${args[@]}" --table "$checkout/build/report/vectors$kernel_suffix.md"
 }
 
-# A run of a user's. One that waited for another leaves that one's report alone.
+# run_once: makes a run for the user. If it waited for another run, it leaves that one's report
+# alone.
 run_once() {
 	local usual=$checkout/build/report place
 	place=$(own_place "$usual")
@@ -214,7 +221,8 @@ run_once() {
 	if [[ -z ${TESTS:-} ]]; then say "this was the chain in short; all programs: make run TESTS=all"; fi
 }
 
-# A shell on this terminal. It may stay open for hours and needs nothing of build/ once it runs.
+# shell: opens a shell on this terminal. It may stay open for hours, and needs nothing of build/
+# once it runs.
 shell() {
 	local example=()
 	if [[ ${TESTS:-all} != all ]]; then example=(--example "/tests/${TESTS%%,*}${ARGS:+ $ARGS}"); fi
@@ -222,7 +230,7 @@ shell() {
 	vm shell shell --report-dir "$(own_place "$checkout/build/report")" "${example[@]}"
 }
 
-# Drawing a page again changes nothing that a run needs.
+# Drawing a page again changes nothing that a run needs, so it takes no lock.
 if [[ ${1:-} != report ]]; then hold_checkout "$@"; fi
 sysroot=$("$ci_dir/sysroot.sh")
 kernel=$("$ci_dir/kernel.sh")
@@ -236,12 +244,12 @@ report) if [[ -n ${2:-} ]]; then report "$2" "$checkout/build/report/$2"; else a
 sabotage)
 	module=$3 initramfs=$4
 	server=${5:-$server}
-	# A hang that is expected need not be waited for as long.
+	# An expected hang need not take the usual time.
 	more=(--haste "${HASTE:-1}")
 	run "$2" "$checkout/build/report/$2" "make test-sabotage"
 	;;
 bench)
-	# QEMU's own device is there to compare with.
+	# QEMU's own device `edu` serves for comparison.
 	more=(--measure "$programs/ringbar-bench-host" --qemu-arg=-device --qemu-arg=edu)
 	TESTS=bench run bench "$checkout/build/report/bench" "make bench"
 	;;
