@@ -38,6 +38,7 @@ impl Ranges {
 
     /// Removes every range that begins in `range`.
     pub fn remove(&mut self, range: DmaRange) {
+        // The caller has checked that no range is cut, so a range that begins inside lies inside.
         while let Some((&first, _)) = self.0.range(range.first..=range.last).next() {
             self.0.remove(&first);
         }

@@ -115,6 +115,8 @@ impl Requests {
                 request: pending.command,
             });
         }
+        // The client's count and bytes are checked against the request: a short answer would leave
+        // the rest of the buffer unread.
         let result = if answer.header.flags & FLAG_ERROR != 0 {
             Err(error(answer.header.error))
         } else {
@@ -148,6 +150,8 @@ impl Requests {
     ) -> Result<(Ticket, &[u8]), NotSent> {
         let limit = client.transfer.min(MAX_TRANSFER as u64);
         let wide = u64::try_from(count).unwrap_or(u64::MAX);
+        // The smaller of both limits. The client would refuse a longer request, and the session
+        // drops the bytes of a longer answer.
         if wide == 0 || wide > limit {
             return Err(NotSent::Transfer { count, limit });
         }

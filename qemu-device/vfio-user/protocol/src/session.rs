@@ -256,6 +256,7 @@ impl<Fd> Session<Fd> {
         device: &mut D,
     ) -> Result<Reply, Refusal> {
         let unknown = header.flags & !FLAG_NO_REPLY;
+        // A flag that the server ignored could be one that changes the meaning of the command.
         if unknown != TYPE_COMMAND {
             return Err(Refusal::Flags(unknown));
         }
@@ -329,6 +330,7 @@ impl<Fd> Session<Fd> {
         if flags != rights | modes || rights == 0 || (modes != 0 && !file_named) {
             return Err(Refusal::DmaFlags(flags));
         }
+        // The device reaches files by mappings only.
         if modes == DMA_MAP_FLAG_FILE_IO {
             return Err(Refusal::DmaFileIo);
         }
@@ -340,6 +342,7 @@ impl<Fd> Session<Fd> {
         if end.is_none_or(|end| i64::try_from(end).is_err()) || !offset.is_multiple_of(PAGE_SIZE) {
             return Err(Refusal::DmaFile { offset, size });
         }
+        // Two mappings of an address would make it ambiguous which memory the device reaches.
         if let Some(other) = self.mapped.overlap(range) {
             return Err(Refusal::DmaOverlap {
                 address,
@@ -521,6 +524,8 @@ impl<Fd> Session<Fd> {
         let chosen = flags & VFIO_IRQ_SET_DATA_TYPE_MASK == VFIO_IRQ_SET_DATA_BOOL;
         // Compared with the data before anything is allocated: the count is the client's.
         let entries = if chosen { to_usize(count) } else { 0 };
+        // The data must fill the message exactly. Otherwise client and server disagree on the
+        // request.
         if data.len() != entries {
             return Err(self
                 .incoming
@@ -575,6 +580,7 @@ impl<Fd> Session<Fd> {
         let data = access
             .echo(&mut self.outgoing)
             .space(to_usize(access.count));
+        // An access of no bytes is valid, and no access of the device.
         if !data.is_empty() {
             device.read(access.region, access.offset, data)?;
         }

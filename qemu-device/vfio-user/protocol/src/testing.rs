@@ -25,7 +25,7 @@ pub struct Bank(Arc<()>);
 /// A fake file descriptor.
 #[derive(Debug)]
 pub struct Token {
-    /// What tells it from others.
+    /// Number that distinguishes it from others.
     pub number: u32,
     _counted: Arc<()>,
 }
@@ -52,7 +52,7 @@ impl Bank {
     }
 }
 
-/// What a [`FakeDevice`] was asked.
+/// A call of a [`FakeDevice`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
     /// Region, offset, length.
@@ -63,13 +63,13 @@ pub enum Call {
     Map(DmaRange, bool, bool, Option<(u32, u64)>),
     /// Range.
     Unmap(DmaRange),
-    /// Type, first, count, action, and what to do with them.
+    /// Type, first, count, action, and the interrupts to which it applies.
     Interrupts(u32, u32, u32, Action, Data<u32>),
     /// Reset.
     Reset,
 }
 
-/// A device that remembers what it was asked.
+/// A device that keeps its calls.
 ///
 /// | region | |
 /// |---|---|
@@ -86,9 +86,9 @@ pub enum Call {
 /// type 3 and none of type 4.
 #[derive(Debug)]
 pub struct FakeDevice {
-    /// What it was asked, in order.
+    /// Its calls, in order.
     pub calls: Vec<Call>,
-    /// What it answers instead of success.
+    /// Error that it returns instead of success.
     pub refuse: Option<Errno>,
     regions: Vec<Region<Token>>,
     interrupts: Vec<Interrupts>,
@@ -242,7 +242,7 @@ pub enum Seen {
 /// A session with a [`FakeDevice`] behind it.
 #[derive(Debug)]
 pub struct Bench {
-    /// Where its descriptors come from.
+    /// Source of its descriptors.
     pub bank: Bank,
     /// The session.
     pub session: Session<Token>,
@@ -250,7 +250,7 @@ pub struct Bench {
     pub device: FakeDevice,
     /// Requests to the client.
     pub requests: Requests,
-    /// What the session had done, in order.
+    /// Actions of the session, in order.
     pub seen: Vec<Seen>,
 }
 
@@ -261,7 +261,7 @@ impl Default for Bench {
 }
 
 impl Bench {
-    /// A client that has said nothing yet.
+    /// Makes a session whose client has sent nothing yet.
     pub fn new() -> Self {
         let bank = Bank::default();
         Self {
@@ -273,10 +273,10 @@ impl Bench {
         }
     }
 
-    /// A client that has negotiated.
+    /// Makes a session whose client has negotiated.
     pub fn negotiated() -> Self {
         let mut bench = Self::new();
-        // The outcome is what the tests look at.
+        // The outcome is for the tests to check.
         let _agreed = bench.send(&version(VERSION_TEXT), 0);
         bench.seen.clear();
         bench
@@ -305,7 +305,7 @@ impl Bench {
     }
 }
 
-/// What QEMU 11.1 says of itself.
+/// Version text of QEMU 11.1.
 pub const VERSION_TEXT: &str = concat!(
     r#"{"capabilities": {"migration": {"pgsize": 4096, "max_bitmap_size": 268435456}, "#,
     r#""max_msg_fds": 16, "max_data_xfer_size": 1048576, "pgsizes": 4096, "#,

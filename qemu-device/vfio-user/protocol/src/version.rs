@@ -81,6 +81,7 @@ impl Proposal {
         if major != MAJOR {
             return Err(VersionFault::Major(major).into());
         }
+        // The text may be left out as a whole. The protocol has defaults then.
         let capabilities = match fields.rest() {
             [] => None,
             text => Some(parse_text(text)?),
@@ -134,6 +135,7 @@ impl Proposal {
 
 /// Returns the start of a text, as much as a log should have.
 fn start(text: &str) -> String {
+    // A cut in the middle of a character would not be text.
     let end = text.floor_char_boundary(MAX_ERROR);
     text.get(..end).unwrap_or_default().to_owned()
 }

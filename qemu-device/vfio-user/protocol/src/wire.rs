@@ -219,6 +219,7 @@ impl Builder {
     /// Appends `length` bytes of 0 and returns them, to be filled.
     pub fn space(&mut self, length: usize) -> &mut [u8] {
         let start = self.0.len();
+        // Zeroed, so that the reply never carries bytes of an earlier message.
         self.0.resize(start.saturating_add(length), 0);
         self.0.get_mut(start..).unwrap_or_default()
     }
