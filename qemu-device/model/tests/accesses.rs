@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Accesses of BAR 0: widths, parts of registers, and what is refused.
+//! Accesses of BAR 0: widths, parts of registers, and refusals (data sheet 3).
 
 use ringbar_model::test_driver::TestDriver;
 use ringbar_model::Config;

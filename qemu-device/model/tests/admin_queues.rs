@@ -32,7 +32,7 @@ fn queue(driver: &mut TestDriver) -> QueueSetup {
     }
 }
 
-/// Asserts that starting the changed queue is refused, with what log entry.
+/// Asserts that starting the changed queue is refused with this log entry.
 #[track_caller]
 fn queue_refused(change: impl FnOnce(&mut QueueSetup), code: ErrorCode, queue_: u16, value: u64) {
     let mut driver = driver();

@@ -11,7 +11,7 @@ use ringbar_spec::regs::{Register, NO_QUEUE};
 use ringbar_spec::setup::{Segment, WindowSetup, MAX_SEGMENTS, MAX_WINDOWS};
 use zerocopy::IntoBytes;
 
-/// Asserts that opening the changed window is refused, with what log entry.
+/// Asserts that opening the changed window is refused with this log entry.
 #[track_caller]
 fn window_refused(
     change: impl FnOnce(&mut WindowSetup, &mut Vec<Segment>),

@@ -20,7 +20,7 @@ fn set_up() -> (TestDriver, Ring) {
     (driver, ring)
 }
 
-/// A descriptor that the device refuses, so that taking it shows.
+/// Makes a descriptor that the device refuses, so that taking it shows.
 fn refused(tag: u32) -> Descriptor {
     Descriptor {
         opcode: 99,
@@ -92,7 +92,8 @@ fn completion_stands_beside_the_tail_when_a_fault_ends_its_step() {
     let (mut driver, mut ring) = set_up();
     ring.push(&driver, &nop(5));
     ring.ring(&driver);
-    // It wakes, loads the tail and whether a descriptor stands beside it, and the tail once more.
+    // It wakes, loads the tail and whether a descriptor stands beside it, and loads the tail once
+    // more.
     let mut accesses = 0;
     driver.host.interleave(move |host| {
         accesses += 1;

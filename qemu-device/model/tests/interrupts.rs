@@ -18,7 +18,7 @@ fn driver() -> TestDriver {
     TestDriver::new(CONFIG)
 }
 
-/// A queue that wants an interrupt for its first completion.
+/// Starts a queue that asks for an interrupt for its first completion.
 fn start_armed(driver: &mut TestDriver, queue: u16, vector: u16) -> Ring {
     let ring = driver.start_ring(queue, 1, 4, vector);
     ring.arm(driver, Waiter::Process, 0);
@@ -157,7 +157,7 @@ fn unmasking_raises_owed_vectors_once() {
     assert_eq!(driver.take_interrupts(), []);
 }
 
-/// Descriptors for a queue that wants nothing yet.
+/// Writes descriptors to the ring of a queue that asks for no interrupt yet.
 fn push_nops(driver: &mut TestDriver, count: u32) -> Ring {
     let mut ring = driver.start_ring(0, 1, 8, 2);
     (0..count).for_each(|tag| ring.push(driver, &nop(tag)));
@@ -226,7 +226,7 @@ fn process_that_arms_after_the_completion_was_posted_sees_it() {
     let ring = push_nops(&mut driver, 1);
     ring.kick(&mut driver);
     let (arm_at, armed) = (INTERRUPT_AT::INFO.offset, COMPLETION_TAIL::INFO.offset);
-    // Just before the device looks whether somebody waits.
+    // Just before the device loads the wishes of the waiters.
     driver.host.interleave(move |host| {
         if host.word(armed) == 1 {
             host.set_word(arm_at, 0);
@@ -251,7 +251,7 @@ fn masked_completion_that_nobody_waits_for_is_not_owed() {
     assert_eq!(driver.take_interrupts(), []);
 }
 
-/// Lets queue 0, which has vector 2 and is not armed, fail.
+/// Stops queue 0, which has vector 2 and is not armed, by an error.
 fn fail(driver: &mut TestDriver) {
     let ring = push_nops(driver, 1);
     driver.host.unmap(ring.setup.submission_ring);

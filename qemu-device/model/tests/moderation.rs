@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Interrupts that are held back, to be fewer.
+//! Interrupts that are held back, to make them fewer.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ const CONFIG: Config = Config {
 const VECTOR: u16 = 1;
 const MICROSECOND: u64 = 1000;
 
-/// A queue that holds an interrupt back for so many completions, and so many microseconds.
+/// Starts a queue that holds an interrupt back for this many completions and microseconds.
 fn moderated(completions: u32, microseconds: u32) -> (TestDriver, Ring) {
     let mut driver = TestDriver::new(CONFIG);
     let ring = driver.start_ring(0, 1, 16, VECTOR);
@@ -38,7 +38,7 @@ fn offset(ring: &Ring) -> u64 {
     offset.expect("each queue has one") as u64
 }
 
-/// Has the next completion wanted, then carries descriptors out.
+/// Asks for an interrupt for the next completion, then carries descriptors out.
 fn complete(driver: &mut TestDriver, ring: &mut Ring, count: u32) {
     let next = ring.word(driver, &COMPLETION_TAIL::INFO);
     ring.arm(driver, Waiter::Process, next);
@@ -238,11 +238,11 @@ fn reset_forgets_everything() {
 
 #[derive(Clone, Debug)]
 enum Action {
-    /// Has the next completion wanted.
+    /// Ask for an interrupt for the next completion.
     Arm,
-    /// So many descriptors.
+    /// Submit this many descriptors.
     Submit(u32),
-    /// So many nanoseconds, in which the device is polled when it wants to be.
+    /// Let this many nanoseconds pass, and poll the device when it wants to be.
     Pass(u64),
 }
 
@@ -265,7 +265,8 @@ proptest! {
     ) {
         let (mut driver, mut ring) = moderated(completions, microseconds);
         let longest = u64::from(microseconds) * MICROSECOND;
-        // When the first completion was posted that is wanted and not announced, and how many since.
+        // Time at which the first wanted completion was posted that is not announced, and the
+        // number posted since.
         let mut waits: Option<(u64, u32)> = None;
         let mut armed = None;
         for action in actions {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What each operation writes, whatever the size, the alignment and the segments.
+//! Bytes that each operation writes, for all sizes, alignments and segments.
 
 use proptest::prelude::*;
 use ringbar_model::test_driver::{copy, crc32c, fill, nop, pattern, verify, Ring, TestDriver};
@@ -21,7 +21,7 @@ const PLAIN: u16 = 2;
 const PIECES: u16 = 3;
 /// Bytes of the windows on guest memory.
 const LENGTH: u64 = 400_000;
-/// What all memory holds before.
+/// Byte that all memory holds before.
 const GUARD: u8 = 0xa5;
 /// Lengths around the words and pieces that the device works with.
 const LENGTHS: [u32; 14] = [
@@ -83,7 +83,7 @@ impl Setup {
         }
     }
 
-    /// The first [`LENGTH`] bytes of a window.
+    /// Returns the first [`LENGTH`] bytes of a window.
     fn get(&self, window: u16) -> Vec<u8> {
         let places = self.places(window).into_iter();
         places
@@ -106,7 +106,7 @@ impl Setup {
         Status(completion.status)
     }
 
-    /// Status and result.
+    /// Carries out a descriptor. Returns status and result.
     fn ask(&mut self, descriptor: &Descriptor) -> (Status, u64) {
         let completion = self.complete(descriptor);
         (Status(completion.status), completion.result)
@@ -126,12 +126,12 @@ impl Setup {
     }
 }
 
-/// Bytes that differ from place to place.
+/// Returns bytes that differ from offset to offset.
 fn content() -> Vec<u8> {
     (0..LENGTH).map(|at| spec_pattern::byte(99, at)).collect()
 }
 
-/// Memory that is [`GUARD`] but for `bytes` at `offset`.
+/// Returns memory that is [`GUARD`] but for `bytes` at `offset`.
 fn guarded(offset: u64, bytes: &[u8]) -> Vec<u8> {
     let mut memory = vec![GUARD; LENGTH as usize];
     memory[offset as usize..][..bytes.len()].copy_from_slice(bytes);
@@ -322,7 +322,7 @@ fn verify_and_crc32c_write_nothing() {
     }
 }
 
-/// The check value of the catalogue, and those of RFC 3720, B.4.
+/// Compares with the check value of the catalogue, and those of RFC 3720, B.4.
 #[test]
 fn crc32c_has_the_known_values() {
     let mut command = [0; 48];
@@ -391,7 +391,7 @@ fn crc32c_goes_on_from_its_operand() {
     assert_eq!(rest, (Status::OK, whole));
 }
 
-/// CRC-32C as its definition has it, a bit at a time.
+/// Computes CRC-32C by its definition, one bit at a time.
 fn bitwise_crc32c(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |checksum, byte| {
         (0..8).fold(checksum ^ u32::from(*byte), |checksum, _| {

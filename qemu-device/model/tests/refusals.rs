@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Descriptors that are refused write nothing; those that are broken off say so.
+//! Descriptors that are refused write nothing; those that are broken off have a status for it (data
+//! sheet 8).
 
 use ringbar_model::test_driver::{copy, crc32c, fill, nop, pattern, verify, Ring, TestDriver};
 use ringbar_model::{Config, Place};
@@ -54,7 +55,7 @@ impl Setup {
         }
     }
 
-    /// Writes of the device, but for those to the completion ring.
+    /// Returns the writes of the device, but for those to the completion ring.
     fn writes(&self) -> Vec<Place> {
         let ring = Place::Guest(self.ring.setup.completion_ring);
         let touches = self.driver.host.take_record().into_iter();
@@ -65,7 +66,7 @@ impl Setup {
     }
 }
 
-/// Asserts that a descriptor is refused, that nothing was written, and what the log says.
+/// Asserts that a descriptor is refused, that nothing was written, and that the log names it.
 #[track_caller]
 fn refused(descriptor: &Descriptor, expected: Status) {
     let mut setup = Setup::new();
@@ -83,7 +84,7 @@ fn refused(descriptor: &Descriptor, expected: Status) {
     );
 }
 
-/// A copy that is right.
+/// Makes a copy that is right.
 fn right() -> Descriptor {
     copy(0x1234_5678, (SOURCE, 0), (DESTINATION, 0), 8)
 }
@@ -219,7 +220,7 @@ fn source_of_a_fill_or_pattern_is_refused() {
     refused(&offset, Status::RESERVED_FIELD);
 }
 
-/// The operations that only read, from a window.
+/// Makes the operations that only read, from a window.
 fn readers(from: (u16, u64), length: u32) -> [Descriptor; 2] {
     [verify(1, 0, from, length), crc32c(1, 0, from, length)]
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What each register answers, and what writes of it do.
+//! Values of the registers, and effects of writes (data sheet 4).
 
 use ringbar_model::test_driver::TestDriver;
 use ringbar_model::Config;
@@ -19,7 +19,7 @@ fn driver() -> TestDriver {
     TestDriver::new(CONFIG)
 }
 
-/// Power-on, with bus mastering off as it is then.
+/// Makes a device at power-on, with bus mastering off.
 fn fresh() -> TestDriver {
     let mut driver = driver();
     driver.set_bus_master(false);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the driver side can do wrong with a ring, and what becomes of the queue.
+//! Errors of the driver side with a ring, and the state of the queue after them.
 
 use ringbar_model::test_driver::{nop, Ring, TestDriver};
 use ringbar_model::{Config, Place};
@@ -104,7 +104,7 @@ fn head_is_not_looked_at_while_there_is_room() {
     assert_eq!(driver.last_error().0, ErrorCode::NONE);
 }
 
-/// Has four descriptors carried out, as many as there is room for.
+/// Submits four descriptors, as many as there is room for, and runs the device.
 fn fill_up(driver: &mut TestDriver, ring: &mut Ring) {
     (0..4).for_each(|tag| ring.push(driver, &nop(tag)));
     ring.kick(driver);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Rings and doorbells: what is taken, in which order, and when a queue waits.
+//! Rings and doorbells: which descriptors are taken, in which order, and when a queue waits.
 
 use ringbar_model::test_driver::{copy, fill, nop, pattern, Ring, TestDriver};
 use ringbar_model::{Config, Place};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! When queues are polled, when they sleep, and that no doorbell is lost on the way.
+//! Polling and sleep of queues: no doorbell is lost between the two.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ fn driver() -> TestDriver {
     driver
 }
 
-/// A queue that was kicked and had nothing to do.
+/// Starts a queue, kicks it, and gives it nothing to do.
 fn start_awake(driver: &mut TestDriver, queue: u16) -> Ring {
     let ring = driver.start_ring(queue, DOMAIN, 4, 1);
     ring.kick(driver);
@@ -232,8 +232,8 @@ fn doorbell_between_announcement_and_second_look_keeps_the_queue_awake() {
     assert_eq!(ring.take_tags(&driver), [7]);
 }
 
-/// A producer that stores a word of the doorbell page at one moment of the device's going to
-/// sleep, and looks whether to kick at a later one. Says whether it was told to kick.
+/// Runs a producer that stores a word of the doorbell page at one moment of the device's going to
+/// sleep, and looks whether to kick at a later one. Returns whether it was to kick.
 fn sleep_against(
     driver: &mut TestDriver,
     word: usize,
@@ -254,13 +254,13 @@ fn sleep_against(
     });
     driver.sleep();
     driver.host.interleave(|_| ());
-    // What comes later than all that the device does, comes now.
+    // Moments behind all steps of the device come now.
     driver.host.set_word(word, value);
     kick.get()
         .unwrap_or_else(|| driver.host.word(SLEEPING::INFO.offset) != 0)
 }
 
-/// More moments than going to sleep has loads, stores and fences.
+/// More moments than there are loads, stores and fences in going to sleep.
 const MOMENTS: u32 = 7;
 
 #[test]
@@ -306,7 +306,7 @@ fn moments() -> impl Iterator<Item = (u32, u32)> {
     (0..MOMENTS).flat_map(|store| (store..MOMENTS).map(move |look| (store, look)))
 }
 
-/// A queue that is awake, has two descriptors to do, and no room for their completions.
+/// Starts a queue that is awake, has two descriptors to do, and no room for their completions.
 fn start_full(driver: &mut TestDriver) -> Ring {
     let mut ring = start_awake(driver, 0);
     (0..4).for_each(|tag| submit(driver, &mut ring, tag));
@@ -534,12 +534,12 @@ fn queue_that_an_error_stopped_shows_the_code_and_is_not_polled() {
     assert!(!driver.is_awake());
 }
 
-/// What a process that keeps to the rules does, and what happens around it.
+/// Actions of a process that keeps to the rules, and events around it.
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// Submits to a queue, if its ring has room, and kicks if told.
+    /// Submits to a queue, if its ring has room, and kicks if it must.
     Submit(usize),
-    /// Takes all completions of a queue, and kicks if told.
+    /// Takes all completions of a queue, and kicks if it must.
     Take(usize),
     Poll,
     Step,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The tables of the data sheet, `qemu-device/README.md`, say what the code says.
+//! The tables of the data sheet, `qemu-device/README.md`, agree with the code.
 
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
@@ -14,7 +14,7 @@ use std::mem::offset_of;
 
 const SHEET: &str = include_str!("../../README.md");
 
-/// The first `columns` cells of each row of a table, found by its comment.
+/// Returns the first `columns` cells of each row of a table, which is found by its comment.
 fn table(name: &str, columns: usize) -> Vec<Vec<String>> {
     let start = format!("<!-- table: {name} -->\n");
     let (_, text) = SHEET.split_once(&start).expect("the comment of the table");
@@ -28,8 +28,8 @@ fn table(name: &str, columns: usize) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// Compares the first `columns` cells of a table with the rows that the code makes. Fails with what is to be written
-/// where, and what is to go.
+/// Compares the first `columns` cells of a table with the rows of the code. Fails with the lines to
+/// add and their place, and the lines to remove.
 #[track_caller]
 fn assert_table(name: &str, columns: usize, code: Vec<Vec<String>>) {
     let sheet = table(name, columns);
@@ -38,7 +38,7 @@ fn assert_table(name: &str, columns: usize, code: Vec<Vec<String>>) {
     }
 }
 
-/// What makes the rows of a document those of the code, a line each.
+/// Returns the changes that make the rows of a document those of the code, one per line.
 fn difference(sheet: &[Vec<String>], code: &[Vec<String>]) -> Option<String> {
     let lines = |what: &str, rows: &[Vec<String>], others: &[Vec<String>]| -> String {
         let rows = rows.iter().filter(|row| !others.contains(row));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The interface is what it was, and does not contradict itself.
+//! The interface is unchanged, and does not contradict itself.
 //!
-//! Numbers are pinned on purpose: drivers are built for them. Whoever changes one changes the
-//! version of the interface.
+//! Numbers are pinned on purpose, as drivers are built for them. A change of one needs a change of
+//! the interface's version.
 
 use ringbar_spec::access::Access;
 use ringbar_spec::layout::{
@@ -22,7 +22,7 @@ use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup, ALIGNMENT, MAX_SEGME
 use ringbar_spec::{ids, pattern};
 use std::mem::align_of;
 
-/// First and last byte of every register, of all in an array.
+/// Returns first and last byte of every register, of all in an array.
 fn places() -> Vec<(usize, usize, Register)> {
     let all = Register::ALL.iter().copied();
     all.flat_map(|register| {
@@ -203,7 +203,7 @@ fn words_that_change_often_have_a_cache_line_of_their_own() {
             .collect::<Vec<_>>()
     };
 
-    // Tails with their inline copies, and the head, then what changes when somebody sleeps or waits, then
+    // Tails with their inline copies, and the head; then the words of sleeping and waiting; then
     // the heartbeat.
     assert_eq!(lines(Access::DriverShared), [0, 0, 0, 0, 0, 0, 0, 1, 2, 2]);
     assert_eq!(lines(Access::DeviceShared), [0, 0, 0, 1, 1, 1, 2]);
@@ -397,7 +397,7 @@ fn msix_table_and_pending_bits_have_room_for_all_vectors() {
     assert!(MSIX_PBA_OFFSET + vectors.div_ceil(64) * 8 <= MSIX_BAR_SIZE);
 }
 
-/// The first words that the reference implementation of SplitMix64 makes.
+/// Compares with the first words of the reference implementation of SplitMix64.
 #[test]
 fn pattern_makes_the_words_of_splitmix64() {
     let zero: Vec<_> = (0..3).map(|index| pattern::word(0, index)).collect();

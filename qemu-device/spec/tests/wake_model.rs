@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `wake.rs` itself, in every order of its steps and with every value that a load may see by the
-//! memory model: whoever sleeps while there is something for it is woken. And the same with a part
-//! taken away, to see that the check would notice.
+//! `wake.rs` itself, in every order of its steps and with every value that the memory model allows
+//! a load to see. A sleeper is woken if there is something for it. The same runs with a part taken
+//! away, which shows that the check would notice.
 
 use loom::sync::atomic::{fence, AtomicU32, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
@@ -11,12 +11,12 @@ use ringbar_spec::wake::{self, Waiter, Word, Words};
 
 /// Descriptors and completions of a run.
 const ENTRIES: u32 = 2;
-/// Thread switches that are forced upon a run; with each more it takes five times as long.
+/// Thread switches that are forced upon a run. Each one more makes it take five times as long.
 const PREEMPTIONS: usize = 3;
-/// What a thread says that was not woken.
+/// Message of a thread that was not woken.
 const LOST: &str = "lost wake-up";
 
-/// What is between the sides of a queue.
+/// Shared state of the two sides of a queue.
 struct Queue {
     words: [AtomicU32; 9],
     submissions: [AtomicU32; ENTRIES as usize],
@@ -30,7 +30,7 @@ struct Queue {
 }
 
 impl Queue {
-    /// A queue whose device is awake, and whose waiters last wanted a completion of long ago.
+    /// Makes a queue whose device is awake, and whose waiters last wanted a completion of long ago.
     fn new() -> Arc<Self> {
         let queue = Self {
             words: Default::default(),
@@ -54,7 +54,7 @@ impl Queue {
     }
 }
 
-/// One side's way to the words, as the host's atomics have it.
+/// Access of one side to the words, as the host's atomics have it.
 struct Side<'a> {
     queue: &'a Queue,
     fences: bool,
@@ -76,11 +76,11 @@ impl Words for Side<'_> {
     }
 }
 
-/// What wakes a sleeper.
+/// The means by which a sleeper is woken.
 struct Bell {
     state: Mutex<BellState>,
     changed: Condvar,
-    /// It rings for who is registered and forgets; else a ring stays until it is heard.
+    /// Whether a ring is lost if no sleeper is registered. If not, it stays until it is taken.
     forgets: bool,
 }
 
@@ -88,7 +88,7 @@ struct Bell {
 struct BellState {
     registered: bool,
     rung: bool,
-    /// Whoever could ring has ended.
+    /// Whether all threads that could ring have ended.
     closed: bool,
 }
 
@@ -118,7 +118,7 @@ impl Bell {
         self.changed.notify_one();
     }
 
-    /// Sleeps until it rings. Says whether it did; else it never will.
+    /// Sleeps until it rings. Returns whether it did; if not, it never will.
     fn wait(&self) -> bool {
         let mut state = self.state.lock().unwrap();
         while !state.rung && !state.closed {
@@ -129,7 +129,7 @@ impl Bell {
     }
 }
 
-/// What is taken away, if anything.
+/// Part that is taken away, if any.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Without {
     Nothing,
@@ -152,8 +152,8 @@ impl Without {
     }
 }
 
-/// The device's side of the submission ring, until nobody kicks any more. Carries out what
-/// `carry_out` is given the index of.
+/// Runs the device's side of the submission ring until no thread kicks any more. Calls `carry_out`
+/// with the index of each descriptor.
 fn serve(queue: &Queue, without: Without, mut carry_out: impl FnMut(u32)) {
     let side = without.side(Without::FenceOfSleep, queue);
     let mut head = 0;
@@ -186,7 +186,7 @@ fn submit(queue: &Queue, without: Without, index: u32) {
     }
 }
 
-/// Completes descriptor `index`, and interrupts those that want it.
+/// Completes descriptor `index`, and interrupts the waiters that want it.
 fn complete(queue: &Queue, without: Without, index: u32) {
     let side = without.side(Without::FenceOfPost, queue);
     queue.completions[index as usize].store(1, Ordering::Relaxed);
@@ -229,7 +229,7 @@ fn in_every_order(run: impl Fn(&Arc<Queue>) + Send + Sync + 'static) {
     model.check(move || run(&Queue::new()));
 }
 
-/// A process submits, the device polls and sleeps.
+/// Runs a process that submits against a device that polls and sleeps.
 fn submissions(without: Without) {
     in_every_order(move |queue| {
         let process = Arc::clone(queue);
@@ -242,7 +242,7 @@ fn submissions(without: Without) {
     });
 }
 
-/// The device completes, each of `waiters` sleeps until it has seen all of it.
+/// Runs a device that completes against `waiters` that each sleep until they have seen all of it.
 fn completions(without: Without, waiters: &'static [Waiter]) {
     in_every_order(move |queue| {
         let sleepers: Vec<_> = waiters

@@ -11,7 +11,7 @@ pub(crate) const BOTH: u32 = RIGHT_READ | RIGHT_WRITE;
 /// Bytes of device memory.
 pub(crate) const MEMORY: u64 = 1 << 20;
 
-/// A device with its driver.
+/// Makes a device with its driver.
 pub(crate) fn driver() -> TestDriver {
     TestDriver::new(Config {
         queues: 4,
@@ -20,7 +20,7 @@ pub(crate) fn driver() -> TestDriver {
     })
 }
 
-/// A window of three segments in guest memory.
+/// Describes a window of three segments in guest memory.
 pub(crate) fn segments(driver: &mut TestDriver) -> (WindowSetup, Vec<Segment>) {
     let list = [100, 1, 4096].map(|length| Segment {
         address: driver.allocate(length),
@@ -38,7 +38,7 @@ pub(crate) fn segments(driver: &mut TestDriver) -> (WindowSetup, Vec<Segment>) {
     (setup, list.to_vec())
 }
 
-/// A window on the last page of the device memory.
+/// Describes a window on the last page of the device memory.
 pub(crate) fn device_memory() -> WindowSetup {
     WindowSetup {
         window: 6,

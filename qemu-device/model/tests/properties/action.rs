@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a guest can do, right or wrong.
+//! Actions of a guest, right or wrong.
 
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -13,7 +13,7 @@ use ringbar_spec::ring::Descriptor;
 use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup};
 use zerocopy::FromBytes;
 
-/// Guest memory that segments and rings lie in, one mapped range each.
+/// Guest memory for segments and rings, one mapped range each.
 pub(crate) const ARENAS: [u64; 4] = [0x10_0000, 0x30_0000, 0x50_0000, 0x70_0000];
 /// Bytes of an arena.
 pub(crate) const ARENA: u64 = 160_000;
@@ -32,14 +32,14 @@ pub(crate) enum Action {
     Submit(u16, Descriptor),
     /// Writes any doorbell, and perhaps kicks. An awake queue is polled anyway.
     Doorbell(u16, u32, u32, bool),
-    /// Takes what is in the completion ring.
+    /// Takes all completions in the ring.
     Take(u16),
     BusMaster(bool),
     Step,
     Run,
     /// Looks at the doorbells once.
     Poll,
-    /// The polling time is over.
+    /// Ends the polling time.
     Sleep,
     Reset,
     /// Unmaps an arena, or maps it again.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A guest, and what the device may do to it.
+//! A guest, and the memory that the device may touch.
 
 use crate::action::{Action, ARENA, ARENAS, MEMORY};
 use ringbar_model::fake::Touch;
@@ -29,7 +29,7 @@ struct Allowed {
 
 pub(crate) struct World {
     pub(crate) driver: TestDriver,
-    /// What the device touched during the last action.
+    /// Accesses of the device during the last action.
     touches: Vec<Touch>,
     windows: BTreeMap<u32, Vec<Allowed>>,
     rings: BTreeMap<u16, Ring>,
@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    /// Does something. Answers what the device touched meanwhile.
+    /// Performs an action. Returns the accesses of the device during it.
     pub(crate) fn act(&mut self, action: &Action) -> &[Touch] {
         self.carry_out(action);
         self.touches = self.driver.host.take_record();
@@ -136,7 +136,7 @@ impl World {
         }
     }
 
-    /// Checks what must hold after an action.
+    /// Checks the promises of the data sheet after an action.
     pub(crate) fn check(&mut self, action: &Action) {
         let status = STATUS::from_raw(self.driver.get(Register::STATUS) as u32);
         let works = matches!(action, Action::Step | Action::Run);
@@ -163,7 +163,7 @@ impl World {
         }
     }
 
-    /// Checks that the words of the status pages say what the registers say.
+    /// Checks that the words of the status pages agree with the registers.
     fn check_words(&mut self, status: STATUS) {
         let generation = self.driver.get(Register::RESET_GENERATION);
         let mut running = 0;
@@ -185,14 +185,14 @@ impl World {
         assert_eq!(self.driver.is_awake(), awake && status.bus_master());
     }
 
-    /// The words of all status pages, which the device writes.
+    /// Returns the words of all status pages, which the device writes.
     pub(crate) fn status_words(&self) -> Vec<u32> {
         let device = shared().filter(|it| it.access() == Access::DeviceShared);
         let places = device.flat_map(|it| (0..QUEUES).map(move |queue| word(it.info(), queue)));
         places.map(|at| self.driver.host.word(at)).collect()
     }
 
-    /// Checks that nothing is left of what was before a reset.
+    /// Checks that a reset leaves nothing of the state before it (data sheet 12).
     pub(crate) fn check_reset(&mut self, generation: u64, bus_master: bool) {
         for register in readable().filter(|it| *it != Register::STATUS) {
             let value = self.driver.get(register);
@@ -284,7 +284,7 @@ impl Allowed {
     }
 }
 
-/// What a window lets the device touch.
+/// Returns the bytes that a window lets the device touch.
 fn allowed(setup: &WindowSetup, list: &[Segment]) -> Vec<Allowed> {
     let device = [(Place::DeviceMemory(setup.offset), setup.length)];
     let guest = list.iter().map(|it| (Place::Guest(it.address), it.length));
