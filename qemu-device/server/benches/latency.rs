@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! How long a trapped read takes: our server against the one of the crate `vfio_user`, which stood
-//! here before, with the very same device behind both. `ci/cargo.sh bench -p ringbar-server`.
+//! Time of a trapped read: this server against that of the crate `vfio_user`, which was in use
+//! before, with the same device behind both. `ci/cargo.sh bench -p ringbar-server`.
 //!
-//! Both are measured in turns, so that whatever else the machine does meets both alike. What is told
-//! is the ratio of each pair.
+//! Both are measured by turns, so that other load of the machine meets both alike. The result is
+//! the ratio of each pair.
 
 use std::fs::File;
 use std::io;
@@ -24,9 +24,9 @@ use vfio_bindings::bindings::vfio::{
 };
 use vfio_user::{Client, DmaMapFlags, DmaUnmapFlags, IrqInfo, ServerBackend, ServerRegion};
 
-/// Pairs of measurements; odd, so that one is in the middle.
+/// Number of pairs of measurements; odd, so that one is in the middle.
 const PAIRS: usize = 31;
-/// Reads of a measurement.
+/// Number of reads per measurement.
 const READS: u32 = 2000;
 
 fn main() {
@@ -62,7 +62,7 @@ fn main() {
     );
 }
 
-/// Time of a read, on average.
+/// Returns the mean time of a read.
 fn measure(client: &mut Client) -> Duration {
     let start = Instant::now();
     for _ in 0..READS {
@@ -110,7 +110,7 @@ fn client_of_the_crates(socket: &Path) -> Client {
     Client::new(socket).expect("a client")
 }
 
-/// The device behind the crate's server, under its lock as behind ours.
+/// The device behind the crate's server, under a lock as behind this one.
 struct Before(Mutex<State>);
 
 fn refused(error: ringbar_server::Error) -> io::Error {

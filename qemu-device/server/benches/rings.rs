@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the server itself costs, without QEMU and guest: a thread of the host has the driver's side of
+//! Cost of the server itself, without QEMU and guest: a thread of the host has the driver's side of
 //! a queue. `ci/cargo.sh bench -p ringbar-server --bench rings`; a profiler can be put on it.
 //!
-//! With an argument, does that many 64-byte copies in one thread and nothing else: under
-//! `valgrind --tool=callgrind` the difference between two numbers gives the instructions of one.
+//! With an argument, it makes that many 64-byte copies in one thread and nothing else. Under
+//! `valgrind --tool=callgrind` the difference between two numbers gives the instructions of one
+//! copy.
 
 use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{fence, AtomicU32, Ordering};
@@ -29,7 +30,7 @@ use zerocopy::IntoBytes as _;
 /// Bytes of guest memory, and the DMA address of the first.
 const MEMORY: usize = 8 << 20;
 const BASE: u64 = 0x1000_0000;
-/// What lies in it, as offsets.
+/// Offsets of its parts.
 const SETUP: u64 = 0;
 const SUBMISSION: u64 = 0x1_0000;
 const COMPLETION: u64 = 0x4_0000;
@@ -39,15 +40,15 @@ const DESTINATION: u64 = 0x40_0000;
 const WINDOW: u64 = 1 << 20;
 /// Entries of the rings.
 const ENTRIES: u32 = 512;
-/// Longest time that a queue stays awake: it is never to sleep here.
+/// Polling time, so long that a queue never sleeps here.
 const AWAKE: Duration = Duration::from_secs(60);
 /// Shortest time of a measurement.
 const BURST: Duration = Duration::from_millis(20);
-/// Pairs of measurements; odd, so that one is in the middle.
+/// Number of pairs of measurements; odd, so that one is in the middle.
 const PAIRS: usize = 31;
 
 fn main() {
-    // `cargo bench` gives `--bench` too.
+    // `cargo bench` passes `--bench` too.
     let count = std::env::args().skip(1).find_map(|it| it.parse().ok());
     if let Some(count) = count {
         return alone(count);
@@ -72,7 +73,7 @@ fn main() {
     }
 }
 
-/// The medians of some measurements.
+/// Returns the medians of some measurements.
 fn medians(mut measure: impl FnMut() -> (f64, f64)) -> (f64, f64) {
     let (mut one, mut other): (Vec<_>, Vec<_>) = (0..PAIRS).map(|_| measure()).unzip();
     one.sort_by(f64::total_cmp);
@@ -80,7 +81,7 @@ fn medians(mut measure: impl FnMut() -> (f64, f64)) -> (f64, f64) {
     (one[PAIRS / 2], other[PAIRS / 2])
 }
 
-/// Copies of this size in a second, by this thread.
+/// Returns how many copies of this size this thread makes per second.
 fn memcpy(size: u32) -> f64 {
     let source = vec![0x5a_u8; size as usize];
     let mut destination = vec![0_u8; size as usize];
@@ -92,7 +93,7 @@ fn memcpy(size: u32) -> f64 {
     })
 }
 
-/// How many things a second.
+/// Returns the rate of `burst` per second.
 fn rate(mut burst: impl FnMut() -> u32) -> f64 {
     burst();
     let (start, mut done) = (Instant::now(), 0_u64);
@@ -102,7 +103,7 @@ fn rate(mut burst: impl FnMut() -> u32) -> f64 {
     done as f64 / start.elapsed().as_secs_f64()
 }
 
-/// Device and driver in one thread.
+/// Runs device and driver in one thread.
 fn alone(count: u32) {
     let mut driver = Driver::new();
     let mut left = count;
@@ -116,7 +117,7 @@ fn alone(count: u32) {
     }
 }
 
-/// The device's part of it, apart so that a profiler can count it alone.
+/// Runs the device's part, apart so that a profiler can count it alone.
 #[inline(never)]
 fn work(state: &mut State) {
     state.poll();
@@ -151,7 +152,7 @@ struct Side {
 }
 
 impl Driver {
-    /// A queue, and two windows.
+    /// Makes a device with a queue and two windows.
     fn new() -> Self {
         let mut state = State::new(&Options::new("none"), Events::default()).expect("a device");
         let memory = SharedMemory::new("bench-guest", MEMORY).expect("memory");
@@ -202,7 +203,7 @@ impl Driver {
         driver
     }
 
-    /// Gives a command, which must be carried out.
+    /// Writes an admin command, which must be carried out.
     fn command(&mut self, register: Register, block: &[u8]) {
         self.side.write(SETUP, block);
         let at = register.info().offset as u64;
@@ -221,7 +222,7 @@ impl Driver {
         kick(&mut self.state);
     }
 
-    /// The device in a thread of its own, as in the server.
+    /// Moves the device to a thread of its own, as in the server.
     fn with_a_thread(self) -> (Worker, Side) {
         let worker = Worker::start(self.state, AWAKE).expect("a thread");
         worker.with(kick);
@@ -236,8 +237,8 @@ fn kick(state: &mut State) {
 }
 
 impl Side {
-    /// Operations a second: copies of `size` bytes, `batch` at a time. Of more than one, a second batch
-    /// is on its way.
+    /// Returns operations per second: copies of `size` bytes, `batch` at a time. With more than
+    /// one, a second batch is submitted before the first is complete.
     fn operations(&mut self, _worker: &Worker, size: u32, batch: u32) -> f64 {
         let descriptor = copy(size);
         let ahead = if batch == 1 { 1 } else { 2 * batch };
@@ -274,7 +275,7 @@ impl Side {
         fence(Ordering::SeqCst);
     }
 
-    /// Takes all completions there are.
+    /// Takes all completions. Returns their number.
     fn take(&mut self) -> u32 {
         let tail = self
             .word(COMPLETION_TAIL::INFO.offset)

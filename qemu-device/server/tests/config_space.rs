@@ -36,13 +36,13 @@ fn write16(space: &mut ConfigSpace, offset: usize, value: u16) -> ConfigEffects 
     space.write(offset as u64, &value.to_le_bytes())
 }
 
-/// What a write leaves behind, where its effects do not matter.
+/// Writes configuration space. Returns the value afterwards, where the effects do not matter.
 fn store32(space: &mut ConfigSpace, offset: usize, value: u32) -> u32 {
     let _not_looked_at = space.write(offset as u64, &value.to_le_bytes());
     read32(space, offset)
 }
 
-/// Ids and offsets of all capabilities, in order.
+/// Returns ids and offsets of all capabilities, in order.
 fn capabilities(space: &ConfigSpace) -> Vec<(u8, usize)> {
     let mut found = Vec::new();
     let mut offset = usize::from(read16(space, CAPABILITIES) as u8);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The server keeps every rule of the conformance kit: one process for all of it, which ends with no
-//! more descriptors, and little more memory, than it began with.
+//! The server keeps every rule of the conformance kit. One process serves all cases, and ends with
+//! no more descriptors, and little more memory, than it began with.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use ringbar_conformance::judge::Judge;
 use ringbar_conformance::outcome::Stop;
 use ringbar_conformance::target::{ServerCommand, Target};
 
-/// Until a server that does not answer counts as hung.
+/// Time after which a server that does not reply counts as hung.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Random messages of each case that sends them; the program of the kit sends more.
+/// Random messages per case that sends them. The program of the kit sends more.
 const MESSAGES: u64 = 3000;
 
 /// Most that the server's memory may grow by.
 const GROWTH: u64 = 64 << 20;
 
-/// Rules about what this server does not have.
+/// Rules about parts that this server does not have.
 const NOT_APPLICABLE: &[&str] = &[
     "irqs/mask-and-unmask-of-what-can-be-masked-are-accepted",
     "other/reset-of-what-cannot-be-reset-is-refused",

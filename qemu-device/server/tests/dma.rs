@@ -21,7 +21,8 @@ const READ_ONLY: Rights = Rights {
     write: false,
 };
 
-/// Memory with the pages of a file mapped at the given page numbers, in the order of the file.
+/// Makes memory with the pages of a file mapped at the given page numbers, in the order of the
+/// file.
 fn memory_with_pages(pages: &[u64]) -> (Memory, File) {
     let file = memory_file(pages.len() as u64 * PAGE);
     let mut memory = Memory::new(16384).unwrap();

@@ -6,7 +6,7 @@ use std::fs::File;
 
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 
-/// A file of `size` bytes in memory, as QEMU has for guest memory.
+/// Makes a file of `size` bytes in memory, as QEMU has for guest memory.
 pub(crate) fn memory_file(size: u64) -> File {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = File::from(memfd_create("test-guest", flags).unwrap());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a process in the sandbox cannot do: each try in a child of its own, which enters the very
-//! sandbox of the server.
+//! Actions that a process in the sandbox cannot take. Each try has a child of its own, which enters
+//! the same sandbox as the server.
 
 mod raw;
 
@@ -15,11 +15,11 @@ use raw::Raw;
 use ringbar_server::sandbox::{self, Parts};
 use ringbar_server::Options;
 
-/// What the child is to try.
+/// Variable with the action for the child.
 const TRY: &str = "RINGBAR_TEST_TRY";
-/// In which parts of the sandbox.
+/// Variable with the parts of the sandbox.
 const PARTS: &str = "RINGBAR_TEST_PARTS";
-/// Said by a child that lived on, before the outcome of its try.
+/// Text of a child that lived on, before the outcome of its try.
 const SURVIVED: &str = "survived: ";
 
 macro_rules! forbidden {
@@ -31,7 +31,7 @@ macro_rules! forbidden {
 /// Name, number and arguments of a call. None does harm if it is let through.
 type Forbidden = (&'static str, c_long, &'static [c_long]);
 
-/// One a way out of the process.
+/// One call per way out of the process.
 const FORBIDDEN: &[Forbidden] = forbidden! {
     "open a file": SYS_openat(libc::AT_FDCWD, 0, libc::O_RDONLY);
     "open by openat2": SYS_openat2(libc::AT_FDCWD, 0, 0, 0);
@@ -97,7 +97,7 @@ const FORBIDDEN: &[Forbidden] = forbidden! {
     "restart of the machine": SYS_reboot(0, 0, 0, 0);
 };
 
-/// Tries something in a child. The names not in the table are those of [`attempt`].
+/// Tries an action in a child. Names that are not in the table are those of [`attempt`].
 fn child(parts: &str, what: &str) -> Output {
     Command::new(env::current_exe().unwrap())
         .args(["--exact", "child_of_the_other_tests", "--ignored"])
@@ -112,7 +112,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// What a child does.
+/// Tries an action, in the child.
 fn attempt(what: &str) -> io::Result<c_long> {
     match what {
         "nothing" => Ok(0),
@@ -223,7 +223,7 @@ fn abort_is_an_abort() {
     assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{output:?}");
 }
 
-/// Whether the kernel of this host has landlock, without restricting this process.
+/// Checks whether the kernel of this host has landlock, without restricting this process.
 fn landlock_works() -> bool {
     const VERSION: c_long = 1;
     let ask = Raw {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! QEMU's place and the driver's in one: guest memory, mapped BARs, rings.
+//! QEMU and the driver in one: guest memory, mapped BARs, rings.
 
 use std::fs::File;
 use std::io::Read;
@@ -37,7 +37,7 @@ use crate::common::memory_file;
 pub(crate) const BASE: u64 = 0x1_0000_0000;
 /// Size of guest memory.
 pub(crate) const SIZE: u64 = 32 << 20;
-/// Where tests have their buffers in guest memory.
+/// Offset of the tests' buffers in guest memory.
 pub(crate) const BUFFER: u64 = 0x1_0000;
 /// Number of the window on [`BUFFER`].
 pub(crate) const BUFFER_WINDOW: u16 = 1;
@@ -63,11 +63,11 @@ pub(crate) struct Guest {
     pub(crate) client: Client,
     /// Guest memory, mapped at [`BASE`] once [`map_memory`](Self::map_memory) was called.
     pub(crate) memory: MmapRegion,
-    /// BAR 0 as mapped; only the shared pages mean something.
+    /// BAR 0 as mapped. Only the shared pages have a meaning.
     pub(crate) registers: MmapRegion,
     /// BAR 2 as mapped.
     pub(crate) device_memory: MmapRegion,
-    /// Where the server listens.
+    /// Path of the server's socket.
     pub(crate) socket: PathBuf,
     interrupts: InterruptKind,
     file: File,
@@ -77,7 +77,7 @@ pub(crate) struct Guest {
     taken: u32,
 }
 
-/// What threads of a test share.
+/// Parts that threads of a test share.
 pub(crate) struct Parts<'a> {
     /// The connection.
     pub(crate) client: &'a mut Client,
@@ -85,12 +85,12 @@ pub(crate) struct Parts<'a> {
     pub(crate) registers: &'a MmapRegion,
     /// Guest memory.
     pub(crate) memory: &'a MmapRegion,
-    /// What vectors signal.
+    /// Eventfds of the vectors.
     pub(crate) eventfds: &'a [File],
 }
 
 impl Guest {
-    /// Its parts, for several threads at once.
+    /// Returns its parts, for several threads at once.
     pub(crate) fn parts(&mut self) -> Parts<'_> {
         Parts {
             client: &mut self.client,
@@ -252,7 +252,7 @@ impl Guest {
         read(&self.device_memory, offset as usize, length)
     }
 
-    /// Starts queue 0, which must work.
+    /// Starts queue 0. Fails the test if the device refuses.
     pub(crate) fn start_queue(&mut self) {
         self.start_with(&QueueSetup {
             submission_ring: BASE + SUBMISSION_RING,
@@ -264,7 +264,7 @@ impl Guest {
         });
     }
 
-    /// Starts a queue, which must work.
+    /// Starts a queue. Fails the test if the device refuses.
     pub(crate) fn start_with(&mut self, setup: &QueueSetup) {
         let queue = setup.queue as usize;
         for info in [&INTERRUPT_AT::INFO, &DRIVER_INTERRUPT_AT::INFO] {
@@ -325,13 +325,14 @@ impl Guest {
             .unwrap();
     }
 
-    /// Completions posted so far, from the mapped status page.
+    /// Returns the number of completions posted so far, from the mapped status page.
     pub(crate) fn completion_tail(&self) -> u32 {
         self.word(COMPLETION_TAIL::INFO.offset)
             .load(Ordering::Acquire)
     }
 
-    /// Wants the queue's interrupt when completion `index` is posted. Answers how many are.
+    /// Asks for the queue's interrupt when completion `index` is posted. Returns the number of
+    /// completions posted.
     pub(crate) fn arm(&self, index: u32) -> u32 {
         self.word(INTERRUPT_AT::INFO.offset)
             .store(index, Ordering::Release);
@@ -339,7 +340,7 @@ impl Guest {
         self.completion_tail()
     }
 
-    /// Takes the next completion, waiting for the queue's interrupt as long as there is none.
+    /// Takes the next completion. Waits for the queue's interrupt as long as there is none.
     pub(crate) fn wait(&mut self) -> Completion {
         while self.arm(self.taken) == self.taken {
             self.wait_interrupt(1);
@@ -359,7 +360,7 @@ impl Guest {
         self.wait()
     }
 
-    /// Waits for a vector; fails the test if it does not come.
+    /// Waits for a vector. Fails the test if it does not come.
     pub(crate) fn wait_interrupt(&mut self, vector: usize) -> u64 {
         let mut eventfd = &self.eventfds[vector];
         let mut polled = [PollFd::new(eventfd, PollFlags::IN)];
@@ -379,12 +380,12 @@ impl Guest {
         self.taken = 0;
     }
 
-    /// Waits long enough for a server that works on to show it.
+    /// Waits long enough for the work of a server that goes on to show.
     pub(crate) fn linger(&self) {
         thread::sleep(Duration::from_millis(50));
     }
 
-    /// Hangs up, and answers how the server ended.
+    /// Ends the connection. Returns the server's outcome.
     pub(crate) fn hang_up(self) -> Result<(), Error> {
         self.client.shutdown().unwrap();
         let (server, _folder) = self.server.unwrap();
@@ -406,12 +407,12 @@ impl Guest {
         self.wait()
     }
 
-    /// Whether queue 0 announces that it sleeps.
+    /// Returns whether queue 0 announces that it sleeps.
     pub(crate) fn sleeps(&self) -> bool {
         self.word(SLEEPING::INFO.offset).load(Ordering::Acquire) != 0
     }
 
-    /// Waits until the mapped words say something; fails the test if they never do.
+    /// Waits until the condition holds for the mapped words. Fails the test if it never does.
     pub(crate) fn wait_until(&self, what: &str, condition: impl Fn(&Self) -> bool) {
         let start = Instant::now();
         while !condition(self) {
@@ -420,12 +421,12 @@ impl Guest {
         }
     }
 
-    /// A word of a queue in BAR 0 as mapped.
+    /// Returns a word of a queue in BAR 0 as mapped.
     pub(crate) fn word_of(&self, info: &RegisterInfo, queue: usize) -> &AtomicU32 {
         self.word(info.offset_of(queue).unwrap())
     }
 
-    /// A word of BAR 0 as mapped.
+    /// Returns a word of BAR 0 as mapped.
     pub(crate) fn word(&self, offset: usize) -> &AtomicU32 {
         self.registers.get_atomic_ref(offset).unwrap()
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the client is told of the device, registers, and the memory that both map.
+//! The device as described to the client, registers, and the memory that both map.
 
 use std::sync::atomic::Ordering;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Operations, and what stops them.
+//! Operations, and the events that stop them.
 
 use ringbar_model::test_driver::{copy, fill, nop, pattern};
 use ringbar_server::config_space::{COMMAND, DEVICE_CONTROL, FUNCTION_RESET, POWER_CONTROL};
@@ -12,7 +12,7 @@ use ringbar_spec::ring::Status;
 
 use crate::guest::{Guest, BASE, BUFFER, BUFFER_SIZE, BUFFER_WINDOW, DEVICE_WINDOW, ENTRIES, SIZE};
 
-/// The bytes of a pattern.
+/// Returns the bytes of a pattern.
 fn expected(seed: u64, length: u64) -> Vec<u8> {
     (0..length).map(|offset| byte(seed, offset)).collect()
 }
@@ -181,7 +181,7 @@ fn device_reset_message_resets_configuration_space_too() {
 #[test]
 fn window_on_unmapped_memory_gives_dma_fault_and_writes_nothing() {
     let mut guest = Guest::start(Msix);
-    // Only the rings come back.
+    // Only the rings are mapped again.
     guest.client.dma_unmap(BASE, SIZE).unwrap();
     guest.map_part(BUFFER);
 

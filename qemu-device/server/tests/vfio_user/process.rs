@@ -58,7 +58,7 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// Sets how many files it may have open. Says how many it were.
+    /// Sets the limit of open files. Returns the limit before.
     fn limit_files(&self, most: u64) -> u64 {
         let process = Some(Pid::from_child(&self.child));
         let maximum = getrlimit(Resource::Nofile).maximum;
@@ -70,7 +70,8 @@ impl Running {
         before.current.unwrap()
     }
 
-    /// Waits for the end: exit status and the rest of the log. Fails the test if it does not come.
+    /// Waits for the end. Returns exit status and the rest of the log. Fails the test if the end
+    /// does not come.
     pub(crate) fn finish(&mut self) -> (Option<i32>, String) {
         let start = Instant::now();
         while self.child.try_wait().unwrap().is_none() {
@@ -82,7 +83,7 @@ impl Running {
         (self.child.wait().unwrap().code(), log)
     }
 
-    /// Name, state and number of context switches of each thread.
+    /// Returns name, state and number of context switches of each thread.
     fn threads(&self) -> Vec<String> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
         tasks
@@ -98,7 +99,7 @@ impl Running {
             .collect()
     }
 
-    /// Waits until the threads are as wanted; fails the test if they never are.
+    /// Waits until `wanted` holds for the threads. Fails the test if it never does.
     fn wait_for_threads(&self, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
         let start = Instant::now();
         loop {
@@ -114,13 +115,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It has mostly ended by itself.
+        // It has mostly ended already; then there is nothing to kill.
         let _ended = self.child.kill();
         let _status = self.child.wait();
     }
 }
 
-/// Starts a server and waits for the line that says that it listens.
+/// Starts a server and waits for the log line with which it begins to listen.
 fn listen(socket: &Path, arguments: &[&str]) -> (Child, BufReader<ChildStderr>) {
     let mut child = command()
         .arg("--socket")
@@ -281,17 +282,17 @@ fn client_that_breaks_the_protocol_is_dropped_and_the_next_one_served() {
     let server = Running::start(&[]);
     let mut stranger = UnixStream::connect(&server.socket).unwrap();
     stranger.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
-    // All that it gets is the end.
+    // The connection ends, without a byte.
     assert_eq!(stranger.read(&mut [0]).unwrap_or(0), 0);
 
     assert!(Client::new(&server.socket).is_ok());
 }
 
-/// A server that may open files with numbers below `most` only once its client goes says `complaint`,
-/// and serves the next client when it may open more.
+/// Asserts that a server with a limit of `most` open files logs `complaint` when its client goes,
+/// and serves the next client when the limit is raised.
 #[track_caller]
 fn assert_waits_for_files(most: u64, complaint: &str) {
-    // With limits of its own it could not be given more.
+    // With the sandbox's own limits its limit could not be raised.
     let mut server = Running::start(&["--sandbox", "seccomp"]);
     let client = Client::new(&server.socket).unwrap();
     let limit = server.limit_files(most);
@@ -314,7 +315,7 @@ fn server_without_a_file_for_the_next_device_waits_until_there_is_one() {
 
 #[test]
 fn server_without_a_file_for_the_next_client_waits_until_there_is_one() {
-    // Those below are of the device.
+    // The lower ones belong to the device.
     assert_waits_for_files(7, "cannot accept a client");
 }
 

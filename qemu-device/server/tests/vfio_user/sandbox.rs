@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The sandbox of a real server, as the kernel shows it, and what the server says of it.
+//! The sandbox of a real server, as the kernel shows it and as the server reports it.
 
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
@@ -18,12 +18,12 @@ use crate::guest::Guest;
 use crate::process::{command, text, Running};
 
 impl Running {
-    /// A file of its folder in `/proc`.
+    /// Returns a file of its folder in `/proc`.
     fn proc(&self, name: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{name}", self.child.id())).unwrap()
     }
 
-    /// The limit of a name, soft and hard.
+    /// Returns a limit by name, soft and hard.
     fn limit(&self, name: &str) -> Vec<String> {
         let limits = self.proc("limits");
         let line = limits.lines().find_map(|line| line.strip_prefix(name));
@@ -35,7 +35,7 @@ impl Running {
     }
 }
 
-/// The lines before the one that says that the server listens.
+/// Returns the log lines before the one with which the server begins to listen.
 fn log_until_it_listens(child: &mut Child) -> Vec<String> {
     BufReader::new(child.stderr.as_mut().unwrap())
         .lines()
@@ -44,7 +44,7 @@ fn log_until_it_listens(child: &mut Child) -> Vec<String> {
         .collect()
 }
 
-/// What the descriptors of a process stand for, by number.
+/// Returns the targets of a process's descriptors, by number.
 fn descriptors(process: u32) -> BTreeMap<u32, String> {
     fs::read_dir(format!("/proc/{process}/fd"))
         .unwrap()
@@ -69,7 +69,7 @@ fn without(call: libc::c_long, arguments: &[&str]) -> Output {
     .try_into()
     .unwrap();
     thread::scope(|scope| {
-        // The filter goes with the thread, and is handed down to what it starts.
+        // The filter is the thread's own, and passes to the programs that it starts.
         scope
             .spawn(|| {
                 apply_filter(&filter).unwrap();
@@ -103,7 +103,7 @@ fn all_threads_are_filtered_and_get_no_privileges() {
         assert!(status.contains("\nSeccomp:\t2\n"), "{status}");
         threads += 1;
     }
-    // Of the signals, the device and the client.
+    // One each for the signals, the device and the client.
     assert_eq!(threads, 3);
 }
 
@@ -129,7 +129,7 @@ fn kernel_shows_the_limits_of_the_options() {
 #[test]
 fn waiting_server_has_no_descriptor_but_those_it_needs() {
     let folder = tempfile::tempdir().unwrap();
-    // The shell leaves it one that it does not need.
+    // The shell leaves it a descriptor that it does not need.
     let mut child = Command::new("sh")
         .args(["-c", "exec 9</dev/null; exec \"$0\" --socket \"$1\""])
         .arg(command().get_program())
@@ -184,7 +184,7 @@ fn sandbox_is_on_without_any_option() {
     for part in ["no_new_privs", "seccomp", "limits"] {
         assert_eq!(report[part]["state"], "on", "{part}");
     }
-    // Unless the kernel of this host has none.
+    // Missing if the kernel of this host has none.
     assert_ne!(report["landlock"]["state"], "off");
 }
 

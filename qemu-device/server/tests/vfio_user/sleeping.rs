@@ -18,7 +18,7 @@ use zerocopy::IntoBytes;
 
 use crate::guest::{Guest, BASE, BUFFER, BUFFER_SIZE};
 
-/// Microseconds that no test takes.
+/// Polling time in microseconds that is longer than any test.
 const FOR_EVER: u32 = u32::MAX;
 
 fn heartbeat(guest: &Guest) -> u32 {
@@ -174,7 +174,7 @@ fn bad_tail_stops_the_queue_and_tells_who_waits() {
     assert_eq!(guest.wait_interrupt(0), 1);
 }
 
-/// All queues at once, each with rings and a vector of its own.
+/// Runs all queues at once, each with rings and a vector of its own.
 #[test]
 fn sixty_four_queues_complete_each_in_its_ring_and_with_its_vector() {
     const QUEUES: u64 = MAX_QUEUES as u64;

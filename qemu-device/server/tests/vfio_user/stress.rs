@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Sleep and wake-up with real threads and a real server: pauses of any length around the time that
-//! it polls, kicks only if the protocol says so, and nobody who waits is forgotten.
+//! Sleep and wake-up with real threads and a real server. Pauses have any length around the polling
+//! time, kicks come only if the protocol asks for them, and no waiter is forgotten.
 
 use std::fs::File;
 use std::hint::spin_loop;
@@ -31,7 +31,7 @@ const ENTRIES: u32 = 16;
 /// Guest memory of a queue's rings: descriptors, then completions.
 const RINGS: u64 = 0x1000;
 const COMPLETIONS: u64 = ENTRIES as u64 * size_of::<Descriptor>() as u64;
-/// How long the device polls.
+/// Time for which the device polls.
 const POLL_TIME: Duration = Duration::from_micros(20);
 /// Longest time until a completion is there.
 const PATIENCE: Timespec = Timespec {
@@ -70,7 +70,7 @@ impl Producer<'_> {
         self.registers.get_atomic_ref(offset).unwrap()
     }
 
-    /// Guest memory of an entry.
+    /// Returns the guest memory of an entry.
     fn entry(&self, of: u64, index: u32, size: usize) -> VolatileSlice<'_> {
         let place = of + u64::from(slot(index, ENTRIES)) * size as u64;
         let place = BUFFER + self.queue as u64 * RINGS + place;
@@ -80,11 +80,12 @@ impl Producer<'_> {
     fn rounds(&mut self, rounds: u64) {
         for round in 0..rounds {
             let chance = pattern::word(self.queue as u64, round);
-            // The longest pause is several times as long as the device polls.
+            // The longest pause is several times the polling time.
             pause(Duration::from_nanos(chance % 0x1_0000));
             let batch = 1 + (chance >> 16) as u32 % ENTRIES;
             self.submit(batch);
-            // Either waiter, for the first, the last or one between; now and then nobody sleeps.
+            // Either waiter, for the first, the last or one between; now and then the thread does
+            // not sleep.
             let count = 1 + (chance >> 24) as u32 % batch;
             match (chance >> 32) % 4 {
                 0 => {}
@@ -141,7 +142,7 @@ impl Producer<'_> {
     }
 }
 
-/// Sleeping would take too long, and never as long as asked for.
+/// Waits in a loop. A sleep would be too long, and never of the length asked for.
 fn pause(time: Duration) {
     let start = Instant::now();
     while start.elapsed() < time {
@@ -149,7 +150,7 @@ fn pause(time: Duration) {
     }
 }
 
-/// Rounds are of all queues together.
+/// Runs this many rounds, of all queues together.
 fn stress(rounds: u64) {
     let mut guest = Guest::connect_with(Msix, |options| {
         options.poll_time = POLL_TIME.as_micros() as u32;
