@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Regions, interrupts and set-ups at the socket: they are those of the data sheet, and what is
-//! refused does the device no harm.
+//! Regions, interrupts and set-ups at the socket: they are those of the data sheet, and refused
+//! requests do the device no harm.
 
 mod common;
 
@@ -22,10 +22,10 @@ use vfio_bindings::bindings::vfio::{
     VFIO_REGION_INFO_FLAG_WRITE,
 };
 
-/// Vectors of the device: one a queue and one more.
+/// Vectors of the device: one per queue and one more (data sheet 1).
 const VECTORS: u32 = 9;
 
-/// A batch is carried out, and its interrupt comes.
+/// Asserts that a batch is carried out, and that its interrupt comes.
 #[track_caller]
 fn assert_alive(client: &mut HostDriver) {
     let done = client.run(&[Descriptor::default(); BATCH]).unwrap();
@@ -41,7 +41,7 @@ fn assert_refused<T>(answer: Result<T, Error>, errno: Errno, what: &str) {
     }
 }
 
-/// Size of a region, and the parts of it that can be mapped.
+/// Returns the size of a region, and its parts that can be mapped.
 fn region(client: &mut HostDriver, index: u32) -> (u64, Vec<(u64, u64)>) {
     let info = client.ask(|client| {
         let region = client.region(index).unwrap();
@@ -118,7 +118,7 @@ fn interrupts_are_those_of_the_data_sheet() {
             VFIO_PCI_ERR_IRQ_INDEX,
             VFIO_PCI_REQ_IRQ_INDEX,
         ] {
-            // A kind that the device does not have is refused, or has none.
+            // A kind that the device does not have is refused, or has a count of 0.
             match client.ask(|client| client.get_irq_info(index)) {
                 Ok(info) => assert_eq!(info.count, 0, "kind {index}"),
                 other => assert_refused(other, Errno::INVAL, &format!("kind {index}")),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The vectors are what they say: names are unique, statuses agree with the data sheet's checks.
+//! The vectors are consistent: names are unique, stated statuses agree with the checks of data
+//! sheet 8.
 
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
 use ringbar_test_vectors::scene::{self, DEVICE, GUEST, SCATTERED};

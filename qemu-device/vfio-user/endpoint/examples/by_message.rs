@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A device without registers that writes memory of its client by message, reads it back, and says
-//! whether that is the same: `by_message SOCKET ADDRESS`. For memory that comes without a file.
+//! A device without registers that writes memory of its client by message, reads it back, and
+//! prints whether both are the same: `by_message SOCKET ADDRESS`. For memory that comes without a
+//! file.
 
 use std::error::Error;
 use std::os::unix::net::UnixListener;
@@ -13,7 +14,7 @@ use ringbar_endpoint::function::{Backing, BarShape, Bus, Endpoint, Function, Sha
 use ringbar_endpoint::{ClientMemory, Connection};
 use ringbar_vfio_user::Errno;
 
-/// Bytes that are written: more than go into one message.
+/// Number of bytes that are written: more than one message holds.
 const LENGTH: usize = (1 << 20) + 4096;
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -54,7 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Until somebody switches bus mastering on, the client refuses.
+/// Writes and reads the memory. Returns the text to print. The client refuses until bus mastering
+/// is on.
 fn work(memory: &ClientMemory, address: u64) -> String {
     let written: Vec<u8> = (0..LENGTH).map(|at| (at % 251) as u8).collect();
     let mut refused = None;

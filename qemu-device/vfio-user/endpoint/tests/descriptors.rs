@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A process that may open no more files. Alone in its process, as the limit is the process's.
+//! A process at its limit of open files. Alone in its process, as the limit is the process's.
 
 use std::fs::File;
 use std::io::{IoSlice, Write};
@@ -16,7 +16,7 @@ use ringbar_vfio_user::{Device, Errno};
 use rustix::net::{sendmsg, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
-/// A device with interrupts, that must not be given any.
+/// A device with interrupts, of which none may be connected.
 struct Untouched;
 
 impl Device for Untouched {
@@ -71,7 +71,7 @@ fn files_that_get_lost_on_the_way_end_the_connection() {
         SendFlags::empty(),
     )
     .unwrap();
-    // A server that takes no notice ends all the same.
+    // A server that ignores the loss ends all the same.
     client.shutdown(Shutdown::Write).unwrap();
     let next = File::open("/dev/null").unwrap();
     let limits = getrlimit(Resource::Nofile);

@@ -20,7 +20,7 @@ use vfio_bindings::bindings::vfio::{
 
 const MSIX: u32 = VFIO_PCI_MSIX_IRQ_INDEX;
 
-/// A request to trigger.
+/// Makes a request to trigger.
 fn trigger(index: u32, start: u32, count: u32, data: Data<OwnedFd>) -> SetInterrupts<OwnedFd> {
     SetInterrupts {
         index,
@@ -35,7 +35,7 @@ fn new_eventfd() -> File {
     File::from(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC).unwrap())
 }
 
-/// How often the eventfd was signalled since the last look.
+/// Returns how often the eventfd was signalled since the last call.
 fn taken(eventfd: &File) -> u64 {
     let mut count = [0; 8];
     let mut reader = eventfd;
@@ -48,7 +48,7 @@ fn taken(eventfd: &File) -> u64 {
     }
 }
 
-/// Four MSI-X vectors, all connected.
+/// Makes four MSI-X vectors, all connected.
 fn connected() -> (Vectors, Vec<File>) {
     let mut interrupts = Vectors::new(MSIX, 4);
     let eventfds: Vec<File> = (0..4).map(|_| new_eventfd()).collect();
@@ -199,7 +199,7 @@ fn eventfd_made_blocking_and_full_after_it_was_connected_does_not_stop_the_devic
     fcntl_setfl(full, flags - OFlags::NONBLOCK).unwrap();
     let (sender, raised) = channel();
 
-    // It sleeps for ever if the device can be stopped.
+    // The thread sleeps for ever if the device can be stopped.
     thread::spawn(move || {
         (0..4).for_each(|vector| interrupts.raise(vector));
         sender.send(()).unwrap();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A device over a real socket, with a client that says exactly what a test wants.
+//! A device over a real socket, with a client that sends exactly the bytes of a test.
 
 use std::fs::File;
 use std::io::{IoSlice, Read, Write};
@@ -27,7 +27,8 @@ use rustix::fs::{memfd_create, MemfdFlags};
 use rustix::io::{fcntl_getfd, FdFlags};
 use rustix::net::{sendmsg, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
-/// A region of 4 KiB of which half can be mapped, and four interrupts. Passes on what it is given.
+/// A region of 4 KiB of which half can be mapped, and four interrupts. Passes its calls on to the
+/// test.
 struct Plain {
     regions: Vec<Region<OwnedFd>>,
     given: Sender<Vec<OwnedFd>>,
@@ -81,7 +82,7 @@ impl Device for Plain {
     }
 }
 
-/// What takes longer will never come.
+/// Time after which an event counts as never coming.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A client, and its server on a thread.
@@ -96,12 +97,12 @@ impl Peer {
         Self::with_worker(|_| ())
     }
 
-    /// A client that has negotiated, and a thread of the device beside it.
+    /// Makes a client that has negotiated, and a thread of the device beside it.
     fn with_worker(work: impl FnOnce(ClientMemory) + Clone + Send + 'static) -> Self {
         Self::with(None, 1, work)
     }
 
-    /// A client that must take what it is sent in some time.
+    /// Makes a client that must take each message within a time.
     fn with_send_time(limit: Duration) -> Self {
         Self::with(Some(limit), 1, |_| ())
     }
@@ -162,7 +163,7 @@ impl Peer {
         )
     }
 
-    /// The next message: a reply, or a request of the server.
+    /// Returns the next message: a reply, or a request of the server.
     fn reply(&mut self) -> (Header, Vec<u8>) {
         let mut header = [0; 16];
         self.socket.read_exact(&mut header).unwrap();
@@ -176,14 +177,14 @@ impl Peer {
         self.reply().0.error
     }
 
-    /// Sends nothing more, and looks how the server ends.
+    /// Ends the client's sending. Returns the server's outcome.
     fn end(self) -> Result<(), Lost> {
         self.socket.shutdown(Shutdown::Both).unwrap();
         end(self.server)
     }
 }
 
-/// How the server ends; fails the test if it does not.
+/// Returns the server's outcome. Fails the test if the server does not end.
 fn end(server: JoinHandle<Result<(), Lost>>) -> Result<(), Lost> {
     let start = Instant::now();
     while !server.is_finished() {
@@ -206,7 +207,7 @@ fn inode(fd: &OwnedFd) -> u64 {
         .ino()
 }
 
-/// The 16 bytes of a DMA message in front of its data.
+/// Returns the 16 bytes of a DMA message before its data.
 fn dma_fields(address: u64, count: u64) -> Vec<u8> {
     [address, count].map(u64::to_ne_bytes).concat()
 }
@@ -295,7 +296,7 @@ fn each_file_goes_to_its_own_message_however_they_queue_up() {
     let mut peer = Peer::start();
     let files: Vec<OwnedFd> = (0..8).map(|_| memory_file(b"").into()).collect();
 
-    // The server is busy with none of these yet when the last one is sent, or with any of them.
+    // The server may have begun none of these or any of them when the last one is sent.
     for (index, file) in (0..).zip(&files) {
         let mut without = dma_map(1, 0, index * 0x4000, 0x1000);
         without[8..12].copy_from_slice(&FLAG_NO_REPLY.to_ne_bytes());
@@ -325,7 +326,7 @@ fn as_many_files_as_the_kernel_lets_through_are_refused_and_closed() {
     }
 
     drop(writing);
-    // Only if no one has the other end any more does the pipe end.
+    // The pipe ends only if no process holds its other end any more.
     let mut polled = [PollFd::new(&reading, PollFlags::IN)];
     let patience = Timespec::try_from(PATIENCE).unwrap();
     assert_eq!(poll(&mut polled, Some(&patience)).unwrap(), 1, "still open");
@@ -444,7 +445,7 @@ fn worker_reads_memory_of_the_client() {
     assert!(peer.end().is_ok());
 }
 
-/// Repeats what a worker wants until the client has negotiated.
+/// Repeats an access of a worker until the client has negotiated.
 fn wait_for_client(mut access: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
     loop {
         match access() {

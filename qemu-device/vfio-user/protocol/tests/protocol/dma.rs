@@ -20,7 +20,7 @@ fn range(first: u64, last: u64) -> DmaRange {
     DmaRange { first, last }
 }
 
-/// A client with mappings of one page each.
+/// Makes a client with mappings of one page each.
 fn mapped(pages: &[u64]) -> Bench {
     let mut bench = Bench::negotiated();
     for page in pages {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the client is told of the device.
+//! The device as described to the client.
 
 use ringbar_vfio_user::testing::{interrupt_info, message, region_info, version, words, Bench};
 use ringbar_vfio_user::wire::command;
@@ -17,7 +17,7 @@ fn device_info(argsz: u32) -> Vec<u8> {
     message(command::DEVICE_GET_INFO, &words(&[argsz, 0, 0, 0]))
 }
 
-/// The words of a reply, and its file.
+/// Returns the words of a reply, and its file.
 fn answer(bytes: &[u8]) -> (Vec<u32>, Option<u32>) {
     answer_from(&mut Bench::negotiated(), bytes)
 }

@@ -21,7 +21,7 @@ const MSIX: u32 = 2;
 const ERR: u32 = 3;
 const REQ: u32 = 4;
 
-/// What the device was asked.
+/// Returns the call that the device got.
 fn call(bytes: &[u8], fds: u32) -> Call {
     let mut bench = Bench::negotiated();
     assert_eq!(outcome_of(&mut bench, bytes, fds), None);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The rules of the protocol, one test each, against a device that remembers what it was asked.
+//! The rules of the protocol, one test per rule, against a device that keeps its calls.
 
 mod dma;
 mod info;
@@ -14,16 +14,16 @@ use ringbar_vfio_user::testing::{Bench, Seen};
 use ringbar_vfio_user::wire::{Header, FLAG_ERROR, TYPE_REPLY};
 use ringbar_vfio_user::Errno;
 
-/// Of a long series of much the same, Miri, which is thousands of times slower, takes each so many-th.
+/// Step through long series. Miri is thousands of times slower, and takes every 17th only.
 const EACH: usize = if cfg!(miri) { 17 } else { 1 };
 
-/// The error that a negotiated client is answered with; `None` for success.
+/// Returns the error in the reply to a negotiated client; `None` for success.
 fn outcome(bytes: &[u8], fds: u32) -> Option<Errno> {
     outcome_of(&mut Bench::negotiated(), bytes, fds)
 }
 
-/// Sends one command and looks at its reply. An error must come without payload, and its command
-/// be logged; no file descriptor of a refused command may live on.
+/// Sends one command and checks its reply. An error must come without payload, and its command be
+/// logged. No file descriptor of a refused command may stay open.
 fn outcome_of(bench: &mut Bench, bytes: &[u8], fds: u32) -> Option<Errno> {
     bench.seen.clear();
     let live = bench.bank.live();
@@ -47,7 +47,7 @@ fn outcome_of(bench: &mut Bench, bytes: &[u8], fds: u32) -> Option<Errno> {
     }
 }
 
-/// The payload of the reply, and the number of the file that came along.
+/// Returns the payload of the reply, and the number of its file.
 fn reply(bench: &mut Bench, bytes: &[u8]) -> (Vec<u8>, Option<u32>) {
     assert_eq!(outcome_of(bench, bytes, 0), None);
     match bench.seen.pop() {
@@ -56,12 +56,12 @@ fn reply(bench: &mut Bench, bytes: &[u8]) -> (Vec<u8>, Option<u32>) {
     }
 }
 
-/// A message whose payload has lost its last byte.
+/// Returns a message whose payload has lost its last byte.
 fn shortened(message: &[u8]) -> Vec<u8> {
     resized(&message[..message.len() - 1])
 }
 
-/// A message whose payload has got a byte more.
+/// Returns a message whose payload has one byte more.
 fn lengthened(message: &[u8]) -> Vec<u8> {
     resized(&[message, &[0]].concat())
 }
@@ -71,7 +71,7 @@ fn resized(bytes: &[u8]) -> Vec<u8> {
     ringbar_vfio_user::testing::with_header(header, &bytes[16..])
 }
 
-/// A message with the 32-bit word at `offset` of its payload replaced.
+/// Returns a message with the 32-bit word at `offset` of its payload replaced.
 fn patched(message: &[u8], offset: usize, word: u32) -> Vec<u8> {
     let mut bytes = message.to_vec();
     bytes[16 + offset..20 + offset].copy_from_slice(&word.to_ne_bytes());

@@ -17,7 +17,7 @@ fn fields(address: u64, count: u64) -> Vec<u8> {
     [address, count].map(u64::to_ne_bytes).concat()
 }
 
-/// The client's answer to the request that `sent` is.
+/// Makes the client's answer to the request `sent`.
 fn answer(sent: &[u8], flags: u32, error: u32) -> Header {
     Header {
         flags: TYPE_REPLY | flags,
@@ -26,7 +26,7 @@ fn answer(sent: &[u8], flags: u32, error: u32) -> Header {
     }
 }
 
-/// What a request that read 4 bytes at 0x1000 ends with.
+/// Returns the result of a request that read 4 bytes at 0x1000.
 fn read_result(flags: u32, error: u32, payload: &[u8]) -> Result<Vec<u8>, Errno> {
     let mut requests = Requests::default();
     let (ticket, sent) = requests.read(0x1000, 4, LIMITS).unwrap();
@@ -36,7 +36,7 @@ fn read_result(flags: u32, error: u32, payload: &[u8]) -> Result<Vec<u8>, Errno>
     completed.result.map(<[u8]>::to_vec)
 }
 
-/// What a request that wrote 4 bytes at 0x1000 ends with.
+/// Returns the result of a request that wrote 4 bytes at 0x1000.
 fn write_result(payload: &[u8]) -> Result<(), Errno> {
     let mut requests = Requests::default();
     let (_, sent) = requests.write(0x1000, &[1, 2, 3, 4], LIMITS).unwrap();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Where one message ends and the next begins, whatever is in them and however they arrive.
+//! The borders between messages, for all contents and all portions in which they arrive.
 
 use proptest::prelude::*;
 use ringbar_vfio_user::testing::{
@@ -25,12 +25,13 @@ fn header(command: u16, size: u32, flags: u32) -> [u8; 16] {
     .to_bytes()
 }
 
-/// The client is understood.
+/// Returns whether the session still understands the client.
 fn is_in_step(bench: &mut Bench) -> bool {
     outcome_of(bench, &region_read(0, 0, 4), 0).is_none()
 }
 
-/// One well-formed message of each command, and one of most kinds of refusal, with descriptors.
+/// Returns one well-formed message of each command, and one of most kinds of refusal, with
+/// descriptors.
 fn conversation() -> Vec<(Vec<u8>, u32)> {
     let mut posted = region_write(0, 0, &[1; 8]);
     posted[8..12].copy_from_slice(&FLAG_NO_REPLY.to_ne_bytes());
@@ -68,7 +69,7 @@ fn conversation() -> Vec<(Vec<u8>, u32)> {
     ]
 }
 
-/// What a conversation comes to if `cut` cuts each message in pieces.
+/// Returns the outcome of a conversation if `cut` cuts each message in pieces.
 fn outcome_in_pieces(cut: impl Fn(usize) -> Vec<usize>) -> (Vec<Seen>, Vec<Call>, usize) {
     let mut bench = Bench::new();
     for (bytes, fds) in conversation() {
@@ -353,7 +354,7 @@ fn descriptors_beyond_the_limit_are_closed_as_they_come() {
     assert!(is_in_step(&mut bench));
 }
 
-/// The messages of a conversation, one behind the other.
+/// Joins the messages of a conversation.
 trait ConcatBytes {
     fn concat_bytes(&self) -> Vec<u8>;
 }
@@ -364,7 +365,7 @@ impl ConcatBytes for Vec<(Vec<u8>, u32)> {
     }
 }
 
-/// A message that is right but for a few words.
+/// Makes messages that are right but for a few words.
 fn nearly_right() -> impl Strategy<Value = (Vec<u8>, u32)> {
     let messages = conversation();
     let word = prop_oneof![

@@ -16,7 +16,7 @@ fn text_of(bytes: &[u8]) -> String {
     String::from_utf8(payload[4..].to_vec()).unwrap()
 }
 
-/// The reply is an error and the connection is over.
+/// Returns whether the reply is an error and the connection is over.
 fn is_refused(bytes: &[u8]) -> bool {
     let mut bench = Bench::new();
     let result = bench.send(bytes, 0);
