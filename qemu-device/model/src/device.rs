@@ -53,7 +53,7 @@ impl Device {
     /// # Errors
     ///
     /// Fails if the number of queues or vectors or the size of the device memory is outside of its
-    /// limits (data sheet 13).
+    /// limits (data sheet 1 and 13).
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let memory = DEVICE_MEMORY_MIN as u64..=DEVICE_MEMORY_MAX as u64;
         if !(1..=MAX_QUEUES).contains(&usize::from(config.queues)) {

@@ -232,8 +232,8 @@ fn doorbell_between_announcement_and_second_look_keeps_the_queue_awake() {
     assert_eq!(ring.take_tags(&driver), [7]);
 }
 
-/// Runs a producer that stores a word of the doorbell page at one moment of the device's going to
-/// sleep, and looks whether to kick at a later one. Returns whether it was to kick.
+/// Runs a producer while the device goes to sleep. It stores a word of the doorbell page at one
+/// moment, and looks whether to kick at a later one. Returns whether it was to kick.
 fn sleep_against(
     driver: &mut TestDriver,
     word: usize,

@@ -2,8 +2,8 @@
 
 //! The walls around the process.
 //!
-//! Code that takes over the process by a client's messages finds no file system, no network, and no
-//! way to run a program or to reach another process. Data and descriptors are bounded; files in
+//! A client's messages may take over the process. That code finds no file system, no network, and
+//! no way to run a program or to reach another process. Data and descriptors are bounded; files in
 //! memory can grow. The device, the client's socket and the client's memory are left to it.
 
 mod calls;

@@ -133,7 +133,7 @@ pub fn arm<W: Words + ?Sized>(words: &W, waiter: Waiter, index: u32) -> u32 {
 
 /// Checks whether entry `index` is among those from `before` up to `tail`.
 pub const fn passes(index: u32, before: u32, tail: u32) -> bool {
-    // Both count from `before`, so that a wish for an old completion is far away, and one near 2^32
-    // is not taken for an old one.
+    // Both count from `before`. So a wish for an old completion is far away, and indices may pass
+    // 2^32.
     distance(before, index) < distance(before, tail)
 }

@@ -288,8 +288,8 @@ fn client_that_breaks_the_protocol_is_dropped_and_the_next_one_served() {
     assert!(Client::new(&server.socket).is_ok());
 }
 
-/// Asserts that a server with a limit of `most` open files logs `complaint` when its client goes,
-/// and serves the next client when the limit is raised.
+/// Asserts that a server with a limit of `most` open files logs `complaint` when its client goes.
+/// When the limit is raised it serves the next client.
 #[track_caller]
 fn assert_waits_for_files(most: u64, complaint: &str) {
     // With the sandbox's own limits its limit could not be raised.

@@ -114,8 +114,8 @@ impl DmaMap {
     ///
     /// # Errors
     ///
-    /// Fails if the range is empty, passes 2^64 or overlaps another, if there are too many ranges,
-    /// or if the file is too short or cannot be mapped.
+    /// Fails if the range is empty, passes 2^64 or overlaps another, or if there are too many
+    /// ranges. Fails as well if the file is too short or cannot be mapped.
     pub fn map(
         &mut self,
         address: u64,

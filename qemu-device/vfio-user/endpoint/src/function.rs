@@ -4,7 +4,7 @@
 //!
 //! A [`Function`] reads and writes its trapped BARs, and resets itself. All else is here:
 //! configuration space with function level reset and power states, BARs that the client maps, MSI-X
-//! or MSI, and memory of the guest behind a [`Bus`] that checks each address.
+//! or MSI. Memory of the guest is behind a [`Bus`] that checks each address.
 
 use std::os::fd::OwnedFd;
 

@@ -48,8 +48,8 @@ impl Stream {
         }
     }
 
-    /// Waits for data. The file descriptors belong to the message of the first byte, if the caller
-    /// asks for no more bytes than up to the end of that message.
+    /// Waits for data. The caller must ask for no more bytes than up to the end of a message. Then
+    /// the file descriptors belong to the message of the first byte.
     ///
     /// Sockets among the descriptors are closed. No message needs one. A client that is gone would
     /// seem to be there as long as this process holds the client's own end of the connection.
