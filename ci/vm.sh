@@ -28,7 +28,7 @@ if [[ $KERNEL == debug ]]; then
 	# features early at boot, and an interrupt then sees a kernel with four levels.
 	words+=(no5lvl)
 	# The poison in freed pages shows writes of the device, which bypass the kernel. slab_debug and
-	# page_owner are left out: KASAN sees all that the former does, and the latter only adds to a
+	# page_owner are left out. KASAN sees all that the former does, and the latter only adds to a
 	# report the last owner of a page.
 	words+=(page_poison=1 dma_debug_entries=65536)
 	for_kernel=(--memory 2G)

@@ -36,6 +36,7 @@ struct Stage {
 }
 
 impl Stage {
+    /// Creates the folders, and starts to adopt orphans and to note signals.
     fn set(options: &MachineOptions) -> Result<Self, Error> {
         let logs = options.report_dir.join("logs").join(&options.name);
         fs::create_dir_all(&logs).map_err(|source| Error::File {

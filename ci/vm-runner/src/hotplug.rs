@@ -149,7 +149,7 @@ impl<'a> Hotplug<'a> {
         self.devices.iter_mut().for_each(Device::stop);
     }
 
-    /// Takes a request of the guest and answers it, unless it takes time.
+    /// Takes a request of the guest. Sends the answer at once, unless the request takes time.
     fn request(&mut self, line: &str) -> Result<(), Error> {
         let busy = self.devices.iter().any(|device| device.slot.is_busy());
         if busy {

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::files::GuestFile;
 
-/// Starts the ringbar device server and QEMU, watches both, and reports what the guest found.
+/// Starts the ringbar device server and QEMU, watches both, and reports the guest's results.
 ///
 /// Exit status: 0 if all is well, 1 if anything failed, 2 if the command line is wrong, 128 + n
 /// after signal n (130 after Ctrl-C).
@@ -62,7 +62,7 @@ pub(crate) struct MachineOptions {
     /// a device.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = devices())]
     pub(crate) devices: u32,
-    /// Gives the guest an IOMMU, and lets its kernel use it.
+    /// Adds an IOMMU to the machine, and lets the guest's kernel use it.
     #[arg(long)]
     pub(crate) iommu: bool,
     /// Size of the guest's memory, in M or G.

@@ -298,7 +298,8 @@ impl Slot {
         vec![Action::Answer(refusal(reason))]
     }
 
-    /// Answers the pending request. Returns nothing if it was already refused as too late.
+    /// Sends the answer to the pending request. Returns nothing if it was already refused as too
+    /// late.
     fn answer(&mut self, line: String) -> Vec<Action> {
         match self.asked.take() {
             Some(_) => vec![Action::Answer(line)],

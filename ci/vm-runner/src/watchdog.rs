@@ -3,11 +3,12 @@
 //! Decision that a guest hangs. Pure, and without a clock: only the time that the guest has had
 //! counts.
 //!
-//! That time has two parts: the processor time that the host gave to QEMU's virtual processors, and
-//! the time in which the guest reports that all of them were idle. Neither advances while the host
-//! does other work, or while QEMU waits for a server. A machine in which nothing moves is
-//! recognised by the number of the runner's looks. The runner gets no processor either when the
-//! host is busy.
+//! That time has two parts. One is the processor time that the host gave to QEMU's virtual
+//! processors. The other is the time in which the guest reports that all of them were idle. Neither
+//! advances while the host does other work, or while QEMU waits for a server.
+//!
+//! A machine in which nothing moves is recognised by the number of the runner's looks. The runner
+//! gets no processor either when the host is busy.
 
 use std::time::Duration;
 

@@ -155,6 +155,7 @@ fn wait(event: &OwnedFd) -> Result<u64, Errno> {
     Ok(u64::from_ne_bytes(value))
 }
 
+/// Returns the error of an eventfd.
 fn failed(errno: Errno) -> Error {
     Error::System {
         action: "use an eventfd",

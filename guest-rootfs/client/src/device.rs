@@ -422,8 +422,8 @@ impl Device {
         // SAFETY: The number belongs to a call that reads and writes as many bytes as a `T` has,
         // which the assertion checks. Any bytes are a valid `T`.
         let update = unsafe { Updater::<NUMBER, T>::new(argument) };
-        // SAFETY: The updater borrows `argument` exclusively, and the kernel writes nothing beyond
-        // it but the memory that it points to, which callers of this function own.
+        // SAFETY: The updater borrows `argument` exclusively. Apart from it, the kernel writes only
+        // to memory that `argument` points to, which callers of this function own.
         let answer = unsafe { rustix::ioctl::ioctl(&*self.file, update) };
         answer.map_err(|errno| Error::Refused { call, errno })
     }

@@ -192,9 +192,9 @@ impl Queue {
             reserved: 0,
         };
         match self.device.wait(&mut wait) {
-            // Both errors are looked into: the pages tell a stopped queue, a reset and a late
-            // completion apart. After any other error the device may be gone, and touching its
-            // pages would raise SIGBUS.
+            // Both errors may have several causes. The pages show whether the queue stopped, the
+            // device was reset, or the completion came late. After any other error the device may
+            // be gone, and touching its pages would raise SIGBUS.
             Err(error) if ![Some(Errno::IO), Some(Errno::TIMEDOUT)].contains(&error.errno()) => {
                 Err(error)
             }

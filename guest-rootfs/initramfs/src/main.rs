@@ -8,6 +8,7 @@ use clap::Parser;
 use ringbar_initramfs::options::Options;
 use ringbar_initramfs::{archive, Error};
 
+/// Builds the archive and writes it to its file.
 fn run(options: &Options) -> Result<(), Error> {
     let archive = archive::build(&options.tree()?)?;
     archive::save(&archive, &options.output)

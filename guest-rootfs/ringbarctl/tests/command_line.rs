@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A command line that is wrong, and what is said of it. None of these gets as far as a device.
+//! Tests of invalid command lines. None of them reaches a device.
 
 use serde_json::Value;
 use std::process::{Command, Output};

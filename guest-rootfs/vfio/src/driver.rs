@@ -206,6 +206,8 @@ impl VfioDriver {
     fn bring_up(&mut self) -> Result<(), Error> {
         self.enable();
         self.set(Register::RESET, RESET_KEY.into());
+        // A reset leaves these words 0 (data sheet 12). An `INTERRUPT_AT` of 0 asks for an
+        // interrupt at the first completion; all ones asks for none.
         for (word, value) in [
             (Word::SubmissionTail, 0),
             (Word::SubmissionInline, 0),
@@ -456,12 +458,15 @@ impl DmaPath for VfioDriver {
             zerocopy::transmute!(words)
         });
         let completions = completions.collect();
+        // Frees the entries. Otherwise the completion ring would fill up, and the device would
+        // wait.
         self.shared.store(Word::CompletionHead, self.taken);
         Ok(completions)
     }
 
     fn errors(&mut self) -> Result<Vec<(ErrorCode, u64)>, Error> {
         let count = self.get(Register::ERROR_COUNT);
+        // The log keeps the last entries only (data sheet 9). Older ones were overwritten.
         let oldest = count.saturating_sub(ERROR_LOG_ENTRIES as u64);
         let errors = (oldest + 1..=count).map(|number| {
             let entry = |register: Register| {
@@ -473,6 +478,7 @@ impl DmaPath for VfioDriver {
             (ErrorCode(code as u16), entry(Register::ERROR_LOG_VALUE))
         });
         let errors = errors.collect();
+        // Otherwise the next call would return these errors again.
         self.set(Register::ERROR_CLEAR, 0);
         Ok(errors)
     }

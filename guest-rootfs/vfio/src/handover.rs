@@ -78,6 +78,7 @@ impl Drop for Taken {
     }
 }
 
+/// Writes to a file of sysfs.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     fs::write(path, bytes).map_err(|source| Error::Handover {
         path: path.to_owned(),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Accesses to configuration space, in the two ways of a PC: a pair of I/O ports (PCI Local Bus
-//! 3.0, 3.2.2.3.2) and memory (PCI Express Base 4.0, 7.2.2).
+//! Accesses to configuration space. A PC has two ways: a pair of I/O ports (PCI Local Bus 3.0,
+//! 3.2.2.3.2) and memory (PCI Express Base 4.0, 7.2.2).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

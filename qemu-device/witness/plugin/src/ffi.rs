@@ -475,6 +475,7 @@ struct Register {
 }
 
 impl Register {
+    /// Returns a register whose handle is not known yet.
     const fn new(name: &'static CStr) -> Self {
         Self {
             name,

@@ -58,6 +58,7 @@ impl Recorder {
         Ok(Self::new(options, Box::new(file)))
     }
 
+    /// Starts a recorder that writes to `out`.
     fn new(options: &Options, out: Box<dyn Write + Send>) -> Self {
         let mut book = Book {
             out: Some(BufWriter::new(out)),

@@ -208,6 +208,7 @@ impl<'de> Deserialize<'de> for Hex {
     }
 }
 
+/// Returns the count of an access that came once.
 fn once() -> u64 {
     1
 }

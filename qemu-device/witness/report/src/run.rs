@@ -325,6 +325,7 @@ mod words {
     use ringbar_spec::error::ErrorCode;
     use ringbar_spec::ring::{Opcode, Status};
 
+    /// Describes an access.
     pub(super) fn access(access: &Access) -> String {
         let value = access.value.map(|value| value.to_string());
         let times = match access.count {
@@ -339,6 +340,7 @@ mod words {
         )
     }
 
+    /// Describes accesses that were only counted.
     pub(super) fn sum(sum: &Sum) -> String {
         format!(
             "{} {} to {:#x}, {} times, {} bytes",
@@ -350,6 +352,7 @@ mod words {
         )
     }
 
+    /// Describes an action of the device.
     pub(super) fn event(what: &What) -> String {
         match what {
             What::Register {
@@ -400,6 +403,7 @@ mod words {
         }
     }
 
+    /// Describes a place in the device.
     pub(super) fn place(place: &Place) -> String {
         match place.space {
             Space::Register => place.name.clone(),
@@ -411,6 +415,7 @@ mod words {
         }
     }
 
+    /// Returns the verb of an access.
     fn verb(write: bool) -> &'static str {
         if write {
             "write"
@@ -419,6 +424,7 @@ mod words {
         }
     }
 
+    /// Describes width and value.
     fn transfer(width: u32, value: Option<String>) -> String {
         match value {
             Some(value) => format!("{width} {value}"),
@@ -426,6 +432,7 @@ mod words {
         }
     }
 
+    /// Returns the name of a code, or its number.
     fn name<T: PartialEq + std::fmt::Display>(
         mut names: impl Iterator<Item = (T, &'static str)>,
         code: T,
