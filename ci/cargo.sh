@@ -102,7 +102,7 @@ check_configuration() {
 		warn "this cargo does not show its configuration (${files//$'\n'/, }): profiles or patches in it would change what is built"
 		return 0
 	}
-	# Variables for tests alone change no program, so failing to find a line is good.
+	# Any other setting may change the result, so it is refused. No match is good.
 	found=$(grep -vE "$harmless" <<<"$settings" || true)
 	[[ -z $found ]] ||
 		die "your cargo configuration (${files//$'\n'/, }) would change what is built: ${found//$'\n'/, }: take that out, or set CARGO_HOME to a folder without it"

@@ -82,8 +82,8 @@ impl Watchdog {
         }
     }
 
-    /// Notes a line of the kernel. After the boot it is no sign of life: a spinning kernel may
-    /// print that it spins.
+    /// Notes a line of the kernel. After the boot it only shows that QEMU does not stand still: a
+    /// spinning kernel may print that it spins.
     pub(crate) fn console_line(&mut self) {
         self.still = 0;
         if self.boot.is_none() {
