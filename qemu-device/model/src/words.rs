@@ -38,13 +38,17 @@ impl<'a> QueueWords<'a> {
     /// Sets all words to 0 but the generation, which gets a value, and clears the inline completion
     /// (data sheet 12).
     pub(crate) fn reset(&self, generation: u32) {
+        // First: the driver side copies words and the inline completion, then loads the generation
+        // (data sheet 6). Stored last, it would still vouch for a copy of cleared bytes.
+        self.store(Word::Generation, generation);
+        // `write_shared` is a plain copy, which could be seen before an earlier store.
+        self.fence();
         // A reset is the one case in which the device writes words of the driver side (data sheet
         // 6).
         for word in PASSING {
             self.store(word, 0);
         }
         self.show_completion(&Completion::default());
-        self.store(Word::Generation, generation);
     }
 
     /// Copies the descriptor beside the submission tail. `None` if `SUBMISSION_INLINE` is not 1.
@@ -85,5 +89,82 @@ impl Words for QueueWords<'_> {
 
     fn fence(&self) {
         self.host.fence();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DmaAddress, Place, Unreachable};
+    use std::cell::RefCell;
+
+    /// A write of the device to a shared page, or a fence.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Step {
+        Word(usize, u32),
+        Bytes(usize),
+        Fence,
+    }
+
+    /// Shared pages alone, with the order of what happens to them.
+    #[derive(Default)]
+    struct Pages(RefCell<Vec<Step>>);
+
+    impl Host for Pages {
+        fn unreachable(&self, address: DmaAddress, _: u64, _: bool) -> Option<DmaAddress> {
+            Some(address)
+        }
+
+        fn read(&self, _: Place, _: &mut [u8]) -> Result<(), Unreachable> {
+            unreachable!("a reset reads no memory")
+        }
+
+        fn write(&self, _: Place, _: &[u8]) -> Result<(), Unreachable> {
+            unreachable!("a reset writes no memory")
+        }
+
+        fn copy(&self, _: Place, _: Place, _: usize) -> Result<(), Unreachable> {
+            unreachable!("a reset copies nothing")
+        }
+
+        fn load(&self, _: usize) -> u32 {
+            0
+        }
+
+        fn store(&self, offset: usize, value: u32) {
+            self.0.borrow_mut().push(Step::Word(offset, value));
+        }
+
+        fn read_shared(&self, _: usize, _: &mut [u8]) {}
+
+        fn write_shared(&self, offset: usize, _: &[u8]) {
+            self.0.borrow_mut().push(Step::Bytes(offset));
+        }
+
+        fn fence(&self) {
+            self.0.borrow_mut().push(Step::Fence);
+        }
+
+        fn now(&self) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn reset_shows_the_generation_before_it_clears_anything() {
+        let pages = Pages::default();
+        let words = QueueWords::new(&pages, 3);
+
+        words.reset(7);
+
+        let steps = pages.0.take();
+        let generation = words.offset(Word::Generation.register());
+        let inline = words.offset(&INLINE_COMPLETION_0::INFO);
+        assert_eq!(
+            steps.get(..2),
+            Some(&[Step::Word(generation, 7), Step::Fence][..])
+        );
+        assert_eq!(steps.last(), Some(&Step::Bytes(inline)));
+        assert_eq!(steps.len(), 2 + PASSING.len() + 1);
     }
 }
