@@ -99,7 +99,7 @@ fn unknown_ioctl_is_refused() {
     let device = open();
     // SAFETY: The number has no meaning to the driver, which reads and writes nothing.
     let call = unsafe { rustix::ioctl::NoArg::<0xbaff>::new() };
-    // SAFETY: As above.
+    // SAFETY: The driver knows no call of this number, and touches no memory of the process.
     let answer = unsafe { rustix::ioctl::ioctl(&**device.file(), call) };
     assert_eq!(answer, Err(Errno::NOTTY));
 }
@@ -110,7 +110,8 @@ fn call<const NUMBER: Opcode, T>(device: &Device, mut argument: T) -> Result<(),
     // SAFETY: All calls with an argument may write no more than it. What an `OpenWindow` points to
     // is only read; an `Execute` points to what is its case's, or to what no process has.
     let call = unsafe { Updater::<NUMBER, T>::new(&mut argument) };
-    // SAFETY: As above.
+    // SAFETY: The file is the driver's, which writes no more than the argument, and that outlives
+    // the call.
     unsafe { rustix::ioctl::ioctl(&**device.file(), call) }
 }
 

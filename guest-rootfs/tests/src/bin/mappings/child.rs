@@ -29,11 +29,11 @@ pub(crate) fn enter_user_namespace() {
 /// Makes the calling process an ordinary user's, without any capability.
 pub(crate) fn become_ordinary_user() {
     const NOBODY: u32 = 65534;
-    // SAFETY: Changes this process alone.
+    // SAFETY: The kernel reads no list of length 0, and changes this process alone.
     let groups = unsafe { libc::setgroups(0, std::ptr::null()) };
-    // SAFETY: As above.
+    // SAFETY: Takes numbers only, and changes this process alone.
     let group = unsafe { libc::setresgid(NOBODY, NOBODY, NOBODY) };
-    // SAFETY: As above.
+    // SAFETY: Takes numbers only, and changes this process alone.
     let user = unsafe { libc::setresuid(NOBODY, NOBODY, NOBODY) };
     assert_eq!(
         (groups, group, user),

@@ -56,7 +56,8 @@ impl RawMapping {
     /// Stores a word at `offset`.
     pub(crate) fn write(&self, offset: usize, value: u32) {
         assert!(offset + 4 <= self.length);
-        // SAFETY: As above.
+        // SAFETY: The word is inside the mapping, and no Rust value lies there. Where no page can
+        // be had the process gets a signal, which some cases are after.
         unsafe {
             self.start
                 .wrapping_add(offset)
