@@ -27,10 +27,11 @@ if [[ $KERNEL == debug ]]; then
 	# With five levels of page tables, KASAN can report sound memory. Linux 7.3 clears the CPU's
 	# features early at boot, and an interrupt then sees a kernel with four levels.
 	words+=(no5lvl)
-	# The poison in freed pages shows writes of the device, which bypass the kernel. slab_debug and
-	# page_owner are left out. KASAN sees all that the former does, and the latter only adds to a
-	# report the last owner of a page.
-	words+=(page_poison=1 dma_debug_entries=65536)
+	# The poison in freed pages shows writes of the device, which bypass the kernel. slab_debug is
+	# there for the leak detector: without it, SLUB keeps a stale pointer to each object that it has
+	# handed out (its sheaves), the detector scans them, and no object counts as lost. page_owner is
+	# left out: it only adds to a report the last owner of a page.
+	words+=(slab_debug=FZP page_poison=1 dma_debug_entries=65536)
 	for_kernel=(--memory 2G)
 else
 	# Memory of processes comes from a movable zone. Pages must leave it before they are pinned for
