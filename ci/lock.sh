@@ -2,11 +2,11 @@
 # shellcheck shell=bash
 # Lets one run work in a checkout at a time. Two would write the same logs and reports, and boot
 # each other's builds. Sourced after lib.sh, never run.
-: "${checkout:?comes from lib.sh}"
 #
 # The lock is on build/lock, which names its holder. The outermost script takes it, and all its
 # children inherit it on purpose: no other run may begin while one of them works. cargo.sh closes it
 # for cargo, which may start a compiler's daemon that lives for hours.
+: "${checkout:?comes from lib.sh}"
 
 # command_typed ARGS...: prints the user's command: that of make, or else this script with ARGS.
 command_typed() {

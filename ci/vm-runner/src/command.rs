@@ -26,12 +26,12 @@ use crate::shell::{self, ShellEnd};
 use crate::verdict::{Ending, Observed, Verdict};
 use crate::workplace::Workplace;
 
-/// Parts that all commands need. Fields drop in this order: the folder first, then processes that
-/// children left behind. QEMU and the servers have ended before that.
+/// Parts that all commands need. Fields drop in this order: processes that children left behind end
+/// first. Otherwise one of them could write to the folder while it is removed, and some of it stays.
 struct Stage {
+    _descendants: Descendants,
     place: Workplace,
     logs: PathBuf,
-    _descendants: Descendants,
     interrupt: Interrupt,
 }
 
@@ -45,9 +45,9 @@ impl Stage {
             source,
         })?;
         Ok(Self {
+            _descendants: Descendants::adopt()?,
             place: Workplace::create()?,
             logs,
-            _descendants: Descendants::adopt()?,
             interrupt: Interrupt::watch()?,
         })
     }

@@ -272,6 +272,7 @@ impl RegisterFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ringbar_spec::access::Access;
 
     const ERROR: LoggedError = LoggedError {
         code: ErrorCode::BAD_TAIL,
@@ -292,6 +293,27 @@ mod tests {
         assert_eq!(count, u64::from(u32::MAX));
         assert_eq!(registers.value(Register::ERROR_VALUE, 0, 0), 8);
         assert_eq!(registers.value(Register::ERROR_LOG_VALUE, 15, 0), 8);
+    }
+
+    /// Otherwise a register that is forgotten in `value` would read as 0 without a word.
+    #[test]
+    fn register_without_a_fixed_reset_value_has_one_of_its_own() {
+        let mut registers = RegisterFile::new(2);
+        registers.reset(0);
+
+        let trapped = |register: &&Register| {
+            !matches!(
+                register.access(),
+                Access::DriverShared | Access::DeviceShared
+            )
+        };
+        for register in Register::ALL.iter().filter(trapped) {
+            let has_one = registers.value(*register, 0, 0) != 0;
+            assert!(
+                has_one || register.reset_value().is_some(),
+                "{register:?} reads as 0"
+            );
+        }
     }
 
     #[test]

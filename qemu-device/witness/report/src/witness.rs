@@ -433,19 +433,7 @@ mod tests {
                 owner: owner.to_owned(),
                 ..Site::default()
             },
-            what: Happening::Access(Access {
-                time: 1,
-                cpu: 0,
-                pc: Hex(0),
-                callers: vec![],
-                place: Place::in_bar(0, offset),
-                width: 4,
-                write,
-                value: Some(Hex(value)),
-                trapped: true,
-                count: 1,
-                until: None,
-            }),
+            what: Happening::Access(crate::run::tests::access(offset, write, value)),
         }
     }
 
