@@ -11,7 +11,6 @@ use std::hint::{black_box, spin_loop};
 use std::sync::atomic::{fence, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use ringbar_endpoint::dma::Rights;
 use ringbar_endpoint::memory::SharedMemory;
 use ringbar_server::events::Events;
 use ringbar_server::regions;
@@ -24,6 +23,7 @@ use ringbar_spec::regs::{
 };
 use ringbar_spec::ring::{slot, Completion, Descriptor, Opcode, INLINE_LENGTH};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use ringbar_vfio_user::device::{DmaMap, DmaRange};
 use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
 use zerocopy::IntoBytes as _;
 
@@ -157,7 +157,12 @@ impl Driver {
         let mut state = State::new(&Options::new("none"), Events::default()).expect("a device");
         let memory = SharedMemory::new("bench-guest", MEMORY).expect("memory");
         let file = memory.file().try_clone().expect("a descriptor");
-        let mapped = state.dma_map(BASE, MEMORY as u64, Rights::READ_WRITE, Some(file), 0);
+        let mapped = state.dma_map(DmaMap {
+            range: DmaRange::new(BASE, MEMORY as u64).expect("a range"),
+            read: true,
+            write: true,
+            file: Some((file.into(), 0)),
+        });
         mapped.expect("a mapping");
         let on = 6_u16.to_le_bytes();
         state.write(regions::CONFIG, 4, &on).expect("it is written");

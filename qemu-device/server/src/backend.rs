@@ -9,10 +9,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use ringbar_endpoint::dma::Rights;
 use ringbar_endpoint::Connection;
 use ringbar_vfio_user::device::{self, Device, DmaMap, DmaRange, Interrupts, SetInterrupts};
-use ringbar_vfio_user::Errno;
+use ringbar_vfio_user::{Errno, Refusal};
 
 use crate::error::Error;
 use crate::regions::Region;
@@ -77,25 +76,12 @@ impl Device for Backend {
             .with(|state| state.write(region, offset, data))?)
     }
 
-    fn dma_map(&mut self, map: DmaMap<OwnedFd>) -> Result<(), Errno> {
-        let rights = Rights {
-            read: map.read,
-            write: map.write,
-        };
-        // Memory without a file is accepted, but the device does not reach it.
-        let (file, offset) = match map.file {
-            Some((file, offset)) => (Some(File::from(file)), offset),
-            None => (None, 0),
-        };
-        // A range of all 2^64 bytes has no size of 64 bits.
-        let size = map.range.size().ok_or(Errno::INVAL)?;
-        Ok(self
-            .worker
-            .with(|state| state.dma_map(map.range.first, size, rights, file, offset))?)
+    fn dma_map(&mut self, map: DmaMap<OwnedFd>) -> Result<(), Refusal> {
+        self.worker.with(|state| state.dma_map(map))
     }
 
-    fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Errno> {
-        Ok(self.worker.with(|state| state.dma_unmap(range))?)
+    fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Refusal> {
+        self.worker.with(|state| state.dma_unmap(range))
     }
 
     fn set_interrupts(&mut self, request: SetInterrupts<OwnedFd>) -> Result<(), Errno> {
@@ -113,10 +99,7 @@ impl From<Error> for Errno {
     /// cause errors as often as it wants, and would fill the log.
     fn from(error: Error) -> Self {
         log::debug!("refused: {error}");
-        match error {
-            Error::Endpoint(error) => Self::from(&error),
-            _ => Self::INVAL,
-        }
+        Self::INVAL
     }
 }
 

@@ -14,8 +14,8 @@ use ringbar_endpoint::dma::Rights;
 use ringbar_endpoint::interrupts::Vectors;
 use ringbar_model::{Config, Device, Effects, Host as _};
 use ringbar_spec::layout::DOORBELL_PAGES;
-use ringbar_vfio_user::device::{DmaRange, Interrupts, SetInterrupts};
-use ringbar_vfio_user::Errno;
+use ringbar_vfio_user::device::{DmaMap, DmaRange, Interrupts, SetInterrupts};
+use ringbar_vfio_user::{Errno, Refusal};
 use vm_memory::VolatileSlice;
 
 use crate::config_space::{self, ConfigSpace};
@@ -154,29 +154,24 @@ impl State {
         Ok(())
     }
 
-    /// Makes guest memory reachable.
-    pub fn dma_map(
-        &mut self,
-        address: u64,
-        size: u64,
-        rights: Rights,
-        file: Option<File>,
-        offset: u64,
-    ) -> Result<(), Error> {
+    /// Makes guest memory reachable. Memory without a file is accepted, but not reached.
+    pub fn dma_map(&mut self, map: DmaMap<OwnedFd>) -> Result<(), Refusal> {
+        let rights = Rights {
+            read: map.read,
+            write: map.write,
+        };
+        let file = map.file.map(|(file, offset)| (File::from(file), offset));
         let kind = if file.is_some() { "file" } else { "no file" };
-        self.memory.dma.map(address, size, rights, file, offset)?;
-        log::debug!("mapped {size:#x} bytes at {address:#x}, {kind}, {rights:?}");
+        self.memory.dma.map(map.range, rights, file)?;
+        log::debug!("mapped {}, {kind}, {rights:?}", map.range);
         Ok(())
     }
 
     /// Makes guest memory unreachable. The lock ensures that no copy uses it when the client gets
     /// the answer.
-    pub fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Error> {
-        let removed = match range.size() {
-            Some(size) => self.memory.dma.unmap(range.first, size)?,
-            None => self.memory.dma.unmap_all(),
-        };
-        log::debug!("unmapped {range:x?}: {removed} mappings");
+    pub fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Refusal> {
+        let removed = self.memory.dma.unmap(range)?;
+        log::debug!("unmapped {range}: {removed} mappings");
         Ok(())
     }
 

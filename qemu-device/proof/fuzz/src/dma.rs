@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 use std::sync::LazyLock;
 
 use ringbar_endpoint::dma::{Access, DmaMap, Rights};
+use ringbar_vfio_user::device::DmaRange;
 use rustix::fs::{fcntl_add_seals, memfd_create, MemfdFlags, SealFlags};
 use vm_memory::Bytes as _;
 
@@ -66,7 +67,7 @@ pub fn run(data: &[u8]) -> u64 {
             0..=3 => add(&mut input, &mut map, &mut list),
             4 => remove(&mut input, &mut map, &mut list),
             5 if input.byte() == 0 => {
-                assert_eq!(map.unmap_all(), list.len());
+                assert_eq!(map.unmap(DmaRange::ALL).ok(), Some(list.len()));
                 list.clear();
             }
             _ => look(&mut input, &map, &list),
@@ -75,7 +76,7 @@ pub fn run(data: &[u8]) -> u64 {
         assert!(map.files() <= usize::from(FILES));
         done += 1;
     }
-    map.unmap_all();
+    assert!(map.unmap(DmaRange::ALL).is_ok());
     assert_eq!(map.files(), 0);
     done
 }
@@ -90,26 +91,25 @@ fn add(input: &mut Input<'_>, map: &mut DmaMap, list: &mut Vec<Mapping>) {
     let file = (decision & 12 != 0).then_some(((decision >> 4) % FILES, offset));
     let descriptor = file.map(|(number, _)| {
         let file = &MEMORY[usize::from(number)];
-        file.try_clone().expect("a descriptor more")
+        (file.try_clone().expect("a descriptor more"), offset)
     });
-    let last = size
-        .checked_sub(1)
-        .and_then(|steps| first.checked_add(steps));
+    let Some(range) = DmaRange::new(first, size) else {
+        return;
+    };
     let fits = file.is_none_or(|(_, offset)| {
         offset
             .checked_add(size)
             .is_some_and(|end| end <= PAGES * PAGE)
     });
-    let new = last
-        .filter(|last| fits && list.iter().all(|old| old.last < first || *last < old.first))
-        .map(|last| Mapping {
-            first,
-            last,
-            rights,
-            file,
-        });
+    let apart = |old: &Mapping| old.last < first || range.last < old.first;
+    let new = (fits && list.iter().all(apart)).then_some(Mapping {
+        first,
+        last: range.last,
+        rights,
+        file,
+    });
 
-    let result = map.map(first, size, rights, descriptor, offset);
+    let result = map.map(range, rights, descriptor);
 
     assert_eq!(
         result.is_ok(),
@@ -121,15 +121,20 @@ fn add(input: &mut Input<'_>, map: &mut DmaMap, list: &mut Vec<Mapping>) {
 
 fn remove(input: &mut Input<'_>, map: &mut DmaMap, list: &mut Vec<Mapping>) {
     let (first, size) = (input.pages(), input.pages());
+    let Some(range) = DmaRange::up_to_end(first, size) else {
+        return;
+    };
+    let apart = |old: &Mapping| old.last < range.first || range.last < old.first;
+    let inside = |old: &Mapping| range.first <= old.first && old.last <= range.last;
+    let cuts = list.iter().any(|old| !apart(old) && !inside(old));
     let before = list.len();
-    if let Some(steps) = size.checked_sub(1) {
-        let last = first.saturating_add(steps);
-        list.retain(|old| old.first < first || last < old.last);
+    if !cuts {
+        list.retain(apart);
     }
 
-    let result = map.unmap(first, size);
+    let result = map.unmap(range);
 
-    assert_eq!(result.is_ok(), size > 0);
+    assert_eq!(result.is_err(), cuts, "unmap {range}: {result:?}");
     assert_eq!(result.unwrap_or(0), before - list.len());
 }
 

@@ -267,13 +267,13 @@ fn check_mappings(bench: &Bench) {
             _ => {}
         }
     }
-    assert_eq!(bench.session.mappings(), mapped.len());
+    assert_eq!(bench.device.mappings(), mapped.len());
 }
 
 /// What a session keeps is bounded, and with it all of it goes.
 fn check_descriptors(bench: Bench) {
     let bank = bench.bank.clone();
-    let mappings = bench.session.mappings();
+    let mappings = bench.device.mappings();
     // The device has two, a file a mapping, and the eventfds of one request; the session has those
     // of a message that is arriving.
     assert!(

@@ -4,7 +4,9 @@
 
 use std::io;
 
-use ringbar_vfio_user::Errno;
+use ringbar_vfio_user::device::DmaRange;
+use ringbar_vfio_user::ranges::RangeFault;
+use ringbar_vfio_user::{Errno, Refusal};
 
 /// Reason for which memory cannot be made, or a request of the client is refused.
 #[derive(Debug, thiserror::Error)]
@@ -22,53 +24,35 @@ pub enum Error {
     /// The file behind memory cannot be shared.
     #[error("cannot share the memory of a BAR: {0}")]
     Share(io::Error),
-    /// A range of DMA addresses is empty or passes 2^64.
-    #[error("{size:#x} bytes at DMA address {address:#x}: empty, or beyond the end of the address space")]
-    DmaRange {
-        /// First DMA address.
-        address: u64,
-        /// Length.
-        size: u64,
-    },
-    /// A range of DMA addresses is mapped already, in part at least.
-    #[error("{size:#x} bytes at DMA address {address:#x} overlap the mapping at {other:#x}: unmap it first")]
-    DmaOverlap {
-        /// First DMA address.
-        address: u64,
-        /// Length.
-        size: u64,
-        /// First DMA address of the mapping that is there.
-        other: u64,
-    },
+    /// The list of DMA ranges does not allow it.
+    #[error(transparent)]
+    DmaRange(#[from] RangeFault),
     /// The file is shorter than the range to map.
-    #[error("{size:#x} bytes at {offset:#x} of a memory file leave its {file_size:#x} bytes")]
+    #[error(
+        "DMA addresses {range}, at {offset:#x} of a memory file, leave its {file_size:#x} bytes"
+    )]
     DmaFile {
+        /// Range to map.
+        range: DmaRange,
         /// First byte in the file.
         offset: u64,
-        /// Length.
-        size: u64,
         /// Length of the file.
         file_size: u64,
     },
     /// The file cannot be mapped.
     #[error("cannot map a memory file: {0}")]
     DmaMap(io::Error),
-    /// Too many mappings.
-    #[error("{0} DMA mappings are the limit: unmap some first")]
-    DmaMappings(usize),
 }
 
-impl From<&Error> for Errno {
-    /// Returns the error number for the client.
-    fn from(error: &Error) -> Self {
+impl From<Error> for Refusal {
+    /// Returns the refusal for the client. Without a rule of the protocol its text has the error
+    /// number only, so the log has the error itself.
+    fn from(error: Error) -> Self {
+        log::debug!("refused: {error}");
         match error {
-            Error::DmaOverlap { .. } => Self::EXIST,
-            Error::DmaMappings(_) => Self::NOSPC,
-            Error::DmaMap(error) => Self::from_io_error(error).unwrap_or(Self::IO),
-            Error::Memory { .. }
-            | Error::Share(_)
-            | Error::DmaRange { .. }
-            | Error::DmaFile { .. } => Self::INVAL,
+            Error::DmaRange(fault) => fault.into(),
+            Error::DmaMap(error) => Errno::from_io_error(&error).unwrap_or(Errno::IO).into(),
+            Error::Memory { .. } | Error::Share(_) | Error::DmaFile { .. } => Errno::INVAL.into(),
         }
     }
 }

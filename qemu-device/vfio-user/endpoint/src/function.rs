@@ -6,19 +6,20 @@
 //! configuration space with function level reset and power states, BARs that the client maps, MSI-X
 //! or MSI. Memory of the guest is behind a [`Bus`] that checks each address.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use ringbar_vfio_user::device::{
     Device, DmaMap as DmaMapRequest, DmaRange, Interrupts, Region, SetInterrupts,
 };
-use ringbar_vfio_user::Errno;
+use ringbar_vfio_user::{Errno, Refusal};
 use vfio_bindings::bindings::vfio::{
     VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
     VFIO_PCI_NUM_REGIONS,
 };
 
 use crate::config_space::{self, Bar, ConfigSpace, Identity, Messages};
-use crate::dma::{Access, DmaMap, Rights};
+use crate::dma::{DmaMap, Rights, Unreachable};
 use crate::error::Error;
 use crate::interrupts::Vectors;
 use crate::memory::SharedMemory;
@@ -86,52 +87,20 @@ pub struct Endpoint<F> {
     interrupts: Vec<Interrupts>,
 }
 
-/// Memory that the function may not reach: bus mastering is off, or the memory is not mapped, not
-/// with this right, or came without a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no such memory")]
-pub struct Unreachable;
-
 impl Bus {
     /// Copies memory of the guest. Copies none of it if not all can be reached.
     pub fn read(&self, address: u64, data: &mut [u8]) -> Result<(), Unreachable> {
-        // All of it before the first byte: a function that gets an error must not see a part.
-        self.check(address, data.len(), Access::Read)?;
-        let mut next = address;
-        let mut rest = data;
-        while !rest.is_empty() {
-            let source = self
-                .dma
-                .stretch(next, rest.len(), Access::Read)
-                .ok_or(Unreachable)?;
-            let (part, behind) = rest.split_at_mut_checked(source.len()).ok_or(Unreachable)?;
-            source.copy_to(part);
-            next = next.wrapping_add(part.len() as u64);
-            rest = behind;
-        }
-        Ok(())
+        self.memory().ok_or(Unreachable)?.read(address, data)
     }
 
     /// Copies into memory of the guest. Copies nothing if not all can be reached.
     pub fn write(&self, address: u64, data: &[u8]) -> Result<(), Unreachable> {
-        // All of it before the first byte, as a part would stay in guest memory.
-        self.check(address, data.len(), Access::Write)?;
-        let mut next = address;
-        let mut rest = data;
-        while !rest.is_empty() {
-            let destination = self
-                .dma
-                .stretch(next, rest.len(), Access::Write)
-                .ok_or(Unreachable)?;
-            let (part, behind) = rest
-                .split_at_checked(destination.len())
-                .ok_or(Unreachable)?;
-            destination.copy_from(part);
-            // Wraps only behind the last byte of the address space, after which nothing is left.
-            next = next.wrapping_add(part.len() as u64);
-            rest = behind;
-        }
-        Ok(())
+        self.memory().ok_or(Unreachable)?.write(address, data)
+    }
+
+    /// Returns the memory of the guest; `None` while bus mastering is off.
+    pub fn memory(&self) -> Option<&DmaMap> {
+        self.master.then_some(&self.dma)
     }
 
     /// Raises an interrupt. While bus mastering is off it is dropped: an MSI is a write to memory.
@@ -139,14 +108,6 @@ impl Bus {
         if self.master {
             self.vectors.raise(vector);
         }
-    }
-
-    /// Fails unless the function may make the access to all the bytes.
-    fn check(&self, address: u64, length: usize, access: Access) -> Result<(), Unreachable> {
-        let length = u64::try_from(length).map_err(|_| Unreachable)?;
-        (self.master && self.dma.reaches(address, length, access))
-            .then_some(())
-            .ok_or(Unreachable)
     }
 }
 
@@ -252,30 +213,18 @@ impl<F: Function> Device for Endpoint<F> {
         Ok(())
     }
 
-    fn dma_map(&mut self, map: DmaMapRequest<OwnedFd>) -> Result<(), Errno> {
+    fn dma_map(&mut self, map: DmaMapRequest<OwnedFd>) -> Result<(), Refusal> {
         let rights = Rights {
             read: map.read,
             write: map.write,
         };
-        let (file, offset) = match map.file {
-            Some((file, offset)) => (Some(file.into()), offset),
-            None => (None, 0),
-        };
-        // A range of all 2^64 bytes has no size of 64 bits.
-        let size = map.range.size().ok_or(Errno::INVAL)?;
-        self.bus
-            .dma
-            .map(map.range.first, size, rights, file, offset)
-            .map_err(|error| Errno::from(&error))
+        let file = map.file.map(|(file, offset)| (File::from(file), offset));
+        Ok(self.bus.dma.map(map.range, rights, file)?)
     }
 
-    fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Errno> {
-        match range.size() {
-            Some(size) => self.bus.dma.unmap(range.first, size),
-            None => Ok(self.bus.dma.unmap_all()),
-        }
-        .map(|_count| ())
-        .map_err(|error| Errno::from(&error))
+    fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Refusal> {
+        self.bus.dma.unmap(range)?;
+        Ok(())
     }
 
     fn set_interrupts(&mut self, request: SetInterrupts<OwnedFd>) -> Result<(), Errno> {

@@ -19,6 +19,7 @@ pub mod config_space;
 pub mod connection;
 pub mod dma;
 pub mod error;
+mod files;
 pub mod function;
 pub mod interrupts;
 pub mod memory;

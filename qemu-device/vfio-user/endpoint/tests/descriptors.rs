@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use ringbar_endpoint::{Connection, Lost};
 use ringbar_vfio_user::device::{DmaMap, DmaRange, Interrupts, Region, SetInterrupts};
 use ringbar_vfio_user::testing::{set_interrupts, version};
-use ringbar_vfio_user::{Device, Errno};
+use ringbar_vfio_user::{Device, Errno, Refusal};
 use rustix::net::{sendmsg, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 
@@ -38,11 +38,11 @@ impl Device for Untouched {
         unreachable!()
     }
 
-    fn dma_map(&mut self, _map: DmaMap<OwnedFd>) -> Result<(), Errno> {
+    fn dma_map(&mut self, _map: DmaMap<OwnedFd>) -> Result<(), Refusal> {
         unreachable!()
     }
 
-    fn dma_unmap(&mut self, _range: DmaRange) -> Result<(), Errno> {
+    fn dma_unmap(&mut self, _range: DmaRange) -> Result<(), Refusal> {
         unreachable!()
     }
 

@@ -21,7 +21,7 @@ use ringbar_vfio_user::testing::{
     VERSION_TEXT,
 };
 use ringbar_vfio_user::wire::{command, Header, FLAG_ERROR, FLAG_NO_REPLY, TYPE_REPLY};
-use ringbar_vfio_user::{Device, Errno, Violation};
+use ringbar_vfio_user::{Device, Errno, Refusal, Violation};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{memfd_create, MemfdFlags};
 use rustix::io::{fcntl_getfd, FdFlags};
@@ -61,12 +61,12 @@ impl Device for Plain {
         Ok(())
     }
 
-    fn dma_map(&mut self, map: DmaMap<OwnedFd>) -> Result<(), Errno> {
+    fn dma_map(&mut self, map: DmaMap<OwnedFd>) -> Result<(), Refusal> {
         let files = map.file.into_iter().map(|(file, _)| file).collect();
-        self.given.send(files).map_err(|_| Errno::IO)
+        Ok(self.given.send(files).map_err(|_| Errno::IO)?)
     }
 
-    fn dma_unmap(&mut self, _range: DmaRange) -> Result<(), Errno> {
+    fn dma_unmap(&mut self, _range: DmaRange) -> Result<(), Refusal> {
         Ok(())
     }
 

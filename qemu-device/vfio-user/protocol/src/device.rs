@@ -2,13 +2,17 @@
 
 //! The device behind a session.
 
+use std::fmt;
+
 use rustix::io::Errno;
+
+use crate::Refusal;
 
 /// A device as the protocol sees it.
 ///
-/// Arguments have been checked: indices exist, ranges lie inside, rights are there, DMA ranges do
-/// not overlap, interrupt requests have a meaning. An error becomes the error number of the reply,
-/// if the client waits for one, and changes nothing in the session.
+/// Arguments have been checked: indices exist, accesses lie inside, rights are there, DMA ranges are
+/// whole pages, interrupt requests have a meaning. An error becomes the error number of the reply, if
+/// the client waits for one, and changes nothing in the session.
 ///
 /// No method may wait for the client, which answers nothing while it waits for the reply.
 pub trait Device {
@@ -28,12 +32,20 @@ pub trait Device {
     fn write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Errno>;
 
     /// Makes memory of the client reachable.
-    fn dma_map(&mut self, map: DmaMap<Self::Fd>) -> Result<(), Errno>;
-
-    /// Makes the mappings that lie in the range unreachable. No mapping lies in it in part only.
     ///
-    /// Returns when no access to them is under way.
-    fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Errno>;
+    /// # Errors
+    ///
+    /// Fails by the rules of [`Ranges`](crate::ranges::Ranges), in which the device keeps its
+    /// mappings, or if it cannot map the file.
+    fn dma_map(&mut self, map: DmaMap<Self::Fd>) -> Result<(), Refusal>;
+
+    /// Makes the mappings that lie in the range unreachable. Returns when no access to them is
+    /// under way.
+    ///
+    /// # Errors
+    ///
+    /// Fails by the rules of [`Ranges`](crate::ranges::Ranges). No mapping is removed then.
+    fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Refusal>;
 
     /// Connects, masks or raises interrupts.
     fn set_interrupts(&mut self, request: SetInterrupts<Self::Fd>) -> Result<(), Errno>;
@@ -140,9 +152,24 @@ impl DmaRange {
         })
     }
 
+    /// Makes the range of `size` bytes from `address` to unmap. It may pass 2^64, as QEMU's does when
+    /// it takes everything down. `None` if it is empty.
+    pub fn up_to_end(address: u64, size: u64) -> Option<Self> {
+        Some(Self {
+            first: address,
+            last: address.saturating_add(size.checked_sub(1)?),
+        })
+    }
+
     /// Returns the number of bytes; `None` for [`ALL`](Self::ALL), which has 2^64.
     pub fn size(self) -> Option<u64> {
         self.last.checked_sub(self.first)?.checked_add(1)
+    }
+}
+
+impl fmt::Display for DmaRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x} to {:#x}", self.first, self.last)
     }
 }
 

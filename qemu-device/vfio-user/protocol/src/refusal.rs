@@ -4,6 +4,7 @@
 
 use rustix::io::Errno;
 
+use crate::ranges::RangeFault;
 use crate::wire::command;
 
 /// Reason for which a command was not carried out. Each text names the value and the limit.
@@ -81,29 +82,9 @@ pub enum Refusal {
         /// Length.
         size: u64,
     },
-    /// The range is mapped already, in part at least.
-    #[error("{size:#x} bytes at DMA address {address:#x} overlap the mapping at {other:#x}")]
-    DmaOverlap {
-        /// First DMA address.
-        address: u64,
-        /// Length.
-        size: u64,
-        /// First DMA address of the mapping that is there.
-        other: u64,
-    },
-    /// There are too many mappings.
-    #[error("{0} DMA mappings are the limit")]
-    DmaCount(usize),
-    /// A mapping would be cut.
-    #[error("unmapping {size:#x} bytes at DMA address {address:#x} would split the mapping at {other:#x}")]
-    DmaSplit {
-        /// First DMA address.
-        address: u64,
-        /// Length.
-        size: u64,
-        /// First DMA address of the mapping.
-        other: u64,
-    },
+    /// The list of mappings does not allow it.
+    #[error(transparent)]
+    DmaMappings(#[from] RangeFault),
     /// Unmapping everything takes address 0 and size 0.
     #[error("unmapping everything takes address and size 0, not {address:#x} and {size:#x}")]
     DmaAll {
@@ -213,8 +194,7 @@ impl Refusal {
             Self::Unsupported(_) | Self::DmaFileIo => Errno::NOTSUP,
             // The kernel returns the same for a feature that a device does not have.
             Self::Feature(_) => Errno::NOTTY,
-            Self::DmaOverlap { .. } => Errno::EXIST,
-            Self::DmaCount(_) => Errno::NOSPC,
+            Self::DmaMappings(fault) => fault.errno(),
             Self::Permission(_) => Errno::PERM,
             Self::Device(errno) => *errno,
             _ => Errno::INVAL,

@@ -19,13 +19,12 @@ use vfio_bindings::bindings::vfio::{
 
 use crate::device::{self, Data, Device, DmaMap, DmaRange, Interrupts, Region, SetInterrupts};
 use crate::incoming::Incoming;
-use crate::ranges::Ranges;
 use crate::refusal::Refusal;
 use crate::version::Proposal;
 use crate::wire::{
     command, to_usize, Builder, Fields, Header, DMA_MAP_FLAG_FILE_IO, DMA_MAP_FLAG_MMAP,
-    FLAG_ERROR, FLAG_NO_REPLY, MAX_DMA_MAPS, MAX_FDS, MAX_MESSAGE, MAX_TRANSFER, PAGE_SIZE,
-    TYPE_COMMAND, TYPE_MASK, TYPE_REPLY,
+    FLAG_ERROR, FLAG_NO_REPLY, MAX_FDS, MAX_MESSAGE, MAX_TRANSFER, PAGE_SIZE, TYPE_COMMAND,
+    TYPE_MASK, TYPE_REPLY,
 };
 
 pub use crate::incoming::Violation;
@@ -79,12 +78,11 @@ pub struct Answer<'a> {
     pub payload: &'a [u8],
 }
 
-/// A client, with its negotiated limits and its mappings.
+/// A client, with its negotiated limits.
 #[derive(Debug)]
 pub struct Session<Fd> {
     incoming: Incoming<Fd>,
     limits: Option<ClientLimits>,
-    mapped: Ranges,
     outgoing: Builder,
     violation: Option<Violation>,
 }
@@ -109,7 +107,6 @@ impl<Fd> Session<Fd> {
         Self {
             incoming: Incoming::new(),
             limits: None,
-            mapped: Ranges::default(),
             outgoing: Builder::default(),
             violation: None,
         }
@@ -133,11 +130,6 @@ impl<Fd> Session<Fd> {
     /// message.
     pub fn kept(&self) -> usize {
         self.incoming.kept()
-    }
-
-    /// Returns the number of DMA mappings.
-    pub fn mappings(&self) -> usize {
-        self.mapped.len()
     }
 
     /// Takes bytes of the client, in any portion, and carries out each message that is complete.
@@ -335,24 +327,12 @@ impl<Fd> Session<Fd> {
             return Err(Refusal::DmaFileIo);
         }
         let range = DmaRange::new(address, size)
-            .filter(|_| address.is_multiple_of(PAGE_SIZE) && size.is_multiple_of(PAGE_SIZE))
+            .filter(|_| whole_pages(address, size))
             .ok_or(Refusal::DmaRange { address, size })?;
         // Offsets of files are signed 64-bit numbers in the kernel.
         let end = offset.checked_add(size);
         if end.is_none_or(|end| i64::try_from(end).is_err()) || !offset.is_multiple_of(PAGE_SIZE) {
             return Err(Refusal::DmaFile { offset, size });
-        }
-        // Two mappings of an address would make it ambiguous which memory the device reaches.
-        if let Some(other) = self.mapped.overlap(range) {
-            return Err(Refusal::DmaOverlap {
-                address,
-                size,
-                other: other.first,
-            });
-        }
-        // A client must not make the server allocate without bound.
-        if self.mapped.len() >= MAX_DMA_MAPS {
-            return Err(Refusal::DmaCount(MAX_DMA_MAPS));
         }
         device.dma_map(DmaMap {
             range,
@@ -360,8 +340,6 @@ impl<Fd> Session<Fd> {
             write: rights & VFIO_DMA_MAP_FLAG_WRITE != 0,
             file: self.incoming.fds().pop().map(|file| (file, offset)),
         })?;
-        // Only after the device has agreed: an error must change nothing here.
-        self.mapped.insert(range);
         Ok(NO_FILE)
     }
 
@@ -378,19 +356,12 @@ impl<Fd> Session<Fd> {
         let range = match flags {
             VFIO_DMA_UNMAP_FLAG_ALL if address == 0 && size == 0 => DmaRange::ALL,
             VFIO_DMA_UNMAP_FLAG_ALL => return Err(Refusal::DmaAll { address, size }),
-            0 => unmap_range(address, size).ok_or(Refusal::DmaRange { address, size })?,
+            0 => DmaRange::up_to_end(address, size)
+                .filter(|_| whole_pages(address, size))
+                .ok_or(Refusal::DmaRange { address, size })?,
             other => return Err(Refusal::DmaFlags(other)),
         };
-        // As the kernel's type 1 version 2: a mapping is unmapped as a whole or not at all.
-        if let Some(other) = self.mapped.split(range) {
-            return Err(Refusal::DmaSplit {
-                address,
-                size,
-                other: other.first,
-            });
-        }
         device.dma_unmap(range)?;
-        self.mapped.remove(range);
         self.outgoing
             .bytes(entry.get(..DMA_UNMAP_SIZE).unwrap_or(entry));
         Ok(NO_FILE)
@@ -689,15 +660,9 @@ fn check_argsz(fields: &mut Fields<'_>, least: usize) -> Result<usize, Refusal> 
     Ok(to_usize(argsz))
 }
 
-/// Returns the addresses to unmap. QEMU passes 2^64 when it takes everything down, so that is no
-/// error.
-fn unmap_range(address: u64, size: u64) -> Option<DmaRange> {
-    let aligned = address.is_multiple_of(PAGE_SIZE) && size.is_multiple_of(PAGE_SIZE);
-    let steps = size.checked_sub(1).filter(|_| aligned)?;
-    Some(DmaRange {
-        first: address,
-        last: address.saturating_add(steps),
-    })
+/// Checks whether a DMA range consists of whole pages.
+fn whole_pages(address: u64, size: u64) -> bool {
+    address.is_multiple_of(PAGE_SIZE) && size.is_multiple_of(PAGE_SIZE)
 }
 
 /// Returns the region with this index. Fails if the device has none.

@@ -13,6 +13,7 @@ use vfio_bindings::bindings::vfio::{
 use crate::device::{
     Action, Area, Data, Device, DmaMap, DmaRange, Interrupts, Region, SetInterrupts,
 };
+use crate::ranges::Ranges;
 use crate::requests::Requests;
 use crate::session::{self, Session, Violation};
 use crate::wire::{command, Builder, Header, HEADER_SIZE};
@@ -92,7 +93,7 @@ pub struct FakeDevice {
     pub refuse: Option<Errno>,
     regions: Vec<Region<Token>>,
     interrupts: Vec<Interrupts>,
-    files: Vec<(DmaRange, Option<Token>)>,
+    files: Ranges<Option<Token>>,
     eventfds: Vec<Token>,
 }
 
@@ -147,9 +148,14 @@ impl FakeDevice {
             refuse: None,
             regions,
             interrupts,
-            files: Vec::new(),
+            files: Ranges::default(),
             eventfds: Vec::new(),
         }
+    }
+
+    /// Returns the number of DMA mappings.
+    pub fn mappings(&self) -> usize {
+        self.files.len()
     }
 
     /// Returns the byte that a read finds at an offset.
@@ -185,7 +191,8 @@ impl Device for FakeDevice {
         self.asked(Call::Write(region, offset, data.to_vec()))
     }
 
-    fn dma_map(&mut self, map: DmaMap<Token>) -> Result<(), Errno> {
+    fn dma_map(&mut self, map: DmaMap<Token>) -> Result<(), Refusal> {
+        self.files.check_new(map.range)?;
         let file = map.file.as_ref();
         self.asked(Call::Map(
             map.range,
@@ -193,14 +200,14 @@ impl Device for FakeDevice {
             map.write,
             file.map(|(file, offset)| (file.number, *offset)),
         ))?;
-        self.files.push((map.range, map.file.map(|(file, _)| file)));
-        Ok(())
+        let file = map.file.map(|(file, _)| file);
+        Ok(self.files.insert(map.range, file)?)
     }
 
-    fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Errno> {
+    fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Refusal> {
+        self.files.check_whole(range)?;
         self.asked(Call::Unmap(range))?;
-        self.files
-            .retain(|(mapped, _)| mapped.first < range.first || mapped.last > range.last);
+        self.files.remove(range)?;
         Ok(())
     }
 

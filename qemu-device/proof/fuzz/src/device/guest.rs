@@ -5,14 +5,13 @@
 use std::fs::File;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use ringbar_endpoint::dma::Rights;
 use ringbar_endpoint::memory::SharedMemory;
 use ringbar_server::regions;
 use ringbar_server::state::State;
 use ringbar_spec::regs::INLINE_DESCRIPTOR_0;
 use ringbar_spec::ring::{Completion, Descriptor, Status, INLINE_LENGTH};
 use ringbar_spec::RegisterInfo;
-use ringbar_vfio_user::device::DmaRange;
+use ringbar_vfio_user::device::{DmaMap, DmaRange};
 use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
 use zerocopy::IntoBytes as _;
 
@@ -74,23 +73,20 @@ impl Guest {
 
     /// Lets the device reach the pages from `first` on by DMA, a mapping of their own.
     pub(super) fn map(&self, state: &mut State, first: u64, pages: u64) {
-        let rights = Rights {
+        let file = self.memory.file().try_clone().expect("a descriptor more");
+        // It may be mapped already.
+        let _overlap = state.dma_map(DmaMap {
+            range: range(first, pages),
             read: true,
             write: true,
-        };
-        let file = self.memory.file().try_clone().expect("a descriptor more");
-        let address = BASE + first * PAGE;
-        // It may be mapped already.
-        let _overlap = state.dma_map(address, pages * PAGE, rights, Some(file), first * PAGE);
+            file: Some((file.into(), first * PAGE)),
+        });
     }
 
     /// Takes them away again.
     pub(super) fn unmap(state: &mut State, first: u64, pages: u64) {
-        let range = DmaRange {
-            first: BASE + first * PAGE,
-            last: BASE + (first + pages) * PAGE - 1,
-        };
-        state.dma_unmap(range).expect("whole pages");
+        let unmapped = state.dma_unmap(range(first, pages));
+        unmapped.expect("whole mappings");
     }
 
     /// Writes bytes at a DMA address, which must be one of the guest's.
@@ -196,6 +192,11 @@ impl Guest {
         let place = bytes.iter().position(|byte| *byte != UNTOUCHED);
         assert_eq!(place, None, "a byte of the device memory's guard changed");
     }
+}
+
+/// DMA addresses of some pages.
+fn range(first: u64, pages: u64) -> DmaRange {
+    DmaRange::new(BASE + first * PAGE, pages * PAGE).expect("pages of the guest")
 }
 
 /// Offset of a shared word in BAR 0.

@@ -225,7 +225,7 @@ fn big_unmap_drops_every_mapping_inside() {
     let unmap = dma_unmap(0, PAGE, 15 * PAGE);
 
     assert_eq!(outcome_of(&mut bench, &unmap, 0), None);
-    assert_eq!(bench.session.mappings(), 1);
+    assert_eq!(bench.device.mappings(), 1);
     assert_eq!(
         bench.device.calls,
         [Call::Unmap(range(PAGE, 16 * PAGE - 1))]
@@ -248,7 +248,7 @@ fn unmap_that_would_split_a_mapping_is_refused_and_removes_nothing() {
         let unmap = dma_unmap(0, page * PAGE, pages * PAGE);
         assert_eq!(outcome_of(&mut bench, &unmap, 0), Some(Errno::INVAL));
     }
-    assert_eq!(bench.session.mappings(), 2);
+    assert_eq!(bench.device.mappings(), 2);
     assert_eq!(bench.device.calls, []);
 }
 
@@ -260,7 +260,7 @@ fn unmap_may_pass_the_end_of_the_address_space() {
     let unmap = dma_unmap(0, 16 * PAGE, top);
 
     assert_eq!(outcome_of(&mut bench, &unmap, 0), None);
-    assert_eq!(bench.session.mappings(), 0);
+    assert_eq!(bench.device.mappings(), 0);
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn unmap_all_drops_every_mapping() {
     let mut bench = mapped(&[0, 16, PAGE.wrapping_neg() / PAGE]);
 
     assert_eq!(outcome_of(&mut bench, &dma_unmap(ALL, 0, 0), 0), None);
-    assert_eq!(bench.session.mappings(), 0);
+    assert_eq!(bench.device.mappings(), 0);
     assert_eq!(bench.device.calls, [Call::Unmap(DmaRange::ALL)]);
 }
 
@@ -280,7 +280,7 @@ fn unmap_all_of_a_range_is_refused() {
         let unmap = dma_unmap(ALL, address, size);
         assert_eq!(outcome_of(&mut bench, &unmap, 0), Some(Errno::INVAL));
     }
-    assert_eq!(bench.session.mappings(), 1);
+    assert_eq!(bench.device.mappings(), 1);
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn unmap_that_the_device_refuses_keeps_the_mapping() {
     let unmap = dma_unmap(0, 16 * PAGE, PAGE);
 
     assert_eq!(outcome_of(&mut bench, &unmap, 0), Some(Errno::BUSY));
-    assert_eq!(bench.session.mappings(), 1);
+    assert_eq!(bench.device.mappings(), 1);
 }
 
 #[test]

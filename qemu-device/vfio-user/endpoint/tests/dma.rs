@@ -2,17 +2,16 @@
 
 //! Mapping, unmapping and reaching guest memory by DMA address.
 
-mod common;
-
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
-use common::memory_file;
 use proptest::prelude::*;
-use ringbar_endpoint::dma::{Access, DmaMap, Rights, MAX_MAPPINGS};
+use ringbar_endpoint::dma::{Access, DmaMap, Rights, Unreachable};
+use ringbar_endpoint::memory::SharedMemory;
 use ringbar_endpoint::Error;
-use ringbar_model::{Host, Place, Unreachable};
-use ringbar_server::host::Memory;
+use ringbar_vfio_user::device::DmaRange;
+use ringbar_vfio_user::ranges::RangeFault;
+use ringbar_vfio_user::wire::MAX_DMA_MAPS;
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 
 const PAGE: u64 = 4096;
@@ -21,23 +20,42 @@ const READ_ONLY: Rights = Rights {
     write: false,
 };
 
-/// Makes memory with the pages of a file mapped at the given page numbers, in the order of the
-/// file.
-fn memory_with_pages(pages: &[u64]) -> (Memory, File) {
-    let file = memory_file(pages.len() as u64 * PAGE);
-    let mut memory = Memory::new(16384).unwrap();
-    for (number, page) in (0..).zip(pages) {
-        let part = Some(file.try_clone().unwrap());
-        memory
-            .dma
-            .map(page * PAGE, PAGE, Rights::READ_WRITE, part, number * PAGE)
-            .unwrap();
-    }
-    (memory, file)
+/// Makes a file of `size` bytes in memory, as QEMU has for guest memory.
+fn memory_file(size: u64) -> File {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let file = File::from(memfd_create("test-guest", flags).unwrap());
+    ftruncate(&file, size).unwrap();
+    fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
+    file
 }
 
+fn range(address: u64, size: u64) -> DmaRange {
+    DmaRange::new(address, size).unwrap()
+}
+
+/// Makes a map with the pages of a file at the given page numbers, in the order of the file.
+fn map_of_pages(pages: &[u64]) -> (DmaMap, File) {
+    let file = memory_file(pages.len() as u64 * PAGE);
+    let mut dma = DmaMap::new();
+    for (number, page) in (0..).zip(pages) {
+        map_file(&mut dma, page * PAGE, &file, number * PAGE).unwrap();
+    }
+    (dma, file)
+}
+
+/// Maps a page of a file.
+fn map_file(dma: &mut DmaMap, address: u64, file: &File, offset: u64) -> Result<(), Error> {
+    let file = file.try_clone().unwrap();
+    dma.map(
+        range(address, PAGE),
+        Rights::READ_WRITE,
+        Some((file, offset)),
+    )
+}
+
+/// Maps addresses without a file.
 fn map(dma: &mut DmaMap, address: u64, size: u64) -> Result<(), Error> {
-    dma.map(address, size, Rights::READ_WRITE, None, 0)
+    dma.map(range(address, size), Rights::READ_WRITE, None)
 }
 
 fn content(file: &File, offset: u64, length: usize) -> Vec<u8> {
@@ -48,20 +66,20 @@ fn content(file: &File, offset: u64, length: usize) -> Vec<u8> {
 
 #[test]
 fn write_lands_in_the_file_at_its_offset() {
-    let (memory, file) = memory_with_pages(&[7, 3]);
+    let (dma, file) = map_of_pages(&[7, 3]);
 
-    memory.write(Place::Guest(3 * PAGE + 5), b"here").unwrap();
+    dma.write(3 * PAGE + 5, b"here").unwrap();
 
     assert_eq!(content(&file, PAGE + 5, 4), b"here");
 }
 
 #[test]
 fn access_crosses_adjacent_mappings() {
-    let (memory, file) = memory_with_pages(&[2, 1]);
+    let (dma, file) = map_of_pages(&[2, 1]);
     let mut back = [0; 4];
 
-    memory.write(Place::Guest(2 * PAGE - 2), b"abcd").unwrap();
-    memory.read(Place::Guest(2 * PAGE - 2), &mut back).unwrap();
+    dma.write(2 * PAGE - 2, b"abcd").unwrap();
+    dma.read(2 * PAGE - 2, &mut back).unwrap();
 
     assert_eq!(&back, b"abcd");
     assert_eq!(content(&file, 2 * PAGE - 2, 2), b"ab");
@@ -70,11 +88,11 @@ fn access_crosses_adjacent_mappings() {
 
 #[test]
 fn access_into_a_gap_fails_without_effect() {
-    let (memory, file) = memory_with_pages(&[1, 3]);
-    memory.write(Place::Guest(3 * PAGE), b"abcd").unwrap();
+    let (dma, file) = map_of_pages(&[1, 3]);
+    dma.write(3 * PAGE, b"abcd").unwrap();
 
-    let written = memory.write(Place::Guest(2 * PAGE - 2), b"abcd");
-    let copied = memory.copy(Place::Guest(3 * PAGE), Place::Guest(2 * PAGE - 2), 4);
+    let written = dma.write(2 * PAGE - 2, b"abcd");
+    let copied = dma.copy(3 * PAGE, 2 * PAGE - 2, 4);
 
     assert_eq!(written, Err(Unreachable));
     assert_eq!(copied, Err(Unreachable));
@@ -83,10 +101,10 @@ fn access_into_a_gap_fails_without_effect() {
 
 #[test]
 fn failed_read_leaves_the_buffer() {
-    let (memory, _file) = memory_with_pages(&[1]);
+    let (dma, _file) = map_of_pages(&[1]);
     let mut buffer = [0x5a; 4];
 
-    let result = memory.read(Place::Guest(2 * PAGE - 2), &mut buffer);
+    let result = dma.read(2 * PAGE - 2, &mut buffer);
 
     assert_eq!(result, Err(Unreachable));
     assert_eq!(buffer, [0x5a; 4]);
@@ -96,26 +114,24 @@ fn failed_read_leaves_the_buffer() {
 fn read_only_mapping_is_read_and_not_written() {
     let file = memory_file(PAGE);
     file.write_all_at(b"rom", 0).unwrap();
-    let mut memory = Memory::new(16384).unwrap();
-    memory
-        .dma
-        .map(0, PAGE, READ_ONLY, Some(file.try_clone().unwrap()), 0)
-        .unwrap();
+    let mut dma = DmaMap::new();
+    let theirs = Some((file.try_clone().unwrap(), 0));
+    dma.map(range(0, PAGE), READ_ONLY, theirs).unwrap();
     let mut bytes = [0; 3];
 
-    let read = memory.read(Place::Guest(0), &mut bytes);
-    let written = memory.write(Place::Guest(0), b"ram");
+    let read = dma.read(0, &mut bytes);
+    let written = dma.write(0, b"ram");
 
     assert_eq!((read, written), (Ok(()), Err(Unreachable)));
     assert_eq!(&bytes, b"rom");
     assert_eq!(content(&file, 0, 3), b"rom");
-    assert_eq!(memory.unreachable(0, PAGE, false), None);
-    assert_eq!(memory.unreachable(0, PAGE, true), Some(0));
+    assert_eq!(dma.gap(0, PAGE, Access::Read), None);
+    assert_eq!(dma.gap(0, PAGE, Access::Write), Some(0));
 }
 
 #[test]
 fn first_address_that_cannot_be_reached_is_named() {
-    let (memory, _file) = memory_with_pages(&[1, 2, 4]);
+    let (dma, _file) = map_of_pages(&[1, 2, 4]);
 
     let gaps = [
         (PAGE, 2 * PAGE),
@@ -124,7 +140,7 @@ fn first_address_that_cannot_be_reached_is_named() {
         (4 * PAGE + 1, PAGE),
         (u64::MAX, 2),
     ]
-    .map(|(address, length)| memory.unreachable(address, length, false));
+    .map(|(address, length)| dma.gap(address, length, Access::Read));
 
     assert_eq!(
         gaps,
@@ -141,15 +157,15 @@ fn first_address_that_cannot_be_reached_is_named() {
 #[test]
 fn memory_that_may_only_be_written_can_be_written() {
     let file = memory_file(PAGE);
-    let mut memory = Memory::new(16384).unwrap();
+    let mut dma = DmaMap::new();
     let rights = Rights {
         read: false,
         write: true,
     };
-    memory.dma.map(0, PAGE, rights, Some(file), 0).unwrap();
+    dma.map(range(0, PAGE), rights, Some((file, 0))).unwrap();
 
-    assert_eq!(memory.unreachable(0, PAGE, true), None);
-    assert_eq!(memory.unreachable(0, PAGE, false), Some(0));
+    assert_eq!(dma.gap(0, PAGE, Access::Write), None);
+    assert_eq!(dma.gap(0, PAGE, Access::Read), Some(0));
 }
 
 #[test]
@@ -188,21 +204,12 @@ fn neighbouring_mapping_is_accepted() {
 #[test]
 fn mapping_up_to_the_last_address_is_reached_to_its_last_byte() {
     let file = memory_file(PAGE);
-    let mut memory = Memory::new(16384).unwrap();
+    let mut dma = DmaMap::new();
     let last_page = u64::MAX - (PAGE - 1);
-    memory
-        .dma
-        .map(
-            last_page,
-            PAGE,
-            Rights::READ_WRITE,
-            Some(file.try_clone().unwrap()),
-            0,
-        )
-        .unwrap();
+    map_file(&mut dma, last_page, &file, 0).unwrap();
 
-    let inside = memory.write(Place::Guest(u64::MAX), b"z");
-    let outside = memory.write(Place::Guest(u64::MAX), b"zz");
+    let inside = dma.write(u64::MAX, b"z");
+    let outside = dma.write(u64::MAX, b"zz");
 
     assert_eq!((inside, outside), (Ok(()), Err(Unreachable)));
     assert_eq!(content(&file, PAGE - 1, 1), b"z");
@@ -210,18 +217,12 @@ fn mapping_up_to_the_last_address_is_reached_to_its_last_byte() {
 
 #[test]
 fn mapping_beyond_the_last_address_is_refused() {
-    let mut dma = DmaMap::new();
-
-    let result = map(&mut dma, u64::MAX - 1, 3);
-
-    assert!(matches!(result, Err(Error::DmaRange { .. })));
+    assert_eq!(DmaRange::new(u64::MAX - 1, 3), None);
 }
 
 #[test]
 fn empty_mapping_is_refused() {
-    let mut dma = DmaMap::new();
-
-    assert!(matches!(map(&mut dma, 0, 0), Err(Error::DmaRange { .. })));
+    assert_eq!(DmaRange::new(0, 0), None);
 }
 
 #[test]
@@ -230,8 +231,8 @@ fn mapping_beyond_the_end_of_the_file_is_refused() {
     let mut dma = DmaMap::new();
 
     let results = [(0, 2 * PAGE), (1, PAGE), (u64::MAX, PAGE)].map(|(offset, size)| {
-        let file = Some(file.try_clone().unwrap());
-        dma.map(0, size, Rights::READ_WRITE, file, offset)
+        let file = (file.try_clone().unwrap(), offset);
+        dma.map(range(0, size), Rights::READ_WRITE, Some(file))
     });
 
     assert!(results
@@ -245,7 +246,7 @@ fn unmap_removes_all_mappings_inside() {
     let mut dma = DmaMap::new();
     (0..4).for_each(|page| map(&mut dma, page * PAGE, PAGE).unwrap());
 
-    let removed = dma.unmap(PAGE, 2 * PAGE).unwrap();
+    let removed = dma.unmap(range(PAGE, 2 * PAGE)).unwrap();
 
     assert_eq!((removed, dma.len()), (2, 2));
 }
@@ -255,10 +256,11 @@ fn unmap_never_splits_a_mapping() {
     let mut dma = DmaMap::new();
     map(&mut dma, 0, 4 * PAGE).unwrap();
 
-    let removed =
-        [(0, 2), (1, 1), (3, 4)].map(|(page, pages)| dma.unmap(page * PAGE, pages * PAGE).unwrap());
-
-    assert_eq!(removed, [0; 3]);
+    for (page, pages) in [(0, 2), (1, 1), (3, 4)] {
+        let result = dma.unmap(range(page * PAGE, pages * PAGE));
+        let split = matches!(result, Err(Error::DmaRange(RangeFault::Split { .. })));
+        assert!(split, "{result:?}");
+    }
     assert_eq!(dma.len(), 1);
 }
 
@@ -268,25 +270,38 @@ fn unmap_beyond_the_last_address_removes_what_is_there() {
     map(&mut dma, PAGE, PAGE).unwrap();
     map(&mut dma, u64::MAX - (PAGE - 1), PAGE).unwrap();
 
-    let removed = dma.unmap(PAGE, u64::MAX).unwrap();
+    let removed = dma
+        .unmap(DmaRange::up_to_end(PAGE, u64::MAX).unwrap())
+        .unwrap();
 
     assert_eq!((removed, dma.is_empty()), (2, true));
 }
 
 #[test]
 fn unmap_of_nothing_is_refused() {
-    assert!(matches!(
-        DmaMap::new().unmap(0, 0),
-        Err(Error::DmaRange { .. })
-    ));
+    assert_eq!(DmaRange::up_to_end(0, 0), None);
+}
+
+#[test]
+fn unmap_that_ends_before_it_starts_removes_nothing() {
+    let mut dma = DmaMap::new();
+    map(&mut dma, 4 * PAGE, PAGE).unwrap();
+
+    let turned = DmaRange {
+        first: 9 * PAGE,
+        last: PAGE,
+    };
+
+    assert_eq!(dma.unmap(turned).unwrap(), 0);
+    assert_eq!(dma.len(), 1);
 }
 
 #[test]
 fn unmapped_memory_is_not_reached_any_more() {
-    let (mut memory, file) = memory_with_pages(&[1]);
-    memory.dma.unmap(PAGE, PAGE).unwrap();
+    let (mut dma, file) = map_of_pages(&[1]);
+    dma.unmap(range(PAGE, PAGE)).unwrap();
 
-    let result = memory.write(Place::Guest(PAGE), b"late");
+    let result = dma.write(PAGE, b"late");
 
     assert_eq!(result, Err(Unreachable));
     assert_eq!(content(&file, 0, 4), [0; 4]);
@@ -295,15 +310,15 @@ fn unmapped_memory_is_not_reached_any_more() {
 #[test]
 fn memory_that_was_reached_before_is_not_reached_after_unmap() {
     for all in [false, true] {
-        let (mut memory, file) = memory_with_pages(&[1, 2]);
-        memory.write(Place::Guest(PAGE), b"soon").unwrap();
+        let (mut dma, file) = map_of_pages(&[1, 2]);
+        dma.write(PAGE, b"soon").unwrap();
         if all {
-            memory.dma.unmap_all();
+            dma.unmap(DmaRange::ALL).unwrap();
         } else {
-            memory.dma.unmap(PAGE, PAGE).unwrap();
+            dma.unmap(range(PAGE, PAGE)).unwrap();
         }
 
-        let result = memory.write(Place::Guest(PAGE), b"late");
+        let result = dma.write(PAGE, b"late");
 
         assert_eq!(result, Err(Unreachable));
         assert_eq!(content(&file, 0, 4), b"soon");
@@ -312,16 +327,12 @@ fn memory_that_was_reached_before_is_not_reached_after_unmap() {
 
 #[test]
 fn address_that_is_mapped_elsewhere_reaches_the_new_place() {
-    let (mut memory, file) = memory_with_pages(&[1, 2]);
-    memory.write(Place::Guest(PAGE), b"old").unwrap();
-    memory.dma.unmap(PAGE, PAGE).unwrap();
-    let part = Some(file.try_clone().unwrap());
-    memory
-        .dma
-        .map(PAGE, PAGE, Rights::READ_WRITE, part, PAGE)
-        .unwrap();
+    let (mut dma, file) = map_of_pages(&[1, 2]);
+    dma.write(PAGE, b"old").unwrap();
+    dma.unmap(range(PAGE, PAGE)).unwrap();
+    map_file(&mut dma, PAGE, &file, PAGE).unwrap();
 
-    memory.write(Place::Guest(PAGE), b"new").unwrap();
+    dma.write(PAGE, b"new").unwrap();
 
     assert_eq!(content(&file, 0, 3), b"old");
     assert_eq!(content(&file, PAGE, 3), b"new");
@@ -330,12 +341,12 @@ fn address_that_is_mapped_elsewhere_reaches_the_new_place() {
 #[test]
 fn many_pages_are_reached_in_turn() {
     let pages: Vec<u64> = (1..200).collect();
-    let (memory, file) = memory_with_pages(&pages);
+    let (dma, file) = map_of_pages(&pages);
 
     for _ in 0..2 {
         for page in &pages {
             let number = page.to_le_bytes();
-            memory.write(Place::Guest(page * PAGE), &number).unwrap();
+            dma.write(page * PAGE, &number).unwrap();
         }
     }
 
@@ -347,19 +358,19 @@ fn many_pages_are_reached_in_turn() {
 #[test]
 fn one_range_more_than_the_limit_is_refused_by_the_map() {
     let mut dma = DmaMap::new();
-    for page in 0..MAX_MAPPINGS as u64 {
+    for page in 0..MAX_DMA_MAPS as u64 {
         map(&mut dma, page * PAGE, PAGE).unwrap();
     }
 
-    let result = map(&mut dma, MAX_MAPPINGS as u64 * PAGE, PAGE);
+    let result = map(&mut dma, MAX_DMA_MAPS as u64 * PAGE, PAGE);
 
-    assert!(matches!(result, Err(Error::DmaMappings(MAX_MAPPINGS))));
-    assert_eq!(dma.len(), MAX_MAPPINGS);
+    assert!(matches!(result, Err(Error::DmaRange(RangeFault::Count))));
+    assert_eq!(dma.len(), MAX_DMA_MAPS);
 }
 
 #[test]
 fn file_is_mapped_once_however_many_ranges_show_it() {
-    let (_memory, file) = memory_with_pages(&[1, 2, 5, 9]);
+    let (_dma, file) = map_of_pages(&[1, 2, 5, 9]);
     let inode = file.metadata().unwrap().ino().to_string();
 
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
@@ -372,11 +383,11 @@ fn file_is_mapped_once_however_many_ranges_show_it() {
 
 #[test]
 fn file_is_let_go_with_its_last_range() {
-    let (mut memory, _file) = memory_with_pages(&[1, 2]);
+    let (mut dma, _file) = map_of_pages(&[1, 2]);
 
     let files = [PAGE, 2 * PAGE].map(|address| {
-        memory.dma.unmap(address, PAGE).unwrap();
-        memory.dma.files()
+        dma.unmap(range(address, PAGE)).unwrap();
+        dma.files()
     });
 
     assert_eq!(files, [1, 0]);
@@ -384,15 +395,11 @@ fn file_is_let_go_with_its_last_range() {
 
 #[test]
 fn file_that_grew_is_reached_to_its_new_end() {
-    let (mut memory, file) = memory_with_pages(&[1]);
+    let (mut dma, file) = map_of_pages(&[1]);
     ftruncate(&file, 2 * PAGE).unwrap();
-    let part = Some(file.try_clone().unwrap());
-    memory
-        .dma
-        .map(2 * PAGE, PAGE, Rights::READ_WRITE, part, PAGE)
-        .unwrap();
+    map_file(&mut dma, 2 * PAGE, &file, PAGE).unwrap();
 
-    memory.write(Place::Guest(2 * PAGE - 1), b"ab").unwrap();
+    dma.write(2 * PAGE - 1, b"ab").unwrap();
 
     assert_eq!(content(&file, PAGE - 1, 2), b"ab");
 }
@@ -402,15 +409,14 @@ fn file_that_may_shrink_is_accepted_and_not_reached() {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = File::from(memfd_create("unsealed", flags).unwrap());
     ftruncate(&file, PAGE).unwrap();
-    let mut memory = Memory::new(16384).unwrap();
-    let theirs = Some(file.try_clone().unwrap());
-    let mapped = memory.dma.map(0, PAGE, Rights::READ_WRITE, theirs, 0);
+    let mut dma = DmaMap::new();
+    let mapped = map_file(&mut dma, 0, &file, 0);
 
     ftruncate(&file, 0).unwrap();
 
     assert!(mapped.is_ok());
-    let read = memory.read(Place::Guest(0), &mut [0; 4]);
-    assert_eq!((read, memory.dma.files()), (Err(Unreachable), 0));
+    let read = dma.read(0, &mut [0; 4]);
+    assert_eq!((read, dma.files()), (Err(Unreachable), 0));
 }
 
 #[test]
@@ -422,47 +428,55 @@ fn file_of_huge_pages_is_accepted_and_not_reached() {
     };
     ftruncate(&file, 1 << 30).unwrap();
     fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
-    let mut memory = Memory::new(16384).unwrap();
+    let mut dma = DmaMap::new();
 
-    let mapped = memory.dma.map(0, PAGE, Rights::READ_WRITE, Some(file), 0);
+    let mapped = map_file(&mut dma, 0, &file, 0);
 
     assert!(mapped.is_ok());
-    let read = memory.read(Place::Guest(0), &mut [0; 4]);
-    assert_eq!((read, memory.dma.files()), (Err(Unreachable), 0));
+    let read = dma.read(0, &mut [0; 4]);
+    assert_eq!((read, dma.files()), (Err(Unreachable), 0));
 }
 
 #[test]
 fn access_of_no_bytes_needs_no_memory() {
-    let memory = Memory::new(16384).unwrap();
+    let dma = DmaMap::new();
 
-    assert_eq!(memory.read(Place::Guest(0), &mut []), Ok(()));
-    assert_eq!(memory.copy(Place::Guest(0), Place::Guest(9), 0), Ok(()));
-    assert_eq!(memory.unreachable(0, 0, true), None);
+    assert_eq!(dma.read(0, &mut []), Ok(()));
+    assert_eq!(dma.copy(0, 9, 0), Ok(()));
+    assert_eq!(dma.gap(0, 0, Access::Write), None);
 }
 
 #[test]
-fn device_memory_is_copied_to_the_guest_and_back() {
-    let (memory, file) = memory_with_pages(&[1, 2]);
+fn memory_of_the_device_is_copied_to_the_guest_and_back() {
+    let (dma, file) = map_of_pages(&[1, 2]);
+    let device = SharedMemory::new("test-device", PAGE as usize).unwrap();
     file.write_all_at(b"0123456789", PAGE - 5).unwrap();
 
-    memory
-        .copy(Place::Guest(2 * PAGE - 5), Place::DeviceMemory(100), 10)
+    dma.copy_out(2 * PAGE - 5, device.slice(100, 10).unwrap())
         .unwrap();
-    memory
-        .copy(Place::DeviceMemory(103), Place::Guest(PAGE), 4)
+    dma.copy_in(device.slice(101, 8).unwrap(), 2 * PAGE - 4)
         .unwrap();
+    dma.copy_in(device.slice(103, 4).unwrap(), PAGE).unwrap();
 
     assert_eq!(content(&file, 0, 5), b"3456\0");
+    assert_eq!(content(&file, PAGE - 5, 10), b"0123456789");
 }
 
 #[test]
-fn device_memory_is_not_left() {
-    let (memory, file) = memory_with_pages(&[1]);
+fn copy_between_guest_and_device_into_a_gap_fails_without_effect() {
+    let (dma, file) = map_of_pages(&[1]);
+    let device = SharedMemory::new("test-device", PAGE as usize).unwrap();
+    file.write_all_at(b"guest", PAGE - 5).unwrap();
+    let memory = device.slice(0, 6).unwrap();
 
-    let result = memory.copy(Place::DeviceMemory(16380), Place::Guest(PAGE), 5);
+    let out = dma.copy_out(2 * PAGE - 5, memory);
+    let mut bytes = [0; 6];
+    memory.copy_to(&mut bytes);
+    let into = dma.copy_in(memory, 2 * PAGE - 5);
 
-    assert_eq!(result, Err(Unreachable));
-    assert_eq!(content(&file, 0, 5), [0; 5]);
+    assert_eq!((out, into), (Err(Unreachable), Err(Unreachable)));
+    assert_eq!(bytes, [0; 6]);
+    assert_eq!(content(&file, PAGE - 5, 5), b"guest");
 }
 
 proptest! {
@@ -472,16 +486,15 @@ proptest! {
         to in 0..7 * PAGE as usize,
         length in 0..PAGE as usize,
     ) {
-        let (memory, _file) = memory_with_pages(&[8, 3, 5, 1, 2, 7, 6, 4]);
+        let (dma, _file) = map_of_pages(&[8, 3, 5, 1, 2, 7, 6, 4]);
         let mut expected: Vec<u8> = (0..8 * PAGE).map(|byte| ((byte * 31) >> 3) as u8).collect();
-        memory.write(Place::Guest(PAGE), &expected).unwrap();
+        dma.write(PAGE, &expected).unwrap();
 
-        memory
-            .copy(Place::Guest(PAGE + from as u64), Place::Guest(PAGE + to as u64), length)
+        dma.copy(PAGE + from as u64, PAGE + to as u64, length)
             .unwrap();
 
         let mut bytes = vec![0; expected.len()];
-        memory.read(Place::Guest(PAGE), &mut bytes).unwrap();
+        dma.read(PAGE, &mut bytes).unwrap();
         expected.copy_within(from..from + length, to);
         prop_assert!(bytes == expected);
     }
@@ -493,11 +506,11 @@ proptest! {
         length in 0..3 * PAGE as usize,
     ) {
         let pages: Vec<u64> = pages.into_iter().collect();
-        let (memory, _file) = memory_with_pages(&pages);
-        let reachable = memory.unreachable(address, length as u64, true).is_none();
+        let (dma, _file) = map_of_pages(&pages);
+        let reachable = dma.gap(address, length as u64, Access::Write).is_none();
         let mut buffer = vec![0; length];
 
-        prop_assert_eq!(memory.read(Place::Guest(address), &mut buffer).is_ok(), reachable);
-        prop_assert_eq!(memory.write(Place::Guest(address), &buffer).is_ok(), reachable);
+        prop_assert_eq!(dma.read(address, &mut buffer).is_ok(), reachable);
+        prop_assert_eq!(dma.write(address, &buffer).is_ok(), reachable);
     }
 }
