@@ -141,11 +141,8 @@ for sound in "$checkout"/build/module*/ringbar.ko "$programs/ringbar-server"; do
 done
 case ${1:-} in
 module)
-	# The detector of leaks runs for the leak only: it takes more of the guest's time than all else.
-	export KERNEL_ARGS=kmemleak=off
 	caught use-after-free registers console.log 'BUG: KASAN: slab-use-after-free in .*sabotage'
 	caught no-revocation removal results.ktap 'not ok [0-9]+ .*gives_sigbus_after_unbind'
-	export KERNEL_ARGS=''
 	caught leak registers,leaks results.ktap 'not ok [0-9]+ driver_leaves_no_memory_behind'
 	;;
 device)

@@ -27,11 +27,9 @@ if [[ $KERNEL == debug ]]; then
 	# With five levels of page tables, KASAN can report sound memory. Linux 7.3 clears the CPU's
 	# features early at boot, and an interrupt then sees a kernel with four levels.
 	words+=(no5lvl)
-	# The poison in freed pages shows writes of the device, which bypass the kernel. slab_debug is
-	# there for the leak detector: without it, SLUB keeps a stale pointer to each object that it has
-	# handed out (its sheaves), the detector scans them, and no object counts as lost. page_owner is
-	# left out: it only adds to a report the last owner of a page.
-	words+=(slab_debug=FZP page_poison=1 dma_debug_entries=65536)
+	# The poison in freed pages shows writes of the device, which bypass the kernel. page_owner is left
+	# out: it only adds to a report the last owner of a page.
+	words+=(page_poison=1 dma_debug_entries=65536)
 	for_kernel=(--memory 2G)
 else
 	# Memory of processes comes from a movable zone. Pages must leave it before they are pinned for
@@ -39,6 +37,23 @@ else
 	words=(movablecore=64M)
 	for_kernel=()
 fi
+
+# runs_leaks TESTS: succeeds if the program `leaks` is among them.
+runs_leaks() {
+	case ,$1, in
+	*,-leaks,* | ,,) return 1 ;;
+	*,leaks,* | *,all,* | ,-*) ;;
+	*) return 1 ;;
+	esac
+}
+
+# detector_word: prints the word for the debug kernel's leak detector. It takes half of the
+# guest's time, so it is on only where a program reads it. slab_debug goes with it. Without that,
+# SLUB keeps a stale pointer to each object that it has handed out (its sheaves), the detector scans
+# them, and no object counts as lost. KASAN sees what else slab_debug would.
+detector_word() {
+	if runs_leaks "${TESTS:-}"; then printf 'slab_debug=FZP\n'; else printf 'kmemleak=off\n'; fi
+}
 
 # vm COMMAND NAME ARGS...: calls the runner for one configuration.
 vm() {
@@ -55,6 +70,7 @@ vm() {
 	*) die "IOMMU=$IOMMU: say 0 or 1" ;;
 	esac
 	words+=("ringbar.cycles=${CYCLES:-0}" "ringbar.full=${FULL:-0}")
+	if [[ $KERNEL == debug ]]; then words+=("$(detector_word)"); fi
 	if [[ -n ${SEED:-} ]]; then words+=("ringbar.seed=$SEED"); fi
 	if [[ -n ${KERNEL_ARGS:-} ]]; then words+=("$KERNEL_ARGS"); fi
 	args+=(--append "${words[*]}")

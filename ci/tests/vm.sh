@@ -67,6 +67,19 @@ equal configuration_that_has_none_of_the_programs_does_not_run '0 ' "$ended $cal
 ACCEL=kvm vm 0 configuration stock-traced
 equal there_is_no_witness_under_kvm '0 ' "$ended $calls"
 
+# detector: the words for the leak detector that the last run's kernel got.
+detector() { grep -oE 'kmemleak=[a-z]+|slab_debug=[A-Z]+' "$ARGUMENTS" || true; }
+for tests in leaks queue,leaks all -queue; do
+	KERNEL=debug TESTS=$tests vm 0 run
+	equal "leak_detector_is_on_where_leaks_runs $tests" slab_debug=FZP "$(detector)"
+done
+for tests in '' queue -queue,-leaks; do
+	KERNEL=debug TESTS=$tests vm 0 run
+	equal "leak_detector_is_off_where_leaks_does_not_run '$tests'" kmemleak=off "$(detector)"
+done
+TESTS=leaks vm 0 run
+equal stock_kernel_has_no_leak_detector '' "$(detector)"
+
 chain=$(sed -n 's/^chain=//p' "$ci/vm.sh")
 vm 0 run
 equal run_is_of_the_chain_in_short "$chain" "$(told --tests)"
