@@ -17,4 +17,4 @@ miri() { "$ci_dir/cargo.sh" +nightly miri test --locked --quiet "$@"; }
 
 miri -p ringbar-vfio-user
 miri -p ringbar-model --test ring_faults
-miri -p ringbar-client --lib ring::
+miri -p ringbar-driver-side

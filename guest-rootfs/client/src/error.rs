@@ -2,6 +2,7 @@
 
 //! Errors of the library.
 
+use ringbar_driver_side::{name, RingError};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ring::Status;
 use rustix::io::Errno;
@@ -86,11 +87,19 @@ impl Error {
     }
 }
 
-/// Returns the data sheet's name of a code.
-fn name(code: ErrorCode) -> String {
-    let known = ErrorCode::ALL.iter().find(|(known, _)| *known == code);
-    known.map_or_else(
-        || format!("code {}", code.0),
-        |(_, name)| (*name).to_owned(),
-    )
+impl From<RingError> for Error {
+    fn from(error: RingError) -> Self {
+        match error {
+            RingError::Full { entries } => Self::Full { entries },
+            RingError::QueueStopped { code } => Self::QueueStopped { code },
+            RingError::Reset { queue, now } => Self::Reset { queue, now },
+            RingError::BadCompletionTail {
+                announced,
+                submitted,
+            } => Self::BadCompletionTail {
+                announced,
+                submitted,
+            },
+        }
+    }
 }

@@ -8,20 +8,14 @@
 //! dropped; `close` releases one of them earlier.
 //!
 //! ```no_run
-//! use ringbar_client::{Device, Rights};
-//! use ringbar_spec::ring::{Descriptor, Opcode, Status};
+//! use ringbar_client::{descriptors, Device, Rights};
+//! use ringbar_spec::ring::Status;
 //! use std::time::Duration;
 //!
 //! let device = Device::open("/dev/ringbar0")?;
 //! let mut queue = device.create_queue(16)?;
 //! let buffer = device.create_buffer(4096, Rights::Write)?;
-//! queue.push(Descriptor {
-//!     opcode: Opcode::PATTERN.0,
-//!     length: 4096,
-//!     destination_window: buffer.window(),
-//!     operand: 7,
-//!     ..Descriptor::default()
-//! })?;
+//! queue.push(descriptors::pattern(0, 7, (buffer.window(), 0), 4096))?;
 //! let completion = queue.run(Duration::from_secs(1))?;
 //! assert_eq!(Status(completion.status), Status::OK);
 //! println!("first word {:#x}", buffer.mapping().read::<u64>(0));
@@ -53,7 +47,6 @@ mod error;
 mod kernel_queue;
 mod mapping;
 mod queue;
-mod ring;
 
 pub use device::{
     Buffer, Device, DeviceMemory, KernelMemory, Memory, Part, Policy, Rights, Window,
@@ -62,3 +55,4 @@ pub use error::Error;
 pub use kernel_queue::KernelQueue;
 pub use mapping::{Mapping, Word};
 pub use queue::{Queue, QueueOffsets};
+pub use ringbar_driver_side::descriptors;

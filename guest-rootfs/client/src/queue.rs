@@ -2,8 +2,8 @@
 
 //! A queue with its rings mapped: descriptors in, completions out.
 
-use crate::ring::{Memory, Ring};
 use crate::{Device, Error, Mapping};
+use ringbar_driver_side::ring::{Memory, Ring};
 use ringbar_spec::ids::INLINE_MINOR;
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::regs;
@@ -132,13 +132,15 @@ impl Queue {
     /// [`Error::Full`] if as many are in flight as the ring has entries.
     #[inline]
     pub fn push(&mut self, descriptor: Descriptor) -> Result<(), Error> {
-        self.ring.push(&descriptor)
+        Ok(self.ring.push(&descriptor)?)
     }
 
     /// Hands the pushed descriptors to the device.
     #[inline]
     pub fn submit(&mut self) {
-        self.ring.submit();
+        if self.ring.submit() {
+            self.ring.memory().kick.write(KICK, 1_u32);
+        }
     }
 
     /// Takes the oldest completion; `None` if there is none yet.
@@ -152,7 +154,7 @@ impl Queue {
     /// [`Error::BadCompletionTail`].
     #[inline]
     pub fn pop(&mut self) -> Result<Option<Completion>, Error> {
-        self.ring.pop()
+        Ok(self.ring.pop()?)
     }
 
     /// Asks for an interrupt when `count` completions can be taken. The interrupt signals the
@@ -165,7 +167,7 @@ impl Queue {
     ///
     /// As [`Queue::pop`].
     pub fn arm(&mut self, count: u32) -> Result<bool, Error> {
-        self.ring.arm(count)
+        Ok(self.ring.arm(count)?)
     }
 
     /// Sets the eventfd that interrupts of this queue signal; `None` removes it.
@@ -365,10 +367,5 @@ impl Memory for Mapped {
         // Orders the copy before the load of the generation that confirms it.
         fence(Ordering::Acquire);
         zerocopy::transmute!(words)
-    }
-
-    #[inline]
-    fn kick(&self) {
-        self.kick.write(KICK, 1u32);
     }
 }

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Errors of the driver.
+//! Errors of the transport.
 
-use ringbar_spec::error::ErrorCode;
 use rustix::io::Errno;
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
 use vfio_ioctls::VfioError;
 
-/// Reason for which the device cannot be driven.
+/// Reason for which the device cannot be reached.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -42,39 +40,4 @@ pub enum Error {
     /// Memory cannot be mapped.
     #[error("{0}")]
     Memory(#[from] ringbar_client::Error),
-
-    /// The memory of the driver is used up.
-    #[error("{0} bytes more do not fit into the memory of the driver")]
-    Full(usize),
-
-    /// The device is not one that this driver supports.
-    #[error("the device has {what} {found:#x}, not {wanted:#x}")]
-    WrongDevice {
-        /// Property that differs.
-        what: &'static str,
-        /// Value of the device.
-        found: u64,
-        /// Value that the driver expects.
-        wanted: u64,
-    },
-
-    /// The device refused an admin command.
-    #[error("{command} was refused: error {}", .code.0)]
-    RefusedByDevice {
-        /// Register of the command.
-        command: &'static str,
-        /// Error that the device reported.
-        code: ErrorCode,
-    },
-
-    /// Completions or their interrupt did not come in time.
-    #[error("no interrupt for {wanted} completions within {limit:?}; {there} are there")]
-    Late {
-        /// Completions that came.
-        there: u32,
-        /// Completions that were awaited.
-        wanted: u32,
-        /// Time limit.
-        limit: Duration,
-    },
 }

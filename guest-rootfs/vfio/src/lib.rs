@@ -5,18 +5,17 @@
 //! path B of the test vectors, and a starting point for other drivers.
 //!
 //! [`Taken`] is the function while `vfio-pci` is bound to it. [`Space`] is the device's address
-//! space. [`VfioDriver`] drives the device with rings, windows and interrupts as in the data sheet.
-//! It shares only `ringbar-spec` with the kernel driver, and [`Mapping`](ringbar_client::Mapping)
-//! with the client library.
+//! space. [`Vfio`] is a transport: regions, interrupts and memory. The driver itself is
+//! `ringbar_driver_side`, which path C (`qemu-device/proof/host-driver`) shares. The kernel driver has
+//! no code of it. [`Mapping`](ringbar_client::Mapping) is that of the client library.
 
 pub mod calls;
-mod driver;
 mod error;
 mod handover;
 mod space;
-mod words;
+mod transport;
 
-pub use driver::VfioDriver;
 pub use error::Error;
 pub use handover::Taken;
 pub use space::{Kind, Space};
+pub use transport::{open, Pages, Vfio, VfioDriver};

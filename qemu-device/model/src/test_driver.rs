@@ -7,17 +7,17 @@
 
 use crate::fake::FakeHost;
 use crate::{Config, Device, DmaAddress, Effects, Host as _, LoggedError, Place, Vectors};
+use ringbar_driver_side::ring::Memory as _;
+use ringbar_driver_side::{admin, blocks, QueueMemory, Registers, Shared};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{
-    Register, COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, ERROR_LAST,
-    INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0, INTERRUPT_AT, KICK, SUBMISSION_INLINE,
-    SUBMISSION_TAIL,
-};
-use ringbar_spec::ring::{slot, Completion, Descriptor, Opcode, INLINE_LENGTH};
-use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup};
-use ringbar_spec::wake::Waiter;
+use ringbar_spec::regs::{Register, ERROR_LAST, INLINE_DESCRIPTOR_0, KICK};
+use ringbar_spec::ring::{slot, Completion, Descriptor, INLINE_LENGTH};
+use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup};
+use ringbar_spec::wake::{Waiter, Word, Words as _};
 use ringbar_spec::RegisterInfo;
-use zerocopy::{FromBytes, IntoBytes};
+use std::convert::Infallible;
+use std::rc::Rc;
+use zerocopy::IntoBytes;
 
 /// Start of guest memory, so that small numbers are no addresses.
 const FIRST_ADDRESS: DmaAddress = 0x1_0000_0000;
@@ -29,7 +29,7 @@ pub struct TestDriver {
     /// The device.
     pub device: Device,
     /// The memory around it.
-    pub host: FakeHost,
+    pub host: Rc<FakeHost>,
     /// The time, in nanoseconds.
     pub now: u64,
     /// Interrupts since they were last taken.
@@ -47,7 +47,7 @@ impl TestDriver {
     pub fn new(config: Config) -> Self {
         let mut driver = Self {
             device: Device::new(config).expect("a valid configuration"),
-            host: FakeHost::new(config.device_memory_size as usize),
+            host: Rc::new(FakeHost::new(config.device_memory_size as usize)),
             now: 1_000_000,
             interrupts: Vectors::NONE,
             errors: Vec::new(),
@@ -76,20 +76,18 @@ impl TestDriver {
         let data = value.to_le_bytes();
         let effects = self
             .device
-            .write(offset, &data[..width], self.now, &self.host);
+            .write(offset, &data[..width], self.now, &*self.host);
         self.note(effects);
     }
 
     /// Reads a register as a whole.
     pub fn get(&mut self, register: Register) -> u64 {
-        let info = register.info();
-        self.read(info.offset as u64, info.width)
+        Registers::get(self, register).unwrap_or_else(|never| match never {})
     }
 
     /// Writes a register as a whole.
     pub fn set(&mut self, register: Register, value: u64) {
-        let info = register.info();
-        self.write(info.offset as u64, info.width, value);
+        Registers::set(self, register, value).unwrap_or_else(|never| match never {});
     }
 
     /// Switches bus mastering.
@@ -100,7 +98,7 @@ impl TestDriver {
 
     /// Resets the function, as configuration space does.
     pub fn reset(&mut self) {
-        let effects = self.device.reset(self.now, &self.host);
+        let effects = self.device.reset(self.now, &*self.host);
         self.note(effects);
     }
 
@@ -112,7 +110,7 @@ impl TestDriver {
     /// Runs one step of the device. Returns whether it has more to do.
     pub fn step(&mut self) -> bool {
         self.host.set_time(self.now);
-        let effects = self.device.step(&self.host);
+        let effects = self.device.step(&*self.host);
         self.note(effects);
         self.work
     }
@@ -130,14 +128,14 @@ impl TestDriver {
     /// Runs one polling pass of the device. Returns whether it found something to do.
     pub fn poll(&mut self) -> bool {
         self.host.set_time(self.now);
-        let effects = self.device.poll(&self.host);
+        let effects = self.device.poll(&*self.host);
         self.note(effects);
         self.work
     }
 
     /// Ends the polling time. Returns whether all queues sleep.
     pub fn sleep(&mut self) -> bool {
-        let effects = self.device.sleep(&self.host);
+        let effects = self.device.sleep(&*self.host);
         self.note(effects);
         !self.awake
     }
@@ -217,11 +215,7 @@ impl TestDriver {
         let setup = WindowSetup {
             window: window.into(),
             domain,
-            kind: WindowKind::SEGMENTS.0,
-            rights,
-            length: segments.iter().map(|segment| segment.length).sum(),
-            segments: segments.len() as u32,
-            ..WindowSetup::default()
+            ..blocks::segments(rights, segments)
         };
         assert_eq!(self.window_open(&setup, segments), ErrorCode::NONE);
     }
@@ -242,11 +236,7 @@ impl TestDriver {
         let setup = WindowSetup {
             window: window.into(),
             domain,
-            kind: WindowKind::DEVICE_MEMORY.0,
-            rights,
-            length,
-            offset,
-            ..WindowSetup::default()
+            ..blocks::device_memory(rights, offset, length)
         };
         assert_eq!(self.window_open(&setup, &[]), ErrorCode::NONE);
     }
@@ -267,16 +257,15 @@ impl TestDriver {
             vector: vector.into(),
             ..QueueSetup::default()
         };
-        let ring = Ring {
+        let block = self.allocate(size_of::<QueueSetup>());
+        let started = admin::start_queue(self, self.host.clone(), block, &setup);
+        started.expect("the device starts the queue");
+        Ring {
             queue,
             setup,
             submitted: 0,
             taken: 0,
-        };
-        // Before the start, as the device may look at the words from then on (data sheet 5).
-        ring.disarm(self);
-        assert_eq!(self.queue_start(&setup), ErrorCode::NONE);
-        ring
+        }
     }
 
     /// Takes over the effects of a call.
@@ -289,7 +278,51 @@ impl TestDriver {
     }
 }
 
-/// The driver's side of a queue.
+impl Registers for TestDriver {
+    type Error = Infallible;
+
+    fn read_register(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Infallible> {
+        let value = self.read(offset as u64, bytes.len()).to_le_bytes();
+        bytes.copy_from_slice(&value[..bytes.len()]);
+        Ok(())
+    }
+
+    fn write_register(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Infallible> {
+        let effects = self
+            .device
+            .write(offset as u64, bytes, self.now, &*self.host);
+        self.note(effects);
+        Ok(())
+    }
+}
+
+impl Shared for FakeHost {
+    fn load(&self, offset: usize) -> u32 {
+        self.word(offset)
+    }
+
+    fn store(&self, offset: usize, value: u32) {
+        self.set_word(offset, value);
+    }
+
+    fn read_page(&self, offset: usize, bytes: &mut [u8]) {
+        self.read_shared(offset, bytes);
+    }
+
+    fn write_page(&self, offset: usize, bytes: &[u8]) {
+        self.set_shared(offset, bytes);
+    }
+
+    fn read(&self, address: u64, bytes: &mut [u8]) {
+        bytes.copy_from_slice(&self.peek(Place::Guest(address), bytes.len()));
+    }
+
+    fn write(&self, address: u64, bytes: &[u8]) {
+        self.poke(Place::Guest(address), bytes);
+    }
+}
+
+/// The driver's side of a queue, which may break any rule of the rings.
 pub struct Ring {
     /// Number of the queue.
     pub queue: u16,
@@ -304,10 +337,8 @@ pub struct Ring {
 impl Ring {
     /// Writes a descriptor to the ring, and leaves the doorbell as it is.
     pub fn push(&mut self, driver: &TestDriver, descriptor: &Descriptor) {
-        let place = slot(self.submitted, self.setup.submission_entries);
-        let offset = u64::from(place) * size_of::<Descriptor>() as u64;
-        let at = Place::Guest(self.setup.submission_ring + offset);
-        driver.host.poke(at, descriptor.as_bytes());
+        let slot = slot(self.submitted, self.setup.submission_entries);
+        self.memory(driver).put(slot, descriptor);
         self.submitted = self.submitted.wrapping_add(1);
     }
 
@@ -327,33 +358,25 @@ impl Ring {
 
     /// Stores whether a descriptor stands beside the doorbell.
     pub fn say_inline(&self, driver: &TestDriver, valid: bool) {
-        let place = self.offset(&SUBMISSION_INLINE::INFO);
-        driver.host.set_word(place, valid.into());
+        let words = self.memory(driver);
+        words.store(Word::SubmissionInline, valid.into());
     }
 
     /// Returns the completion that the device shows beside its tail.
     pub fn inline_completion(&self, driver: &TestDriver) -> Completion {
-        let mut completion = Completion::default();
-        let place = self.offset(&INLINE_COMPLETION_0::INFO);
-        driver.host.read_shared(place, completion.as_mut_bytes());
-        completion
+        self.memory(driver).get_inline()
     }
 
     /// Rings the doorbell: stores the submission tail and the completion head.
     pub fn ring(&self, driver: &TestDriver) {
-        let tail = self.offset(&SUBMISSION_TAIL::INFO);
-        driver.host.set_word(tail, self.submitted);
-        let head = self.offset(&COMPLETION_HEAD::INFO);
-        driver.host.set_word(head, self.taken);
+        let words = self.memory(driver);
+        words.store(Word::SubmissionTail, self.submitted);
+        words.store(Word::CompletionHead, self.taken);
     }
 
     /// Asks for an interrupt when completion `index` is posted.
     pub fn arm(&self, driver: &TestDriver, waiter: Waiter, index: u32) {
-        let info = match waiter {
-            Waiter::Process => &INTERRUPT_AT::INFO,
-            Waiter::Driver => &DRIVER_INTERRUPT_AT::INFO,
-        };
-        driver.host.set_word(self.offset(info), index);
+        self.memory(driver).store(waiter.word(), index);
     }
 
     /// Asks for no interrupt: names a completion that was posted long ago.
@@ -365,7 +388,7 @@ impl Ring {
 
     /// Returns the completion tail that the device shows.
     pub fn completion_tail(&self, driver: &TestDriver) -> u32 {
-        self.word(driver, &COMPLETION_TAIL::INFO)
+        self.memory(driver).load(Word::CompletionTail)
     }
 
     /// Returns a shared word of the queue.
@@ -378,12 +401,9 @@ impl Ring {
         if self.taken == self.completion_tail(driver) {
             return None;
         }
-        let place = slot(self.taken, self.setup.completion_entries);
-        let offset = u64::from(place) * size_of::<Completion>() as u64;
-        let at = Place::Guest(self.setup.completion_ring + offset);
-        let bytes = driver.host.peek(at, size_of::<Completion>());
+        let slot = slot(self.taken, self.setup.completion_entries);
         self.taken = self.taken.wrapping_add(1);
-        Some(Completion::read_from_bytes(&bytes).expect("the size of a completion"))
+        Some(self.memory(driver).get(slot))
     }
 
     /// Takes all completions.
@@ -408,74 +428,14 @@ impl Ring {
         self.take(driver).expect("a completion")
     }
 
+    /// Returns the queue's words and entries.
+    fn memory<'a>(&self, driver: &'a TestDriver) -> QueueMemory<&'a FakeHost> {
+        QueueMemory::new(&driver.host, &self.setup)
+    }
+
     /// Returns the offset of the queue's register in BAR 0.
     fn offset(&self, info: &RegisterInfo) -> usize {
         info.offset_of(self.queue.into())
             .expect("a queue that the layout has")
-    }
-}
-
-/// Makes a descriptor that does nothing.
-pub fn nop(tag: u32) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::NOP.0,
-        tag,
-        ..Descriptor::default()
-    }
-}
-
-/// Makes a descriptor that copies `length` bytes; source and destination are window and offset.
-pub fn copy(tag: u32, from: (u16, u64), to: (u16, u64), length: u32) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::COPY.0,
-        tag,
-        length,
-        source_window: from.0,
-        source_offset: from.1,
-        destination_window: to.0,
-        destination_offset: to.1,
-        ..Descriptor::default()
-    }
-}
-
-/// Makes a descriptor that fills with the bytes of a word.
-pub fn fill(tag: u32, word: u64, to: (u16, u64), length: u32) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::FILL.0,
-        tag,
-        length,
-        destination_window: to.0,
-        destination_offset: to.1,
-        operand: word,
-        ..Descriptor::default()
-    }
-}
-
-/// Makes a descriptor that compares with a pattern.
-pub fn verify(tag: u32, seed: u64, from: (u16, u64), length: u32) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::VERIFY.0,
-        tag,
-        length,
-        source_window: from.0,
-        source_offset: from.1,
-        operand: seed,
-        ..Descriptor::default()
-    }
-}
-
-/// Makes a descriptor that goes on with a checksum.
-pub fn crc32c(tag: u32, checksum: u32, from: (u16, u64), length: u32) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::CRC32C.0,
-        ..verify(tag, checksum.into(), from, length)
-    }
-}
-
-/// Makes a descriptor that makes a pattern.
-pub fn pattern(tag: u32, seed: u64, to: (u16, u64), length: u32) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::PATTERN.0,
-        ..fill(tag, seed, to, length)
     }
 }

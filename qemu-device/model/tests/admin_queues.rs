@@ -2,7 +2,8 @@
 
 //! Admin commands on queues: carried out as asked, or refused by name.
 
-use ringbar_model::test_driver::{nop, TestDriver};
+use ringbar_driver_side::descriptors::nop;
+use ringbar_model::test_driver::TestDriver;
 use ringbar_model::Config;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{Register, NO_QUEUE};

@@ -2,7 +2,8 @@
 
 //! Queue stop, bus mastering and reset end or pause what is in flight.
 
-use ringbar_model::test_driver::{fill, nop, pattern, TestDriver};
+use ringbar_driver_side::descriptors::{fill, nop, pattern};
+use ringbar_model::test_driver::TestDriver;
 use ringbar_model::{Config, Place};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;

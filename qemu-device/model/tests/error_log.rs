@@ -2,7 +2,8 @@
 
 //! The last errors, and those of each queue.
 
-use ringbar_model::test_driver::{copy, fill, nop, TestDriver};
+use ringbar_driver_side::descriptors::{copy, fill, nop};
+use ringbar_model::test_driver::TestDriver;
 use ringbar_model::{Config, LoggedError};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{

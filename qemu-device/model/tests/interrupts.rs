@@ -2,7 +2,8 @@
 
 //! The error log, interrupt causes and interrupt masks.
 
-use ringbar_model::test_driver::{fill, nop, Ring, TestDriver};
+use ringbar_driver_side::descriptors::{fill, nop};
+use ringbar_model::test_driver::{Ring, TestDriver};
 use ringbar_model::Config;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{Register, COMPLETION_TAIL, INTERRUPT_AT, NO_QUEUE};

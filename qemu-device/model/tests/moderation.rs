@@ -4,7 +4,8 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use ringbar_model::test_driver::{nop, Ring, TestDriver};
+use ringbar_driver_side::descriptors::nop;
+use ringbar_model::test_driver::{Ring, TestDriver};
 use ringbar_model::Config;
 use ringbar_spec::regs::{Register, COMPLETION_TAIL, INTERRUPT_MODERATION};
 use ringbar_spec::wake::Waiter;

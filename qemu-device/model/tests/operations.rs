@@ -3,7 +3,8 @@
 //! Bytes that each operation writes, for all sizes, alignments and segments.
 
 use proptest::prelude::*;
-use ringbar_model::test_driver::{copy, crc32c, fill, nop, pattern, verify, Ring, TestDriver};
+use ringbar_driver_side::descriptors::{copy, crc32c, fill, nop, pattern, verify};
+use ringbar_model::test_driver::{Ring, TestDriver};
 use ringbar_model::{Config, Place};
 use ringbar_spec::pattern as spec_pattern;
 use ringbar_spec::regs::Register;

@@ -3,7 +3,8 @@
 //! Descriptors that are refused write nothing; those that are broken off have a status for it (data
 //! sheet 8).
 
-use ringbar_model::test_driver::{copy, crc32c, fill, nop, pattern, verify, Ring, TestDriver};
+use ringbar_driver_side::descriptors::{copy, crc32c, fill, nop, pattern, verify};
+use ringbar_model::test_driver::{Ring, TestDriver};
 use ringbar_model::{Config, Place};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;

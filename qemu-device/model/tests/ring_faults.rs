@@ -2,7 +2,8 @@
 
 //! Errors of the driver side with a ring, and the state of the queue after them.
 
-use ringbar_model::test_driver::{nop, Ring, TestDriver};
+use ringbar_driver_side::descriptors::nop;
+use ringbar_model::test_driver::{Ring, TestDriver};
 use ringbar_model::{Config, Place};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;

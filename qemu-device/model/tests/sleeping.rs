@@ -4,7 +4,8 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use ringbar_model::test_driver::{nop, pattern, Ring, TestDriver};
+use ringbar_driver_side::descriptors::{nop, pattern};
+use ringbar_model::test_driver::{Ring, TestDriver};
 use ringbar_model::Config;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{device_memory, driver, segments, BOTH, MEMORY};
-use ringbar_model::test_driver::{copy, crc32c, fill, pattern, verify};
+use ringbar_driver_side::descriptors::{copy, crc32c, fill, pattern, verify};
 use ringbar_model::Place;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;

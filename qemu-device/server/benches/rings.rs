@@ -7,33 +7,31 @@
 //! `valgrind --tool=callgrind` the difference between two numbers gives the instructions of one
 //! copy.
 
+use std::fs::File;
 use std::hint::{black_box, spin_loop};
-use std::sync::atomic::{fence, AtomicU32, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ringbar_driver_side::ring::Ring;
+use ringbar_driver_side::{admin, blocks, bring_up, descriptors, Function, QueueMemory, Registers};
 use ringbar_endpoint::memory::SharedMemory;
+use ringbar_mapped::Mapped;
 use ringbar_server::events::Events;
 use ringbar_server::regions;
 use ringbar_server::state::State;
 use ringbar_server::worker::Worker;
-use ringbar_server::Options;
-use ringbar_spec::regs::{
-    self, Register, COMPLETION_HEAD, COMPLETION_TAIL, INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0,
-    SUBMISSION_INLINE, SUBMISSION_TAIL,
-};
-use ringbar_spec::ring::{slot, Completion, Descriptor, Opcode, INLINE_LENGTH};
-use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use ringbar_server::{Error, Options};
+use ringbar_spec::ring::{Completion, Descriptor};
+use ringbar_spec::setup::{Segment, WindowSetup, RIGHT_READ, RIGHT_WRITE};
 use ringbar_vfio_user::device::{DmaMap, DmaRange};
-use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
-use zerocopy::IntoBytes as _;
+use vm_memory::{FileOffset, MmapRegion};
 
 /// Bytes of guest memory, and the DMA address of the first.
 const MEMORY: usize = 8 << 20;
 const BASE: u64 = 0x1000_0000;
 /// Offsets of its parts.
 const SETUP: u64 = 0;
-const SUBMISSION: u64 = 0x1_0000;
-const COMPLETION: u64 = 0x4_0000;
+const RINGS: u64 = 0x1_0000;
 const SOURCE: u64 = 0x10_0000;
 const DESTINATION: u64 = 0x40_0000;
 /// Bytes of each window.
@@ -107,11 +105,10 @@ fn rate(mut burst: impl FnMut() -> u32) -> f64 {
 fn alone(count: u32) {
     let mut driver = Driver::new();
     let mut left = count;
-    driver.kick();
+    Behind(&mut driver.state).kick(0).expect("it is written");
     while left > 0 {
         let batch = left.min(64);
-        (0..batch).for_each(|_| driver.side.push(&copy(64)));
-        driver.side.submit(&copy(64));
+        driver.side.submit(&copy(64), batch);
         work(&mut driver.state);
         left -= driver.side.take();
     }
@@ -128,13 +125,7 @@ fn work(state: &mut State) {
 }
 
 fn copy(length: u32) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::COPY.0,
-        length,
-        source_window: 1,
-        destination_window: 2,
-        ..Descriptor::default()
-    }
+    descriptors::copy(0, (1, 0), (2, 0), length)
 }
 
 /// A device and the driver's side of its queue.
@@ -144,12 +135,10 @@ struct Driver {
 }
 
 /// The driver's side of a queue.
-struct Side {
-    memory: SharedMemory,
-    words: MmapRegion,
-    submitted: u32,
-    taken: u32,
-}
+struct Side(Ring<QueueMemory<Mapped>>);
+
+/// The device's registers, without a connection.
+struct Behind<'a>(&'a mut State);
 
 impl Driver {
     /// Makes a device with a queue and two windows.
@@ -164,81 +153,65 @@ impl Driver {
             file: Some((file.into(), 0)),
         });
         mapped.expect("a mapping");
-        let on = 6_u16.to_le_bytes();
-        state.write(regions::CONFIG, 4, &on).expect("it is written");
-        let file = state.region_file(regions::REGISTERS).expect("a file");
-        let file = FileOffset::new(file.try_clone().expect("a descriptor"), 0);
         let size = state.regions()[regions::REGISTERS as usize].size as usize;
-        let mut driver = Self {
-            side: Side {
-                memory,
-                words: MmapRegion::from_file(file, size).expect("a mapping"),
-                submitted: 0,
-                taken: 0,
-            },
-            state,
+        let shared = Mapped {
+            registers: map(state.region_file(regions::REGISTERS), size),
+            memory: map(Some(memory.file()), MEMORY),
+            base: BASE,
         };
-        let queue = QueueSetup {
-            submission_ring: BASE + SUBMISSION,
-            completion_ring: BASE + COMPLETION,
-            submission_entries: ENTRIES,
-            completion_entries: ENTRIES,
-            ..QueueSetup::default()
-        };
-        driver.command(Register::QUEUE_START, queue.as_bytes());
+        let mut device = Behind(&mut state);
+        bring_up::begin(&mut device).expect("a device");
+        let setup = blocks::queue(BASE + RINGS, ENTRIES);
+        let queue = admin::start_queue(&mut device, shared.clone(), BASE + SETUP, &setup);
         for (window, start, rights) in [(1, SOURCE, RIGHT_READ), (2, DESTINATION, RIGHT_WRITE)] {
-            let setup = WindowSetup {
-                window,
-                kind: WindowKind::SEGMENTS.0,
-                rights,
-                length: WINDOW,
-                segments: 1,
-                ..WindowSetup::default()
-            };
-            let segment = Segment {
+            let list = [Segment {
                 address: BASE + start,
                 length: WINDOW,
+            }];
+            let setup = WindowSetup {
+                window,
+                ..blocks::segments(rights, &list)
             };
-            let block = [setup.as_bytes(), segment.as_bytes()].concat();
-            driver.command(Register::WINDOW_OPEN, &block);
+            let opened = admin::open_window(&mut device, &shared, BASE + SETUP, &setup, &list);
+            opened.expect("a window");
         }
-        driver.side.store(regs::INTERRUPT_AT::INFO.offset, u32::MAX);
-        let at = regs::DRIVER_INTERRUPT_AT::INFO.offset;
-        driver.side.store(at, u32::MAX);
-        driver
-    }
-
-    /// Writes an admin command, which must be carried out.
-    fn command(&mut self, register: Register, block: &[u8]) {
-        self.side.write(SETUP, block);
-        let at = register.info().offset as u64;
-        let written = self
-            .state
-            .write(regions::REGISTERS, at, &(BASE + SETUP).to_le_bytes());
-        written.expect("it is written");
-        let mut status = [0; 4];
-        let at = Register::ADMIN_STATUS.info().offset as u64;
-        let read = self.state.read(regions::REGISTERS, at, &mut status);
-        read.expect("it is read");
-        assert_eq!(status, [0; 4], "{register:?}");
-    }
-
-    fn kick(&mut self) {
-        kick(&mut self.state);
+        let side = Side(Ring::new(queue.expect("a queue"), ENTRIES, true));
+        Self { state, side }
     }
 
     /// Moves the device to a thread of its own, as in the server.
     fn with_a_thread(self) -> (Worker, Side) {
         let worker = Worker::start(self.state, AWAKE).expect("a thread");
-        worker.with(kick);
+        worker.with(|state| Behind(state).kick(0).expect("it is written"));
         (worker, self.side)
     }
 }
 
-fn kick(state: &mut State) {
-    let at = regs::KICK::INFO.offset as u64;
-    let written = state.write(regions::REGISTERS, at, &[0; 4]);
-    written.expect("it is written");
+fn map(file: Option<&File>, size: usize) -> Arc<MmapRegion> {
+    let file = file.expect("a file").try_clone().expect("a descriptor");
+    Arc::new(MmapRegion::from_file(FileOffset::new(file, 0), size).expect("a mapping"))
+}
+
+impl Registers for Behind<'_> {
+    type Error = Error;
+
+    fn read_register(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        self.0.read(regions::REGISTERS, offset as u64, bytes)
+    }
+
+    fn write_register(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.0.write(regions::REGISTERS, offset as u64, bytes)
+    }
+}
+
+impl Function for Behind<'_> {
+    fn read_config(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
+        self.0.read(regions::CONFIG, offset as u64, bytes)
+    }
+
+    fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.0.write(regions::CONFIG, offset as u64, bytes)
+    }
 }
 
 impl Side {
@@ -250,9 +223,8 @@ impl Side {
         rate(|| {
             let mut done = 0;
             while done < 16 * batch {
-                if self.submitted.wrapping_sub(self.taken) + batch <= ahead {
-                    (0..batch).for_each(|_| self.push(&descriptor));
-                    self.submit(&descriptor);
+                if self.0.in_flight() + batch <= ahead {
+                    self.submit(&descriptor, batch);
                 }
                 done += self.take();
             }
@@ -260,71 +232,25 @@ impl Side {
         })
     }
 
-    fn push(&mut self, descriptor: &Descriptor) {
-        let place = u64::from(slot(self.submitted, ENTRIES)) * size_of::<Descriptor>() as u64;
-        self.write(SUBMISSION + place, descriptor.as_bytes());
-        self.submitted = self.submitted.wrapping_add(1);
-    }
-
-    fn submit(&self, descriptor: &Descriptor) {
-        let single = self.submitted.wrapping_sub(self.taken) == 1;
-        if single {
-            let bytes = &descriptor.as_bytes()[..INLINE_LENGTH];
-            let place = self
-                .words
-                .get_slice(INLINE_DESCRIPTOR_0::INFO.offset, bytes.len());
-            place.expect("inside").copy_from(bytes);
+    fn submit(&mut self, descriptor: &Descriptor, count: u32) {
+        for _ in 0..count {
+            self.0.push(descriptor).expect("room in the ring");
         }
-        self.store(SUBMISSION_INLINE::INFO.offset, single.into());
-        self.store(SUBMISSION_TAIL::INFO.offset, self.submitted);
-        fence(Ordering::SeqCst);
+        assert!(!self.0.submit(), "the device fell asleep");
     }
 
     /// Takes all completions. Returns their number.
     fn take(&mut self) -> u32 {
-        let tail = self
-            .word(COMPLETION_TAIL::INFO.offset)
-            .load(Ordering::Acquire);
-        let done = tail.wrapping_sub(self.taken);
+        let before = self.0.in_flight();
+        while self.0.in_flight() > 0
+            && let Some(completion) = self.0.pop().expect("a queue that runs")
+        {
+            assert_eq!(completion, Completion::default(), "a completion");
+        }
+        let done = before - self.0.in_flight();
         if done == 0 {
             spin_loop();
-            return 0;
         }
-        let single = self.submitted.wrapping_sub(self.taken) == 1;
-        for number in 0..done {
-            let index = self.taken.wrapping_add(number);
-            let place = u64::from(slot(index, ENTRIES)) * size_of::<Completion>() as u64;
-            let mut bytes = [0; size_of::<Completion>()];
-            let memory = match single {
-                true => {
-                    let place = INLINE_COMPLETION_0::INFO.offset;
-                    self.words.get_slice(place, bytes.len()).ok()
-                }
-                false => self.memory.slice(COMPLETION + place, bytes.len()),
-            };
-            memory.expect("inside").copy_to(&mut bytes);
-            assert_eq!(bytes, [0; size_of::<Completion>()], "a completion");
-        }
-        self.taken = tail;
-        self.store(COMPLETION_HEAD::INFO.offset, tail);
         done
-    }
-
-    fn write(&self, offset: u64, bytes: &[u8]) {
-        let memory = self.memory.slice(offset, bytes.len());
-        memory
-            .expect("inside")
-            .write_slice(bytes, 0)
-            .expect("inside");
-    }
-
-    fn store(&self, offset: usize, value: u32) {
-        self.word(offset).store(value, Ordering::Release);
-    }
-
-    fn word(&self, offset: usize) -> &AtomicU32 {
-        self.words
-            .get_atomic_ref(offset)
-            .expect("a word of the BAR")
     }
 }

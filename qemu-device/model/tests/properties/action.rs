@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
-use ringbar_model::test_driver::{copy, crc32c, fill, nop, pattern, verify};
+use ringbar_driver_side::descriptors::{copy, crc32c, fill, nop, pattern, verify};
 use ringbar_spec::layout::{ADMIN_PAGE, KICK_PAGES, PUBLIC_PAGE};
 use ringbar_spec::regs::RESET_KEY;
 use ringbar_spec::ring::Descriptor;

@@ -80,7 +80,7 @@ proptest! {
 
         for (write, offset, width, mut data) in accesses {
             let effects = if write {
-                device.write(offset, &data[..width], 5, &world.driver.host)
+                device.write(offset, &data[..width], 5, &*world.driver.host)
             } else {
                 device.read(offset, &mut data[..width], 5)
             };

@@ -12,6 +12,7 @@ mod race;
 
 use std::collections::VecDeque;
 
+use ringbar_driver_side::bring_up::{COMMAND, COMMAND_ON};
 use ringbar_server::events::Events;
 use ringbar_server::regions;
 use ringbar_server::state::State;
@@ -44,8 +45,6 @@ const STEPS: usize = 8;
 const MOVABLE: u64 = 7;
 /// Segments that a block has room for.
 const SEGMENTS: usize = 3;
-/// Offset of the command register in configuration space, and its bits for memory and DMA.
-const COMMAND: (u64, u16) = (4, 6);
 
 /// A device and its guest.
 struct World<'a> {
@@ -109,8 +108,7 @@ impl World<'_> {
     fn bring_up(&mut self, input: &mut Input<'_>) {
         self.guest.map(&mut self.state, 0, MOVABLE);
         self.guest.map(&mut self.state, MOVABLE, PAGES - MOVABLE);
-        let (at, on) = COMMAND;
-        self.config(at, &on.to_le_bytes());
+        self.config(COMMAND as u64, &COMMAND_ON.to_le_bytes());
         for number in 0..QUEUES {
             self.start_queue(&queue_setup(number));
         }
@@ -149,10 +147,10 @@ impl World<'_> {
                 _ => self.guest.map(&mut self.state, MOVABLE, PAGES - MOVABLE),
             },
             244..=251 => {
-                let (at, on) = COMMAND;
+                let at = COMMAND as u64;
                 match input.byte() {
                     0..=63 => self.config(at, &0_u16.to_le_bytes()),
-                    64..=191 => self.config(at, &on.to_le_bytes()),
+                    64..=191 => self.config(at, &COMMAND_ON.to_le_bytes()),
                     byte => {
                         self.forget();
                         self.config(input.field() % 256, &vec![byte; (byte % 5).into()]);

@@ -4,7 +4,8 @@
 //! from the logs of their runs, and writes one table, vector by path.
 
 use clap::Parser;
-use ringbar_host_driver::{Error, HostDriver};
+use ringbar_driver_side::Error as Failure;
+use ringbar_host_driver::{connect, Error, HostDriver};
 use ringbar_test_vectors::{self as vectors, Images, Table};
 use std::error::Error as StdError;
 use std::fs;
@@ -19,6 +20,15 @@ const START: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(10);
 /// Most differences that are printed. The table has all of them.
 const SHOWN: usize = 20;
+
+/// Text below the table: which paths can have the same mistake.
+const INDEPENDENCE: &str = "
+Paths B (VFIO in the guest) and C (vfio-user on the host) share their driver side,
+`qemu-device/driver-side`: they differ in the transport only, and a mistake of that driver side is in
+both. Path A sets the device up by the kernel driver, which has no code of it. The client library of
+path A has its rings from there. The expectations have code of neither; all of them share the
+constants and structures of `qemu-device/spec`.
+";
 
 /// Compares what the test vectors do on all paths to the device, and writes a table.
 ///
@@ -82,7 +92,7 @@ fn judge(options: &Options) -> Result<bool, Box<dyn StdError>> {
             .connect()?
             .run(|client| vectors::dma::run(client, options.seed, |row| table.add('C', row)))?;
     }
-    fs::write(&options.table, table.to_string())?;
+    fs::write(&options.table, format!("{table}{INDEPENDENCE}"))?;
     let differences = table.differences();
     for difference in differences.iter().take(SHOWN) {
         eprintln!("ringbar: {difference}");
@@ -115,12 +125,14 @@ impl Served {
     }
 
     /// Connects as soon as the server listens.
-    fn connect(self) -> Result<Connected, Error> {
+    fn connect(self) -> Result<Connected, Failure<Error>> {
         let socket = self.folder.path().join("socket");
         let deadline = Instant::now() + START;
         loop {
-            match HostDriver::connect(&socket) {
-                Err(Error::Relay(_)) if Instant::now() < deadline => sleep(STEP),
+            match connect(&socket) {
+                Err(Failure::Transport(Error::Relay(_))) if Instant::now() < deadline => {
+                    sleep(STEP)
+                }
                 Err(error) => return Err(error),
                 Ok(client) => {
                     return Ok(Connected {
@@ -154,7 +166,7 @@ impl Connected {
         body: impl FnOnce(&mut HostDriver) -> Result<(), E>,
     ) -> Result<(), Box<dyn StdError>> {
         let done = body(&mut self.client).map_err(|error| error.to_string());
-        self.client.hang_up()?;
+        self.client.into_transport().hang_up()?;
         Ok(done?)
     }
 }

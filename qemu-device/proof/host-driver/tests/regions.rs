@@ -6,6 +6,8 @@
 mod common;
 
 use common::with_client;
+use ringbar_driver_side::path::Transport;
+use ringbar_driver_side::Error as Failure;
 use ringbar_host_driver::{Error, HostDriver};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ring::{Descriptor, Status};
@@ -43,7 +45,7 @@ fn assert_refused<T>(answer: Result<T, Error>, errno: Errno, what: &str) {
 
 /// Returns the size of a region, and its parts that can be mapped.
 fn region(client: &mut HostDriver, index: u32) -> (u64, Vec<(u64, u64)>) {
-    let info = client.ask(|client| {
+    let info = client.transport().ask(|client| {
         let region = client.region(index).unwrap();
         let mut flags = 0;
         if region.size != 0 {
@@ -98,9 +100,13 @@ fn accesses_outside_of_a_region_are_refused() {
             (u32::MAX, 0),
         ] {
             let what = format!("region {region}, {offset:#x}");
-            let read = client.ask(|client| client.region_read(region, offset, &mut [0; 4]));
+            let read = client
+                .transport()
+                .ask(|client| client.region_read(region, offset, &mut [0; 4]));
             assert_refused(read, Errno::INVAL, &what);
-            let written = client.ask(|client| client.region_write(region, offset, &[0; 4]));
+            let written = client
+                .transport()
+                .ask(|client| client.region_write(region, offset, &[0; 4]));
             assert_refused(written, Errno::INVAL, &what);
         }
         assert_alive(client);
@@ -110,7 +116,9 @@ fn accesses_outside_of_a_region_are_refused() {
 #[test]
 fn interrupts_are_those_of_the_data_sheet() {
     with_client(|client| {
-        let msix = client.ask(|client| client.get_irq_info(VFIO_PCI_MSIX_IRQ_INDEX));
+        let msix = client
+            .transport()
+            .ask(|client| client.get_irq_info(VFIO_PCI_MSIX_IRQ_INDEX));
         assert_eq!(msix.unwrap().count, VECTORS);
         for index in [
             VFIO_PCI_INTX_IRQ_INDEX,
@@ -119,13 +127,13 @@ fn interrupts_are_those_of_the_data_sheet() {
             VFIO_PCI_REQ_IRQ_INDEX,
         ] {
             // A kind that the device does not have is refused, or has a count of 0.
-            match client.ask(|client| client.get_irq_info(index)) {
+            match client.transport().ask(|client| client.get_irq_info(index)) {
                 Ok(info) => assert_eq!(info.count, 0, "kind {index}"),
                 other => assert_refused(other, Errno::INVAL, &format!("kind {index}")),
             }
         }
         for index in [VFIO_PCI_NUM_IRQS, u32::MAX] {
-            let info = client.ask(|client| client.get_irq_info(index));
+            let info = client.transport().ask(|client| client.get_irq_info(index));
             assert_refused(info, Errno::INVAL, &format!("kind {index}"));
         }
     });
@@ -162,7 +170,9 @@ fn bad_interrupt_requests_are_refused_and_leave_interrupts_alone() {
             ("no action", MSIX, VFIO_IRQ_SET_DATA_EVENTFD, 0, 1, one),
             ("none, not from the first", MSIX, NONE, VECTORS, 0, &[]),
         ] {
-            let set = client.ask(|client| client.set_irqs(index, flags, start, count, fds));
+            let set = client
+                .transport()
+                .ask(|client| client.set_irqs(index, flags, start, count, fds));
             assert_refused(set, Errno::INVAL, what);
             assert_alive(client);
         }
@@ -173,7 +183,7 @@ fn bad_interrupt_requests_are_refused_and_leave_interrupts_alone() {
 fn interrupts_that_are_set_up_twice_still_come() {
     with_client(|client| {
         for _ in 0..3 {
-            client.connect_interrupt().unwrap();
+            client.transport().request_interrupts().unwrap();
             assert_alive(client);
         }
     });
@@ -189,10 +199,13 @@ fn what_is_there_already_cannot_be_set_up_again() {
         };
         client.map(0, &part, Rights::ReadWrite).unwrap();
 
-        let again = client.map(0, &part, Rights::ReadWrite);
-        assert_refused(again, Errno::EXIST, "a second mapping");
+        let again = match client.map(0, &part, Rights::ReadWrite) {
+            Err(Failure::Transport(error)) => Err(error),
+            other => panic!("a second mapping is made: {other:?}"),
+        };
+        assert_refused::<()>(again, Errno::EXIST, "a second mapping");
         match client.start_queue() {
-            Err(Error::Refused { code, .. }) => assert_eq!(code, ErrorCode::QUEUE_RUNS),
+            Err(Failure::Refused { code, .. }) => assert_eq!(code, ErrorCode::QUEUE_RUNS),
             other => panic!("a queue that runs is started: {other:?}"),
         }
 

@@ -18,7 +18,6 @@
 
 #![forbid(unsafe_code)]
 
-pub mod blocks;
 mod check;
 mod crc32c;
 pub mod dma;

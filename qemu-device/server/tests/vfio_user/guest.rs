@@ -6,20 +6,22 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{fence, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use ringbar_driver_side::ring::Ring;
+use ringbar_driver_side::{admin, blocks, QueueMemory, Registers, Shared};
+use ringbar_mapped::Mapped;
 use ringbar_server::config_space::{COMMAND, COMMAND_BUS_MASTER};
 use ringbar_server::options::InterruptKind;
 use ringbar_server::{Error, Options, Server};
 use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, REGISTER_BAR_SIZE};
-use ringbar_spec::regs::{
-    Register, COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, INTERRUPT_AT, KICK, SLEEPING,
-    SUBMISSION_TAIL,
-};
-use ringbar_spec::ring::{slot, Completion, Descriptor};
-use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use ringbar_spec::regs::{Register, SLEEPING};
+use ringbar_spec::ring::{Completion, Descriptor};
+use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use ringbar_spec::wake::{self, Waiter, Word, Words};
 use ringbar_spec::RegisterInfo;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use tempfile::TempDir;
@@ -29,7 +31,6 @@ use vfio_bindings::bindings::vfio::{
 };
 use vfio_user::Client;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
-use zerocopy::{FromBytes, IntoBytes};
 
 use crate::common::memory_file;
 
@@ -48,8 +49,6 @@ pub(crate) const BUFFER_SIZE: u64 = 16 << 20;
 /// Entries of both rings.
 pub(crate) const ENTRIES: u32 = 64;
 
-const SUBMISSION_RING: u64 = 0x0000;
-const COMPLETION_RING: u64 = 0x1000;
 const BLOCK: u64 = 0x2000;
 const DOMAIN: u32 = 7;
 const PATIENCE: Timespec = Timespec {
@@ -61,10 +60,9 @@ const PATIENCE: Timespec = Timespec {
 pub(crate) struct Guest {
     /// The connection.
     pub(crate) client: Client,
-    /// Guest memory, mapped at [`BASE`] once [`map_memory`](Self::map_memory) was called.
-    pub(crate) memory: MmapRegion,
-    /// BAR 0 as mapped. Only the shared pages have a meaning.
-    pub(crate) registers: MmapRegion,
+    /// BAR 0, and guest memory. The device reaches it once [`map_memory`](Self::map_memory) was
+    /// called.
+    pub(crate) shared: Mapped,
     /// BAR 2 as mapped.
     pub(crate) device_memory: MmapRegion,
     /// Path of the server's socket.
@@ -73,18 +71,15 @@ pub(crate) struct Guest {
     file: File,
     eventfds: Vec<File>,
     server: Option<(JoinHandle<Result<(), Error>>, TempDir)>,
-    submitted: u32,
-    taken: u32,
+    ring: Ring<QueueMemory<Mapped>>,
 }
 
 /// Parts that threads of a test share.
 pub(crate) struct Parts<'a> {
     /// The connection.
     pub(crate) client: &'a mut Client,
-    /// BAR 0 as mapped.
-    pub(crate) registers: &'a MmapRegion,
-    /// Guest memory.
-    pub(crate) memory: &'a MmapRegion,
+    /// BAR 0 and guest memory.
+    pub(crate) shared: &'a Mapped,
     /// Eventfds of the vectors.
     pub(crate) eventfds: &'a [File],
 }
@@ -94,8 +89,7 @@ impl Guest {
     pub(crate) fn parts(&mut self) -> Parts<'_> {
         Parts {
             client: &mut self.client,
-            registers: &self.registers,
-            memory: &self.memory,
+            shared: &self.shared,
             eventfds: &self.eventfds,
         }
     }
@@ -127,9 +121,15 @@ impl Guest {
     pub(crate) fn attach(socket: &Path, interrupts: InterruptKind) -> Self {
         let client = Client::new(socket).unwrap();
         let file = memory_file(SIZE);
+        let shared = Mapped {
+            registers: Arc::new(map(region_file(&client, 0), REGISTER_BAR_SIZE)),
+            memory: Arc::new(map(&file, SIZE as usize)),
+            base: BASE,
+        };
+        let memory = QueueMemory::new(shared.clone(), &blocks::queue(BASE, ENTRIES));
         Self {
-            memory: map(&file, SIZE as usize),
-            registers: map(region_file(&client, 0), REGISTER_BAR_SIZE),
+            ring: Ring::new(memory, ENTRIES, false),
+            shared,
             device_memory: map(region_file(&client, 2), DEVICE_MEMORY_SIZE),
             socket: socket.to_owned(),
             client,
@@ -137,8 +137,6 @@ impl Guest {
             file,
             eventfds: Vec::new(),
             server: None,
-            submitted: 0,
-            taken: 0,
         }
     }
 
@@ -162,8 +160,18 @@ impl Guest {
         self.connect_interrupts();
         self.set_bus_master(true);
         self.start_queue();
-        self.open_window(BUFFER_WINDOW, WindowKind::SEGMENTS);
-        self.open_window(DEVICE_WINDOW, WindowKind::DEVICE_MEMORY);
+        // Two segments, so that operations cross from one to the next.
+        let list = [(0, 0x1234), (0x1234, BUFFER_SIZE - 0x1234)].map(|(start, length)| Segment {
+            address: BASE + BUFFER + start,
+            length,
+        });
+        let both = RIGHT_READ | RIGHT_WRITE;
+        self.open_window(BUFFER_WINDOW, blocks::segments(both, &list), &list);
+        self.open_window(
+            DEVICE_WINDOW,
+            blocks::device_memory(both, 0, BUFFER_SIZE),
+            &[],
+        );
     }
 
     /// Makes guest memory reachable for the device.
@@ -218,33 +226,22 @@ impl Guest {
 
     /// Reads a register.
     pub(crate) fn get(&mut self, register: Register) -> u64 {
-        let mut bytes = [0; 8];
-        let info = register.info();
-        self.client
-            .region_read(0, info.offset as u64, &mut bytes[..info.width])
-            .unwrap();
-        u64::from_le_bytes(bytes)
+        Registers::get(self, register).unwrap()
     }
 
     /// Writes a register.
     pub(crate) fn set(&mut self, register: Register, value: u64) {
-        let info = register.info();
-        self.client
-            .region_write(0, info.offset as u64, &value.to_le_bytes()[..info.width])
-            .unwrap();
+        Registers::set(self, register, value).unwrap();
     }
 
     /// Writes guest memory.
     pub(crate) fn poke(&self, offset: u64, data: &[u8]) {
-        self.memory
-            .get_slice(offset as usize, data.len())
-            .unwrap()
-            .copy_from(data);
+        self.shared.write(BASE + offset, data);
     }
 
     /// Reads guest memory.
     pub(crate) fn peek(&self, offset: u64, length: usize) -> Vec<u8> {
-        read(&self.memory, offset as usize, length)
+        read(&self.shared.memory, offset as usize, length)
     }
 
     /// Reads the mapped device memory.
@@ -255,102 +252,61 @@ impl Guest {
     /// Starts queue 0. Fails the test if the device refuses.
     pub(crate) fn start_queue(&mut self) {
         self.start_with(&QueueSetup {
-            submission_ring: BASE + SUBMISSION_RING,
-            completion_ring: BASE + COMPLETION_RING,
-            submission_entries: ENTRIES,
-            completion_entries: ENTRIES,
             vector: 1,
-            ..Default::default()
+            ..blocks::queue(BASE, ENTRIES)
         });
+        self.ring.restart();
     }
 
     /// Starts a queue. Fails the test if the device refuses.
     pub(crate) fn start_with(&mut self, setup: &QueueSetup) {
-        let queue = setup.queue as usize;
-        for info in [&INTERRUPT_AT::INFO, &DRIVER_INTERRUPT_AT::INFO] {
-            self.word_of(info, queue).store(u32::MAX, Ordering::Release);
-        }
         let setup = QueueSetup {
             domain: DOMAIN,
             ..*setup
         };
-        self.poke(BLOCK, setup.as_bytes());
-        self.set(Register::QUEUE_START, BASE + BLOCK);
-        assert_eq!(self.get(Register::ADMIN_STATUS), 0, "QUEUE_START");
+        let shared = self.shared.clone();
+        admin::start_queue(self, shared, BASE + BLOCK, &setup).unwrap();
     }
 
-    fn open_window(&mut self, window: u16, kind: WindowKind) {
-        let segments = [
-            // Two segments, so that operations cross from one to the next.
-            Segment {
-                address: BASE + BUFFER,
-                length: 0x1234,
-            },
-            Segment {
-                address: BASE + BUFFER + 0x1234,
-                length: BUFFER_SIZE - 0x1234,
-            },
-        ];
-        let count = if kind == WindowKind::SEGMENTS { 2 } else { 0 };
+    fn open_window(&mut self, window: u16, setup: WindowSetup, list: &[Segment]) {
         let setup = WindowSetup {
             window: window.into(),
             domain: DOMAIN,
-            kind: kind.0,
-            rights: RIGHT_READ | RIGHT_WRITE,
-            length: BUFFER_SIZE,
-            offset: 0,
-            segments: count,
-            ..Default::default()
+            ..setup
         };
-        self.poke(BLOCK, setup.as_bytes());
-        self.poke(BLOCK + 64, segments.as_bytes());
-        self.set(Register::WINDOW_OPEN, BASE + BLOCK);
-        assert_eq!(self.get(Register::ADMIN_STATUS), 0, "WINDOW_OPEN");
+        let shared = self.shared.clone();
+        admin::open_window(self, shared, BASE + BLOCK, &setup, list).unwrap();
     }
 
-    /// Puts a descriptor into the ring and moves the tail in the mapped doorbell page.
-    pub(crate) fn submit(&mut self, descriptor: &Descriptor) {
-        let entry = u64::from(slot(self.submitted, ENTRIES)) * size_of::<Descriptor>() as u64;
-        self.poke(SUBMISSION_RING + entry, descriptor.as_bytes());
-        self.submitted += 1;
-        self.word(SUBMISSION_TAIL::INFO.offset)
-            .store(self.submitted, Ordering::Release);
-        fence(Ordering::SeqCst);
+    /// Puts a descriptor into the ring and moves the tail in the mapped doorbell page. Returns
+    /// whether the queue sleeps.
+    pub(crate) fn submit(&mut self, descriptor: &Descriptor) -> bool {
+        self.ring.push(descriptor).unwrap();
+        self.ring.submit()
     }
 
     /// Wakes the queue.
     pub(crate) fn kick(&mut self) {
-        self.client
-            .region_write(0, KICK::INFO.offset as u64, &[0; 4])
-            .unwrap();
+        Registers::kick(self, 0).unwrap();
     }
 
     /// Returns the number of completions posted so far, from the mapped status page.
     pub(crate) fn completion_tail(&self) -> u32 {
-        self.word(COMPLETION_TAIL::INFO.offset)
-            .load(Ordering::Acquire)
+        self.ring.memory().load(Word::CompletionTail)
     }
 
     /// Asks for the queue's interrupt when completion `index` is posted. Returns the number of
     /// completions posted.
     pub(crate) fn arm(&self, index: u32) -> u32 {
-        self.word(INTERRUPT_AT::INFO.offset)
-            .store(index, Ordering::Release);
-        fence(Ordering::SeqCst);
-        self.completion_tail()
+        wake::arm(self.ring.memory(), Waiter::Process, index)
     }
 
     /// Takes the next completion. Waits for the queue's interrupt as long as there is none.
     pub(crate) fn wait(&mut self) -> Completion {
-        while self.arm(self.taken) == self.taken {
+        while self.ring.arm(1).unwrap() {
             self.wait_interrupt(1);
         }
-        let entry = u64::from(slot(self.taken, ENTRIES)) * size_of::<Completion>() as u64;
-        let bytes = self.peek(COMPLETION_RING + entry, size_of::<Completion>());
-        self.taken += 1;
-        self.word(COMPLETION_HEAD::INFO.offset)
-            .store(self.taken, Ordering::Release);
-        Completion::read_from_bytes(&bytes).unwrap()
+        self.ring.pop().unwrap().unwrap()
     }
 
     /// Submits one descriptor, kicks, and waits for its completion.
@@ -374,12 +330,6 @@ impl Guest {
         u64::from_ne_bytes(count)
     }
 
-    /// Forgets the rings, as a driver does at reset.
-    pub(crate) fn forget_rings(&mut self) {
-        self.submitted = 0;
-        self.taken = 0;
-    }
-
     /// Waits long enough for the work of a server that goes on to show.
     pub(crate) fn linger(&self) {
         thread::sleep(Duration::from_millis(50));
@@ -400,8 +350,7 @@ impl Guest {
 
     /// Submits one descriptor, kicks if the queue sleeps, and waits for the completion.
     pub(crate) fn carry_out_by_the_rules(&mut self, descriptor: &Descriptor) -> Completion {
-        self.submit(descriptor);
-        if self.sleeps() {
+        if self.submit(descriptor) {
             self.kick();
         }
         self.wait()
@@ -428,7 +377,19 @@ impl Guest {
 
     /// Returns a word of BAR 0 as mapped.
     pub(crate) fn word(&self, offset: usize) -> &AtomicU32 {
-        self.registers.get_atomic_ref(offset).unwrap()
+        self.shared.registers.get_atomic_ref(offset).unwrap()
+    }
+}
+
+impl Registers for Guest {
+    type Error = vfio_user::Error;
+
+    fn read_register(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        self.client.region_read(0, offset as u64, bytes)
+    }
+
+    fn write_register(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.client.region_write(0, offset as u64, bytes)
     }
 }
 

@@ -2,7 +2,7 @@
 
 //! Operations, and the events that stop them.
 
-use ringbar_model::test_driver::{copy, fill, nop, pattern};
+use ringbar_driver_side::descriptors::{copy, fill, nop, pattern};
 use ringbar_server::config_space::{COMMAND, DEVICE_CONTROL, FUNCTION_RESET, POWER_CONTROL};
 use ringbar_server::options::InterruptKind::{Msi, Msix};
 use ringbar_spec::ids;
@@ -146,7 +146,6 @@ fn device_works_again_after_function_reset() {
     let mut guest = Guest::start(Msix);
     guest.carry_out(&nop(1));
     guest.write_config(DEVICE_CONTROL, &FUNCTION_RESET.to_le_bytes());
-    guest.forget_rings();
 
     guest.set_bus_master(true);
     guest.start_queue();
@@ -160,7 +159,6 @@ fn register_reset_leaves_bus_mastering_on() {
     let mut guest = Guest::start(Msix);
 
     guest.set(Register::RESET, u64::from(RESET_KEY));
-    guest.forget_rings();
     guest.start_queue();
 
     assert_eq!(guest.carry_out(&nop(3)).tag, 3);

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringbar_model::test_driver::nop;
+use ringbar_driver_side::descriptors::nop;
 use ringbar_server::options::InterruptKind;
 use ringbar_spec::regs::Register;
 use rustix::process::{getrlimit, kill_process, prlimit, Pid, Resource, Rlimit, Signal};

@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
-use ringbar_model::test_driver::nop;
+use ringbar_driver_side::descriptors::nop;
 use ringbar_server::options::InterruptKind;
 use seccompiler::{apply_filter, BpfProgram, SeccompAction, SeccompFilter};
 use vfio_user::Client;

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{fence, Ordering};
 
-use ringbar_model::test_driver::nop;
+use ringbar_driver_side::descriptors::nop;
 use ringbar_server::options::InterruptKind::Msix;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids;

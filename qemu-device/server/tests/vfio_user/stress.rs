@@ -6,31 +6,30 @@
 use std::fs::File;
 use std::hint::spin_loop;
 use std::io::Read;
-use std::sync::atomic::{fence, AtomicU32, Ordering};
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringbar_model::test_driver::nop;
+use ringbar_driver_side::descriptors::nop;
+use ringbar_driver_side::ring::Memory;
+use ringbar_driver_side::{blocks, QueueMemory};
+use ringbar_mapped::Mapped;
 use ringbar_server::options::InterruptKind::Msix;
 use ringbar_spec::pattern;
 use ringbar_spec::regs::KICK;
-use ringbar_spec::ring::{slot, Completion, Descriptor};
+use ringbar_spec::ring::slot;
 use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::wake::{self, Waiter, Word, Words};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use vfio_user::Client;
-use vm_memory::{MmapRegion, VolatileMemory, VolatileSlice};
-use zerocopy::{FromBytes, IntoBytes};
 
 use crate::guest::{Guest, Parts, BASE, BUFFER};
 
-const QUEUES: u32 = 4;
+const QUEUES: usize = 4;
 /// Entries of each ring.
 const ENTRIES: u32 = 16;
-/// Guest memory of a queue's rings: descriptors, then completions.
+/// Guest memory of a queue's rings.
 const RINGS: u64 = 0x1000;
-const COMPLETIONS: u64 = ENTRIES as u64 * size_of::<Descriptor>() as u64;
 /// Time for which the device polls.
 const POLL_TIME: Duration = Duration::from_micros(20);
 /// Longest time until a completion is there.
@@ -43,40 +42,13 @@ const PATIENCE: Timespec = Timespec {
 struct Producer<'a> {
     queue: usize,
     client: &'a Mutex<&'a mut Client>,
-    registers: &'a MmapRegion,
-    memory: &'a MmapRegion,
+    memory: QueueMemory<Mapped>,
     event: &'a File,
     tail: u32,
     head: u32,
 }
 
-impl Words for Producer<'_> {
-    fn load(&self, word: Word) -> u32 {
-        self.word(word).load(Ordering::Acquire)
-    }
-
-    fn store(&self, word: Word, value: u32) {
-        self.word(word).store(value, Ordering::Release);
-    }
-
-    fn fence(&self) {
-        fence(Ordering::SeqCst);
-    }
-}
-
 impl Producer<'_> {
-    fn word(&self, word: Word) -> &AtomicU32 {
-        let offset = word.register().offset_of(self.queue).unwrap();
-        self.registers.get_atomic_ref(offset).unwrap()
-    }
-
-    /// Returns the guest memory of an entry.
-    fn entry(&self, of: u64, index: u32, size: usize) -> VolatileSlice<'_> {
-        let place = of + u64::from(slot(index, ENTRIES)) * size as u64;
-        let place = BUFFER + self.queue as u64 * RINGS + place;
-        self.memory.get_slice(place as usize, size).unwrap()
-    }
-
     fn rounds(&mut self, rounds: u64) {
         for round in 0..rounds {
             let chance = pattern::word(self.queue as u64, round);
@@ -99,11 +71,10 @@ impl Producer<'_> {
 
     fn submit(&mut self, count: u32) {
         for index in (0..count).map(|n| self.tail.wrapping_add(n)) {
-            let entry = self.entry(0, index, size_of::<Descriptor>());
-            entry.copy_from(nop(index).as_bytes());
+            self.memory.put(slot(index, ENTRIES), &nop(index));
         }
         self.tail = self.tail.wrapping_add(count);
-        if wake::submit(self, self.tail) {
+        if wake::submit(&self.memory, self.tail) {
             let kick = KICK::INFO.offset_of(self.queue).unwrap();
             let mut client = self.client.lock().unwrap();
             client.region_write(0, kick as u64, &[0; 4]).unwrap();
@@ -113,7 +84,7 @@ impl Producer<'_> {
     /// Sleeps until `count` completions are there.
     fn sleep_until(&self, waiter: Waiter, count: u32) {
         let last = self.head.wrapping_add(count - 1);
-        while !wake::passes(last, self.head, wake::arm(self, waiter, last)) {
+        while !wake::passes(last, self.head, wake::arm(&self.memory, waiter, last)) {
             let mut polled = [PollFd::new(self.event, PollFlags::IN)];
             let woken = poll(&mut polled, Some(&PATIENCE)).unwrap();
             assert_eq!(
@@ -121,8 +92,8 @@ impl Producer<'_> {
                 1,
                 "lost wake-up: queue {}, {waiter:?} waits for {last}, tail {}, sleeping {}",
                 self.queue,
-                self.load(Word::CompletionTail),
-                self.load(Word::Sleeping),
+                self.memory.load(Word::CompletionTail),
+                self.memory.load(Word::Sleeping),
             );
             let mut event = self.event;
             event.read_exact(&mut [0; 8]).unwrap();
@@ -131,14 +102,11 @@ impl Producer<'_> {
 
     fn take(&mut self, count: u32) {
         for index in (0..count).map(|n| self.head.wrapping_add(n)) {
-            let mut bytes = [0; size_of::<Completion>()];
-            self.entry(COMPLETIONS, index, bytes.len())
-                .copy_to(&mut bytes);
-            let completion = Completion::read_from_bytes(&bytes).unwrap();
+            let completion = self.memory.get(slot(index, ENTRIES));
             assert_eq!(completion.tag, index, "queue {}", self.queue);
         }
         self.head = self.head.wrapping_add(count);
-        self.store(Word::CompletionHead, self.head);
+        self.memory.store(Word::CompletionHead, self.head);
     }
 }
 
@@ -158,39 +126,34 @@ fn stress(rounds: u64) {
     guest.map_memory();
     guest.connect_interrupts();
     guest.set_bus_master(true);
-    for queue in 0..QUEUES {
-        let rings = BASE + BUFFER + u64::from(queue) * RINGS;
-        guest.start_with(&QueueSetup {
-            queue,
-            submission_ring: rings,
-            completion_ring: rings + COMPLETIONS,
-            submission_entries: ENTRIES,
-            completion_entries: ENTRIES,
-            vector: queue + 1,
-            ..Default::default()
-        });
+    let setups: [_; QUEUES] = std::array::from_fn(|queue| QueueSetup {
+        queue: queue as u32,
+        vector: queue as u32 + 1,
+        ..blocks::queue(BASE + BUFFER + queue as u64 * RINGS, ENTRIES)
+    });
+    for setup in &setups {
+        guest.start_with(setup);
     }
     let Parts {
         client,
-        registers,
-        memory,
+        shared,
         eventfds,
     } = guest.parts();
     let client = &Mutex::new(client);
     thread::scope(|scope| {
-        for queue in 0..QUEUES as usize {
+        for setup in &setups {
+            let queue = setup.queue as usize;
             let event = &eventfds[queue + 1];
             scope.spawn(move || {
                 let mut producer = Producer {
                     queue,
                     client,
-                    registers,
-                    memory,
+                    memory: QueueMemory::new(shared.clone(), setup),
                     event,
                     tail: 0,
                     head: 0,
                 };
-                producer.rounds(rounds / u64::from(QUEUES));
+                producer.rounds(rounds / QUEUES as u64);
             });
         }
     });

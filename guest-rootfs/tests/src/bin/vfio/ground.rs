@@ -48,7 +48,7 @@ impl Ground {
     /// A driver of the device, which was brought up.
     pub(crate) fn driver(&self) -> VfioDriver {
         let space = Space::new(Self::kind()).expect("an address space can be made");
-        VfioDriver::open(space, self.taken.folder()).expect("the device can be driven")
+        ringbar_vfio::open(space, self.taken.folder()).expect("the device can be driven")
     }
 
     /// The function's folder in sysfs.

@@ -5,6 +5,8 @@
 
 use crate::ground::Ground;
 use crate::on_ground;
+use ringbar_driver_side::path::Transport;
+use ringbar_driver_side::{bring_up, Error, Registers};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, MSIX_BAR_SIZE, REGISTER_BAR_SIZE};
 use ringbar_spec::regs::Register;
@@ -12,7 +14,7 @@ use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_test_vectors::{Path, BATCH};
 use ringbar_tests::{case, open, works};
 use ringbar_vfio::calls::{self, InterruptSet};
-use ringbar_vfio::{Error, Space, VfioDriver};
+use ringbar_vfio::{Space, VfioDriver};
 use rustix::io::Errno;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -34,8 +36,9 @@ fn config_size(ground: &Ground) -> u64 {
 }
 
 /// Kind of interrupts that the device has, and how many.
-fn interrupts(driver: &VfioDriver) -> (u32, u32) {
-    let count = |index| calls::interrupts(driver.device(), index).expect("it is a kind");
+fn interrupts(driver: &mut VfioDriver) -> (u32, u32) {
+    let mut count =
+        |index| calls::interrupts(driver.transport().device(), index).expect("it is a kind");
     match (
         count(VFIO_PCI_MSIX_IRQ_INDEX),
         count(VFIO_PCI_MSI_IRQ_INDEX),
@@ -54,8 +57,8 @@ fn assert_alive(driver: &mut VfioDriver) {
 
 #[case(on_ground)]
 fn regions_are_those_of_the_device(ground: Ground) {
-    let driver = ground.driver();
-    let (kind, _) = interrupts(&driver);
+    let mut driver = ground.driver();
+    let (kind, _) = interrupts(&mut driver);
     for index in 0..VFIO_PCI_NUM_REGIONS {
         let size = match index {
             VFIO_PCI_BAR0_REGION_INDEX => REGISTER_BAR_SIZE as u64,
@@ -65,7 +68,7 @@ fn regions_are_those_of_the_device(ground: Ground) {
             _ => 0,
         };
         // A region that the device does not have is refused, or empty.
-        let info = calls::region_info(driver.device(), index);
+        let info = calls::region_info(driver.transport().device(), index);
         let found = info.as_ref().map_or(0, |info| info.size);
         assert_eq!(found, size, "region {index}: {info:?}");
         let mapped = [VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_BAR2_REGION_INDEX].contains(&index);
@@ -78,10 +81,10 @@ fn regions_are_those_of_the_device(ground: Ground) {
 fn regions_that_are_not_there_are_refused(ground: Ground) {
     let mut driver = ground.driver();
     for index in [VFIO_PCI_NUM_REGIONS, u32::MAX] {
-        let info = calls::region_info(driver.device(), index);
+        let info = calls::region_info(driver.transport().device(), index);
         assert_eq!(info.err(), Some(Errno::INVAL), "region {index}");
     }
-    let file = driver.file().expect("a descriptor more");
+    let file = driver.transport().file().expect("a descriptor more");
     for (region, offset) in [
         (VFIO_PCI_BAR0_REGION_INDEX, REGISTER_BAR_SIZE as u64),
         (VFIO_PCI_BAR2_REGION_INDEX, DEVICE_MEMORY_SIZE as u64),
@@ -104,8 +107,8 @@ fn regions_that_are_not_there_are_refused(ground: Ground) {
 #[case(on_ground)]
 fn bad_interrupt_requests_are_refused(ground: Ground) {
     let mut driver = ground.driver();
-    let (kind, count) = interrupts(&driver);
-    let fd = driver.interrupt_fd();
+    let (kind, count) = interrupts(&mut driver);
+    let fd = driver.transport().interrupt_fd();
     let connect = InterruptSet {
         flags: VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
         index: kind,
@@ -206,13 +209,12 @@ fn bad_interrupt_requests_are_refused(ground: Ground) {
         ),
     ];
     for (what, set) in refused {
-        let answer = calls::set_interrupts(driver.device(), set);
+        let answer = calls::set_interrupts(driver.transport().device(), set);
         assert!(answer.is_err(), "{what}: {answer:?}");
         // Linux has let go of a vector before it finds that the descriptor is bad; with MSI the message
         // of all vectors goes with the first one.
-        driver
-            .connect_interrupts_again()
-            .expect("they can be set up");
+        let again = driver.transport().request_interrupts();
+        again.expect("they can be set up");
         assert_alive(&mut driver);
     }
 }
@@ -221,17 +223,18 @@ fn bad_interrupt_requests_are_refused(ground: Ground) {
 fn interrupts_that_are_set_up_twice_still_come(ground: Ground) {
     let mut driver = ground.driver();
     for _ in 0..3 {
-        driver
-            .connect_interrupts_again()
-            .expect("they can be set up");
+        let again = driver.transport().request_interrupts();
+        again.expect("they can be set up");
         assert_alive(&mut driver);
     }
-    let (kind, _) = interrupts(&driver);
+    let (kind, _) = interrupts(&mut driver);
     driver
+        .transport()
         .device()
         .disable_irq(kind)
         .expect("they can be turned off");
-    driver.connect_interrupts_again().expect("and on again");
+    let again = driver.transport().request_interrupts();
+    again.expect("and on again");
     assert_alive(&mut driver);
 }
 
@@ -240,10 +243,10 @@ fn what_is_there_already_cannot_be_set_up_again(ground: Ground) {
     let mut driver = ground.driver();
 
     let space = Space::new(Ground::kind()).expect("an address space can be made");
-    let other = VfioDriver::open(space, ground.folder());
+    let other = ringbar_vfio::open(space, ground.folder());
     assert!(other.is_err(), "a device that is open is opened again");
     match driver.start_queue() {
-        Err(Error::RefusedByDevice { code, .. }) => assert_eq!(code, ErrorCode::QUEUE_RUNS),
+        Err(Error::Refused { code, .. }) => assert_eq!(code, ErrorCode::QUEUE_RUNS),
         other => panic!("a queue that runs is started: {other:?}"),
     }
 
@@ -258,18 +261,23 @@ fn function_is_reset_by_vfio_and_by_sysfs(ground: Ground) {
     fs::write(sysfs.join("reset_method"), "flr").expect("the function has FLR");
     for way in ["VFIO", "sysfs"] {
         assert_alive(&mut driver);
-        driver.set(Register::SCRATCH, 0x5ca7);
-        let before = driver.get(Register::RESET_GENERATION);
+        let registers = driver.transport();
+        let written = registers.set(Register::SCRATCH, 0x5ca7);
+        written.expect("it is mapped");
+        let before = registers.get(Register::RESET_GENERATION);
+        let before = before.expect("it is mapped");
 
         match way {
-            "VFIO" => calls::reset(driver.device()).expect("the function is reset"),
+            "VFIO" => calls::reset(driver.transport().device()).expect("the function is reset"),
             _ => fs::write(sysfs.join("reset"), "1").expect("the function is reset"),
         }
 
         // Its memory space may be off now.
-        driver.enable();
+        let registers = driver.transport();
+        bring_up::enable(registers).expect("configuration space is there");
         let (scratch, generation) = (Register::SCRATCH, Register::RESET_GENERATION);
-        let (scratch, generation) = (driver.get(scratch), driver.get(generation));
+        let read = [scratch, generation].map(|it| registers.get(it).expect("it is mapped"));
+        let [scratch, generation] = read;
         assert!(scratch == 0, "{way}: SCRATCH: read {scratch:#x}, not 0x0");
         assert!(
             generation != before,

@@ -3,19 +3,22 @@
 //! What guest and device share, in mappings of the guest's own, as QEMU has them.
 
 use std::fs::File;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
+use ringbar_driver_side::ring::Memory as _;
+use ringbar_driver_side::{QueueMemory, Shared as _};
 use ringbar_endpoint::memory::SharedMemory;
+use ringbar_mapped::Mapped;
 use ringbar_server::regions;
 use ringbar_server::state::State;
-use ringbar_spec::regs::INLINE_DESCRIPTOR_0;
-use ringbar_spec::ring::{Completion, Descriptor, Status, INLINE_LENGTH};
+use ringbar_spec::ring::{Descriptor, Status};
+use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::RegisterInfo;
 use ringbar_vfio_user::device::{DmaMap, DmaRange};
 use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
-use zerocopy::IntoBytes as _;
 
-use super::{Queue, QUEUES};
+use super::{queue_setup, Queue, QUEUES};
 
 /// Bytes of a page.
 pub(super) const PAGE: u64 = 4096;
@@ -43,7 +46,7 @@ const UNTOUCHED: u8 = 0xa7;
 /// The guest's mappings.
 pub(super) struct Guest {
     memory: SharedMemory,
-    words: MmapRegion,
+    shared: Mapped,
     device_memory: MmapRegion,
 }
 
@@ -55,9 +58,16 @@ impl Guest {
             map_file(file, size)
         };
         let size = |index: u32| state.regions()[index as usize].size as usize;
+        let bytes = (PAGES * PAGE) as usize;
+        let memory = SharedMemory::new("fuzz-guest", bytes).expect("a memfd");
+        let shared = Mapped {
+            registers: Arc::new(map(regions::REGISTERS, size(regions::REGISTERS))),
+            memory: Arc::new(map_file(memory.file(), bytes)),
+            base: BASE,
+        };
         let guest = Self {
-            memory: SharedMemory::new("fuzz-guest", (PAGES * PAGE) as usize).expect("a memfd"),
-            words: map(regions::REGISTERS, size(regions::REGISTERS)),
+            memory,
+            shared,
             device_memory: map(regions::DEVICE_MEMORY, DEVICE_MEMORY),
         };
         for address in GUARDS {
@@ -91,18 +101,14 @@ impl Guest {
 
     /// Writes bytes at a DMA address, which must be one of the guest's.
     pub(super) fn write(&self, address: u64, bytes: &[u8]) {
-        self.memory
-            .slice(address - BASE, bytes.len())
-            .expect("the guest's own memory")
-            .copy_from(bytes);
+        self.shared.write(address, bytes);
     }
 
     /// Stores eight bytes at an aligned DMA address, which must be one of the guest's.
     pub(super) fn store(&self, address: u64, value: u64) {
-        self.memory
-            .slice(address - BASE, size_of::<u64>())
-            .expect("the guest's own memory")
-            .get_atomic_ref::<AtomicU64>(0)
+        self.shared
+            .memory
+            .get_atomic_ref::<AtomicU64>((address - BASE) as usize)
             .expect("an aligned address")
             .store(value, Ordering::Relaxed);
     }
@@ -117,70 +123,51 @@ impl Guest {
 
     /// Loads a shared word of a queue.
     pub(super) fn word(&self, word: &RegisterInfo, queue: u16) -> u32 {
-        self.atomic(offset(word, queue)).load(Ordering::Acquire)
+        self.shared.load(offset(word, queue))
     }
 
     /// Stores a shared word by its offset in BAR 0.
     pub(super) fn set_word(&self, offset: usize, value: u32) {
-        self.atomic(offset).store(value, Ordering::Release);
-    }
-
-    fn atomic(&self, offset: usize) -> &AtomicU32 {
-        self.words
-            .get_atomic_ref(offset)
-            .expect("a word of the BAR")
+        self.shared.store(offset, value);
     }
 
     /// Puts a descriptor into the submission ring of a queue.
     pub(super) fn put(&self, queue: u16, index: u32, descriptor: &Descriptor) {
-        let slot = u64::from(index % ENTRIES) * size_of::<Descriptor>() as u64;
-        self.write(submission_ring(queue) + slot, descriptor.as_bytes());
+        let memory = QueueMemory::new(&self.shared, &queue_setup(queue));
+        memory.put(index % ENTRIES, descriptor);
     }
 
-    /// Copies an entry of the submission ring of a queue beside its tail. Says whether the copy has all of it.
+    /// Copies an entry of the submission ring of a queue beside its tail. Returns whether the copy
+    /// has all of it.
     pub(super) fn put_inline(&self, queue: u16, index: u32) -> bool {
-        let slot = u64::from(index % ENTRIES) * size_of::<Descriptor>() as u64;
-        let mut bytes = [0; size_of::<Descriptor>()];
-        self.memory
-            .slice(submission_ring(queue) + slot - BASE, bytes.len())
-            .expect("a ring in the guest's memory")
-            .copy_to(&mut bytes);
-        let (copied, others) = bytes.split_at(INLINE_LENGTH);
-        self.words
-            .get_slice(offset(&INLINE_DESCRIPTOR_0::INFO, queue), copied.len())
-            .expect("a place in the BAR")
-            .copy_from(copied);
-        others.iter().all(|byte| *byte == 0)
+        QueueMemory::new(&self.shared, &queue_setup(queue)).put_inline(index % ENTRIES)
     }
 
     /// The completion of this number. Checks what is true of each, and gives its tag.
     pub(super) fn completion(&self, queue: &Queue, index: u32) -> u32 {
-        let slot = u64::from(index % queue.completion_entries) * size_of::<Completion>() as u64;
-        let at = queue.completion_ring + slot - BASE;
-        let mut bytes = [0; size_of::<Completion>()];
-        self.memory
-            .slice(at, bytes.len())
-            .expect("a ring in the guest's memory")
-            .copy_to(&mut bytes);
-        let [t0, t1, t2, t3, s0, s1, r0, r1, result @ ..] = bytes;
-        let status = Status(u16::from_le_bytes([s0, s1]));
+        let setup = QueueSetup {
+            completion_ring: queue.completion_ring,
+            ..QueueSetup::default()
+        };
+        let memory = QueueMemory::new(&self.shared, &setup);
+        let completion = memory.get(index % queue.completion_entries);
+        let status = Status(completion.status);
         assert!(
             Status::ALL.iter().any(|(known, _)| *known == status),
             "{status:?}"
         );
-        assert_eq!([r0, r1], [0; 2], "reserved bytes of a completion");
+        assert_eq!(completion.reserved, 0, "reserved bytes of a completion");
         if !matches!(status, Status::OK | Status::MISMATCH) {
-            assert_eq!(result, [0; 8], "a result with {status:?}");
+            assert_eq!(completion.result, 0, "a result with {status:?}");
         }
-        u32::from_le_bytes([t0, t1, t2, t3])
+        completion.tag
     }
 
     /// Checks that nobody wrote what no window shows for writing.
     pub(super) fn check_guards(&self) {
         let mut bytes = [0; PAGE as usize];
         for address in GUARDS {
-            let guard = self.memory.slice(address - BASE, bytes.len());
-            guard.expect("a page of the guest").copy_to(&mut bytes);
+            self.shared.read(address, &mut bytes);
             let place = bytes.iter().position(|byte| *byte != UNTOUCHED);
             assert_eq!(place, None, "a byte of the guard at {address:#x} changed");
         }

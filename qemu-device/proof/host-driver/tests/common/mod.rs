@@ -2,7 +2,7 @@
 
 //! A server and its client.
 
-use ringbar_host_driver::HostDriver;
+use ringbar_host_driver::{connect, HostDriver};
 use ringbar_server::{Options, Server};
 use std::thread;
 
@@ -13,10 +13,10 @@ pub(crate) fn with_client(body: impl FnOnce(&mut HostDriver)) {
     options.once = true;
     let server = Server::bind(&options).unwrap();
     let server = thread::spawn(|| server.run());
-    let mut client = HostDriver::connect(&options.socket).unwrap();
+    let mut client = connect(&options.socket).unwrap();
 
     body(&mut client);
 
-    client.hang_up().unwrap();
+    client.into_transport().hang_up().unwrap();
     server.join().unwrap().unwrap();
 }

@@ -2,17 +2,17 @@
 
 //! Driver side of a queue's rings: slots, checks of the device's words, wake-ups.
 //!
-//! The code is generic over the memory, so that tests run it against the device model in one
-//! process.
+//! The code is generic over the memory: mapped by a process, or that of the device model in one
+//! process with it.
 
-use crate::Error;
+use crate::RingError;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{QUEUE_RUNNING, QUEUE_STATE};
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor};
 use ringbar_spec::wake::{self, Waiter, Word, Words};
 
 /// Memory of a queue. The device or another thread can change all of it at any time.
-pub(crate) trait Memory: Words {
+pub trait Memory: Words {
     /// Writes a descriptor to a slot of the submission ring.
     fn put(&self, slot: u32, descriptor: &Descriptor);
 
@@ -25,9 +25,6 @@ pub(crate) trait Memory: Words {
 
     /// Reads the completion beside the completion tail. Later loads of words are ordered after it.
     fn get_inline(&self) -> Completion;
-
-    /// Wakes the device.
-    fn kick(&self);
 }
 
 /// Rings of a queue. They start empty.
@@ -37,7 +34,7 @@ pub(crate) trait Memory: Words {
 /// The indices keep this order, and at most one ring's length lies between the first and the last.
 /// That holds whatever the memory contains.
 #[derive(Debug)]
-pub(crate) struct Ring<M> {
+pub struct Ring<M> {
     memory: M,
     /// Entries of each ring, a power of two.
     entries: u32,
@@ -55,7 +52,7 @@ impl<M: Memory> Ring<M> {
     /// Returns the rings of a queue that was just started, each with `entries`, a power of two.
     /// With `inline`, a single descriptor or completion is also passed beside the tail. That saves
     /// each side one cache line that would move between processors.
-    pub(crate) fn new(memory: M, entries: u32, inline: bool) -> Self {
+    pub fn new(memory: M, entries: u32, inline: bool) -> Self {
         let generation = memory.load(Word::Generation);
         Self {
             memory,
@@ -71,40 +68,41 @@ impl<M: Memory> Ring<M> {
 
     /// Returns the memory.
     #[inline]
-    pub(crate) fn memory(&self) -> &M {
+    pub fn memory(&self) -> &M {
         &self.memory
     }
 
     /// Returns the number of entries of each ring.
     #[inline]
-    pub(crate) fn entries(&self) -> u32 {
+    pub fn entries(&self) -> u32 {
         self.entries
     }
 
     /// Returns the number of the completion that is taken next.
-    pub(crate) fn head(&self) -> u32 {
+    #[inline]
+    pub fn head(&self) -> u32 {
         self.head
     }
 
     /// Returns the number of descriptors that were written and whose completion was not taken.
     #[inline]
-    pub(crate) fn in_flight(&self) -> u32 {
+    pub fn in_flight(&self) -> u32 {
         distance(self.head, self.tail)
     }
 
     /// Empties the rings, after the queue was started again.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.generation = self.memory.load(Word::Generation);
         (self.head, self.posted, self.submitted, self.tail) = (0, 0, 0, 0);
     }
 
     /// Writes a descriptor. Fails if the submission ring is full.
     #[inline]
-    pub(crate) fn push(&mut self, descriptor: &Descriptor) -> Result<(), Error> {
+    pub fn push(&mut self, descriptor: &Descriptor) -> Result<(), RingError> {
         // The limit counts completions not yet taken, too. Otherwise the completion ring could be
         // full when the device has a completion to write, and the device would have to wait.
         if self.in_flight() >= self.entries {
-            return Err(Error::Full {
+            return Err(RingError::Full {
                 entries: self.entries,
             });
         }
@@ -113,9 +111,11 @@ impl<M: Memory> Ring<M> {
         Ok(())
     }
 
-    /// Hands the written descriptors to the device, and wakes it if it sleeps.
+    /// Hands the written descriptors to the device. Returns whether it sleeps, and the caller must
+    /// kick it.
     #[inline]
-    pub(crate) fn submit(&mut self) {
+    #[must_use = "a device that sleeps sees nothing until it is kicked"]
+    pub fn submit(&mut self) -> bool {
         self.submitted = self.tail;
         if self.inline {
             // Only one descriptor is in flight. With more, the device could take the inline copy
@@ -127,14 +127,12 @@ impl<M: Memory> Ring<M> {
         // Frees entries of the completion ring first: the device may complete the new descriptors
         // as soon as it sees the tail.
         self.memory.store(Word::CompletionHead, self.head);
-        if wake::submit(&self.memory, self.tail) {
-            self.memory.kick();
-        }
+        wake::submit(&self.memory, self.tail)
     }
 
     /// Takes the oldest completion, if there is one.
     #[inline]
-    pub(crate) fn pop(&mut self) -> Result<Option<Completion>, Error> {
+    pub fn pop(&mut self) -> Result<Option<Completion>, RingError> {
         let mut beside = None;
         if self.head == self.posted {
             if !self.has(1)? {
@@ -169,7 +167,7 @@ impl<M: Memory> Ring<M> {
 
     /// Returns whether `count` completions can be taken. Fails if they will never come.
     #[inline]
-    pub(crate) fn has(&mut self, count: u32) -> Result<bool, Error> {
+    pub fn has(&mut self, count: u32) -> Result<bool, RingError> {
         if self.look(count)? {
             return Ok(true);
         }
@@ -184,7 +182,7 @@ impl<M: Memory> Ring<M> {
 
     /// Asks for an interrupt when `count` completions can be taken. Returns whether the interrupt
     /// is still to come.
-    pub(crate) fn arm(&mut self, count: u32) -> Result<bool, Error> {
+    pub fn arm(&mut self, count: u32) -> Result<bool, RingError> {
         let Some(before) = count.checked_sub(1) else {
             return Ok(false);
         };
@@ -198,13 +196,13 @@ impl<M: Memory> Ring<M> {
 
     /// Reads the completion tail again. Returns whether `count` completions can be taken.
     #[inline]
-    fn look(&mut self, count: u32) -> Result<bool, Error> {
+    fn look(&mut self, count: u32) -> Result<bool, RingError> {
         let announced = self.memory.load(Word::CompletionTail);
         // Second: a reset writes the tail too. Loaded first, the generation could still be the old
         // one while the tail is already the new one.
         let now = self.memory.load(Word::Generation);
         if now != self.generation {
-            return Err(Error::Reset {
+            return Err(RingError::Reset {
                 queue: self.generation,
                 now,
             });
@@ -213,7 +211,7 @@ impl<M: Memory> Ring<M> {
         // entries that the device never wrote.
         let possible = distance(self.posted, self.submitted);
         if distance(self.posted, announced) > possible {
-            return Err(Error::BadCompletionTail {
+            return Err(RingError::BadCompletionTail {
                 announced,
                 submitted: self.submitted,
             });
@@ -223,9 +221,9 @@ impl<M: Memory> Ring<M> {
     }
 
     /// Returns the error for a queue that has stopped.
-    fn stopped(&self, state: u32) -> Error {
+    fn stopped(&self, state: u32) -> RingError {
         let state = QUEUE_STATE::from_raw(state).state();
-        Error::QueueStopped {
+        RingError::QueueStopped {
             code: ErrorCode(state as u16),
         }
     }
