@@ -2,10 +2,10 @@
 
 //! Context of a measurement: the device, the host, and timing.
 
-use ringbar_client::{Buffer, Device, Mapping, Queue, Rights};
+use ringbar_client::{descriptors, Buffer, Device, Mapping, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::regs;
-use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_spec::ring::{Completion, Descriptor, Status};
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -118,13 +118,12 @@ impl Copies {
     pub(crate) fn new(device: &Device, length: usize) -> Result<Self, Error> {
         let source = device.create_buffer(length, Rights::Read)?;
         let destination = device.create_buffer(length, Rights::Write)?;
-        let descriptor = Descriptor {
-            opcode: Opcode::COPY.0,
-            length: length as u32,
-            source_window: source.window(),
-            destination_window: destination.window(),
-            ..Descriptor::default()
-        };
+        let descriptor = descriptors::copy(
+            0,
+            (source.window(), 0),
+            (destination.window(), 0),
+            length as u32,
+        );
         Ok(Self {
             _source: source,
             _destination: destination,

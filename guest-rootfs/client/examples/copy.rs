@@ -2,8 +2,8 @@
 
 //! Copies from one buffer to another on the device: open, map, submit, wait.
 
-use ringbar_client::{Device, Rights};
-use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_client::{descriptors, Device, Rights};
+use ringbar_spec::ring::Status;
 use std::error::Error;
 use std::time::Duration;
 
@@ -15,14 +15,12 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let destination = device.create_buffer(4096, Rights::Write)?;
     source.mapping().write_bytes(0, b"from here to there");
 
-    queue.push(Descriptor {
-        opcode: Opcode::COPY.0,
-        length: 18,
-        source_window: source.window(),
-        destination_window: destination.window(),
-        destination_offset: 100,
-        ..Descriptor::default()
-    })?;
+    queue.push(descriptors::copy(
+        0,
+        (source.window(), 0),
+        (destination.window(), 100),
+        18,
+    ))?;
     queue.submit();
     queue.wait(1, Duration::from_secs(10))?;
     let completion = queue.pop()?.ok_or("a wait that ended well leaves one")?;

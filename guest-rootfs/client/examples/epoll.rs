@@ -2,8 +2,7 @@
 
 //! Waits for completions with epoll, beside the other files of a program.
 
-use ringbar_client::Device;
-use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_client::{descriptors, Device};
 use rustix::event::epoll;
 use std::error::Error;
 
@@ -18,11 +17,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     epoll::add(&epoll, &device, name, epoll::EventFlags::IN)?;
 
     for tag in 0..COUNT {
-        queue.push(Descriptor {
-            opcode: Opcode::NOP.0,
-            tag,
-            ..Descriptor::default()
-        })?;
+        queue.push(descriptors::nop(tag))?;
     }
     queue.submit();
 

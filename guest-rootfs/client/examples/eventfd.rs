@@ -2,8 +2,7 @@
 
 //! Waits for completions with an eventfd, which can be one of many in an event loop.
 
-use ringbar_client::Device;
-use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_client::{descriptors, Device};
 use rustix::event::{eventfd, EventfdFlags};
 use std::error::Error;
 use std::os::fd::AsFd;
@@ -18,11 +17,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     queue.set_event_fd(Some(event.as_fd()))?;
 
     for tag in 0..COUNT {
-        queue.push(Descriptor {
-            opcode: Opcode::NOP.0,
-            tag,
-            ..Descriptor::default()
-        })?;
+        queue.push(descriptors::nop(tag))?;
     }
     queue.submit();
 

@@ -2,8 +2,8 @@
 
 //! Polls the ring without a system call: the shortest way to a completion.
 
-use ringbar_client::{Device, Queue};
-use ringbar_spec::ring::{Completion, Descriptor, Opcode};
+use ringbar_client::{descriptors, Device, Queue};
+use ringbar_spec::ring::Completion;
 use ringbar_spec::wake::Word;
 use std::error::Error;
 use std::hint::spin_loop;
@@ -12,11 +12,7 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let device = Device::open("/dev/ringbar0")?;
     let mut queue = device.create_queue(16)?;
     for tag in 0..10 {
-        queue.push(Descriptor {
-            opcode: Opcode::NOP.0,
-            tag,
-            ..Descriptor::default()
-        })?;
+        queue.push(descriptors::nop(tag))?;
     }
     queue.submit();
     while queue.in_flight() > 0 {

@@ -3,9 +3,9 @@
 //! Works a device without a pause, and checks every byte and every completion.
 
 use crate::{copy, pattern_bytes, seed, until, PATIENCE};
-use ringbar_client::{Buffer, Device, Error, Queue, Rights};
+use ringbar_client::{descriptors, Buffer, Device, Error, Queue, Rights};
 use ringbar_spec::pattern;
-use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_spec::ring::Status;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -149,22 +149,20 @@ impl Anvil {
     fn strike(&mut self, seed: u64) -> Result<(), Error> {
         let length = 1 + seed as usize % SIZE;
         self.round = (seed, length);
-        self.queue.push(Descriptor {
-            opcode: Opcode::PATTERN.0,
-            length: length as u32,
-            destination_window: self.source.window(),
-            operand: seed,
-            ..Default::default()
-        })?;
+        self.queue.push(descriptors::pattern(
+            0,
+            seed,
+            (self.source.window(), 0),
+            length as u32,
+        ))?;
         self.queue
             .push(copy(&self.source, &self.destination, length))?;
-        self.queue.push(Descriptor {
-            opcode: Opcode::VERIFY.0,
-            length: length as u32,
-            source_window: self.destination.window(),
-            operand: seed,
-            ..Default::default()
-        })?;
+        self.queue.push(descriptors::verify(
+            0,
+            seed,
+            (self.destination.window(), 0),
+            length as u32,
+        ))?;
         self.queue.submit();
         Ok(())
     }

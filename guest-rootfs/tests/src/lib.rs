@@ -32,15 +32,16 @@ pub use parameter::seed;
 pub use pci::{PciFunction, Removed, Unbound};
 pub use register::{expect_field, expect_register};
 pub use ringbar_case::case;
+pub use ringbar_client::descriptors::nop;
 pub use ringbar_test_vectors::pattern_bytes;
 pub use runner::Runner;
 pub use story::{hex, Chapter};
 pub use suite::{run, run_all};
 
-use ringbar_client::{Buffer, Device, Mapping, Queue, Rights};
+use ringbar_client::{descriptors, Buffer, Device, Mapping, Queue, Rights};
 use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_SIZE};
 use ringbar_spec::regs::SUBMISSION_TAIL;
-use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_spec::wake::Word;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use std::fs;
@@ -91,35 +92,19 @@ pub fn works(device: &Device) {
     let mut queue = device.create_queue(4).expect("a queue is free");
     let buffer = device.create_buffer(PAGE_SIZE, Rights::Write);
     let buffer = buffer.expect("there is memory");
-    let fill = Descriptor {
-        opcode: Opcode::FILL.0,
-        length: PAGE_SIZE as u32,
-        destination_window: buffer.window(),
-        operand: u64::MAX,
-        ..Default::default()
-    };
+    let fill = descriptors::fill(0, u64::MAX, (buffer.window(), 0), PAGE_SIZE as u32);
     succeed(&mut queue, fill);
     assert_eq!(buffer.mapping().read_bytes(0, PAGE_SIZE), [0xff; PAGE_SIZE]);
 }
 
-/// A descriptor that does nothing.
-pub fn nop(tag: u32) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::NOP.0,
-        tag,
-        ..Default::default()
-    }
-}
-
 /// A descriptor that copies the first `length` bytes of a buffer to another.
 pub fn copy(source: &Buffer, destination: &Buffer, length: usize) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::COPY.0,
-        length: length as u32,
-        source_window: source.window(),
-        destination_window: destination.window(),
-        ..Default::default()
-    }
+    descriptors::copy(
+        0,
+        (source.window(), 0),
+        (destination.window(), 0),
+        length as u32,
+    )
 }
 
 /// Makes the device stop a queue with `BAD_TAIL`, through mappings of its own as a process may

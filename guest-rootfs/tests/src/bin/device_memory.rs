@@ -2,8 +2,7 @@
 
 //! Device memory from both sides: what the process writes the device reads, and the other way.
 
-use ringbar_client::{Part, Rights};
-use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_client::{descriptors, Part, Rights};
 use ringbar_tests::{case, open, pattern_bytes, run, seed, succeed};
 use std::process::ExitCode;
 
@@ -50,13 +49,7 @@ fn device_reads(part: Part) {
 
     succeed(
         &mut queue,
-        Descriptor {
-            opcode: Opcode::COPY.0,
-            length: PAGE as u32,
-            source_window: memory.window(),
-            destination_window: buffer.window(),
-            ..Default::default()
-        },
+        descriptors::copy(0, (memory.window(), 0), (buffer.window(), 0), PAGE as u32),
     );
 
     assert_eq!(buffer.mapping().read_bytes(0, PAGE), bytes);
@@ -83,14 +76,7 @@ fn process_sees(part: Part) {
 
     succeed(
         &mut queue,
-        Descriptor {
-            opcode: Opcode::PATTERN.0,
-            length: 1001,
-            destination_window: memory.window(),
-            destination_offset: 17,
-            operand: seed,
-            ..Default::default()
-        },
+        descriptors::pattern(0, seed, (memory.window(), 17), 1001),
     );
 
     let seen = memory.mapping().read_bytes(0, PAGE);

@@ -3,8 +3,8 @@
 //! The heart of it: the device writes by DMA, and the process sees just those bytes in its own
 //! mapping of the coherent buffer, without a copy and without a call.
 
-use ringbar_client::{Buffer, Rights};
-use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_client::{descriptors, Buffer, Rights};
+use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_tests::{
     case, copy, open, pattern_bytes, run, seed, signalled, succeed, with_event, PciFunction,
     PATIENCE, SHORT,
@@ -26,15 +26,7 @@ fn marked_buffer(device: &ringbar_client::Device) -> Buffer {
 }
 
 fn pattern_descriptor(buffer: &Buffer, offset: u64, length: u32, seed: u64) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::PATTERN.0,
-        tag: 0x5eed,
-        length,
-        destination_window: buffer.window(),
-        destination_offset: offset,
-        operand: seed,
-        ..Default::default()
-    }
+    descriptors::pattern(0x5eed, seed, (buffer.window(), offset), length)
 }
 
 #[case]
@@ -91,14 +83,12 @@ fn fill_repeats_its_operand() {
 
     succeed(
         &mut queue,
-        Descriptor {
-            opcode: Opcode::FILL.0,
-            length: 19,
-            destination_window: buffer.window(),
-            destination_offset: 3,
-            operand: u64::from_le_bytes(*b"RINGBAR!"),
-            ..Default::default()
-        },
+        descriptors::fill(
+            0,
+            u64::from_le_bytes(*b"RINGBAR!"),
+            (buffer.window(), 3),
+            19,
+        ),
     );
 
     assert_eq!(buffer.mapping().read_bytes(3, 19), b"RINGBAR!RINGBAR!RIN");
@@ -116,15 +106,7 @@ fn copy_moves_bytes_between_buffers() {
 
     succeed(
         &mut queue,
-        Descriptor {
-            opcode: Opcode::COPY.0,
-            length: 5000,
-            source_window: source.window(),
-            source_offset: 11,
-            destination_window: destination.window(),
-            destination_offset: 70,
-            ..Default::default()
-        },
+        descriptors::copy(0, (source.window(), 11), (destination.window(), 70), 5000),
     );
 
     let seen = destination.mapping().read_bytes(0, SIZE);
@@ -166,15 +148,7 @@ fn overlapping_copy_acts_as_memmove() {
 
     succeed(
         &mut queue,
-        Descriptor {
-            opcode: Opcode::COPY.0,
-            length: 40_000,
-            source_window: buffer.window(),
-            source_offset: 5,
-            destination_window: buffer.window(),
-            destination_offset: 1000,
-            ..Default::default()
-        },
+        descriptors::copy(0, (buffer.window(), 5), (buffer.window(), 1000), 40_000),
     );
 
     expected.copy_within(5..40_005, 1000);

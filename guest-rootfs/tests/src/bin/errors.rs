@@ -2,9 +2,9 @@
 
 //! What debugfs shows of the device's errors.
 
-use ringbar_client::{Device, Queue};
+use ringbar_client::{descriptors, Device, Queue};
 use ringbar_spec::regs::{ERROR_LOG_ENTRIES, IDENT};
-use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_tests::{carry_out, case, open, run};
 use std::fs;
 use std::process::ExitCode;
@@ -131,13 +131,7 @@ fn descriptor_that_succeeds_is_no_error() {
     let device = open();
     let mut queue = queue_of(&device);
     let before = log();
-    let done = carry_out(
-        &mut queue,
-        Descriptor {
-            opcode: Opcode::NOP.0,
-            ..Default::default()
-        },
-    );
+    let done = carry_out(&mut queue, descriptors::nop(0));
     assert_eq!(Status(done.status), Status::OK);
     assert_eq!(log(), before);
     assert_eq!(errors_of(&queue), 0);

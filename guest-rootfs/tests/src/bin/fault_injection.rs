@@ -3,8 +3,8 @@
 //! Fails each allocation in open, ioctl, mmap and probe once (Linux
 //! `Documentation/fault-injection`): the call says so, nothing is left behind, and works next time.
 
-use ringbar_client::{Device, Error, Mapping, Memory, Part, Policy, Rights};
-use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_client::{descriptors, Device, Error, Mapping, Memory, Part, Policy, Rights};
+use ringbar_spec::ring::{Completion, Status};
 use ringbar_tests::{case, nop, run, Case, PciFunction, Skip, NODE, PATIENCE};
 use rustix::event::{eventfd, EventfdFlags};
 use rustix::io::Errno;
@@ -154,13 +154,12 @@ fn whole_life_of_a_descriptor() -> Result<(), Error> {
     let device = node()?;
     let mut queue = device.create_queue(4)?;
     let buffer = device.create_buffer(PAGE, Rights::Write)?;
-    queue.push(Descriptor {
-        opcode: Opcode::FILL.0,
-        length: PAGE as u32,
-        destination_window: buffer.window(),
-        operand: u64::MAX,
-        ..Default::default()
-    })?;
+    queue.push(descriptors::fill(
+        0,
+        u64::MAX,
+        (buffer.window(), 0),
+        PAGE as u32,
+    ))?;
     let completion = queue.run(PATIENCE)?;
     assert_eq!(Status(completion.status), Status::OK);
     assert_eq!(buffer.mapping().read::<u32>(0), u32::MAX);

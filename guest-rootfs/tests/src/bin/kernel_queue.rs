@@ -2,9 +2,9 @@
 
 //! Queues whose rings are the kernel's: what a batch gives, and that nothing of them is mapped.
 
-use ringbar_client::{Error, Mapping, Rights};
+use ringbar_client::{descriptors, Error, Mapping, Rights};
 use ringbar_spec::layout::MAX_QUEUES;
-use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_spec::ring::{Completion, Status};
 use ringbar_tests::{
     bounces, case, copy, nop, open, pattern_bytes, run, seed, PciFunction, PATIENCE,
 };
@@ -47,13 +47,7 @@ fn device_carries_out_the_batch() {
     let source = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
     let target = device.create_buffer(PAGE, Rights::Write).unwrap();
     let seed = seed();
-    let make = Descriptor {
-        opcode: Opcode::PATTERN.0,
-        length: PAGE as u32,
-        destination_window: source.window(),
-        operand: seed,
-        ..Default::default()
-    };
+    let make = descriptors::pattern(0, seed, (source.window(), 0), PAGE as u32);
     let batch = [make, copy(&source, &target, PAGE)];
     let mut completions = [Completion::default(); 2];
     queue.execute(&batch, &mut completions, PATIENCE).unwrap();

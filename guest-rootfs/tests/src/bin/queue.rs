@@ -2,13 +2,13 @@
 
 //! Rings in the process's own mapping: order, wrap-around, batches, and several queues at once.
 
-use ringbar_client::{Device, Mapping, Queue, Rights};
+use ringbar_client::{descriptors, Device, Mapping, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::pattern;
 use ringbar_spec::regs::{
     COMPLETION_TAIL, INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0, SUBMISSION_INLINE, SUBMISSION_TAIL,
 };
-use ringbar_spec::ring::{distance, Completion, Descriptor, Opcode, Status, MAX_ENTRIES};
+use ringbar_spec::ring::{distance, Completion, Descriptor, Status, MAX_ENTRIES};
 use ringbar_spec::wake::Word;
 use ringbar_test_vectors::crc32c;
 use ringbar_tests::witness::on_mapped_ring;
@@ -214,19 +214,8 @@ fn move_patterns(device: &Device, seed: u64) {
     for round in 0..ROUNDS {
         let seed = pattern::word(seed, round);
         let length = 1 + (seed % SIZE as u64) as usize;
-        let make = Descriptor {
-            opcode: Opcode::PATTERN.0,
-            length: length as u32,
-            destination_window: source.window(),
-            operand: seed,
-            ..Default::default()
-        };
-        let sum = Descriptor {
-            opcode: Opcode::CRC32C.0,
-            length: length as u32,
-            source_window: target.window(),
-            ..Default::default()
-        };
+        let make = descriptors::pattern(0, seed, (source.window(), 0), length as u32);
+        let sum = descriptors::crc32c(0, 0, (target.window(), 0), length as u32);
         for descriptor in [make, copy(&source, &target, length), sum] {
             queue.push(descriptor).unwrap();
         }

@@ -2,9 +2,9 @@
 
 //! Queues that are reset and given back while others work, and what is left of them.
 
-use ringbar_client::{Buffer, Device, Error, Mapping, Queue, QueueOffsets, Rights};
+use ringbar_client::{descriptors, Buffer, Device, Error, Mapping, Queue, QueueOffsets, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
-use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_test_vectors::crc32c;
 use ringbar_tests::{break_ring, case, copy, fork, nop, open, pattern_bytes, run, seed, PATIENCE};
 use ringbar_uapi::ioctl::Wait;
@@ -271,19 +271,13 @@ impl Worker {
     }
 
     fn work(&mut self, round: u32) {
-        let clear = Descriptor {
-            opcode: Opcode::FILL.0,
-            length: Self::SIZE as u32,
-            destination_window: self.target.window(),
-            operand: round.into(),
-            ..Default::default()
-        };
-        let sum = Descriptor {
-            opcode: Opcode::CRC32C.0,
-            length: Self::SIZE as u32,
-            source_window: self.target.window(),
-            ..Default::default()
-        };
+        let clear = descriptors::fill(
+            0,
+            round.into(),
+            (self.target.window(), 0),
+            Self::SIZE as u32,
+        );
+        let sum = descriptors::crc32c(0, 0, (self.target.window(), 0), Self::SIZE as u32);
         for descriptor in [clear, copy(&self.source, &self.target, Self::SIZE), sum] {
             self.queue.push(descriptor).unwrap();
         }

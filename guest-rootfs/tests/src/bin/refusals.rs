@@ -2,7 +2,7 @@
 
 //! What driver and device refuse, and by which name. Nothing refused writes anything.
 
-use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
+use ringbar_client::{descriptors, Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ring::{self, Completion, Descriptor, Status, MAX_ENTRIES};
 use ringbar_tests::{break_ring, carry_out, case, nop, open, run, PATIENCE, SHORT};
@@ -265,13 +265,7 @@ fn set_up() -> (Device, Queue, Buffer) {
 }
 
 fn fill(buffer: &Buffer) -> Descriptor {
-    Descriptor {
-        opcode: ring::Opcode::FILL.0,
-        length: 64,
-        destination_window: buffer.window(),
-        operand: u64::MAX,
-        ..Default::default()
-    }
+    descriptors::fill(0, u64::MAX, (buffer.window(), 0), 64)
 }
 
 #[track_caller]

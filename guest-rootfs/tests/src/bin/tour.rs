@@ -3,7 +3,7 @@
 //! A tour for people, from the first register to an interrupt. Each case shows what it sees, all of it read back from
 //! the device, the kernel or the process's own mappings, and fails if that is not what must be there.
 
-use ringbar_client::{Buffer, Device, Mapping, Part, Queue, Rights};
+use ringbar_client::{descriptors, Buffer, Device, Mapping, Part, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::regs::{IDENT, SCRATCH};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
@@ -103,15 +103,12 @@ fn process_sees_in_its_mapping_what_the_device_writes_by_dma() {
     let before = buffer.mapping().read_bytes(0, PAGE_SIZE);
     let seed = seed();
     queue
-        .push(Descriptor {
-            opcode: Opcode::PATTERN.0,
-            tag: TAG,
-            length: WRITTEN.len() as u32,
-            destination_window: buffer.window(),
-            destination_offset: WRITTEN.start as u64,
-            operand: seed,
-            ..Descriptor::default()
-        })
+        .push(descriptors::pattern(
+            TAG,
+            seed,
+            (buffer.window(), WRITTEN.start as u64),
+            WRITTEN.len() as u32,
+        ))
         .expect("the ring has room");
     let descriptor = rings.descriptor(0);
     chapter.tell(format_args!(
@@ -148,15 +145,12 @@ fn interrupt_tells_of_a_copy_out_of_device_memory() {
     let stored = pattern_bytes(seed(), COPIED.len());
     memory.mapping().write_bytes(0, &stored);
     let before = buffer.mapping().read_bytes(0, PAGE_SIZE);
-    let copy = Descriptor {
-        opcode: Opcode::COPY.0,
-        tag: TAG,
-        length: COPIED.len() as u32,
-        source_window: memory.window(),
-        destination_window: buffer.window(),
-        destination_offset: COPIED.start as u64,
-        ..Descriptor::default()
-    };
+    let copy = descriptors::copy(
+        TAG,
+        (memory.window(), 0),
+        (buffer.window(), COPIED.start as u64),
+        COPIED.len() as u32,
+    );
 
     queue.push(copy).expect("the ring has room");
     let descriptor = rings.descriptor(0);

@@ -4,8 +4,7 @@
 
 use crate::victim::Victim;
 use fastrand::Rng;
-use ringbar_client::{Part, Rights};
-use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_client::{descriptors, Part, Rights};
 use ringbar_tests::usage::{assert_back, Usage};
 use ringbar_tests::{case, fork, open, parameter};
 use std::io::{Read, Write};
@@ -70,13 +69,7 @@ fn work_without_end(line: &UnixStream) -> bool {
     let range = device
         .create_device_memory(Part::WriteCombining, SIZE, Rights::ReadWrite)
         .expect("there is device memory");
-    let copy = |from, to| Descriptor {
-        opcode: Opcode::COPY.0,
-        length: SIZE as u32,
-        source_window: from,
-        destination_window: to,
-        ..Descriptor::default()
-    };
+    let copy = |from, to| descriptors::copy(0, (from, 0), (to, 0), SIZE as u32);
     let copies = [
         copy(buffers[0].window(), buffers[1].window()),
         copy(range.window(), buffers[0].window()),

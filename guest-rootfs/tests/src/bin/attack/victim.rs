@@ -3,9 +3,8 @@
 //! Another process, with memory of every kind and a queue that works while it is attacked.
 
 use crate::ground::SIZE;
-use ringbar_client::{Device, Mapping, Memory, Part, Policy, Queue, Rights};
+use ringbar_client::{descriptors, Device, Mapping, Memory, Part, Policy, Queue, Rights};
 use ringbar_spec::pattern::word;
-use ringbar_spec::ring::{Descriptor, Opcode};
 use ringbar_tests::fork::{self, Fork};
 use ringbar_tests::{open, succeed};
 use std::io::{ErrorKind, Read, Write};
@@ -128,13 +127,7 @@ fn memory(device: &Device, kind: Memory) -> ringbar_client::KernelMemory {
 fn work(queue: &mut Queue, from: u16, to: u16, seen: &Mapping, expected: &[u8]) {
     const LENGTH: usize = 4099;
     seen.write_bytes(0, &[0; LENGTH]);
-    let descriptor = Descriptor {
-        opcode: Opcode::COPY.0,
-        length: LENGTH as u32,
-        source_window: from,
-        destination_window: to,
-        ..Descriptor::default()
-    };
+    let descriptor = descriptors::copy(0, (from, 0), (to, 0), LENGTH as u32);
     succeed(queue, descriptor);
     assert_eq!(seen.read_bytes(0, LENGTH), expected[..LENGTH]);
 }

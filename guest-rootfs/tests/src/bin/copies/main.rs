@@ -10,8 +10,7 @@ mod place;
 
 use fastrand::Rng;
 use place::{Direction, Place};
-use ringbar_client::Queue;
-use ringbar_spec::ring::{Descriptor, Opcode};
+use ringbar_client::{descriptors, Queue};
 use ringbar_tests::{case, open, parameter, run, succeed, Case};
 use std::process::ExitCode;
 
@@ -76,15 +75,12 @@ fn arrives(queue: &mut Queue, from: &Place, to: &Place, length: usize, random: &
     expected[AROUND..AROUND + length].copy_from_slice(&sent);
     succeed(
         queue,
-        Descriptor {
-            opcode: Opcode::COPY.0,
-            length: length as u32,
-            source_window: from.window(),
-            source_offset: source as u64,
-            destination_window: to.window(),
-            destination_offset: destination as u64,
-            ..Descriptor::default()
-        },
+        descriptors::copy(
+            0,
+            (from.window(), source as u64),
+            (to.window(), destination as u64),
+            length as u32,
+        ),
     );
     let seen = to.read(destination - AROUND, expected.len());
     let wrong = seen

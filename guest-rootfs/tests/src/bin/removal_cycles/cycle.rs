@@ -7,8 +7,8 @@ use crate::crew::Member;
 use crate::probe::Probe;
 use crate::region::{self, Region};
 use crate::way::Way;
-use ringbar_client::{Device, Error, Mapping, Rights};
-use ringbar_spec::ring::{Completion, Descriptor, Opcode};
+use ringbar_client::{descriptors, Device, Error, Mapping, Rights};
+use ringbar_spec::ring::Completion;
 use ringbar_tests::{open, pinned_pages, seed, succeed, NODE, SHORT};
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::{poll, PollFd, PollFlags};
@@ -169,13 +169,12 @@ fn keep_copying(device: &Device) -> JoinHandle<Error> {
     let source = source.expect("a large buffer");
     let memory = Mapping::anonymous(COPY).expect("memory");
     let destination = device.open_user_window(&memory, 0..COPY, Rights::Write);
-    let copy = Descriptor {
-        opcode: Opcode::COPY.0,
-        length: COPY as u32,
-        source_window: source.window(),
-        destination_window: destination.expect("a window").number(),
-        ..Default::default()
-    };
+    let copy = descriptors::copy(
+        0,
+        (source.window(), 0),
+        (destination.expect("a window").number(), 0),
+        COPY as u32,
+    );
     let copies = [copy; ENTRIES as usize];
     let mut completions = [Completion::default(); ENTRIES as usize];
     let mut queue = device.create_kernel_queue(ENTRIES).expect("a queue");
@@ -200,13 +199,7 @@ fn assert_works() {
     source.mapping().write(size - 8, word);
     succeed(
         &mut queue,
-        Descriptor {
-            opcode: Opcode::COPY.0,
-            length: size as u32,
-            source_window: source.window(),
-            destination_window: target.window(),
-            ..Default::default()
-        },
+        descriptors::copy(0, (source.window(), 0), (target.window(), 0), size as u32),
     );
     assert_eq!(target.mapping().read::<u64>(size - 8), word);
 }

@@ -7,8 +7,8 @@ mod raw;
 mod zone;
 
 use raw::{file, open_at, RawMemory};
-use ringbar_client::{Buffer, Error, Mapping, Part, Queue, Rights};
-use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_client::{descriptors, Buffer, Error, Mapping, Part, Queue, Rights};
+use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_tests::{
     bounces, carry_out, case, fork, has_iommu, on_debug_kernel, open, parameter, pattern_bytes,
     pinned_pages, run, succeed, until, Case, PciFunction, Skip, PATIENCE,
@@ -79,26 +79,16 @@ fn refused<T>(result: Result<T, Error>, errno: Errno) {
 }
 
 fn pattern(window: u16, offset: usize, length: usize, seed: u64) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::PATTERN.0,
-        length: length as u32,
-        destination_window: window,
-        destination_offset: offset as u64,
-        operand: seed,
-        ..Default::default()
-    }
+    descriptors::pattern(0, seed, (window, offset as u64), length as u32)
 }
 
 fn copy(source: (u16, usize), destination: (u16, usize), length: usize) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::COPY.0,
-        length: length as u32,
-        source_window: source.0,
-        source_offset: source.1 as u64,
-        destination_window: destination.0,
-        destination_offset: destination.1 as u64,
-        ..Default::default()
-    }
+    descriptors::copy(
+        0,
+        (source.0, source.1 as u64),
+        (destination.0, destination.1 as u64),
+        length as u32,
+    )
 }
 
 #[track_caller]

@@ -8,8 +8,8 @@ mod refused;
 mod reused;
 mod shown;
 
-use ringbar_client::{Error, Part, Queue};
-use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_client::{descriptors, Error, Part, Queue};
+use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_tests::{carry_out, run};
 use rustix::io::Errno;
 use std::process::ExitCode;
@@ -23,26 +23,11 @@ fn main() -> ExitCode {
 }
 
 fn fill(window: u16, offset: u64, length: u32) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::FILL.0,
-        length,
-        destination_window: window,
-        destination_offset: offset,
-        operand: u64::MAX,
-        ..Default::default()
-    }
+    descriptors::fill(0, u64::MAX, (window, offset), length)
 }
 
 fn copy(source: (u16, u64), destination: (u16, u64), length: u32) -> Descriptor {
-    Descriptor {
-        opcode: Opcode::COPY.0,
-        length,
-        source_window: source.0,
-        source_offset: source.1,
-        destination_window: destination.0,
-        destination_offset: destination.1,
-        ..Default::default()
-    }
+    descriptors::copy(0, source, destination, length)
 }
 
 #[track_caller]

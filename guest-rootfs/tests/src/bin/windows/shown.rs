@@ -4,8 +4,8 @@
 
 use crate::pieces::Pieces;
 use crate::{copy, ends_with, fill, refused, DEVICE_PARTS, PAGE, UNTOUCHED};
-use ringbar_client::Rights;
-use ringbar_spec::ring::{Descriptor, Opcode, Status};
+use ringbar_client::{descriptors, Rights};
+use ringbar_spec::ring::Status;
 use ringbar_tests::{case, open, pattern_bytes, seed, succeed};
 use ringbar_uapi::ioctl::MAX_PARTS;
 use rustix::io::Errno;
@@ -20,13 +20,7 @@ fn device_writes_parts_in_their_order_and_nothing_else() {
 
     succeed(
         &mut queue,
-        Descriptor {
-            opcode: Opcode::PATTERN.0,
-            length: pieces.length() as u32,
-            destination_window: window.number(),
-            operand: seed,
-            ..Default::default()
-        },
+        descriptors::pattern(0, seed, (window.number(), 0), pieces.length() as u32),
     );
 
     pieces.written(0, &pattern_bytes(seed, pieces.length() as usize));
