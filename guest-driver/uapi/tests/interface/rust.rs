@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT
+
+//! Facts of the Rust definitions, by the names that they have in C.
+//!
+//! Tables of the crates (opcodes, statuses, errors, registers) are complete by themselves. For the
+//! other definitions the lists here are compared with the source files: see `source.rs`. A pattern
+//! without `..` names all fields of a structure, so the compiler finds a missing one.
+
+use crate::Facts;
+use ringbar_spec::error::ErrorCode;
+use ringbar_spec::layout::{DOORBELL_PAGES, KICK_PAGES, PAGE_SIZE, PUBLIC_PAGE, STATUS_PAGES};
+use ringbar_spec::regs::Register;
+use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
+use ringbar_spec::{ids, layout, regs, ring};
+use ringbar_uapi::ioctl::{self, *};
+use ringbar_uapi::mmap;
+use std::any::type_name;
+use std::mem::offset_of;
+
+/// A number, its name in Rust and its prefix in C.
+pub(crate) struct Number {
+    pub(crate) name: &'static str,
+    pub(crate) value: u64,
+    prefix: &'static str,
+}
+
+macro_rules! numbers {
+    ($prefix:literal: $($module:ident :: $name:ident),* $(,)?) => {
+        vec![$(Number {
+            name: stringify!($name),
+            value: u64::from($module::$name),
+            prefix: $prefix,
+        }),*]
+    };
+}
+
+/// Returns the ioctls, by their numbers.
+pub(crate) fn ioctls() -> Vec<Number> {
+    numbers!("RINGBAR_IOCTL_":
+        ioctl::INFO,
+        ioctl::CREATE_QUEUE,
+        ioctl::CREATE_BUFFER,
+        ioctl::CREATE_DEVICE_MEMORY,
+        ioctl::EXECUTE,
+        ioctl::WAIT,
+        ioctl::CREATE_MEMORY,
+        ioctl::RESET_QUEUE,
+        ioctl::DESTROY_QUEUE,
+        ioctl::DESTROY_BUFFER,
+        ioctl::OPEN_WINDOW,
+        ioctl::CLOSE_WINDOW,
+        ioctl::SET_EVENTFD,
+        ioctl::OPEN_USER_WINDOW,
+        ioctl::TRANSFER,
+    )
+}
+
+/// Returns the numbers that are no ioctls and in no table of the crates.
+pub(crate) fn numbers() -> Vec<Number> {
+    let mut all = numbers!("RINGBAR_IOCTL_": ioctl::TYPE);
+    all.extend(numbers!("RINGBAR_":
+        ioctl::QUEUE_KERNEL,
+        ioctl::MAX_PARTS,
+        ioctl::MAX_USER_WINDOW,
+        ioctl::RIGHT_READ,
+        ioctl::RIGHT_WRITE,
+        ioctl::TRANSFER_INTO_WINDOW,
+        ioctl::TRANSFER_OUT_OF_WINDOW,
+        ioctl::PART_WRITE_COMBINING,
+        ioctl::PART_UNCACHED,
+        ioctl::PART_LAZY,
+        ioctl::MEMORY_CONTIGUOUS,
+        ioctl::MEMORY_VMALLOC,
+        ioctl::POLICY_CACHED,
+        ioctl::POLICY_WRITE_COMBINING,
+        ioctl::POLICY_UNCACHED,
+        mmap::KIND_PUBLIC_REGISTERS,
+        mmap::KIND_SUBMISSION_RING,
+        mmap::KIND_COMPLETION_RING,
+        mmap::KIND_BUFFER,
+        mmap::KIND_DEVICE_MEMORY,
+        mmap::KIND_KICK,
+        mmap::KIND_DOORBELL,
+        mmap::KIND_STATUS,
+        mmap::KIND_LAZY_DEVICE_MEMORY,
+        mmap::KIND_CONTIGUOUS,
+        mmap::KIND_VMALLOC,
+        mmap::PUBLIC_REGISTERS,
+        ring::MIN_ENTRIES,
+        ring::MAX_ENTRIES,
+        ring::MAX_LENGTH,
+        regs::KICK_ANSWER,
+        regs::QUEUE_STOPPED,
+        regs::QUEUE_RUNNING,
+        regs::NO_QUEUE,
+        ids::IDENT,
+        ids::VERSION_MAJOR,
+        ids::VERSION_MINOR,
+        ids::INLINE_MINOR,
+    ));
+    // `u64::from` takes no `usize`.
+    let sizes = [
+        ("INLINE_LENGTH", ring::INLINE_LENGTH),
+        ("PAGE_SIZE", layout::PAGE_SIZE),
+    ];
+    all.extend(sizes.map(|(name, size)| Number {
+        name,
+        value: size as u64,
+        prefix: "RINGBAR_",
+    }));
+    all
+}
+
+/// A structure: its name in Rust, and its facts.
+pub(crate) struct Structure {
+    pub(crate) name: &'static str,
+    facts: Vec<(String, String)>,
+}
+
+macro_rules! structures {
+    ($($type:ident as $name:literal { $($field:ident),* $(,)? })*) => {
+        vec![$({
+            // All fields are named.
+            let _ = |it: $type| { let $type { $($field: _),* } = it; };
+            Structure {
+                name: stringify!($type),
+                facts: vec![
+                    (
+                        concat!("struct ", $name).to_owned(),
+                        format!("{} bytes, aligned to {}", size_of::<$type>(), align_of::<$type>()),
+                    ),
+                    $((
+                        concat!($name, ".", stringify!($field)).to_owned(),
+                        format!(
+                            "{} at {}",
+                            type_of(|it: &$type| &it.$field),
+                            offset_of!($type, $field)
+                        ),
+                    )),*
+                ],
+            }
+        }),*]
+    };
+}
+
+/// Returns the name of a field's type.
+fn type_of<S, F>(_: impl Fn(&S) -> &F) -> &'static str {
+    type_name::<F>()
+}
+
+/// Returns the structures of ioctls and rings.
+pub(crate) fn structures() -> Vec<Structure> {
+    structures! {
+        Info as "ringbar_info" {
+            version_major, version_minor, vectors, opcodes, device_memory_size, queues, max_entries,
+            max_length, max_buffer,
+        }
+        CreateQueue as "ringbar_create_queue" {
+            entries, queue, flags, reserved, submission_ring, completion_ring, kick, doorbell, status,
+        }
+        CreateBuffer as "ringbar_create_buffer" { size, offset, rights, window }
+        CreateDeviceMemory as "ringbar_create_device_memory" {
+            size, offset, rights, part, window, reserved,
+        }
+        Execute as "ringbar_execute" {
+            descriptors, completions, queue, count, timeout_ms, reserved,
+        }
+        Wait as "ringbar_wait" { queue, completion_tail, timeout_ms, reserved }
+        CreateMemory as "ringbar_create_memory" { size, offset, kind, policy }
+        Object as "ringbar_object" { number, reserved }
+        OpenWindow as "ringbar_open_window" { parts, count, rights, window, reserved }
+        WindowPart as "ringbar_window_part" { buffer, reserved, offset, length }
+        OpenUserWindow as "ringbar_open_user_window" { address, length, rights, window }
+        Transfer as "ringbar_transfer" {
+            address, offset, length, queue, window, direction, timeout_ms, status, reserved,
+        }
+        SetEventFd as "ringbar_set_eventfd" { queue, fd }
+        Descriptor as "ringbar_descriptor" {
+            opcode, flags, tag, length, source_window, destination_window, source_offset,
+            destination_offset, operand, reserved,
+        }
+        Completion as "ringbar_completion" { tag, status, reserved, result }
+    }
+}
+
+/// Pages of BAR 0 that a process can map.
+const PAGES: [(&str, usize); 4] = [
+    ("ringbar_public_page", PUBLIC_PAGE),
+    ("ringbar_kick_page", KICK_PAGES),
+    ("ringbar_doorbell_page", DOORBELL_PAGES),
+    ("ringbar_status_page", STATUS_PAGES),
+];
+
+/// Returns the facts of a page, in which each register is a field.
+fn page_facts(page: &str, start: usize) -> Vec<(String, String)> {
+    let registers = Register::ALL.iter().map(|register| register.info());
+    let mut facts = Vec::new();
+    let mut alignment = 0;
+    for info in registers.filter(|info| (start..start + PAGE_SIZE).contains(&info.offset)) {
+        let (name, kind) = match (info.name, info.width) {
+            // The copies of entries are registers of eight bytes each, of which the first stands for
+            // all.
+            ("INLINE_DESCRIPTOR_0", _) => ("inline_descriptor".to_owned(), "[u64; 5]"),
+            ("INLINE_COMPLETION_0", _) => ("inline_completion".to_owned(), "ringbar_completion"),
+            (name, _) if name.starts_with("INLINE_") => continue,
+            (name, 4) => (name.to_lowercase(), "u32"),
+            (name, 8) => (name.to_lowercase(), "u64"),
+            (name, width) => panic!("{name} has {width} bytes, which is no integer of C"),
+        };
+        alignment = alignment.max(info.width);
+        let offset = info.offset - start;
+        facts.push((format!("{page}.{name}"), format!("{kind} at {offset}")));
+    }
+    facts.push((
+        format!("struct {page}"),
+        format!("{PAGE_SIZE} bytes, aligned to {alignment}"),
+    ));
+    facts
+}
+
+/// Returns the masks of the fields of registers, but for fields that fill their register.
+fn masks() -> impl Iterator<Item = (String, u64)> {
+    let registers = Register::ALL.iter().map(|register| register.info());
+    // Words of shared pages are whole numbers, or have one bit with a meaning, the lowest.
+    let trapped = registers.filter(|info| {
+        let page = info.offset / PAGE_SIZE * PAGE_SIZE;
+        [PUBLIC_PAGE, KICK_PAGES].contains(&page)
+    });
+    trapped.flat_map(|info| {
+        let bits = 8 * info.width as u32;
+        let fields = info.fields.iter();
+        let parts = fields.filter(move |field| field.high - field.low + 1 < bits);
+        parts.map(move |field| {
+            let name = format!("RINGBAR_REG_{}_{}", info.name, field.name.to_uppercase());
+            (name, field.mask())
+        })
+    })
+}
+
+/// Returns the names and values of the crates' tables.
+fn tables() -> impl Iterator<Item = (String, u64)> {
+    let opcodes = Opcode::ALL.iter().map(|(it, name)| ("OPCODE", *name, it.0));
+    let statuses = Status::ALL.iter().map(|(it, name)| ("STATUS", *name, it.0));
+    let errors = ErrorCode::ALL
+        .iter()
+        .map(|(it, name)| ("ERROR", *name, it.0));
+    let all = opcodes.chain(statuses).chain(errors);
+    all.map(|(table, name, value)| (format!("RINGBAR_{table}_{name}"), u64::from(value)))
+}
+
+/// Returns all facts.
+pub(crate) fn facts() -> Facts {
+    let named = ioctls().into_iter().chain(numbers());
+    let named = named.map(|it| (format!("{}{}", it.prefix, it.name), it.value));
+    let numbers = named.chain(tables()).chain(masks());
+    // `%#llx` of C shows 0 without a prefix.
+    let numbers = numbers.map(|(name, value)| match value {
+        0 => (name, "0".to_owned()),
+        value => (name, format!("{value:#x}")),
+    });
+    let structures = structures().into_iter().flat_map(|it| it.facts);
+    let pages = PAGES
+        .iter()
+        .flat_map(|(page, start)| page_facts(page, *start));
+    let mut facts = Facts::new();
+    for (name, fact) in numbers.chain(structures).chain(pages) {
+        let other = facts.insert(name.clone(), fact);
+        assert_eq!(other, None, "two definitions would be {name} in C");
+    }
+    facts
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT
+
+//! Public definitions of the source files, to find those that `rust.rs` lacks.
+
+use crate::rust;
+
+/// Files whose public definitions are all in the header.
+const FILES: [(&str, &str); 3] = [
+    (
+        "guest-driver/uapi/src/ioctl.rs",
+        include_str!("../../src/ioctl.rs"),
+    ),
+    (
+        "guest-driver/uapi/src/mmap.rs",
+        include_str!("../../src/mmap.rs"),
+    ),
+    (
+        "qemu-device/spec/src/ring.rs",
+        include_str!("../../../../qemu-device/spec/src/ring.rs"),
+    ),
+];
+
+/// Structures that C has no use for: an offset that was taken apart, and numbers with a type, whose
+/// values are in tables.
+const NOT_IN_C: [&str; 3] = ["Region", "Opcode", "Status"];
+
+/// Returns one line per public constant or structure that `rust.rs` lacks.
+pub(crate) fn missing() -> Vec<String> {
+    let numbers = rust::ioctls().into_iter().chain(rust::numbers());
+    let structures = rust::structures();
+    let mut known: Vec<&str> = numbers.map(|it| it.name).collect();
+    known.extend(structures.iter().map(|it| it.name));
+    known.extend(NOT_IN_C);
+    let mut missing = Vec::new();
+    for (path, text) in FILES {
+        let names = defined(text).filter(|name| !known.contains(name));
+        missing.extend(names.map(|name| format!("{path}: {name}")));
+    }
+    missing
+}
+
+/// Returns the names of the public constants and structures of a file, which begin their lines.
+fn defined(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let rest = line
+            .strip_prefix("pub const ")
+            .or_else(|| line.strip_prefix("pub struct "))?;
+        let name = rest
+            .split(|it: char| !it.is_alphanumeric() && it != '_')
+            .next()?;
+        // Functions are no part of the header.
+        (name != "fn").then_some(name)
+    })
+}
+
+#[test]
+fn definitions_of_every_sort_are_found() {
+    let text = "pub const A_1: u32 = 1;\npub struct Two {\n    pub three: u32,\n}\npub struct \
+                Four(pub u16);\npub const fn five() {}\nconst SIX: u32 = 6;\n";
+
+    assert_eq!(defined(text).collect::<Vec<_>>(), ["A_1", "Two", "Four"]);
+}
