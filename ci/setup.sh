@@ -4,7 +4,7 @@
 #
 # `setup.sh` checks everything, `setup.sh cargo` the tools for builds and host tests, `setup.sh
 # sysroot` those for the sysroot and the VM. Tools that only make a sysroot are not needed if the
-# cache has one.
+# cache has one; `setup.sh packages` checks them alone.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -89,10 +89,11 @@ die_no_namespaces() {
 case ${1:-} in
 cargo) check_cargo ;;
 sysroot) check_sysroot ;;
+packages) check_making_a_sysroot ;;
 '')
 	check_cargo
 	check_sysroot
 	say "this host has what is needed; the cache is $RINGBAR_CACHE"
 	;;
-*) die "usage: $0 [cargo|sysroot]" ;;
+*) die "usage: $0 [cargo|sysroot|packages]" ;;
 esac

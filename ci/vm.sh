@@ -55,6 +55,10 @@ detector_word() {
 	if runs_leaks "${TESTS:-}"; then printf 'slab_debug=FZP\n'; else printf 'kmemleak=off\n'; fi
 }
 
+# names_languages TESTS: succeeds if the list names the program `languages`. Only such a run gets the
+# files of that program: a Python would make each other boot slower.
+names_languages() { [[ ,$1, == *,languages,* ]]; }
+
 # vm COMMAND NAME ARGS...: calls the runner for one configuration.
 vm() {
 	local command=$1 name=$2 args=() word words=("${words[@]}") files
@@ -104,13 +108,17 @@ hint() {
 # further options for the runner.
 more=()
 run() {
-	local word args=()
+	local word files args=()
 	# With the witness, a run takes longer and suits some programs only, so those variables are
 	# dropped. A caller with a hint of its own runs something else than `make trace` does.
 	if [[ -z ${3:-} ]]; then args+=(--trace-hint "$(hint trace '@(TRACE|TESTS|ARGS|TIMEOUT)')"); fi
 	if [[ -n ${TESTS:-} ]]; then args+=("--tests=$TESTS"); fi
 	if [[ -n ${TIMEOUT:-} ]]; then args+=(--timeout "$TIMEOUT"); fi
 	for word in ${ARGS:-}; do args+=("--arg=$word"); done
+	if names_languages "${TESTS:-}"; then
+		files=$("$ci_dir/languages.sh")
+		while IFS= read -r word; do args+=("--file=$word"); done <<<"$files"
+	fi
 	args+=("${more[@]}")
 	local status=0 builder
 	# The program that draws the report is compiled while the guest runs.

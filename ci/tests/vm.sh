@@ -80,6 +80,18 @@ done
 TESTS=leaks vm 0 run
 equal stock_kernel_has_no_leak_detector '' "$(detector)"
 
+# files: the files that the last run got in addition.
+files() { grep -oE -- '--file=[^ ]+' "$ARGUMENTS" || true; }
+printf '#!/bin/sh\necho copy:/copy\necho python:/python\n' >"$checkout/ci/languages.sh"
+for tests in languages dma,languages; do
+	TESTS=$tests vm 0 run
+	equal "run_that_names_languages_has_its_files $tests" $'--file=copy:/copy\n--file=python:/python' "$(files)"
+done
+for tests in '' dma all -languages; do
+	TESTS=$tests vm 0 run
+	equal "other_run_has_no_files '$tests'" '' "$(files)"
+done
+
 chain=$(sed -n 's/^chain=//p' "$ci/vm.sh")
 vm 0 run
 equal run_is_of_the_chain_in_short "$chain" "$(told --tests)"
