@@ -15,7 +15,7 @@ use ringbar_spec::ids::{DEVICE_ID, VENDOR_ID};
 use ringbar_spec::regs::{Register, ERROR_LOG_ENTRIES};
 use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup, RIGHT_READ, RIGHT_WRITE};
-use ringbar_spec::wake::{Waiter, Word};
+use ringbar_spec::wake::{Waiter, Word, Words};
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -255,7 +255,25 @@ fn words_of_a_queue_that_was_used_are_cleared_before_it_starts_again() {
 
     let (mut queue, _) = machine.start_queue().unwrap();
 
+    let words = [
+        Word::SubmissionTail,
+        Word::SubmissionInline,
+        Word::CompletionHead,
+        Word::InterruptAt,
+        Word::DriverInterruptAt,
+    ];
+    let words = words.map(|word| queue.memory().load(word));
+    assert_eq!(words, [0, 0, 0, u32::MAX, u32::MAX]);
     assert_eq!(machine.carry_out(&mut queue, &nop(9)).tag, 9);
+}
+
+#[test]
+fn rings_of_a_queue_stand_one_behind_the_other() {
+    let setup = blocks::queue(0x1000, ENTRIES);
+
+    assert_eq!(setup.submission_ring, 0x1000);
+    assert_eq!(setup.completion_ring, 0x1000 + 4 * 64);
+    assert_eq!(blocks::ring_bytes(ENTRIES), 4 * 64 + 4 * 16);
 }
 
 #[test]
