@@ -10,8 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use ringbar_endpoint::config_space::{Identity, Messages};
-use ringbar_endpoint::function::{Backing, BarShape, Bus, Endpoint, Function, Shape};
-use ringbar_endpoint::{ClientMemory, Connection};
+use ringbar_endpoint::function::{Bus, Function};
+use ringbar_endpoint::shape::{Backing, BarShape, Shape};
+use ringbar_endpoint::{ClientMemory, Connection, Endpoint};
 use ringbar_vfio_user::Errno;
 
 /// Number of bytes that are written: more than one message holds.
@@ -26,7 +27,7 @@ impl Function for Nothing {
 
     fn write(&mut self, _bar: u32, _offset: u64, _data: &[u8], _bus: &mut Bus) {}
 
-    fn reset(&mut self) {}
+    fn reset(&mut self, _bus: &mut Bus) {}
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

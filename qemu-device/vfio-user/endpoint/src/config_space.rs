@@ -6,6 +6,12 @@
 //! on. This configuration space is complete all the same. PCI Express Base Specification 5.0,
 //! chapter 7.
 
+use vfio_bindings::bindings::vfio::VFIO_PCI_CONFIG_REGION_INDEX;
+
+/// Region of configuration space, an index of VFIO.
+pub const REGION: u32 = VFIO_PCI_CONFIG_REGION_INDEX;
+/// Most vectors of MSI.
+pub const MSI_VECTORS: u16 = 32;
 /// Size of configuration space with its extended part, in bytes.
 pub const SIZE: usize = 4096;
 /// Bytes that may differ from 0. The extended part has no capability, so it begins with an empty

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Errors of memory and DMA addresses.
+//! Errors of memory, threads and DMA addresses.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use ringbar_vfio_user::device::DmaRange;
 use ringbar_vfio_user::ranges::RangeFault;
 use ringbar_vfio_user::{Errno, Refusal};
 
-/// Reason for which memory cannot be made, or a request of the client is refused.
+/// Reason for which a device cannot be made or started, or a request of the client is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The system refuses memory.
@@ -24,6 +24,9 @@ pub enum Error {
     /// The file behind memory cannot be shared.
     #[error("cannot share the memory of a BAR: {0}")]
     Share(io::Error),
+    /// The system refuses a thread.
+    #[error("cannot start the thread of the device: {0}")]
+    Thread(io::Error),
     /// The list of DMA ranges does not allow it.
     #[error(transparent)]
     DmaRange(#[from] RangeFault),
@@ -52,7 +55,9 @@ impl From<Error> for Refusal {
         match error {
             Error::DmaRange(fault) => fault.into(),
             Error::DmaMap(error) => Errno::from_io_error(&error).unwrap_or(Errno::IO).into(),
-            Error::Memory { .. } | Error::Share(_) | Error::DmaFile { .. } => Errno::INVAL.into(),
+            Error::Memory { .. } | Error::Share(_) | Error::Thread(_) | Error::DmaFile { .. } => {
+                Errno::INVAL.into()
+            }
         }
     }
 }

@@ -1,93 +1,92 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A PCI function from its registers: all that a small device needs.
+//! The behaviour of a PCI function: all that a device writes itself.
 //!
-//! A [`Function`] reads and writes its trapped BARs, and resets itself. All else is here:
-//! configuration space with function level reset and power states, BARs that the client maps, MSI-X
-//! or MSI. Memory of the guest is behind a [`Bus`] that checks each address.
+//! A [`Function`] reads and writes its trapped registers, and resets itself. All else is in
+//! [`Endpoint`](crate::Endpoint). Memory of the guest is behind a [`Bus`] that checks each address.
 
-use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::time::Instant;
 
-use ringbar_vfio_user::device::{
-    Device, DmaMap as DmaMapRequest, DmaRange, Interrupts, Region, SetInterrupts,
-};
-use ringbar_vfio_user::{Errno, Refusal};
-use vfio_bindings::bindings::vfio::{
-    VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
-    VFIO_PCI_NUM_REGIONS,
-};
-
-use crate::config_space::{self, Bar, ConfigSpace, Identity, Messages};
-use crate::dma::{DmaMap, Rights, Unreachable};
-use crate::error::Error;
+use crate::dma::{DmaMap, Unreachable};
 use crate::interrupts::Vectors;
-use crate::memory::SharedMemory;
 
 /// Behaviour of a PCI function.
 ///
 /// Accesses lie inside the BAR. A guest's have 1, 2, 4 or 8 bytes; a client may send any length, so
 /// the function must handle every length. No method may wait.
 pub trait Function {
-    /// Reads a trapped BAR. Bytes that it does not fill in read as they were passed: 0.
+    /// Reads a trapped part of a BAR. Bytes that it does not fill in read as they were passed: 0.
     fn read(&mut self, bar: u32, offset: u64, data: &mut [u8], bus: &mut Bus);
 
-    /// Writes to a trapped BAR.
+    /// Writes to a trapped part of a BAR.
     fn write(&mut self, bar: u32, offset: u64, data: &[u8], bus: &mut Bus);
 
-    /// Returns all registers to their values after power-on.
-    fn reset(&mut self);
+    /// Returns all registers to their values after power-on. Bus mastering is off.
+    fn reset(&mut self, bus: &mut Bus);
+
+    /// Takes a change of bus mastering, which a function with work of its own needs. While it is
+    /// off, the bus reaches no memory and raises no interrupt.
+    fn set_bus_master(&mut self, _on: bool, _bus: &mut Bus) {}
+
+    /// Takes note of an access of any region that came by message. A read has been carried out, a
+    /// write not yet: its line then stands before those that the write causes.
+    fn note(&self, _access: &Trapped<'_>) {}
 }
 
-/// Shape of a PCI function.
-#[derive(Debug)]
-pub struct Shape {
-    /// Identity in configuration space.
-    pub identity: Identity,
-    /// Its BARs, with the one for MSI-X.
-    pub bars: Vec<BarShape>,
-    /// Kind of interrupts.
-    pub messages: Messages,
+/// A function that also works between accesses, on the thread of a [`Worker`](crate::Worker).
+pub trait Work: Function {
+    /// Does a bounded piece of work. Accesses, resets and the end of DMA mappings wait for it.
+    fn work(&mut self, bus: &mut Bus) -> Next;
+
+    /// Checks whether the thread must be woken, as an access or a reset may have made work.
+    fn has_work(&self) -> bool;
 }
 
-/// Shape of a BAR.
-#[derive(Debug)]
-pub struct BarShape {
-    /// Number, 0 to 5. A BAR with memory has 64 bits and takes the next number as well.
-    pub index: u32,
-    /// Memory or trap behind it.
-    pub backing: Backing,
+/// Time of the next call of [`Work::work`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// As soon as the requests that wait have been carried out.
+    Now,
+    /// After other threads have had the processor. For a function that only looks for work: on a
+    /// machine with few processors the thread that would make work may wait for this one.
+    Yield,
+    /// At this time, or after a request that makes work.
+    At(Instant),
+    /// After a request that makes work.
+    Wait,
 }
 
-/// Memory or trap behind a BAR.
-#[derive(Debug)]
-pub enum Backing {
-    /// This many bytes, a power of two. Each access is a call of the [`Function`].
-    Trapped(u64),
-    /// Memory that the client maps. The function may keep a clone of the `Arc`.
-    Memory(std::sync::Arc<SharedMemory>),
+/// An access that came by message.
+#[derive(Clone, Copy, Debug)]
+pub struct Trapped<'a> {
+    /// Whether it is a write.
+    pub write: bool,
+    /// Region index of VFIO.
+    pub region: u32,
+    /// Offset in the region.
+    pub offset: u64,
+    /// Bytes that are read or written.
+    pub data: &'a [u8],
 }
 
 /// The outside of a function: memory of the guest, and the function's interrupts.
 #[derive(Debug)]
 pub struct Bus {
-    dma: DmaMap,
-    vectors: Vectors,
-    master: bool,
-}
-
-/// A function that can be served.
-#[derive(Debug)]
-pub struct Endpoint<F> {
-    function: F,
-    bars: Vec<BarShape>,
-    config: ConfigSpace,
-    bus: Bus,
-    regions: Vec<Region<OwnedFd>>,
-    interrupts: Vec<Interrupts>,
+    pub(crate) dma: DmaMap,
+    pub(crate) vectors: Vectors,
+    pub(crate) master: bool,
 }
 
 impl Bus {
+    /// Makes the outside of a function after power-on: no memory, and bus mastering off.
+    pub(crate) fn new(vectors: Vectors) -> Self {
+        Self {
+            dma: DmaMap::new(),
+            vectors,
+            master: false,
+        }
+    }
+
     /// Copies memory of the guest. Copies none of it if not all can be reached.
     pub fn read(&self, address: u64, data: &mut [u8]) -> Result<(), Unreachable> {
         self.memory().ok_or(Unreachable)?.read(address, data)
@@ -109,137 +108,4 @@ impl Bus {
             self.vectors.raise(vector);
         }
     }
-}
-
-impl<F: Function> Endpoint<F> {
-    /// Makes a function as after power-on.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the file behind a BAR cannot be duplicated.
-    pub fn new(function: F, shape: Shape) -> Result<Self, Error> {
-        let mut regions: Vec<Region<OwnedFd>> =
-            (0..VFIO_PCI_NUM_REGIONS).map(|_| Region::EMPTY).collect();
-        let mut bars = Vec::new();
-        for BarShape { index, backing } in &shape.bars {
-            let (size, region) = match backing {
-                Backing::Trapped(size) => (*size, Region::trapped(*size)),
-                Backing::Memory(memory) => {
-                    let size = memory.size() as u64;
-                    let file = memory.file().try_clone().map_err(Error::Share)?;
-                    (size, Region::shared(size, file.into(), Vec::new()))
-                }
-            };
-            bars.push(Bar {
-                index: *index,
-                size,
-                wide: matches!(backing, Backing::Memory(_)),
-            });
-            if let Some(place) = region_mut(&mut regions, *index) {
-                *place = region;
-            }
-        }
-        if let Some(place) = region_mut(&mut regions, VFIO_PCI_CONFIG_REGION_INDEX) {
-            *place = Region::trapped(config_space::SIZE as u64);
-        }
-        let vectors = match shape.messages {
-            Messages::MsiX { vectors, .. } => Vectors::new(VFIO_PCI_MSIX_IRQ_INDEX, vectors),
-            Messages::Msi { vectors } => {
-                Vectors::new(VFIO_PCI_MSI_IRQ_INDEX, vectors.next_power_of_two().min(32))
-            }
-        };
-        Ok(Self {
-            function,
-            config: ConfigSpace::new(shape.identity, &bars, shape.messages),
-            interrupts: vectors.types(),
-            bus: Bus {
-                dma: DmaMap::new(),
-                vectors,
-                master: false,
-            },
-            bars: shape.bars,
-            regions,
-        })
-    }
-
-    /// Returns the memory behind a region, if it has one.
-    fn memory(&self, region: u32) -> Option<&SharedMemory> {
-        self.bars.iter().find_map(|bar| match &bar.backing {
-            Backing::Memory(memory) if bar.index == region => Some(&**memory),
-            _ => None,
-        })
-    }
-}
-
-impl<F: Function> Device for Endpoint<F> {
-    type Fd = OwnedFd;
-
-    fn regions(&self) -> &[Region<OwnedFd>] {
-        &self.regions
-    }
-
-    fn interrupts(&self) -> &[Interrupts] {
-        &self.interrupts
-    }
-
-    fn read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> Result<(), Errno> {
-        if region == VFIO_PCI_CONFIG_REGION_INDEX {
-            self.config.read(offset, data);
-        } else if let Some(memory) = self.memory(region) {
-            // A client may send accesses of memory that it could map.
-            let source = memory.slice(offset, data.len()).ok_or(Errno::INVAL)?;
-            source.copy_to(data);
-        } else {
-            self.function.read(region, offset, data, &mut self.bus);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, region: u32, offset: u64, data: &[u8]) -> Result<(), Errno> {
-        if region == VFIO_PCI_CONFIG_REGION_INDEX {
-            let asked = self.config.write(offset, data);
-            // From configuration space itself, as the power state counts as well and a reset has
-            // changed it.
-            self.bus.master = self.config.bus_master();
-            if asked.function_reset {
-                self.function.reset();
-            }
-        } else if let Some(memory) = self.memory(region) {
-            let destination = memory.slice(offset, data.len()).ok_or(Errno::INVAL)?;
-            destination.copy_from(data);
-        } else {
-            self.function.write(region, offset, data, &mut self.bus);
-        }
-        Ok(())
-    }
-
-    fn dma_map(&mut self, map: DmaMapRequest<OwnedFd>) -> Result<(), Refusal> {
-        let rights = Rights {
-            read: map.read,
-            write: map.write,
-        };
-        let file = map.file.map(|(file, offset)| (File::from(file), offset));
-        Ok(self.bus.dma.map(map.range, rights, file)?)
-    }
-
-    fn dma_unmap(&mut self, range: DmaRange) -> Result<(), Refusal> {
-        self.bus.dma.unmap(range)?;
-        Ok(())
-    }
-
-    fn set_interrupts(&mut self, request: SetInterrupts<OwnedFd>) -> Result<(), Errno> {
-        self.bus.vectors.set(request)
-    }
-
-    fn reset(&mut self) -> Result<(), Errno> {
-        self.config.reset();
-        self.bus.master = false;
-        self.function.reset();
-        Ok(())
-    }
-}
-
-/// Returns the region with this index, if VFIO has one.
-fn region_mut(regions: &mut [Region<OwnedFd>], index: u32) -> Option<&mut Region<OwnedFd>> {
-    regions.get_mut(usize::try_from(index).ok()?)
 }

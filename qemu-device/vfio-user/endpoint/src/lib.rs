@@ -7,9 +7,10 @@
 //! long, or that needs [`ClientMemory`], is done by a thread of its own, from
 //! [`Connection::spawn`].
 //!
-//! A small device is a [`Function`]: about a hundred lines, as `qemu-device/vfio-user/examples/sum`
-//! shows. A larger one implements `Device` itself and takes the parts that it needs:
-//! [`config_space`], [`dma`], [`interrupts`], [`memory`].
+//! A device is a [`Function`] and its [`shape`]: about a hundred lines, as
+//! `qemu-device/vfio-user/examples/sum` shows. An [`Endpoint`] has everything around it. A device that
+//! works between accesses implements [`Work`], and gets thread and lock from a [`Worker`]: so is
+//! ringbar itself served.
 
 #![forbid(unsafe_code)]
 
@@ -18,15 +19,21 @@ pub mod client_memory;
 pub mod config_space;
 pub mod connection;
 pub mod dma;
+mod endpoint;
 pub mod error;
 mod files;
 pub mod function;
 pub mod interrupts;
 pub mod memory;
+pub mod shape;
 mod status;
 mod stream;
+mod worker;
 
 pub use client_memory::ClientMemory;
 pub use connection::{Connection, Lost};
+pub use endpoint::Endpoint;
 pub use error::Error;
-pub use function::{Endpoint, Function};
+pub use function::{Function, Work};
+pub use shape::Shape;
+pub use worker::Worker;

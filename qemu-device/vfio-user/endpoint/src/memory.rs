@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileSlice};
@@ -16,7 +17,7 @@ use crate::error::Error;
 /// Its size is sealed. A touch of a mapping whose file has shrunk kills the process.
 #[derive(Debug)]
 pub struct SharedMemory {
-    file: File,
+    file: Arc<File>,
     mapping: MmapRegion,
 }
 
@@ -34,7 +35,9 @@ impl SharedMemory {
             // After the size was set, and before the client gets the file: it could shrink the file
             // otherwise.
             fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
-            let mapping = MmapRegion::from_file(FileOffset::new(file.try_clone()?, 0), size)
+            // One descriptor for both: a server has few.
+            let file = Arc::new(file);
+            let mapping = MmapRegion::from_file(FileOffset::from_arc(Arc::clone(&file), 0), size)
                 .map_err(io::Error::other)?;
             Ok(Self { file, mapping })
         };

@@ -86,6 +86,15 @@ impl<Fd> Region<Fd> {
         }
     }
 
+    /// Checks whether `count` bytes from `offset` on lie inside. The session asks this of each
+    /// access, so the device need not.
+    pub fn holds(&self, offset: u64, count: u64) -> bool {
+        // Both are the client's, so their sum may pass 2^64.
+        offset
+            .checked_add(count)
+            .is_some_and(|end| end <= self.size)
+    }
+
     /// Makes a region that the client may map in part, or as a whole if `areas` is empty.
     pub fn shared(size: u64, file: Fd, areas: Vec<Area>) -> Self {
         Self {

@@ -628,9 +628,7 @@ impl Access {
             });
         }
         let region = region(device, self.region)?;
-        // Offset and count are the client's, so their sum may pass 2^64.
-        let end = self.offset.checked_add(u64::from(self.count));
-        if end.is_none_or(|end| end > region.size) {
+        if !region.holds(self.offset, self.count.into()) {
             return Err(Refusal::OutsideRegion {
                 region: self.region,
                 offset: self.offset,

@@ -18,8 +18,9 @@
 #![forbid(unsafe_code)]
 
 use ringbar_endpoint::config_space::{Identity, Messages};
-use ringbar_endpoint::function::{Backing, BarShape, Bus, Endpoint, Function, Shape};
-use ringbar_endpoint::Error;
+use ringbar_endpoint::function::{Bus, Function};
+use ringbar_endpoint::shape::{Backing, BarShape, Shape};
+use ringbar_endpoint::{Endpoint, Error};
 
 const ADDRESS_LOW: u64 = 0x00;
 const ADDRESS_HIGH: u64 = 0x04;
@@ -123,7 +124,7 @@ impl Function for Sum {
         }
     }
 
-    fn reset(&mut self) {
+    fn reset(&mut self, _bus: &mut Bus) {
         *self = Self::default();
     }
 }
