@@ -15,10 +15,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use ringbar_endpoint::Endpoint;
 use ringbar_server::events::Events;
-use ringbar_server::state::State;
+use ringbar_server::ringbar::{self, Ringbar};
 use ringbar_server::{Options, Server};
 use ringbar_spec::ids::IDENT;
+use ringbar_vfio_user::Device as _;
 use vfio_bindings::bindings::vfio::{
     vfio_region_info, VFIO_PCI_NUM_IRQS, VFIO_REGION_INFO_FLAG_READ, VFIO_REGION_INFO_FLAG_WRITE,
 };
@@ -81,16 +83,16 @@ fn client_of_ours(socket: &Path) -> Client {
 
 fn client_of_the_crates(socket: &Path) -> Client {
     let listener = OwnedFd::from(UnixListener::bind(socket).expect("a socket"));
-    let state = State::new(&Options::new(socket), Events::default()).expect("a device");
+    let device = ringbar::endpoint(&Options::new(socket), Events::default());
+    let device = device.expect("a device");
     let both = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
-    let regions = state
-        .regions()
-        .iter()
-        .map(|region| ServerRegion {
+    let regions = (0..)
+        .zip(device.regions())
+        .map(|(index, region)| ServerRegion {
             region_info: vfio_region_info {
                 argsz: 32,
                 flags: both,
-                index: region.index,
+                index,
                 size: region.size,
                 ..Default::default()
             },
@@ -106,24 +108,26 @@ fn client_of_the_crates(socket: &Path) -> Client {
         })
         .collect();
     let server = vfio_user::Server::from_owned_fd(listener, true, irqs, regions);
-    thread::spawn(move || server.run(&mut Before(Mutex::new(state))));
+    thread::spawn(move || server.run(&mut Before(Mutex::new(device))));
     Client::new(socket).expect("a client")
 }
 
 /// The device behind the crate's server, under a lock as behind this one.
-struct Before(Mutex<State>);
-
-fn refused(error: ringbar_server::Error) -> io::Error {
-    io::Error::other(error)
-}
+struct Before(Mutex<Endpoint<Ringbar>>);
 
 impl ServerBackend for Before {
     fn region_read(&mut self, region: u32, offset: u64, data: &mut [u8]) -> io::Result<()> {
-        self.0.lock().read(region, offset, data).map_err(refused)
+        self.0
+            .lock()
+            .read(region, offset, data)
+            .map_err(io::Error::from)
     }
 
     fn region_write(&mut self, region: u32, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.lock().write(region, offset, data).map_err(refused)
+        self.0
+            .lock()
+            .write(region, offset, data)
+            .map_err(io::Error::from)
     }
 
     fn dma_map(

@@ -7,23 +7,25 @@
 //! `valgrind --tool=callgrind` the difference between two numbers gives the instructions of one
 //! copy.
 
-use std::fs::File;
 use std::hint::{black_box, spin_loop};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ringbar_driver_side::ring::Ring;
 use ringbar_driver_side::{admin, blocks, bring_up, descriptors, Function, QueueMemory, Registers};
+use ringbar_endpoint::config_space;
 use ringbar_endpoint::memory::SharedMemory;
+use ringbar_endpoint::{Endpoint, Worker};
 use ringbar_mapped::Mapped;
 use ringbar_server::events::Events;
-use ringbar_server::regions;
-use ringbar_server::state::State;
-use ringbar_server::worker::Worker;
-use ringbar_server::{Error, Options};
+use ringbar_server::ringbar::{self, Ringbar};
+use ringbar_server::Options;
+use ringbar_spec::layout::REGISTER_BAR;
 use ringbar_spec::ring::{Completion, Descriptor};
 use ringbar_spec::setup::{Segment, WindowSetup, RIGHT_READ, RIGHT_WRITE};
-use ringbar_vfio_user::device::{DmaMap, DmaRange};
+use ringbar_vfio_user::device::{Device as _, DmaMap, DmaRange};
+use ringbar_vfio_user::Errno;
 use vm_memory::{FileOffset, MmapRegion};
 
 /// Bytes of guest memory, and the DMA address of the first.
@@ -105,23 +107,25 @@ fn rate(mut burst: impl FnMut() -> u32) -> f64 {
 fn alone(count: u32) {
     let mut driver = Driver::new();
     let mut left = count;
-    Behind(&mut driver.state).kick(0).expect("it is written");
+    Behind(&mut driver.device).kick(0).expect("it is written");
     while left > 0 {
         let batch = left.min(64);
         driver.side.submit(&copy(64), batch);
-        work(&mut driver.state);
+        work(&mut driver.device);
         left -= driver.side.take();
     }
 }
 
 /// Runs the device's part, apart so that a profiler can count it alone.
 #[inline(never)]
-fn work(state: &mut State) {
-    state.poll();
-    while state.has_work() {
-        state.step();
-        state.poll();
-    }
+fn work(device: &mut Endpoint<Ringbar>) {
+    device.run(|ringbar, bus| {
+        ringbar.poll(bus);
+        while ringbar.has_steps() {
+            ringbar.step(bus);
+            ringbar.poll(bus);
+        }
+    });
 }
 
 fn copy(length: u32) -> Descriptor {
@@ -130,7 +134,7 @@ fn copy(length: u32) -> Descriptor {
 
 /// A device and the driver's side of its queue.
 struct Driver {
-    state: State,
+    device: Endpoint<Ringbar>,
     side: Side,
 }
 
@@ -138,31 +142,34 @@ struct Driver {
 struct Side(Ring<QueueMemory<Mapped>>);
 
 /// The device's registers, without a connection.
-struct Behind<'a>(&'a mut State);
+struct Behind<'a>(&'a mut Endpoint<Ringbar>);
 
 impl Driver {
     /// Makes a device with a queue and two windows.
     fn new() -> Self {
-        let mut state = State::new(&Options::new("none"), Events::default()).expect("a device");
+        let mut options = Options::new("none");
+        options.poll_time = AWAKE.as_micros() as u32;
+        let mut device = ringbar::endpoint(&options, Events::default()).expect("a device");
         let memory = SharedMemory::new("bench-guest", MEMORY).expect("memory");
         let file = memory.file().try_clone().expect("a descriptor");
-        let mapped = state.dma_map(DmaMap {
+        let mapped = device.dma_map(DmaMap {
             range: DmaRange::new(BASE, MEMORY as u64).expect("a range"),
             read: true,
             write: true,
             file: Some((file.into(), 0)),
         });
         mapped.expect("a mapping");
-        let size = state.regions()[regions::REGISTERS as usize].size as usize;
+        let registers = &device.regions()[REGISTER_BAR as usize];
+        let file = &registers.shared.as_ref().expect("shared pages").file;
         let shared = Mapped {
-            registers: map(state.region_file(regions::REGISTERS), size),
-            memory: map(Some(memory.file()), MEMORY),
+            registers: map(file.as_fd(), registers.size as usize),
+            memory: map(memory.file().as_fd(), MEMORY),
             base: BASE,
         };
-        let mut device = Behind(&mut state);
-        bring_up::begin(&mut device).expect("a device");
+        let mut behind = Behind(&mut device);
+        bring_up::begin(&mut behind).expect("a device");
         let setup = blocks::queue(BASE + RINGS, ENTRIES);
-        let queue = admin::start_queue(&mut device, shared.clone(), BASE + SETUP, &setup);
+        let queue = admin::start_queue(&mut behind, shared.clone(), BASE + SETUP, &setup);
         for (window, start, rights) in [(1, SOURCE, RIGHT_READ), (2, DESTINATION, RIGHT_WRITE)] {
             let list = [Segment {
                 address: BASE + start,
@@ -172,52 +179,53 @@ impl Driver {
                 window,
                 ..blocks::segments(rights, &list)
             };
-            let opened = admin::open_window(&mut device, &shared, BASE + SETUP, &setup, &list);
+            let opened = admin::open_window(&mut behind, &shared, BASE + SETUP, &setup, &list);
             opened.expect("a window");
         }
         let side = Side(Ring::new(queue.expect("a queue"), ENTRIES, true));
-        Self { state, side }
+        Self { device, side }
     }
 
     /// Moves the device to a thread of its own, as in the server.
-    fn with_a_thread(self) -> (Worker, Side) {
-        let worker = Worker::start(self.state, AWAKE).expect("a thread");
-        worker.with(|state| Behind(state).kick(0).expect("it is written"));
+    fn with_a_thread(self) -> (Worker<Ringbar>, Side) {
+        let worker = Worker::start(self.device).expect("a thread");
+        worker.with(|device| Behind(device).kick(0).expect("it is written"));
         (worker, self.side)
     }
 }
 
-fn map(file: Option<&File>, size: usize) -> Arc<MmapRegion> {
-    let file = file.expect("a file").try_clone().expect("a descriptor");
-    Arc::new(MmapRegion::from_file(FileOffset::new(file, 0), size).expect("a mapping"))
+fn map(file: BorrowedFd<'_>, size: usize) -> Arc<MmapRegion> {
+    let file = file.try_clone_to_owned().expect("a descriptor");
+    let file = FileOffset::new(file.into(), 0);
+    Arc::new(MmapRegion::from_file(file, size).expect("a mapping"))
 }
 
 impl Registers for Behind<'_> {
-    type Error = Error;
+    type Error = Errno;
 
-    fn read_register(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.0.read(regions::REGISTERS, offset as u64, bytes)
+    fn read_register(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.0.read(REGISTER_BAR, offset as u64, bytes)
     }
 
-    fn write_register(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.0.write(regions::REGISTERS, offset as u64, bytes)
+    fn write_register(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
+        self.0.write(REGISTER_BAR, offset as u64, bytes)
     }
 }
 
 impl Function for Behind<'_> {
-    fn read_config(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.0.read(regions::CONFIG, offset as u64, bytes)
+    fn read_config(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Errno> {
+        self.0.read(config_space::REGION, offset as u64, bytes)
     }
 
-    fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.0.write(regions::CONFIG, offset as u64, bytes)
+    fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Errno> {
+        self.0.write(config_space::REGION, offset as u64, bytes)
     }
 }
 
 impl Side {
     /// Returns operations per second: copies of `size` bytes, `batch` at a time. With more than
     /// one, a second batch is submitted before the first is complete.
-    fn operations(&mut self, _worker: &Worker, size: u32, batch: u32) -> f64 {
+    fn operations(&mut self, _worker: &Worker<Ringbar>, size: u32, batch: u32) -> f64 {
         let descriptor = copy(size);
         let ahead = if batch == 1 { 1 } else { 2 * batch };
         rate(|| {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use ringbar_vfio_user::Errno;
 
-/// Reason for which the server does not start, ends, or refuses a request of the client.
+/// Reason for which the server does not start, or ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process holds the socket.
@@ -54,25 +54,12 @@ pub enum Error {
     /// No client can connect any more.
     #[error("cannot accept a client: {0}")]
     Accept(io::Error),
-    /// Error of memory, or of a range of DMA addresses.
+    /// The device cannot be made or started.
     #[error(transparent)]
     Endpoint(#[from] ringbar_endpoint::Error),
     /// The client was dropped.
     #[error("connection lost: {0}")]
     Lost(#[from] ringbar_endpoint::Lost),
-
-    /// An access leaves its region.
-    #[error("access of {length} bytes at {offset:#x} leaves region {region} of {size:#x} bytes")]
-    OutsideRegion {
-        /// Region index of VFIO.
-        region: u32,
-        /// First byte of the access.
-        offset: u64,
-        /// Length of the access.
-        length: usize,
-        /// Size of the region, 0 if there is none.
-        size: u64,
-    },
 }
 
 impl Error {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The memory on which the model works: guest memory, device memory and shared words.
+//! The process around the model: guest memory, device memory, shared words, clock and records.
 
 use std::sync::atomic::{fence, Ordering};
+use std::sync::Arc;
 use std::time::Instant;
 
 use ringbar_endpoint::dma::{Access, DmaMap};
+use ringbar_endpoint::function::Bus;
 use ringbar_endpoint::memory::SharedMemory;
 use ringbar_model::{DmaAddress, Host, Note, Place, Unreachable};
 use ringbar_spec::layout::REGISTER_BAR_SIZE;
@@ -14,68 +16,107 @@ use vm_memory::VolatileSlice;
 use crate::error::Error;
 use crate::events::Events;
 
-/// All memory that the device reaches.
+/// Memory of the device itself, with the other services of this process.
 #[derive(Debug)]
 pub struct Memory {
-    /// Guest memory, by DMA address.
-    pub dma: DmaMap,
     /// As large as BAR 0, so that offsets are the BAR's. Only doorbell and status pages are ever
     /// used.
-    pub shared_pages: SharedMemory,
+    pub shared_pages: Arc<SharedMemory>,
     /// The device memory, BAR 2.
-    pub device_memory: SharedMemory,
+    pub device_memory: Arc<SharedMemory>,
     /// Record of the device's work.
     pub events: Events,
     /// Time 0 of the model's clock.
     pub started: Instant,
 }
 
+/// The process as the model sees it, for one call.
+pub struct ModelHost<'a> {
+    memory: &'a Memory,
+    /// Guest memory; `None` while bus mastering is off.
+    guest: Option<&'a DmaMap>,
+}
+
 impl Memory {
-    /// Makes the shared pages and `device_memory` bytes of device memory; no guest memory yet.
-    pub fn new(device_memory: usize) -> Result<Self, Error> {
+    /// Makes the shared pages and `device_memory` bytes of device memory.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses the memory.
+    pub fn new(device_memory: usize, events: Events) -> Result<Self, Error> {
+        let make = |name, size| SharedMemory::new(name, size).map(Arc::new);
         Ok(Self {
-            dma: DmaMap::new(),
-            shared_pages: SharedMemory::new("ringbar-shared-pages", REGISTER_BAR_SIZE)?,
-            device_memory: SharedMemory::new("ringbar-device-memory", device_memory)?,
-            events: Events::default(),
+            shared_pages: make("ringbar-shared-pages", REGISTER_BAR_SIZE)?,
+            device_memory: make("ringbar-device-memory", device_memory)?,
+            events,
             started: Instant::now(),
         })
     }
 
+    /// Returns the time for the model, in nanoseconds.
+    pub fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the process as the model sees it, with the guest memory behind `bus`.
+    pub fn host<'a>(&'a self, bus: &'a Bus) -> ModelHost<'a> {
+        self.host_with(bus.memory())
+    }
+
+    /// Returns the process as the model sees it, with this guest memory or none.
+    pub fn host_with<'a>(&'a self, guest: Option<&'a DmaMap>) -> ModelHost<'a> {
+        ModelHost {
+            memory: self,
+            guest,
+        }
+    }
+}
+
+impl<'a> ModelHost<'a> {
+    /// Returns the guest memory.
+    fn guest(&self) -> Result<&'a DmaMap, Unreachable> {
+        self.guest.ok_or(Unreachable)
+    }
+
     /// Returns `length` bytes of the device memory. The model never leaves it.
-    fn device(&self, offset: u64, length: usize) -> Result<VolatileSlice<'_>, Unreachable> {
-        self.device_memory.slice(offset, length).ok_or(Unreachable)
+    fn device(&self, offset: u64, length: usize) -> Result<VolatileSlice<'a>, Unreachable> {
+        let memory = &self.memory.device_memory;
+        memory.slice(offset, length).ok_or(Unreachable)
     }
 
     /// Returns `length` bytes of the shared pages. The model never leaves them.
-    fn shared(&self, offset: usize, length: usize) -> Option<VolatileSlice<'_>> {
-        let place = self.shared_pages.slice(offset as u64, length);
+    fn shared(&self, offset: usize, length: usize) -> Option<VolatileSlice<'a>> {
+        let place = self.memory.shared_pages.slice(offset as u64, length);
         debug_assert!(place.is_some(), "no shared memory at {offset:#x}");
         place
     }
 }
 
-impl Host for Memory {
+impl Host for ModelHost<'_> {
     fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        self.memory.now()
     }
 
     fn is_watched(&self) -> bool {
-        self.events.is_on()
+        self.memory.events.is_on()
     }
 
     fn note(&self, note: Note<'_>) {
-        self.events.note(note);
+        self.memory.events.note(note);
     }
 
     fn unreachable(&self, address: DmaAddress, length: u64, write: bool) -> Option<DmaAddress> {
         let access = if write { Access::Write } else { Access::Read };
-        self.dma.gap(address, length, access)
+        match self.guest {
+            Some(guest) => guest.gap(address, length, access),
+            // No byte is reached.
+            None => (length > 0).then_some(address),
+        }
     }
 
     fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable> {
         match from {
-            Place::Guest(address) => self.dma.read(address, data).or(Err(Unreachable)),
+            Place::Guest(address) => self.guest()?.read(address, data).or(Err(Unreachable)),
             Place::DeviceMemory(offset) => {
                 self.device(offset, data.len())?.copy_to(data);
                 Ok(())
@@ -85,7 +126,7 @@ impl Host for Memory {
 
     fn write(&self, to: Place, data: &[u8]) -> Result<(), Unreachable> {
         match to {
-            Place::Guest(address) => self.dma.write(address, data).or(Err(Unreachable)),
+            Place::Guest(address) => self.guest()?.write(address, data).or(Err(Unreachable)),
             Place::DeviceMemory(offset) => {
                 self.device(offset, data.len())?.copy_from(data);
                 Ok(())
@@ -95,12 +136,12 @@ impl Host for Memory {
 
     fn copy(&self, from: Place, to: Place, length: usize) -> Result<(), Unreachable> {
         match (from, to) {
-            (Place::Guest(from), Place::Guest(to)) => self.dma.copy(from, to, length),
+            (Place::Guest(from), Place::Guest(to)) => self.guest()?.copy(from, to, length),
             (Place::Guest(from), Place::DeviceMemory(to)) => {
-                self.dma.copy_out(from, self.device(to, length)?)
+                self.guest()?.copy_out(from, self.device(to, length)?)
             }
             (Place::DeviceMemory(from), Place::Guest(to)) => {
-                self.dma.copy_in(self.device(from, length)?, to)
+                self.guest()?.copy_in(self.device(from, length)?, to)
             }
             (Place::DeviceMemory(from), Place::DeviceMemory(to)) => {
                 let to = self.device(to, length)?;
@@ -114,13 +155,13 @@ impl Host for Memory {
     fn load(&self, offset: usize) -> u32 {
         // Acquire, by `SharedMemory`: reads after it see all that the driver side wrote before the
         // word.
-        self.shared_pages.load(offset).unwrap_or_default()
+        self.memory.shared_pages.load(offset).unwrap_or_default()
     }
 
     fn store(&self, offset: usize, value: u32) {
         // Release, by `SharedMemory`: a driver side that sees the word sees all that was written
         // before it.
-        let stored = self.shared_pages.store(offset, value);
+        let stored = self.memory.shared_pages.store(offset, value);
         debug_assert!(stored.is_some(), "no shared word at {offset:#x}");
     }
 

@@ -2,28 +2,26 @@
 
 //! The process that QEMU's `vfio-user-pci` connects to.
 //!
-//! [`state::State`] is the device with its configuration space, DMA map, shared memory and
-//! interrupts around the model. [`worker`] runs it under one lock. [`backend`] is the transport and
-//! knows no register, only regions, DMA ranges and interrupts. [`Server`] puts them together.
+//! [`ringbar`] is the model as a `Function` of `ringbar_endpoint`, which serves any device: it has
+//! configuration space, DMA map, interrupts, thread and lock. [`host`] is the process as the model
+//! sees it, [`work`] decides when the device works, polls and sleeps. [`Server`] puts them together.
 //!
 //! The behaviour of the device is in `ringbar_model`, its interface in `ringbar_spec`.
 
 #![forbid(unsafe_code)]
 
-pub mod backend;
-pub mod config_space;
 pub mod error;
 pub mod events;
 pub mod host;
 pub mod inherited;
 pub mod options;
-pub mod regions;
+pub mod ringbar;
 pub mod sandbox;
 pub mod server;
+pub mod shape;
 pub mod socket;
-pub mod state;
 pub mod trace;
-pub mod worker;
+pub mod work;
 
 pub use error::Error;
 pub use options::Options;

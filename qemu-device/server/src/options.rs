@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::builder::ArgPredicate;
 use clap::{Parser, ValueEnum};
+use ringbar_endpoint::config_space::MSI_VECTORS;
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DEVICE_MEMORY_SIZE, MAX_QUEUES};
-use vfio_bindings::bindings::vfio::{VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX};
 
 use crate::sandbox::{Format, Parts};
 
@@ -16,8 +16,6 @@ use crate::sandbox::{Format, Parts};
 const QUEUES: u16 = 8;
 /// Default polling time in microseconds: a kick costs about as much.
 const POLL_TIME: u32 = 50;
-/// Most vectors of MSI (data sheet 1).
-const MSI_VECTORS: u16 = 32;
 
 /// Serves a ringbar PCI device to QEMU's vfio-user-pci over a UNIX socket.
 ///
@@ -121,16 +119,6 @@ pub enum InterruptKind {
     Msix,
     /// MSI, the next power of two of vectors, at most 32.
     Msi,
-}
-
-impl InterruptKind {
-    /// Returns the index of the kind in VFIO.
-    pub fn index(self) -> u32 {
-        match self {
-            Self::Msix => VFIO_PCI_MSIX_IRQ_INDEX,
-            Self::Msi => VFIO_PCI_MSI_IRQ_INDEX,
-        }
-    }
 }
 
 /// Parses a size such as `64K`, and checks it against the limits of the device memory (data sheet

@@ -2,22 +2,23 @@
 
 //! The server from its socket to the end of its client.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 use std::{fs, process, thread};
 
 use log::Level;
 use ringbar_endpoint::client_log::note;
+use ringbar_endpoint::{Connection, Endpoint, Worker};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::backend;
 use crate::error::Error;
 use crate::events::Events;
 use crate::options::Options;
+use crate::ringbar::{self, Ringbar};
 use crate::sandbox::{self, Report};
 use crate::socket::Socket;
-use crate::state::State;
 
 /// Time between two tries to get files or memory that the system lacks.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -25,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A device that listens for its client.
 pub struct Server {
     socket: Socket,
-    state: State,
+    device: Endpoint<Ringbar>,
     // Opened once: the sandbox lets no process open files.
     events: Events,
     options: Options,
@@ -46,7 +47,7 @@ impl Server {
             None => Events::default(),
         };
         Ok(Self {
-            state: State::new(options, events.clone())?,
+            device: ringbar::endpoint(options, events.clone())?,
             events,
             socket: Socket::bind(&options.socket)?,
             options: options.clone(),
@@ -71,7 +72,7 @@ impl Server {
     pub fn run(self) -> Result<(), Error> {
         let Self {
             socket,
-            mut state,
+            mut device,
             events,
             options,
         } = self;
@@ -83,7 +84,7 @@ impl Server {
                 false => patiently(|| socket.accept(), Error::is_shortage)?,
             };
             // Returns when the worker has ended, so no two devices run at a time.
-            let result = backend::serve(client, state, options.poll_time());
+            let result = serve(client, device);
             match result {
                 result if options.once => return result,
                 Ok(()) => note(module_path!(), Level::Info, format_args!("client gone")),
@@ -91,7 +92,7 @@ impl Server {
             }
             // Options that were good for the first device are good for this one. So any error is a
             // shortage that may pass.
-            state = patiently(|| State::new(&options, events.clone()), |_| true)?;
+            device = patiently(|| ringbar::endpoint(&options, events.clone()), |_| true)?;
         }
     }
 
@@ -133,6 +134,11 @@ impl Server {
             .map_err(start)?;
         Ok(report)
     }
+}
+
+/// Serves the device to a client until it is gone.
+fn serve(client: UnixStream, device: Endpoint<Ringbar>) -> Result<(), Error> {
+    Ok(Connection::new(client).serve(&mut Worker::start(device)?)?)
 }
 
 /// Tries again as long as the attempt fails in a way that may pass.

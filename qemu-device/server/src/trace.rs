@@ -7,10 +7,12 @@ use std::fmt;
 
 use log::Level;
 use ringbar_endpoint::client_log::note;
+use ringbar_endpoint::config_space;
+use ringbar_endpoint::function::Trapped;
 use ringbar_model::LoggedError;
 use ringbar_spec::error::ErrorCode;
+use ringbar_spec::layout::REGISTER_BAR;
 use ringbar_spec::regs::Register;
-use vfio_bindings::bindings::vfio::{VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX};
 
 /// Log target of traced accesses: `--trace` switches it on.
 pub const TARGET: &str = "ringbar_server::trace";
@@ -62,26 +64,23 @@ impl fmt::Display for Value<'_> {
 
 /// A trapped access, shown by name.
 #[derive(Clone, Copy, Debug)]
-pub struct Trapped<'a> {
-    /// Whether it is a write.
-    pub write: bool,
-    /// Region index of VFIO.
-    pub region: u32,
-    /// Offset in the region.
-    pub offset: u64,
-    /// Bytes that are read or written.
-    pub data: &'a [u8],
-}
+pub struct Named<'a>(pub &'a Trapped<'a>);
 
-impl fmt::Display for Trapped<'_> {
+impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.write { "write " } else { "read " })?;
-        match self.region {
-            VFIO_PCI_BAR0_REGION_INDEX => write!(f, "{}", RegisterName(self.offset))?,
-            VFIO_PCI_CONFIG_REGION_INDEX => write!(f, "config {:#05x}", self.offset)?,
-            bar => write!(f, "BAR {bar} {:#x}", self.offset)?,
+        let Trapped {
+            write,
+            region,
+            offset,
+            data,
+        } = *self.0;
+        f.write_str(if write { "write " } else { "read " })?;
+        match region {
+            REGISTER_BAR => write!(f, "{}", RegisterName(offset))?,
+            config_space::REGION => write!(f, "config {offset:#05x}")?,
+            bar => write!(f, "BAR {bar} {offset:#x}")?,
         }
-        write!(f, " {} {}", self.data.len(), Value(self.data))
+        write!(f, " {} {}", data.len(), Value(data))
     }
 }
 
@@ -172,6 +171,6 @@ mod tests {
             data: b"RST!",
         };
 
-        assert_eq!(write.to_string(), "write RESET 4 0x21545352");
+        assert_eq!(Named(&write).to_string(), "write RESET 4 0x21545352");
     }
 }

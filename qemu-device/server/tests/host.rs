@@ -7,73 +7,99 @@ mod common;
 use std::os::unix::fs::FileExt;
 
 use common::memory_file;
-use ringbar_endpoint::dma::Rights;
+use ringbar_endpoint::dma::{DmaMap, Rights};
 use ringbar_model::{Host, Place, Unreachable};
-use ringbar_server::host::Memory;
+use ringbar_server::events::Events;
+use ringbar_server::host::{Memory, ModelHost};
 use ringbar_vfio_user::device::DmaRange;
 
 const PAGE: u64 = 4096;
 
-/// Makes memory with a page of a guest at `PAGE`, which holds `content` at its start.
-fn memory(content: &[u8]) -> Memory {
-    let file = memory_file(PAGE);
-    file.write_all_at(content, 0).unwrap();
-    let mut memory = Memory::new(16384).unwrap();
-    let range = DmaRange::new(PAGE, PAGE).unwrap();
-    memory
-        .dma
-        .map(range, Rights::READ_WRITE, Some((file, 0)))
-        .unwrap();
-    memory
+/// Device memory of 16 KiB, and a page of a guest at [`PAGE`].
+struct Both {
+    memory: Memory,
+    guest: DmaMap,
 }
 
-fn read(memory: &Memory, place: Place) -> [u8; 4] {
+impl Both {
+    /// Makes memory whose guest has `content` at the start of its page.
+    fn new(content: &[u8]) -> Self {
+        let file = memory_file(PAGE);
+        file.write_all_at(content, 0).unwrap();
+        let mut guest = DmaMap::new();
+        let range = DmaRange::new(PAGE, PAGE).unwrap();
+        guest
+            .map(range, Rights::READ_WRITE, Some((file, 0)))
+            .unwrap();
+        let memory = Memory::new(16384, Events::default()).unwrap();
+        Self { memory, guest }
+    }
+
+    fn host(&self) -> ModelHost<'_> {
+        self.memory.host_with(Some(&self.guest))
+    }
+}
+
+fn read(host: &ModelHost<'_>, place: Place) -> [u8; 4] {
     let mut bytes = [0; 4];
-    memory.read(place, &mut bytes).unwrap();
+    host.read(place, &mut bytes).unwrap();
     bytes
 }
 
 #[test]
 fn device_memory_is_copied_to_the_guest_and_back() {
-    let memory = memory(b"0123456789");
+    let both = Both::new(b"0123456789");
+    let host = both.host();
 
-    memory
-        .copy(Place::Guest(PAGE), Place::DeviceMemory(100), 10)
+    host.copy(Place::Guest(PAGE), Place::DeviceMemory(100), 10)
         .unwrap();
-    memory
-        .copy(Place::DeviceMemory(103), Place::Guest(PAGE), 4)
+    host.copy(Place::DeviceMemory(103), Place::Guest(PAGE), 4)
         .unwrap();
 
-    assert_eq!(&read(&memory, Place::Guest(PAGE)), b"3456");
+    assert_eq!(&read(&host, Place::Guest(PAGE)), b"3456");
 }
 
 #[test]
 fn device_memory_is_copied_over_itself_as_memmove_does() {
-    let memory = memory(&[]);
-    memory.write(Place::DeviceMemory(0), b"abcdef").unwrap();
+    let both = Both::new(&[]);
+    let host = both.host();
+    host.write(Place::DeviceMemory(0), b"abcdef").unwrap();
 
-    memory
-        .copy(Place::DeviceMemory(0), Place::DeviceMemory(2), 4)
+    host.copy(Place::DeviceMemory(0), Place::DeviceMemory(2), 4)
         .unwrap();
 
-    assert_eq!(&read(&memory, Place::DeviceMemory(2)), b"abcd");
+    assert_eq!(&read(&host, Place::DeviceMemory(2)), b"abcd");
 }
 
 #[test]
 fn device_memory_is_not_left() {
-    let memory = memory(b"guest");
+    let both = Both::new(b"guest");
+    let host = both.host();
 
-    let result = memory.copy(Place::DeviceMemory(16380), Place::Guest(PAGE), 5);
+    let result = host.copy(Place::DeviceMemory(16380), Place::Guest(PAGE), 5);
 
     assert_eq!(result, Err(Unreachable));
-    assert_eq!(&read(&memory, Place::Guest(PAGE)), b"gues");
+    assert_eq!(&read(&host, Place::Guest(PAGE)), b"gues");
 }
 
 #[test]
 fn first_address_of_the_guest_that_cannot_be_reached_is_named() {
-    let memory = memory(&[]);
+    let both = Both::new(&[]);
+    let host = both.host();
 
-    let gap = memory.unreachable(PAGE + 1, PAGE, true);
+    let gap = host.unreachable(PAGE + 1, PAGE, true);
 
     assert_eq!(gap, Some(2 * PAGE));
+}
+
+#[test]
+fn guest_is_not_reached_while_bus_mastering_is_off() {
+    let both = Both::new(b"guest");
+    let host = both.memory.host_with(None);
+
+    assert_eq!(host.read(Place::Guest(PAGE), &mut [0]), Err(Unreachable));
+    assert_eq!(host.write(Place::Guest(PAGE), b"x"), Err(Unreachable));
+    let copied = host.copy(Place::Guest(PAGE), Place::DeviceMemory(0), 1);
+    assert_eq!(copied, Err(Unreachable));
+    assert_eq!(host.unreachable(PAGE, 1, false), Some(PAGE));
 }

@@ -13,17 +13,20 @@ mod race;
 use std::collections::VecDeque;
 
 use ringbar_driver_side::bring_up::{COMMAND, COMMAND_ON};
+use ringbar_endpoint::{config_space, Endpoint};
 use ringbar_server::events::Events;
-use ringbar_server::regions;
-use ringbar_server::state::State;
+use ringbar_server::ringbar::{self, Ringbar};
 use ringbar_server::Options;
-use ringbar_spec::layout::{ADMIN_PAGE, DOORBELL_PAGES, KICK_PAGES, STATUS_PAGES};
+use ringbar_spec::layout::{
+    ADMIN_PAGE, DEVICE_MEMORY_BAR, DOORBELL_PAGES, KICK_PAGES, REGISTER_BAR, STATUS_PAGES,
+};
 use ringbar_spec::regs::{
     Register, COMPLETION_HEAD, COMPLETION_TAIL, GENERATION, KICK, QUEUE_RUNNING, QUEUE_STATE,
     QUEUE_STOPPED, RESET_KEY, SLEEPING, STATUS, SUBMISSION_INLINE, SUBMISSION_TAIL,
 };
 use ringbar_spec::ring::{Descriptor, Opcode};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use ringbar_vfio_user::Device as _;
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::input::Input;
@@ -48,7 +51,7 @@ const SEGMENTS: usize = 3;
 
 /// A device and its guest.
 struct World<'a> {
-    state: State,
+    device: Endpoint<Ringbar>,
     guest: &'a Guest,
     queues: [Queue; QUEUES as usize],
     /// Whether nothing changes behind the device's back.
@@ -78,11 +81,11 @@ pub fn run(data: &[u8]) -> u64 {
     let mut options = Options::new("none");
     options.queues = QUEUES;
     options.device_memory = DEVICE_MEMORY;
-    let state = State::new(&options, Events::default()).expect("a device");
-    let guest = Guest::new(&state);
+    let device = ringbar::endpoint(&options, Events::default()).expect("a device");
+    let guest = Guest::new(&device);
     let race = Race::new(&mut input);
     let mut world = World {
-        state,
+        device,
         guest: &guest,
         queues: Queue::all(),
         quiet: race.is_off(),
@@ -106,8 +109,8 @@ pub fn run(data: &[u8]) -> u64 {
 impl World<'_> {
     /// What a driver does first.
     fn bring_up(&mut self, input: &mut Input<'_>) {
-        self.guest.map(&mut self.state, 0, MOVABLE);
-        self.guest.map(&mut self.state, MOVABLE, PAGES - MOVABLE);
+        self.guest.map(&mut self.device, 0, MOVABLE);
+        self.guest.map(&mut self.device, MOVABLE, PAGES - MOVABLE);
         self.config(COMMAND as u64, &COMMAND_ON.to_le_bytes());
         for number in 0..QUEUES {
             self.start_queue(&queue_setup(number));
@@ -124,7 +127,7 @@ impl World<'_> {
             64..=119 => self.submit_again(input),
             120..=159 => self.run(),
             160..=167 => self.step(),
-            168..=175 => self.state.sleep(),
+            168..=175 => self.device.run(Ringbar::sleep),
             176..=191 => self.take(u16::from(input.byte()) % QUEUES),
             192..=199 => self.read(input),
             200..=207 => self.write(input),
@@ -143,8 +146,8 @@ impl World<'_> {
                 self.forget();
             }
             240..=243 => match input.byte() % 2 {
-                0 => Guest::unmap(&mut self.state, MOVABLE, PAGES - MOVABLE),
-                _ => self.guest.map(&mut self.state, MOVABLE, PAGES - MOVABLE),
+                0 => Guest::unmap(&mut self.device, MOVABLE, PAGES - MOVABLE),
+                _ => self.guest.map(&mut self.device, MOVABLE, PAGES - MOVABLE),
             },
             244..=251 => {
                 let at = COMMAND as u64;
@@ -159,7 +162,7 @@ impl World<'_> {
             }
             252..=253 => {
                 self.forget();
-                self.state.reset();
+                self.device.reset().expect("a reset is never refused");
             }
             _ => {
                 self.forget();
@@ -217,7 +220,7 @@ impl World<'_> {
             .set_word(offset(&SUBMISSION_TAIL::INFO, number), tail);
         if byte < 224 {
             let kick = offset(&KICK::INFO, number) as u64;
-            self.access(|state| state.write(regions::REGISTERS, kick, &[0; 4]));
+            self.put(REGISTER_BAR, kick, &[0; 4]);
         }
     }
 
@@ -238,10 +241,10 @@ impl World<'_> {
     /// Works as the server's thread does.
     fn run(&mut self) {
         let mut steps = 0;
-        self.state.poll();
-        while self.state.has_work() && steps < STEPS {
+        self.device.run(Ringbar::poll);
+        while self.device.function().has_steps() && steps < STEPS {
             self.step();
-            self.state.poll();
+            self.device.run(Ringbar::poll);
             steps += 1;
         }
         if steps < STEPS {
@@ -253,7 +256,7 @@ impl World<'_> {
     fn step(&mut self) {
         let tail = |number| self.guest.word(&COMPLETION_TAIL::INFO, number);
         let before: Vec<u32> = (0..QUEUES).map(tail).collect();
-        self.state.step();
+        self.device.run(Ringbar::step);
         if !self.own_words {
             return;
         }
@@ -278,7 +281,7 @@ impl World<'_> {
 
     /// A queue that is awake, with nothing to do and room for completions, has done everything.
     fn check_all_done(&self) {
-        if self.state.has_work() || !self.state.is_awake() {
+        if self.device.function().has_steps() || !self.device.function().is_awake() {
             return;
         }
         for (number, queue) in (0..).zip(&self.queues) {
@@ -297,23 +300,23 @@ impl World<'_> {
     fn read(&mut self, input: &mut Input<'_>) {
         let (region, at) = any_place(input);
         let mut data = vec![0; width(input)];
-        self.access(|state| state.read(region, at, &mut data));
+        self.get(region, at, &mut data);
     }
 
     fn write(&mut self, input: &mut Input<'_>) {
         let (region, at) = any_place(input);
         let width = width(input);
         let data = input.bytes(width).to_vec();
-        if region == regions::DEVICE_MEMORY {
+        if region == DEVICE_MEMORY_BAR {
             // The guest may write its guard.
             return;
         }
         self.forget();
-        if region == regions::REGISTERS && at >= STATUS_PAGES as u64 {
+        if region == REGISTER_BAR && at >= STATUS_PAGES as u64 {
             self.own_words = false;
             self.quiet = false;
         }
-        self.access(|state| state.write(region, at, &data));
+        self.put(region, at, &data);
     }
 
     /// Nobody knows what becomes of the queues.
@@ -323,13 +326,29 @@ impl World<'_> {
         }
     }
 
-    /// An access, right or wrong.
-    fn access<T, E>(&mut self, access: impl FnOnce(&mut State) -> Result<T, E>) {
-        let _refused = access(&mut self.state);
+    /// Writes to a region, as far as the session lets a client.
+    fn put(&mut self, region: u32, at: u64, data: &[u8]) {
+        if self.holds(region, at, data.len()) {
+            let written = self.device.write(region, at, data);
+            written.expect("an access inside is not refused");
+        }
+    }
+
+    /// Reads from a region, as far as the session lets a client.
+    fn get(&mut self, region: u32, at: u64, data: &mut [u8]) {
+        if self.holds(region, at, data.len()) {
+            let read = self.device.read(region, at, data);
+            read.expect("an access inside is not refused");
+        }
+    }
+
+    fn holds(&self, region: u32, at: u64, length: usize) -> bool {
+        let region = self.device.regions().get(region as usize);
+        region.is_some_and(|region| region.holds(at, length as u64))
     }
 
     fn config(&mut self, at: u64, data: &[u8]) {
-        self.access(|state| state.write(regions::CONFIG, at, data));
+        self.put(config_space::REGION, at, data);
     }
 
     /// Gives a command, and says whether it was carried out, if it is an admin command.
@@ -338,14 +357,14 @@ impl World<'_> {
         let at = info.offset as u64;
         let value = value.to_le_bytes();
         let bytes = value.get(..info.width).unwrap_or_default();
-        self.access(|state| state.write(regions::REGISTERS, at, bytes));
+        self.put(REGISTER_BAR, at, bytes);
         self.register(Register::ADMIN_STATUS) == 0
     }
 
     fn register(&mut self, register: Register) -> u32 {
         let mut value = [0; 4];
         let at = register.info().offset as u64;
-        self.access(|state| state.read(regions::REGISTERS, at, &mut value));
+        self.get(REGISTER_BAR, at, &mut value);
         u32::from_le_bytes(value)
     }
 
@@ -411,7 +430,10 @@ impl World<'_> {
             awake |= state == QUEUE_RUNNING && sleeps == 0;
         }
         assert_eq!(status.running_queues(), running);
-        assert_eq!(self.state.is_awake(), awake && status.bus_master());
+        assert_eq!(
+            self.device.function().is_awake(),
+            awake && status.bus_master()
+        );
     }
 }
 
@@ -575,9 +597,9 @@ fn noticed(input: &mut Input<'_>, tag: u32) -> Descriptor {
 fn any_place(input: &mut Input<'_>) -> (u32, u64) {
     let page = input.one_of(&[0, ADMIN_PAGE, KICK_PAGES, DOORBELL_PAGES, STATUS_PAGES]);
     match input.byte() {
-        byte @ 0..=191 => (regions::REGISTERS, page as u64 + u64::from(byte) * 4),
-        192..=207 => (regions::REGISTERS, input.field()),
-        208..=223 => (regions::CONFIG, input.field()),
+        byte @ 0..=191 => (REGISTER_BAR, page as u64 + u64::from(byte) * 4),
+        192..=207 => (REGISTER_BAR, input.field()),
+        208..=223 => (config_space::REGION, input.field()),
         _ => (u32::from(input.byte() % 10), input.field()),
     }
 }

@@ -3,7 +3,8 @@
 //! The DMA map against a list that is searched from end to end.
 //!
 //! What must hold: both map, refuse and unmap the same; an address reaches the byte of the file
-//! that it stands for, and no other; no file is kept that nothing refers to.
+//! that it stands for, and no other, also where several mappings are read at once; no file is kept
+//! that nothing refers to.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -177,6 +178,16 @@ fn look(input: &mut Input<'_>, map: &DmaMap, list: &[Mapping]) {
             None => false,
         };
     assert_eq!(map.reaches(address, length, access), all);
+    if access == Access::Read {
+        let mut bytes = vec![0; length as usize];
+        assert_eq!(map.read(address, &mut bytes).is_ok(), all);
+        // A piece is at least a page, so its first byte or its last is among these.
+        let looked_at = (0..length).step_by(PAGE as usize / 2);
+        for at in looked_at.chain(length.checked_sub(1)).filter(|_| all) {
+            let mapping = find(address + at).expect("a byte that was read");
+            assert_eq!(Some(bytes[at as usize]), content(mapping, address + at));
+        }
+    }
 }
 
 fn reaches<'a>(find: &impl Fn(u64) -> Option<&'a Mapping>, first: u64, last: u64) -> bool {

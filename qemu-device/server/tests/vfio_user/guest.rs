@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use ringbar_driver_side::ring::Ring;
 use ringbar_driver_side::{admin, blocks, QueueMemory, Registers, Shared};
+use ringbar_endpoint::config_space::{COMMAND, COMMAND_BUS_MASTER};
 use ringbar_mapped::Mapped;
-use ringbar_server::config_space::{COMMAND, COMMAND_BUS_MASTER};
 use ringbar_server::options::InterruptKind;
 use ringbar_server::{Error, Options, Server};
 use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, REGISTER_BAR_SIZE};

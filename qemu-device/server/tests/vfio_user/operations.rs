@@ -3,7 +3,7 @@
 //! Operations, and the events that stop them.
 
 use ringbar_driver_side::descriptors::{copy, fill, nop, pattern};
-use ringbar_server::config_space::{COMMAND, DEVICE_CONTROL, FUNCTION_RESET, POWER_CONTROL};
+use ringbar_endpoint::config_space::{COMMAND, DEVICE_CONTROL, FUNCTION_RESET, POWER_CONTROL};
 use ringbar_server::options::InterruptKind::{Msi, Msix};
 use ringbar_spec::ids;
 use ringbar_spec::pattern::byte;

@@ -149,9 +149,10 @@ fn waiting_server_has_no_descriptor_but_those_it_needs() {
     assert_eq!(
         kinds,
         [
-            "/memfd:ringbar-shared-pages",
+            // Those of the device, then those for the client.
             "/memfd:ringbar-shared-pages",
             "/memfd:ringbar-device-memory",
+            "/memfd:ringbar-shared-pages",
             "/memfd:ringbar-device-memory",
             // One listens, two are for signals.
             "socket:",

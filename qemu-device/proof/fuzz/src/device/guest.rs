@@ -2,20 +2,21 @@
 
 //! What guest and device share, in mappings of the guest's own, as QEMU has them.
 
-use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use ringbar_driver_side::ring::Memory as _;
 use ringbar_driver_side::{QueueMemory, Shared as _};
 use ringbar_endpoint::memory::SharedMemory;
+use ringbar_endpoint::Endpoint;
 use ringbar_mapped::Mapped;
-use ringbar_server::regions;
-use ringbar_server::state::State;
+use ringbar_server::ringbar::Ringbar;
+use ringbar_spec::layout::{DEVICE_MEMORY_BAR, REGISTER_BAR};
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::RegisterInfo;
-use ringbar_vfio_user::device::{DmaMap, DmaRange};
+use ringbar_vfio_user::device::{Device as _, DmaMap, DmaRange};
 use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
 
 use super::{queue_setup, Queue, QUEUES};
@@ -52,23 +53,23 @@ pub(super) struct Guest {
 
 impl Guest {
     /// The guest of a device. Nothing is mapped for DMA.
-    pub(super) fn new(state: &State) -> Self {
-        let map = |region: u32, size: usize| {
-            let file = state.region_file(region).expect("a region with a file");
-            map_file(file, size)
+    pub(super) fn new(device: &Endpoint<Ringbar>) -> Self {
+        let map = |index: u32| {
+            let region = &device.regions()[index as usize];
+            let shared = region.shared.as_ref().expect("a region with a file");
+            map_file(shared.file.as_fd(), region.size as usize)
         };
-        let size = |index: u32| state.regions()[index as usize].size as usize;
         let bytes = (PAGES * PAGE) as usize;
         let memory = SharedMemory::new("fuzz-guest", bytes).expect("a memfd");
         let shared = Mapped {
-            registers: Arc::new(map(regions::REGISTERS, size(regions::REGISTERS))),
-            memory: Arc::new(map_file(memory.file(), bytes)),
+            registers: Arc::new(map(REGISTER_BAR)),
+            memory: Arc::new(map_file(memory.file().as_fd(), bytes)),
             base: BASE,
         };
         let guest = Self {
             memory,
             shared,
-            device_memory: map(regions::DEVICE_MEMORY, DEVICE_MEMORY),
+            device_memory: map(DEVICE_MEMORY_BAR),
         };
         for address in GUARDS {
             guest.write(address, &[UNTOUCHED; PAGE as usize]);
@@ -82,10 +83,10 @@ impl Guest {
     }
 
     /// Lets the device reach the pages from `first` on by DMA, a mapping of their own.
-    pub(super) fn map(&self, state: &mut State, first: u64, pages: u64) {
+    pub(super) fn map(&self, device: &mut Endpoint<Ringbar>, first: u64, pages: u64) {
         let file = self.memory.file().try_clone().expect("a descriptor more");
         // It may be mapped already.
-        let _overlap = state.dma_map(DmaMap {
+        let _overlap = device.dma_map(DmaMap {
             range: range(first, pages),
             read: true,
             write: true,
@@ -94,8 +95,8 @@ impl Guest {
     }
 
     /// Takes them away again.
-    pub(super) fn unmap(state: &mut State, first: u64, pages: u64) {
-        let unmapped = state.dma_unmap(range(first, pages));
+    pub(super) fn unmap(device: &mut Endpoint<Ringbar>, first: u64, pages: u64) {
+        let unmapped = device.dma_unmap(range(first, pages));
         unmapped.expect("whole mappings");
     }
 
@@ -204,7 +205,7 @@ pub(super) fn completion_ring(queue: u16) -> u64 {
     BASE + 3 * PAGE + u64::from(queue % QUEUES) * (PAGE / 2)
 }
 
-fn map_file(file: &File, size: usize) -> MmapRegion {
-    let file = file.try_clone().expect("a descriptor more");
-    MmapRegion::from_file(FileOffset::new(file, 0), size).expect("a mapping")
+fn map_file(file: BorrowedFd<'_>, size: usize) -> MmapRegion {
+    let file = file.try_clone_to_owned().expect("a descriptor more");
+    MmapRegion::from_file(FileOffset::new(file.into(), 0), size).expect("a mapping")
 }

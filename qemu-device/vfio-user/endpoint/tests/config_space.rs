@@ -3,21 +3,53 @@
 //! Configuration space as a PCI bus driver sees it.
 
 use proptest::prelude::*;
-use ringbar_server::config_space::{
-    power_on, ConfigEffects, ConfigSpace, BARS, CAPABILITIES, COMMAND, COMMAND_BUS_MASTER,
-    DEVICE_CONTROL, EXPRESS, FUNCTION_RESET, INTERRUPTS, POWER, POWER_CONTROL, SIZE,
+use ringbar_endpoint::config_space::{
+    Bar, ConfigEffects, ConfigSpace, Identity, Messages, BARS, CAPABILITIES, COMMAND,
+    COMMAND_BUS_MASTER, DEVICE_CONTROL, EXPRESS, FUNCTION_RESET, INTERRUPTS, POWER, POWER_CONTROL,
+    SIZE,
 };
-use ringbar_server::options::InterruptKind;
-use ringbar_spec::ids::{CLASS_CODE, DEVICE_ID, REVISION_ID, VENDOR_ID};
 
-const DEVICE_MEMORY: usize = 16 << 20;
+const IDENTITY: Identity = Identity {
+    vendor: 0x1af4,
+    device: 0x10f0,
+    class: 0x08_8000,
+    revision: 1,
+};
+
+/// BARs of registers and of memory.
+const BAR_0: Bar = Bar {
+    index: 0,
+    size: 1 << 20,
+    wide: false,
+};
+const BAR_2: Bar = Bar {
+    index: 2,
+    size: 16 << 20,
+    wide: true,
+};
+/// BAR of table and pending bits of MSI-X.
+const BAR_4: Bar = Bar {
+    index: 4,
+    size: 4096,
+    wide: false,
+};
 
 fn msix() -> ConfigSpace {
-    power_on(InterruptKind::Msix, 2, DEVICE_MEMORY)
+    msix_with(2)
+}
+
+fn msix_with(vectors: u16) -> ConfigSpace {
+    let messages = Messages::MsiX {
+        vectors,
+        bar: 4,
+        table: 0,
+        pending: 0x800,
+    };
+    ConfigSpace::new(IDENTITY, &[BAR_0, BAR_2, BAR_4], messages)
 }
 
 fn msi(vectors: u16) -> ConfigSpace {
-    power_on(InterruptKind::Msi, vectors, DEVICE_MEMORY)
+    ConfigSpace::new(IDENTITY, &[BAR_0, BAR_2], Messages::Msi { vectors })
 }
 
 fn read16(space: &ConfigSpace, offset: usize) -> u16 {
@@ -55,15 +87,12 @@ fn capabilities(space: &ConfigSpace) -> Vec<(u8, usize)> {
 }
 
 #[test]
-fn identity_is_that_of_the_spec() {
+fn identity_is_that_of_the_device() {
     let space = msix();
 
-    assert_eq!(read16(&space, 0x00), VENDOR_ID);
-    assert_eq!(read16(&space, 0x02), DEVICE_ID);
-    assert_eq!(
-        read32(&space, 0x08),
-        CLASS_CODE << 8 | u32::from(REVISION_ID)
-    );
+    assert_eq!(read16(&space, 0x00), 0x1af4);
+    assert_eq!(read16(&space, 0x02), 0x10f0);
+    assert_eq!(read32(&space, 0x08), 0x0880_0001);
     assert_eq!(read16(&space, 0x0e), 0, "header type 0, one function");
 }
 
@@ -165,7 +194,7 @@ fn extended_capability_list_is_empty() {
 
 #[test]
 fn msix_shows_vectors_table_and_pending_bits() {
-    let space = power_on(InterruptKind::Msix, 65, DEVICE_MEMORY);
+    let space = msix_with(65);
 
     assert_eq!(read16(&space, INTERRUPTS + 2), 64);
     assert_eq!(read32(&space, INTERRUPTS + 4), 4);

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The model as a function of a PCI device: passes accesses down to it, and carries out its effects.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use ringbar_endpoint::function::{Bus, Function, Trapped};
+use ringbar_endpoint::Endpoint;
+use ringbar_model::{Config, Device, Effects};
+
+use crate::error::Error;
+use crate::events::Events;
+use crate::host::Memory;
+use crate::options::Options;
+use crate::shape::shape;
+use crate::trace::{GuestErrors, Named, RegisterName, Value, TARGET};
+
+/// The device of this server.
+pub struct Ringbar {
+    model: Device,
+    memory: Memory,
+    guest_errors: GuestErrors,
+    /// Time for which it polls after the last work before it sleeps.
+    pub(crate) poll_time: Duration,
+    pub(crate) idle_since: Option<Instant>,
+    work: bool,
+    awake: bool,
+    deadline: Option<u64>,
+}
+
+/// Makes the device as after power-on, without guest memory, that notes its work in `events`.
+///
+/// # Errors
+///
+/// Fails if the model has no device of this shape, or if the system refuses memory.
+pub fn endpoint(options: &Options, events: Events) -> Result<Endpoint<Ringbar>, Error> {
+    let vectors = options.vectors();
+    let memory = Memory::new(options.device_memory, events)?;
+    let shape = shape(&memory, options.interrupts, vectors);
+    let model = Device::new(Config {
+        queues: options.queues,
+        vectors,
+        device_memory_size: options.device_memory as u64,
+    })?;
+    let ringbar = Ringbar {
+        model,
+        memory,
+        guest_errors: GuestErrors::default(),
+        poll_time: options.poll_time(),
+        idle_since: None,
+        work: false,
+        awake: false,
+        deadline: None,
+    };
+    Ok(Endpoint::new(ringbar, shape)?)
+}
+
+impl Ringbar {
+    /// Returns whether [`step`](Self::step) has something to do.
+    pub fn has_steps(&self) -> bool {
+        self.work
+    }
+
+    /// Returns whether queues are awake, so that [`poll`](Self::poll) and [`sleep`](Self::sleep)
+    /// have something to do.
+    pub fn is_awake(&self) -> bool {
+        self.awake
+    }
+
+    /// Returns the time at which [`poll`](Self::poll) must be called at the latest.
+    pub fn deadline(&self) -> Option<Instant> {
+        let since = Duration::from_nanos(self.deadline?);
+        self.memory.started.checked_add(since)
+    }
+
+    /// Does a bounded piece of the device's work.
+    pub fn step(&mut self, bus: &mut Bus) {
+        let effects = self.model.step(&self.memory.host(bus));
+        self.apply(effects, Cause::Work, bus);
+    }
+
+    /// Looks for work in the queues that are awake.
+    pub fn poll(&mut self, bus: &mut Bus) {
+        let effects = self.model.poll(&self.memory.host(bus));
+        self.apply(effects, Cause::Work, bus);
+    }
+
+    /// Puts the queues without work to sleep.
+    pub fn sleep(&mut self, bus: &mut Bus) {
+        let effects = self.model.sleep(&self.memory.host(bus));
+        self.apply(effects, Cause::Work, bus);
+    }
+
+    /// Carries out the effects of a call of the model.
+    fn apply(&mut self, effects: Effects, cause: Cause<'_>, bus: &mut Bus) {
+        // The record comes before the interrupt. The guest may react at once, and its accesses
+        // would otherwise have earlier times than their cause.
+        for vector in effects.interrupts.iter() {
+            self.memory.events.interrupt(vector);
+            bus.interrupt(usize::from(vector));
+        }
+        self.work = effects.work;
+        self.awake = effects.awake;
+        self.deadline = effects.deadline;
+        // The entries come with the effects: more errors than the log has entries can happen in one
+        // step.
+        for error in &effects.errors {
+            self.guest_errors.note(error, &cause);
+            self.memory
+                .events
+                .error(error.code.0, error.queue(), error.value);
+        }
+    }
+}
+
+/// Accesses are those of registers, in BAR 0: all else is mapped, or QEMU's.
+impl Function for Ringbar {
+    fn read(&mut self, bar: u32, offset: u64, data: &mut [u8], bus: &mut Bus) {
+        let effects = self.model.read(offset, data, self.memory.now());
+        self.memory.events.access(false, bar, offset, data);
+        self.apply(effects, Cause::Read(offset, data.len()), bus);
+    }
+
+    fn write(&mut self, bar: u32, offset: u64, data: &[u8], bus: &mut Bus) {
+        if is_dropped(offset) {
+            return;
+        }
+        let host = self.memory.host(bus);
+        let effects = self.model.write(offset, data, self.memory.now(), &host);
+        self.memory.events.access(true, bar, offset, data);
+        self.apply(effects, Cause::Write(offset, data), bus);
+    }
+
+    fn reset(&mut self, bus: &mut Bus) {
+        let host = self.memory.host(bus);
+        let effects = self.model.reset(self.memory.now(), &host);
+        self.apply(effects, Cause::Reset, bus);
+    }
+
+    /// The model is told, as it knows nothing of configuration space.
+    fn set_bus_master(&mut self, on: bool, bus: &mut Bus) {
+        let effects = self.model.set_bus_master(on);
+        self.apply(effects, Cause::Config, bus);
+    }
+
+    /// Logs the access, if `--trace` asks for it.
+    fn note(&self, access: &Trapped<'_>) {
+        log::trace!(target: TARGET, "{}", Named(access));
+    }
+}
+
+/// Returns whether to drop a write of a register: only a server that is wrong on purpose does.
+#[cfg(feature = "sabotage")]
+fn is_dropped(offset: u64) -> bool {
+    let mask = ringbar_spec::regs::IRQ_MASK::INFO.offset as u64;
+    ringbar_model::sabotage::Sabotage::DroppedWrite.is_on() && offset == mask
+}
+
+/// Returns false: this server drops no write.
+#[cfg(not(feature = "sabotage"))]
+fn is_dropped(_offset: u64) -> bool {
+    false
+}
+
+/// Call during which the device logged an error.
+enum Cause<'a> {
+    Read(u64, usize),
+    Write(u64, &'a [u8]),
+    Config,
+    Reset,
+    Work,
+}
+
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(offset, width) => {
+                write!(f, "reading {width} bytes of {}", RegisterName(*offset))
+            }
+            Self::Write(offset, data) => {
+                write!(f, "writing {} to {}", Value(data), RegisterName(*offset))
+            }
+            Self::Config => f.write_str("a write to configuration space"),
+            Self::Reset => f.write_str("a reset"),
+            Self::Work => f.write_str("working on a queue"),
+        }
+    }
+}
