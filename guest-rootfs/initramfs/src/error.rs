@@ -5,7 +5,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::tree::GuestPath;
+use crate::tree::{GuestPath, TRAILER};
 
 /// Reason for which no archive was made.
 #[derive(Debug, thiserror::Error)]
@@ -15,6 +15,30 @@ pub enum Error {
         "`{0}` is no place in the guest: name it from the root, without `.`, `..` or empty parts"
     )]
     GuestPath(String),
+    /// A part of a path, or the whole of it, is longer than the kernel takes.
+    #[error(
+        "`{}` has {length} bytes, the kernel's limit for {what} is {limit}: it would leave the file out; choose a shorter name",
+        beginning(name)
+    )]
+    TooLong {
+        /// Part of the request that is too long.
+        what: &'static str,
+        /// Its text.
+        name: String,
+        /// Its length in bytes.
+        length: usize,
+        /// Largest length.
+        limit: usize,
+    },
+    /// The name of a place is the mark by which the format ends an archive.
+    #[error("/{TRAILER} cannot be in the guest's root: the kernel takes this name for the end of the archive; choose another name or folder")]
+    Trailer,
+    /// A symbolic link has no target.
+    #[error("/{0} would be a link to nothing, which no program can follow: write DEST=TARGET")]
+    EmptyTarget(String),
+    /// The target of a symbolic link has a NUL, at which the kernel would end it.
+    #[error("the target of /{0} has a NUL: leave it out")]
+    NulInTarget(String),
     /// An argument has no `=` between its two halves.
     #[error("`{0}` has no `=`: write {1}")]
     NoEquals(String, &'static str),
@@ -24,6 +48,16 @@ pub enum Error {
     /// The description of a device node is invalid.
     #[error("`{0}` is no device: write c:MAJOR:MINOR[:MODE]")]
     Device(String),
+    /// A number of a device exceeds the kernel's field for it.
+    #[error("{what} number {number} is too large: the kernel's limit is {limit}")]
+    DeviceNumber {
+        /// `major` or `minor`.
+        what: &'static str,
+        /// The number.
+        number: u32,
+        /// Largest number.
+        limit: u32,
+    },
     /// Two arguments name the same place.
     #[error("/{0} was asked for twice with different contents: leave one out")]
     Twice(String),
@@ -65,4 +99,16 @@ pub enum Error {
         /// Error of the host.
         source: io::Error,
     },
+}
+
+/// Longest part of a name in a message.
+const SHOWN: usize = 40;
+
+/// Returns the beginning of a name that is too long to be shown.
+fn beginning(name: &str) -> String {
+    let shown: String = name.chars().take(SHOWN).collect();
+    match shown == *name {
+        true => shown,
+        false => shown + "…",
+    }
 }
