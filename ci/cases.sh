@@ -20,7 +20,7 @@ guest() {
 		if [[ $results == */debug-* ]]; then kernel=debug; fi
 		# Lines are grouped by their depth: a program's cases are below `# Subtest: PROGRAM`.
 		sed -E 's/\x1b\[[0-9;]*m//g' "$1/build/report/$results" | awk -v kernel="$kernel" '
-			/^# Subtest: / { program = $3 }
+			/^(    )?# Subtest: / { program = $3 }
 			/^    (not )?ok [0-9]+ / { sub(/^    (not )?ok [0-9]+ (- )?/, ""); sub(/ # .*/, ""); print "guest " kernel " " program ": " $0 }'
 	done < <(cd "$1/build/report" && find . -name results.ktap ! -path './sabotage-*' ! -path './bench*' -printf '%p\0') | sort -u
 }

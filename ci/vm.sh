@@ -5,7 +5,8 @@
 # with another module or server, and `bench` with the benchmark. `boot DEVICES` boots with so many
 # devices and nothing to do. `measure NAME HINT` does the same as `run` for a benchmark, HINT, with
 # a report of its own. `verdict NAME...` makes one table of the results of these configurations on
-# each path to the device. `report` draws the page of the last run again, or that of NAME.
+# each path to the device. `report` draws the page of the last run again, or that of NAME. `read
+# NAME` has the readers of others read the results of that run, as `configuration` does.
 #
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
 # SERVER_ARGS, QEMU_ARGS and FILES are explained by `make help`.
@@ -217,7 +218,18 @@ configuration() {
 		say "$name is left out: there is no witness under ACCEL=$ACCEL"
 		return
 	fi
-	run "$name" "$checkout/build/report/$name"
+	local status=0
+	run "$name" "$checkout/build/report/$name" || status=$?
+	read_by_others "$name" || status=1
+	return "$status"
+}
+
+# read_by_others NAME: fails if other tools do not find in the reports of a run what the runner
+# found. A run that could not begin may have left no results.
+read_by_others() {
+	local reports=$checkout/build/report/$1
+	[[ -e $reports/results.json ]] || return 0
+	"$ci_dir/readers.sh" "$reports" "$1"
 }
 
 # verdict CONFIGURATION...: makes one table of all paths to the device from the results of these
@@ -255,14 +267,15 @@ shell() {
 	vm shell shell --report-dir "$(own_place "$checkout/build/report")" "${example[@]}"
 }
 
-# Drawing a page again changes nothing that a run needs, so it takes no lock.
-if [[ ${1:-} != report ]]; then hold_checkout "$@"; fi
+# Drawing a page again or reading reports changes nothing that a run needs, so they take no lock.
+if [[ ${1:-} != report && ${1:-} != read ]]; then hold_checkout "$@"; fi
 sysroot=$("$ci_dir/sysroot.sh")
 kernel=$("$ci_dir/kernel.sh")
 case ${1:-} in
 run) run_once ;;
 shell) shell ;;
 configuration) configuration "$2" ;;
+read) read_by_others "$2" ;;
 verdict) verdict "${@:2}" ;;
 measure) run "$2" "$checkout/build/report/$2" "$3" ;;
 report) if [[ -n ${2:-} ]]; then report "$2" "$checkout/build/report/$2"; else again; fi ;;
@@ -279,5 +292,5 @@ bench)
 	TESTS=bench run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;
-*) die "usage: $0 run|shell|configuration NAME|verdict NAME...|report [NAME]|measure NAME HINT|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
+*) die "usage: $0 run|shell|configuration NAME|verdict NAME...|report [NAME]|read NAME|measure NAME HINT|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
 esac

@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::guard::Watched;
 use crate::interrupt::Interrupt;
 use crate::kernel::Kernel;
-use crate::ktap::{Outcome, Results, Test};
+use crate::ktap::{Closing, Results, Test};
 use crate::kvm_probe;
 use crate::machine::{shell_line, Acceleration};
 use crate::options::{BootOptions, MachineOptions, RunOptions, ShellOptions};
@@ -96,6 +96,7 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
     let written = stage
         .place
         .keep_logs(&stage.logs)
+        .and_then(|()| close_results(&stage, &observed.results, &verdict))
         .and_then(|()| report::write(&options.machine.report_dir, run));
     let programs = observed.results.programs.len();
     screen.finish(&verdict, programs, duration, &stage.logs, &again);
@@ -107,6 +108,21 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
         Ok(()) if verdict.is_good() => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
     }
+}
+
+/// Adds to the results of a failed run whatever a reader of them alone would miss.
+fn close_results(stage: &Stage, results: &Results, verdict: &Verdict) -> Result<(), Error> {
+    let path = stage.logs.join("results.ktap");
+    let failures = verdict.outside_results();
+    let closing = Closing::of(results, &failures);
+    if closing.is_empty() {
+        return Ok(());
+    }
+    closing.add_to(&path).map_err(|source| Error::File {
+        action: "completed",
+        path,
+        source,
+    })
 }
 
 /// Makes the run. Stores the acceleration as soon as it is known, for the report.
@@ -139,7 +155,7 @@ fn trace(
     let hint = options.trace_hint.as_ref().filter(|_| could)?;
     let has_failed = |program: &&Test| {
         let mut failed = false;
-        program.for_each_case(&mut |_, case| failed |= case.outcome == Outcome::Failed);
+        program.for_each_case(&mut |_, case| failed |= case.outcome.is_failure());
         failed
     };
     let programs = results.programs.iter().filter(has_failed);

@@ -50,7 +50,7 @@ fn case(test: &ReportedTest, group: &str) -> TestCase {
     let mut status = match test.outcome.as_str() {
         "passed" => TestCaseStatus::success(),
         "skipped" => TestCaseStatus::skipped(),
-        "unfinished" => TestCaseStatus::non_success(NonSuccessKind::Error),
+        "unfinished" | "crashed" => TestCaseStatus::non_success(NonSuccessKind::Error),
         _ => TestCaseStatus::non_success(NonSuccessKind::Failure),
     };
     if test.outcome != "passed" {

@@ -5,7 +5,9 @@
 //! All of it comes from the guest, which may be broken. Any bytes are accepted; unknown lines are
 //! kept as diagnostics.
 
+mod closing;
 mod line;
 mod tree;
 
+pub(crate) use closing::Closing;
 pub(crate) use tree::{Outcome, Progress, Results, Stream, Test};

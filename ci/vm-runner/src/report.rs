@@ -94,7 +94,7 @@ pub(crate) struct Fact {
 pub(crate) struct ReportedTest {
     /// Name.
     pub(crate) name: String,
-    /// `passed`, `failed`, `skipped` or `unfinished`.
+    /// `passed`, `failed`, `crashed`, `skipped` or `unfinished`. A crashed case ended its program.
     pub(crate) outcome: String,
     /// Reason of a directive, for example for skipping it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -173,6 +173,7 @@ fn part(test: &Test) -> ReportedTest {
     let outcome = match test.outcome {
         Outcome::Passed => "passed",
         Outcome::Failed => "failed",
+        Outcome::Crashed => "crashed",
         Outcome::Skipped => "skipped",
         Outcome::Unfinished => "unfinished",
     };
@@ -251,11 +252,13 @@ pub(crate) mod tests {
                     kind: "console",
                     message: "kernel warning in the console: WARNING: x".into(),
                     details: vec!["trace".into()],
+                    in_results: false,
                 },
                 Failure {
                     kind: "case",
                     message: "poke: b <&>".into(),
                     details: vec!["got 2".into()],
+                    in_results: true,
                 },
             ],
             passed: 2,

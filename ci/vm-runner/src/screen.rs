@@ -164,7 +164,7 @@ impl Screen {
         let mut cases = Vec::new();
         test.for_each_case(&mut |path, case| cases.push((path, case)));
         let count = |outcome| cases.iter().filter(|(_, c)| c.outcome == outcome).count();
-        let failed = count(Outcome::Failed);
+        let failed = count(Outcome::Failed) + count(Outcome::Crashed);
         let skipped = match count(Outcome::Skipped) {
             0 => String::new(),
             count => format!(", {count} skipped"),
@@ -173,7 +173,7 @@ impl Screen {
             0 => plural(cases.len(), "case"),
             count => format!("{count} of {} failed", plural(cases.len(), "case")),
         };
-        let mark = if failed > 0 || test.outcome == Outcome::Failed {
+        let mark = if failed > 0 || test.outcome.is_failure() {
             self.bad.apply_to("✗")
         } else {
             self.good.apply_to("✓")
@@ -185,7 +185,7 @@ impl Screen {
         ));
         self.story(cases.iter().map(|(_, case)| *case));
         for (path, case) in cases {
-            if case.outcome == Outcome::Failed {
+            if case.outcome.is_failure() {
                 self.failed_case(&path, case);
             }
         }

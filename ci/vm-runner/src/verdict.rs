@@ -92,6 +92,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// Diagnostics and lines from logs.
     pub(crate) details: Vec<String>,
+    /// Whether a reader of the guest's results alone sees it.
+    pub(crate) in_results: bool,
 }
 
 /// Judgement of a run.
@@ -124,7 +126,13 @@ impl Verdict {
         if completed && observed.results.bail_out.is_none() {
             verdict.completeness(&observed.results);
         }
+        verdict.skipped = verdict.skipped.saturating_add(observed.results.not_run());
         verdict
+    }
+
+    /// Returns the failures that a reader of the guest's results alone would not see.
+    pub(crate) fn outside_results(&self) -> Vec<&Failure> {
+        self.failures.iter().filter(|it| !it.in_results).collect()
     }
 
     /// Returns whether the run has no failure.
@@ -138,7 +146,22 @@ impl Verdict {
             kind,
             message,
             details: details.to_vec(),
+            in_results: false,
         });
+    }
+
+    /// Adds a failure that the guest's results show as well, if `shown`.
+    fn fail_in_results(
+        &mut self,
+        kind: &'static str,
+        message: String,
+        details: &[String],
+        shown: bool,
+    ) {
+        self.fail(kind, message, details);
+        if let Some(failure) = self.failures.last_mut() {
+            failure.in_results = shown;
+        }
     }
 
     /// Adds the failure of QEMU, a server, or the set-up.
@@ -277,7 +300,8 @@ impl Verdict {
         self.plan(program);
         if program.outcome == Outcome::Failed && self.failures.len() == failures_before {
             let message = format!("{}: the program failed, its cases did not", program.name);
-            self.fail("program", message, &program.diagnostics);
+            let shown = shows_its_own_failure(program);
+            self.fail_in_results("program", message, &program.diagnostics, shown);
         }
     }
 
@@ -293,12 +317,18 @@ impl Verdict {
             "program {} hung and was killed: {}",
             hung.program, hung.reason
         );
-        self.fail("hang", message, &program.diagnostics);
+        let mut details = program.diagnostics.clone();
+        let mut shown = shows_its_own_failure(program);
         program.for_each_case(&mut |path, case| {
-            if !program.parts.is_empty() {
+            // The case in which it hung is the same failure.
+            if case.outcome == Outcome::Crashed {
+                details.extend_from_slice(&case.diagnostics);
+                shown = true;
+            } else if !program.parts.is_empty() {
                 self.case(&format!("{}: {path}", program.name), case);
             }
         });
+        self.fail_in_results("hang", message, &details, shown);
         true
     }
 
@@ -307,7 +337,13 @@ impl Verdict {
         match case.outcome {
             Outcome::Passed => self.passed += 1,
             Outcome::Skipped => self.skipped += 1,
-            Outcome::Failed => self.fail("case", name.to_owned(), &case.diagnostics),
+            Outcome::Failed | Outcome::Crashed => {
+                let message = match case.reason.as_str() {
+                    "" => name.to_owned(),
+                    reason => format!("{name}: {reason}"),
+                };
+                self.fail_in_results("case", message, &case.diagnostics, true);
+            }
             // The end of the run is already a failure, or no result came at all.
             Outcome::Unfinished => (),
         }
@@ -343,6 +379,17 @@ impl Verdict {
             self.fail("plan", message, &[]);
         }
     }
+}
+
+/// Returns whether readers count a failed program as a failure of its own: they do if it has cases
+/// and all that ran passed, or if it has none.
+fn shows_its_own_failure(program: &Test) -> bool {
+    let (mut passed, mut failed) = (false, false);
+    program.for_each_case(&mut |_, case| {
+        passed |= case.outcome == Outcome::Passed;
+        failed |= case.outcome.is_failure();
+    });
+    program.outcome.is_failure() && (program.parts.is_empty() || (passed && !failed))
 }
 
 /// Returns the difference between a plan and its results.
@@ -711,6 +758,66 @@ mod tests {
         assert_eq!(messages, ["program dma hung and was killed: no line of it"]);
         assert_eq!(verdict.failures[0].details, ["killed"]);
         assert_eq!(verdict.passed, 2);
+    }
+
+    /// Returns the kinds of failures that readers of the results alone do not see.
+    fn outside(observed: &Observed) -> Vec<&'static str> {
+        let verdict = Verdict::of(observed);
+        verdict.outside_results().iter().map(|it| it.kind).collect()
+    }
+
+    #[test]
+    fn case_that_ended_its_program_is_the_failure_and_later_ones_are_skipped() {
+        let results = "1..1\n# Subtest: a\n 1..3\n ok 1 x\n # a: killed by signal 11\n \
+                       not ok 2 y # ERROR killed by signal 11\n ok 3 z # SKIP not run\nnot ok 1 a\n";
+        let observed = observed(results);
+
+        let verdict = Verdict::of(&observed);
+
+        assert_eq!(messages(&observed), ["a: y: killed by signal 11"]);
+        assert_eq!((verdict.passed, verdict.skipped), (1, 1));
+        assert_eq!(outside(&observed), [""; 0]);
+    }
+
+    #[test]
+    fn case_in_which_a_program_hung_is_no_failure_of_its_own() {
+        let results =
+            "1..1\n# Subtest: dma\n 1..1\n # dma: hung\n not ok 1 x # ERROR hung\nnot ok 1 dma\n";
+
+        let observed = with_hung(results, "dma");
+
+        assert_eq!(
+            messages(&observed),
+            ["program dma hung and was killed: no line of it"]
+        );
+        assert_eq!(Verdict::of(&observed).failures[0].details, ["dma: hung"]);
+        assert_eq!(outside(&observed), [""; 0]);
+    }
+
+    #[test]
+    fn failure_of_a_program_is_seen_in_the_results_unless_all_its_cases_were_skipped() {
+        let passed = observed("1..1\n 1..2\n ok 1 x\n ok 2 y # SKIP\nnot ok 1 a\n");
+        let skipped = observed("1..1\n 1..1\n ok 1 x # SKIP\nnot ok 1 a\n");
+
+        assert_eq!(outside(&passed), [""; 0]);
+        assert_eq!(outside(&skipped), ["program"]);
+    }
+
+    #[test]
+    fn complaint_of_the_kernel_is_not_seen_in_the_results() {
+        let mut observed = observed(GOOD);
+        observed.kernel.console_line("WARNING: x", None);
+
+        assert_eq!(outside(&observed), ["console"]);
+    }
+
+    #[test]
+    fn cases_that_the_end_of_the_run_kept_from_running_count_as_skipped() {
+        let observed = observed("1..3\n# Subtest: a\n 1..4\n ok 1 x\n");
+
+        let verdict = Verdict::of(&observed);
+
+        assert_eq!((verdict.passed, verdict.skipped), (1, 5));
     }
 
     #[test]

@@ -412,6 +412,28 @@ fn oops_that_the_console_hides_ends_the_run() {
 }
 
 #[test]
+fn results_of_a_run_that_was_broken_off_are_completed_with_its_failure() {
+    let guest = "tell 'KTAP version 1' 1..2 '    KTAP version 1' '    # Subtest: dma' '    1..2' '    ok 1 a'
+        tell '# kernel-log said dma: Oops: 0002 [#1] SMP'
+        sleep 1000";
+    let bench = Bench::new(GOOD_SERVER, guest);
+
+    let finished = run(&bench, &[]);
+
+    let results = bench.log("results.ktap");
+    let plans: Vec<_> = results
+        .lines()
+        .filter(|line| line.contains("1.."))
+        .collect();
+    assert_eq!(plans, ["1..3", "    1..2", "    1..1"], "{results}");
+    assert!(
+        results.ends_with("    not ok 1 console\nnot ok 3 machine\n"),
+        "{results}"
+    );
+    assert_eq!(finished.stdout, "1 passed, 1 failed, 2 skipped\n");
+}
+
+#[test]
 fn interrupted_run_ends_everything() {
     let guest = "ready; trap '' TERM; while :; do sleep 0.1; done";
     let bench = Bench::new(GOOD_SERVER, guest);

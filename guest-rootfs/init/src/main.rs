@@ -20,6 +20,7 @@ mod others;
 mod programs;
 mod results;
 mod shell;
+mod subtest;
 mod system;
 
 use command_line::Task;

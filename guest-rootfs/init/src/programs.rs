@@ -6,6 +6,7 @@ use crate::control::Control;
 use crate::follow::{follow, Followed};
 use crate::others;
 use crate::results::Results;
+use crate::subtest::Subtest;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
@@ -110,10 +111,13 @@ pub(crate) fn run(
     name: &str,
     arguments: &[String],
 ) -> Result<(), String> {
-    results.line(&format!("# Subtest: {name}"));
+    let mut subtest = Subtest::of(name);
+    for line in subtest.header() {
+        results.line(&line);
+    }
     control.begin(name);
     let looks = looks();
-    let followed = spawn_and_follow(results, control, name, looks, arguments);
+    let followed = spawn_and_follow(results, control, &mut subtest, name, looks, arguments);
     let held = followed.as_ref().ok().and_then(|followed| followed.held);
     let complaint = match &followed {
         Ok(Followed {
@@ -134,16 +138,25 @@ pub(crate) fn run(
     let killed = control
         .end()
         .map(|reason| format!("hung and was killed: {reason}"));
-    let complaints: Vec<_> = complaint
+    let missing = missing(&subtest);
+    // The first one is the reason of the case that did not end.
+    let complaints: Vec<_> = killed
         .into_iter()
-        .chain(killed)
+        .chain(complaint)
+        .chain(missing)
         .chain(cleared.left)
         .collect();
     for complaint in &complaints {
-        results.line(&format!("    # {name}: {complaint}"));
+        results.line(&Subtest::note(&format!("{name}: {complaint}")));
     }
     for line in others::describe(&cleared.stuck) {
-        results.line(&format!("    # {line}"));
+        results.line(&Subtest::note(&line));
+    }
+    for line in complaints
+        .first()
+        .map_or(Vec::new(), |reason| subtest.close(reason))
+    {
+        results.line(&line);
     }
     let is_good = complaints.is_empty() && cleared.stuck.is_empty();
     let verdict = if is_good { "ok" } else { "not ok" };
@@ -157,10 +170,20 @@ pub(crate) fn run(
     }
 }
 
-/// Starts a program and passes its output on, indented as a subtest.
+/// Returns the complaint about results that did not come.
+fn missing(subtest: &Subtest) -> Option<String> {
+    match subtest.missing() {
+        Some(0) => None,
+        Some(count) => Some(format!("ended without {count} of its results")),
+        None => Some("ended before its plan".to_owned()),
+    }
+}
+
+/// Starts a program and passes its output on as a subtest.
 fn spawn_and_follow(
     results: &mut Results,
     control: &Control,
+    subtest: &mut Subtest,
     name: &str,
     looks: u32,
     arguments: &[String],
@@ -178,7 +201,9 @@ fn spawn_and_follow(
         Some(others::LOOK)
     };
     follow(&mut child, patience, |line| {
-        results.line(&format!("    {line}"))
+        if let Some(line) = subtest.line(line) {
+            results.line(&line);
+        }
     })
 }
 

@@ -7,6 +7,7 @@ use crate::cases::{in_order, Case, Skip, CASES};
 use ringbar_marks::{say, Mark};
 use std::collections::HashSet;
 use std::fs;
+use std::io::{stdout, IsTerminal};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
@@ -21,7 +22,7 @@ pub fn run() -> ExitCode {
 pub fn run_all(cases: Vec<Case>) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let names: Vec<_> = cases.iter().map(|case| &*case.name).collect();
-    let cases: Vec<Case> = match check(&names).and_then(|()| chosen(&names, &words)) {
+    let cases: Vec<Case> = match check(&name(), &names).and_then(|()| chosen(&names, &words)) {
         Ok(chosen) => {
             let chosen = cases.into_iter().zip(chosen);
             chosen
@@ -40,6 +41,11 @@ pub fn run_all(cases: Vec<Case>) -> ExitCode {
     }));
     say(&program());
     println!("KTAP version 1");
+    if !stdout().is_terminal() {
+        // For init, which then knows the names of the cases that a dying program did not reach.
+        let names: Vec<_> = cases.iter().map(|case| &*case.name).collect();
+        println!("# cases: {}", names.join(", "));
+    }
     println!("1..{}", cases.len());
     let mut failed = 0;
     for (number, case) in (1..).zip(cases) {
@@ -67,10 +73,17 @@ pub fn run_all(cases: Vec<Case>) -> ExitCode {
     }
 }
 
-/// Fails if there are no cases, or two of the same name: a report could not tell which of them failed.
-fn check(names: &[&str]) -> Result<(), String> {
+/// Fails if there are no cases, or two of the same name: a report could not tell which of them failed. Also fails for a
+/// name that readers of KTAP take for something else: that of the program, or one with `#` or a comma.
+fn check(program: &str, names: &[&str]) -> Result<(), String> {
     if names.is_empty() {
         return Err("the program has no cases: mark functions with `#[case]`".to_owned());
+    }
+    let unreadable = |name: &&&str| **name == program || name.contains(['#', ',']);
+    if let Some(name) = names.iter().find(unreadable) {
+        return Err(format!(
+            "a case has the name `{name}`: choose one without `#` and commas that is not the program's"
+        ));
     }
     let mut seen = HashSet::new();
     match names.iter().find(|name| !seen.insert(**name)) {
@@ -79,17 +92,23 @@ fn check(names: &[&str]) -> Result<(), String> {
     }
 }
 
+/// Returns the name of this program.
+fn name() -> String {
+    let file = std::env::current_exe().unwrap_or_default();
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    name.into_owned()
+}
+
 /// This program, and where its file is mapped.
 fn program() -> Mark {
     let file = std::env::current_exe().unwrap_or_default();
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
     let path = file.to_string_lossy();
     let maps = fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let first = maps.lines().find(|line| line.ends_with(&*path));
     let address = first.and_then(|line| line.split('-').next());
     let address = address.and_then(|digits| u64::from_str_radix(digits, 16).ok());
     Mark::Program {
-        name: name.into_owned(),
+        name: name(),
         address: address.unwrap_or_default(),
     }
 }
@@ -100,20 +119,29 @@ mod tests {
 
     #[test]
     fn names_that_differ_are_accepted() {
-        assert_eq!(check(&["read", "read_twice"]), Ok(()));
+        assert_eq!(check("dma", &["read", "read_twice"]), Ok(()));
     }
 
     #[test]
     fn program_without_cases_is_an_error() {
-        let error = check(&[]).expect_err("refused");
+        let error = check("dma", &[]).expect_err("refused");
 
         assert!(error.contains("no cases"), "{error}");
     }
 
     #[test]
     fn name_of_two_cases_is_an_error_with_the_name() {
-        let error = check(&["read", "write", "read"]).expect_err("refused");
+        let error = check("dma", &["read", "write", "read"]).expect_err("refused");
 
         assert!(error.contains("`read`"), "{error}");
+    }
+
+    #[test]
+    fn name_that_readers_take_for_something_else_is_an_error() {
+        for name in ["dma", "read, twice", "read#2"] {
+            let error = check("dma", &["write", name]).expect_err("refused");
+
+            assert!(error.contains(&format!("`{name}`")), "{error}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 //! Tree of results, built from the lines of a KTAP stream.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::line::{self, DirectiveKind, Kind, ResultLine};
@@ -10,17 +11,29 @@ use super::line::{self, DirectiveKind, Kind, ResultLine};
 /// memory.
 const MAX_DIAGNOSTICS: usize = 100;
 
+/// Largest plan whose missing results are counted.
+const MAX_PLAN: usize = 10_000;
+
 /// Outcome of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// `ok`.
     Passed,
-    /// `not ok`, or a directive that means failure.
+    /// `not ok`.
     Failed,
+    /// It ended its program, or could not end: `# ERROR` or `# TIMEOUT`.
+    Crashed,
     /// Skipped, or known to fail.
     Skipped,
     /// Started, but without a result.
     Unfinished,
+}
+
+impl Outcome {
+    /// Returns whether the test failed, in either way.
+    pub(crate) fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::Crashed)
+    }
 }
 
 /// A program, a case, or a group of cases.
@@ -40,11 +53,21 @@ pub(crate) struct Test {
     pub(crate) parts: Vec<Test>,
     /// Other lines before its result.
     pub(crate) diagnostics: Vec<String>,
-    /// Time from its beginning to its result; known for programs only.
+    /// Time from its beginning to its result, by their arrival. A case begins with the result before
+    /// it, the first one with its program.
     pub(crate) duration: Duration,
 }
 
 impl Test {
+    /// Returns the numbers of the cases of an unfinished program that have no result.
+    pub(crate) fn not_run(&self) -> Range<usize> {
+        match (self.outcome, self.planned) {
+            (Outcome::Unfinished, Some(planned)) => missing(planned, self.parts.len()),
+            (Outcome::Unfinished, None) if self.parts.is_empty() => 1..2,
+            _ => 0..0,
+        }
+    }
+
     /// Calls `visit` for each test without parts. The name passed is a path below this test.
     ///
     /// A test without parts is its own case.
@@ -95,6 +118,29 @@ pub(crate) struct Results {
     pub(crate) bail_out: Option<String>,
 }
 
+impl Results {
+    /// Returns the number of cases and programs that the end of the run kept from running. A program
+    /// without a case so far counts as one.
+    pub(crate) fn not_run(&self) -> usize {
+        let unfinished = self
+            .programs
+            .iter()
+            .map(|program| program.not_run().count());
+        unfinished.fold(self.missing_programs().count(), usize::saturating_add)
+    }
+
+    /// Returns the numbers of the programs in the plan that did not begin.
+    pub(crate) fn missing_programs(&self) -> Range<usize> {
+        missing(self.planned.unwrap_or_default(), self.programs.len())
+    }
+}
+
+/// Returns the numbers of a plan for which nothing came. A broken guest may send any plan.
+fn missing(planned: u64, came: usize) -> Range<usize> {
+    let planned = usize::try_from(planned).unwrap_or(MAX_PLAN).min(MAX_PLAN);
+    came.saturating_add(1)..planned.saturating_add(1)
+}
+
 /// Results of one depth that still wait for their own result line.
 #[derive(Debug, Default)]
 struct Level {
@@ -116,6 +162,8 @@ pub(crate) struct Stream {
     first: Option<Duration>,
     /// Time at which the running program started.
     began: Duration,
+    /// Time of the last result, or of the start of the program after it.
+    last: Duration,
 }
 
 impl Stream {
@@ -229,6 +277,7 @@ impl Stream {
         }
         self.running = Some(name.to_owned());
         self.began = now;
+        self.last = now;
         Some(Progress::Started(name.to_owned()))
     }
 
@@ -238,6 +287,10 @@ impl Stream {
         let level = self.level(indent);
         let mut diagnostics = std::mem::take(&mut level.diagnostics);
         diagnostics.extend(parts.diagnostics);
+        let times = parts.tests.iter().map(|part| part.duration);
+        let since_last = now.saturating_sub(self.last);
+        let duration = times.fold(since_last, Duration::saturating_add);
+        self.last = now;
         let mut test = Test {
             name: line.name.to_owned(),
             number: line.number,
@@ -246,10 +299,10 @@ impl Stream {
             planned: parts.planned,
             parts: parts.tests,
             diagnostics,
-            duration: Duration::ZERO,
+            duration,
         };
         if indent > 0 {
-            level.tests.push(test);
+            self.level(indent).tests.push(test);
             return Some(Progress::Case);
         }
         test.duration = now.saturating_sub(self.began);
@@ -287,7 +340,7 @@ impl Stream {
 /// Returns the outcome of a result line. `not ok` is a failure unless a directive announced it.
 fn outcome(line: &ResultLine<'_>) -> Outcome {
     match (line.ok, line.directive.as_ref().map(|d| d.kind)) {
-        (_, Some(DirectiveKind::Timeout | DirectiveKind::Error)) => Outcome::Failed,
+        (_, Some(DirectiveKind::Timeout | DirectiveKind::Error)) => Outcome::Crashed,
         (_, Some(DirectiveKind::Todo | DirectiveKind::ExpectedFailure)) => Outcome::Skipped,
         (true, Some(DirectiveKind::Skip)) => Outcome::Skipped,
         (false, _) => Outcome::Failed,
@@ -319,15 +372,16 @@ mod tests {
 # kernel: Linux 7.3.4+deb13-amd64\r
 # device: 0000:01:00.0 1af4:10f0, interface 1.0\r
 1..2\r
-# Subtest: poke\r
     KTAP version 1\r
+    # Subtest: poke\r
     1..3\r
     ok 1 ident_reads_magic\r
     # expected 1, got 2\r
     not ok 2 scratch_keeps_value\r
     ok 3 foo # SKIP no reason\r
 not ok 1 poke\r
-# Subtest: dma\r
+  KTAP version 1\r
+  # Subtest: dma\r
   1..1\r
   ok 1 pattern_is_seen\r
 ok 2 dma\r
@@ -406,7 +460,45 @@ ok 2 dma\r
     fn program_takes_from_its_subtest_line_to_its_result() {
         let results = read(TWO_PROGRAMS);
 
-        assert_eq!(results.programs[0].duration, Duration::from_secs(7));
+        assert_eq!(results.programs[0].duration, Duration::from_secs(6));
+    }
+
+    #[test]
+    fn case_takes_from_the_result_before_it_to_its_own() {
+        let results = read(TWO_PROGRAMS);
+
+        let seconds = |test: &Test| {
+            test.parts
+                .iter()
+                .map(|part| part.duration.as_secs())
+                .collect()
+        };
+        let all: Vec<Vec<u64>> = results.programs.iter().map(seconds).collect();
+        assert_eq!(all, [vec![2, 2, 1], vec![2]]);
+    }
+
+    #[test]
+    fn group_takes_as_long_as_its_cases_and_its_own_line() {
+        let results =
+            read("1..1\n# Subtest: p\n 1..1\n  1..2\n  ok 1 a\n  ok 2 b\n ok 1 g\nok 1 p\n");
+
+        assert_eq!(
+            results.programs[0].parts[0].duration,
+            Duration::from_secs(5)
+        );
+    }
+
+    #[test]
+    fn earlier_form_with_the_subtest_line_outside_is_read_alike() {
+        let read = |header| read(&format!("1..1\n{header}\n    1..1\n    ok 1 a\nok 1 p\n"));
+
+        let (old, new) = (
+            read("# Subtest: p\n    KTAP version 1"),
+            read("    KTAP version 1\n    # Subtest: p"),
+        );
+
+        assert_eq!(names(&old.programs), names(&new.programs));
+        assert_eq!(names(&old.programs[0].parts), names(&new.programs[0].parts));
     }
 
     #[test]
@@ -465,7 +557,16 @@ ok 2 dma\r
         let results = read("1..2\nnot ok 1 a # SKIP\nok 2 b # TIMEOUT\n");
 
         assert_eq!(results.programs[0].outcome, Outcome::Failed);
-        assert_eq!(results.programs[1].outcome, Outcome::Failed);
+        assert_eq!(results.programs[1].outcome, Outcome::Crashed);
+    }
+
+    #[test]
+    fn case_that_ended_its_program_has_crashed_for_a_reason() {
+        let results = read("1..1\n 1..1\n not ok 1 a # ERROR killed by signal 11\nnot ok 1 p\n");
+
+        let case = &results.programs[0].parts[0];
+        assert_eq!(case.outcome, Outcome::Crashed);
+        assert_eq!(case.reason, "killed by signal 11");
     }
 
     #[test]

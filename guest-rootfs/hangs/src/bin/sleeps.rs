@@ -13,7 +13,7 @@ fn main() -> ExitCode {
 fn begins() {}
 
 #[case]
-fn sleeps() {
+fn sleeps_for_ever() {
     loop {
         std::thread::park();
     }

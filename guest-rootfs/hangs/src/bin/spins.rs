@@ -17,7 +17,7 @@ fn begins() {}
     clippy::zombie_processes,
     reason = "neither it nor its child ends by itself"
 )]
-fn spins() {
+fn spins_for_ever() {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "while :; do :; done"]);
     let _child = shell.spawn().expect("a shell");
