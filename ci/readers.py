@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-"""Compares what another tool reads in a run's reports with its results.json: readers.py FOLDER NAME.
+"""Compares what other tools read in a run's reports with its results.json: readers.py FOLDER NAME.
 
-The tool is the kernel's parser of KTAP. ci/readers.sh starts this in the sysroot.
+The tools are the kernel's parser of KTAP and junitparser. ci/readers.sh starts this in the sysroot.
 """
 
 import json
@@ -9,6 +9,8 @@ import pathlib
 import re
 import subprocess
 import sys
+
+import junitparser
 
 KUNIT = "/kernel/src/tools/testing/kunit/kunit.py"
 
@@ -37,6 +39,50 @@ def check_ktap(run, path):
         yield f"{path}: kunit.py ends with {status}, results.json has good: {run['good']}"
 
 
+def cases(path):
+    """Returns the cases of a JUnit file by suite, as junitparser reads them."""
+    return [(suite, case) for suite in junitparser.JUnitXml.fromfile(path) for case in suite]
+
+
+def check_junit(run, path):
+    """Yields the differences between junit.xml, as junitparser reads it, and `run`."""
+    prefix = run["name"] + "/"
+    ours = [(suite, case) for suite, case in cases(path) if suite.name.startswith(prefix)]
+    kinds = {"passed": 0, "failed": 0, "skipped": 0}
+    for suite, case in ours:
+        result = case.result[0] if case.result else None
+        kind = {type(None): "passed", junitparser.Skipped: "skipped"}.get(type(result), "failed")
+        kinds[kind] += 1
+        if not case.classname or case.time is None:
+            yield f"{path}: {suite.name}: {case.name} has no class or no time"
+        if not suite.timestamp or not suite.hostname:
+            yield f"{path}: {suite.name} has no time or no host"
+    # A green run has a case of its own for the machine.
+    expected = {"passed": run["passed"] + 1, "failed": 0, "skipped": run["skipped"]}
+    if run["good"] and kinds != expected:
+        yield f"{path}: junitparser counts {kinds}, results.json gives {expected}"
+    if not run["good"] and kinds["failed"] == 0:
+        yield f"{path}: junitparser finds no failure, and the run failed"
+
+
+def check_all_junit(paths):
+    """Yields cases of several files that no reader of all of them can tell apart."""
+    seen = {}
+    merged = junitparser.JUnitXml("all")
+    total = 0.0
+    for path in paths:
+        for _, case in cases(path):
+            key = (case.classname, case.name)
+            if key in seen:
+                yield f"{path} and {seen[key]}: both have {key[0]} {key[1]}"
+            seen[key] = path
+            total += case.time or 0
+        merged += junitparser.JUnitXml.fromfile(path)
+    merged.update_statistics()
+    if abs(merged.time - total) > 0.001 * (len(seen) + 1):
+        yield f"merged, the cases take {merged.time} s, one by one {total} s"
+
+
 def main():
     """Prints the differences. Exits with 1 if there is one."""
     folder, name = pathlib.Path(sys.argv[1]), sys.argv[2]
@@ -44,6 +90,8 @@ def main():
     run = next(run for run in runs if run["name"] == name)
     wrong = [
         *check_ktap(run, str(folder / "logs" / name / "results.ktap")),
+        *check_junit(run, str(folder / "junit.xml")),
+        *check_all_junit(sorted(map(str, {*folder.parent.glob("*/junit.xml"), folder / "junit.xml"}))),
     ]
     for line in wrong:
         print(f"ringbar: error: {line}", file=sys.stderr)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Has the kernel's parser of KTAP (kunit.py, from the kernel's source) read a run's results:
-# readers.sh FOLDER NAME. FOLDER has the reports of the run NAME. Fails if it does not find there what
-# results.json says.
+# Has the readers of others read a run's results: readers.sh FOLDER NAME. They are the kernel's
+# parser of KTAP (kunit.py, from the kernel's source) and the release's junitparser. FOLDER has the
+# reports of the run NAME. Fails if they do not find there what results.json says.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -11,5 +11,6 @@ source "$(dirname "$0")/lib.sh"
 folder=$(realpath -- "$1") name=$2
 kernel=$("$ci_dir/kernel.sh")
 library=$("$ci_dir/python.sh")
-"$ci_dir/in-sysroot.sh" --kernel "$kernel" env PYTHONPATH="$library:$library/lib-dynload" \
+packages=${library%/*}/python3/dist-packages
+"$ci_dir/in-sysroot.sh" --kernel "$kernel" env PYTHONPATH="$library:$library/lib-dynload:$packages" \
 	python3 -B "$ci_dir/readers.py" "$folder" "$name"

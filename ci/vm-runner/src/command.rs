@@ -78,6 +78,7 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
     let again = again.unwrap_or_else(|| shell_line(std::env::args_os()));
     let run = Run {
         name: options.machine.name.clone(),
+        host: host(),
         began: began.map_or(0, |time| time.as_secs()),
         seconds: duration.as_secs_f64(),
         booted: None,
@@ -176,6 +177,12 @@ fn not_made(error: &Error) -> Observed {
         results: Results::default(),
         watched: Watched::default(),
     }
+}
+
+/// Returns the name of this host. Without one, the reports have an empty name.
+fn host() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
 }
 
 /// Returns the configuration of a run, for the reports.

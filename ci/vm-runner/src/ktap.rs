@@ -9,5 +9,5 @@ mod closing;
 mod line;
 mod tree;
 
-pub(crate) use closing::Closing;
+pub(crate) use closing::{names, Closing, MACHINE};
 pub(crate) use tree::{Outcome, Progress, Results, Stream, Test};

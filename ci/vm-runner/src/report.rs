@@ -30,6 +30,9 @@ pub(crate) struct Report {
 pub(crate) struct Run {
     /// Name of the configuration.
     pub(crate) name: String,
+    /// Name of this host.
+    #[serde(default)]
+    pub(crate) host: String,
     /// Start, in seconds since 1970 (UTC).
     pub(crate) began: u64,
     /// Duration.
@@ -99,7 +102,7 @@ pub(crate) struct ReportedTest {
     /// Reason of a directive, for example for skipping it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) reason: String,
-    /// Duration, by the arrival of its results. Programs only.
+    /// Duration, by the arrival of its results.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seconds: Option<f64>,
     /// Number of parts in its plan.
@@ -135,7 +138,7 @@ impl Run {
         self.failed = verdict.failures.len();
         self.skipped = verdict.skipped;
         self.guest = results.facts.iter().map(Fact::from).collect();
-        self.programs = results.programs.iter().map(program).collect();
+        self.programs = results.programs.iter().map(part).collect();
         self.failures = verdict.failures.iter().map(ReportedFailure::from).collect();
         self
     }
@@ -160,14 +163,6 @@ impl From<&Failure> for ReportedFailure {
     }
 }
 
-/// Returns a program for the report, with its duration.
-fn program(test: &Test) -> ReportedTest {
-    ReportedTest {
-        seconds: Some(test.duration.as_secs_f64()),
-        ..part(test)
-    }
-}
-
 /// Returns a test for the report.
 fn part(test: &Test) -> ReportedTest {
     let outcome = match test.outcome {
@@ -181,7 +176,7 @@ fn part(test: &Test) -> ReportedTest {
         name: test.name.clone(),
         outcome: outcome.to_owned(),
         reason: test.reason.clone(),
-        seconds: None,
+        seconds: Some(test.duration.as_secs_f64()),
         planned: test.planned,
         diagnostics: test.diagnostics.clone(),
         parts: test.parts.iter().map(part).collect(),
@@ -266,6 +261,7 @@ pub(crate) mod tests {
         };
         Run {
             name: name.to_owned(),
+            host: "workshop".into(),
             began: 1_700_000_000,
             seconds: 7.5,
             booted: None,

@@ -14,7 +14,7 @@ use super::tree::{Results, Test};
 use crate::verdict::Failure;
 
 /// Name of the part with the failures that are no cases of the guest.
-const MACHINE: &str = "machine";
+pub(crate) const MACHINE: &str = "machine";
 /// Reason for the cases and programs that did not run.
 const SKIP: &str = "# SKIP not run: the run had ended";
 
@@ -143,7 +143,7 @@ fn machine(lines: &mut Vec<String>, failures: &[&Failure], number: usize) {
 }
 
 /// Returns a name of its own for each failure: its kind, and a number from the second one on.
-fn names<'a>(kinds: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+pub(crate) fn names<'a>(kinds: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut seen: Vec<&str> = Vec::new();
     let mut names = Vec::new();
     for kind in kinds {
