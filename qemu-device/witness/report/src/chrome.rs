@@ -1,166 +1,186 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! The timeline in the Chrome trace format ("Trace Event Format"), which Perfetto reads.
+//!
+//! Readers draw the slices of a lane as a stack, and drop a slice that overlaps another one without
+//! lying in it. So slices that overlap have lanes of their own. Causes are joined by flows: from the
+//! doorbell to the copy, the interrupt, and the access that sees the result.
 
+mod lane;
+
+use ringbar_records::record::What;
 use serde_json::{json, Value};
 
+use self::lane::{Lanes, Slice};
 use crate::error::Error;
-use crate::run::Run;
+use crate::operations::{self, Operation};
+use crate::run::{Happening, Moment, Run};
+use std::collections::{BTreeMap, HashSet};
 
 /// Process of all lanes: the picture needs one.
 const PROCESS: u32 = 1;
 
-/// Returns the whole file.
-pub(crate) fn trace(run: &Run) -> Result<String, Error> {
+/// Length of an access or event that begins, continues or ends a flow. A flow needs a slice.
+const POINT: u64 = 1;
+
+/// Most flows per case. A stress test has tens of thousands of operations, and no reader of pictures
+/// follows more than these.
+const FLOWS: usize = 200;
+
+/// Returns the whole file. Returns `None` without any event: readers refuse an empty list.
+pub(crate) fn trace(run: &Run) -> Result<Option<String>, Error> {
+    let zero = zero(run);
+    let operations = operations::of(run);
     let mut lanes = Lanes::default();
-    let mut events = Vec::new();
-    let zero = run.cases.first().map_or(0, |case| case.begin);
-    let microseconds = |time: u64| time.saturating_sub(zero) as f64 / 1000.0;
+    let mut instants = Vec::new();
     for case in run.cases.iter().filter(|case| !case.name.is_empty()) {
-        events.push(json!({
-            "name": case.name, "cat": "case", "ph": "X", "pid": PROCESS, "tid": lanes.number("cases"),
-            "ts": microseconds(case.begin),
-            "dur": microseconds(case.end) - microseconds(case.begin),
+        let what = json!({
+            "name": case.name, "cat": "case",
             "args": { "program": case.program, "passed": case.passed },
-        }));
+        });
+        lanes.add("cases", Slice::new(case.begin, case.end, what));
     }
+    let flows = flows(&operations);
+    let joined = flows.iter().copied().flat_map(points);
+    let joined: HashSet<_> = joined.map(std::ptr::from_ref).collect();
     for moment in &run.moments {
-        let at = microseconds(moment.time());
-        let mut event = json!({
-            "name": moment.words(), "cat": moment.site.owner, "pid": PROCESS,
-            "tid": lanes.number(&moment.lane()), "ts": at,
+        let what = json!({
+            "name": moment.words(), "cat": moment.site.owner,
             "args": { "function": moment.site.function, "place": moment.site.place },
         });
-        let (kind, span) = match moment.until() {
-            Some(until) => ("X", ("dur", json!(microseconds(until) - at))),
-            None => ("i", ("s", json!("t"))),
-        };
-        if let Value::Object(event) = &mut event {
-            event.insert("ph".to_owned(), kind.into());
-            event.insert(span.0.to_owned(), span.1);
+        let begin = moment.time();
+        match moment.until().filter(|until| *until > begin) {
+            Some(until) => lanes.add(&moment.lane(), Slice::new(begin, until, what)),
+            None if joined.contains(&std::ptr::from_ref(moment)) => {
+                let end = begin.saturating_add(POINT);
+                lanes.add(&moment.lane(), Slice::new(begin, end, what));
+            }
+            None => instants.push((moment.lane(), begin, what)),
         }
+    }
+    for operation in &operations {
+        let (begin, end) = (operation.fetched.time(), operation.completed.time());
+        let what = json!({ "name": operation.words(), "cat": "operation" });
+        let end = end.max(begin.saturating_add(POINT));
+        lanes.add(&copies(operation), Slice::new(begin, end, what));
+    }
+    let mut events = Vec::new();
+    let mut placed = lanes.place(&mut events, zero);
+    for (lane, time, mut event) in instants {
+        complete(
+            &mut event,
+            "i",
+            placed.first(&lane),
+            microseconds(time, zero),
+        );
+        set(&mut event, "s", "t".into());
         events.push(event);
     }
-    events.extend(lanes.names());
+    for (id, operation) in (1u32..).zip(flows) {
+        flow(&mut events, operation, id, |lane, time| {
+            (placed.at(lane, time), microseconds(time, zero))
+        });
+    }
+    if events.is_empty() {
+        return Ok(None);
+    }
+    events.extend(placed.names());
     let file = json!({ "displayTimeUnit": "ns", "traceEvents": events });
-    Ok(serde_json::to_string(&file)?)
+    Ok(Some(serde_json::to_string(&file)?))
 }
 
-/// Lanes in the order of their appearance.
-#[derive(Default)]
-struct Lanes(Vec<String>);
+/// Returns the time of the first case, or of the first moment.
+fn zero(run: &Run) -> u64 {
+    let cases = run.cases.iter().map(|case| case.begin);
+    let moments = run.moments.iter().map(Moment::time);
+    cases.chain(moments).min().unwrap_or_default()
+}
 
-impl Lanes {
-    /// Returns the number of a lane, and adds the lane if it is new.
-    fn number(&mut self, name: &str) -> usize {
-        self.0
-            .iter()
-            .position(|lane| lane == name)
-            .unwrap_or_else(|| {
-                self.0.push(name.to_owned());
-                self.0.len() - 1
-            })
+/// Converts a time to the unit of the format.
+fn microseconds(time: u64, zero: u64) -> f64 {
+    time.saturating_sub(zero) as f64 / 1000.0
+}
+
+/// Returns the lane with the copies of an operation's queue.
+fn copies(operation: &Operation<'_>) -> String {
+    match &operation.fetched.what {
+        Happening::Event(event) => match event.what {
+            What::Descriptor { queue, .. } => format!("queue {queue}"),
+            _ => "queue".to_owned(),
+        },
+        _ => "queue".to_owned(),
     }
+}
 
-    /// Returns the records that name the lanes.
-    fn names(&self) -> impl Iterator<Item = Value> + '_ {
-        self.0.iter().enumerate().map(|(number, name)| {
-            json!({
-                "name": "thread_name", "ph": "M", "pid": PROCESS, "tid": number,
-                "args": { "name": name },
-            })
-        })
+/// Returns the operations that have a flow: the first ones of each case.
+fn flows<'a, 'b>(operations: &'b [Operation<'a>]) -> Vec<&'b Operation<'a>> {
+    let mut of_case = BTreeMap::<usize, usize>::new();
+    let few = |operation: &&Operation<'_>| {
+        let count = of_case.entry(operation.fetched.case).or_default();
+        *count += 1;
+        *count <= FLOWS
+    };
+    operations.iter().filter(few).collect()
+}
+
+/// Returns the moments that a flow joins besides the copy.
+fn points<'a>(operation: &Operation<'a>) -> impl Iterator<Item = &'a Moment> {
+    let points = [
+        operation.rung,
+        operation.kicked,
+        operation.interrupt,
+        operation.answered,
+        operation.seen,
+    ];
+    points.into_iter().flatten()
+}
+
+/// Adds the flow of an operation: one event at each step, in the order of time.
+fn flow(
+    events: &mut Vec<Value>,
+    operation: &Operation<'_>,
+    id: u32,
+    place: impl Fn(&str, u64) -> (usize, f64),
+) {
+    let mut steps: Vec<_> = points(operation)
+        .map(|moment| (moment.time(), moment.lane()))
+        .collect();
+    steps.push((operation.fetched.time(), copies(operation)));
+    steps.sort();
+    steps.dedup();
+    let last = steps.len().saturating_sub(1);
+    if last == 0 {
+        return;
+    }
+    for (number, (time, lane)) in steps.iter().enumerate() {
+        let (track, at) = place(lane, *time);
+        let mut event = json!({ "name": "operation", "cat": "cause", "id": id });
+        let kind = match number {
+            0 => "s",
+            _ if number == last => "f",
+            _ => "t",
+        };
+        complete(&mut event, kind, track, at);
+        // Binds it to the slice around it. Otherwise readers take the next one.
+        set(&mut event, "bp", "e".into());
+        events.push(event);
+    }
+}
+
+/// Adds the fields that all events have.
+fn complete(event: &mut Value, kind: &str, track: usize, at: f64) {
+    set(event, "ph", kind.into());
+    set(event, "pid", PROCESS.into());
+    set(event, "tid", track.into());
+    set(event, "ts", at.into());
+}
+
+/// Sets a field.
+fn set(event: &mut Value, key: &str, value: Value) {
+    if let Value::Object(event) = event {
+        event.insert(key.to_owned(), value);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::run::tests::{access, moment, sum};
-    use crate::run::{Case, Happening};
-    use ringbar_records::record::{Access, Event, What};
-
-    /// Returns the events of a run with one case from 1 to 9 µs that contains these.
-    fn events(what: Vec<Happening>) -> Vec<Value> {
-        let run = Run {
-            cases: vec![Case {
-                name: "first".to_owned(),
-                begin: 1000,
-                end: 9000,
-                ..Case::default()
-            }],
-            moments: what.into_iter().map(moment).collect(),
-            ..Run::default()
-        };
-        let text = trace(&run).expect("a trace");
-        let file: Value = serde_json::from_str(&text).expect("JSON");
-        file["traceEvents"].as_array().expect("a list").clone()
-    }
-
-    /// Returns the lane of an event, by name.
-    fn lane<'a>(events: &'a [Value], event: &Value) -> &'a Value {
-        let names = |lane: &&Value| lane["ph"] == "M" && lane["tid"] == event["tid"];
-        &events.iter().find(names).expect("a name")["args"]["name"]
-    }
-
-    #[test]
-    fn case_lasts_from_its_begin_to_its_end() {
-        let events = events(vec![]);
-
-        let case = &events[0];
-        assert_eq!((&case["name"], &case["ph"]), (&json!("first"), &json!("X")));
-        assert_eq!((&case["ts"], &case["dur"]), (&json!(0.0), &json!(8.0)));
-        assert_eq!(lane(&events, case), "cases");
-    }
-
-    #[test]
-    fn what_took_a_time_has_its_length_and_other_things_have_none() {
-        let one = Access {
-            time: 3000,
-            ..access(0, false, 1)
-        };
-        let several = Access {
-            until: Some(5500),
-            ..one.clone()
-        };
-
-        let events = events(vec![Happening::Access(one), Happening::Access(several)]);
-
-        assert_eq!(
-            (&events[1]["ph"], &events[1]["ts"]),
-            (&json!("i"), &json!(2.0))
-        );
-        assert!(events[1]["dur"].is_null());
-        assert_eq!(
-            (&events[2]["ph"], &events[2]["ts"]),
-            (&json!("X"), &json!(2.0))
-        );
-        assert_eq!(events[2]["dur"], 2.5);
-    }
-
-    #[test]
-    fn processors_device_and_sums_have_lanes_of_their_own() {
-        let second = Access {
-            cpu: 1,
-            ..access(0, false, 1)
-        };
-        let raised = Event {
-            time: 2,
-            duration: None,
-            what: What::Interrupt { vector: 1 },
-        };
-
-        let events = events(vec![
-            Happening::Access(access(0, false, 1)),
-            Happening::Access(second),
-            Happening::Event(raised),
-            Happening::Sum(sum(0, false, 2)),
-        ]);
-
-        let lanes: Vec<_> = events[1..5]
-            .iter()
-            .map(|event| lane(&events, event))
-            .collect();
-        assert_eq!(lanes, ["vCPU 0", "vCPU 1", "device", "sums"]);
-    }
-}
+mod tests;
