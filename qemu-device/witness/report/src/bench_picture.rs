@@ -72,7 +72,13 @@ fn row(picture: &mut Document, ratio: &Ratio, axis: &Axis, y: f64) {
         .set("cy", y);
     let title = format!("{} to {} in {} pairs", ratio.low, ratio.high, ratio.pairs);
     picture.append(median.set("r", 5).add(Title::new(title)));
-    let figure = Text::new(super::page::figure(ratio.median)).set("class", class);
+    let mark = match class {
+        "met" => "✓ ",
+        "missed" => "✗ ",
+        _ => "",
+    };
+    let figure = format!("{mark}{}", super::page::figure(ratio.median));
+    let figure = Text::new(figure).set("class", class);
     let figure = figure.set("text-anchor", "end").set("x", WIDTH - 4.0);
     picture.append(figure.set("y", y + 4.0));
 }

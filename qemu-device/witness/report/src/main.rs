@@ -20,6 +20,7 @@ mod life_picture;
 mod names;
 mod operations;
 mod page;
+mod paint;
 mod picture;
 mod readme;
 mod results;
@@ -153,6 +154,8 @@ fn report(options: &Options) -> Result<Vec<Complaint>, Error> {
     });
     let path = page_path(&options.out);
     write(&path, &page)?;
+    // A server may forbid the same style inside the page.
+    write(&options.out.join(page::STYLE_FILE), paint::STYLE)?;
     println!("report: {}", path.display());
     Ok(testimony.complaints)
 }

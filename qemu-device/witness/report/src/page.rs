@@ -12,12 +12,14 @@ use serde_json::Value;
 use crate::bench::{Bench, Side};
 use crate::coverage::Coverage;
 use crate::operations::Operation;
+use crate::paint::{painted, STYLE};
 use crate::results::{Results, Test, TestRun};
 use crate::run::{Case, Happening, Moment, Run};
 use crate::witness::Testimony;
 use crate::{bench_picture, device_picture, life_picture, picture};
 
-const STYLE: &str = include_str!("page.css");
+/// File with the style of the page, beside it.
+pub(crate) const STYLE_FILE: &str = "report.css";
 /// Tested versions. A mirror may have had others.
 const PINNED: &str = include_str!("../../../../ci/versions.env");
 /// Largest page in bytes.
@@ -34,6 +36,8 @@ const MUCH: u32 = 32 << 10;
 const OF_A_CASE: usize = 4;
 /// Most operations in a table.
 const OPERATIONS: usize = 60;
+/// Most seeds of a program.
+const SEEDS: usize = 8;
 /// Most functions per action in the list of actors.
 const WHO: usize = 12;
 
@@ -76,6 +80,7 @@ fn draw(content: &Content<'_>, lines: usize, rows: usize) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";
                 title { "ringbar report" }
+                link rel="stylesheet" href=(STYLE_FILE);
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -122,7 +127,7 @@ fn results(content: &Content<'_>, rows: usize) -> Markup {
         @for run in &content.results.runs {
             p {
                 b { (run.name) } ": "
-                @if run.good { span.good { "passed" } } @else { span.bad { "FAILED" } }
+                @if run.good { span.good { "✓ passed" } } @else { span.bad { "✗ FAILED" } }
                 ", " (run.passed) " passed, " (run.failed) " failed, " (run.skipped) " skipped, "
                 (format!("{:.1}", run.seconds)) " s"
             }
@@ -165,9 +170,9 @@ fn testimony(testimony: &Testimony, rows: usize) -> Markup {
         p {
             b { "witness" } ": "
             @if complaints.is_empty() {
-                span.good { "all claims hold" }
+                span.good { "✓ all claims hold" }
             } @else {
-                span.bad { (complaints.len()) " do not hold" }
+                span.bad { "✗ " (complaints.len()) " do not hold" }
             }
         }
         ul { @for complaint in complaints.iter().take(rows) { li.bad { (complaint) } } }
@@ -188,7 +193,7 @@ fn testimony(testimony: &Testimony, rows: usize) -> Markup {
 /// Renders the programs of a run.
 fn programs(run: &TestRun, rows: usize) -> Markup {
     html! {
-        table {
+        table.programs {
             tr { th { "program" } th { "outcome" } th.n { "cases" } th.n { "s" } }
             @for test in run.programs.iter().take(rows) {
                 tr {
@@ -211,12 +216,12 @@ fn programs(run: &TestRun, rows: usize) -> Markup {
 
 /// Renders the outcome of a test.
 fn outcome(test: &Test) -> Markup {
-    let class = match test.outcome.as_str() {
-        "passed" => "good",
-        "failed" | "unfinished" => "bad",
-        _ => "soft",
+    let (class, mark) = match test.outcome.as_str() {
+        "passed" => ("good", "✓"),
+        "failed" | "crashed" | "unfinished" => ("bad", "✗"),
+        _ => ("soft", "–"),
     };
-    html! { span class=(class) { (test.outcome) } }
+    html! { span class=(class) { (mark) " " (test.outcome) } }
 }
 
 /// Renders the actors: the code that rang doorbells, kicked, opened windows and so on.
@@ -308,7 +313,7 @@ fn operations(content: &Content<'_>) -> Markup {
                 "One, step by step: " code { (operation.words()) }
                 @if let Some(case) = case(operation.fetched) { " (" (case.program) ", " (case.name) ")" }
             }
-            (PreEscaped(life_picture::draw(operation)))
+            (PreEscaped(painted(&life_picture::draw(operation))))
             (steps(operation))
             p.soft { "An access has the time at which it was done, so a kick comes after what it set off." }
         }
@@ -397,13 +402,13 @@ fn case_lines(case: &Case, moments: &[&Moment], lines: usize) -> Markup {
                 @if case.name.is_empty() { "around the cases" } @else { (case.name) }
                 " "
                 @match case.passed {
-                    Some(true) => span.good { "passed" },
-                    Some(false) => span.bad { "failed" },
+                    Some(true) => span.good { "✓ passed" },
+                    Some(false) => span.bad { "✗ failed" },
                     None => {}
                 }
                 span.soft { " " (moments.len()) " records, " (micro(case.end.saturating_sub(case.begin))) " µs" }
             }
-            (PreEscaped(picture::draw(case, shown)))
+            (PreEscaped(painted(&picture::draw(case, shown))))
             table {
                 tr { th.n { "µs" } th { "on" } th { "by" } th { "what" } th { "function" } th { "where" } }
                 @for moment in shown {
@@ -532,7 +537,7 @@ fn device(run: &Run) -> Markup {
             "Who has what, and with which cache policy. Orange traps: each access leaves the guest's code and costs thousands of "
             "times what a load costs. Blue and green are plain memory. A queue's pages and rings are its owner's alone."
         }
-        (PreEscaped(device_picture::draw(run)))
+        (PreEscaped(painted(&device_picture::draw(run))))
         @if !run.bars.is_empty() {
             p { "In the guest's memory: " @for (number, begin, size) in &run.bars { "BAR " (number) " at " code { (format!("{begin:#x}")) } ", " (size >> 10) " KiB. " } }
         }
@@ -544,7 +549,7 @@ fn bench(bench: &Bench) -> Markup {
     html! {
         h2 id="bench" { "Benchmark" }
         p { "Ratios over interleaved pairs: a dot is the median, a line the spread. Green ground is where the goal wants the dot." }
-        (PreEscaped(bench_picture::draw(&bench.ratios)))
+        (PreEscaped(painted(&bench_picture::draw(&bench.ratios))))
         table {
             tr { th { "what" } th.n { "ratio" } th.n { "from" } th.n { "to" } th.n { "pairs" } th { "goal" } th { "this" } th { "by this" } }
             @for ratio in &bench.ratios {
@@ -556,8 +561,8 @@ fn bench(bench: &Bench) -> Markup {
                     td.n { (ratio.pairs) }
                     td {
                         @match (ratio.goal, ratio.is_met()) {
-                            (Some(goal), Some(true)) => span.good { (goal.op.words()) " " (figure(goal.value)) ", met" },
-                            (Some(goal), _) => span.bad { (goal.op.words()) " " (figure(goal.value)) ", missed" },
+                            (Some(goal), Some(true)) => span.good { (goal.op.words()) " " (figure(goal.value)) ", ✓ met" },
+                            (Some(goal), _) => span.bad { (goal.op.words()) " " (figure(goal.value)) ", ✗ missed" },
                             (None, _) => span.soft { "none" },
                         }
                     }
@@ -605,7 +610,7 @@ fn environment(content: &Content<'_>, rows: usize) -> Markup {
                 tr { th { (run.name) } th { "seeds, versions, command lines" } }
                 @for fact in run.guest.iter().take(rows) { tr { td { (fact.key) } td { (fact.value) } } }
                 @for (key, value) in &run.configuration { tr { td { (key) } td.c { (plain(value)) } } }
-                @for (program, seed) in seeds(run).iter().take(rows) { tr { td { "seed of " (program) } td.c { (seed) } } }
+                @for (program, seeds) in seeds(run).iter().take(rows) { tr { td { "seeds of " (program) } td.c { (seeds) } } }
                 tr { td { "repeat" } td.c { (run.again) } }
             }
         }
@@ -620,18 +625,25 @@ fn environment(content: &Content<'_>, rows: usize) -> Markup {
     }
 }
 
-/// Returns the seeds that programs printed, each once per program.
-fn seeds(run: &TestRun) -> BTreeSet<(&str, &str)> {
-    let mut seeds = BTreeSet::new();
+/// Returns the seeds that programs printed, each once, in one line per program.
+fn seeds(run: &TestRun) -> Vec<(&str, String)> {
+    let mut all = Vec::new();
     for program in &run.programs {
         let parts = program.parts.iter().flat_map(|part| &part.diagnostics);
-        for line in program.diagnostics.iter().chain(parts) {
-            if let Some(seed) = line.trim().strip_prefix("seed ") {
-                seeds.insert((program.name.as_str(), seed));
-            }
+        let lines = program.diagnostics.iter().chain(parts);
+        let found = lines.filter_map(|line| line.trim().strip_prefix("seed "));
+        let seeds: BTreeSet<_> = found.collect();
+        let more = seeds.len().saturating_sub(SEEDS);
+        let shown: Vec<_> = seeds.into_iter().take(SEEDS).collect();
+        let mut line = shown.join(", ");
+        if more > 0 {
+            line.push_str(&format!(" and {more} more in results.ktap"));
+        }
+        if !shown.is_empty() {
+            all.push((program.name.as_str(), line));
         }
     }
-    seeds
+    all
 }
 
 /// Returns the versions of Debian's packages and of Rust.
@@ -721,6 +733,93 @@ mod tests {
     }
 
     #[test]
+    fn seeds_of_a_program_are_one_line() {
+        let mut run = results(20);
+        for (number, part) in (10..).zip(&mut run.programs[0].parts) {
+            part.diagnostics = vec![format!("seed {number}"), "seed 10".to_owned()];
+        }
+
+        let page = page_of(&Run::default(), None, &Coverage::default(), vec![run]);
+
+        let line = "10, 11, 12, 13, 14, 15, 16, 17 and 12 more in results.ktap";
+        assert_eq!(page.matches("seeds of").count(), 1);
+        assert!(page.contains(line), "{page}");
+    }
+
+    #[test]
+    fn verdicts_differ_without_colours() {
+        let mut run = results(3);
+        for (outcome, part) in ["failed", "crashed", "skipped"]
+            .iter()
+            .zip(&mut run.programs[0].parts)
+        {
+            part.outcome = (*outcome).to_owned();
+        }
+
+        let page = page_of(&Run::default(), None, &Coverage::default(), vec![run]);
+
+        for words in ["✗ FAILED", "✓ passed", "✗ failed", "✗ crashed", "– skipped"] {
+            assert!(page.contains(words), "{words}");
+        }
+    }
+
+    /// Returns a page with all pictures.
+    fn pictured() -> String {
+        let run = Run {
+            recorded: true,
+            cases: vec![Case::default()],
+            moments: vec![access(0)],
+            ..Run::default()
+        };
+        page(&run, Some(&crate::bench::tests::example()))
+    }
+
+    #[test]
+    fn page_needs_no_style_inside_it() {
+        let page = pictured();
+
+        assert!(page.contains("<link rel=\"stylesheet\" href=\"report.css\">"));
+        assert!(
+            !page.contains(" style="),
+            "an attribute that a server may forbid"
+        );
+        let shapes = page.split('<').filter(|tag| {
+            let name = tag.split([' ', '>']).next();
+            matches!(name, Some("rect" | "line" | "circle"))
+        });
+        let mut count = 0;
+        for shape in shapes {
+            let tag = shape.split('>').next().unwrap_or_default();
+            assert!(
+                tag.contains("fill=") || tag.contains("stroke="),
+                "black without a style: {tag}"
+            );
+            count += 1;
+        }
+        assert!(count > 20, "{count}");
+    }
+
+    #[test]
+    fn printed_page_is_light_and_shows_the_cases() {
+        let (_, print) = STYLE.split_once("@media print").expect("a style for paper");
+
+        for words in [
+            "color-scheme: light",
+            "--text: #000",
+            "table.programs details::details-content",
+        ] {
+            assert!(print.contains(words), "{words}");
+        }
+        let page = page_of(
+            &Run::default(),
+            None,
+            &Coverage::default(),
+            vec![results(1)],
+        );
+        assert!(page.contains("<table class=\"programs\">"));
+    }
+
+    #[test]
     fn run_of_some_programs_says_how_to_run_all() {
         let some = |tests: &str| {
             let mut run = results(1);
@@ -782,7 +881,7 @@ mod tests {
 
         let page = page(&Run::default(), Some(&bench));
 
-        for words in ["at least 150, met", "at most 1.03, missed", "<circle"] {
+        for words in ["at least 150, ✓ met", "at most 1.03, ✗ missed", "<circle"] {
             assert!(page.contains(words), "{words}");
         }
     }
