@@ -12,6 +12,7 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::ffi::{c_char, c_int, c_uint, c_void, CStr};
+use std::ops::Range;
 use std::ptr;
 use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -21,17 +22,19 @@ use qemu_plugin_sys::{
     qemu_info_t, qemu_plugin_cb_flags, qemu_plugin_get_hwaddr, qemu_plugin_get_registers,
     qemu_plugin_hwaddr_device_name, qemu_plugin_hwaddr_is_io, qemu_plugin_hwaddr_phys_addr,
     qemu_plugin_id_t, qemu_plugin_insn, qemu_plugin_insn_data, qemu_plugin_insn_vaddr,
-    qemu_plugin_mem_get_value, qemu_plugin_mem_is_store, qemu_plugin_mem_rw,
-    qemu_plugin_mem_size_shift, qemu_plugin_mem_value, qemu_plugin_mem_value_type,
-    qemu_plugin_meminfo_t, qemu_plugin_read_memory_vaddr, qemu_plugin_register,
-    qemu_plugin_register_vcpu_insn_exec_cb, qemu_plugin_register_vcpu_mem_cb, qemu_plugin_tb,
-    qemu_plugin_tb_get_insn, qemu_plugin_tb_n_insns, GArray, GByteArray,
+    qemu_plugin_mem_get_value, qemu_plugin_mem_is_big_endian, qemu_plugin_mem_is_store,
+    qemu_plugin_mem_rw, qemu_plugin_mem_size_shift, qemu_plugin_mem_value,
+    qemu_plugin_mem_value_type, qemu_plugin_meminfo_t, qemu_plugin_read_memory_vaddr,
+    qemu_plugin_register, qemu_plugin_register_vcpu_insn_exec_cb, qemu_plugin_register_vcpu_mem_cb,
+    qemu_plugin_tb, qemu_plugin_tb_get_insn, qemu_plugin_tb_n_insns, GArray, GByteArray,
 };
 use ringbar_marks::INSTRUCTION;
 
+use crate::byte_order;
 use crate::config::PortInstruction;
 use crate::map::Seen;
 use crate::options::{From, Options};
+use crate::page;
 use crate::recorder::{Code, Recorder, Transfer, Wish};
 
 /// The only version that fits these declarations.
@@ -322,8 +325,33 @@ extern "C" fn memory(
     userdata: *mut c_void,
 ) {
     let Some(plugin) = PLUGIN.get() else { return };
-    // SAFETY: `info` and `address` are the arguments of this callback, during the callback.
-    let place = unsafe { qemu_plugin_get_hwaddr(info, address) };
+    let Some(first) = page::bytes_before_next(address, || width(info)) else {
+        return in_page(plugin, cpu, info, address, None, userdata);
+    };
+    in_page(plugin, cpu, info, address, Some(0..first), userdata);
+    in_page(
+        plugin,
+        cpu,
+        info,
+        address,
+        Some(first..width(info)),
+        userdata,
+    );
+}
+
+/// Records an access, or the given bytes of it, which lie in one page.
+fn in_page(
+    plugin: &Plugin,
+    cpu: c_uint,
+    info: qemu_plugin_meminfo_t,
+    address: u64,
+    bytes: Option<Range<u32>>,
+    userdata: *mut c_void,
+) {
+    let skipped = bytes.as_ref().map_or(0, |bytes| bytes.start);
+    // SAFETY: `info` and `address` are the arguments of the present callback. QEMU has just
+    // translated the address of each page that the access reaches.
+    let place = unsafe { qemu_plugin_get_hwaddr(info, address.wrapping_add(skipped.into())) };
     if place.is_null() {
         return;
     }
@@ -345,17 +373,25 @@ extern "C" fn memory(
     let Some(place) = plugin.recorder.find(Seen { address, region }) else {
         return;
     };
-    // SAFETY: The function computes a number from a number.
-    let width = 1 << unsafe { qemu_plugin_mem_size_shift(info) };
     // SAFETY: The function computes a truth value from a number.
     let write = unsafe { qemu_plugin_mem_is_store(info) };
     let transfer = Transfer {
-        width,
+        width: width(info),
         write,
         value: Some(value(info)),
     };
+    let transfer = match bytes {
+        Some(bytes) => transfer.part(bytes),
+        None => transfer,
+    };
     let code = code(cpu, userdata);
     plugin.recorder.access(code, place, transfer, trapped);
+}
+
+/// Returns the width of the access in this callback, in bytes.
+fn width(info: qemu_plugin_meminfo_t) -> u32 {
+    // SAFETY: The function computes a number from a number.
+    1 << unsafe { qemu_plugin_mem_size_shift(info) }
 }
 
 thread_local! {
@@ -438,12 +474,22 @@ fn code(cpu: c_uint, userdata: *mut c_void) -> Code {
     Code { cpu, pc, callers }
 }
 
-/// Returns the value of the access in this callback.
+/// Returns the value of the access in this callback: a number whose lowest byte is the first one in
+/// memory.
+fn value(info: qemu_plugin_meminfo_t) -> u128 {
+    // SAFETY: The function computes a truth value from a number.
+    if unsafe { qemu_plugin_mem_is_big_endian(info) } {
+        return byte_order::in_memory(raw_value(info), width(info));
+    }
+    raw_value(info)
+}
+
+/// Returns the value of the access in this callback, as QEMU passes it.
 #[expect(
     clippy::multiple_unsafe_ops_per_block,
     reason = "one member is read, whichever it is"
 )]
-fn value(info: qemu_plugin_meminfo_t) -> u128 {
+fn raw_value(info: qemu_plugin_meminfo_t) -> u128 {
     // SAFETY: `info` is an argument of the present callback, during the callback.
     let qemu_plugin_mem_value { type_, data } = unsafe { qemu_plugin_mem_get_value(info) };
     // SAFETY: QEMU has set the member that `type_` names.

@@ -8,17 +8,20 @@
 //! to a file.
 //!
 //! [`ffi`] is the interface to QEMU and has all unsafe code. [`recorder`] selects and writes,
-//! [`map`] locates the device, and [`config`] follows accesses to configuration space.
+//! [`map`] locates the device, and [`config`] follows accesses to configuration space. [`page`] and
+//! [`byte_order`] describe accesses as they reach memory.
 
 #![cfg_attr(
     test,
     expect(dead_code, reason = "tests have no QEMU, so nobody calls all of it")
 )]
 
+mod byte_order;
 mod clock;
 mod config;
 #[cfg(not(test))]
 mod ffi;
 mod map;
 mod options;
+mod page;
 mod recorder;

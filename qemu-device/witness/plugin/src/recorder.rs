@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ringbar_marks::Mark;
@@ -35,6 +36,23 @@ pub(crate) struct Transfer {
     pub(crate) width: u32,
     pub(crate) write: bool,
     pub(crate) value: Option<u128>,
+}
+
+impl Transfer {
+    /// Returns the part of the transfer that moves these of its bytes.
+    pub(crate) fn part(self, bytes: Range<u32>) -> Self {
+        let width = bytes.end.saturating_sub(bytes.start);
+        let cut = |value: u128| {
+            let value = value.checked_shr(bytes.start.saturating_mul(8));
+            let unused = 128u32.saturating_sub(width.saturating_mul(8));
+            value.unwrap_or_default() & u128::MAX.checked_shr(unused).unwrap_or_default()
+        };
+        Self {
+            width,
+            value: self.value.map(cut),
+            ..self
+        }
+    }
 }
 
 /// Request of the guest.
@@ -354,6 +372,23 @@ mod tests {
         }
 
         assert_eq!(bench.accesses(), [(1, 3), (2, 1), (1, 1)]);
+    }
+
+    #[test]
+    fn part_of_a_transfer_has_its_bytes() {
+        let whole = Transfer {
+            width: 8,
+            write: true,
+            value: Some(0x0807_0605_0403_0201),
+        };
+
+        let parts = [0..3, 3..8].map(|bytes| whole.part(bytes));
+
+        let parts = parts.map(|part| (part.width, part.write, part.value));
+        assert_eq!(
+            parts,
+            [(3, true, Some(0x03_0201)), (5, true, Some(0x08_0706_0504))]
+        );
     }
 
     #[test]

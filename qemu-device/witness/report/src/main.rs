@@ -9,6 +9,7 @@
 //! run with the claims of tests and documents. [`coverage`] counts uses, [`operations`] follows
 //! each operation, and [`page`] renders the page.
 
+mod balance;
 mod bench;
 mod bench_picture;
 mod chrome;
@@ -25,6 +26,7 @@ mod picture;
 mod readme;
 mod results;
 mod run;
+mod split;
 mod witness;
 
 use std::fs;

@@ -2,19 +2,22 @@
 
 //! Comparison of a run with the claims of tests and documents. `../README.md` lists the claims.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ringbar_records::place::{Place, Space};
-use ringbar_records::record::{Access, What};
+use ringbar_records::record::{Access, Hex, What};
+use ringbar_spec::layout::REGISTER_BAR;
 
+use crate::balance::check_device;
 use crate::complaint::Complaint;
 use crate::readme;
 use crate::run::{Case, Happening, Moment, Phase, Run};
+use crate::split::{pieces, Piece};
 
 /// Claim of a case that writes to any offset of its own pages on purpose.
 const SCRIBBLES: &str = "touches reserved";
 /// Most complaints of one kind per case.
-const MOST: usize = 5;
+pub(crate) const MOST: usize = 5;
 
 /// Findings of the witness.
 #[derive(Debug, Default)]
@@ -83,22 +86,25 @@ fn check_case(case: &Case, moments: &[&Moment]) -> Vec<String> {
     let mut complaints = Vec::new();
     let claimed: Vec<&str> = claims(&case.claims, "access ").collect();
     let scribbles = case.claims.iter().any(|claim| claim == SCRIBBLES);
-    let reserved = accesses(moments).filter(|(moment, access)| {
+    let reserved = accesses(moments).filter_map(|(moment, access)| {
         let is_claimed = (scribbles || !claimed.is_empty()) && is_own(moment);
-        access.place.space == Space::Reserved && !is_claimed
-    });
-    complaints.extend(reserved.take(MOST).map(|(moment, access)| {
+        let offset = reserved_offset(access).filter(|_| !is_claimed)?;
         let who = &moment.site;
-        format!(
-            "{} touched reserved offset {:#x} ({} {})",
-            who.owner, access.place.offset, who.function, who.place
-        )
-    }));
+        Some(format!(
+            "{} touched reserved offset {offset:#x} ({} {})",
+            who.owner, who.function, who.place
+        ))
+    });
+    complaints.extend(reserved.take(MOST));
     if !claimed.is_empty() {
         complaints.extend(check_exact(&claimed, moments));
     }
-    let unknown = case.claims.iter();
-    let unknown = unknown.filter(|text| !text.starts_with("access ") && *text != SCRIBBLES);
+    complaints
+        .extend(claims(&case.claims, "memory ").filter_map(|text| check_memory(text, moments)));
+    let is_known = |text: &str| {
+        text.starts_with("access ") || text.starts_with("memory ") || text == SCRIBBLES
+    };
+    let unknown = case.claims.iter().filter(|text| !is_known(text));
     complaints.extend(unknown.map(|text| not_known(text)));
     complaints
 }
@@ -135,6 +141,46 @@ fn own<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = &'a Access> {
         .filter(|access| in_registers(&access.place))
 }
 
+/// Returns the first reserved offset that an access reaches.
+fn reserved_offset(access: &Access) -> Option<u64> {
+    match access.place.space {
+        Space::Reserved => Some(access.place.offset),
+        Space::Register => pieces(access)
+            .into_iter()
+            .map(|piece| piece.offset)
+            .find(|offset| Place::in_bar(REGISTER_BAR, *offset).space == Space::Reserved),
+        Space::Memory | Space::MsixTable | Space::MsixPba | Space::Config => None,
+    }
+}
+
+/// Checks the claim `memory read|write BYTES`: the program's own code moved so many bytes of device
+/// memory, or more.
+fn check_memory(claim: &str, moments: &[&Moment]) -> Option<String> {
+    let parsed = claim.split_once(' ').and_then(|(verb, bytes)| {
+        let write = match verb {
+            "read" => false,
+            "write" => true,
+            _ => return None,
+        };
+        Some((write, bytes.parse::<u64>().ok()?))
+    });
+    let Some((write, claimed)) = parsed else {
+        return Some(not_known(&format!("memory {claim}")));
+    };
+    let moved = |moment: &&&Moment| match &moment.what {
+        Happening::Sum(sum) if sum.place.space == Space::Memory && sum.write == write => sum.bytes,
+        _ => 0,
+    };
+    let own = moments.iter().filter(|moment| is_own(moment));
+    let seen = own
+        .map(|moment| moved(&moment))
+        .fold(0, u64::saturating_add);
+    let verb = verb(write);
+    (seen < claimed).then(|| {
+        format!("the program {verb} {seen} bytes of device memory; it says {claimed} or more")
+    })
+}
+
 /// Compares the accesses that a program claims with those of its own code.
 fn check_exact(claimed: &[&str], moments: &[&Moment]) -> Vec<String> {
     let made: Vec<String> = own(moments)
@@ -164,18 +210,25 @@ fn check_exact(claimed: &[&str], moments: &[&Moment]) -> Vec<String> {
 }
 
 /// Returns whether a place lies in BAR 0.
-fn in_registers(place: &Place) -> bool {
+pub(crate) fn in_registers(place: &Place) -> bool {
     matches!(place.space, Space::Register | Space::Reserved)
 }
 
 /// Returns an access in the words of a claim.
-fn claim_of(access: &Access) -> String {
-    let verb = if access.write { "write" } else { "read" };
-    let value = access
-        .value
-        .map(|value| value.to_string())
-        .unwrap_or_default();
-    format!("{verb} {:#x} {} {value}", access.place.offset, access.width)
+pub(crate) fn claim_of(access: &Access) -> String {
+    in_words(
+        access.write,
+        access.place.offset,
+        access.width,
+        access.value,
+    )
+}
+
+/// Returns direction, offset, width and value in the words of a claim.
+pub(crate) fn in_words(write: bool, offset: u64, width: u32, value: Option<Hex>) -> String {
+    let verb = if write { "write" } else { "read" };
+    let value = value.map(|value| value.to_string()).unwrap_or_default();
+    format!("{verb} {offset:#x} {width} {value}")
 }
 
 /// Compares the accesses of a phase with its claims and with the list in the driver's README.
@@ -281,10 +334,10 @@ fn completions(moments: &[&Moment]) -> u64 {
     moments.iter().filter(is_completion).count() as u64
 }
 
-/// An access to a register, once for equal ones.
+/// An access to a register, or a piece of one, once for equal ones.
 struct Touch<'a> {
     moment: &'a Moment,
-    name: &'a str,
+    name: String,
     write: bool,
     value: Option<u128>,
 }
@@ -308,19 +361,25 @@ fn verb(write: bool) -> &'static str {
     }
 }
 
-/// Returns all accesses to registers, once for those that are only counted.
+/// Returns all accesses to registers, piece by piece, once for those that are only counted.
 fn touches<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = Touch<'a>> {
-    moments.iter().filter_map(|moment| {
-        let (place, write, value) = match &moment.what {
-            Happening::Access(access) => (&access.place, access.write, access.value),
-            Happening::Sum(sum) => (&sum.place, sum.write, None),
-            Happening::Event(_) => return None,
+    moments.iter().flat_map(|moment| {
+        let (write, touched) = match &moment.what {
+            Happening::Access(access) if in_registers(&access.place) => {
+                let pieces = pieces(access).into_iter();
+                let touched = pieces.map(|Piece { offset, value, .. }| (offset, value));
+                (access.write, touched.collect())
+            }
+            Happening::Sum(sum) if in_registers(&sum.place) => {
+                (sum.write, vec![(sum.place.offset, None)])
+            }
+            Happening::Access(_) | Happening::Sum(_) | Happening::Event(_) => (false, Vec::new()),
         };
-        in_registers(place).then(|| Touch {
+        touched.into_iter().map(move |(offset, value)| Touch {
             moment,
-            name: place.register(),
+            name: Place::in_bar(REGISTER_BAR, offset).register().to_owned(),
             write,
-            value: value.map(|value| value.0),
+            value: value.map(|value: Hex| value.0),
         })
     })
 }
@@ -348,7 +407,7 @@ impl Listed {
 
     /// Returns whether the list permits this access.
     fn allows(&self, touch: &Touch<'_>) -> bool {
-        (self.name, self.write) == (touch.name, touch.write)
+        (self.name, self.write) == (touch.name.as_str(), touch.write)
             && self.value.is_none_or(|value| touch.value == Some(value))
     }
 }
@@ -362,68 +421,11 @@ fn listed_for(phase: &str) -> Option<Vec<Listed>> {
         .collect()
 }
 
-/// Compares the trapped accesses to registers with the accesses that the device reports.
-///
-/// They are counted, not compared in order. Accesses of two vCPUs within microseconds may be
-/// recorded in either order.
-fn check_device(run: &Run) -> Vec<String> {
-    let is_event = |moment: &Moment| matches!(moment.what, Happening::Event(_));
-    if !run.moments.iter().any(is_event) {
-        return vec![
-            "the device wrote no event: what it did was not watched; server.log may say why"
-                .to_owned(),
-        ];
-    }
-    let armed = run.armed.unwrap_or_default();
-    let mut balance = BTreeMap::<String, (u64, u64, Option<&Moment>)>::new();
-    for moment in run.moments.iter().filter(|moment| moment.time() >= armed) {
-        match &moment.what {
-            Happening::Event(event) => {
-                if let Some(heard) = heard(&event.what) {
-                    balance.entry(heard).or_default().1 += 1;
-                }
-            }
-            Happening::Access(access) if access.trapped && in_registers(&access.place) => {
-                let (made, _, first) = balance.entry(claim_of(access)).or_default();
-                *made = made.saturating_add(access.count);
-                first.get_or_insert(moment);
-            }
-            Happening::Access(_) | Happening::Sum(_) => {}
-        }
-    }
-    let differ = balance.iter().filter(|(_, (made, heard, _))| made != heard);
-    differ
-        .take(MOST)
-        .map(|(access, (made, heard, first))| {
-            let who = first.map(|moment| format!(" ({})", moment.site.function));
-            let who = who.unwrap_or_default();
-            format!("the guest made `{access}` {made} times{who}, the device knows of {heard}")
-        })
-        .collect()
-}
-
-/// Returns an access that the device answered, in the words of a claim.
-fn heard(what: &What) -> Option<String> {
-    match what {
-        What::Register {
-            place,
-            width,
-            write,
-            value,
-        } if in_registers(place) => {
-            let verb = if *write { "write" } else { "read" };
-            let value = value.map(|value| value.to_string()).unwrap_or_default();
-            Some(format!("{verb} {:#x} {width} {value}", place.offset))
-        }
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::names::Site;
-    use ringbar_records::record::{Event, Hex};
+    use ringbar_records::record::Event;
 
     fn access(owner: &str, offset: u64, write: bool, value: u128) -> Moment {
         Moment {
@@ -708,6 +710,122 @@ mod tests {
                 "{listed:?}"
             );
         }
+    }
+
+    /// Returns a read of 16 bytes at offset 4, and the device's events for its four pieces.
+    fn split_read(pieces: [u128; 4]) -> Vec<Moment> {
+        let value = 0x1f1e_1d1c_1b1a_1918_1716_1514_1312_1110;
+        let made = Moment {
+            what: Happening::Access(Access {
+                width: 16,
+                ..crate::run::tests::access(4, false, value)
+            }),
+            ..access("accesses", 0, false, 0)
+        };
+        let heard = (4..).step_by(4).zip(pieces).map(|(offset, value)| {
+            event(What::Register {
+                place: Place::in_bar(0, offset),
+                width: 4,
+                write: false,
+                value: Some(Hex(value)),
+            })
+        });
+        std::iter::once(made).chain(heard).collect()
+    }
+
+    #[test]
+    fn access_that_qemu_splits_is_what_the_device_knows() {
+        let moments = split_read([0x1312_1110, 0x1716_1514, 0x1b1a_1918, 0x1f1e_1d1c]);
+
+        assert_eq!(complaints(&run_as_recorded(&[], moments)), [""; 0]);
+    }
+
+    #[test]
+    fn wrong_byte_in_a_piece_is_told_with_the_whole_access() {
+        let moments = split_read([0x1312_1110, 0x1716_1514, 0x1b1a_1918, 0x1f1e_ff1c]);
+
+        let told = complaints(&run_as_recorded(&[], moments));
+
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0].contains(
+                "`read 0x10 4 0x1f1e1d1c` 1 times \
+                 (a part of `read 0x4 16 0x1f1e1d1c1b1a19181716151413121110`"
+            ),
+            "{told:?}"
+        );
+        assert!(
+            told[1].contains("`read 0x10 4 0x1f1eff1c` 0 times"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn lost_piece_is_told() {
+        let mut moments = split_read([0x1312_1110, 0x1716_1514, 0x1b1a_1918, 0x1f1e_1d1c]);
+        moments.pop();
+
+        assert_eq!(complaints(&run_as_recorded(&[], moments)).len(), 1);
+    }
+
+    #[test]
+    fn piece_at_a_reserved_offset_is_told() {
+        let wide = |offset| Moment {
+            what: Happening::Access(Access {
+                width: 16,
+                ..crate::run::tests::access(offset, false, 0)
+            }),
+            ..access("driver", 0, false, 0)
+        };
+        let told = |offset| complaints(&run(&[], vec![wide(offset)]));
+
+        let reserved = |line: &String| line.contains("touched reserved offset 0x1200");
+        assert!(told(0x11f8).iter().any(reserved), "{:?}", told(0x11f8));
+        assert!(!told(0x10).iter().any(|line| line.contains("reserved")));
+    }
+
+    #[test]
+    fn piece_of_a_register_that_is_not_listed_is_told() {
+        let wide = Moment {
+            what: Happening::Access(Access {
+                width: 16,
+                ..crate::run::tests::access(0x8, false, 0)
+            }),
+            ..access("driver", 0, false, 0)
+        };
+
+        let told = complaints(&phase("probe", &[], vec![wide]));
+
+        assert!(
+            told.iter().any(|line| line.contains("read STATUS")),
+            "{told:?}"
+        );
+    }
+
+    fn moved(owner: &str, write: bool, bytes: u64) -> Moment {
+        Moment {
+            what: Happening::Sum(ringbar_records::record::Sum {
+                place: Place::in_bar(2, 0),
+                bytes,
+                ..crate::run::tests::sum(0, write, 1)
+            }),
+            ..access(owner, 0, false, 0)
+        }
+    }
+
+    #[test]
+    fn claim_about_device_memory_holds_from_so_many_bytes_on() {
+        let told = |claim, moments| complaints(&run(&[claim], moments));
+        let twice = || vec![moved("accesses", true, 8), moved("accesses", true, 8)];
+
+        assert_eq!(told("memory write 16", twice()), [""; 0]);
+        assert_eq!(told("memory write 17", twice()).len(), 1);
+        assert_eq!(told("memory read 1", twice()).len(), 1);
+        assert_eq!(
+            told("memory write 1", vec![moved("kernel", true, 8)]).len(),
+            1
+        );
+        assert_eq!(told("memory moved 1", twice()).len(), 1);
     }
 
     #[test]
