@@ -71,10 +71,10 @@ off_by_one() {
 	say "sabotage: path-c was noticed: $(grep -m 1 'path C, copy' "$folder/output")"
 }
 
-# witnessed WHAT PATTERN MODULE INITRAMFS [SERVER]: fails unless the witness, and nothing else,
-# notices the fault.
+# witnessed WHAT PROGRAMS PATTERN MODULE INITRAMFS [SERVER]: fails unless the witness, and nothing
+# else, notices the fault.
 witnessed() {
-	TRACE=1 fails "$1" phases,dma witness.txt "$2" 0 "${@:3}"
+	TRACE=1 fails "$1" "$2" witness.txt "$3" 0 "${@:4}"
 	grep -q '"good": true' "$checkout/build/report/sabotage-$1/results.json" ||
 		die "$1 was noticed by others than the witness: see $checkout/build/sabotage/$1.output"
 }
@@ -95,12 +95,16 @@ silenced() {
 	done
 }
 
-# unseen: checks a driver with an unwanted trapped access, and a server that silently drops a write.
+# unseen: checks a driver with an unwanted trapped access, a server that silently drops a write, and
+# one that answers half of a wide read with a wrong byte.
 unseen() {
 	local module=$checkout/build/sabotage/extra-read
 	broken extra-read "$module"
-	witnessed extra-read 'in .probe. the driver read STATUS' "$module/ringbar.ko" "$module/initramfs.cpio"
-	wrong dropped-write witnessed dropped-write 'made .write 0x1004 4 0x2. [0-9]+ times .*the device knows of 0' "${on_sound[@]}"
+	witnessed extra-read phases,dma 'in .probe. the driver read STATUS' "$module/ringbar.ko" "$module/initramfs.cpio"
+	wrong dropped-write witnessed dropped-write phases,dma \
+		'made .write 0x1004 4 0x2. [0-9]+ times .*the device knows of 0' "${on_sound[@]}"
+	wrong wrong-byte witnessed wrong-byte accesses \
+		'made .read 0x20 8 .*a part of .read 0x18 16 .*the device knows of 0' "${on_sound[@]}"
 }
 
 # told WHAT FILE PATTERN...: fails unless FILE of the run's report contains each PATTERN.

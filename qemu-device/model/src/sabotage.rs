@@ -18,6 +18,8 @@ pub enum Sabotage {
     LostDma,
     /// The server answers a write of `IRQ_MASK` as done, and drops it.
     DroppedWrite,
+    /// The server answers a read of `COUNTER` with another last byte than the device gave it.
+    WrongByte,
 }
 
 impl Sabotage {
@@ -26,6 +28,7 @@ impl Sabotage {
         ("off-by-one", Self::OffByOne),
         ("lost-dma", Self::LostDma),
         ("dropped-write", Self::DroppedWrite),
+        ("wrong-byte", Self::WrongByte),
     ];
 
     /// Chooses a fault by name, once per process. Returns `None` if no fault has that name.

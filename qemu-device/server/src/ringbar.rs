@@ -119,6 +119,7 @@ impl Function for Ringbar {
     fn read(&mut self, bar: u32, offset: u64, data: &mut [u8], bus: &mut Bus) {
         let effects = self.model.read(offset, data, self.memory.now());
         self.memory.events.access(false, bar, offset, data);
+        spoil(offset, data);
         self.apply(effects, Cause::Read(offset, data.len()), bus);
     }
 
@@ -162,6 +163,19 @@ fn is_dropped(offset: u64) -> bool {
 fn is_dropped(_offset: u64) -> bool {
     false
 }
+
+/// Changes the answer to a read: only a server that is wrong on purpose does.
+#[cfg(feature = "sabotage")]
+fn spoil(offset: u64, data: &mut [u8]) {
+    let counter = ringbar_spec::regs::COUNTER::INFO.offset as u64;
+    if ringbar_model::sabotage::Sabotage::WrongByte.is_on() && offset == counter {
+        data.iter_mut().rev().take(1).for_each(|last| *last ^= 0x80);
+    }
+}
+
+/// Does nothing: this server answers with the device's bytes.
+#[cfg(not(feature = "sabotage"))]
+fn spoil(_offset: u64, _data: &mut [u8]) {}
 
 /// Call during which the device logged an error.
 enum Cause<'a> {
