@@ -10,14 +10,17 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ringbar_driver_side::descriptors::nop;
+use ringbar_driver_side::descriptors::{fill, nop};
+use ringbar_records::record::{Record, What};
 use ringbar_server::options::InterruptKind;
+use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
+use ringbar_spec::ring::Status;
 use rustix::process::{getrlimit, kill_process, prlimit, Pid, Resource, Rlimit, Signal};
 use tempfile::TempDir;
 use vfio_user::Client;
 
-use crate::guest::Guest;
+use crate::guest::{Guest, DEVICE_WINDOW};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -358,6 +361,41 @@ fn events_are_written_from_within_the_sandbox() {
     assert_eq!(status, Some(0), "{log}");
     let written = fs::read_to_string(events).unwrap();
     assert!(written.contains("\"value\":\"0x4030201\""), "{written}");
+}
+
+#[test]
+fn each_descriptor_that_a_step_refuses_is_an_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("events.jsonl");
+    let mut server = Running::start(&["--once", "--events", events.to_str().unwrap()]);
+    let mut guest = Guest::attach(&server.socket, InterruptKind::Msix);
+    guest.set_up();
+    let no_window = DEVICE_WINDOW + 1;
+    for tag in [7, 8, 9] {
+        guest.submit(&fill(tag, 0, (no_window, 0), 8));
+    }
+    guest.kick();
+    guest.wait_until("the descriptors do not complete", |guest| {
+        guest.completion_tail() == 3
+    });
+    drop(guest);
+    let (_status, log) = server.finish();
+
+    let written = fs::read_to_string(events).unwrap();
+
+    let refused = |line| match Record::parse(line).expect("a record") {
+        Record::Event(event) => match event.what {
+            What::Error { code, queue, value } => Some((code, queue, value.0)),
+            _ => None,
+        },
+        other => panic!("{other:?}"),
+    };
+    let refused: Vec<_> = written.lines().filter_map(refused).collect();
+    let expected = [7, 8, 9].map(|tag| {
+        let value = u128::from(Status::BAD_WINDOW.0) << 32 | tag;
+        (ErrorCode::DESCRIPTOR_REFUSED.0, Some(0), value)
+    });
+    assert_eq!(refused, expected, "{log}");
 }
 
 #[test]
