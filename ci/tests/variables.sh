@@ -22,7 +22,7 @@ refused() {
 
 equal values_that_are_right_pass '' "$(said TESTS=dma,queue INTERRUPTS=msi IOMMU=1 ACCEL=auto TRACE=boot DEVICES=4 CYCLES=0 FULL=1 SEED=18446744073709551615 KERNEL=debug)"
 refused unknown_program_is_refused_with_the_closest 'no test program `wakeup` (did you mean wakeups?)' TESTS=dma,wakeup
-refused unknown_program_is_refused_with_those_there_are 'there are: all attack ' TESTS=nonsense
+refused unknown_program_is_refused_with_those_there_are 'there are: all accesses ' TESTS=nonsense
 refused empty_name_of_a_program_is_refused 'no test program `' TESTS=dma,
 equal all_programs_pass '' "$(said TESTS=all)"
 for wrong in KERNEL=debg INTERRUPTS=msi-x IOMMU=2 ACCEL=kwm TRACE=yes DEVICES=5 DEVICES=0 CYCLES=-1 CYCLES=08 FULL=2 SEED=x TIMEOUT=0; do
