@@ -87,7 +87,8 @@ wait "${started[@]}" || true
 started=()
 run 7
 wait "${started[@]}" && started=()
-equal killed_run_frees_the_checkout 'end 7' "$(tail -n 1 "$ORDER")"
+# What the killed run had started may end before or after.
+equal killed_run_frees_the_checkout 1 "$(grep -cx 'end 7' "$ORDER")"
 nested='source ci/lib.sh; source ci/lock.sh; hold_checkout; ci/build.sh bash -c "ci/build.sh echo inner"'
 equal script_within_a_run_does_not_wait inner "$(cd "$checkout" && timeout 60 bash -c "set -euo pipefail; ${nested//source ci/source $checkout/ci}" 2>/dev/null)"
 
