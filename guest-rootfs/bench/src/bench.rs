@@ -39,7 +39,7 @@ pub enum Error {
         errno: Errno,
     },
     /// A descriptor ended with an error.
-    #[error("the device answered status {0}")]
+    #[error("the device returned status {0}")]
     Status(u16),
     /// Something needed is missing.
     #[error("{0}")]
@@ -80,7 +80,7 @@ impl Bench {
     /// Asks the host for a figure.
     pub(crate) fn ask(&mut self, what: &str) -> Result<f64, Error> {
         let outside = self.outside.as_mut().ok_or_else(|| {
-            Error::Missing("the host does not measure here; `make bench` has both".into())
+            Error::Missing("the guest cannot measure the host; `make bench` measures both".into())
         })?;
         let figure = outside.measure(what);
         figure.map_err(|reason| Error::Missing(format!("{what}: {reason}")))

@@ -31,7 +31,7 @@ pub(crate) fn map() -> Result<Mapping, Error> {
     let registers = Mapping::new(bar, 0, PAGE_SIZE, false)?;
     match registers.read::<u32>(0) & 0xff {
         MAGIC => Ok(registers),
-        other => Err(Error::Missing(format!("`edu` answers {other:#x}"))),
+        other => Err(Error::Missing(format!("`edu` returned {other:#x}"))),
     }
 }
 

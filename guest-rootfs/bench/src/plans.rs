@@ -157,7 +157,7 @@ fn batches() -> [Plan; 5] {
                 denominator: (denominator.0, "op/s", denominator.1),
             }
         };
-    let each: (_, Half) = ("one ioctl an operation", executed::<1>);
+    let each: (_, Half) = ("one ioctl per operation", executed::<1>);
     let (by_1, by_8, by_64): ((_, Half), (_, Half), (_, Half)) = (
         ("mapped ring, one by one", mapped::<1>),
         ("mapped ring, batches of 8", mapped::<8>),
@@ -187,14 +187,14 @@ fn batches() -> [Plan; 5] {
         ),
         plan(
             "batch-8-ioctl",
-            "64-byte copies in batches of 8: mapped ring / one ioctl a batch",
+            "64-byte copies in batches of 8: mapped ring / one ioctl per batch",
             None,
             by_8,
             ("one ioctl for 8", executed::<8>),
         ),
         plan(
             "batch-64-ioctl",
-            "64-byte copies in batches of 64: mapped ring / one ioctl a batch",
+            "64-byte copies in batches of 64: mapped ring / one ioctl per batch",
             None,
             by_64,
             ("one ioctl for 64", executed::<64>),
@@ -340,22 +340,22 @@ fn throughputs() -> [Plan; 4] {
     [
         plan(
             "queues-1",
-            "64-byte copies a second, submitted 64 at a time, 1 queue",
+            "64-byte copies per second, submitted 64 at a time, 1 queue",
             queues::operations::<1>,
         ),
         plan(
             "queues-2",
-            "64-byte copies a second, submitted 64 at a time, 2 queues",
+            "64-byte copies per second, submitted 64 at a time, 2 queues",
             queues::operations::<2>,
         ),
         plan(
             "queues-4",
-            "64-byte copies a second, submitted 64 at a time, 4 queues",
+            "64-byte copies per second, submitted 64 at a time, 4 queues",
             queues::operations::<4>,
         ),
         plan(
             "queues-8",
-            "64-byte copies a second, submitted 64 at a time, 8 queues",
+            "64-byte copies per second, submitted 64 at a time, 8 queues",
             queues::operations::<8>,
         ),
     ]

@@ -12,7 +12,7 @@ pub const HEADER: &str = "\
 
 /// Explanation of the columns.
 pub const LEGEND: &str =
-    "Median of the pairs' ratios; eight in ten lie from low to high. The figures beside are medians.";
+    "Median of the pairs' ratios; eight in ten lie from low to high. The other figures are medians.";
 
 /// Returns the line of a row.
 pub fn line(row: &Row) -> String {

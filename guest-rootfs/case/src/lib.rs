@@ -2,16 +2,16 @@
 
 //! The attribute `#[case]` of the guest's test programs. Use it as `ringbar_tests::case`.
 //!
-//! An attribute of our own, as `linkme` gathers functions without their names, and `macro_rules!` are no attributes yet.
+//! `linkme` gathers functions without their names, and `macro_rules!` cannot define attributes yet.
 
 use proc_macro::TokenStream;
 use quote::quote;
 use syn::{parse_macro_input, parse_quote, ItemFn, Path};
 
-/// Makes a function a case of its program, by the function's own name.
+/// Makes a function a case of its program, under the function's name.
 ///
-/// `#[case]` stands before a function without arguments that returns nothing or `Result<(), Skip>`. `#[case(maker)]` gives
-/// name and function to `maker`, which returns a `Case` or several of them.
+/// `#[case]` stands before a function without arguments that returns nothing or `Result<(), Skip>`.
+/// `#[case(maker)]` calls `maker` with name and function. `maker` returns one `Case` or several.
 #[proc_macro_attribute]
 pub fn case(maker: TokenStream, function: TokenStream) -> TokenStream {
     let maker: Path = match maker.is_empty() {

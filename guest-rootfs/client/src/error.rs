@@ -51,7 +51,7 @@ pub enum Error {
         now: u32,
     },
     /// The server of the device has ended.
-    #[error("nobody serves the device: it answers {answer:#010x}")]
+    #[error("the device has no server: it reads as {answer:#010x}")]
     ServerGone {
         /// Value that the register returned: all ones as a rule.
         answer: u32,

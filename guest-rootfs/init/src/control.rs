@@ -133,8 +133,8 @@ mod tests {
     #[test]
     fn order_names_a_program_and_a_reason() {
         assert_eq!(
-            order("kill dma no line of it"),
-            Some(("dma", "no line of it"))
+            order("kill dma it printed no line"),
+            Some(("dma", "it printed no line"))
         );
     }
 
@@ -150,7 +150,7 @@ mod tests {
         let control = Control::default();
         control.begin("queue");
 
-        control.kill("dma", "no line of it");
+        control.kill("dma", "it printed no line");
 
         assert!(!control.is_killed());
         assert_eq!(control.end(), None);

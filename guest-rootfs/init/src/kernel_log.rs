@@ -156,7 +156,7 @@ impl Reader {
             match rustix::io::read(&self.log, &mut bytes[..]) {
                 Ok(length) => match bytes.get(..length).and_then(Record::parse) {
                     Some(record) => self.take(&record),
-                    None => self.fail(&format!("{LOG} gave what is no record")),
+                    None => self.fail(&format!("{LOG} has a line that is not a record")),
                 },
                 // Records were overwritten. The number of the next one shows how many.
                 Err(Errno::PIPE | Errno::INTR) => {}
@@ -210,5 +210,5 @@ impl Reader {
 fn taint() -> Result<Taint, String> {
     let text =
         fs::read_to_string(TAINT).map_err(|error| format!("cannot read {TAINT}: {error}"))?;
-    Taint::parse(&text).ok_or_else(|| format!("{TAINT} has no number but {:?}", text.trim()))
+    Taint::parse(&text).ok_or_else(|| format!("{TAINT} has {:?} instead of a number", text.trim()))
 }

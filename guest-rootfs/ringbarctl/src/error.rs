@@ -18,7 +18,7 @@ pub(crate) enum Error {
     #[error("the public registers cannot be mapped: {0}")]
     Registers(ringbar_client::Error),
     /// A place is not aligned.
-    #[error("offset {offset:#x} is no multiple of the width, {} bytes", width.bytes())]
+    #[error("offset {offset:#x} is not a multiple of the width, {} bytes", width.bytes())]
     Alignment {
         /// Offset in BAR 0.
         offset: usize,
@@ -50,7 +50,7 @@ pub(crate) enum Error {
         code: ErrorCode,
     },
     /// The device refused a descriptor or broke it off.
-    #[error("the device answered {} to {operation} of {length} bytes", status_name(*status))]
+    #[error("the device returned {} for {operation} of {length} bytes", status_name(*status))]
     Status {
         /// Name of the operation.
         operation: &'static str,
@@ -102,14 +102,14 @@ impl Error {
             Self::Beyond { .. } => Some("choose a smaller width or offset"),
             Self::TooLarge { .. } => Some("choose a larger width, or a smaller value"),
             Self::AccessRefused { .. } => {
-                Some("`ringbarctl regions` and `ringbarctl peek` show what is there")
+                Some("`ringbarctl regions` and `ringbarctl peek` list all of them")
             }
             Self::Status { .. } => Some(
                 "section 8 of the device's data sheet says what that means; \
                  `errors` in /sys/kernel/debug/ringbarN has the value that caused it",
             ),
             Self::Differs { .. } => {
-                Some("a fault of device, driver or QEMU, or another process wrote there: repeat it")
+                Some("a fault of device, driver or QEMU, or another process wrote there: try again")
             }
             Self::File { .. } => None,
             Self::SameFile { .. } => Some("choose another output; nothing was written"),
@@ -148,15 +148,15 @@ fn client_advice(error: &ringbar_client::Error) -> Option<&'static str> {
             Errno::IO => "the device refused or is lost; `dmesg` says which",
             Errno::NODEV => "the device has gone; bind or plug it in again",
             Errno::NOTTY => "this is no node of the ringbar driver, or of another version of it",
-            _ => "the table of calls in guest-driver/README.md says what that means",
+            _ => "the table of calls in guest-driver/README.md explains the error",
         }),
         Client::TimedOut => Some("is bus mastering on, and does the server run? see `dmesg`"),
         Client::ServerGone { .. } => Some("start the server again, and plug the device in again"),
-        Client::Reset { .. } => Some("somebody reset the device meanwhile: repeat it"),
+        Client::Reset { .. } => Some("another process reset the device: try again"),
         Client::QueueStopped { .. } | Client::BadCompletionTail { .. } => {
             Some("see `errors` in /sys/kernel/debug/ringbarN")
         }
-        Client::NotMoved { .. } => Some("section 8 of the data sheet says what the status means"),
+        Client::NotMoved { .. } => Some("section 8 of the data sheet explains the status"),
         Client::Full { .. } => None,
     }
 }
@@ -199,7 +199,7 @@ mod tests {
             status: Status(999),
         };
 
-        let text = "the device answered status 999 to COPY of 8 bytes";
+        let text = "the device returned status 999 for COPY of 8 bytes";
         assert_eq!(error.to_string(), text);
     }
 

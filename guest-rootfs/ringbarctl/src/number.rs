@@ -73,7 +73,7 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let plain = digits.replace('_', "");
     // Checked here, because the parser accepts a sign.
     if !plain.starts_with(|first: char| first.is_digit(radix)) {
-        return Err("no number: write 24, 0x18 or 0b1_1000".to_owned());
+        return Err("not a number: write 24, 0x18 or 0b1_1000".to_owned());
     }
     u64::from_str_radix(&plain, radix).map_err(|error| error.to_string())
 }

@@ -73,7 +73,7 @@ impl FromStr for RegisterPlace {
 fn why_not(offset: usize) -> &'static str {
     match offset {
         ADMIN_PAGE..KICK_PAGES => {
-            "beyond the public registers, from 0x1000 on, is the driver's alone; no process may map it"
+            "registers from 0x1000 on are the driver's alone; no process may map them"
         }
         KICK_PAGES..DOORBELL_PAGES => {
             "a kick page can be mapped only by the process that owns the queue; \

@@ -84,7 +84,7 @@ fn regions(queues: usize, memory: usize) -> Vec<Region> {
         register(PUBLIC_PAGE, 1, "public registers", "trapped", rawio),
         Region {
             policy: None,
-            ..register(ADMIN_PAGE, 1, "admin registers", "trapped", "nobody")
+            ..register(ADMIN_PAGE, 1, "admin registers", "trapped", "no process")
         },
         register(KICK_PAGES, queues, "kick pages", "trapped", owner),
         register(DOORBELL_PAGES, queues, "doorbell pages", "memory", owner),
@@ -114,7 +114,7 @@ fn regions(queues: usize, memory: usize) -> Vec<Region> {
             name: "MSI-X table",
             access: "trapped",
             policy: None,
-            mapped_by: "nobody",
+            mapped_by: "no process",
         },
     ]
 }

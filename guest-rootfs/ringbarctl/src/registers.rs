@@ -235,7 +235,7 @@ pub(crate) mod tests {
     fn access_that_is_not_aligned_is_refused() {
         let error = access("0x1", None).expect_err("refused");
 
-        let text = "offset 0x1 is no multiple of the width, 4 bytes";
+        let text = "offset 0x1 is not a multiple of the width, 4 bytes";
         assert_eq!(error.to_string(), text);
         assert_eq!(error.status(), 2);
     }
@@ -253,7 +253,7 @@ pub(crate) mod tests {
 
         let error = registers.watched(&access, || ()).expect_err("refused");
 
-        let text = "nobody serves the device: it answers 0xffffffff";
+        let text = "the device has no server: it reads as 0xffffffff";
         assert_eq!(error.to_string(), text);
         assert!(error.advice().expect("advice").contains("start the server"));
     }

@@ -18,7 +18,7 @@ fn wrong_command_line_is_an_object_if_that_asks_for_json() {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert_eq!(output.stderr, b"");
     let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
-    let error = "invalid value 'much' for '<VALUE>': no number: write 24, 0x18 or 0b1_1000";
+    let error = "invalid value 'much' for '<VALUE>': not a number: write 24, 0x18 or 0b1_1000";
     assert_eq!(answer["error"], error);
     let advice = "For more information, try '--help'.";
     assert_eq!(answer["advice"], advice);

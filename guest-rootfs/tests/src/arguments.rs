@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a program's command line says: which of its cases to run, or, after [`AS`], which role to play in
-//! a program that starts itself again.
+//! The command line of a program: the cases to run, or, after [`AS`], a role. A program that starts
+//! itself again gives its child a role.
 
-/// Goes before the words of a role, so that none is taken for the name of a case.
+/// Stands before the words of a role. Otherwise one of them could be taken for the name of a case.
 pub const AS: &str = "--as";
 
-/// The words of the role that this process is to play; none if it is to run cases.
+/// Returns the words of the role that this process plays, or `None` if it runs cases.
 pub fn role() -> Option<Vec<String>> {
     let mut words = std::env::args().skip(1);
     (words.next()? == AS).then(|| words.collect())
 }
 
-/// Says of each case, by its name, whether it is to run: all of them without words. A word chooses the
-/// case of that very name, else all that have it in their names.
+/// Returns for each case whether it runs. Without words, all of them run. A word chooses the case
+/// of exactly that name. If there is none, it chooses all cases whose names contain the word.
 ///
 /// # Errors
-/// A word that chooses nothing, with the names that there are.
+///
+/// Fails if a word chooses no case. The error lists the names.
 pub(crate) fn chosen(names: &[&str], words: &[String]) -> Result<Vec<bool>, String> {
     if words.is_empty() {
         return Ok(vec![true; names.len()]);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A case, and the functions of a program that are cases.
+//! Cases, and the functions of a program that are cases.
 
 use linkme::distributed_slice;
 use std::borrow::Cow;
 
-/// Why a case cannot be run here. Shown beside its name.
+/// A reason not to run a case here. It is printed beside the case's name.
 #[derive(Clone, Debug)]
 pub struct Skip(pub Cow<'static, str>);
 
-/// What the function of a case returns: nothing, or why it cannot be run here.
+/// The return type of a case's function: nothing, or a reason not to run it here.
 pub trait Outcome {
     /// Returns the same as a `Result`.
     fn into_result(self) -> Result<(), Skip>;
@@ -27,7 +27,7 @@ impl Outcome for Result<(), Skip> {
     }
 }
 
-/// A case: passes unless it panics or returns [`Skip`].
+/// A case. It passes unless it panics or returns [`Skip`].
 pub struct Case {
     pub(crate) name: Cow<'static, str>,
     pub(crate) body: Box<dyn FnOnce() -> Result<(), Skip>>,
@@ -47,7 +47,7 @@ impl Case {
         }
     }
 
-    /// Has the case run after all cases of earlier turns. Without this, a case has turn 0.
+    /// Puts the case behind all cases of earlier turns. The default is turn 0.
     pub fn in_turn(mut self, turn: usize) -> Self {
         self.turn = turn;
         self
@@ -60,20 +60,20 @@ impl From<Case> for Vec<Case> {
     }
 }
 
-/// A function that [`case`](ringbar_case::case) marks. The attribute writes it, nothing else does.
+/// A function that [`case`](ringbar_case::case) marks. Only that attribute writes this.
 pub struct Listed {
     /// Path of its module, and the line of the attribute.
     pub place: (&'static str, u32),
-    /// Makes its case, or its cases.
+    /// Makes its case or cases.
     pub make: fn() -> Vec<Case>,
 }
 
-/// The functions of the program that [`case`](ringbar_case::case) marks, in the order of the linker.
+/// The functions of the program that [`case`](ringbar_case::case) marks, in the linker's order.
 #[distributed_slice]
 pub static CASES: [Listed];
 
-/// Makes the cases of marked functions and sorts them by turn, module and line. Without this, their order would be that of
-/// the linker, which may be another one in each build. The root of a program is its first module. The others follow by
+/// Makes the cases of marked functions and sorts them by turn, module and line. The linker's order
+/// may differ from build to build. The root of a program is its first module. The others follow by
 /// name, which is the order that rustfmt keeps in `main.rs`.
 pub(crate) fn in_order(marked: &[Listed]) -> Vec<Case> {
     let mut marked: Vec<_> = marked.iter().collect();

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the driver's debugfs folder shows of mappings.
+//! The driver's debugfs files about mappings.
 
 use std::fs;
 
 const FOLDER: &str = "/sys/kernel/debug/ringbar0";
 
-/// Number of mappings that the driver counts.
+/// Returns the number of mappings that the driver counts.
 pub fn count() -> u64 {
     let list = read("mappings");
     let count = list.lines().find_map(|line| line.strip_prefix("count "));
@@ -16,7 +16,7 @@ pub fn count() -> u64 {
         .expect("the count is a number")
 }
 
-/// Number of mappings that the driver lists.
+/// Returns the number of mappings that the driver lists.
 pub fn listed() -> u64 {
     read("mappings")
         .lines()
@@ -24,7 +24,7 @@ pub fn listed() -> u64 {
         .count() as u64
 }
 
-/// What the list says of the mapping at `address`: owner, kind, policy.
+/// Returns owner, kind and policy of the mapping at `address`, as the driver lists them.
 pub fn line(address: usize) -> (u32, String, String) {
     let list = read("mappings");
     let range = format!("{address:#x}-");
@@ -38,7 +38,7 @@ pub fn line(address: usize) -> (u32, String, String) {
     )
 }
 
-/// Bits of a policy in a page table entry.
+/// Returns the bits of a policy in a page table entry.
 pub fn policy_bits(name: &str) -> String {
     let list = read("policies");
     let line = list.lines().find_map(|line| line.strip_prefix(name));

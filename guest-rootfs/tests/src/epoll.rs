@@ -7,12 +7,12 @@ use rustix::event::{epoll, Timespec};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// When epoll tells of completions.
+/// The times at which epoll reports completions.
 #[derive(Clone, Copy)]
 pub enum Trigger {
-    /// As long as there are some to take.
+    /// As long as there are completions to take.
     Level,
-    /// When some came.
+    /// When completions came.
     Edge,
 }
 
@@ -20,7 +20,7 @@ pub enum Trigger {
 pub struct Epoll(OwnedFd);
 
 impl Epoll {
-    /// With this file in it.
+    /// Makes an instance with this file in it.
     pub fn on(device: &Device, trigger: Trigger) -> Self {
         let flags = match trigger {
             Trigger::Level => epoll::EventFlags::IN,
@@ -32,7 +32,7 @@ impl Epoll {
         Self(instance)
     }
 
-    /// Whether it tells of something within a time.
+    /// Returns whether the instance reports an event within `timeout`.
     pub fn tells(&self, timeout: Duration) -> bool {
         let mut events = Vec::with_capacity(4);
         let timeout = Timespec::try_from(timeout).expect("a short time");
@@ -40,7 +40,7 @@ impl Epoll {
         epoll::wait(&self.0, space, Some(&timeout)).expect("it can be waited for") > 0
     }
 
-    /// Takes what it has to tell now, which arms for the next completion.
+    /// Takes all present events, which arms for the next completion.
     pub fn drain(&self) {
         while self.tells(Duration::ZERO) {}
     }

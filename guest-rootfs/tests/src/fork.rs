@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
-/// Ends whoever touches a mapping without a page behind it.
+/// Signal for a process that touches a mapping without a page behind it.
 pub const SIGBUS: i32 = libc::SIGBUS;
 
 /// A forked child. It dies with its parent.
@@ -18,11 +18,12 @@ pub struct Fork {
     process: libc::pid_t,
 }
 
-/// Runs `body` in a forked child, which ends with code 0 if `body` gives true.
+/// Runs `body` in a forked child, which ends with code 0 if `body` returns true.
 ///
-/// The calling process must have one thread, or `body` may find locks that nobody will give back.
+/// The calling process must have one thread. Otherwise `body` may find locks that no thread of the
+/// child releases.
 pub fn start(body: impl FnOnce() -> bool) -> Fork {
-    // SAFETY: Whoever calls this has one thread, so the child may do what its parent may.
+    // SAFETY: The caller has one thread, so the child may do everything that its parent may.
     let process = unsafe { libc::fork() };
     match process {
         -1 => panic!("cannot fork: {}", io::Error::last_os_error()),
@@ -32,30 +33,30 @@ pub fn start(body: impl FnOnce() -> bool) -> Fork {
                 body()
             }));
             let good = outcome.unwrap_or(false);
-            // SAFETY: Ends the child without running what its parent has set up.
+            // SAFETY: `_exit` takes a number, and runs no handlers or destructors of the parent.
             unsafe { libc::_exit(i32::from(!good)) }
         }
         _ => Fork { process },
     }
 }
 
-/// Runs `body` in a forked child as [`start`] does, and gives how it ended.
+/// Runs `body` in a forked child as [`start`] does, and returns the child's exit status.
 pub fn run(body: impl FnOnce() -> bool) -> ExitStatus {
     start(body).end()
 }
 
 impl Fork {
-    /// Kills the child. What it had is gone when [`end`](Self::end) returns.
+    /// Kills the child. Its files and mappings are gone when [`end`](Self::end) returns.
     pub fn kill(&self) {
-        // SAFETY: Until `end` has waited for it, this number is the child's.
+        // SAFETY: The number is the child's until `end` has waited for it, and `end` takes `self`.
         let killed = unsafe { libc::kill(self.process, libc::SIGKILL) };
         assert_eq!(killed, 0, "cannot kill: {}", io::Error::last_os_error());
     }
 
-    /// Waits for the child, and gives how it ended.
+    /// Waits for the child, and returns its exit status.
     pub fn end(self) -> ExitStatus {
         let mut status = 0;
-        // SAFETY: The status is there to be written.
+        // SAFETY: The kernel writes one `i32`, and `status` is one that outlives the call.
         let waited = unsafe { libc::waitpid(self.process, &mut status, 0) };
         let error = io::Error::last_os_error();
         assert_eq!(waited, self.process, "cannot wait: {error}");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Works a device without a pause, and checks every byte and every completion.
+//! Uses a device without a pause, and checks every byte and every completion.
 
 use crate::{copy, pattern_bytes, seed, until, PATIENCE};
 use ringbar_client::{descriptors, Buffer, Device, Error, Queue, Rights};
@@ -11,12 +11,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 const SIZE: usize = 4096;
-/// Bytes of a long copy, as large as a descriptor may have them in a small machine.
+/// Bytes of a long copy: as many as one descriptor may copy in a small machine.
 const LONG: usize = 1 << 20;
-/// Long copies that are in flight at once.
+/// Long copies in flight at once.
 const LONG_COPIES: u32 = 1024;
 const QUEUES: usize = 2;
-/// Descriptors of a round.
+/// Descriptors per round.
 const ROUND: u32 = 3;
 
 /// A thread that hammers a device.
@@ -28,7 +28,7 @@ pub struct Hammer {
 }
 
 impl Hammer {
-    /// Starts it.
+    /// Starts the thread.
     pub fn start(device: Device) -> Self {
         let rounds = Arc::new(AtomicU64::new(0));
         let enough = Arc::new(AtomicBool::new(false));
@@ -46,7 +46,7 @@ impl Hammer {
         }
     }
 
-    /// Sees that it goes on, for some rounds from now on.
+    /// Waits for some more rounds, and fails if they do not come.
     #[track_caller]
     pub fn goes_on(&self) {
         let before = self.rounds.load(Ordering::Relaxed);
@@ -55,7 +55,7 @@ impl Hammer {
         });
     }
 
-    /// Ends it, and sees that nothing went wrong.
+    /// Ends the thread, and fails if a byte, a completion or a call was wrong.
     #[track_caller]
     pub fn finish(self) {
         self.enough.store(true, Ordering::Relaxed);
@@ -64,7 +64,7 @@ impl Hammer {
     }
 }
 
-/// Hammers a device until `another_round` says no, or a call fails.
+/// Hammers a device until `another_round` returns false or a call fails.
 ///
 /// # Panics
 ///
@@ -89,7 +89,7 @@ pub fn hammer(device: &Device, mut another_round: impl FnMut() -> bool) -> Resul
     Ok(())
 }
 
-/// Long copies in flight: DMA for a while without a kick.
+/// Long copies in flight: DMA that goes on for a while without a kick.
 #[derive(Debug)]
 pub struct LongCopies {
     queue: Queue,
@@ -98,7 +98,7 @@ pub struct LongCopies {
 }
 
 impl LongCopies {
-    /// A queue and buffers for them.
+    /// Makes a queue and buffers for the copies.
     pub fn prepare(device: &Device) -> Result<Self, Error> {
         Ok(Self {
             queue: device.create_queue(LONG_COPIES)?,
@@ -107,7 +107,7 @@ impl LongCopies {
         })
     }
 
-    /// Starts them.
+    /// Starts the copies.
     pub fn start(&mut self) -> Result<(), Error> {
         let copy = copy(&self.source, &self.destination, LONG);
         (0..LONG_COPIES).try_for_each(|_| self.queue.push(copy))?;
@@ -115,7 +115,7 @@ impl LongCopies {
         Ok(())
     }
 
-    /// Waits until they have ended.
+    /// Waits until the copies have ended.
     pub fn finish(&mut self) -> Result<(), Error> {
         self.queue.wait(LONG_COPIES, PATIENCE)?;
         while self.queue.pop()?.is_some() {}
@@ -123,14 +123,14 @@ impl LongCopies {
     }
 }
 
-/// A queue and what it copies.
+/// A queue, and the memory that it copies.
 struct Anvil {
     queue: Queue,
     source: Buffer,
     destination: Buffer,
-    /// What must be in the destination.
+    /// Expected bytes of the destination.
     expected: Vec<u8>,
-    /// Seed and length of what is copied in this round.
+    /// Seed and length of this round's copy.
     round: (u64, usize),
 }
 
@@ -145,7 +145,7 @@ impl Anvil {
         })
     }
 
-    /// Has a pattern made, copied and verified by the device.
+    /// Has the device make, copy and verify a pattern.
     fn strike(&mut self, seed: u64) -> Result<(), Error> {
         let length = 1 + seed as usize % SIZE;
         self.round = (seed, length);
@@ -167,7 +167,7 @@ impl Anvil {
         Ok(())
     }
 
-    /// Waits for it and looks at all that was copied and all that was not.
+    /// Waits for the round, and compares all bytes of the destination, copied or not.
     fn examine(&mut self) -> Result<(), Error> {
         let (seed, length) = self.round;
         self.queue.wait(ROUND, PATIENCE)?;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the test programs have in common.
+//! Common parts of the test programs.
 //!
 //! Each program in `src/bin` proves one behaviour of device and driver in the guest. It prints its
-//! cases as KTAP and ends with 0 only if all of them passed. A case is a function with the attribute
-//! [`case`], which panics when something is wrong.
+//! cases as KTAP, and ends with 0 only if all of them passed. A case is a function with the
+//! attribute [`case`]. It panics when something is wrong.
 
 pub mod arguments;
 mod cases;
@@ -51,20 +51,20 @@ use std::time::{Duration, Instant};
 /// Node of the device under test.
 pub const NODE: &str = "/dev/ringbar0";
 
-/// Node of a device; 0 is the one under test.
+/// Returns the node of a device. Device 0 is the one under test.
 pub fn node(device: u32) -> String {
     format!("/dev/ringbar{device}")
 }
 
-/// Longest time until all notice that nobody serves a device. An access may take 5 s until QEMU gives
-/// up, in which the whole machine stands still.
+/// Longest time until kernel and processes notice that a device has lost its server. QEMU may take
+/// 5 s to give an access up, and the whole machine stands still in that time.
 pub const LOSS: Duration = Duration::from_secs(180);
 
-/// Longest time that any operation of a test may take: so long that no busy machine reaches it. What never comes, the runner
-/// notices as well.
+/// Longest time that one operation of a test may take. No busy machine reaches it. The runner, too,
+/// notices an event that never comes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A time in which nothing is to happen.
+/// A time in which no event is expected.
 pub const SHORT: Duration = Duration::from_millis(200);
 
 /// Opens the device under test.
@@ -72,13 +72,13 @@ pub fn open() -> Device {
     Device::open(NODE).expect("the device under test can be opened")
 }
 
-/// Carries out one descriptor and gives its completion.
+/// Carries out one descriptor and returns its completion.
 pub fn carry_out(queue: &mut Queue, descriptor: Descriptor) -> Completion {
     queue.push(descriptor).expect("the ring has room");
     queue.run(PATIENCE).expect("the descriptor completes")
 }
 
-/// Carries out one descriptor that must succeed.
+/// Carries out one descriptor. Fails unless it succeeds.
 #[track_caller]
 pub fn succeed(queue: &mut Queue, descriptor: Descriptor) {
     let completion = carry_out(queue, descriptor);
@@ -86,7 +86,7 @@ pub fn succeed(queue: &mut Queue, descriptor: Descriptor) {
     assert_eq!(completion.tag, descriptor.tag);
 }
 
-/// Makes a queue and a buffer, and has the device fill it.
+/// Fails unless a new queue of the device can fill a new buffer.
 #[track_caller]
 pub fn works(device: &Device) {
     let mut queue = device.create_queue(4).expect("a queue is free");
@@ -97,7 +97,7 @@ pub fn works(device: &Device) {
     assert_eq!(buffer.mapping().read_bytes(0, PAGE_SIZE), [0xff; PAGE_SIZE]);
 }
 
-/// A descriptor that copies the first `length` bytes of a buffer to another.
+/// Returns a descriptor that copies the first `length` bytes of a buffer to another.
 pub fn copy(source: &Buffer, destination: &Buffer, length: usize) -> Descriptor {
     descriptors::copy(
         0,
@@ -107,8 +107,8 @@ pub fn copy(source: &Buffer, destination: &Buffer, length: usize) -> Descriptor 
     )
 }
 
-/// Makes the device stop a queue with `BAD_TAIL`, through mappings of its own as a process may
-/// have them: announces more descriptors than the ring has.
+/// Makes the device stop a queue with `BAD_TAIL`: announces more descriptors than the ring has.
+/// Maps the pages again for that, as any process may.
 pub fn break_ring(queue: &Queue) {
     let map = |offset| {
         let file = queue.device().file().clone();
@@ -120,13 +120,13 @@ pub fn break_ring(queue: &Queue) {
     map(queue.offsets().kick).write(0, 1u32);
 }
 
-/// Waits until something holds, but not for ever.
+/// Waits until a condition holds, at most for [`PATIENCE`].
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     within(what, PATIENCE, || holds().then_some(()));
 }
 
-/// Waits until there is something, but not longer than `limit`.
+/// Waits until `look` returns a value, at most for `limit`.
 #[track_caller]
 pub fn within<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + limit;
@@ -139,23 +139,23 @@ pub fn within<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T
     }
 }
 
-/// Whether this is the debug kernel.
+/// Returns whether this is the debug kernel.
 pub fn on_debug_kernel() -> bool {
     let name = rustix::system::uname();
     name.release().to_bytes().ends_with(b"-ringbar-debug")
 }
 
-/// Whether devices are behind an IOMMU.
+/// Returns whether devices are behind an IOMMU.
 pub fn has_iommu() -> bool {
     fs::read_dir("/sys/class/iommu").is_ok_and(|mut all| all.next().is_some())
 }
 
-/// Whether the kernel was told to bounce whatever a device without an IOMMU reaches.
+/// Returns whether the kernel was told to bounce all memory that a device without an IOMMU reaches.
 pub fn bounces() -> bool {
     parameter::word("swiotlb").is_some_and(|word| word == "force") && !has_iommu()
 }
 
-/// Interrupts that the kernel has counted for the driver, over all processors.
+/// Returns the number of interrupts that the kernel has counted for the driver, on all processors.
 pub fn interrupts() -> u64 {
     let table = fs::read_to_string("/proc/interrupts").expect("procfs is mounted");
     table
@@ -169,9 +169,9 @@ pub fn interrupts() -> u64 {
         .sum()
 }
 
-/// Pages that are pinned at the moment, of all processes.
+/// Returns the number of pages that all processes have pinned at the moment.
 pub fn pinned_pages() -> i64 {
-    // Processors count for themselves.
+    // Each processor keeps a count of its own, which this adds to the total.
     fs::write("/proc/sys/vm/stat_refresh", "1").expect("counts can be added up");
     let counts = fs::read_to_string("/proc/vmstat").expect("procfs is mounted");
     let count = |name: &str| -> i64 {
@@ -182,10 +182,10 @@ pub fn pinned_pages() -> i64 {
     count("nr_foll_pin_acquired") - count("nr_foll_pin_released")
 }
 
-/// What `poll` shows for a file with completions to take.
+/// The result of `poll` for a file with completions to take.
 pub const READABLE: PollFlags = PollFlags::IN.union(PollFlags::RDNORM);
 
-/// Polls a device's file and says what it is ready for, nothing if the time has passed.
+/// Polls a device's file. Returns its events, none if `timeout` has passed.
 pub fn ready_for(device: &Device, timeout: Duration) -> PollFlags {
     let timeout = Timespec::try_from(timeout).expect("a short time");
     let mut files = [PollFd::new(&**device.file(), READABLE)];
@@ -193,7 +193,7 @@ pub fn ready_for(device: &Device, timeout: Duration) -> PollFlags {
     files[0].revents()
 }
 
-/// A queue with an eventfd.
+/// Makes a queue with an eventfd.
 pub fn with_event(device: &Device) -> (Queue, OwnedFd) {
     let queue = device.create_queue(8).expect("a queue is free");
     let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
@@ -203,7 +203,7 @@ pub fn with_event(device: &Device) -> (Queue, OwnedFd) {
     (queue, event)
 }
 
-/// Waits until an eventfd, which does not block, is signalled, and takes the signals.
+/// Waits for a signal of a non-blocking eventfd, and takes the signals. Returns false if none came.
 pub fn signalled(event: &OwnedFd, timeout: Duration) -> bool {
     let timeout = Timespec::try_from(timeout).expect("a short time");
     let mut files = [PollFd::new(event, PollFlags::IN)];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the guest's command line says to test programs.
+//! Parameters of test programs on the kernel command line.
 
-/// What `NAME=WORD` gives on the kernel command line, if it is there.
+/// Returns the word of `NAME=WORD` on the kernel command line, if it is there.
 pub fn word(name: &str) -> Option<String> {
     let line = std::fs::read_to_string("/proc/cmdline").expect("procfs is mounted");
     line.split_whitespace()
@@ -10,16 +10,16 @@ pub fn word(name: &str) -> Option<String> {
         .find_map(|(key, value)| (key == name).then(|| value.to_owned()))
 }
 
-/// The number that `NAME=NUMBER` gives on the kernel command line, if it is there.
+/// Returns the number of `NAME=NUMBER` on the kernel command line, if it is there.
 pub fn number(name: &str) -> Option<u64> {
     let word = word(name)?;
     Some(
         word.parse()
-            .unwrap_or_else(|_| panic!("{name}={word} is no number")),
+            .unwrap_or_else(|_| panic!("{name}={word} is not a number")),
     )
 }
 
-/// A big count: `full` if `ringbar.full=1` asks for it, as `make test` does; else `short`.
+/// Returns a repeat count: `full` with `ringbar.full=1`, as `make test` has it, or `short`.
 pub fn count(full: u64, short: u64) -> u64 {
     if number("ringbar.full") == Some(1) {
         full
@@ -28,8 +28,8 @@ pub fn count(full: u64, short: u64) -> u64 {
     }
 }
 
-/// The seed of a test: `ringbar.seed` on the kernel command line, else a number that is different each
-/// time. Printed, so that a run that failed can be repeated.
+/// Returns and prints the seed of a test: `ringbar.seed` on the kernel command line, or a number
+/// that differs each time. A failed run can be repeated with the printed number.
 pub fn seed() -> u64 {
     let seed = number("ringbar.seed").unwrap_or_else(|| {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

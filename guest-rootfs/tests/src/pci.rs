@@ -21,12 +21,12 @@ pub struct PciFunction {
 }
 
 impl PciFunction {
-    /// The function behind the first node of the driver.
+    /// Returns the function behind the driver's first node.
     pub fn under_test() -> Self {
         Self::of(0)
     }
 
-    /// The function behind a node of the driver.
+    /// Returns the function behind a node of the driver.
     pub fn of(device: u32) -> Self {
         let folder = fs::canonicalize(format!("/sys/class/misc/ringbar{device}/device"));
         Self {
@@ -34,7 +34,7 @@ impl PciFunction {
         }
     }
 
-    /// Its folder in sysfs.
+    /// Returns the function's folder in sysfs.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
@@ -57,7 +57,7 @@ impl PciFunction {
             .expect("the command register can be written");
     }
 
-    /// Whether the device is one of those that QEMU 11.1 can take out: it aborts on MSI-X.
+    /// Returns whether QEMU 11.1 can take the device out: it aborts on a device with MSI-X.
     pub fn can_be_unplugged(&self) -> bool {
         let vectors = fs::read_dir(self.folder.join("msi_irqs")).into_iter();
         let mut modes = vectors
@@ -66,10 +66,10 @@ impl PciFunction {
         modes.all(|mode| mode.expect("sysfs can be read").trim() == "msi")
     }
 
-    /// Bus addresses that a BAR takes.
+    /// Returns the bus addresses of a BAR.
     pub fn bar(&self, number: usize) -> RangeInclusive<u64> {
         let table = fs::read_to_string(self.folder.join("resource")).expect("sysfs can be read");
-        let line = table.lines().nth(number).expect("sysfs has a line a BAR");
+        let line = table.lines().nth(number).expect("sysfs has a line per BAR");
         let mut ends = line.split(' ').map(|word| {
             let digits = word.strip_prefix("0x").expect("a hexadecimal number");
             u64::from_str_radix(digits, 16).expect("a hexadecimal number")
@@ -78,37 +78,36 @@ impl PciFunction {
         end()..=end()
     }
 
-    /// Resets the function: it can do so by itself (FLR), and the kernel is not to choose another way.
+    /// Resets the function by FLR. Without the first write the kernel might choose another way.
     pub fn reset(&self) {
         fs::write(self.folder.join("reset_method"), "flr").expect("the function has FLR");
         fs::write(self.folder.join("reset"), "1").expect("the function is reset");
     }
 
-    /// Whether its server can be lost, for QEMU 11.1, and if so, whether the device can be taken out
-    /// after that.
+    /// Returns whether the device can be taken out after the loss of its server. Skips the case if
+    /// QEMU 11.1 does not survive that loss.
     pub fn can_be_lost(&self) -> Result<bool, Skip> {
         match self.can_be_unplugged() {
             false if has_iommu() => Err(Skip(
-                "QEMU 11.1 aborts at the end with an IOMMU and a lost device that stays, for MSI-X"
-                    .into(),
+                "QEMU 11.1 aborts when it ends with a lost MSI-X device behind an IOMMU".into(),
             )),
             out => Ok(out),
         }
     }
 
-    /// Takes the device out of the kernel's list, until the value that this gives is dropped.
+    /// Takes the device out of the kernel's list, until the returned value is dropped.
     pub fn remove(&self) -> Removed<'_> {
         fs::write(self.folder.join("remove"), "1").expect("the kernel forgets the device");
         Removed { function: self }
     }
 
-    /// Takes the driver off the device, until the value that this gives is dropped.
+    /// Takes the driver off the device, until the returned value is dropped.
     pub fn unbind(&self) -> Unbound<'_> {
         self.tell_driver("unbind");
         Unbound { function: self }
     }
 
-    /// Tries to bind the driver; says whether it took the device.
+    /// Tries to bind the driver. Returns whether the driver took the device.
     pub fn try_bind(&self) -> bool {
         self.write_to_driver("bind").is_ok()
     }
@@ -132,14 +131,14 @@ impl PciFunction {
     }
 }
 
-/// A function without its driver. Bound again when dropped, if it is not already.
+/// A function without its driver. When dropped, it is bound again, unless it is already.
 #[derive(Debug)]
 pub struct Unbound<'a> {
     function: &'a PciFunction,
 }
 
 impl Unbound<'_> {
-    /// Tries to bind the driver; says whether it took the device.
+    /// Tries to bind the driver. Returns whether the driver took the device.
     pub fn try_bind(&self) -> bool {
         self.function.try_bind()
     }
@@ -158,7 +157,7 @@ impl Drop for Unbound<'_> {
     }
 }
 
-/// A function that the kernel has forgotten. Found again when dropped.
+/// A function that the kernel has forgotten. When dropped, the kernel searches for it.
 #[derive(Debug)]
 pub struct Removed<'a> {
     function: &'a PciFunction,

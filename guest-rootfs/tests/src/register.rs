@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Compares registers, and says by name and in hex what is wrong: a failed case is read by a person who
-//! has the data sheet beside it.
+//! Compares registers. A failure shows the register's name and hexadecimal values, which its reader
+//! looks up in the data sheet.
 
 use ringbar_client::Word;
 use ringbar_spec::regs::Register;
 use ringbar_spec::RegisterInfo;
 use std::fmt;
 
-/// Compares what an access to the register BAR read at `offset`.
+/// Compares the result of a read of the register BAR at `offset`.
 ///
 /// # Panics
 ///
-/// If it is not `expected`, with the register's name and both values in hex: `IDENT: read 0x0, not 0x52414252`.
+/// If it is not `expected`. The message has the register's name and both values: `IDENT: read 0x0,
+/// not 0x52414252`.
 #[track_caller]
 pub fn expect_register<W: Word + Into<u64>>(offset: usize, read: W, expected: W) {
     let (read, expected) = (read.into(), expected.into());
@@ -31,8 +32,10 @@ pub fn expect_register<W: Word + Into<u64>>(offset: usize, read: W, expected: W)
 ///
 /// # Panics
 ///
-/// If it is not `expected`, as [`expect_register`] does: `VERSION.major: read 0x3, not 0x2; VERSION was 0x30003`.
-/// Also if the register has no such field: that is a mistake of the program.
+/// If it is not `expected`, with a message like that of [`expect_register`]: `VERSION.major: read
+/// 0x3, not 0x2; VERSION was 0x30003`.
+///
+/// Also if the register has no such field, which is an error in the test program.
 #[track_caller]
 pub fn expect_field(
     info: &RegisterInfo,
@@ -51,14 +54,15 @@ pub fn expect_field(
     );
 }
 
-/// What one access to the register BAR reaches.
+/// Offset and width of one access to the register BAR.
 struct Place {
     offset: usize,
     width: usize,
 }
 
 impl Place {
-    /// The register that begins here or has the first byte, its number in its array, and that byte's number in it.
+    /// Returns the register with the first byte of the access, its index in its array, and the
+    /// byte's index in the register.
     fn register(&self) -> Option<(&'static RegisterInfo, usize, usize)> {
         let infos = Register::ALL.iter().map(|register| register.info());
         let mut found = infos.filter_map(|info| {
@@ -68,7 +72,7 @@ impl Place {
         found.next()
     }
 
-    /// The fields that differ, of a register that was read as a whole and has several.
+    /// Returns the fields that differ, if a register with several fields was read as a whole.
     fn fields(&self, read: u64, expected: u64) -> String {
         let whole = self.register().filter(|(info, _, byte)| {
             *byte == 0 && info.width == self.width && info.fields.len() > 1
@@ -113,7 +117,7 @@ mod tests {
     use ringbar_spec::regs::{IDENT, STATUS, VERSION};
     use std::panic::{catch_unwind, UnwindSafe};
 
-    /// What a comparison that fails says.
+    /// Returns the message of a comparison that fails.
     fn told(compare: impl FnOnce() + UnwindSafe) -> String {
         let panic = catch_unwind(compare).expect_err("it fails");
         *panic.downcast::<String>().expect("a text")

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The runner outside, which can take a device out of the machine, put it back, and end or stop its
-//! server, and measure the host.
+//! The runner outside of the machine. It takes a device out of the machine, puts it back, ends or
+//! stops its server, and measures the host.
 //!
-//! A request is a line on the third serial port. The answer is a line too, `ok`, `ok` and a figure, or
-//! `error: why`, and comes when all is done. `ci/README.md` lists the requests.
+//! A request is a line on the third serial port. The runner replies with a line when the work is
+//! done: `ok`, `ok` and a figure, or `error: REASON`. `ci/README.md` lists the requests.
 
 use rustix::termios::{
     tcflush, tcgetattr, tcsetattr, OptionalActions, QueueSelector, SpecialCodeIndex,
@@ -14,33 +14,34 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 const PORT: &str = "/dev/ttyS2";
-/// Longer than the runner takes to give up.
+/// Longer than the runner's own time limits.
 const LIMIT: Duration = Duration::from_secs(180);
-/// Time after which a read returns without a byte, in tenths of a second.
+/// Tenths of a second after which a read returns without a byte.
 const READ_TENTHS: u8 = 5;
 
-/// The line to the runner.
+/// The serial line to the runner.
 #[derive(Debug)]
 pub struct Runner {
     port: File,
 }
 
 impl Runner {
-    /// Opens the line, if the machine has one. A machine that a person started has not.
+    /// Opens the line, or returns `None`: a machine that a person started has none.
     pub fn find() -> Option<Self> {
         let port = OpenOptions::new().read(true).write(true).open(PORT).ok()?;
-        // Fails if there is a node but no port.
+        // Fails if there is a node without a port.
         let mut modes = tcgetattr(&port).ok()?;
         modes.make_raw();
         modes.special_codes[SpecialCodeIndex::VMIN] = 0;
         modes.special_codes[SpecialCodeIndex::VTIME] = READ_TENTHS;
         tcsetattr(&port, OptionalActions::Now, &modes).ok()?;
-        // An answer that a program before this one did not wait for.
+        // Drops the reply to an earlier program, which did not wait for it. Otherwise it would be
+        // taken for the reply to our first request.
         tcflush(&port, QueueSelector::IFlush).ok()?;
         Some(Self { port })
     }
 
-    /// Asks for something and waits until it is done. Gives what the answer has after `ok`.
+    /// Sends a request and waits until it is done. Returns the part of the reply behind `ok`.
     pub fn ask(&mut self, request: &str) -> Result<String, String> {
         let sent = self.port.write_all(format!("{request}\n").as_bytes());
         sent.map_err(|error| format!("cannot write to {PORT}: {error}"))?;
@@ -53,7 +54,7 @@ impl Runner {
         }
     }
 
-    /// Asks for something that must be done.
+    /// Sends a request. Panics if the runner cannot do it.
     #[track_caller]
     pub fn must(&mut self, request: &str) {
         let done = self.ask(request);

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a case shows to people: the runner prints it below the line of the case's program.
+//! The text of a case for people. The runner prints it below the line of the case's program.
 //!
-//! A line of the story is a KTAP diagnostic that begins with `# | `. The text behind that is printed as it is.
+//! A line of the story is a KTAP diagnostic that begins with `# | `. The runner prints the rest of
+//! the line unchanged.
 
 use std::fmt::Display;
 
-/// Bytes in a row of a dump.
+/// Bytes per row of a dump.
 const ROW: usize = 16;
-/// Columns for the headings.
+/// Columns of the headings.
 const HEADINGS: usize = 14;
-/// Columns for what a dump shows.
+/// Columns of the labels of a dump.
 const LABELS: usize = 7;
 
-/// A part of the story. Its heading stands beside its first line, the others are aligned with that.
+/// A part of the story. Its heading stands beside its first line. The other lines are aligned with
+/// that line.
 #[derive(Debug)]
 pub struct Chapter {
     heading: &'static str,
@@ -30,8 +32,8 @@ impl Chapter {
         println!("# | {}", self.line(line));
     }
 
-    /// Shows bytes in hexadecimal, sixteen a row with the offset of the first of them. `start` is the offset of the first
-    /// of all.
+    /// Shows bytes in hexadecimal, sixteen per row, each row with the offset of its first byte.
+    /// `start` is the offset of `bytes[0]`.
     pub fn dump(&mut self, what: &str, start: usize, bytes: &[u8]) {
         for (row, text) in rows(start, bytes).enumerate() {
             let what = if row == 0 { what } else { "" };
@@ -52,7 +54,7 @@ fn rows(start: usize, bytes: &[u8]) -> impl Iterator<Item = String> + '_ {
         .map(|(offset, row)| format!("+{offset:#05x}  {}", hex(row)))
 }
 
-/// Writes bytes down in hexadecimal, with blanks between them.
+/// Returns bytes in hexadecimal, with blanks between them.
 pub fn hex(bytes: &[u8]) -> String {
     let bytes: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     bytes.join(" ")

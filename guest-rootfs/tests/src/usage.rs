@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the kernel uses, to see whether anything stays behind.
+//! The kernel's use of memory and files. Tests compare it to find leaks.
 
 use crate::{PATIENCE, SHORT};
 use std::collections::BTreeMap;
@@ -8,17 +8,18 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use std::{fmt, fs, thread};
 
-/// Memory in KiB that may be missing at the end, for what the kernel keeps for itself: free memory,
-/// slabs, vmalloc. After 100 repetitions that finds 10 KiB lost in each, or 5 KiB of small objects.
+/// KiB that may be missing at the end, because the kernel keeps them for itself: free memory,
+/// slabs, vmalloc. After 100 repetitions, these limits reveal a leak of 10 KiB, or of 5 KiB of
+/// small objects, per repetition.
 const TOLERANCES: [i64; 3] = [1024, 512, 64];
-/// Where a debug kernel tells of memory that is lost. It keeps what is freed, so that there is
-/// nothing to be seen in the counts.
+/// The leak report of a debug kernel. That kernel keeps freed memory, so the counts reveal no leak
+/// there.
 const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
-/// How long the kernel may take to clear away what was closed.
+/// Time that the kernel may take to clear closed files away.
 const SETTLING: Duration = PATIENCE;
 
-/// Waits until as much memory and as many open files are back as there were. On a debug kernel only
-/// the files are looked at; `leaks` asks it for the memory.
+/// Waits until memory and open files are back to the counts of `before`. Compares only the files on
+/// a debug kernel: there, the program `leaks` looks for lost memory.
 pub fn assert_back(before: &Usage) {
     let counts = !Path::new(KMEMLEAK).exists();
     let is_back = |now: &Usage| {
@@ -38,26 +39,29 @@ pub fn assert_back(before: &Usage) {
     println!("# before: {before}");
     println!("# after:  {now}");
     let more = now.more_objects(before);
-    assert!(is_back(&now), "something stays behind; more: {more:?}");
+    assert!(
+        is_back(&now),
+        "memory or files were not given back; kinds of objects with more than before: {more:?}"
+    );
 }
 
 /// Memory and files in use.
 #[derive(Debug)]
 pub struct Usage {
-    /// Free memory in KiB, with caches dropped and with what each processor keeps at hand.
+    /// Free memory in KiB, with dropped caches, and with the pages that each processor holds ready.
     free: i64,
-    /// Memory of the slab allocator that it cannot take back, in KiB.
+    /// Memory of the slab allocator that it cannot reclaim, in KiB.
     slab: i64,
-    /// Memory that is mapped by vmalloc, in KiB.
+    /// Memory mapped by vmalloc, in KiB.
     vmalloc: i64,
-    /// Open files of the whole system.
+    /// Open files in the whole system.
     pub files: i64,
-    /// Objects in use of each kind that the slab allocator has.
+    /// Objects in use, by kind of the slab allocator.
     objects: BTreeMap<String, i64>,
 }
 
 impl Usage {
-    /// What is used now.
+    /// Returns the present use.
     pub fn now() -> Self {
         write("/proc/sys/vm/drop_caches", "3");
         shrink_slabs();
@@ -73,8 +77,8 @@ impl Usage {
         }
     }
 
-    /// Kinds of objects of which there are more than there were, and how many. A processor that
-    /// takes some for itself adds up to 120 of a kind, which means nothing.
+    /// Returns the kinds of objects with more than before, and how many more. A processor that
+    /// reserves some for itself adds up to 120 per kind, which is no leak.
     pub fn more_objects(&self, before: &Self) -> Vec<(&str, i64)> {
         let old = |kind: &String| before.objects.get(kind).copied().unwrap_or(0);
         let kinds = self.objects.iter();
@@ -84,7 +88,7 @@ impl Usage {
             .collect()
     }
 
-    /// Memory in KiB that is used beyond what was used before, by each way of looking.
+    /// Returns the KiB used beyond `before`: by free memory, slabs and vmalloc.
     pub fn grown(&self, before: &Self) -> [i64; 3] {
         [
             before.free - self.free,
@@ -104,7 +108,7 @@ impl fmt::Display for Usage {
     }
 }
 
-/// Free pages that processors keep for themselves, which count as used elsewhere, in KiB.
+/// Returns KiB of free pages that processors hold ready. The kernel does not count them as free.
 fn at_hand() -> i64 {
     read("/proc/zoneinfo")
         .lines()
@@ -113,7 +117,7 @@ fn at_hand() -> i64 {
         .sum()
 }
 
-/// Makes the slab allocator give back free objects that processors keep for themselves.
+/// Makes the slab allocator release free objects that processors hold ready.
 fn shrink_slabs() {
     let kinds = fs::read_dir("/sys/kernel/slab").expect("the slab allocator is in sysfs");
     for kind in kinds {
@@ -122,7 +126,7 @@ fn shrink_slabs() {
     }
 }
 
-/// Objects in use by kind, from slabinfo's first two columns.
+/// Returns the objects in use by kind, from the first two columns of slabinfo.
 fn objects() -> BTreeMap<String, i64> {
     read("/proc/slabinfo")
         .lines()

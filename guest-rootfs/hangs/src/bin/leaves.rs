@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Passes and ends, but leaves a child behind that holds its output.
+//! Passes and ends, but leaves a child that holds its output open.
 
 use ringbar_tests::{case, run};
 use std::process::{Command, ExitCode};
@@ -12,7 +12,7 @@ fn main() -> ExitCode {
 #[case]
 #[expect(
     clippy::zombie_processes,
-    reason = "a child that nobody waits for is the point"
+    reason = "the case is about a child without a waiting parent"
 )]
 fn leaves_a_child() {
     let mut child = Command::new("/bin/busybox");

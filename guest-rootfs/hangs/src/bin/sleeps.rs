@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Sleeps for ever, like a test that waits for an event that never comes.
+//! Sleeps forever, like a test that waits for an event that never comes.
 
 use ringbar_tests::{case, run};
 use std::process::ExitCode;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Is merely slow: it computes for as long as some boots of this guest took, `ringbar.slow=BOOTS`
-//! or 20. It prints a sign of life each second.
+//! A slow program. It computes for as long as `ringbar.slow=BOOTS` boots of this guest took, by
+//! default 20. It prints a line each second.
 
 use ringbar_tests::{parameter, run_all, Case};
 use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Boots, unless the kernel command line names another number.
+/// Number of boots if the kernel command line has none.
 const BOOTS: u32 = 20;
-/// Shortest time that the runner counts as a boot.
+/// Shortest time that the runner accepts as a boot.
 const SHORTEST: Duration = Duration::from_secs(3);
 /// Unit of the times in `/proc/PID/stat`.
 const TICK: Duration = Duration::from_millis(10);
@@ -44,7 +44,7 @@ fn used() -> Duration {
     TICK * ticks as u32
 }
 
-/// Returns the guest's uptime when its first program began, which is at least the time of the boot.
+/// Returns the guest's uptime at the start of its first program, which is at least the boot time.
 fn boot() -> Duration {
     let uptime = fs::read_to_string("/proc/uptime").expect("procfs is mounted");
     let seconds = uptime.split_whitespace().next().expect("a number");

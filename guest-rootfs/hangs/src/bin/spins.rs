@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Passes a case, then spins for ever, and so does a child of it.
+//! Passes a case, then spins forever, and so does its child.
 
 use ringbar_tests::{case, run};
 use std::process::{Command, ExitCode};

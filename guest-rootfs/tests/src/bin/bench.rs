@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The guest's part of `make bench`: a case a round, which measures a pair of each row, and one that tells the
-//! rows. A case passes also if a goal is missed or a row cannot be measured: the table tells.
+//! The guest's part of `make bench`: one case per round, which measures a pair for each row, and a
+//! last case that prints the rows. A case passes even if a goal is missed or a row cannot be
+//! measured. The table shows that.
 
 use ringbar_bench::{plans, Bench, Outside, Rounds, PAIRS};
 use ringbar_tests::{run_all, Case, Runner, NODE};
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     run_all(cases)
 }
 
-/// The machine that the guest runs on.
+/// The host, through the runner.
 struct Host(Runner);
 
 impl Outside for Host {

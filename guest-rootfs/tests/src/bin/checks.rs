@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The device checks memory: it compares with a pattern, and computes checksums.
+//! The device's checks of memory: comparison with a pattern, and checksums.
 
 use ringbar_client::{Buffer, Device, Queue, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
@@ -21,7 +21,7 @@ fn set_up() -> (Device, Queue, Buffer) {
     (device, queue, buffer)
 }
 
-/// Has the device check `length` bytes at `offset`.
+/// Has the device check `length` bytes at `offset`. Returns status and result.
 fn check(
     queue: &mut Queue,
     opcode: Opcode,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The examples of the client library do what they say.
+//! The examples of the client library run to their end.
 
 #[path = "../../../client/examples/copy.rs"]
 mod copy;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Device memory from both sides: what the process writes the device reads, and the other way.
+//! Device memory from both sides: the device reads the bytes that the process wrote, and the
+//! process reads the bytes that the device wrote.
 
 use ringbar_client::{descriptors, Part, Rights};
 use ringbar_tests::{case, open, pattern_bytes, run, seed, succeed};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The heart of it: the device writes by DMA, and the process sees just those bytes in its own
-//! mapping of the coherent buffer, without a copy and without a call.
+//! DMA into a mapped buffer: the device writes, and the process sees exactly those bytes in its own
+//! mapping of the coherent buffer. It makes no copy and no call.
 
 use ringbar_client::{descriptors, Buffer, Rights};
 use ringbar_spec::ring::{Descriptor, Status};
@@ -12,7 +12,7 @@ use ringbar_tests::{
 use std::process::ExitCode;
 
 const SIZE: usize = 64 * 1024;
-/// What stands in a buffer before the device writes.
+/// Bytes of a buffer before the device writes.
 const UNTOUCHED: u8 = 0xa5;
 
 fn main() -> ExitCode {
@@ -128,12 +128,15 @@ fn interrupt_tells_of_a_copy_that_is_there() {
     source.mapping().write_bytes(0, &bytes);
 
     queue.push(copy(&source, &destination, SIZE)).unwrap();
-    // Before the device knows of it, so that the interrupt comes in any case.
+    // Armed before the device knows of the descriptor, so that the interrupt comes in any case.
     assert!(queue.arm(1).unwrap());
     queue.submit();
     assert!(signalled(&event, PATIENCE));
 
-    let completion = queue.pop().unwrap().expect("it is there");
+    let completion = queue
+        .pop()
+        .unwrap()
+        .expect("the interrupt came after the completion");
     assert_eq!(Status(completion.status), Status::OK);
     assert_eq!(destination.mapping().read_bytes(0, SIZE), bytes);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What debugfs shows of the device's errors.
+//! The device's errors, as debugfs shows them.
 
 use ringbar_client::{descriptors, Device, Queue};
 use ringbar_spec::regs::{ERROR_LOG_ENTRIES, IDENT};
@@ -19,7 +19,7 @@ fn show(file: &str) -> String {
     fs::read_to_string(format!("{FOLDER}/{file}")).expect("debugfs is mounted and has our folder")
 }
 
-/// Errors that the device has counted, and the lines about them.
+/// Returns the number of errors that the device has counted, and the lines about them.
 fn log() -> (u64, Vec<String>) {
     let text = show("errors");
     let mut lines = text.lines();
@@ -32,7 +32,7 @@ fn log() -> (u64, Vec<String>) {
     )
 }
 
-/// Errors that the driver shows for a queue.
+/// Returns the number of errors that the driver shows for a queue.
 fn errors_of(queue: &Queue) -> u64 {
     let start = format!("queue {} errors ", queue.number());
     let text = show("errors");
@@ -41,7 +41,7 @@ fn errors_of(queue: &Queue) -> u64 {
     line.parse().expect("a number")
 }
 
-/// Has the device refuse a descriptor.
+/// Has the device refuse a descriptor with an unknown opcode.
 fn fail(queue: &mut Queue, tag: u32) {
     let bad = Descriptor {
         opcode: 0xffff,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Fails each allocation in open, ioctl, mmap and probe once (Linux
-//! `Documentation/fault-injection`): the call says so, nothing is left behind, and works next time.
+//! Each allocation in open, ioctl, mmap and probe fails once (Linux
+//! `Documentation/fault-injection`). The call must report it and leave nothing behind, and the next
+//! call must work.
 
 use ringbar_client::{descriptors, Device, Error, Mapping, Memory, Part, Policy, Rights};
 use ringbar_spec::ring::{Completion, Status};
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
 const FOLDER: &str = "/sys/kernel/debug/ringbar0";
-/// Whether only chosen caches fail.
+/// Switch that limits failures to chosen caches.
 const CACHE_FILTER: &str = "/sys/kernel/debug/failslab/cache-filter";
 const PAGE: usize = 4096;
 /// More allocations than any of the calls makes.
@@ -25,7 +26,7 @@ fn main() -> ExitCode {
     run()
 }
 
-/// Makes a case that has each allocation of a call fail once.
+/// Makes a case in which each allocation of a call fails once.
 fn at_each_allocation(name: &'static str, call: fn() -> Result<(), Error>) -> Case {
     let name = format!("{name}_fails_cleanly_at_each_allocation");
     Case::new(name, move || {
@@ -184,7 +185,7 @@ fn require_injection() -> Result<(), Skip> {
     Ok(())
 }
 
-/// Calls with the first allocation failing, then with the second, until none was left to fail.
+/// Calls with a failure of the first allocation, then of the second, until the call makes no more.
 fn fail_each(call: fn() -> Result<(), Error>) {
     let mut refused = 0;
     for nth in 1..LIMIT {
@@ -192,12 +193,12 @@ fn fail_each(call: fn() -> Result<(), Error>) {
         assert_eq!(
             show("mappings"),
             "count 0\n",
-            "mappings are left after failure {nth}"
+            "the call left a mapping behind when allocation {nth} failed"
         );
         assert_eq!(
             show("usage"),
             "device queues 0 windows 0 buffers 0 bytes 0\n",
-            "something is taken after failure {nth}"
+            "the call left an object behind when allocation {nth} failed"
         );
         match result {
             Ok(()) if !injected => {
@@ -205,19 +206,21 @@ fn fail_each(call: fn() -> Result<(), Error>) {
                 call().expect("the call works without a failure");
                 return;
             }
-            // An allocation that has another way out.
+            // The kernel could do without this allocation.
             Ok(()) => {}
             Err(error) if says_so(&error) => refused += 1,
-            Err(error) => panic!("failure {nth} gave: {error}"),
+            Err(error) => {
+                panic!("the call reports another error when allocation {nth} failed: {error}")
+            }
         }
     }
-    panic!("{LIMIT} allocations are not all");
+    panic!("the call makes more than {LIMIT} allocations: raise LIMIT");
 }
 
-/// Whether an error is what a failed allocation, or a failed copy from the process, may give.
+/// Returns whether a failed allocation, or a failed copy from the process, may cause this error.
 fn says_so(error: &Error) -> bool {
     match error {
-        // The list of memory types of x86 has no memory for an entry: the kernel says INVAL.
+        // The kernel returns INVAL if it has no memory for an entry of x86's list of memory types.
         Error::Refused {
             call: "mmap",
             errno,
@@ -227,8 +230,8 @@ fn says_so(error: &Error) -> bool {
 }
 
 fn fail_each_probe() {
-    // The kernel itself warns when it removes entries of /proc/irq that it could not make, so
-    // those, which have a cache of their own, do not fail.
+    // The kernel itself warns when it removes entries of /proc/irq that it could not make. These
+    // have a cache of their own, so only kmalloc fails here.
     let only_kmalloc = fail_only_kmalloc();
     let function = PciFunction::under_test();
     let unbound = function.unbind();
@@ -244,10 +247,10 @@ fn fail_each_probe() {
             unbound.unbind_again();
         }
     }
-    panic!("{LIMIT} allocations are not all");
+    panic!("the probe makes more than {LIMIT} allocations: raise LIMIT");
 }
 
-/// Until it is dropped, only allocations of kmalloc and of whole pages fail.
+/// While this value lives, only allocations of kmalloc and of whole pages fail.
 struct OnlyKmalloc(());
 
 fn fail_only_kmalloc() -> OnlyKmalloc {
@@ -271,11 +274,11 @@ impl Drop for OnlyKmalloc {
     }
 }
 
-/// Makes the `nth` allocation of `call` fail; says whether there was one.
+/// Makes the `nth` allocation of `call` fail. Returns whether the call made that many.
 fn with_failure<R>(nth: u32, call: impl FnOnce() -> R) -> (R, bool) {
     fs::write(FAIL_NTH, nth.to_string()).expect("the failure can be set");
     let result = call();
-    // Reads what is left to count; 0 means that it has happened.
+    // The file shows the allocations left to count. 0 means that one has failed.
     let left = fs::read_to_string(FAIL_NTH);
     let _cleared = fs::write(FAIL_NTH, "0");
     (result, left.is_ok_and(|left| left.trim() == "0"))

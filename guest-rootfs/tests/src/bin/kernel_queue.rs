@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Queues whose rings are the kernel's: what a batch gives, and that nothing of them is mapped.
+//! Queues with rings in the kernel: results of batches, transfers, and refused mappings.
 
 use ringbar_client::{descriptors, Error, Mapping, Rights};
 use ringbar_spec::layout::MAX_QUEUES;
@@ -141,7 +141,7 @@ fn batch_after_one_that_timed_out_has_its_own_completions() {
     for round in 0..10 {
         let late = [nop(u32::MAX); ENTRIES as usize];
         let mut completions = [Completion::default(); ENTRIES as usize];
-        // Nothing is carried out meanwhile.
+        // The device carries out nothing without bus mastering.
         function.set_bus_master(false);
         let first = queue.execute(&late, &mut completions, Duration::from_millis(1));
         function.set_bus_master(true);
@@ -184,7 +184,7 @@ fn bytes_are_moved_between_process_and_window() {
     let buffer = device.create_buffer(size, Rights::ReadWrite).unwrap();
     let bytes = pattern_bytes(seed(), size);
     let before = in_use();
-    // Lengths about the size of a piece, and windows not at the beginning of a page.
+    // Lengths around the size of a piece, and windows that do not begin at a page.
     for (offset, length) in [(0, 1), (7, 65_535), (8, 65_536), (4093, 65_537), (0, size)] {
         buffer.mapping().write_bytes(0, &vec![0; size]);
         let (window, at) = (buffer.window(), offset as u64);
@@ -197,20 +197,20 @@ fn bytes_are_moved_between_process_and_window() {
             "{length} in"
         );
 
-        // Others, so that nothing comes from what was written.
+        // Other bytes than the written ones. Otherwise the read might return leftovers of the
+        // write.
         let other: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
         buffer.mapping().write_bytes(offset, &other);
         let mut seen = vec![0; length];
         queue.read(window, at, &mut seen, PATIENCE).unwrap();
         assert!(seen == other, "{length} out");
     }
-    // It is what the way was made for.
     if bounces() {
         assert!(in_use() > before);
     }
 }
 
-/// Slots of the kernel's memory for bounced DMA that are in use.
+/// Returns the number of used slots in the kernel's memory for bounced DMA.
 fn in_use() -> u64 {
     let used = fs::read_to_string("/sys/kernel/debug/swiotlb/io_tlb_used");
     used.map_or(0, |used| used.trim().parse().expect("a number"))
@@ -296,7 +296,7 @@ fn transfer_after_one_that_timed_out_moves_its_own_bytes() {
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
     let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
-    // The kernel's memory and its window cannot be made while bus mastering is off.
+    // The first transfer makes the kernel's memory and its window, which takes bus mastering.
     queue.write(buffer.window(), 0, &[1], PATIENCE).unwrap();
     for round in 0..10 {
         function.set_bus_master(false);
@@ -322,7 +322,7 @@ fn memory_of_transfers_goes_with_the_queue() {
     queue.write(buffer.window(), 0, &[1; 64], PATIENCE).unwrap();
     assert_ne!(usage(), with_queue);
     let with_memory = usage();
-    // One for all transfers, also after a reset of the queue.
+    // The queue uses one memory for all transfers, also after a reset.
     queue.reset().unwrap();
     queue.write(buffer.window(), 0, &[2; 64], PATIENCE).unwrap();
     assert_eq!(usage(), with_memory);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the driver did for all the programs before this one has left no memory behind.
+//! The driver has leaked no memory in all programs before this one.
 //!
-//! `init` runs this program last. Only the debug kernel knows of memory that nobody points to.
+//! `init` runs this program last. Only the debug kernel finds leaked memory.
 
 use ringbar_tests::{case, on_debug_kernel, parameter, run, PciFunction, Skip};
 use std::fs;
@@ -11,10 +11,10 @@ use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Linux `Documentation/dev-tools/kmemleak.rst`.
+/// The kernel's leak detector (Linux `Documentation/dev-tools/kmemleak.rst`).
 const DETECTOR: &str = "/sys/kernel/debug/kmemleak";
 
-/// What is younger than 5 s the detector does not report.
+/// Longer than the 5 s for which the detector does not report a new object.
 const AGE: Duration = Duration::from_secs(6);
 
 fn main() -> ExitCode {
@@ -25,16 +25,16 @@ fn main() -> ExitCode {
 fn driver_leaves_no_memory_behind() -> Result<(), Skip> {
     if !Path::new(DETECTOR).exists() {
         assert!(!on_debug_kernel(), "the debug kernel has no {DETECTOR}");
-        return Err(Skip("this kernel does not look for leaks".into()));
+        return Err(Skip("this kernel has no leak detector".into()));
     }
     if parameter::word("kmemleak").as_deref() == Some("off") {
         return Err(Skip("the detector is off: kmemleak=off".into()));
     }
-    // What only a bound device points to is to be free as well.
+    // Without a driver, memory that only a bound device refers to must be free as well.
     let function = PciFunction::under_test();
     let unbound = function.unbind();
     sleep(AGE);
-    // A pointer that moved during one scan is found by the next.
+    // One scan misses an object if its pointer moves meanwhile. The next scan finds it.
     for _ in 0..2 {
         fs::write(DETECTOR, "scan").expect("the detector works: the console says why not");
     }
@@ -45,7 +45,7 @@ fn driver_leaves_no_memory_behind() -> Result<(), Skip> {
     Ok(())
 }
 
-/// Objects that a function of the module has allocated, or has had allocated.
+/// Returns the objects that a function of the module allocated, or had allocated.
 fn of_the_driver(report: &str) -> Vec<&str> {
     report
         .split("unreferenced object")

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! How much of a device a user may have, and all users together. Each case loads the module with
-//! limits of its own.
+//! Limits per user and for all users of a device. Each case loads the module with its own limits.
 
 use ringbar_client::{Buffer, Device, Error, Memory, Part, Policy, Rights};
 use ringbar_marks::say_sections;
@@ -17,11 +16,10 @@ use std::process::ExitCode;
 
 const MODULE: &str = "/lib/modules/ringbar.ko";
 const PAGE: usize = 4096;
-/// User "nobody".
 const OTHER: u32 = 65534;
-/// Bytes of the rings of a queue with few entries: a page for each.
+/// Bytes of the rings of a queue with few entries: one page each.
 const RINGS: usize = 2 * PAGE;
-/// What [`usage`] gives when nobody has anything.
+/// Result of [`usage`] when no file has objects.
 const UNUSED: &str = "device queues 0 windows 0 buffers 0 bytes 0\n";
 
 fn main() -> ExitCode {
@@ -30,16 +28,16 @@ fn main() -> ExitCode {
     ended
 }
 
-/// Loads the module again, with limits. The next case does so with its own, and `main` without any in the end: a load
-/// takes a third of a second of translated code.
+/// Loads the module again, with limits. `main` loads it without any at the end. The cases do not,
+/// because a load takes a third of a second of translated code.
 fn load(limits: &CStr) {
     reload(limits);
-    // For other users.
+    // Lets other users open the node.
     fs::set_permissions(NODE, Permissions::from_mode(0o666)).expect("root may");
 }
 
 fn reload(limits: &CStr) {
-    delete_module(c"ringbar", 0).expect("nobody uses the module");
+    delete_module(c"ringbar", 0).expect("the module is not in use");
     let module = File::open(MODULE).expect("the module is where init has found it");
     finit_module(&module, limits, 0).expect("the module knows the limits");
     say_sections();
@@ -55,12 +53,12 @@ fn buffer(device: &Device, size: usize) -> Result<Buffer, Error> {
     device.create_buffer(size, Rights::ReadWrite)
 }
 
-/// What the driver counts.
+/// Returns the driver's counts.
 fn usage() -> String {
     fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is there")
 }
 
-/// Runs `body` with a file that another user has opened; `body` is to say whether all is well.
+/// Runs `body` with a file that another user has opened. Fails unless `body` returns true.
 #[track_caller]
 fn as_another_user(body: impl FnOnce(Device) -> bool) {
     let status = fork::run(|| {
@@ -100,7 +98,7 @@ fn windows_of_a_user_are_limited() {
     window.close().unwrap();
     open().unwrap();
     full(open());
-    // Takes the other window along.
+    // Closes its second window, too.
     first.close().unwrap();
     let third = buffer(&device, PAGE).unwrap();
     device
@@ -143,11 +141,11 @@ fn bytes_of_buffers_memories_and_rings_count_together() {
     let range = |pages| device.create_device_memory(Part::Uncached, pages * PAGE, Rights::Read);
     // Two pages of ten.
     let queue = device.create_queue(2).unwrap();
-    // A page each, however few bytes are asked for.
+    // One page each, however few bytes the process asks for.
     let first = buffer(&device, 1).unwrap();
     let _second = memory(3).unwrap();
     let third = range(3).unwrap();
-    // One is left.
+    // One page is left.
     full(device.create_queue(2));
     full(buffer(&device, PAGE + 1));
     full(memory(2));
@@ -196,7 +194,7 @@ fn another_user_has_limits_of_its_own() {
         take_all(&other);
         true
     });
-    // What the other had, and gave back, is nothing to us.
+    // The other user's objects never counted for this user.
     full(buffer(&device, PAGE));
 }
 
@@ -290,9 +288,9 @@ fn what_is_refused_is_not_counted() {
     load(c"user_bytes=1073741824 user_windows=100 user_buffers=0");
     let device = open();
     assert_eq!(usage(), UNUSED);
-    // More than there is of this part.
+    // More memory than this part has.
     full(device.create_device_memory(Part::Lazy, 256 << 20, Rights::Read));
-    // A bad length and a bad number of entries.
+    // An invalid length and an invalid number of entries.
     buffer(&device, 0).unwrap_err();
     device.create_queue(3).unwrap_err();
     assert_eq!(usage(), UNUSED);
@@ -308,7 +306,7 @@ fn what_is_refused_is_not_counted() {
 #[case]
 fn what_cannot_be_mapped_is_given_back() {
     load(c"");
-    // Open in this process, too: nothing is given back just because the other one ends.
+    // Open in this process, too. Otherwise the end of the child would give everything back.
     let device = open();
     let status = fork::run(|| {
         let no_more = Rlimit {
@@ -338,7 +336,7 @@ fn limit_of_0_is_none() {
     for _ in 0..info.queues {
         device.create_queue(2).unwrap();
     }
-    // The device itself has no more.
+    // The device itself has no more queues.
     full(device.create_queue(2));
     let mut windows = 0;
     let refusal = loop {
@@ -348,6 +346,6 @@ fn limit_of_0_is_none() {
         }
     };
     assert_eq!(refusal.errno(), Some(Errno::NOSPC), "{refusal}");
-    // More than the defaults allow.
+    // More than the default limit allows.
     assert!(windows > 512, "{windows}");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Interrupts that the device holds back: they are fewer, and nobody waits for ever.
+//! Interrupts that the device holds back: fewer interrupts, and no waiter sleeps forever.
 
 use ringbar_client::{Device, Mapping, Queue};
 use ringbar_spec::layout::PAGE_SIZE;
@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 const ENTRIES: u32 = 64;
-/// Long, so that only a count ends it before.
+/// Long, so that only a count ends it earlier.
 const LONG: Duration = Duration::from_millis(60);
 
 fn main() -> ExitCode {
@@ -26,14 +26,14 @@ fn submit(queue: &mut Queue, count: u32) {
     queue.submit();
 }
 
-/// Takes completions until `count` have come, without waiting in a call.
+/// Takes `count` completions, without waiting in a call.
 fn take(queue: &mut Queue, count: u32) {
     for _ in 0..count {
         until("a completion", || queue.pop().unwrap().is_some());
     }
 }
 
-/// Interrupts of completions that are wanted one by one, and come one by one.
+/// Returns the number of interrupts for completions that are requested and posted one by one.
 fn interrupts_for(queue: &mut Queue, completions: u32) -> u64 {
     let before = interrupts();
     for _ in 0..completions {
@@ -41,7 +41,7 @@ fn interrupts_for(queue: &mut Queue, completions: u32) -> u64 {
         submit(queue, 1);
         take(queue, 1);
     }
-    // The last are on their way.
+    // Lets the last interrupts arrive.
     std::thread::sleep(2 * LONG);
     interrupts() - before
 }
@@ -57,7 +57,8 @@ fn interrupts_under_load_are_fewer_with_a_count() {
     assert!(held > 0);
 }
 
-/// A queue that holds each interrupt back for a while, longer than the test asks for one.
+/// Makes a queue that holds each interrupt back for a while, or for more completions than the test
+/// posts.
 fn moderated(device: &Device) -> Queue {
     let queue = device.create_queue(ENTRIES).unwrap();
     queue.moderate_interrupts(1000, Duration::from_millis(2));
@@ -90,7 +91,7 @@ fn last_completion_is_announced_by_an_eventfd() {
     let mut queue = moderated(&open());
     let event = event(&queue);
     for count in [1, 2, 7, 50].into_iter().cycle().take(40) {
-        // As a program does it: what came after the last look is wanted.
+        // Like a real program: arms for the next completion after it found none.
         let mut left = count;
         submit(&mut queue, count);
         while left > 0 {

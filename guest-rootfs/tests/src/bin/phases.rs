@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Unbinds and binds the driver while nobody uses the device, for the witness: what it touches then is listed in
-//! `guest-driver/README.md`.
+//! Unbinds and binds the driver while no process uses the device, for the witness.
+//! `guest-driver/README.md` lists the accesses of these phases.
 
 use ringbar_tests::witness::{claim, during};
 use ringbar_tests::{case, run, PciFunction};
@@ -24,7 +24,7 @@ fn idle_driver_leaves_and_comes_back() {
     });
 }
 
-/// Nothing is listed that is not touched.
+/// Claims that the driver touches every listed register.
 fn touches_all() {
     claim("touches all");
 }

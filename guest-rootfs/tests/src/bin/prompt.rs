@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! `ringbarctl`, as a person or a script calls it: what it answers, what it says when it cannot.
+//! `ringbarctl` as a person or a script calls it: its answers and its errors.
 
 use ringbar_spec::regs::SCRATCH;
 use ringbar_test_vectors::crc32c;
@@ -13,9 +13,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Output, Stdio};
 
 const PROGRAM: &str = "/bin/ringbarctl";
-/// More than a piece, and no whole number of words.
+/// More than a piece, and not a whole number of words.
 const SIZE: usize = (1 << 20) + 5;
-/// A user who may do nothing special.
+/// A user without any privileges.
 const NOBODY: u32 = 65534;
 
 fn main() -> ExitCode {
@@ -35,11 +35,11 @@ fn call_with_input(arguments: &[&str], input: &[u8]) -> Output {
         .spawn()
         .expect("the program runs");
     let written = child.stdin.take().expect("a pipe").write_all(input);
-    written.expect("the program reads, or there is nothing to read");
+    written.expect("the program reads its input");
     child.wait_with_output().expect("the program ends")
 }
 
-/// What the program answers with `--json`.
+/// Returns the answer of the program to `--json`.
 #[track_caller]
 fn ask(arguments: &[&str]) -> Value {
     let output = call(&[arguments, &["--json"]].concat());
@@ -48,7 +48,7 @@ fn ask(arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).expect("one JSON value")
 }
 
-/// The error that the program answers with `--json`, with this exit status.
+/// Returns error and advice of the program with `--json`. Fails if its exit status is another.
 #[track_caller]
 fn ask_in_vain(arguments: &[&str], status: i32) -> (String, String) {
     let output = call(&[arguments, &["--json"]].concat());
@@ -56,7 +56,7 @@ fn ask_in_vain(arguments: &[&str], status: i32) -> (String, String) {
     told(&output)
 }
 
-/// What an error says, and its advice.
+/// Returns the text of an error, and its advice.
 #[track_caller]
 fn told(output: &Output) -> (String, String) {
     let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
@@ -230,7 +230,7 @@ fn bench_measures_what_the_guest_can() {
     let text = String::from_utf8(output.stdout).unwrap();
     let lines = text
         .lines()
-        .map(|line| serde_json::from_str(line).expect("an object a line"));
+        .map(|line| serde_json::from_str(line).expect("one JSON object per line"));
     let lines: Vec<Value> = lines.collect();
     assert_eq!(lines[0]["row"]["name"], "load");
     assert_eq!(lines[0]["row"]["pairs"], 1);
@@ -251,7 +251,7 @@ fn watch_counts_what_is_in_use() {
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
     let times = text.lines().map(|line| {
-        let line: Value = serde_json::from_str(line).expect("an object a line");
+        let line: Value = serde_json::from_str(line).expect("one JSON object per line");
         line["uptime_ns"].as_u64().expect("root sees the registers")
     });
     let times: Vec<_> = times.collect();

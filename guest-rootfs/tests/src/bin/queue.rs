@@ -16,11 +16,11 @@ use ringbar_tests::{case, copy, fork, nop, open, pattern_bytes, run, seed, until
 use std::process::ExitCode;
 use std::thread;
 
-/// Queues at work at once.
+/// Queues in use at once.
 const QUEUES: u64 = 4;
-/// Rounds of each of them.
+/// Rounds per queue.
 const ROUNDS: u64 = 200;
-/// Bytes of their buffers.
+/// Bytes per buffer.
 const SIZE: usize = 8192;
 
 fn main() -> ExitCode {
@@ -90,7 +90,7 @@ fn ring_that_is_never_empty_completes_in_order() {
     const COUNT: u32 = 50_000;
     let mut queue = open().create_queue(8).unwrap();
     let mut taken = 0;
-    // A device that is slow to find work may fall asleep before each of them.
+    // A device that is slow to find work may fall asleep before each descriptor.
     on_mapped_ring(COUNT, COUNT, || {
         for tag in 0..COUNT {
             if queue.in_flight() == queue.entries() {
@@ -127,7 +127,7 @@ fn completions_are_seen_without_a_call() {
         queue.push(nop(tag)).unwrap();
         queue.submit();
         assert_eq!(take(&mut queue).tag, tag);
-        // What each side has told the other.
+        // The words by which process and device report their progress.
         assert_eq!(queue.word(Word::SubmissionTail), tag + 1);
         assert_eq!(queue.word(Word::CompletionTail), tag + 1);
         assert_eq!(queue.word(Word::CompletionHead), tag + 1);
@@ -206,7 +206,7 @@ fn queues_of_several_threads_do_not_mix() {
     });
 }
 
-/// Has a queue of its own make patterns, move and check them, several descriptors at once.
+/// Makes, copies and checks patterns on a queue of its own, with several descriptors in flight.
 fn move_patterns(device: &Device, seed: u64) {
     let mut queue = device.create_queue(8).unwrap();
     let source = device.create_buffer(SIZE, Rights::ReadWrite).unwrap();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Queues that are reset and given back while others work, and what is left of them.
+//! Queues that are reset or destroyed while others work, and their remaining pages.
 
 use ringbar_client::{descriptors, Buffer, Device, Error, Mapping, Queue, QueueOffsets, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
@@ -14,16 +14,15 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-/// Entries of the rings.
 const ENTRIES: u32 = 16;
-/// Bytes of a copy that is in flight when its queue goes.
+/// Bytes of a copy that is in flight when its queue is reset or destroyed.
 const COPY: usize = 1 << 20;
 
 fn main() -> ExitCode {
     run()
 }
 
-/// Offsets and sizes of all that a queue has mapped, and whether it is written.
+/// Returns names and offsets of all regions of a queue.
 fn regions(offsets: QueueOffsets) -> [(&'static str, u64); 5] {
     [
         ("submission ring", offsets.submission_ring),
@@ -34,8 +33,8 @@ fn regions(offsets: QueueOffsets) -> [(&'static str, u64); 5] {
     ]
 }
 
-/// Maps the first page of each region of a queue, has `change` happen, and touches one of them.
-/// Gives the signal that ends it. A child does so, with a file of its own.
+/// Maps the first page of each region of a queue, calls `change`, and touches one of the pages.
+/// Returns the signal that ends the process. A child with a file of its own does all this.
 fn touch_after(index: usize, change: fn(&Device, u32)) -> (&'static str, Option<i32>) {
     let mut names = regions(QueueOffsets::from(&Default::default())).into_iter();
     let status = fork::run(|| {
@@ -51,7 +50,7 @@ fn touch_after(index: usize, change: fn(&Device, u32)) -> (&'static str, Option<
         maps[index].read::<u32>(0);
         true
     });
-    let name = names.nth(index).expect("a region").0;
+    let name = names.nth(index).expect("a queue has five regions").0;
     assert!(
         status.signal().is_some() || status.success(),
         "{name}: {status}"
@@ -140,7 +139,7 @@ fn pages_of_a_queue_show_nothing_of_its_last_owner() {
     assert_eq!(beside_the_tail((&next).into()), ([0; 8], [0; 8]));
 }
 
-/// A pair of large buffers, and a copy from one to the other.
+/// Returns a copy between two large buffers, and the buffers.
 fn large_copy(device: &Device) -> (Descriptor, [Buffer; 2]) {
     let buffers = [Rights::Read, Rights::Write]
         .map(|rights| device.create_buffer(COPY, rights).expect("a large buffer"));
@@ -191,7 +190,7 @@ fn waiter_of_a_queue_that_is_reset_gets_eio() {
         reserved: 0,
     };
     let waiter = thread::spawn(move || device.wait(&mut wait));
-    // On a busy machine it may come after a reset, and then waits for the next one.
+    // On a busy machine the waiter may come after a reset. It then waits for the next one.
     while !waiter.is_finished() {
         thread::sleep(std::time::Duration::from_millis(50));
         queue.reset().unwrap();
@@ -215,8 +214,8 @@ fn giving_back_does_not_disturb_other_queues() {
     });
 }
 
-/// Ends what a queue does, again and again, while two others of the same file and one of another
-/// file move bytes that are checked. `end` gives the queue that is used next.
+/// Calls `end` on a busy queue again and again. Meanwhile two other queues of the same file and one
+/// of another file move bytes and check them. `end` returns the queue for the next round.
 fn disturb(end: fn(&Device, Queue) -> Queue) {
     let done = &AtomicBool::new(false);
     let (device, other) = (&open(), &open());
@@ -245,7 +244,7 @@ fn disturb(end: fn(&Device, Queue) -> Queue) {
     });
 }
 
-/// Moves bytes from buffer to buffer and sees that they arrive.
+/// Copies bytes between buffers and checks that they arrive.
 struct Worker {
     queue: Queue,
     source: Buffer,

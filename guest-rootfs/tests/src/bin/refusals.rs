@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What driver and device refuse, and by which name. Nothing refused writes anything.
+//! Refusals of driver and device, with their names. Refused work writes nothing.
 
 use ringbar_client::{descriptors, Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_spec::error::ErrorCode;
@@ -97,25 +97,25 @@ fn wait_for_what_never_comes_times_out() {
 #[case]
 fn unknown_ioctl_is_refused() {
     let device = open();
-    // SAFETY: The number has no meaning to the driver, which reads and writes nothing.
+    // SAFETY: The driver knows no ioctl of this number, so it reads and writes nothing.
     let call = unsafe { rustix::ioctl::NoArg::<0xbaff>::new() };
-    // SAFETY: The driver knows no call of this number, and touches no memory of the process.
+    // SAFETY: The driver knows no ioctl of this number, so it touches no memory of the process.
     let answer = unsafe { rustix::ioctl::ioctl(&**device.file(), call) };
     assert_eq!(answer, Err(Errno::NOTTY));
 }
 
-/// Issues a call as it stands, which the library would not.
+/// Issues an ioctl with unchecked arguments, which the client library would not issue.
 #[expect(unsafe_code, reason = "no library offers calls with bad arguments")]
 fn call<const NUMBER: Opcode, T>(device: &Device, mut argument: T) -> Result<(), Errno> {
-    // SAFETY: All calls with an argument may write no more than it. What an `OpenWindow` points to
-    // is only read; an `Execute` points to what is its case's, or to what no process has.
+    // SAFETY: The driver writes at most the argument of a call. It only reads the parts of an
+    // `OpenWindow`. An `Execute` points to arrays of its case, or to addresses without memory.
     let call = unsafe { Updater::<NUMBER, T>::new(&mut argument) };
-    // SAFETY: The file is the driver's, which writes no more than the argument, and that outlives
-    // the call.
+    // SAFETY: The file is the driver's. The driver writes at most the argument, which outlives the
+    // call.
     unsafe { rustix::ioctl::ioctl(&**device.file(), call) }
 }
 
-/// Checks that what is refused takes nothing.
+/// Fails if the refused call took objects or bytes.
 fn takes_nothing(refuse: impl FnOnce()) {
     let usage =
         || fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs has our folder");
@@ -124,7 +124,7 @@ fn takes_nothing(refuse: impl FnOnce()) {
     assert_eq!(usage(), before);
 }
 
-/// Opens a window on one part as it stands.
+/// Opens a window on one unchecked part.
 fn open_window(device: &Device, part: WindowPart, open: OpenWindow) -> Result<(), Errno> {
     let open = OpenWindow {
         parts: (&raw const part).expose_provenance() as u64,
@@ -231,7 +231,7 @@ fn parts_that_cannot_be_read_are_refused() {
     let array = device.create_buffer(PAGE, Rights::Read).unwrap();
     let mapped = Mapping::new(device.file().clone(), array.offset(), PAGE, true).unwrap();
     let last = PAGE - size_of::<WindowPart>();
-    // As a little-endian machine has it: buffer and reserved field, offset, length.
+    // A little-endian machine stores a part as: buffer and reserved field, offset, length.
     mapped.write_words(last, [u64::from(buffer.window()), 0, 8]);
     let last = mapped.as_ptr().addr() as u64 + last as u64;
     let open = |parts| {
@@ -244,18 +244,18 @@ fn parts_that_cannot_be_read_are_refused() {
         call::<{ ioctl::OPEN_WINDOW as Opcode }, _>(&device, open)
     };
     takes_nothing(|| {
-        // Nothing, the kernel's, no address at all.
+        // Null, two addresses of the kernel, and an invalid address.
         for address in [0, 1 << 63, 0xffff_8880_0000_0000, u64::MAX] {
             assert_eq!(open(address), Err(Errno::FAULT), "{address:#x}");
         }
     });
     assert_eq!(open(last), Ok(()));
-    // It is mapped no less, but nothing is there any more.
+    // The process still has its mapping, but the pages are gone.
     array.close().unwrap();
     takes_nothing(|| assert_eq!(open(last), Err(Errno::FAULT)));
 }
 
-/// A queue and a marked buffer of one page that may be read and written.
+/// Returns a queue, and a marked buffer of one page that the device may read and write.
 fn set_up() -> (Device, Queue, Buffer) {
     let device = open();
     let queue = device.create_queue(4).unwrap();
@@ -294,7 +294,7 @@ fn arrays_that_cannot_be_read_or_written_are_refused() {
         reserved: 0,
     };
     let execute = |argument| call::<{ ioctl::EXECUTE as Opcode }, _>(&device, argument);
-    // The first page, and the kernel's.
+    // The first page, and addresses of the kernel.
     for address in [0, 8, 1 << 63, u64::MAX - 63] {
         let descriptors = ioctl::Execute {
             descriptors: address,
@@ -323,7 +323,7 @@ fn arrays_that_cannot_be_read_or_written_are_refused() {
         ..good
     };
     assert_eq!(execute(reserved), Err(Errno::INVAL));
-    // What those have left in the rings is not given to the next.
+    // The next call must not return completions that these calls left in the rings.
     let mut completions = [Completion::default(); 2];
     let done = queue.execute(&[nop(7), nop(8)], &mut completions, PATIENCE);
     assert_eq!(done.unwrap(), 2);

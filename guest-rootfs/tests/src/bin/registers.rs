@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Pokes the public registers through a user mapping, every class of register with every width.
+//! Accesses to the public registers through a mapping, each class of registers in each width.
 //!
-//! Each case claims just the accesses that it made, which the witness compares with what it saw.
+//! Each case claims exactly its accesses. The witness compares them with the accesses that it saw.
 
 use ringbar_client::{Mapping, Word};
 use ringbar_marks::{say, Mark};
@@ -16,14 +16,14 @@ use ringbar_tests::{case, expect_field, expect_register, open, run};
 use std::cell::RefCell;
 use std::process::ExitCode;
 
-/// An offset in the public page where no register is.
+/// An offset of the public page without a register.
 const RESERVED: usize = 0x800;
 
 fn main() -> ExitCode {
     run()
 }
 
-/// The public registers, and what was done to them.
+/// The public registers, and the list of accesses to them.
 struct Poked {
     mapping: Mapping,
     accesses: RefCell<Vec<String>>,
@@ -49,7 +49,7 @@ impl Poked {
         self.note("write", offset, value);
     }
 
-    /// Reads, and fails if it is something else.
+    /// Reads a register. Fails if its value differs.
     #[track_caller]
     fn expect<W: Word + Into<u64>>(&self, offset: usize, expected: W) {
         expect_register(offset, self.read::<W>(offset), expected);
@@ -234,7 +234,7 @@ fn counter_moves_forward() {
     assert!(second > first, "{first} then {second}");
 }
 
-/// Whether an error is a cause of interrupts at the moment.
+/// Fails unless the register of interrupt causes has this error bit.
 #[track_caller]
 fn assert_cause(registers: &Poked, error: bool) {
     let cause = read32(registers, &IRQ_CAUSE::INFO);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The driver is taken off the device while a process uses it.
+//! The driver leaves the device while a process uses it.
 
 use ringbar_client::{Part, Rights};
 use ringbar_tests::{
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     run()
 }
 
-/// In a process of its own: maps something, says so, waits to be told, touches it.
+/// Plays the role of a child: maps a region, reports it, waits for a byte, touches the region.
 fn touch_when_told(kind: &str) {
     let device = open();
     let touch: Box<dyn Fn() -> u8> = match kind {
@@ -50,7 +50,7 @@ fn touch_when_told(kind: &str) {
     touch();
 }
 
-/// A process that has mapped something and waits to be told to touch it.
+/// Starts a process that has mapped a region and touches it when it gets a byte.
 fn toucher(kind: &str) -> Child {
     let mut child = Command::new("/proc/self/exe")
         .args([arguments::AS, kind])
@@ -111,7 +111,7 @@ fn calls_give_enodev_after_unbind() {
     assert_eq!(info.unwrap_err().errno(), Some(Errno::NODEV));
     assert_eq!(reset.unwrap_err().errno(), Some(Errno::NODEV));
     assert_eq!(create.unwrap_err().errno(), Some(Errno::NODEV));
-    // Bound again, the old file stays without a device.
+    // The old file stays without a device, although a driver is bound again.
     assert_eq!(device.info().unwrap_err().errno(), Some(Errno::NODEV));
 }
 
@@ -179,7 +179,8 @@ fn device_works_again_after_bind() {
     drop(function.unbind());
 
     works(&open());
-    // The old file's queue went with the binding; closing it must not hurt a new one.
+    // The unbind destroyed the old file's queue. Its close must not destroy the new queue of that
+    // number.
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     drop((queue_before, before));

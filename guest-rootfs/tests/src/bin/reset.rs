@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The function is reset (FLR) through sysfs, without our driver and while it is used.
+//! Resets of the function (FLR) through sysfs, without the driver and while it uses the device.
 
 use ringbar_client::{Buffer, Device, Error, KernelQueue, Mapping, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
@@ -18,18 +18,17 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-/// Entries of the rings.
 const ENTRIES: u32 = 16;
 /// Bytes of a copy that is in flight when the reset comes.
 const COPY: usize = 1 << 20;
-/// Longer than a test waits for anything.
+/// Longer than any wait of a test.
 const LONG: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
     run()
 }
 
-/// Reset generation of the device.
+/// Returns the reset generation of the device.
 fn generation() -> u32 {
     let queue = open().create_queue(2).unwrap();
     queue.word(Word::Generation)
@@ -57,7 +56,7 @@ fn device_works_after_a_reset_without_driver() {
     works(&open());
 }
 
-/// Queues whose copies are under way, of one file.
+/// Queues of one file with copies in flight.
 struct Load {
     device: Device,
     buffers: [Buffer; 2],
@@ -84,7 +83,7 @@ impl Load {
     }
 }
 
-/// Waits in a thread for one more completion than was asked for.
+/// Starts a thread that waits for one more completion than there will be.
 fn sleeper(load: &Load) -> thread::JoinHandle<Result<(), Error>> {
     let device = load.device.clone();
     let mut wait = Wait {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A tour for people, from the first register to an interrupt. Each case shows what it sees, all of it read back from
-//! the device, the kernel or the process's own mappings, and fails if that is not what must be there.
+//! A tour for people, from the first register to an interrupt. Each case reads its facts back from
+//! the device, the kernel or the process's own mappings, and fails if they are wrong.
 
 use ringbar_client::{descriptors, Buffer, Device, Mapping, Part, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
@@ -19,15 +19,14 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 use zerocopy::FromBytes;
 
-/// Entries of a ring.
 const ENTRIES: u32 = 8;
-/// What the device writes, within [`SHOWN`].
+/// Range that the device writes, within [`SHOWN`].
 const WRITTEN: Range<usize> = 0x104..0x11c;
-/// What is shown of the buffer, with untouched bytes on both sides.
+/// Range of the buffer in the dump, with untouched bytes on both sides.
 const SHOWN: Range<usize> = 0x100..0x120;
-/// Where the device copies its memory to.
+/// Range of the buffer that the device copies its memory to.
 const COPIED: Range<usize> = 0x200..0x210;
-/// Comes back with the completion.
+/// Tag of the descriptor. The completion must have it, too.
 const TAG: u32 = 0x5eed;
 
 fn main() -> ExitCode {
@@ -37,7 +36,9 @@ fn main() -> ExitCode {
 #[case]
 fn register_keeps_what_the_process_stores_in_its_mapping() {
     let mut chapter = Chapter::new("registers");
-    let registers = open().map_public_registers().expect("root may map them");
+    let registers = open()
+        .map_public_registers()
+        .expect("root may map the public registers");
     let bar = PciFunction::under_test().bar(0);
     mapped(
         &mut chapter,
@@ -62,7 +63,7 @@ fn register_keeps_what_the_process_stores_in_its_mapping() {
     chapter.tell(format_args!("         reads {after:#018x} after a store"));
     assert_eq!(
         after, stored,
-        "SCRATCH was given {stored:#x} and reads {after:#x}"
+        "SCRATCH reads {after:#x} after a store of {stored:#x}"
     );
 }
 
@@ -162,7 +163,7 @@ fn interrupt_tells_of_a_copy_out_of_device_memory() {
         descriptor.destination_offset
     ));
     chapter.dump("before", COPIED.start, &before[COPIED]);
-    // Before the device knows of the descriptor, so that the interrupt comes in any case.
+    // Armed before the device knows of the descriptor, so that the interrupt comes in any case.
     assert!(queue.arm(1).expect("the queue runs"));
     let interrupts = Interrupts::now();
     queue.submit();
@@ -187,7 +188,7 @@ fn interrupt_tells_of_a_copy_out_of_device_memory() {
     assert_written(&before, &after, &stored, COPIED);
 }
 
-/// Shows where something is mapped, and what the driver and the kernel's page table say of it.
+/// Shows the address of a mapping, and its kind and policy from driver and page table.
 fn mapped(chapter: &mut Chapter, mapping: &Mapping, what: &str) {
     let address = mapping.as_ptr().addr();
     let (owner, kind, policy) = debugfs::line(address);
@@ -198,13 +199,13 @@ fn mapped(chapter: &mut Chapter, mapping: &Mapping, what: &str) {
     ));
 }
 
-/// A buffer that the device may write.
+/// Makes a buffer that the device may write.
 fn buffer(device: &Device) -> Buffer {
     let buffer = device.create_buffer(PAGE_SIZE, Rights::Write);
     buffer.expect("there is memory for a buffer")
 }
 
-/// Fails unless the device has changed `range` to `expected`, and nothing else of the buffer.
+/// Fails unless the device changed `range` to `expected`, and no other byte of the buffer.
 #[track_caller]
 fn assert_written(before: &[u8], after: &[u8], expected: &[u8], range: Range<usize>) {
     let Range { start, end } = range;
@@ -226,7 +227,7 @@ fn assert_written(before: &[u8], after: &[u8], expected: &[u8], range: Range<usi
     );
 }
 
-/// The rings of a queue, in mappings that are this program's own.
+/// The rings of a queue, in this program's own mappings.
 struct Rings {
     submission: Mapping,
     completion: Mapping,
@@ -250,7 +251,7 @@ impl Rings {
         entry(&self.submission, slot)
     }
 
-    /// Shows the first completion, which must say that all went well.
+    /// Shows the first completion. Fails unless it reports success.
     fn completed(&self, chapter: &mut Chapter) {
         let completion: Completion = entry(&self.completion, 0);
         let status = Status(completion.status);
@@ -272,27 +273,27 @@ fn entry<T: FromBytes>(ring: &Mapping, slot: usize) -> T {
     T::read_from_bytes(&bytes).expect("as many bytes as it has")
 }
 
-/// The name that the data sheet has for a value.
+/// Returns the name of a value in the data sheet.
 fn name<T: Copy + PartialEq + std::fmt::Debug>(all: &[(T, &str)], value: T) -> String {
     let known = all.iter().find(|(known, _)| *known == value);
     known.map_or_else(|| format!("{value:?}"), |(_, name)| (*name).to_owned())
 }
 
-/// Waits until an eventfd is signalled, and takes its count.
+/// Waits until an eventfd is signalled, and returns its count.
 fn signals(event: &OwnedFd) -> u64 {
     let patience = Timespec::try_from(PATIENCE).expect("a short time");
     let mut files = [PollFd::new(event, PollFlags::IN)];
     let ready = poll(&mut files, Some(&patience)).expect("an eventfd can be polled");
     assert!(
         ready > 0,
-        "no interrupt: the queue's eventfd was not signalled within {PATIENCE:?}"
+        "no interrupt: no signal of the queue's eventfd within {PATIENCE:?}"
     );
     let mut count = [0; 8];
     rustix::io::read(event, &mut count).expect("it was signalled");
     u64::from_ne_bytes(count)
 }
 
-/// The driver's rows of `/proc/interrupts`, and how often each interrupt has come, on all processors together.
+/// The driver's rows of `/proc/interrupts`, with the sum of each row over all processors.
 struct Interrupts(BTreeMap<String, u64>);
 
 impl Interrupts {
@@ -302,7 +303,7 @@ impl Interrupts {
         Self(rows.filter_map(row).collect())
     }
 
-    /// Rows that have grown: what they are, and their counts before and now.
+    /// Returns the rows that have grown: their text, and their counts before and now.
     fn since(self, before: Self) -> Vec<(String, u64, u64)> {
         let rows = self.0.into_iter().map(|(row, now)| {
             let before = before.0.get(&row).copied().unwrap_or_default();
@@ -312,7 +313,7 @@ impl Interrupts {
     }
 }
 
-/// What a row of `/proc/interrupts` is, and its counts together.
+/// Returns the text of a row of `/proc/interrupts`, and the sum of its counts.
 fn row(line: &str) -> Option<(String, u64)> {
     let (number, rest) = line.trim_start().split_once(':')?;
     let mut count = 0;

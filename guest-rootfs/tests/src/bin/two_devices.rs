@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Several devices do not know each other: whatever becomes of one, the other loses nothing.
+//! Several devices are independent: whatever happens to one, the other works on.
 
 use ringbar_client::{Device, Error};
 use ringbar_tests::{
@@ -14,14 +14,14 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// The device that things happen to.
+/// The device that is unbound, killed and lost.
 const OTHER: u32 = 1;
-/// What its users do.
+/// Role of a process that hammers the other device.
 const HAMMER: &str = "hammer";
 const COPY: &str = "copy";
-/// How often its driver is taken off.
+/// Number of unbinds.
 const UNBINDS: u32 = 10;
-/// How many of its users are killed.
+/// Number of killed processes.
 const KILLS: u32 = 20;
 
 fn main() -> ExitCode {
@@ -39,11 +39,13 @@ fn with_two_devices(name: &'static str, body: fn()) -> Case {
 fn two_devices() -> Result<(), Skip> {
     match Path::new(&node(OTHER)).exists() {
         true => Ok(()),
-        false => Err(Skip("there is one device only".into())),
+        false => Err(Skip(
+            "the machine has one device: start it with DEVICES=2".into(),
+        )),
     }
 }
 
-/// In a process of its own: uses the other device until that fails.
+/// Plays the role of a child: uses the other device until a call fails.
 fn use_device(what: &str) -> ExitCode {
     let device = Device::open(node(OTHER)).expect("the device can be opened");
     let mut announced = false;
@@ -58,7 +60,7 @@ fn use_device(what: &str) -> ExitCode {
         HAMMER => hammer(&device, at_work),
         _ => copy_at_length(&device, at_work),
     };
-    match ended.expect_err("it goes on until it fails") {
+    match ended.expect_err("the loop ends only by an error") {
         Error::ServerGone { .. } => ExitCode::SUCCESS,
         error if [Some(Errno::IO), Some(Errno::NODEV)].contains(&error.errno()) => {
             ExitCode::SUCCESS
@@ -85,7 +87,7 @@ struct User {
 }
 
 impl User {
-    /// Starts it and waits until it is at work.
+    /// Starts the process and waits until it is at work.
     fn start(what: &str) -> Self {
         let mut process = Command::new("/proc/self/exe")
             .args([arguments::AS, what])
@@ -96,7 +98,7 @@ impl User {
         let mut output = BufReader::new(output);
         let mut line = String::new();
         output.read_line(&mut line).expect("its output can be read");
-        // What it says for people, its seed for one, is passed on.
+        // Passes its lines for people on, for example its seed.
         while line.starts_with('#') {
             print!("{line}");
             line.clear();
@@ -119,13 +121,13 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        // An error means that it has ended.
+        // The kill fails if the process has already ended.
         let _ended = self.process.kill();
         let _status = self.process.wait();
     }
 }
 
-/// The device behind the first node works all the time, whatever `happens` to the other.
+/// Fails unless the device under test works all the time, while `happens` deals with the other one.
 fn undisturbed(happens: impl FnOnce(&Hammer)) {
     let hammer = Hammer::start(open());
     hammer.goes_on();
@@ -177,7 +179,9 @@ fn killing_users_of_one_leaves_the_other_alone() {
 fn loss_of_one_leaves_the_other_alone() -> Result<(), Skip> {
     two_devices()?;
     let Some(mut runner) = Runner::find() else {
-        return Err(Skip("nobody outside can kill a server".into()));
+        return Err(Skip(
+            "the machine has no runner that can kill a server".into(),
+        ));
     };
     let back = PciFunction::of(OTHER).can_be_lost()?;
     undisturbed(|hammer| {

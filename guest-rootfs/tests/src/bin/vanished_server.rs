@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The server of a device is killed, or stopped, while the device is in use: calls give `EIO`, who
-//! waits is told, and everything ends.
+//! The server of a device is killed or stopped while the device is in use. Calls return `EIO`,
+//! waiters are woken, and every call ends.
 
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_tests::{
@@ -17,18 +17,18 @@ use std::process::{Command, ExitCode};
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 
-/// How a server vanishes, and which device has it. A device is lost for good unless it can be taken
-/// out and put back, so each has its own.
+/// How a server vanishes, and its device. A lost device stays lost, unless the runner can replace
+/// it. So each way has its own device.
 #[derive(Clone, Copy)]
 struct Way {
     device: u32,
     name: &'static str,
     request: &'static str,
-    /// What becomes of the server in the end.
+    /// Request that ends the way, if there is one.
     afterwards: Option<&'static str>,
 }
 
-/// Pages of the process that the device has a window on.
+/// Pages of the process in a window of the device.
 const USER_PAGES: usize = 3;
 
 const WAYS: [Way; 2] = [
@@ -50,15 +50,16 @@ fn main() -> ExitCode {
     run_all(WAYS.into_iter().flat_map(cases).collect())
 }
 
-/// How often the server of a device vanishes in all, if big counts are wanted and the device comes back.
+/// Number of times that a server vanishes, in a full run and in a short one, if the device comes
+/// back.
 const TIMES: (u64, u64) = (20, 2);
 
-/// Names steps by their functions.
+/// Returns functions with their names.
 macro_rules! steps {
     ($($step:ident),* $(,)?) => { [$((stringify!($step), $step as Step)),*] };
 }
 
-/// What happens each time.
+/// The steps of each time.
 const STEPS: [(&str, Step); 9] = steps![
     sleepers_wake_and_pollers_are_told,
     calls_give_eio,
@@ -71,7 +72,7 @@ const STEPS: [(&str, Step); 9] = steps![
     device_comes_back_with_another_server,
 ];
 
-/// The cases of a way, which are steps of one story.
+/// Returns the cases of a way. They are the steps of one story.
 fn cases(way: Way) -> Vec<Case> {
     let story = Rc::new(RefCell::new(None));
     let case = |(name, step): (&str, Step)| {
@@ -88,7 +89,7 @@ fn cases(way: Way) -> Vec<Case> {
     all.map(case).collect()
 }
 
-/// What is in use: all of it mapped, and DMA in flight.
+/// Objects in use: all of them mapped, and DMA in flight.
 struct Used {
     device: Device,
     queue: Queue,
@@ -97,7 +98,7 @@ struct Used {
     memory: Mapping,
 }
 
-/// A case: a step of the story.
+/// A step of the story, which is a case.
 type Step = fn(&mut Story) -> Result<(), Skip>;
 
 struct Story {
@@ -105,25 +106,29 @@ struct Story {
     runner: Runner,
     function: PciFunction,
     can_be_unplugged: bool,
-    /// What is in use when the server vanishes.
+    /// Objects in use when the server vanishes.
     used: Option<Used>,
-    /// Pages that were pinned before.
+    /// Pages pinned before the story began.
     pinned: i64,
 }
 
 impl Story {
     fn begin(way: Way) -> Result<Self, Skip> {
         if !Path::new(&node(way.device)).exists() {
-            return Err(Skip("there are too few devices".into()));
+            return Err(Skip(
+                "the machine has too few devices: start it with DEVICES=4".into(),
+            ));
         }
         let runner = Runner::find();
-        let runner = runner.ok_or(Skip("nobody outside can do it to the server".into()))?;
+        let runner = runner.ok_or(Skip(
+            "the machine has no runner that can kill or stop a server".into(),
+        ))?;
         let pinned = pinned_pages();
         let function = PciFunction::of(way.device);
         let device = Device::open(node(way.device)).expect("the device can be opened");
         let queue = device.create_queue(8).expect("a queue");
         let buffer = device.create_buffer(4096, Rights::Write).expect("a buffer");
-        // In a file of its own, which is readable when some have ended.
+        // In a file of its own, because the file becomes readable when a copy has ended.
         let copier = Device::open(node(way.device)).expect("the device can be opened");
         let copies = LongCopies::prepare(&copier).expect("another queue");
         let memory = Mapping::anonymous(USER_PAGES * 4096).expect("there is memory");
@@ -161,15 +166,16 @@ impl Story {
     }
 }
 
-/// What a thread gives that must end.
+/// Returns the result of a thread. Fails if the thread does not end.
 #[track_caller]
 fn end<T>(what: &str, thread: JoinHandle<T>) -> T {
     within(what, LOSS, || thread.is_finished().then_some(()));
-    thread.join().expect("it does not panic")
+    thread.join().expect("the thread does not panic")
 }
 
 fn sleepers_wake_and_pollers_are_told(story: &mut Story) -> Result<(), Skip> {
-    // Alone with its file, and it has taken all that there is: no interrupt and no other waiter has it look again.
+    // This file has no other waiter and no completions to take. So only the loss of the server can
+    // wake it.
     let watched = Device::open(node(story.way.device)).expect("the device can be opened");
     let _queue = watched.create_queue(4).expect("a queue");
     let edges = Epoll::on(&watched, Trigger::Edge);
@@ -206,7 +212,7 @@ fn calls_give_eio(story: &mut Story) -> Result<(), Skip> {
             new.create_queue(4).map(drop),
             new.create_buffer(4096, Rights::Read).map(drop),
         ]
-        .map(|answer| answer.expect_err("nobody serves it").errno())
+        .map(|answer| answer.expect_err("the device has no server").errno())
     });
     assert_eq!(end("the calls", calls), [Some(Errno::IO); 5]);
     Ok(())
@@ -217,7 +223,7 @@ fn mapped_pages_stay_and_say_that_nobody_serves(story: &mut Story) -> Result<(),
     buffer.mapping().write(0, 7u32);
     assert_eq!(buffer.mapping().read::<u32>(0), 7);
     queue.push(nop(1)).expect("the ring has room");
-    let error = queue.run(PATIENCE).expect_err("nobody serves it");
+    let error = queue.run(PATIENCE).expect_err("the device has no server");
     assert!(matches!(error, Error::ServerGone { .. }), "{error}");
     Ok(())
 }
@@ -230,14 +236,17 @@ fn prompt_says_that_nobody_serves(story: &mut Story) -> Result<(), Skip> {
         let output = output.expect("the program runs");
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         let told = String::from_utf8_lossy(&output.stderr);
-        assert!(told.contains("nobody serves"), "{command:?}: {told}");
+        assert!(
+            told.contains("the device has no server"),
+            "{command:?}: {told}"
+        );
     }
     Ok(())
 }
 
 fn files_can_be_closed(story: &mut Story) -> Result<(), Skip> {
     let Used { memory, .. } = story.used();
-    // Whoever still writes the pages, the process reaches them as long as it has them.
+    // The old server may still write the pages. The process can use its own mapping nevertheless.
     memory.write(0, 7u32);
     let used = story.used.take();
     end("closing", thread::spawn(move || drop(used)));
@@ -245,13 +254,13 @@ fn files_can_be_closed(story: &mut Story) -> Result<(), Skip> {
 }
 
 fn pages_of_the_process_stay_pinned(story: &mut Story) -> Result<(), Skip> {
-    // The device has not said that it no longer writes them.
+    // The lost device has never reported that it no longer writes the pages.
     assert_eq!(pinned_pages() - story.pinned, USER_PAGES as i64);
     Ok(())
 }
 
 fn driver_can_be_taken_off(story: &mut Story) -> Result<(), Skip> {
-    // Left off: what can be done with the device is for the next steps.
+    // The driver stays unbound: the next steps need that.
     let function = story.function.clone();
     let _kept = KeptOnPurpose::begin();
     end(
@@ -272,7 +281,7 @@ fn driver_does_not_take_a_dead_device(story: &mut Story) -> Result<(), Skip> {
     Ok(())
 }
 
-/// The rest of the times.
+/// Repeats all steps for the remaining times.
 fn device_comes_back_each_time(story: &mut Story) -> Result<(), Skip> {
     story.must_come_back()?;
     let way = story.way;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Waiting for completions: in a call, by poll and epoll on the file, by an eventfd.
+//! Waits for completions: in a call, by poll and epoll on the file, by an eventfd.
 
 use ringbar_client::{Device, Error, Queue};
 use ringbar_spec::error::ErrorCode;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Long enough for a thread to fall asleep; the case holds also if it has not.
+/// Time for a thread to fall asleep. The case holds also if the thread has not.
 const NAP: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
@@ -32,7 +32,7 @@ fn take_all(queue: &mut Queue) -> usize {
     std::iter::from_fn(|| queue.pop().unwrap()).count()
 }
 
-/// Takes the completions of all that is in flight, without waiting in a call.
+/// Takes the completions of all descriptors in flight, without waiting in a call.
 fn poll_out(queue: &mut Queue) {
     until("all completions", || {
         take_all(queue);
@@ -40,7 +40,7 @@ fn poll_out(queue: &mut Queue) {
     });
 }
 
-/// A thread in WAIT until `count` completions were ever posted.
+/// Starts a thread in WAIT until `count` completions were posted since the queue's start.
 fn waiter(device: &Device, queue: &Queue, count: u32) -> JoinHandle<Result<(), Error>> {
     let mut wait = Wait {
         queue: queue.number(),
@@ -52,7 +52,7 @@ fn waiter(device: &Device, queue: &Queue, count: u32) -> JoinHandle<Result<(), E
     thread::spawn(move || device.wait(&mut wait))
 }
 
-/// A thread in poll.
+/// Starts a thread in poll.
 fn poller(device: &Device) -> JoinHandle<PollFlags> {
     let device = device.clone();
     thread::spawn(move || ready_for(&device, PATIENCE))
@@ -90,7 +90,7 @@ fn wait_for_what_was_posted_returns_at_once() {
 fn waiters_of_a_queue_wake_each_at_its_own_count() {
     let device = open();
     let mut queue = device.create_queue(8).unwrap();
-    // The nearest one comes neither first nor last.
+    // The waiter for the next completion comes neither first nor last.
     let [third, first, second, again] = [3, 1, 2, 1].map(|count| waiter(&device, &queue, count));
     thread::sleep(NAP);
     submit(&mut queue, 1);
@@ -169,7 +169,7 @@ fn poller_is_woken_by_the_completion() {
 fn poller_and_waiter_of_a_queue_are_both_woken() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    // One armed for the first completion, one for the second, in both orders.
+    // One is armed for the first completion, one for the second, in both orders.
     for count in [2, 4] {
         let (poller, waiter) = if count == 2 {
             let poller = poller(&device);
@@ -211,7 +211,6 @@ fn epoll_with_edges_tells_of_each_completion() {
     let mut queue = device.create_queue(4).unwrap();
     let epoll = Epoll::on(&device, Trigger::Edge);
     for _ in 0..10 {
-        // Looking arms for the next completion.
         epoll.drain();
         assert_eq!(ready_for(&device, Duration::ZERO), PollFlags::empty());
         submit(&mut queue, 1);
@@ -272,7 +271,7 @@ fn eventfd_is_signalled_at_the_count_that_was_asked_for() {
     assert!(queue.arm(3).unwrap());
     submit(&mut queue, 2);
     queue.wait(2, PATIENCE).unwrap();
-    // The interrupt of the call above signals as well: it is an interrupt of this queue.
+    // The interrupt of the call above signals, too: it is an interrupt of this queue.
     while signalled(&event, SHORT) {}
     submit(&mut queue, 1);
     assert!(signalled(&event, PATIENCE));
@@ -346,7 +345,7 @@ fn interrupts_are_counted_by_the_kernel() {
     let before = interrupts();
     assert!(queue.arm(1).unwrap());
     submit(&mut queue, 1);
-    // The completion is there before its interrupt is.
+    // The device posts the completion before its interrupt.
     until("an interrupt", || interrupts() > before);
 }
 

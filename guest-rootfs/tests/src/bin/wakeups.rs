@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A device that sleeps is woken, and no wake-up is lost on either side, however the two meet.
+//! A sleeping device wakes, and neither side loses a wake-up, however submit and sleep meet.
 
 use ringbar_client::{Device, Queue};
 use ringbar_spec::pattern;
@@ -17,13 +17,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Descriptors of a case, one after the other; all of them, and where big counts are not wanted. A driver that left a
-/// waiter asleep did so once in 3,000 rounds.
+/// Descriptors of a case, one after the other, in a full run and in a short one. A driver with a
+/// lost wake-up left a waiter asleep once in 3,000 rounds.
 const ROUNDS: [u64; 2] = [20_000, 2_000];
-/// The same for ways that share all but the last step with another one.
+/// The same for ways that differ from another one only in the last step.
 const FEWER: [u64; 2] = [5_000, 500];
-/// Longest pause before a descriptor: twice as long as the device looks at the doorbell by default,
-/// so that it often falls asleep just then.
+/// Longest pause before a descriptor: twice the default time for which the device polls the
+/// doorbell. So the device often falls asleep at the moment of the submit.
 const LONGEST_PAUSE: u64 = 100_000;
 
 fn main() -> ExitCode {
@@ -37,7 +37,7 @@ fn pause(nanoseconds: u64) {
     }
 }
 
-/// What both sides say of a queue, for messages.
+/// Returns the shared words of a queue, for messages.
 fn state(queue: &Queue) -> String {
     let words = [
         Word::SubmissionTail,
@@ -63,7 +63,7 @@ fn idle_queue_sleeps_and_its_heart_stands_still() {
     until("the queue sleeps", || sleeps(&queue));
     let heartbeat = queue.word(Word::Heartbeat);
     thread::sleep(SHORT);
-    assert!(sleeps(&queue), "nobody woke it");
+    assert!(sleeps(&queue), "the queue woke without a kick");
     assert_eq!(queue.word(Word::Heartbeat), heartbeat);
     queue.push(nop(2)).unwrap();
     queue.run(PATIENCE).unwrap();
@@ -87,10 +87,10 @@ fn kick_page_of_a_sleeping_queue_answers() {
     queue.run(PATIENCE).unwrap();
     until("the queue sleeps", || sleeps(&queue));
     queue.check().unwrap();
-    assert!(sleeps(&queue), "asking does not wake it");
+    assert!(sleeps(&queue), "a check must not wake the queue");
 }
 
-/// Submits descriptors one after the other with pauses of any length, and has `take` wait for each.
+/// Submits descriptors one after the other with random pauses, and has `take` wait for each.
 fn ping_pong([full, short]: [u64; 2], mut take: impl FnMut(&Device, &mut Queue)) {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -160,11 +160,12 @@ fn no_wakeup_is_lost_waiting_for_an_eventfd() {
     });
 }
 
-/// Both wait in a call, one for each of two completions, and share the word that the driver arms with.
-/// The nearer one comes while they are posted, and may find its own there already.
+/// Two threads wait in a call for one completion each, and share the word by which the driver arms.
+/// The wait for the earlier completion begins while both are posted, and may find its own posted
+/// already.
 #[case]
 fn no_wakeup_is_lost_by_waiters_of_different_completions() {
-    /// About as long as it takes to get into the call.
+    /// Time that a thread needs to enter the call, about.
     const CALL: u64 = 30_000;
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -180,7 +181,7 @@ fn no_wakeup_is_lost_by_waiters_of_different_completions() {
             reserved: 0,
         })
     };
-    // Rounds that the nearer one may begin, and that each of both has ended.
+    // Last round that the earlier waiter may begin, and last rounds that each waiter has ended.
     let [begun, nearer, farther] = [const { AtomicU32::new(0) }; 3];
     let lost = thread::scope(|scope| {
         scope.spawn(|| {
@@ -203,7 +204,7 @@ fn no_wakeup_is_lost_by_waiters_of_different_completions() {
             }
         });
         let lost = (1..=rounds).find(|round| {
-            // The farther one falls asleep.
+            // Lets the later waiter fall asleep.
             pause(CALL);
             begun.store(*round, Ordering::Release);
             for half in 0..2 {

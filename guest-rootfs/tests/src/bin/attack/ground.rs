@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the attacker has: a queue, windows of every kind, and around each of them bytes that must
-//! stay as they are.
+//! The attacker's memory: a queue, windows of every kind, and around each window bytes that must
+//! not change.
 
 use crate::victim::{pattern, Victim};
 use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Part, Queue, Rights, Window};
@@ -9,16 +9,16 @@ use ringbar_test_vectors::{Opened, Target};
 use ringbar_tests::open;
 use std::ops::Range;
 
-/// Bytes of each buffer.
+/// Bytes per buffer.
 pub(crate) const SIZE: usize = 64 << 10;
-/// What a window shows of a buffer: odd places and lengths, in another order than in the buffer.
+/// The buffer's parts in a window: odd offsets and lengths, in another order than in the buffer.
 const PARTS: [Range<u64>; 4] = [9000..13_097, 101..2100, 2500..2501, 20_479..24_576];
-/// What the window shows that may only be written.
+/// Part of the write-only buffer that a window shows.
 const WRITE_PART: Range<u64> = 777..50_003;
-/// What a window shows of the device memory.
+/// Part of the device memory that a window shows.
 const DEVICE_PART: Range<u64> = 4173..12_099;
 
-/// The attacker's place.
+/// The attacker's queue, memory and windows.
 #[derive(Debug)]
 pub(crate) struct Ground {
     pub(crate) device: Device,
@@ -28,13 +28,13 @@ pub(crate) struct Ground {
     read_only: Buffer,
     device_memory: DeviceMemory,
     write_only: Buffer,
-    // Open as long as the file is.
+    // Windows stay open until the file is closed.
     _windows: [Window; 3],
     targets: Vec<Target>,
 }
 
 impl Ground {
-    /// A place with guards in it, made from `seed`.
+    /// Makes the memory, fills it from `seed`, and opens the windows.
     pub(crate) fn new(entries: u32, victim: &Victim, seed: u64) -> Self {
         let device = open();
         let queue = device.create_queue(entries).expect("a queue is free");
@@ -102,12 +102,13 @@ impl Ground {
         ground
     }
 
-    /// Windows to name in descriptors. Those that show guards are not among them.
+    /// Returns the windows that descriptors may name. Windows that show guard bytes are not among
+    /// them.
     pub(crate) fn windows(&self) -> Vec<Target> {
         self.targets.clone()
     }
 
-    /// All bytes that no window shows for writing are as they were.
+    /// Fails if a byte changed that no window shows for writing.
     pub(crate) fn assert_guards(&self) {
         let before = pattern(self.seed, SIZE);
         for (mapping, mut open) in self.guarded() {
@@ -123,7 +124,7 @@ impl Ground {
         }
     }
 
-    /// Each memory with guards, and what of it may be written.
+    /// Returns each memory with guard bytes, and its ranges that the device may write.
     fn guarded(&self) -> [(&Mapping, Vec<Range<usize>>); 4] {
         let part = |range: Range<u64>| range.start as usize..range.end as usize;
         [

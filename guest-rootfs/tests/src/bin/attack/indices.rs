@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Anything at all in the pages of one's own queue, and other processes' pages.
+//! Random words in the pages of the process's own queue, and tries to map pages of other processes.
 
 use crate::victim::Victim;
 use fastrand::Rng;
@@ -14,9 +14,9 @@ use ringbar_tests::{case, open, parameter, witness, PATIENCE};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 
-/// How often a queue is spoilt and started anew.
+/// Number of times that the queue is broken and reset.
 const ROUNDS: u32 = 300;
-/// Words written in a round.
+/// Words written per round.
 const WRITES: u32 = 20;
 const ENTRIES: u32 = 16;
 
@@ -35,7 +35,7 @@ fn random_indices_stop_their_own_queue_alone() {
     for _ in 0..ROUNDS {
         for _ in 0..WRITES {
             let tail = queue.word(Word::CompletionTail);
-            // Any word of the page, those with a meaning more often.
+            // Any word of the page, but words with a meaning more often.
             let places = [0, 0x40, 0x80, 0x84, random.usize(..PAGE_SIZE / 4) * 4];
             let edges = [
                 tail,
@@ -59,7 +59,7 @@ fn random_indices_stop_their_own_queue_alone() {
             assert!(codes.contains(&state), "queue state {state}");
             stopped += 1;
         }
-        queue.reset().expect("the queue can be started anew");
+        queue.reset().expect("a queue can be reset");
         let nop = Descriptor {
             opcode: Opcode::NOP.0,
             tag: random.u32(..),
@@ -94,7 +94,7 @@ fn pages_of_other_processes_cannot_be_mapped() {
     for (number, kind) in others.flat_map(|number| kinds.map(|kind| (number, kind))) {
         let offset = mmap::encode(kind, number as u16);
         let refused = Mapping::new(device.file().clone(), offset, PAGE_SIZE, false);
-        let errno = refused.expect_err("it is not ours").errno();
+        let errno = refused.expect_err("the queue is another file's").errno();
         let expected = if number < queues {
             Errno::PERM
         } else {
@@ -111,7 +111,7 @@ fn pages_of_other_processes_cannot_be_mapped() {
         ] {
             let offset = mmap::encode(kind, *window);
             let refused = Mapping::new(device.file().clone(), offset, PAGE_SIZE, false);
-            let errno = refused.expect_err("it is not ours").errno();
+            let errno = refused.expect_err("the window is another file's").errno();
             assert_eq!(errno, Some(Errno::PERM), "window {window}, kind {kind}");
         }
     }

@@ -13,11 +13,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::thread::sleep;
 use std::time::Duration;
 
-/// Processes that are killed, in full and when time is short.
+/// Killed processes, in a full run and in a short one.
 const KILLED: [u64; 2] = [200, 20];
-/// Of these, so many before the first look at what is used.
+/// Killed processes before the first count of memory and files. The first ones fill caches.
 const WARM_UP: u64 = 10;
-/// Bytes of a buffer: one descriptor on it takes the device a while.
+/// Bytes of a buffer: large enough that one descriptor on it takes the device a while.
 const SIZE: usize = 1 << 20;
 const ENTRIES: u32 = 8;
 /// Signal number (Linux `include/uapi/asm-generic/signal.h`).
@@ -43,7 +43,7 @@ fn processes_killed_with_dma_in_flight_leave_nothing_behind() {
     victim.assert_untouched();
 }
 
-/// Starts a process that has the device work for it without end, and kills it after `time`.
+/// Starts a process that keeps the device busy, and kills it after `time`.
 fn kill_one(time: Duration) {
     let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
     let process = fork::start(move || work_without_end(&theirs));
@@ -81,7 +81,7 @@ fn work_without_end(line: &UnixStream) -> bool {
         for queue in &mut queues {
             while queue.in_flight() < ENTRIES {
                 queue
-                    .push(*next.next().expect("the copies go round"))
+                    .push(*next.next().expect("the cycle never ends"))
                     .expect("there is room");
             }
             queue.submit();

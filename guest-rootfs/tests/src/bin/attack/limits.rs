@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Every combination of fields at and beyond their limits.
+//! All combinations of fields at and beyond their limits.
 
 use crate::ground::Ground;
 use crate::victim::Victim;
@@ -8,9 +8,9 @@ use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
 use ringbar_test_vectors::Target;
 use ringbar_tests::{case, parameter, PATIENCE};
 
-/// Entries of the ring; as many descriptors are on their way at once.
+/// Entries of the ring, and descriptors in flight at once.
 const ENTRIES: u32 = 1024;
-/// Known opcodes, the first that is not, and the last.
+/// Known opcodes, the first unknown one, and the largest.
 const OPCODES: [u16; 8] = [0, 1, 2, 3, 4, 5, 6, u16::MAX];
 
 #[case]
@@ -37,7 +37,7 @@ fn each_field_at_and_beyond_its_limit_ends_as_the_data_sheet_says() {
     victim.assert_untouched();
 }
 
-/// Carries out a batch and compares how each descriptor ended.
+/// Carries out a batch and compares each status with the expected one. Returns the batch's size.
 fn carry_out(ground: &mut Ground, batch: &[Descriptor], targets: &[Target]) -> u64 {
     for descriptor in batch {
         ground.queue.push(*descriptor).expect("there is room");
@@ -56,7 +56,7 @@ fn carry_out(ground: &mut Ground, batch: &[Descriptor], targets: &[Target]) -> u
             Status(completion.status),
             ringbar_test_vectors::status(descriptor, targets),
         );
-        // Whether bytes are those of the pattern is not for this test.
+        // This test knows no patterns, so VERIFY may find any bytes.
         let compared = status == Status::MISMATCH && descriptor.opcode == Opcode::VERIFY.0;
         let agrees = status == expected || compared && expected == Status::OK;
         assert!(agrees, "{status:?}, not {expected:?}: {descriptor:?}");
@@ -64,7 +64,7 @@ fn carry_out(ground: &mut Ground, batch: &[Descriptor], targets: &[Target]) -> u
     u64::from(count)
 }
 
-/// Descriptors with each field at its limits, for each pair of windows.
+/// Returns descriptors with each field at its limits, for each pair of windows.
 fn combinations(targets: &[Target]) -> impl Iterator<Item = Descriptor> + '_ {
     let numbers = || targets.iter().map(|target| target.window);
     OPCODES
@@ -92,7 +92,7 @@ fn combinations(targets: &[Target]) -> impl Iterator<Item = Descriptor> + '_ {
         .chain(reserved(targets))
 }
 
-/// A sound descriptor of each opcode, with each field that must be 0 set in turn.
+/// Returns a valid descriptor of each opcode, and the same with each reserved field set in turn.
 fn reserved(targets: &[Target]) -> impl Iterator<Item = Descriptor> {
     let both = |target: &&Target| target.open.is_some_and(|it| it.readable && it.writable);
     let window = targets.iter().find(both).map_or(0, |target| target.window);
@@ -133,7 +133,7 @@ fn room(targets: &[Target], window: u16) -> u64 {
         .map_or(64, |it| it.length)
 }
 
-/// Lengths and offsets at the limits of a window of `room` bytes.
+/// Returns lengths and offsets at the limits of a window of `room` bytes.
 fn places(room: u64) -> impl Iterator<Item = (u32, u64)> {
     let lengths = [
         0,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The attacker: a process that writes whatever it likes into its mapped ring and pages, and reaches
-//! no byte outside of its own windows.
+//! The attacker: a process that writes arbitrary words into its mapped ring and pages. It must
+//! reach no byte outside of its own windows.
 //!
-//! `ringbar.full=1` on the kernel command line asks for all of it, `ringbar.seed=N` makes a run that
-//! failed happen again.
+//! `ringbar.full=1` on the kernel command line makes the full number of tries. `ringbar.seed=N`
+//! repeats a failed run.
 
 mod ground;
 mod indices;
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use victim::Victim;
 
-/// Random descriptors, in full and when time is short.
+/// Random descriptors, in a full run and in a short one.
 const DESCRIPTORS: [u64; 2] = [1_000_000, 20_000];
 /// Entries of the attacker's ring.
 const ENTRIES: u32 = 256;
@@ -31,8 +31,8 @@ fn main() -> ExitCode {
     run()
 }
 
-/// Descriptors that a second thread rewrites while the device reads them, on all kinds of windows:
-/// one's own, read-only, closed, freed, other processes', and those that do not exist.
+/// A second thread rewrites the descriptors while the device reads them. They name windows of all
+/// kinds: own, read-only, closed, freed, other processes', and numbers without a window.
 #[case]
 fn random_descriptors_change_no_byte_outside_their_windows() {
     let seed = parameter::seed();
@@ -62,12 +62,12 @@ fn random_descriptors_change_no_byte_outside_their_windows() {
     println!("# {count} descriptors, by status: {ended:?}");
     ground.assert_guards();
     victim.assert_untouched();
-    // What was tried has reached every check of the device.
+    // Otherwise the random descriptors would not test every check of the device.
     for (status, name) in Status::ALL {
         let needed = ![Status::DMA_FAULT, Status::ABORTED].contains(status);
         assert!(
             !needed || ended.contains_key(&status.0),
-            "{name} never came"
+            "no descriptor ended with {name}"
         );
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Scribbler {
 }
 
 impl Scribbler {
-    /// Writes words of the generator's descriptors to any place of the ring.
+    /// Starts a thread that writes words of random descriptors to random slots of the ring.
     pub(crate) fn start(ground: &Ground, mut generator: Generator) -> Self {
         let entries = ground.queue.entries();
         let ring = Mapping::new(
@@ -44,11 +44,11 @@ impl Scribbler {
         Self { stop, thread }
     }
 
-    /// Ends the thread.
+    /// Stops the thread.
     pub(crate) fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         let written = self.thread.join().expect("the thread only writes");
-        println!("# {written} words were rewritten under way");
+        println!("# {written} words were rewritten");
         assert_ne!(written, 0);
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Another process, with memory of every kind and a queue that works while it is attacked.
+//! A second process, with memory of every kind and a busy queue, which the attacker must not
+//! change.
 
 use crate::ground::SIZE;
 use ringbar_client::{descriptors, Device, Mapping, Memory, Part, Policy, Queue, Rights};
@@ -10,7 +11,7 @@ use ringbar_tests::{open, succeed};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 
-/// The process.
+/// The second process.
 #[derive(Debug)]
 pub(crate) struct Victim {
     process: Fork,
@@ -20,7 +21,7 @@ pub(crate) struct Victim {
 }
 
 impl Victim {
-    /// Starts it. The calling process must have one thread.
+    /// Starts the process. The calling process must have one thread.
     pub(crate) fn start(seed: u64) -> Self {
         let (line, theirs) = UnixStream::pair().expect("a pair of sockets");
         let process = fork::start(move || suffer(theirs, !seed));
@@ -41,35 +42,37 @@ impl Victim {
         }
     }
 
-    /// Numbers of its windows.
+    /// Returns the numbers of the victim's windows.
     pub(crate) fn windows(&self) -> &[u16] {
         &self.windows
     }
 
-    /// Number of its queue.
+    /// Returns the number of the victim's queue.
     pub(crate) fn queue(&self) -> u32 {
         self.queue
     }
 
-    /// Ends the process, which has seen to its own memory and queue.
+    /// Ends the process. Fails if it found its memory or its queue changed.
     pub(crate) fn assert_untouched(self) {
-        // The child has both ends, so closing this one would tell it nothing.
+        // A byte, because the child holds both ends of the pair: it would not notice if this end
+        // closed.
         (&self.line).write_all(&[0]).expect("the victim listens");
         let end = self.process.end();
         assert!(
             end.success(),
-            "the victim's memory or queue suffered: {end}"
+            "the victim found its memory or queue changed: {end}"
         );
     }
 }
 
-/// The bytes that `seed` makes.
+/// Returns the bytes of the pattern of `seed`.
 pub(crate) fn pattern(seed: u64, length: usize) -> Vec<u8> {
     let words = (0..length.div_ceil(8) as u64).flat_map(|index| word(seed, index).to_le_bytes());
     words.take(length).collect()
 }
 
-/// What the victim does: works until it hears a byte, then looks at everything it has.
+/// Runs the victim: works until the parent sends a byte. Returns whether all its memory is
+/// unchanged.
 fn suffer(line: UnixStream, seed: u64) -> bool {
     let device = open();
     let mut queue = device.create_queue(8).expect("a queue is free");
@@ -102,7 +105,8 @@ fn suffer(line: UnixStream, seed: u64) -> bool {
             .write_all(&number.to_ne_bytes())
             .expect("the parent listens");
     }
-    line.set_nonblocking(true).expect("a flag");
+    line.set_nonblocking(true)
+        .expect("a socket can be non-blocking");
     loop {
         work(
             &mut queue,
@@ -123,7 +127,7 @@ fn memory(device: &Device, kind: Memory) -> ringbar_client::KernelMemory {
     device.create_memory(kind, SIZE).expect("there is memory")
 }
 
-/// One copy whose outcome is looked at.
+/// Makes one copy and compares its bytes.
 fn work(queue: &mut Queue, from: u16, to: u16, seen: &Mapping, expected: &[u8]) {
     const LENGTH: usize = 4099;
     seen.write_bytes(0, &[0; LENGTH]);

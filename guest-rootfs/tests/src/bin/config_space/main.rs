@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Configuration space as pciutils see it.
+//! Configuration space, as pciutils show it.
 //!
-//! What `lspci` and `setpci` say is compared with files beside this one, which a person has read line by
-//! line. `msix.txt` and `msi.txt` are of the two kinds of interrupts.
+//! The output of `lspci` and `setpci` is compared with files beside this one. A person has checked
+//! these files line by line. `msix.txt` and `msi.txt` are for the two kinds of interrupts.
 
 use ringbar_tests::{case, run, PciFunction};
 use std::process::{Command, ExitCode};
 
 const MSIX: &str = include_str!("msix.txt");
 const MSI: &str = include_str!("msi.txt");
-/// What stays of all ones in each register: offset and width as `setpci` names them, perhaps a mask of
-/// the bits that are written, what stays, and the meaning.
+/// Bits of each register that keep a written one. A line has the offset and width as `setpci` names
+/// them, a mask of the written bits or none, the expected value, and a comment.
 const MASKS: &str = include_str!("masks.txt");
 
 fn main() -> ExitCode {
@@ -37,12 +37,12 @@ fn registers_keep_just_the_bits_that_are_writable() {
     let function = PciFunction::under_test();
     let msi = function.can_be_unplugged();
     let _unbound = function.unbind();
-    // Of the two kinds of interrupts the function has one.
+    // The function has one of the two kinds of interrupts.
     let other = if msi { "MSI-X" } else { "MSI " };
     let lines = MASKS.lines().filter(|line| !line.contains(other));
     let rows: Vec<_> = lines.map(Row::new).collect();
     let address = address(&function);
-    // It carries out all operations in their order, and says what it reads.
+    // setpci carries out all operations in order, and prints the values that it reads.
     let setpci = |operations: &[String]| -> Vec<String> {
         let operations = operations.iter().map(String::as_str);
         let arguments: Vec<_> = ["-s", &address].into_iter().chain(operations).collect();
@@ -67,7 +67,7 @@ fn registers_keep_just_the_bits_that_are_writable() {
     let mut expected = String::new();
     for ((row, before), after) in rows.iter().zip(&before).zip(after.chunks(2)) {
         let Row { place, meaning, .. } = row;
-        assert_eq!(after[1], *before, "{place} takes its value back");
+        assert_eq!(after[1], *before, "{place} must have its first value again");
         found += &format!("{place}={} #{meaning}\n", after[0]);
         expected += &format!("{}\n", row.line);
     }
@@ -100,7 +100,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Address of the function, as tools take it.
+/// Returns the function's address, as pciutils expect it.
 fn address(function: &PciFunction) -> String {
     let name = function
         .folder()
@@ -109,7 +109,7 @@ fn address(function: &PciFunction) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// What a tool says. It must say so without complaint.
+/// Returns the output of a tool. Fails if the tool fails.
 fn tool(name: &str, arguments: &[&str]) -> String {
     let output = Command::new(format!("/usr/bin/{name}"))
         .args(arguments)
@@ -120,8 +120,9 @@ fn tool(name: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("the tool speaks ASCII")
 }
 
-/// Leaves out what the machine decides: addresses of the function and of its BARs, its group, and how many
-/// messages the interrupt controller granted: all behind an IOMMU, else one.
+/// Replaces the parts of the output that depend on the machine: addresses of the function and of
+/// its BARs, the IOMMU group, and the number of granted messages. The interrupt controller grants
+/// all of them behind an IOMMU, otherwise one.
 fn plain(shown: &str) -> String {
     let lines = shown.lines().filter(|line| !line.contains("IOMMU group"));
     lines
@@ -134,7 +135,7 @@ fn plain(shown: &str) -> String {
         .collect()
 }
 
-/// The line with a `*` for what stands between `before` and `end`.
+/// Returns the line with a `*` in place of the text between `before` and `end`.
 fn without(line: &str, before: &str, end: char) -> String {
     let parts = line
         .split_once(before)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Several processes, each with several queues, that copy and check without a pause.
+//! Several processes with several queues each, which copy and check without a pause.
 
 use crate::place::{Direction, Place};
 use fastrand::Rng;
@@ -9,15 +9,14 @@ use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_test_vectors::crc32c;
 use ringbar_tests::{case, fork, open, parameter, PATIENCE};
 
-/// Processes.
 const PROCESSES: u64 = 3;
-/// Queues of each; with those of the others no more than a device has.
+/// Queues per process. All processes together must not need more queues than the device has.
 const QUEUES: usize = 2;
-/// Operations of all, in full and when time is short.
+/// Operations of all processes, in a full run and in a short one.
 const OPERATIONS: [u64; 2] = [1_000_000, 30_000];
-/// Copies that are on their way at once on a queue; the checksum is one operation more.
+/// Copies in flight at once on a queue. The checksum is one more operation.
 const BATCH: usize = 63;
-/// Each copy has a place of this many bytes on both sides.
+/// Bytes that each copy has for itself in the destination.
 const ROOM: usize = 512;
 
 #[case]
@@ -34,7 +33,7 @@ fn processes_with_several_queues_copy_at_once_without_a_mismatch() {
     }
 }
 
-/// A queue, and the two places between which it copies.
+/// A queue, and the memory that it copies from and to.
 struct Lane {
     queue: Queue,
     from: Place,
@@ -47,7 +46,7 @@ fn copy(operations: u64, seed: u64) -> bool {
     let device = open();
     let mut directions = Direction::ALL.iter().cycle().skip(random.usize(..4));
     let mut lanes = [(); QUEUES].map(|()| {
-        let direction = directions.next().expect("they go round");
+        let direction = directions.next().expect("the cycle never ends");
         Lane::new(&device, *direction, &mut random)
     });
     let mut done = 0;
@@ -76,7 +75,8 @@ impl Lane {
         }
     }
 
-    /// Starts a batch of copies, from anywhere to a place each, and the checksum of all places.
+    /// Submits a batch: copies from random offsets to one place each, and the checksum of all
+    /// places.
     fn submit(&mut self, random: &mut Rng) {
         self.batch.clear();
         for place in 0..BATCH {
@@ -107,7 +107,7 @@ impl Lane {
         self.queue.submit();
     }
 
-    /// Waits for the batch and compares what arrived. Says how many operations that was.
+    /// Waits for the batch and compares all bytes. Returns the number of operations.
     fn check(&mut self) -> u64 {
         let mut last = Completion::default();
         for descriptor in &self.batch {

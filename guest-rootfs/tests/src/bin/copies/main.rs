@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Copies of every size in every direction, many of them and by several processes at once: every
-//! byte arrives, and no other byte changes.
+//! Copies of every size in every direction, by one process and by several at once. Every byte must
+//! arrive, and no other byte may change.
 //!
-//! `ringbar.full=1` on the kernel command line asks for all of it.
+//! `ringbar.full=1` on the kernel command line tries all sizes.
 
 mod crowd;
 mod place;
@@ -14,11 +14,11 @@ use ringbar_client::{descriptors, Queue};
 use ringbar_tests::{case, open, parameter, run, succeed, Case};
 use std::process::ExitCode;
 
-/// Every size up to this, in bytes: more than two pages.
+/// Largest size of which each smaller one is tried, in bytes: more than two pages.
 const SIZES: usize = 9000;
-/// Sizes to step over, when time is short.
+/// Step between sizes in a short run.
 const SHORT_STEP: u64 = 97;
-/// Copies of any size up to [`LARGEST`], in full and when time is short.
+/// Copies of random sizes up to [`LARGEST`], in a full run and in a short one.
 const LARGE: [u64; 2] = [250, 10];
 const LARGEST: usize = 1 << 20;
 
@@ -61,9 +61,9 @@ fn large_sizes_arrive(direction: Direction) {
     }
 }
 
-/// Copies `length` random bytes from any place to any place, and looks at them and around them.
+/// Copies `length` random bytes between random offsets. Compares them and the bytes around them.
 fn arrives(queue: &mut Queue, from: &Place, to: &Place, length: usize, random: &mut Rng) {
-    /// Bytes looked at on each side.
+    /// Bytes compared on each side.
     const AROUND: usize = 64;
     let source = random.usize(..=from.size() - length);
     let destination = random.usize(AROUND..=to.size() - length - AROUND);

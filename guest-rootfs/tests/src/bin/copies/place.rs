@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Where copies come from and go to.
+//! Source and destination of copies.
 
 use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Part, Rights};
 
-/// From where to where.
+/// Source and destination of a copy: guest memory or device memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Direction {
     from_device: bool,
@@ -12,7 +12,7 @@ pub(crate) struct Direction {
 }
 
 impl Direction {
-    /// All there are.
+    /// All four directions.
     pub(crate) const ALL: [Self; 4] = [
         Self::new(false, false),
         Self::new(false, true),
@@ -27,7 +27,7 @@ impl Direction {
         }
     }
 
-    /// For the names of cases.
+    /// Returns the direction's part of a case name.
     pub(crate) fn name(self) -> &'static str {
         match (self.from_device, self.to_device) {
             (false, false) => "from_guest_to_guest",
@@ -37,7 +37,7 @@ impl Direction {
         }
     }
 
-    /// Two places of `size` bytes.
+    /// Makes source and destination of `size` bytes each.
     pub(crate) fn places(self, device: &Device, size: usize) -> [Place; 2] {
         [self.from_device, self.to_device].map(|on_device| Place::new(device, on_device, size))
     }
@@ -51,7 +51,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Memory of `size` bytes, in whole pages.
+    /// Makes memory of `size` bytes, rounded up to whole pages.
     pub(crate) fn new(device: &Device, on_device: bool, size: usize) -> Self {
         if on_device {
             let range = device.create_device_memory(Part::WriteCombining, size, Rights::ReadWrite);
@@ -62,7 +62,7 @@ impl Place {
         }
     }
 
-    /// Number of the window.
+    /// Returns the number of the window.
     pub(crate) fn window(&self) -> u16 {
         match self {
             Self::Guest(buffer) => buffer.window(),
@@ -70,7 +70,7 @@ impl Place {
         }
     }
 
-    /// Bytes.
+    /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
         self.mapping().len()
     }

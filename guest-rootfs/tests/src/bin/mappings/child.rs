@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Forked children, and what they do to themselves. The program has one thread, as they need it.
+//! Forked children, and how they change themselves. A fork needs a process with one thread, and
+//! this program has one.
 
 #![expect(
     unsafe_code,
@@ -11,7 +12,7 @@ use ringbar_tests::fork;
 use std::io;
 use std::process::ExitStatus;
 
-/// Runs `body` in a forked child and gives how it ended: code 0 if `body` came to its end.
+/// Runs `body` in a forked child. The child ends with code 0 if `body` returns.
 pub(crate) fn run(body: impl FnOnce()) -> ExitStatus {
     fork::run(|| {
         body();
@@ -19,14 +20,14 @@ pub(crate) fn run(body: impl FnOnce()) -> ExitStatus {
     })
 }
 
-/// Makes the calling process the root of a user namespace of its own.
+/// Makes the calling process root in a user namespace of its own.
 pub(crate) fn enter_user_namespace() {
     // SAFETY: Changes this process alone, which has one thread.
     let entered = unsafe { libc::unshare(libc::CLONE_NEWUSER) };
     assert_eq!(entered, 0, "{}", io::Error::last_os_error());
 }
 
-/// Makes the calling process an ordinary user's, without any capability.
+/// Makes the calling process run as an ordinary user, without any capability.
 pub(crate) fn become_ordinary_user() {
     const NOBODY: u32 = 65534;
     // SAFETY: The kernel reads no list of length 0, and changes this process alone.
@@ -43,7 +44,7 @@ pub(crate) fn become_ordinary_user() {
     );
 }
 
-/// Lets the calling process leave a core file of any size.
+/// Allows the calling process a core file of any size.
 pub(crate) fn allow_core_file() {
     let limit = libc::rlimit {
         rlim_cur: libc::RLIM_INFINITY,
@@ -54,7 +55,7 @@ pub(crate) fn allow_core_file() {
     assert_eq!(set, 0, "{}", io::Error::last_os_error());
 }
 
-/// Ends the calling process as a crash would.
+/// Ends the calling process like a crash.
 pub(crate) fn crash() -> ! {
     // SAFETY: Ends the process.
     unsafe { libc::abort() }

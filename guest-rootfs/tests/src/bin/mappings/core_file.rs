@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Core files (ELF, `man 5 elf`): how much of a mapping is in one.
+//! Core files (ELF, `man 5 elf`), and how much of a mapping is in them.
 
 use std::fs;
 
-/// Where the kernel leaves core files, once [`choose_place`] was called.
+/// Path of core files after a call of [`choose_place`].
 const PLACE: &str = "/tmp/core";
 /// Type of a segment with memory.
 const PT_LOAD: u32 = 1;
 
-/// Makes the kernel leave core files where this program looks for them.
+/// Makes the kernel write core files to [`PLACE`].
 pub(crate) fn choose_place() {
     fs::write("/proc/sys/kernel/core_pattern", PLACE).expect("root may choose the place");
     fs::write("/proc/sys/kernel/core_uses_pid", "0").expect("root may choose the name");
     let _old = fs::remove_file(PLACE);
 }
 
-/// Bytes that the core file has of the mapping at `address`; `None` if it does not know it.
+/// Returns how many bytes of the mapping at `address` are in the core file; `None` if it has no
+/// entry.
 pub(crate) fn bytes_of(address: usize) -> Option<u64> {
     let core = fs::read(PLACE).expect("the crash left a core file");
     let word = |at: usize| u64::from_le_bytes(core[at..at + 8].try_into().expect("eight bytes"));

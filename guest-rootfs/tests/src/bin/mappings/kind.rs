@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! How to make one of each kind. What is made stays until its file is closed.
+//! Makes a region of each kind. A region lives until its file is closed.
 
 use ringbar_client::{Device, Memory, Part, Policy, QueueOffsets, Rights};
 use ringbar_tests::{open, NODE};
@@ -14,22 +14,21 @@ pub(crate) struct Kind {
     make: fn(&Device) -> (u64, usize),
 }
 
-/// A region that can be mapped.
+/// A region that a process can map.
 pub(crate) struct Region {
     pub(crate) device: Device,
     /// mmap offset of its start.
     pub(crate) offset: u64,
-    /// Bytes.
     pub(crate) size: usize,
 }
 
 impl Kind {
-    /// Makes a region of the kind, with a file of its own. It has no mapping yet.
+    /// Makes a region of the kind, with a file of its own and without a mapping.
     pub(crate) fn make(&self) -> Region {
         self.make_by(open())
     }
 
-    /// Makes a region of the kind through a file that was opened read-only.
+    /// Makes a region of the kind through a file opened read-only.
     pub(crate) fn make_read_only(&self) -> Region {
         self.make_by(Device::open_read_only(NODE).expect("the node can be opened"))
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Every kind of mapping against every rule. What is expected of a kind stands in the table of
-//! `guest-driver/README.md`, which this program is built with.
+//! Every kind of mapping against every rule. The expected results are in the table of
+//! `guest-driver/README.md`, which the build includes in this program.
 
 mod child;
 mod core_file;

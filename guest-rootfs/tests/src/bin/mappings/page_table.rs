@@ -1,39 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The page tables of the process, as a kernel with `PTDUMP_DEBUGFS` shows them.
+//! The page tables of the process, which a kernel with `PTDUMP_DEBUGFS` shows.
 
 use std::fs;
 use std::path::Path;
 
-/// The first is there only if user and kernel have page tables of their own; else the second shows
-/// both.
+/// The first file exists only if user and kernel have separate page tables. Otherwise the second
+/// shows both.
 const FILES: [&str; 2] = [
     "/sys/kernel/debug/page_tables/current_user",
     "/sys/kernel/debug/page_tables/current_kernel",
 ];
 
-/// What the kernel shows of the page tables.
+/// The kernel's dump of the page tables.
 pub(crate) struct Dump(String);
 
 impl Dump {
-    /// Whether this kernel shows the page tables.
+    /// Returns whether this kernel shows the page tables.
     pub(crate) fn is_there() -> bool {
         FILES.into_iter().any(|file| Path::new(file).exists())
     }
 
-    /// Reads the page tables as they are. A kernel with KASAN takes seconds for it.
+    /// Reads the present page tables. A kernel with KASAN needs seconds for it.
     pub(crate) fn read() -> Self {
         let file = FILES.into_iter().find(|file| Path::new(file).exists());
         let file = file.expect("this kernel shows the page tables");
         Self(fs::read_to_string(file).expect("the page tables can be read"))
     }
 
-    /// Returns the cache policy of the page at `address`, from the bits PWT, PCD and PAT of its entry and how
-    /// Linux sets up what they select (`arch/x86/mm/pat/memtype.c`).
+    /// Returns the cache policy of the page at `address`, from the bits PWT, PCD and PAT of its
+    /// entry. Linux sets up the policies that they select (`arch/x86/mm/pat/memtype.c`).
     ///
     /// # Errors
     ///
-    /// What is wrong, if there is no entry, or one with other bits.
+    /// Fails if there is no entry, or one with other bits. The error shows it.
     pub(crate) fn policy(&self, address: usize) -> Result<&'static str, String> {
         let line = self.0.lines().find(|line| holds(line, address));
         let line = line.ok_or_else(|| format!("no entry for {address:#x} in:\n{}", self.0))?;
@@ -47,7 +47,7 @@ impl Dump {
     }
 }
 
-/// Whether a line is of a present range with the address: `0xFIRST-0xEND SIZE FLAGS pte`.
+/// Returns whether a line `0xFIRST-0xEND SIZE FLAGS pte` is of a present range with the address.
 fn holds(line: &str, address: usize) -> bool {
     let range = line
         .split_whitespace()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Mappings with the calls that a well-behaved program does not make.
+//! Calls on mappings that a well-behaved program does not make.
 
 #![expect(unsafe_code, reason = "maps, moves, splits and protects memory")]
 
@@ -9,17 +9,16 @@ use rustix::mm::{mmap, mprotect, mremap, munmap, MapFlags, MprotectFlags, Mremap
 use std::fs::File;
 use std::ptr;
 
-/// Read and write.
 pub(crate) const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
-/// A mapping. Unmapped when dropped, what is left of it.
+/// A mapping. When dropped, its remaining pages are unmapped.
 pub(crate) struct RawMapping {
     start: *mut u8,
     length: usize,
 }
 
 impl RawMapping {
-    /// Maps.
+    /// Maps a range of a file.
     pub(crate) fn new(
         file: &File,
         offset: u64,
@@ -35,7 +34,7 @@ impl RawMapping {
         })
     }
 
-    /// Address of the first byte.
+    /// Returns the address of the first byte.
     pub(crate) fn address(&self) -> usize {
         self.start.addr()
     }
@@ -43,8 +42,8 @@ impl RawMapping {
     /// Loads the word at `offset`.
     pub(crate) fn read(&self, offset: usize) -> u32 {
         assert!(offset + 4 <= self.length);
-        // SAFETY: The word is inside the mapping, and any bits are a valid one. Where no page can
-        // be had the process gets a signal, which is what some cases are after.
+        // SAFETY: The word is inside the mapping, and any bits are a valid one. If there is no page,
+        // the process gets a signal, which some cases expect.
         unsafe {
             self.start
                 .wrapping_add(offset)
@@ -56,8 +55,8 @@ impl RawMapping {
     /// Stores a word at `offset`.
     pub(crate) fn write(&self, offset: usize, value: u32) {
         assert!(offset + 4 <= self.length);
-        // SAFETY: The word is inside the mapping, and no Rust value lies there. Where no page can
-        // be had the process gets a signal, which some cases are after.
+        // SAFETY: The word is inside the mapping, and no Rust value lies there. If there is no page,
+        // the process gets a signal, which some cases expect.
         unsafe {
             self.start
                 .wrapping_add(offset)
@@ -72,7 +71,7 @@ impl RawMapping {
         unsafe { mprotect(self.start.cast(), self.length, flags) }
     }
 
-    /// Changes the length, the mapping may move.
+    /// Changes the length. The mapping may move.
     pub(crate) fn resize(&mut self, length: usize) -> Result<(), Errno> {
         // SAFETY: Nothing borrows from the mapping.
         let moved = unsafe { mremap(self.start.cast(), self.length, length, MremapFlags::MAYMOVE) };
@@ -99,7 +98,7 @@ impl RawMapping {
         Ok(())
     }
 
-    /// Unmaps one page in the middle, which leaves two mappings.
+    /// Unmaps pages in the middle, which leaves two mappings.
     pub(crate) fn punch(&self, offset: usize, length: usize) {
         assert!(offset + length <= self.length);
         // SAFETY: The pages are ours; nothing borrows from the mapping.
@@ -107,7 +106,7 @@ impl RawMapping {
             .expect("pages can be unmapped");
     }
 
-    /// An address where `length` bytes are free, as far as this process goes.
+    /// Reserves `length` bytes of free addresses in this process, and returns the first.
     fn reserve(length: usize) -> *mut u8 {
         // SAFETY: The kernel chooses a free address.
         let start = unsafe {

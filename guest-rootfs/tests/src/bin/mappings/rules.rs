@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The rules that every kind of mapping is held to.
+//! The rules for every kind of mapping.
 
 use crate::kind::{Kind, Region, KINDS, PAGE};
 use crate::raw::{RawMapping, READ_WRITE};
@@ -25,10 +25,11 @@ type Outcome = Result<(), Skip>;
 /// Signal numbers on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
 const SIGABRT: i32 = 6;
 const SIGSEGV: i32 = 11;
-/// `O_NONBLOCK` on x86-64: do not wait until the module is unused.
+/// `O_NONBLOCK` on x86-64: fail instead of waiting until the module is unused.
 const NONBLOCKING: i32 = 0o4000;
 
-/// Makes a case of a rule for each kind. All rules run against a kind before the next one has its turn.
+/// Makes a case of a rule for each kind. All rules run against one kind before the next kind's
+/// turn.
 fn each_kind(rule: &'static str, check: fn(&Kind, &Row) -> Outcome) -> Vec<Case> {
     let case = |(turn, kind): (usize, &'static Kind)| {
         let name = format!("{}: {rule}", kind.name);
@@ -48,7 +49,7 @@ impl Region {
         )
     }
 
-    /// Maps all of it, as widely as its row allows.
+    /// Maps the whole region, writable if its row allows it.
     fn map_all(&self, row: &Row) -> RawMapping {
         let protection = if row.writable {
             READ_WRITE
@@ -160,7 +161,7 @@ fn mapping_beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
 #[case(each_kind)]
 fn mapping_that_starts_beyond_the_end_is_refused(kind: &Kind, _row: &Row) -> Outcome {
     let region = kind.make();
-    // The pages behind the public registers are the driver's: that has a name of its own.
+    // BAR 0 continues behind the public registers, with pages that are only the driver's.
     let expected = match kind.name {
         "public-registers" => Errno::PERM,
         _ => Errno::OVERFLOW,
@@ -335,8 +336,8 @@ fn page_table_dump_agrees_with_the_table(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
-/// Returns the policy of a page of each kind, by the page tables. All kinds are mapped at once: one dump for each took
-/// a minute and more in all.
+/// Returns the policy of a page of each kind, from the page tables. Maps all kinds and dumps once:
+/// one dump per kind took more than a minute in all.
 fn dumped_policies() -> &'static [(&'static str, Result<&'static str, String>)] {
     static POLICIES: OnceLock<Vec<(&str, Result<&str, String>)>> = OnceLock::new();
     POLICIES.get_or_init(|| {
@@ -359,7 +360,7 @@ fn dumped_policies() -> &'static [(&'static str, Result<&'static str, String>)] 
 fn mapped_module_cannot_be_removed(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapping = region.map_all(row);
-    // The mapping alone is left.
+    // Only the mapping is left.
     drop(region);
     let removed = rustix::system::delete_module(c"ringbar", NONBLOCKING);
     assert_eq!(removed, Err(Errno::WOULDBLOCK));
@@ -367,7 +368,7 @@ fn mapped_module_cannot_be_removed(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
-/// The public registers are not for a process without the capability.
+/// A process without the capability must not map the public registers.
 #[case]
 fn public_registers_need_cap_sys_rawio() {
     let device = open();
@@ -379,7 +380,7 @@ fn public_registers_need_cap_sys_rawio() {
     assert!(status.success(), "{status}");
 }
 
-/// The root of a user namespace has every capability in it, and none that counts.
+/// The root of a user namespace has every capability in it, but none outside.
 #[case]
 fn root_of_a_user_namespace_cannot_map_the_public_registers() -> Outcome {
     if !Path::new("/proc/self/ns/user").exists() {
@@ -395,7 +396,7 @@ fn root_of_a_user_namespace_cannot_map_the_public_registers() -> Outcome {
     Ok(())
 }
 
-/// Tries each page of BAR 0 by each kind that shows one, with every capability.
+/// Tries each page of BAR 0 through each kind that shows one, with every capability.
 #[case]
 fn no_page_of_bar_0_but_ones_own_can_be_mapped() {
     let owner = open();
@@ -432,7 +433,7 @@ fn no_page_of_bar_0_but_ones_own_can_be_mapped() {
     }
 }
 
-/// What one file made, another file cannot map, whatever it may otherwise do.
+/// A file cannot map another file's region, even with every capability.
 #[case]
 fn region_of_another_file_cannot_be_mapped() {
     for kind in KINDS.iter().filter(|kind| kind.name != "public-registers") {
@@ -445,7 +446,7 @@ fn region_of_another_file_cannot_be_mapped() {
             ProtFlags::READ,
             MapFlags::SHARED,
         );
-        // Memory of the kernel is numbered by each file for itself.
+        // Each file numbers its kernel memory by itself.
         let own_numbers = kind.name.starts_with("contiguous") || kind.name == "vmalloc";
         let expected = if own_numbers {
             Errno::NXIO
@@ -456,7 +457,7 @@ fn region_of_another_file_cannot_be_mapped() {
     }
 }
 
-/// What one owner of memory left there, the next does not see.
+/// Memory shows its next owner none of the last owner's bytes.
 #[case]
 fn memory_is_zeroed_when_handed_out() {
     for part in [Part::WriteCombining, Part::Uncached, Part::Lazy] {
@@ -490,7 +491,7 @@ fn children_that_ended_leave_nothing_while_the_file_is_open() {
     let buffer = device
         .create_buffer(PAGE, Rights::ReadWrite)
         .expect("a buffer");
-    // The debug kernel counts open files alone here, and takes a second for each ten children.
+    // The debug kernel counts only open files here, and takes a second per ten children.
     let children = if on_debug_kernel() { 40 } else { 400 };
     let fork_some = || {
         for _ in 0..children {

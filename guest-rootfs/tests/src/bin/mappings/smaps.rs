@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What `/proc/self/smaps` shows of a mapping.
+//! The flags of a mapping in `/proc/self/smaps`.
 
-/// The flags that this program is about.
+/// The flags that the table lists.
 const FLAGS: [&str; 6] = ["dc", "dd", "de", "io", "mm", "pf"];
 
-/// Those of [`FLAGS`] that the mapping at `address` has, sorted.
+/// Returns the [`FLAGS`] of the mapping at `address`, sorted.
 pub(crate) fn flags(address: usize) -> Vec<String> {
     let smaps = std::fs::read_to_string("/proc/self/smaps").expect("procfs is mounted");
     let head = format!("{address:08x}-");

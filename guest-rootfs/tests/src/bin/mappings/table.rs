@@ -6,19 +6,19 @@ use std::path::Path;
 
 const README: &str = include_str!("../../../../../guest-driver/README.md");
 
-/// What the table says of a kind.
+/// A row of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) kind: &'static str,
     /// Flags of smaps, sorted.
     pub(crate) flags: Vec<&'static str>,
-    /// As debugfs names it, `none` if no page table entry can be read back.
+    /// The name in debugfs; `none` if no page table entry can be read back.
     pub(crate) policy: &'static str,
     pub(crate) writable: bool,
     pub(crate) inherited: bool,
 }
 
-/// All rows.
+/// Returns all rows.
 pub(crate) fn rows() -> Vec<Row> {
     README
         .lines()
@@ -40,13 +40,13 @@ pub(crate) fn rows() -> Vec<Row> {
         .collect()
 }
 
-/// The row of a kind.
+/// Returns the row of a kind.
 pub(crate) fn row(kind: &str) -> Row {
     let row = rows().into_iter().find(|row| row.kind == kind);
     row.unwrap_or_else(|| panic!("guest-driver/README.md has no row for {kind}"))
 }
 
-/// The table's word for what the DMA API decides, as a flag.
+/// Returns the flag for a word of the table. The DMA API decides which flag `dma` stands for.
 fn resolve(flag: &'static str) -> &'static str {
     let iommu = Path::new("/sys/class/misc/ringbar0/device/iommu_group").exists();
     match (flag, iommu) {

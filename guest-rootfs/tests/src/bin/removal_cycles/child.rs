@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Processes that use the device while it goes: this very program in another role.
+//! Processes that use the device while it goes: this program in another role.
 //!
-//! A child has the file of its parent as standard output and a line to its parent as standard
-//! input. It says a byte when it is ready, hears one to begin and one when the device is gone.
+//! A child has its parent's file as standard output, and a socket to its parent as standard input.
+//! It sends a byte when it is ready. It receives one to begin, and one when the device is gone.
 
 use crate::probe::Probe;
 use crate::region::{Region, Touch, PAGE};
@@ -20,28 +20,28 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::thread;
 
-/// Threads of a child that has several.
+/// Threads of a child with several.
 const THREADS: usize = 2;
-/// Mappings that a racer keeps: the last ones before mmap refused.
+/// Mappings that a racer keeps: the last ones before the driver refuses mmap.
 const KEPT: usize = 8;
 
-/// What a child does.
+/// The work of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// For each region a process whose threads touch its pages until a signal ends it.
+    /// One process per region. Its threads touch the region's pages until a signal ends it.
     Touchers,
-    /// Threads map, reach into and unmap all regions in turn until mmap refuses.
+    /// Threads that map, probe and unmap all regions in turn until the driver refuses mmap.
     Racer,
-    /// Forks children that reach into all mappings.
+    /// Forks children that probe all mappings.
     Forker,
-    /// Opens the node, makes things and closes it, until it is gone.
+    /// Opens the node, makes objects and closes the file, until the node is gone.
     Opener,
 }
 
 impl Role {
     pub(crate) const ALL: [Self; 4] = [Self::Touchers, Self::Racer, Self::Forker, Self::Opener];
 
-    /// Name on the command line.
+    /// Returns the role's name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Touchers => "touchers",
@@ -52,7 +52,7 @@ impl Role {
     }
 }
 
-/// Plays a role with these regions. Panics if anything is not as it must be.
+/// Plays a role with these regions. Panics if a result is wrong.
 pub(crate) fn play(role: Role, regions: &[Region]) {
     let stage = Stage::enter();
     match role {
@@ -70,21 +70,26 @@ struct Stage {
 
 impl Stage {
     fn enter() -> Self {
-        let clone = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().expect("an fd");
+        let clone = |fd: std::os::fd::BorrowedFd<'_>| {
+            fd.try_clone_to_owned()
+                .expect("a descriptor can be duplicated")
+        };
         Self {
             file: Arc::new(clone(std::io::stdout().as_fd()).into()),
             parent: clone(std::io::stdin().as_fd()).into(),
         }
     }
 
-    /// Says that this child is ready, and waits until all of them are.
+    /// Reports that this child is ready, and waits until all of them are.
     fn begin(&self) {
         (&self.parent).write_all(b"!").expect("the parent is there");
         self.wait();
     }
 
     fn wait_until_gone(&self) {
-        self.parent.set_nonblocking(false).expect("a flag");
+        self.parent
+            .set_nonblocking(false)
+            .expect("a socket can be blocking");
         self.wait();
     }
 
@@ -95,7 +100,9 @@ impl Stage {
     }
 
     fn is_gone(&self) -> bool {
-        self.parent.set_nonblocking(true).expect("a flag");
+        self.parent
+            .set_nonblocking(true)
+            .expect("a socket can be non-blocking");
         (&self.parent).read(&mut [0]).is_ok()
     }
 }
@@ -106,7 +113,7 @@ fn touch(stage: &Stage, regions: &[Region]) {
         .iter()
         .map(|region| fork::start(|| touch_one(&stage.file, region, &theirs)))
         .collect();
-    // A byte from each, and one for each.
+    // Each toucher sends a byte when it is ready, and receives one to begin.
     let mut bytes = vec![0; touchers.len()];
     (&ours).read_exact(&mut bytes).expect("all are ready");
     stage.begin();
@@ -129,8 +136,9 @@ fn touch_one(file: &Arc<File>, region: &Region, mut parent: &UnixStream) -> bool
     touch_pages(&mapping, region);
     parent.write_all(b"!").expect("the parent is there");
     parent.read_exact(&mut [0]).expect("the parent is there");
-    // They are many and never sleep; who holds a lock must not wait for all of them in turn.
-    setpriority_process(None, 19).expect("anyone may step back");
+    // The touchers never sleep. At normal priority, a holder of a lock would wait for all of them
+    // in turn.
+    setpriority_process(None, 19).expect("a process may lower its own priority");
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| loop {
@@ -159,7 +167,7 @@ fn race(stage: &Stage, regions: &[Region]) {
             .collect();
         let kept: Vec<_> = racers
             .into_iter()
-            .map(|racer| racer.join().expect("a racer ends well"))
+            .map(|racer| racer.join().expect("the racer does not panic"))
             .collect();
         stage.wait_until_gone();
         for (region, mapping) in kept.iter().flatten() {
@@ -172,7 +180,7 @@ fn race(stage: &Stage, regions: &[Region]) {
     });
 }
 
-/// The last mappings before mmap refused.
+/// Returns the last mappings before the driver refused mmap.
 fn race_until_refused<'a>(
     stage: &Stage,
     regions: &'a [Region],
@@ -180,7 +188,7 @@ fn race_until_refused<'a>(
     number: usize,
 ) -> VecDeque<(&'a Region, Mapping)> {
     let mut kept = VecDeque::new();
-    // Each thread begins elsewhere.
+    // Each thread begins with another region.
     for region in regions
         .iter()
         .cycle()
@@ -188,7 +196,7 @@ fn race_until_refused<'a>(
     {
         match region.map(&stage.file) {
             Ok(mapping) => {
-                // Gone or not: both can be here.
+                // The device may be there or gone at this moment, so both results are right.
                 probe.reaches(&mapping, region.size - PAGE);
                 kept.push_back((region, mapping));
             }
@@ -236,7 +244,7 @@ fn open_and_close(stage: &Stage) {
     stage.wait_until_gone();
 }
 
-/// Opens, makes things, leaves them to be cleared away by the close.
+/// Opens a file and makes objects. The close has to clear them away.
 fn open_once() -> Result<(), Error> {
     let device = Device::open(NODE)?;
     device.create_buffer(PAGE, Rights::ReadWrite)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The children, as their parent sees them.
+//! The children, as their parent handles them.
 
 use crate::child::Role;
 use crate::region::Region;
@@ -13,7 +13,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A child at work. Ended when dropped.
+/// A child at work. Killed when dropped.
 pub(crate) struct Member {
     what: &'static str,
     process: Child,
@@ -44,18 +44,18 @@ impl Member {
         member
     }
 
-    /// What it is, for messages.
+    /// Returns the child's role, for messages.
     pub(crate) fn what(&self) -> &'static str {
         self.what
     }
 
-    /// Says that it is time: to begin, or later that the device is gone. A child that has ended
-    /// does not hear it.
+    /// Sends a byte: first to begin, later because the device is gone. Ignores a child that has
+    /// already ended.
     pub(crate) fn tell(&mut self) {
-        let _heard = self.line.write_all(b"!");
+        let _sent = self.line.write_all(b"!");
     }
 
-    /// How it ends. Panics if it does not.
+    /// Waits for the child's end and returns its status. Panics after [`PATIENCE`].
     pub(crate) fn end(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -64,13 +64,16 @@ impl Member {
             }
             thread::sleep(Duration::from_millis(1));
         }
-        panic!("{} goes on without a device", self.what);
+        panic!(
+            "{} still runs {PATIENCE:?} after the device went",
+            self.what
+        );
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        // An error means that it has ended.
+        // The kill fails if the child has already ended.
         let _ended = self.process.kill();
         let _status = self.process.wait();
     }

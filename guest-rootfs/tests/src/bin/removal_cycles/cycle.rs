@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! One cycle: everything in use, the device goes, everything notices, it comes back and works.
+//! One cycle: everything is in use, the device goes, every user notices, the device comes back and
+//! works.
 
 use crate::child::Role;
 use crate::crew::Member;
@@ -17,12 +18,11 @@ use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Entries of the rings.
 const ENTRIES: u32 = 256;
 /// Bytes of a copy that is in flight when the device goes.
 const COPY: usize = 1 << 20;
-/// Who uses the device while it goes. Racers are after a moment of a few instructions, so there are
-/// several.
+/// The children that use the device while it goes. There are several racers, because they must meet
+/// a moment of a few instructions.
 const CREW: [Role; 8] = [
     Role::Touchers,
     Role::Forker,
@@ -33,26 +33,29 @@ const CREW: [Role; 8] = [
     Role::Racer,
     Role::Racer,
 ];
-/// More completions than there will be.
+/// More completions than the queue ever posts.
 const NEVER: u32 = 1 << 30;
 
-/// Goes through a cycle.
+/// Runs a cycle.
 pub(crate) fn run(way: Way) {
     let scene = Scene::set();
     thread::sleep(SHORT);
     let began = Instant::now();
     let scene = way.without_device(|| {
         println!("# the device went in {} ms", began.elapsed().as_millis());
-        assert!(!Path::new(NODE).exists(), "the node stays");
+        assert!(
+            !Path::new(NODE).exists(),
+            "{NODE} is still there without a device"
+        );
         scene.assert_gone()
     });
-    // A device that comes back is none of an old file's.
+    // An old file must not reach the device that came back.
     scene.assert_unreachable();
     drop(scene);
     assert_works();
 }
 
-/// A file with everything in use.
+/// A file with all its objects in use.
 struct Scene {
     device: Device,
     mappings: Vec<(Region, Mapping)>,
@@ -60,7 +63,7 @@ struct Scene {
     sleeper: JoinHandle<Result<(), Error>>,
     poller: JoinHandle<PollFlags>,
     copier: JoinHandle<Error>,
-    /// Pages that were pinned before, for another device that was lost.
+    /// Pages pinned before this cycle: a device that was lost earlier keeps some.
     pinned: i64,
 }
 
@@ -93,7 +96,7 @@ impl Scene {
         }
     }
 
-    /// Sees that everybody has noticed.
+    /// Fails unless all users have noticed that the device is gone.
     fn assert_gone(mut self) -> Gone {
         self.crew.iter_mut().for_each(Member::tell);
         let sleeper = self.sleeper.join().expect("the sleeper does not panic");
@@ -107,7 +110,7 @@ impl Scene {
             let status = member.end();
             assert!(
                 status.success(),
-                "{}: {status}; the console says why",
+                "{}: {status}; see the console",
                 member.what()
             );
         }
@@ -153,7 +156,7 @@ fn sleep_in_wait(device: Device, queue: u32) -> JoinHandle<Result<(), Error>> {
     })
 }
 
-/// Polls for nothing but what poll always tells of.
+/// Polls for no event. The kernel reports hang-up and error in any case.
 fn sleep_in_poll(device: Device) -> JoinHandle<PollFlags> {
     thread::spawn(move || {
         let mut files = [PollFd::new(&**device.file(), PollFlags::empty())];
@@ -162,8 +165,8 @@ fn sleep_in_poll(device: Device) -> JoinHandle<PollFlags> {
     })
 }
 
-/// Keeps a queue of the kernel full of large copies to memory of the process until that is refused. A
-/// queue of one's own would be gone under the hands of who fills it.
+/// Fills a queue of the kernel with large copies to memory of the process, until the driver
+/// refuses. A mapped queue would not do: its mapping disappears while the thread writes to it.
 fn keep_copying(device: &Device) -> JoinHandle<Error> {
     let source = device.create_buffer(COPY, Rights::Read);
     let source = source.expect("a large buffer");
@@ -188,7 +191,7 @@ fn keep_copying(device: &Device) -> JoinHandle<Error> {
     })
 }
 
-/// A fresh file can do what a file can do.
+/// Fails unless a new file can make and use objects.
 fn assert_works() {
     let device = open();
     let mut queue = device.create_queue(4).expect("a queue");

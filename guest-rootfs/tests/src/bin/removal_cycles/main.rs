@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The device goes again and again while everything of it is in use, in every way a device can go.
+//! The device goes again and again while all its objects are in use, in every way a device can go.
 //!
-//! `ringbar.cycles=N` on the kernel command line says how often; 0 skips the program.
+//! `ringbar.cycles=N` on the kernel command line sets the number of cycles. 0 skips the program.
 
 mod child;
 mod crew;
@@ -22,9 +22,9 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use way::Way;
 
-/// Cycles, if nobody says how many.
+/// Default number of cycles.
 const CYCLES: usize = 10;
-/// Cycles before the first look at what is used: caches fill, numbers are given out.
+/// Cycles before the first count of memory and files. They fill caches and number tables.
 const WARM_UP: usize = 6;
 
 fn main() -> ExitCode {
@@ -33,12 +33,17 @@ fn main() -> ExitCode {
         let role = Role::ALL.into_iter().find(|role| role.name() == name);
         let regions: Option<Vec<Region>> =
             words.iter().map(|word| Region::from_word(word)).collect();
-        child::play(role.expect("a role"), &regions.expect("regions"));
+        child::play(
+            role.expect("the parent names a role"),
+            &regions.expect("regions"),
+        );
         return ExitCode::SUCCESS;
     }
     if cycles() == 0 {
         return run_all(vec![Case::new("cycles", || {
-            Err(Skip("none was asked for; `make test` does".into()))
+            Err(Skip(
+                "ringbar.cycles=0 asks for no cycle; `make test` runs all of them".into(),
+            ))
         })]);
     }
     let mut ways = vec![Way::Remove, Way::Unbind];
@@ -67,18 +72,18 @@ fn main() -> ExitCode {
     run_all(cases)
 }
 
-/// How often the device is to go.
+/// Returns the number of cycles.
 fn cycles() -> usize {
     parameter::number("ringbar.cycles").map_or(CYCLES, |cycles| cycles as usize)
 }
 
-/// Whether the device can be taken out of the machine.
+/// Returns why the device cannot be taken out of the machine, if that is so.
 fn require_unplug() -> Result<(), Skip> {
     if !PciFunction::under_test().can_be_unplugged() {
-        return Err(Skip("QEMU 11.1 aborts on it with MSI-X".into()));
+        return Err(Skip("QEMU 11.1 aborts on device_del with MSI-X".into()));
     }
     match Runner::find() {
         Some(_) => Ok(()),
-        None => Err(Skip("nobody outside takes requests".into())),
+        None => Err(Skip("the machine has no runner that takes requests".into())),
     }
 }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Makes the kernel let go of a processor anywhere in its code, not only where it chooses to: races
-//! of few instructions are won that way. Needs CONFIG_PREEMPT_DYNAMIC, which Debian's kernel has.
+//! Full preemption: the kernel may release a processor anywhere in its code. That makes races of a
+//! few instructions likely. Needs CONFIG_PREEMPT_DYNAMIC, which Debian's kernel has.
 
 use std::fs;
 
 const FILE: &str = "/sys/kernel/debug/sched/preempt";
 
-/// Full preemption, until dropped.
+/// Full preemption, until this value is dropped.
 pub(crate) struct FullPreemption {
-    /// Mode before, if it could be changed.
+    /// The earlier mode, if the kernel could change it.
     before: Option<String>,
 }
 
 impl FullPreemption {
-    /// Switches to it where the kernel can.
+    /// Switches to full preemption if the kernel can.
     pub(crate) fn switch_on() -> Self {
-        // All modes, the present one in parentheses.
+        // The file lists all modes, the present one in parentheses.
         let modes = fs::read_to_string(FILE).unwrap_or_default();
         let present = modes
             .split_whitespace()

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Whether memory can be reached, found out without a signal: the kernel reads it on behalf of
-//! this process and says `EFAULT` if it cannot.
+//! Finds out without a signal whether memory can be reached. The kernel reads it for this process,
+//! and returns `EFAULT` if it cannot.
 
 #![expect(unsafe_code, reason = "names memory that may not be there")]
 
@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// A place to read to.
+/// A file that receives the bytes.
 pub(crate) struct Probe {
     sink: File,
 }
@@ -23,11 +23,11 @@ impl Probe {
         Self { sink }
     }
 
-    /// Whether the byte at `offset` of a mapping can be read.
+    /// Returns whether the byte at `offset` of a mapping can be read.
     pub(crate) fn reaches(&self, mapping: &Mapping, offset: usize) -> bool {
         assert!(offset < mapping.len());
         let address = mapping.as_ptr().wrapping_add(offset);
-        // SAFETY: Only the kernel reads there, and it finds out whether it can.
+        // SAFETY: Only the kernel reads the address. It returns `EFAULT` if no memory is there.
         let written = unsafe { libc::pwrite(self.sink.as_raw_fd(), address.cast(), 1, 0) };
         let error = io::Error::last_os_error();
         match written {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Regions of one open file, one of each kind of mapping.
+//! Regions of one open file, one per kind of mapping.
 
 use ringbar_client::{Device, Error, Mapping, Memory, Part, Policy, Rights};
 use ringbar_uapi::ioctl::CreateQueue;
@@ -12,39 +12,38 @@ pub(crate) const PAGE: usize = 4096;
 /// Pages of the kinds that can have any number.
 const PAGES: usize = 4;
 
-/// What a child may do to a region without disturbing the device.
+/// Accesses of a child to a region that do not disturb the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Touch {
-    /// Read it.
+    /// Reads.
     Read,
-    /// Read and write it.
+    /// Reads and writes.
     Write,
 }
 
-/// A region, as it can be told to another process that has the file.
+/// A region, in a form that another process with the same file can use.
 #[derive(Clone, Debug)]
 pub(crate) struct Region {
     pub(crate) kind: String,
     /// mmap offset of its start.
     pub(crate) offset: u64,
-    /// Bytes.
     pub(crate) size: usize,
     pub(crate) touch: Touch,
 }
 
 impl Region {
-    /// Maps it.
+    /// Maps the region.
     pub(crate) fn map(&self, file: &Arc<File>) -> Result<Mapping, Error> {
         let writable = self.touch == Touch::Write;
         Mapping::new(file.clone(), self.offset, self.size, writable)
     }
 
-    /// Offsets of its pages.
+    /// Returns the offsets of its pages.
     pub(crate) fn pages(&self) -> impl Iterator<Item = usize> + use<> {
         (0..self.size).step_by(PAGE)
     }
 
-    /// As one word, for a command line.
+    /// Returns the region as one word of a command line.
     pub(crate) fn to_word(&self) -> String {
         let touch = match self.touch {
             Touch::Read => "read",
@@ -53,7 +52,7 @@ impl Region {
         format!("{} {} {} {touch}", self.kind, self.offset, self.size)
     }
 
-    /// From the word that [`Region::to_word`] made.
+    /// Parses the word that [`Region::to_word`] made.
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         let mut parts = word.split(' ');
         Some(Self {
@@ -68,7 +67,7 @@ impl Region {
     }
 }
 
-/// Makes a region of each kind. They stay until the file is closed.
+/// Makes a region of each kind. The regions live until the file is closed.
 pub(crate) fn make_all(device: &Device, queue: &CreateQueue) -> Vec<Region> {
     let entries = queue.entries as usize;
     let mut regions = vec![

@@ -7,19 +7,19 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How a device goes.
+/// How the device goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// sysfs `remove`, and back by `rescan`.
+    /// Through `remove` in sysfs. It comes back by `rescan`.
     Remove,
-    /// sysfs `unbind`, and back by `bind`.
+    /// Through `unbind` in sysfs. It comes back by `bind`.
     Unbind,
-    /// Out of QEMU's slot, and back into it.
+    /// Out of its slot in QEMU. The runner puts it back.
     Unplug,
 }
 
 impl Way {
-    /// Name for people.
+    /// Returns the way's part of a case name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Remove => "sysfs_remove",
@@ -28,7 +28,7 @@ impl Way {
         }
     }
 
-    /// Makes the device go, does `meanwhile`, brings it back.
+    /// Makes the device go, runs `meanwhile`, and brings the device back.
     pub(crate) fn without_device<T>(self, meanwhile: impl FnOnce() -> T) -> T {
         let function = PciFunction::under_test();
         let result = match self {
@@ -50,14 +50,14 @@ impl Way {
     }
 }
 
-/// A device that is out of its slot. Put back when dropped.
+/// A device out of its slot. Put back when dropped.
 struct Unplugged {
     runner: Runner,
 }
 
 impl Unplugged {
     fn unplug() -> Self {
-        let mut runner = Runner::find().expect("somebody outside takes the device out");
+        let mut runner = Runner::find().expect("a runner takes the device out");
         runner.must("device_del");
         Self { runner }
     }
@@ -69,11 +69,14 @@ impl Drop for Unplugged {
     }
 }
 
-/// A device that is plugged in is found by the kernel some time later.
+/// Waits for the node: the kernel finds a plugged-in device some time later.
 fn wait_for_node() {
     let deadline = Instant::now() + PATIENCE;
     while !Path::new(NODE).exists() {
-        assert!(Instant::now() < deadline, "{NODE} does not come back");
+        assert!(
+            Instant::now() < deadline,
+            "{NODE} did not come back within {PATIENCE:?}"
+        );
         thread::sleep(Duration::from_millis(1));
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Windows on the process's own memory: what they show and refuse, what they count, and when the
-//! pages are given back.
+//! Windows on the process's own memory: their bytes, refusals, counts, and the release of their
+//! pages.
 
 mod raw;
 mod zone;
@@ -25,11 +25,11 @@ use std::process::ExitCode;
 use std::sync::OnceLock;
 
 const PAGE: usize = 4096;
-/// Longest copy in bytes.
+/// Longest copy in bytes: `LENGTH_LIMIT` of the device.
 const LONGEST: usize = 16 << 20;
 const UNTOUCHED: u8 = 0xa5;
 
-/// Pages that were pinned when the program began, for a device that was lost.
+/// Pages pinned when the program began: a device that was lost earlier keeps some.
 static BEFORE: OnceLock<i64> = OnceLock::new();
 
 fn main() -> ExitCode {
@@ -37,26 +37,28 @@ fn main() -> ExitCode {
     run()
 }
 
-/// Makes a case that needs memory which the device reaches without a bounce buffer.
+/// Makes a case that needs memory without a bounce buffer.
 fn unbounced(name: &'static str, body: fn()) -> Case {
     Case::new(name, move || unless_bounced(body))
 }
 
 fn unless_bounced(body: impl FnOnce()) -> Result<(), Skip> {
     if bounces() {
-        return Err(Skip("all memory is bounced here".into()));
+        return Err(Skip(
+            "the kernel bounces all memory here (swiotlb=force)".into(),
+        ));
     }
     body();
-    assert_eq!(pinned(), 0, "pages are left");
+    assert_eq!(pinned(), 0, "pages are still pinned");
     Ok(())
 }
 
-/// Pages that are pinned at the moment and were not when the program began.
+/// Returns how many more pages are pinned than when the program began.
 fn pinned() -> i64 {
     pinned_pages() - BEFORE.get().expect("the program has begun")
 }
 
-/// Pages that the kernel counts as pinned by this process.
+/// Returns the number of pages that the kernel counts as pinned by this process.
 fn pinned_by_us() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("procfs is mounted");
     let line = status.lines().find_map(|line| line.strip_prefix("VmPin:"));
@@ -65,7 +67,7 @@ fn pinned_by_us() -> u64 {
     kib * 1024 / PAGE as u64
 }
 
-/// Memory of the process, all of it with the same byte.
+/// Makes memory of the process, filled with [`UNTOUCHED`].
 fn memory(length: usize) -> Mapping {
     let memory = Mapping::anonymous(length).unwrap();
     memory.write_bytes(0, &vec![UNTOUCHED; length]);
@@ -138,7 +140,7 @@ fn copies_at_any_alignment_arrive() {
         let length = random.usize(1..20 * PAGE);
         let from = random.usize(0..source.len() - length);
         let to = random.usize(0..target.len() - length);
-        // Both windows begin somewhere before the bytes.
+        // Both windows begin at a random byte before the copied ones.
         let (skip_from, skip_to) = (random.usize(0..=from), random.usize(0..=to));
         let range = skip_from..from + length;
         let readable = device.open_user_window(&source, range, Rights::Read);
@@ -162,7 +164,6 @@ fn copies_at_any_alignment_arrive() {
 fn longest_copy_arrives() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    // Not at the beginning of a page.
     let at = 1000;
     let range = at..at + LONGEST;
     let (source, target) = (memory(LONGEST + PAGE), memory(LONGEST + PAGE));
@@ -185,7 +186,7 @@ fn longest_copy_arrives() {
 fn scattered_pages_are_one_window_in_their_order() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    // More pieces than are described together with other windows, each page by itself.
+    // More pieces than the driver describes together with other windows, each of one page.
     let pages = 300;
     let bytes = pattern_bytes(5, pages * PAGE);
     let file = file(&bytes);
@@ -207,7 +208,7 @@ fn scattered_pages_are_one_window_in_their_order() {
 fn memory_in_more_pieces_than_a_window_has_is_refused() -> Result<(), Skip> {
     if on_debug_kernel() {
         return Err(Skip(
-            "this kernel checks all mappings with each of thousands".into(),
+            "the debug kernel checks all DMA mappings at each new one, which takes too long for thousands".into(),
         ));
     }
     unless_bounced(too_many_pieces)
@@ -219,7 +220,7 @@ fn too_many_pieces() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let file = file(&pattern_bytes(9, PAGE));
-    // The same page again and again: neighbours that are none in memory.
+    // Neighbours in the window are not neighbours in memory, so each page is a piece.
     let most = RawMemory::pages(&file, &[0; MOST]);
     let window = most.open(&device, Rights::Read).unwrap();
     let seen = memory(PAGE);
@@ -237,7 +238,7 @@ fn too_many_pieces() {
 
     let more = RawMemory::pages(&file, &[0; MOST + 1]);
     match more.open(&device, Rights::Read) {
-        // An IOMMU shows the device one piece.
+        // An IOMMU joins the pages to one piece.
         Ok(window) if has_iommu() => window.close().unwrap(),
         other => refused(other, Errno::TOOBIG),
     }
@@ -321,7 +322,7 @@ fn lengths_and_addresses_that_no_memory_has_are_refused() {
         (at, u64::MAX, Errno::INVAL),
         (u64::MAX, 2, Errno::INVAL),
         (u64::MAX - PAGE as u64, 1, Errno::INVAL),
-        // The first page of all, and the kernel's half.
+        // The first page of all addresses, and the kernel's half.
         (0, 1, Errno::FAULT),
         (1 << 63, 1, Errno::FAULT),
         (u64::MAX << 47, PAGE as u64, Errno::FAULT),
@@ -369,7 +370,7 @@ fn pages_count_against_the_limit_of_locked_memory() {
     let device = open();
     let memory = memory(8 * PAGE);
     let open = |range| device.open_user_window(&memory, range, Rights::Write);
-    // Two pages, by a byte in each.
+    // Two pages, by one byte in each.
     let first = open(PAGE - 1..PAGE + 1).unwrap();
     assert_eq!(pinned_by_us(), 2);
     let second = open(0..8 * PAGE).unwrap();
@@ -385,7 +386,7 @@ fn pages_count_against_the_limit_of_locked_memory() {
             ..old
         };
         setrlimit(Resource::Memlock, limit).unwrap();
-        // Root may lock what it wants.
+        // Root may lock any amount.
         open(0..5 * PAGE).unwrap().close().unwrap();
         let nobody = Uid::from_raw(65534);
         set_thread_res_uid(nobody, nobody, nobody).unwrap();
@@ -412,7 +413,7 @@ fn bytes_count_for_the_user_until_the_window_is_closed() {
     assert_eq!(usage(), format!("device {expected}user 0 {expected}"));
     window.close().unwrap();
     assert_eq!(usage(), before);
-    // Over the usual limit of a user.
+    // More than the default limit of a user.
     let result = open_at(&device, PAGE as u64, 200 << 20, Rights::Read);
     refused(result, Errno::NOSPC);
     assert_eq!(usage(), before);
@@ -437,14 +438,13 @@ fn memory_that_is_unmapped_stays_the_windows() {
         seen.mapping().read_bytes(0, 3 * PAGE),
         [UNTOUCHED; 3 * PAGE]
     );
-    // What has come to the same addresses is not the window's.
+    // The memory that is now at the same addresses is not the window's.
     succeed(&mut queue, pattern(window.number(), 0, 3 * PAGE, 13));
     assert_eq!(memory.read(), [0; 3 * PAGE]);
     window.close().unwrap();
 }
 
-/// Descriptors that keep the device busy for a while.
-/// Copies that the device works on for longer than it takes to close a window.
+/// Copies that take the device longer than it takes to close a window.
 const COPIES: u32 = 48;
 
 fn submit_long_copies(queue: &mut Queue, source: u16, target: u16) {
@@ -461,7 +461,8 @@ fn pages_leave_the_memory_that_the_kernel_wants_to_move() -> Result<(), Skip> {
     unless_bounced(|| pages_leave_the_zone(&zone))
 }
 
-/// Pages that are pinned for long and stay where they are make memory unmovable for good.
+/// Pinned pages cannot be moved. Left in the zone, they would block its memory for as long as they
+/// are pinned.
 fn pages_leave_the_zone(zone: &Range<u64>) {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -475,7 +476,7 @@ fn pages_leave_the_zone(zone: &Range<u64>) {
     assert_ne!(
         movable(&memory),
         0,
-        "the kernel did not take them from there"
+        "the kernel took no page from the zone Movable"
     );
     let window = device.open_user_window(&memory, 0..64 * PAGE, Rights::ReadWrite);
     let window = window.unwrap();
@@ -496,11 +497,12 @@ fn parent_keeps_its_memory_over_a_fork() {
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let child = fork::start(|| {
         (&theirs).read_exact(&mut [0]).unwrap();
-        // What the device and the parent have written since is the parent's alone.
+        // Device and parent have written meanwhile, but only to the parent's pages.
         memory.read_bytes(0, 2 * PAGE) == [UNTOUCHED; 2 * PAGE]
     });
     drop(theirs);
-    // Written before the device does, a page that the child had too would be another one now.
+    // Before the device writes. If the child shared the page, this write would give the parent a
+    // new page, and the window would show the old one.
     memory.write_bytes(0, &[1; PAGE]);
     succeed(&mut queue, pattern(window.number(), 8, 2 * PAGE - 8, 17));
     let mut expected = vec![1; 8];
@@ -528,7 +530,7 @@ fn window_closed_during_a_long_copy_is_written_no_more() {
         }
         writable.close().unwrap();
 
-        // The pages are the process's alone from here on.
+        // From here on only the process may write the pages.
         target.write_bytes(0, &vec![round; LONGEST]);
         queue.wait(COPIES, PATIENCE).unwrap();
         let completions: Vec<Completion> = (0..COPIES)
@@ -550,7 +552,7 @@ fn window_closed_during_a_long_copy_is_written_no_more() {
         assert!(bytes.iter().all(|byte| *byte == round));
     }
     readable.close().unwrap();
-    println!("# {broken_off} of 10 broken off while they were carried out");
+    println!("# {broken_off} of 10 windows closed during a copy");
     assert_ne!(broken_off, 0);
 }
 
@@ -575,7 +577,7 @@ fn killed_process_leaves_nothing_pinned() {
         child.end();
         until("all pages are given back", || pinned() == 0);
     }
-    // The device is in order.
+    // The device still works.
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
@@ -601,7 +603,7 @@ fn reset_ends_the_window_and_pages_go_with_its_close() {
     PciFunction::under_test().reset();
     first.close().unwrap();
     assert_eq!(pinned(), 1);
-    // What is opened from now on works, in the same file.
+    // Windows and queues made from now on work, in the same file.
     let mut queue = device.create_queue(4).unwrap();
     let window = device.open_user_window(&memory, 0..PAGE, Rights::Write);
     let window = window.unwrap();
@@ -650,7 +652,7 @@ fn memory_that_would_be_bounced_is_refused() -> Result<(), Skip> {
     }
     assert_eq!(pinned(), 0);
     assert_eq!(pinned_by_us(), 0);
-    // Buffers of the driver are there for that.
+    // A process uses buffers of the driver in this case.
     let mut queue = device.create_queue(4).unwrap();
     let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
     write_and_see(&mut queue, &buffer);

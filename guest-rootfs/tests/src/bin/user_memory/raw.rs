@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Memory that a well-behaved program does not have: in a strange order, protected, taken away.
+//! Memory that a well-behaved program does not have: in a strange order, protected, unmapped.
 
 #![expect(unsafe_code, reason = "maps, protects and unmaps memory")]
 
@@ -14,14 +14,14 @@ use std::ptr;
 const PAGE: usize = 4096;
 const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
-/// Memory of the process. Unmapped when dropped, what is left of it.
+/// Memory of the process. When dropped, its remaining pages are unmapped.
 pub(crate) struct RawMemory {
     start: *mut u8,
     length: usize,
 }
 
 impl RawMemory {
-    /// Memory of nobody else.
+    /// Maps private memory.
     pub(crate) fn new(length: usize) -> Self {
         // SAFETY: The kernel chooses a free address.
         let start =
@@ -32,13 +32,13 @@ impl RawMemory {
         }
     }
 
-    /// Pages of a file, in this order.
+    /// Maps pages of a file, in this order.
     pub(crate) fn pages(file: &File, pages: &[u64]) -> Self {
         let memory = Self::new(pages.len() * PAGE);
         for (place, page) in pages.iter().enumerate() {
             let address = memory.start.wrapping_add(place * PAGE);
             let (flags, offset) = (MapFlags::SHARED | MapFlags::FIXED, page * PAGE as u64);
-            // SAFETY: This is a page of ours, which nobody borrows.
+            // SAFETY: This page is ours, and no code borrows it.
             let mapped = unsafe { mmap(address.cast(), PAGE, READ_WRITE, flags, file, offset) };
             mapped.expect("a page can be mapped over");
         }
@@ -55,7 +55,7 @@ impl RawMemory {
         self.length as u64
     }
 
-    /// Opens a window on all of it.
+    /// Opens a window on all of the memory.
     pub(crate) fn open(&self, device: &Device, rights: Rights) -> Result<Window, Error> {
         open_at(device, self.address(), self.length(), rights)
     }
@@ -69,33 +69,33 @@ impl RawMemory {
             .collect()
     }
 
-    /// Stores `byte` everywhere.
+    /// Stores `byte` in all bytes.
     pub(crate) fn fill(&self, byte: u8) {
         for offset in 0..self.length {
-            // SAFETY: The byte is ours, and nobody borrows it.
+            // SAFETY: The byte is ours, and no code borrows it.
             unsafe { self.start.wrapping_add(offset).write_volatile(byte) };
         }
     }
 
-    /// Takes the right to write away.
+    /// Makes the memory read-only.
     pub(crate) fn protect(&self) {
-        // SAFETY: The memory is ours, and nobody borrows it.
+        // SAFETY: The memory is ours, and no code borrows it.
         let done = unsafe { mprotect(self.start.cast(), self.length, MprotectFlags::READ) };
         done.expect("memory can be protected");
     }
 
-    /// Takes it away, and puts other memory in its place.
+    /// Replaces the memory by other memory at the same addresses.
     pub(crate) fn replace(&self) {
         let flags = MapFlags::PRIVATE | MapFlags::FIXED;
-        // SAFETY: The memory is ours, and nobody borrows it.
+        // SAFETY: The memory is ours, and no code borrows it.
         let done = unsafe { mmap_anonymous(self.start.cast(), self.length, READ_WRITE, flags) };
         done.expect("there is memory");
     }
 
-    /// Takes all but the first `length` bytes away.
+    /// Unmaps all but the first `length` bytes.
     pub(crate) fn cut(&mut self, length: usize) {
         let rest = self.length.checked_sub(length).expect("it is longer");
-        // SAFETY: The memory is ours, and nobody borrows it.
+        // SAFETY: The memory is ours, and no code borrows it.
         let done = unsafe { munmap(self.start.wrapping_add(length).cast(), rest) };
         done.expect("memory can be unmapped");
         self.length = length;
@@ -108,8 +108,8 @@ impl Drop for RawMemory {
     }
 }
 
-/// Opens a window on addresses of the process, whatever is there: memory that no code borrows, or
-/// that the call refuses.
+/// Opens a window on any addresses of the process: memory that no code borrows, or addresses that
+/// the call refuses.
 pub(crate) fn open_at(
     device: &Device,
     address: u64,
@@ -120,7 +120,7 @@ pub(crate) fn open_at(
     unsafe { device.open_user_window_at(address, length, rights) }
 }
 
-/// A file in memory with these bytes.
+/// Makes a file in memory with these bytes.
 pub(crate) fn file(bytes: &[u8]) -> File {
     let file = memfd_create("user_memory", MemfdFlags::CLOEXEC).expect("there is memory");
     ftruncate(&file, bytes.len() as u64).expect("there is memory");

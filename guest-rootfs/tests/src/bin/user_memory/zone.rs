@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Which page frames memory of the process is in, and whether the kernel counts on moving them.
+//! The page frames of the process's memory, and the zone of movable ones.
 
 use ringbar_client::Mapping;
 use std::fs::{self, File};
@@ -8,11 +8,11 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
 const PAGE: usize = 4096;
-/// Bits of an entry of `/proc/PID/pagemap`: the page is there, and its frame.
+/// Bits of an entry of `/proc/PID/pagemap`: the page is present, and its frame.
 const PRESENT: u64 = 1 << 63;
 const FRAME: u64 = (1 << 55) - 1;
 
-/// The frames whose pages the kernel may move, as long as nobody has pinned them for long: the zone
+/// Returns the frames whose pages the kernel may move until they are pinned for long: the zone
 /// `Movable`, if there is one.
 pub(crate) fn movable() -> Option<Range<u64>> {
     let text = fs::read_to_string("/proc/zoneinfo").expect("procfs is mounted");
@@ -25,7 +25,7 @@ pub(crate) fn movable() -> Option<Range<u64>> {
     (frames > 0).then(|| first..first + frames)
 }
 
-/// The frame of each page of a mapping.
+/// Returns the frame of each page of a mapping.
 pub(crate) fn frames(memory: &Mapping) -> Vec<u64> {
     let pagemap = File::open("/proc/self/pagemap").expect("procfs is mounted");
     let first = memory.as_ptr().addr() / PAGE;

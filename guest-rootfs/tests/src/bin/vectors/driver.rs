@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The way through the kernel driver, by the client library.
+//! Route A: the kernel driver, by the client library.
 
 use ringbar_client::{
     Buffer, Device, DeviceMemory, Error, Mapping, Part as DevicePart, Queue, Rights as Allowed,
@@ -15,7 +15,7 @@ pub(crate) struct Driver {
     device: Device,
     queue: Queue,
     memories: Vec<Memory>,
-    /// Another file, so another domain. What is made of a file stays as long as it is open.
+    /// Another file, and so another domain. Its objects live as long as it is open.
     other: Device,
 }
 

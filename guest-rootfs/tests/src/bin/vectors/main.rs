@@ -2,7 +2,7 @@
 
 //! The test vectors through the kernel driver: path A.
 //!
-//! Each vector is a row that the table of all paths is made from (`ci/README.md`).
+//! Each vector prints a row. The table of all paths is made of these rows (`ci/README.md`).
 
 mod driver;
 
@@ -24,5 +24,5 @@ fn every_vector_ends_as_the_data_sheet_says() {
         different += u32::from(row.difference.is_some());
     });
     outcome.expect("every vector can be run");
-    assert_eq!(different, 0, "vectors that did not end as they must");
+    assert_eq!(different, 0, "vectors that differ from the data sheet");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the cases start from: the function under test, with `vfio-pci`.
+//! Start of each case: the function under test, bound to `vfio-pci`.
 
 use ringbar_tests::{on_debug_kernel, PciFunction};
 use ringbar_vfio::{Kind, Space, Taken, VfioDriver};
@@ -9,8 +9,8 @@ use rustix::system::finit_module;
 use std::fs::{self, File};
 use std::path::Path;
 
-/// Modules that the stock kernel needs for it, in the order in which they need each other. The debug
-/// kernel has all of it built in.
+/// Modules that the stock kernel needs for this, in the order of their dependencies. The debug
+/// kernel has all of them built in.
 const MODULES: [&str; 5] = [
     "irqbypass",
     "vfio",
@@ -25,7 +25,7 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Takes the function; `None` if the machine has no IOMMU.
+    /// Takes the function. Returns `None` if the machine has no IOMMU.
     pub(crate) fn take() -> Option<Self> {
         let folder = PciFunction::under_test().folder().to_owned();
         fs::read_link(folder.join("iommu_group")).ok()?;
@@ -36,7 +36,7 @@ impl Ground {
         Some(Self { taken })
     }
 
-    /// The way in which this kernel gives a device to a process.
+    /// Returns the interface by which this kernel gives a device to a process.
     pub(crate) fn kind() -> Kind {
         if on_debug_kernel() {
             Kind::Iommufd
@@ -45,18 +45,18 @@ impl Ground {
         }
     }
 
-    /// A driver of the device, which was brought up.
+    /// Brings the device up, and returns a driver of it.
     pub(crate) fn driver(&self) -> VfioDriver {
         let space = Space::new(Self::kind()).expect("an address space can be made");
         ringbar_vfio::open(space, self.taken.folder()).expect("the device can be driven")
     }
 
-    /// The function's folder in sysfs.
+    /// Returns the function's folder in sysfs.
     pub(crate) fn folder(&self) -> &Path {
         self.taken.folder()
     }
 
-    /// Gives the function back, and says which driver took it.
+    /// Gives the function back. Returns the name of the driver that took it.
     pub(crate) fn give_back(self) -> String {
         self.taken.give_back().expect("a driver takes the device")
     }

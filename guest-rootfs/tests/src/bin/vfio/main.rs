@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The device in the hands of a process, by `vfio-pci` and behind an IOMMU: path B of the test
-//! vectors. Afterwards the kernel's driver has it again.
+//! A process drives the device through `vfio-pci`, behind an IOMMU: path B of the test vectors.
+//! Afterwards the kernel's driver has the device again.
 //!
-//! On the stock kernel by container and group, on the debug kernel by device node and iommufd.
+//! The stock kernel offers container and group, the debug kernel device node and iommufd.
 
 mod ground;
 mod regions;
@@ -36,7 +36,7 @@ fn every_vector_ends_as_the_data_sheet_says(ground: Ground) {
         different += u32::from(row.difference.is_some());
     });
     outcome.expect("every vector can be run");
-    assert_eq!(different, 0, "vectors that did not end as they must");
+    assert_eq!(different, 0, "vectors that differ from the data sheet");
 }
 
 #[case(on_ground)]
@@ -48,5 +48,5 @@ fn iommu_keeps_the_device_to_what_is_mapped(ground: Ground) {
         different += u32::from(row.difference.is_some());
     });
     outcome.expect("every case can be run");
-    assert_eq!(different, 0, "cases that did not end as they must");
+    assert_eq!(different, 0, "cases that differ from the data sheet");
 }

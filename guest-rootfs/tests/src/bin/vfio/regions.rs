@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Regions, interrupts and resets as `vfio-pci` has them: what the device shows is what a device of
-//! hardware would, and what is refused does it no harm. The last case gives the device back.
+//! Regions, interrupts and resets through `vfio-pci`. The device must look like real hardware, and
+//! a refused request must not harm it. The last case gives the device back.
 
 use crate::ground::Ground;
 use crate::on_ground;
@@ -26,16 +26,16 @@ use vfio_bindings::bindings::vfio::{
     VFIO_REGION_INFO_FLAG_MMAP,
 };
 
-/// Bits that say which region an offset in the device's file is of.
+/// Bits of an offset in the device's file below the number of the region.
 const REGION_SHIFT: u32 = 40;
 
-/// Bytes of configuration space that this kernel reaches: the debug kernel only the first 256.
+/// Returns the bytes of configuration space that this kernel reaches: only 256 on the debug kernel.
 fn config_size(ground: &Ground) -> u64 {
     let config = fs::metadata(ground.folder().join("config"));
     config.expect("sysfs has it").len()
 }
 
-/// Kind of interrupts that the device has, and how many.
+/// Returns the kind of interrupts that the device has, and their number.
 fn interrupts(driver: &mut VfioDriver) -> (u32, u32) {
     let mut count =
         |index| calls::interrupts(driver.transport().device(), index).expect("it is a kind");
@@ -48,7 +48,7 @@ fn interrupts(driver: &mut VfioDriver) -> (u32, u32) {
     }
 }
 
-/// A batch is carried out, and its interrupt comes.
+/// Fails unless the device carries out a batch and its interrupt comes.
 fn assert_alive(driver: &mut VfioDriver) {
     let done = driver.run(&[Descriptor::default(); BATCH]);
     let done = done.expect("the device works");
@@ -67,7 +67,7 @@ fn regions_are_those_of_the_device(ground: Ground) {
             VFIO_PCI_CONFIG_REGION_INDEX => config_size(&ground),
             _ => 0,
         };
-        // A region that the device does not have is refused, or empty.
+        // The kernel refuses a region that the device lacks, or reports it as empty.
         let info = calls::region_info(driver.transport().device(), index);
         let found = info.as_ref().map_or(0, |info| info.size);
         assert_eq!(found, size, "region {index}: {info:?}");
@@ -127,7 +127,7 @@ fn bad_interrupt_requests_are_refused(ground: Ground) {
             },
         ),
         (
-            "a kind that the device does not have",
+            "a kind that the device lacks",
             InterruptSet {
                 index: other,
                 ..connect
@@ -141,14 +141,14 @@ fn bad_interrupt_requests_are_refused(ground: Ground) {
             },
         ),
         (
-            "start behind the last",
+            "a start behind the last interrupt",
             InterruptSet {
                 start: count,
                 ..connect
             },
         ),
         (
-            "one too many",
+            "one interrupt too many",
             InterruptSet {
                 start: count - 1,
                 count: 2,
@@ -156,7 +156,7 @@ fn bad_interrupt_requests_are_refused(ground: Ground) {
             },
         ),
         (
-            "wraps around",
+            "a range that wraps around",
             InterruptSet {
                 start: u32::MAX,
                 count: 2,
@@ -164,21 +164,21 @@ fn bad_interrupt_requests_are_refused(ground: Ground) {
             },
         ),
         (
-            "more than there are descriptors",
+            "more interrupts than descriptors",
             InterruptSet {
                 count: 5,
                 ..connect
             },
         ),
         (
-            "no descriptor",
+            "an invalid descriptor",
             InterruptSet {
                 data: [9999; 4],
                 ..connect
             },
         ),
         (
-            "no eventfd",
+            "a file that is not an eventfd",
             InterruptSet {
                 data: [0; 4],
                 ..connect
@@ -199,7 +199,7 @@ fn bad_interrupt_requests_are_refused(ground: Ground) {
             },
         ),
         (
-            "none, but not from the first",
+            "no data, and a start behind the first interrupt",
             InterruptSet {
                 flags: VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
                 start: count,
@@ -211,8 +211,9 @@ fn bad_interrupt_requests_are_refused(ground: Ground) {
     for (what, set) in refused {
         let answer = calls::set_interrupts(driver.transport().device(), set);
         assert!(answer.is_err(), "{what}: {answer:?}");
-        // Linux has let go of a vector before it finds that the descriptor is bad; with MSI the message
-        // of all vectors goes with the first one.
+        // Linux disconnects the old eventfd of a vector before it finds the new descriptor invalid.
+        // With MSI, the message of all vectors goes with the first one. So the driver connects all
+        // of them again.
         let again = driver.transport().request_interrupts();
         again.expect("they can be set up");
         assert_alive(&mut driver);
@@ -244,16 +245,19 @@ fn what_is_there_already_cannot_be_set_up_again(ground: Ground) {
 
     let space = Space::new(Ground::kind()).expect("an address space can be made");
     let other = ringbar_vfio::open(space, ground.folder());
-    assert!(other.is_err(), "a device that is open is opened again");
+    assert!(
+        other.is_err(),
+        "the kernel opened an open device a second time"
+    );
     match driver.start_queue() {
         Err(Error::Refused { code, .. }) => assert_eq!(code, ErrorCode::QUEUE_RUNS),
-        other => panic!("a queue that runs is started: {other:?}"),
+        other => panic!("the device started a running queue: {other:?}"),
     }
 
     assert_alive(&mut driver);
 }
 
-/// Resets that return registers to what they are after power-on, while a queue runs.
+/// A reset puts registers back to their reset values, while a queue runs.
 #[case(on_ground)]
 fn function_is_reset_by_vfio_and_by_sysfs(ground: Ground) {
     let mut driver = ground.driver();
@@ -272,7 +276,7 @@ fn function_is_reset_by_vfio_and_by_sysfs(ground: Ground) {
             _ => fs::write(sysfs.join("reset"), "1").expect("the function is reset"),
         }
 
-        // Its memory space may be off now.
+        // The reset may have turned the memory space off.
         let registers = driver.transport();
         bring_up::enable(registers).expect("configuration space is there");
         let (scratch, generation) = (Register::SCRATCH, Register::RESET_GENERATION);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! How windows go, and what they show.
+//! Windows that are closed, and the memory that they show.
 
 use crate::pieces::Pieces;
 use crate::{ends_with, fill, refused, DEVICE_PARTS, PAGE};
@@ -26,7 +26,7 @@ fn closed_window_is_a_bad_window() {
     ends_with(&mut queue, fill(number, 0, 8), Status::BAD_WINDOW);
     pieces.check();
     refused(device.close_window(number.into()), Errno::NXIO);
-    // Neither another window on the same nor those of the buffers went with it.
+    // The close leaves other windows on the same parts, and the windows of the buffers.
     succeed(&mut queue, fill(again.number(), 0, 8));
     succeed(&mut queue, fill(pieces.buffers[0].window(), 0, 8));
 }
@@ -55,7 +55,7 @@ fn destroyed_buffer_takes_its_windows_along_and_no_others() {
     assert_eq!(kept.mapping().read_bytes(0, 16), [0xff; 16]);
 }
 
-/// Whether a process that touches the mapping now dies of it.
+/// Fails unless a touch of the mapping now kills a process.
 #[track_caller]
 fn assert_gone(mapping: &Mapping) {
     let status = fork::run(|| {
@@ -65,7 +65,7 @@ fn assert_gone(mapping: &Mapping) {
     assert_eq!(status.signal(), Some(fork::SIGBUS), "{status}");
 }
 
-/// Destroys what `mapping` shows while this process and a child have it mapped and have touched it.
+/// Destroys the object behind `mapping` while this process and a child have mapped and touched it.
 fn gone_everywhere(mapping: &Mapping, destroy: impl FnOnce()) {
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     mapping.read::<u8>(0);
@@ -76,14 +76,14 @@ fn gone_everywhere(mapping: &Mapping, destroy: impl FnOnce()) {
         mapping.read::<u8>(0);
         true
     });
-    // A child that ends too early is not waited for.
+    // Otherwise the read below would wait forever for a child that ended too early.
     drop(theirs);
     ours.read_exact(&mut [0; 7]).unwrap();
     destroy();
     ours.write_all(b"!").unwrap();
     let status = child.end();
     assert_eq!(status.signal(), Some(fork::SIGBUS), "{status}");
-    // The pages of this process are what a child of now inherits.
+    // A child forked now inherits this process's pages.
     assert_gone(mapping);
 }
 
@@ -118,7 +118,7 @@ fn mapping_of_destroyed_device_memory_gives_sigbus() {
     }
 }
 
-/// One page of the device's file, mapped.
+/// Maps one page of the device's file.
 fn map(device: &Device, offset: u64) -> Mapping {
     Mapping::new(device.file().clone(), offset, PAGE, true).unwrap()
 }

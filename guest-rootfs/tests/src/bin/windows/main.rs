@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Windows on parts of buffers: what they show, what they do not, and how they and what they show go.
+//! Windows on parts of buffers: their bytes and rights, refusals, closing, and reuse of memory.
 
 mod gone;
 mod pieces;

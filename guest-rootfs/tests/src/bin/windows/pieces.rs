@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Parts of buffers, and what must be in them.
+//! Parts of buffers, and their expected bytes.
 
 use crate::{PAGE, UNTOUCHED};
 use ringbar_client::{Buffer, Device, Rights, Window};
 use std::ops::Range;
 
-/// Parts of several buffers, the buffers, and what is in them.
+/// Parts of several buffers, the buffers, and their expected bytes.
 pub(crate) struct Pieces {
     pub(crate) buffers: Vec<Buffer>,
     parts: Vec<(usize, Range<u64>)>,
@@ -14,8 +14,8 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Parts of odd length at odd places, not in the order of their buffers, over page ends and
-    /// longer than the device copies in one go.
+    /// Makes parts of odd lengths at odd offsets, in another order than their buffers. Some cross a
+    /// page end, some are longer than the device copies in one step.
     pub(crate) fn new(device: &Device) -> Self {
         let sizes = [2 * PAGE, PAGE, 40 * PAGE];
         let parts = vec![
@@ -45,13 +45,13 @@ impl Pieces {
         device.open_window(&parts, rights).unwrap()
     }
 
-    /// Length of all parts.
+    /// Returns the length of all parts.
     pub(crate) fn length(&self) -> u64 {
         let parts = self.parts.iter();
         parts.map(|(_, range)| range.end - range.start).sum()
     }
 
-    /// Buffer and place of a byte of the window.
+    /// Returns buffer and offset of a byte of the window.
     pub(crate) fn place(&self, mut offset: u64) -> (usize, usize) {
         for (buffer, range) in &self.parts {
             let length = range.end - range.start;
@@ -63,7 +63,7 @@ impl Pieces {
         panic!("the parts end before");
     }
 
-    /// Bytes of the window, as they ought to be.
+    /// Returns the expected bytes of the window.
     pub(crate) fn expected(&self, offset: u64, length: u64) -> Vec<u8> {
         (offset..offset + length)
             .map(|at| {
@@ -73,7 +73,7 @@ impl Pieces {
             .collect()
     }
 
-    /// Notes that `bytes` were written to the window.
+    /// Records that `bytes` were written to the window.
     pub(crate) fn written(&mut self, offset: u64, bytes: &[u8]) {
         for (at, byte) in (offset..).zip(bytes) {
             let (buffer, place) = self.place(at);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Windows that are refused.
+//! Refused windows.
 
 use crate::{fill, refused, PAGE};
 use ringbar_client::{Part, Rights};
@@ -102,7 +102,7 @@ fn part_of_what_is_no_buffer_of_the_file_is_refused() {
         foreign_memory.window().into(),
         view.number().into(),
         u32::from(u16::MAX),
-        // The low bits are a buffer's.
+        // The low 16 bits are the number of a buffer.
         1 << 16 | u32::from(own.window()),
         u32::MAX,
     ] {

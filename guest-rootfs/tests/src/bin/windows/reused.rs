@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Memory that was given back is somebody else's, and only theirs.
+//! Memory that was given back belongs to its next owner alone.
 
 use crate::{ends_with, fill, DEVICE_PARTS};
 use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Part, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_tests::{case, open, succeed, PATIENCE};
 
-/// Largest buffer, four of which are the longest copy.
+/// Largest buffer. Four of them are the longest copy.
 const LARGEST: usize = 4 << 20;
-/// Longest copy in bytes.
 const LONGEST: u32 = 16 << 20;
 
 #[case]
@@ -24,7 +23,7 @@ fn next_owner_of_a_destroyed_buffer_finds_zeros() {
         let number = own.window();
         succeed(&mut queue, fill(number, 0, LARGEST as u32 / 4));
         own.close();
-        // Somebody else gets the number, and what may be the same memory.
+        // Another file gets the number, and perhaps the same memory.
         let other = open();
         let next = match part {
             None => Own::buffer(&other),
@@ -37,7 +36,7 @@ fn next_owner_of_a_destroyed_buffer_finds_zeros() {
     }
 }
 
-/// What a file can own and give back, a quarter of the largest buffer in size.
+/// Memory that a file can own and give back, a quarter of the largest buffer in size.
 enum Own {
     Buffer(Buffer),
     Memory(DeviceMemory),
@@ -97,19 +96,19 @@ fn buffer_destroyed_during_a_long_copy_is_not_written_afterwards() {
         }
         queue.submit();
         if round % 2 == 0 {
-            // With the first done, the others are on their way.
+            // When the first is done, the others are in flight.
             queue.wait(1, PATIENCE).unwrap();
         }
         buffer.close().unwrap();
 
-        // What was its memory is somebody else's from here on, and is not written.
+        // From here on the memory may belong to the new buffers. The device must not write it.
         let next = [(); 2].map(|()| device.create_buffer(LARGEST, Rights::Read).unwrap());
         queue.wait(8, PATIENCE).unwrap();
         let completions: Vec<Completion> = (0..8)
             .map(|_| queue.pop().unwrap().expect("it was waited for"))
             .collect();
-        // First those that were carried out, then one at most that was not to its end, then those
-        // that had no window any more, or under its number a new buffer's, which is too short.
+        // Completed descriptors come first, then at most one that was aborted. The rest found no
+        // window, or the window of a new buffer under the same number, which is too short.
         let statuses: Vec<_> = completions.iter().map(|done| Status(done.status)).collect();
         let rest = statuses.iter().skip_while(|status| **status == Status::OK);
         let rest: Vec<_> = rest.collect();
@@ -130,6 +129,6 @@ fn buffer_destroyed_during_a_long_copy_is_not_written_afterwards() {
             buffer.close().unwrap();
         }
     }
-    println!("# {broken_off} of 20 broken off while they were carried out");
+    println!("# {broken_off} of 20 buffers destroyed during a copy");
     assert_ne!(broken_off, 0);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What a window shows of its parts, and what it does not.
+//! The bytes that a window shows, and those that it does not.
 
 use crate::pieces::Pieces;
 use crate::{copy, ends_with, fill, refused, DEVICE_PARTS, PAGE, UNTOUCHED};
@@ -39,7 +39,7 @@ fn copies_across_parts_move_just_the_bytes_asked_for() {
         .unwrap();
     let mut seed = seed();
     let mut random = move |below: u64| {
-        // xorshift64 (Marsaglia): any sequence will do that can be repeated.
+        // xorshift64 (Marsaglia). Any sequence that can be repeated would do.
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
@@ -47,7 +47,7 @@ fn copies_across_parts_move_just_the_bytes_asked_for() {
     };
 
     for round in 0..100 {
-        // Every third is short and about a seam of the parts.
+        // Every third copy is short and near the end of a part.
         let (offset, longest) = match round % 3 {
             0 => (70_001 - 1 - random(8), 16),
             _ => (random(whole), whole),
