@@ -8,7 +8,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 : "${PAIRS:=15}"
-[[ $PAIRS =~ ^[1-9][0-9]*$ ]] || die "PAIRS=$PAIRS: say a number, at least 1"
+[[ $PAIRS =~ ^[1-9][0-9]*$ ]] || die "PAIRS=$PAIRS: set it to a number, at least 1"
 report=$checkout/build/report
 "$ci_dir/programs.sh" report bench plugin
 runs=$(mktemp -d)

@@ -8,7 +8,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 : "${BOOTS:=15}"
-[[ $BOOTS =~ ^[0-9]+$ ]] || die "BOOTS=$BOOTS: say a number"
+[[ $BOOTS =~ ^[0-9]+$ ]] || die "BOOTS=$BOOTS: set it to a number"
 report=$checkout/build/report
 times=$report/bench/times
 

@@ -105,7 +105,7 @@ check_configuration() {
 	# Any other setting may change the result, so it is refused. No match is good.
 	found=$(grep -vE "$harmless" <<<"$settings" || true)
 	[[ -z $found ]] ||
-		die "your cargo configuration (${files//$'\n'/, }) would change what is built: ${found//$'\n'/, }: take that out, or set CARGO_HOME to a folder without it"
+		die "your cargo configuration (${files//$'\n'/, }) would change what is built: ${found//$'\n'/, }: remove that, or set CARGO_HOME to a folder without it"
 }
 
 # settle FLAGS: sets everything that cargo would otherwise read from a configuration.

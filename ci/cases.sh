@@ -50,7 +50,7 @@ cases() {
 (($# == 1 || $# == 2)) || die "usage: $0 BEFORE [AFTER]"
 before=$1 after=${2:-$checkout}
 for folder in "$before" "$after"; do
-	[[ -e $folder/ci/lib.sh ]] || die "$folder is no checkout of ringbar"
+	[[ -e $folder/ci/lib.sh ]] || die "$folder is not a checkout of ringbar"
 	[[ -n $(guest "$folder") ]] || die "$folder has no results of a VM run: try make test-vm there"
 done
 difference=$(diff <(cases "$before" | sort -u) <(cases "$after" | sort -u) | sed -n 's/^< /- /p; s/^> /+ /p') || true

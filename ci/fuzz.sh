@@ -24,7 +24,7 @@ short() {
 }
 
 long() {
-	command -v c++ >/dev/null || die "libFuzzer takes a C++ compiler: apt-get install g++"
+	command -v c++ >/dev/null || die "libFuzzer needs a C++ compiler: apt-get install g++"
 	local coverage option target folders folder=$checkout/build/fuzz
 	coverage='-Cpasses=sancov-module -Ccodegen-units=1'
 	for option in level=4 inline-8bit-counters pc-table trace-compares; do
@@ -46,5 +46,5 @@ long() {
 case ${1:-} in
 short) short ;;
 long) long ;;
-*) die "say short or long" ;;
+*) die "usage: $0 short|long" ;;
 esac

@@ -47,7 +47,7 @@ check_path() {
 }
 check_path "this checkout" "$checkout" ':' $'\\' $'\n'
 check_path "RINGBAR_CACHE" "$RINGBAR_CACHE" ':' '{' '}' $'\\' $'\n'
-if [[ -n ${TMPDIR:-} && ! (-d $TMPDIR && -w $TMPDIR) ]]; then die "TMPDIR=$TMPDIR is no folder that you may write: set it to one"; fi
+if [[ -n ${TMPDIR:-} && ! (-d $TMPDIR && -w $TMPDIR) ]]; then die "TMPDIR=$TMPDIR is not a folder that you can write to: set it to one"; fi
 
 # Kernel, and the suffix of files made for it.
 : "${KERNEL:=stock}"
@@ -56,7 +56,7 @@ export KERNEL
 case $KERNEL in
 stock) kernel_suffix= ;;
 debug) kernel_suffix=-debug ;;
-*) die "KERNEL=$KERNEL: say stock or debug" ;;
+*) die "KERNEL=$KERNEL: set it to stock or debug" ;;
 esac
 
 # words_of TEXT: prints the words of TEXT, quoted as in a shell, each with a NUL after it. Fails if

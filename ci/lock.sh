@@ -36,7 +36,7 @@ hold_checkout() {
 		mkdir -p "$checkout/build"
 		exec {fd}<>"$file"
 		if ! flock -n "$fd"; then
-			say "in this checkout works $(<"$file"); waiting for it, Ctrl-C to give up"
+			say "$(<"$file") works in this checkout; waiting for it, Ctrl-C to give up"
 			flock "$fd"
 			say "waited $((SECONDS - asked)) s"
 		fi

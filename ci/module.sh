@@ -33,7 +33,7 @@ check_sources() {
 	local -A known=()
 	while IFS= read -r path; do known[/ringbar/${path:66}]=1; done < <(contents "${sources[@]}")
 	while IFS= read -r path; do
-		[[ -n ${known[$path]:-} ]] || die "$path is compiled into the module, but the sources in ci/module.sh do not have it"
+		[[ -n ${known[$path]:-} ]] || die "$path is compiled into the module, but ci/module.sh does not list it under sources"
 	done < <(grep -ohE '/ringbar/[^ ]+\.(rs|c|h)\b' "$output"/.{ringbar_main,shim}.o.cmd | sort -u | xargs realpath -sm -- | sort -u)
 }
 
@@ -98,8 +98,8 @@ provide() {
 			rm -f -- "$output/ringbar.ko"
 			kbuild module ''
 			if [[ $before == "$(cd "$checkout" && files_of "${sources[@]}")" ]]; then break; fi
-			((++tries < 5)) || die "sources were changed each time while they were compiled: leave them alone for a while"
-			say "sources were changed while they were compiled: once more"
+			((++tries < 5)) || die "the sources changed during each compilation: do not edit them until the build has ended"
+			say "the sources changed during the compilation: compiling again"
 		done
 		check_sources
 		# shellcheck disable=SC2119

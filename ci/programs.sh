@@ -67,10 +67,10 @@ check_sources() {
 	local -A known=()
 	while IFS= read -r path; do known[${path:66}]=1; done < <(contents "${rust_sources[@]}")
 	for name in "${host[@]}" "${guest[@]}" ${library%.so}; do
-		[[ -s $made/$name.d ]] || die "cargo does not say what $name was made from: there is no $made/$name.d"
+		[[ -s $made/$name.d ]] || die "cargo lists no sources of $name: there is no $made/$name.d"
 		while IFS= read -r path; do
 			path=$(realpath -sm -- "$path")
-			[[ -n ${known[${path#"$checkout/"}]:-} ]] || die "$path is compiled into $name, but rust_sources in ci/lib.sh do not have it"
+			[[ -n ${known[${path#"$checkout/"}]:-} ]] || die "$path is compiled into $name, but ci/lib.sh does not list it under rust_sources"
 		done < <(dependencies "$made/$name.d")
 	done
 }
@@ -136,12 +136,12 @@ provide() {
 	if [[ -f $note && $(<"$note") == "$key"$'\n'$(there) ]]; then return; fi
 	# Held to the end. A group that is already there did not come this far, so it never waits.
 	if ! flock -n 9; then
-		say "programs of this checkout are being built; waiting for that"
+		say "another process builds the programs of this checkout; waiting for it"
 		flock 9
 	fi
 	entry=$RINGBAR_CACHE/programs-$key
 	if [[ -d $entry && $(state "$entry") != "$(cat "$entry/.state")" ]]; then
-		warn "somebody has changed programs in $entry: building them again"
+		warn "programs in $entry were changed by hand: building them again"
 		rm -rf -- "$entry"
 	fi
 	if [[ ! -d $entry ]]; then
@@ -152,8 +152,8 @@ provide() {
 			from=$(made_from "$1")
 			compile
 			if [[ $before == "$(cd "$checkout" && files_of "${rust_sources[@]}")" ]]; then break; fi
-			((++tries < 5)) || die "sources were changed each time while they were compiled: leave them alone for a while"
-			say "sources were changed while they were compiled: once more"
+			((++tries < 5)) || die "the sources changed during each compilation: do not edit them until the build has ended"
+			say "the sources changed during the compilation: compiling again"
 		done
 		check_sources
 		# shellcheck disable=SC2119
@@ -164,7 +164,7 @@ provide() {
 	printf '%s\n%s\n' "$key" "$(there)" >"$note"
 }
 
-(($# > 0)) || die "say what: boot, report, verdict, bench, shell, plugin"
+(($# > 0)) || die "usage: $0 boot|report|verdict|bench|shell|plugin|hangs... or wrong-server FEATURE"
 "$ci_dir/setup.sh" cargo
 version=$(cd "$checkout" && rustc -vV)
 made=$checkout/build/cargo/$(sed -n 's/^host: //p' <<<"$version")/release

@@ -40,7 +40,7 @@ fails() {
 	fi
 	grep -qE "$pattern" "$logs/$file" || {
 		cat "$output" >&2
-		die "the run failed, but $logs/$file does not say '$pattern': it failed for another reason than $what"
+		die "the run failed, but $logs/$file does not contain '$pattern': it failed for another reason than $what"
 	}
 	# Failed and broken-off runs are where results of guest and runner may differ.
 	"$ci_dir/vm.sh" read "sabotage-$what" || die "other tools do not find in $report what the runner found"
@@ -76,7 +76,7 @@ off_by_one() {
 witnessed() {
 	TRACE=1 fails "$1" "$2" witness.txt "$3" 0 "${@:4}"
 	grep -q '"good": true' "$checkout/build/report/sabotage-$1/results.json" ||
-		die "$1 was noticed by others than the witness: see $checkout/build/sabotage/$1.output"
+		die "not only the witness noticed $1: see $checkout/build/sabotage/$1.output"
 }
 
 # silenced: checks a driver that makes the kernel warn, while the console hides the warning.
@@ -88,7 +88,7 @@ silenced() {
 		KERNEL_ARGS=$words fails "$name" registers results.ktap \
 			'# kernel-log said registers: WARNING: .*sabotage' 0 "$module/ringbar.ko" "$module/initramfs.cpio"
 		if grep -q WARNING: "$checkout/build/report/sabotage-$name/logs/sabotage-$name/console.log"; then
-			die "$name: the console shows the warning in spite of $words, so that this run proves nothing"
+			die "$name: the console shows the warning despite $words, so this run proves nothing"
 		fi
 		grep -q "FAILED: kernel warning in the kernel's log" "$checkout/build/sabotage/$name.output" ||
 			die "$name: the run failed for another reason than the warning: see $checkout/build/sabotage/$name.output"
@@ -111,7 +111,7 @@ unseen() {
 told() {
 	local file=$checkout/build/report/sabotage-$1/$2 pattern
 	for pattern in "${@:3}"; do
-		grep -qE "$pattern" "$file" || die "$file does not say '$pattern': see $checkout/build/sabotage/$1.output"
+		grep -qE "$pattern" "$file" || die "$file does not contain '$pattern': see $checkout/build/sabotage/$1.output"
 	done
 }
 
@@ -125,8 +125,8 @@ hangs() {
 	mkdir -p "$checkout/build/sabotage"
 	"$ci_dir/guest.sh" hangs "$module" "$packed"
 	fails hangs spins,sleeps,leaves,registers results.ktap '^not ok 1 spins' 0 "$module" "$packed"
-	told hangs "$results" '# spins: hung and was killed: no line of it' '^not ok 2 sleeps' \
-		'# sleeps: hung and was killed: no line of it' '^not ok 3 leaves' \
+	told hangs "$results" '# spins: hung and was killed: it printed no line' '^not ok 2 sleeps' \
+		'# sleeps: hung and was killed: it printed no line' '^not ok 3 leaves' \
 		'# leaves: left [0-9]+ \(busybox\) running, which held its output' '^ok 4 registers'
 	told hangs results.json 'program spins hung and was killed' 'program sleeps hung and was killed' 'left [0-9]+ .busybox. running'
 	"$ci_dir/module.sh" sabotage stuck
@@ -137,7 +137,7 @@ hangs() {
 	for ((round = 1; round <= ${SLOW:-1}; round++)); do
 		say "sabotage: slow, round $round of ${SLOW:-1}"
 		TESTS=slow KERNEL_ARGS="ringbar.slow=${SLOW_BOOTS:-6}" "$ci_dir/vm.sh" sabotage sabotage-slow "$module" "$packed" \
-			>"$checkout/build/sabotage/slow.output" 2>&1 || die "a program that is slow is no good: see $checkout/build/sabotage/slow.output"
+			>"$checkout/build/sabotage/slow.output" 2>&1 || die "the run failed, although its program is only slow: see $checkout/build/sabotage/slow.output"
 	done
 }
 

@@ -17,12 +17,12 @@ need() { command -v "$1" >/dev/null || missing+=("$2"); }
 install_missing() {
 	((${#missing[@]} > 0)) || return 0
 	if ! command -v apt-get >/dev/null; then
-		die "missing on this host: ${missing[*]} (names of the Debian packages; install what your distribution calls them)"
+		die "missing on this host: ${missing[*]} (these are names of Debian packages; your distribution may have other names)"
 	fi
 	if ((EUID != 0)); then
 		die "missing on this host: run  sudo apt-get install -y ${missing[*]}"
 	fi
-	say "installing what is missing: ${missing[*]}"
+	say "installing missing packages: ${missing[*]}"
 	{ apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; } >&2 ||
 		die "apt-get could not install ${missing[*]}: see its messages above"
 }
@@ -93,7 +93,7 @@ packages) check_making_a_sysroot ;;
 '')
 	check_cargo
 	check_sysroot
-	say "this host has what is needed; the cache is $RINGBAR_CACHE"
+	say "this host has all that ringbar needs; the cache is $RINGBAR_CACHE"
 	;;
 *) die "usage: $0 [cargo|sysroot|packages]" ;;
 esac

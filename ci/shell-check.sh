@@ -7,7 +7,7 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
 if [[ -n ${TESTS:-} ]]; then
-	say "the shell is left out: only $TESTS is asked for"
+	say "skipped the shell: TESTS asks only for $TESTS"
 	exit
 fi
 "$ci_dir/programs.sh" shell

@@ -28,7 +28,7 @@ read_stages() {
 		[[ $after_ != - ]] || after_=''
 		# Needed stages stand above. So a walk from top to bottom sees them first.
 		for needed in ${after_//,/ }; do
-			[[ -n ${job[$needed]:-} ]] || die "$RINGBAR_STAGES: $name needs $needed, which does not stand above it"
+			[[ -n ${job[$needed]:-} ]] || die "$RINGBAR_STAGES: $name needs $needed, which is not above it"
 		done
 		names+=("$name")
 		job[$name]=$job_ kernel[$name]=$kernel_ room[$name]=$room_ after[$name]=${after_//,/ } command[$name]=$command_
@@ -48,7 +48,7 @@ names_of() {
 		printf '%s\n' "$name"
 		found=1
 	done
-	[[ -n $found ]] || die "$1 is no stage: say one of ${names[*]}, job:NAME, kernel:stock, kernel:debug, vm:stock, vm:debug or all"
+	[[ -n $found ]] || die "$1 is not a stage: name one of ${names[*]}, job:NAME, kernel:stock, kernel:debug, vm:stock, vm:debug or all"
 }
 
 # want NAME: marks a stage and all that it needs as wanted.

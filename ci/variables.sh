@@ -49,7 +49,7 @@ one_of() {
 	shift
 	[[ -n $value && " $* " != *" $value "* ]] || return 0
 	printf -v list '%s, ' "$@"
-	die "$variable=$value: say one of ${list%, }$(maybe "$value" "$@")"
+	die "$variable=$value: set it to one of ${list%, }$(maybe "$value" "$@")"
 }
 
 # number VARIABLE LEAST MOST: fails if the variable is not such a number.
@@ -58,7 +58,7 @@ number() {
 	[[ -n $value ]] || return 0
 	# At most as many digits as bash can compare. A leading 0 would make the number octal.
 	if [[ ! $value =~ ^(0|[1-9][0-9]{0,17})$ ]] || ((value < $2 || value > $3)); then
-		die "$variable=$value: say a number from $2 to $3"
+		die "$variable=$value: set it to a number from $2 to $3"
 	fi
 }
 
@@ -85,7 +85,7 @@ tests() {
 		if [[ " ${all[*]} " != *" ${name:-?} "* ]]; then unknown+=("$name"); fi
 	done
 	((${#unknown[@]} == 0)) ||
-		die "TESTS=$TESTS: there is no test program \`${unknown[0]}\`$(maybe "${unknown[0]}" "${all[@]}"); there are: all ${all[*]}"
+		die "TESTS=$TESTS: there is no test program \`${unknown[0]}\`$(maybe "${unknown[0]}" "${all[@]}"); the programs are: all ${all[*]}"
 }
 
 # arguments: fails if ARGS does not suit the one program in TESTS.
@@ -107,9 +107,9 @@ files() {
 	for file in "${files[@]}"; do
 		host=${file%:*} guest=${file##*:}
 		[[ $file == ?*:?* ]] || die "FILES: $file: write HOST:GUEST, as in hello.txt:/etc/hello.txt, with commas between several"
-		[[ $guest == /* ]] || die "FILES: $file: the place in the guest, $guest, does not begin with /"
+		[[ $guest == /* ]] || die "FILES: $file: the path in the guest, $guest, does not begin with /"
 		[[ -e $host ]] || die "FILES: $file: there is no file $host on this host"
-		[[ -f $host && -r $host ]] || die "FILES: $file: $host is no file that can be read"
+		[[ -f $host && -r $host ]] || die "FILES: $file: $host is not a readable file"
 	done
 }
 
@@ -123,7 +123,7 @@ number DEVICES 1 4
 number CYCLES 0 1000000
 number TIMEOUT 1 1000000
 # It has up to 64 bits, which bash cannot compare.
-[[ ${SEED:-0} =~ ^[0-9]{1,20}$ ]] || die "SEED=$SEED: say the number that a random test printed"
+[[ ${SEED:-0} =~ ^[0-9]{1,20}$ ]] || die "SEED=$SEED: set it to the number that a random test printed"
 tests
 arguments
 files

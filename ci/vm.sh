@@ -72,7 +72,7 @@ vm() {
 	case ${IOMMU:-0} in
 	0) ;;
 	1) args+=(--iommu) ;;
-	*) die "IOMMU=$IOMMU: say 0 or 1" ;;
+	*) die "IOMMU=$IOMMU: set it to 0 or 1" ;;
 	esac
 	words+=("ringbar.cycles=${CYCLES:-0}" "ringbar.full=${FULL:-0}")
 	if [[ $KERNEL == debug ]]; then words+=("$(detector_word)"); fi
@@ -83,7 +83,7 @@ vm() {
 	0) ;;
 	1) args+=(--plugin "$programs/libringbar_plugin.so") ;;
 	boot) args+=(--plugin "$programs/libringbar_plugin.so" --plugin-arg=from=boot) ;;
-	*) die "TRACE=$TRACE: say 0, 1 or boot" ;;
+	*) die "TRACE=$TRACE: set it to 0, 1 or boot" ;;
 	esac
 	if [[ ${TRACE:-0} != 0 ]]; then "$ci_dir/programs.sh" plugin; fi
 	for word in ${SERVER_ARGS:-}; do args+=("--server-arg=$word"); done
@@ -255,7 +255,7 @@ run_once() {
 	if [[ $place != "$usual" ]]; then say "the other run's report stays in ${usual#"$checkout/"}, this one's goes to ${place#"$checkout/"}"; fi
 	if [[ -z ${TESTS:-} ]]; then more=(--tests "$chain"); fi
 	run run "$place"
-	if [[ -z ${TESTS:-} ]]; then say "this was the chain in short; all programs: make run TESTS=all"; fi
+	if [[ -z ${TESTS:-} ]]; then say "these were short tests of the chain; for all programs: make run TESTS=all"; fi
 }
 
 # shell: opens a shell on this terminal. It may stay open for hours, and needs nothing of build/

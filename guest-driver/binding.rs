@@ -58,7 +58,7 @@ impl Drop for Binding<'_> {
         // debugfs showed this number too, but goes with the device.
         match self.device.kept().bytes() {
             0 => {}
-            bytes => dev_warn!(self.device.pdev(), "{} bytes are kept for good\n", bytes),
+            bytes => dev_warn!(self.device.pdev(), "{} bytes are never freed\n", bytes),
         }
     }
 }

@@ -27,35 +27,35 @@ kernel::module_pci_driver! {
     params: {
         user_queues: u32 {
             default: 32,
-            description: "Most queues that a user may have of a device, 0 for no limit",
+            description: "Most queues per user and device, 0 for no limit",
         },
         user_windows: u32 {
             default: 512,
-            description: "Most windows that a user may have of a device, 0 for no limit",
+            description: "Most windows per user and device, 0 for no limit",
         },
         user_buffers: u32 {
             default: 512,
-            description: "Most buffers that a user may have of a device, 0 for no limit",
+            description: "Most buffers per user and device, 0 for no limit",
         },
         user_bytes: u64 {
             default: 128 << 20,
-            description: "Most bytes that a user may have of a device, 0 for no limit",
+            description: "Most bytes per user and device, 0 for no limit",
         },
         device_queues: u32 {
             default: 0,
-            description: "Most queues that all users may have of a device, 0 for no limit",
+            description: "Most queues per device, of all users together, 0 for no limit",
         },
         device_windows: u32 {
             default: 0,
-            description: "Most windows that all users may have of a device, 0 for no limit",
+            description: "Most windows per device, of all users together, 0 for no limit",
         },
         device_buffers: u32 {
             default: 2048,
-            description: "Most buffers that all users may have of a device, 0 for no limit",
+            description: "Most buffers per device, of all users together, 0 for no limit",
         },
         device_bytes: u64 {
             default: 256 << 20,
-            description: "Most bytes that all users may have of a device, 0 for no limit",
+            description: "Most bytes per device, of all users together, 0 for no limit",
         },
     },
 }

@@ -44,7 +44,7 @@ appears() {
 		if grep -qs -- "$1" "$2"; then return; fi
 		sleep 0.02
 	done
-	printf 'not ok: waited in vain for "%s" in %s\n' "$1" "$2" >&2
+	printf 'not ok: "%s" did not come in %s in time\n' "$1" "$2" >&2
 	cat "$place"/output* >&2
 	exit 1
 }
@@ -54,7 +54,7 @@ appears 'begin 1' "$ORDER"
 run 2
 appears 'waiting for it' "$place/output2"
 equal second_run_says_who_works_and_since_when 1 \
-	"$(grep -cE 'in this checkout works `make .*run.*` \(process [0-9]+, since [0-9:]+\); waiting for it' "$place/output2")"
+	"$(grep -cE '`make .*run.*` \(process [0-9]+, since [0-9:]+\) works in this checkout; waiting for it' "$place/output2")"
 make -C "$checkout" clean >"$place/output-clean" 2>&1 &
 started+=($!)
 appears 'waiting for it' "$place/output-clean"

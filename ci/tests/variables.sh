@@ -22,11 +22,11 @@ refused() {
 
 equal values_that_are_right_pass '' "$(said TESTS=dma,queue INTERRUPTS=msi IOMMU=1 ACCEL=auto TRACE=boot DEVICES=4 CYCLES=0 FULL=1 SEED=18446744073709551615 KERNEL=debug)"
 refused unknown_program_is_refused_with_the_closest 'no test program `wakeup` (did you mean wakeups?)' TESTS=dma,wakeup
-refused unknown_program_is_refused_with_those_there_are 'there are: all accesses ' TESTS=nonsense
+refused unknown_program_is_refused_with_the_list 'the programs are: all accesses ' TESTS=nonsense
 refused empty_name_of_a_program_is_refused 'no test program `' TESTS=dma,
 equal all_programs_pass '' "$(said TESTS=all)"
 for wrong in KERNEL=debg INTERRUPTS=msi-x IOMMU=2 ACCEL=kwm TRACE=yes DEVICES=5 DEVICES=0 CYCLES=-1 CYCLES=08 FULL=2 SEED=x TIMEOUT=0; do
-	refused "${wrong%=*}_of_${wrong#*=}_is_refused" "$wrong: say" "$wrong"
+	refused "${wrong%=*}_of_${wrong#*=}_is_refused" "$wrong: set it to" "$wrong"
 done
 refused argument_without_a_program_is_refused 'name it, as in TESTS=dma' ARGS=read
 refused argument_for_two_programs_is_refused 'are for one test program' ARGS=read TESTS=dma,queue
@@ -38,7 +38,7 @@ equal file_with_a_blank_in_its_name_passes '' "$(said "FILES=$place/a b:/etc/a b
 refused missing_file_is_named "there is no file $place/b" "FILES=$place/a b:/a,$place/b:/b"
 refused place_that_is_not_absolute_is_named 'etc/b, does not begin with /' "FILES=$place/a b:etc/b"
 refused file_without_a_place_is_refused 'write HOST:GUEST' "FILES=$place/a b"
-refused folder_is_refused 'is no file that can be read' "FILES=$place:/x"
+refused folder_is_refused 'is not a readable file' "FILES=$place:/x"
 
 misspelt() { "$ci/variables.sh" "$@" 2>&1 || true; }
 equal misspelt_variable_is_refused_with_the_closest 'ringbar: error: there is no variable TEST: did you mean TESTS? `make` alone lists them' "$(misspelt IOMMU TEST)"

@@ -275,7 +275,7 @@ impl<'bound> Registers<'bound> {
         self.lost.store(true, Relaxed);
         dev_err!(
             self.pdev,
-            "the device does not answer: it is given up until it is taken out and put in again\n"
+            "the device does not answer: the driver gives it up until it is taken out and put in again\n"
         );
         give_up(self.pdev);
         EIO

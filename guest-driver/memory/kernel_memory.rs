@@ -131,7 +131,7 @@ impl Drop for Contiguous {
             let restored = unsafe { set_memory_wb(address, pages) };
             if restored != 0 {
                 pr_warn!(
-                    "{} pages keep their cache policy and are kept for good\n",
+                    "{} pages keep their cache policy and are never freed\n",
                     pages
                 );
                 return;

@@ -40,7 +40,7 @@ pub(crate) enum Error {
         path: PathBuf,
     },
     /// A file of another program is invalid.
-    #[error("{} is no results.json: {reason}", path.display())]
+    #[error("{} is not a results.json: {reason}", path.display())]
     Results {
         /// Path of the file.
         path: PathBuf,
@@ -48,7 +48,7 @@ pub(crate) enum Error {
         reason: String,
     },
     /// A run lacks the other half of its pair.
-    #[error("{count} results are no pairs")]
+    #[error("{count} results do not make pairs")]
     Pairs {
         /// Number of runs.
         count: usize,

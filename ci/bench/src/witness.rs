@@ -136,6 +136,6 @@ mod tests {
     fn run_without_its_other_half_is_refused() {
         let error = rows(&[run(1.0, &[])]).expect_err("one run");
 
-        assert_eq!(error.to_string(), "1 results are no pairs");
+        assert_eq!(error.to_string(), "1 results do not make pairs");
     }
 }

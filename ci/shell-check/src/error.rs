@@ -29,6 +29,6 @@ pub(crate) enum Error {
         text: String,
     },
     /// The program that opened the shell ended with an error.
-    #[error("the shell was left, and the command ended with {0}")]
+    #[error("the shell ended well, but the command ended with {0}")]
     Status(String),
 }

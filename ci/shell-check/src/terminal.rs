@@ -91,7 +91,7 @@ impl Terminal {
         match text.contains(wanted) {
             true => Ok(()),
             false => Err(Error::Text {
-                what: format!("`{command}` did not say {wanted:?}"),
+                what: format!("`{command}` did not print {wanted:?}"),
                 text,
             }),
         }

@@ -76,8 +76,8 @@ fn driver_loaded(results: &[String]) -> Result<(), Error> {
     }
     let said = results.iter().find_map(|line| line.strip_prefix(BAIL_OUT));
     let reason = said.map_or_else(
-        || "the guest did not say that it has loaded the driver".to_owned(),
-        |reason| format!("the guest says: {}", printable(reason)),
+        || "the guest did not report that it has loaded the driver".to_owned(),
+        |reason| format!("the guest reports: {}", printable(reason)),
     );
     Err(Error::Boot { reason })
 }

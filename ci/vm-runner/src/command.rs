@@ -102,7 +102,7 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
     let programs = observed.results.programs.len();
     screen.finish(&verdict, programs, duration, &stage.logs, &again);
     if let Some(command) = trace(options, acceleration, &observed.results) {
-        screen.say(&format!("see who touched what: {command}"));
+        screen.say(&format!("record all accesses: {command}"));
     }
     match written {
         Err(error) => give_up(&screen, &error),

@@ -48,7 +48,7 @@ pub(crate) enum Error {
     #[error("the device server ended with {end} before it was ready")]
     ServerEnded { end: String },
     /// The device server did not report that it is ready.
-    #[error("the device server did not say \"listening on\" within {} s", limit.as_secs())]
+    #[error("the device server did not print \"listening on\" within {} s", limit.as_secs())]
     ServerSilent { limit: Duration },
     /// KVM is required but runs no guest.
     #[error("KVM was asked for, but {reason}; use --accel tcg or --accel auto")]

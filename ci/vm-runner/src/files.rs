@@ -33,7 +33,7 @@ impl FromStr for GuestFile {
         let (source, place) = text
             .rsplit_once(':')
             .filter(|(source, _)| !source.is_empty())
-            .ok_or_else(|| format!("`{text}` is no HOST:GUEST: write hello.txt:/etc/hello.txt"))?;
+            .ok_or_else(|| format!("`{text}` is not HOST:GUEST: write hello.txt:/etc/hello.txt"))?;
         let path = GuestPath::new(place).map_err(|error| error.to_string())?;
         match hidden_by(place) {
             Some(above) => Err(format!(
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn file_without_a_place_is_refused() {
-        assert!(refused("hello").contains("is no HOST:GUEST"));
+        assert!(refused("hello").contains("is not HOST:GUEST"));
     }
 
     #[test]

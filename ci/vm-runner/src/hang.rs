@@ -33,11 +33,11 @@ impl fmt::Display for Hang {
         match self {
             Self::Still { looks } => write!(
                 f,
-                "nothing moves any more: no line, no beat of init, and QEMU wants no processor, {looks} looks on end"
+                "nothing moves: no line, no beat of init, and no processor time of QEMU, in {looks} looks in a row"
             ),
             Self::Boot { ran } => write!(
                 f,
-                "its kernel has run for {} of processor time since its last line, and init has not begun",
+                "its kernel has run for {} of processor time since its last line, and init has not started",
                 time(*ran)
             ),
             Self::Spins { ran, boots, program } => {

@@ -153,7 +153,7 @@ impl<'a> Hotplug<'a> {
     fn request(&mut self, line: &str) -> Result<(), Error> {
         let busy = self.devices.iter().any(|device| device.slot.is_busy());
         if busy {
-            let reason = "the request before this one is not answered yet";
+            let reason = "the runner still works on the request before this one";
             return self.requests.send(&slot::refusal(reason));
         }
         if let Some(what) = line.strip_prefix("measure ") {

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 /// Runs the program that measures `what`. Returns the figure, or the reason for which there is
 /// none, as a line for the guest.
 pub(crate) fn figure(program: Option<&Path>, what: &str, pid: Option<u32>) -> Result<f64, String> {
-    let program = program.ok_or("this runner was not told how to measure: see --measure")?;
+    let program = program.ok_or("this runner cannot measure: start it with --measure")?;
     let pid = pid.ok_or("there is no server")?;
     let mut command = Command::new(program);
     command
@@ -21,14 +21,14 @@ pub(crate) fn figure(program: Option<&Path>, what: &str, pid: Option<u32>) -> Re
     let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().next_back().unwrap_or("it said nothing");
+        let last = said.lines().next_back().unwrap_or("it printed nothing");
         return Err(format!("{}: {last}", output.status));
     }
     let figure = String::from_utf8_lossy(&output.stdout);
     figure
         .trim()
         .parse()
-        .map_err(|_| format!("{:?} is no figure", figure.trim()))
+        .map_err(|_| format!("{:?} is not a number", figure.trim()))
 }
 
 #[cfg(test)]
@@ -62,7 +62,10 @@ mod tests {
 
     #[test]
     fn answer_that_is_no_figure_is_refused() {
-        assert_eq!(answer("echo fast"), Err("\"fast\" is no figure".to_owned()));
+        assert_eq!(
+            answer("echo fast"),
+            Err("\"fast\" is not a number".to_owned())
+        );
     }
 
     #[test]

@@ -41,7 +41,7 @@ struct EventData {
 /// Parses a line of QEMU.
 pub(crate) fn parse(line: &str) -> Result<Message, String> {
     let parsed = serde_json::from_str::<Line>(line);
-    let parsed = parsed.map_err(|error| format!("QEMU's monitor said {line:?}: {error}"))?;
+    let parsed = parsed.map_err(|error| format!("QEMU's monitor sent {line:?}: {error}"))?;
     if let (Some(id), Some(error)) = (parsed.id, parsed.error) {
         return Ok(Message::Answer(id, Err(error.desc)));
     }

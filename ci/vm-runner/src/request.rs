@@ -30,12 +30,14 @@ pub(crate) fn parse(line: &str, devices: u32) -> Result<(Request, u32), String> 
     let (word, number) = line.split_once(' ').unwrap_or((line, "0"));
     let Some((_, request)) = WORDS.iter().find(|(known, _)| *known == word) else {
         let known = WORDS.map(|(known, _)| known).join(", ");
-        return Err(format!("{word:?} is no request; there are {known}"));
+        return Err(format!(
+            "{word:?} is not a request; the requests are {known}"
+        ));
     };
     match number.parse() {
         Ok(number) if number < devices => Ok((*request, number)),
         _ => Err(format!(
-            "{number:?} is no device; this machine has {devices}, counted from 0"
+            "{number:?} is not a device; this machine has {devices}, counted from 0"
         )),
     }
 }
@@ -65,18 +67,18 @@ mod tests {
     fn unknown_request_is_refused_with_those_there_are() {
         assert_refused(
             "device_dl",
-            "\"device_dl\" is no request; there are device_del",
+            "\"device_dl\" is not a request; the requests are device_del",
         );
     }
 
     #[test]
     fn device_that_the_machine_has_not_is_refused() {
-        assert_refused("server_stop 2", "\"2\" is no device; this machine has 2");
+        assert_refused("server_stop 2", "\"2\" is not a device; this machine has 2");
     }
 
     #[test]
     fn words_after_the_number_are_refused() {
-        assert_refused("server_stop 0 1", "\"0 1\" is no device");
+        assert_refused("server_stop 0 1", "\"0 1\" is not a device");
     }
 
     proptest! {

@@ -265,8 +265,8 @@ impl Session {
 fn welcome(example: &str, screen: &Screen) {
     for line in [
         "try:    ringbarctl info    ringbarctl watch    ringbarctl copy --length 4M    ringbarctl help",
-        &format!("        {example}: a test program of /tests; names of cases after it run those alone"),
-        "keys:   Ctrl-C ends a program, Ctrl-Z stops it; exit powers off; Ctrl-A X ends QEMU, Ctrl-A H tells more",
+        &format!("        {example}: a test program of /tests; add names of cases to run only those"),
+        "keys:   Ctrl-C ends a program, Ctrl-Z stops it; exit powers off; Ctrl-A X ends QEMU, Ctrl-A H lists more keys",
         "kernel: dmesg shows its messages; those of the boot are kept back",
     ] {
         screen.note(line);

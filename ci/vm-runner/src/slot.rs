@@ -140,7 +140,7 @@ impl Slot {
             return self.refuse(ABSENT);
         }
         if self.server == Server::Stopped {
-            return self.refuse("QEMU would wait for its server; let that go on first");
+            return self.refuse("the server is stopped, and QEMU would wait for it; continue the server first (server_cont)");
         }
         self.content = Content::Leaving;
         self.tell("device_del", &json!({ "id": self.name }))
@@ -278,7 +278,7 @@ impl Slot {
             return Vec::new();
         }
         let what = match self.content {
-            Content::Leaving => "QEMU did not say that the device has left",
+            Content::Leaving => "QEMU did not report that the device has left",
             Content::ServerOnly => "the server of the device that left did not end",
             Content::Device => "the server neither stopped nor ended",
             Content::Nothing | Content::Coming => "QEMU did not answer",
@@ -613,7 +613,10 @@ mod tests {
         slot.request(Request::ServerStop, now);
         slot.server_stopped();
 
-        assert_refused(&slot.request(Request::DeviceDel, now), "go on first");
+        assert_refused(
+            &slot.request(Request::DeviceDel, now),
+            "continue the server first",
+        );
     }
 
     #[test]

@@ -292,14 +292,17 @@ impl Verdict {
         });
         if program.outcome == Outcome::Unfinished {
             if completed {
-                let message = format!("{}: the program gave no result", program.name);
+                let message = format!("{}: the program printed no result", program.name);
                 self.fail("program", message, &program.diagnostics);
             }
             return;
         }
         self.plan(program);
         if program.outcome == Outcome::Failed && self.failures.len() == failures_before {
-            let message = format!("{}: the program failed, its cases did not", program.name);
+            let message = format!(
+                "{}: the program failed, although none of its cases did",
+                program.name
+            );
             let shown = shows_its_own_failure(program);
             self.fail_in_results("program", message, &program.diagnostics, shown);
         }
@@ -395,7 +398,7 @@ fn shows_its_own_failure(program: &Test) -> bool {
 /// Returns the difference between a plan and its results.
 fn plan_complaint(planned: Option<u64>, tests: &[Test]) -> Option<String> {
     let Some(planned) = planned else {
-        return Some("no plan (1..N), so that missing results cannot be told".to_owned());
+        return Some("no plan (1..N), so missing results cannot be noticed".to_owned());
     };
     let came = tests.len();
     if u64::try_from(came) != Ok(planned) {
@@ -407,7 +410,7 @@ fn plan_complaint(planned: Option<u64>, tests: &[Test]) -> Option<String> {
         .find(|(test, place)| test.number.is_some_and(|number| number != *place));
     wrong.map(|(test, place)| {
         format!(
-            "result {} ({}) came in place {place}",
+            "result {} ({}) came as number {place}",
             test.number.unwrap_or_default(),
             test.name
         )
@@ -496,7 +499,7 @@ mod tests {
 
         assert_eq!(
             verdict.failures[0].message,
-            "a: the program failed, its cases did not"
+            "a: the program failed, although none of its cases did"
         );
         assert_eq!(verdict.failures[0].details, ["killed by SIGSEGV"]);
     }
@@ -535,7 +538,7 @@ mod tests {
 
         assert_eq!(
             messages(&observed),
-            ["programs: result 2 (b) came in place 1"]
+            ["programs: result 2 (b) came as number 1"]
         );
     }
 
@@ -561,7 +564,7 @@ mod tests {
     fn program_that_gives_no_result_is_a_failure() {
         let observed = observed("1..1\n# Subtest: a\n 1..2\n ok 1 x\n");
 
-        assert_eq!(messages(&observed)[0], "a: the program gave no result");
+        assert_eq!(messages(&observed)[0], "a: the program printed no result");
     }
 
     #[test]
@@ -743,7 +746,7 @@ mod tests {
         let mut observed = observed(results);
         observed.watched.hung.push(HungProgram {
             program: program.into(),
-            reason: "no line of it".into(),
+            reason: "it printed no line".into(),
         });
         observed
     }
@@ -755,7 +758,10 @@ mod tests {
         let verdict = Verdict::of(&with_hung(results, "dma"));
 
         let messages: Vec<_> = verdict.failures.iter().map(|f| &f.message).collect();
-        assert_eq!(messages, ["program dma hung and was killed: no line of it"]);
+        assert_eq!(
+            messages,
+            ["program dma hung and was killed: it printed no line"]
+        );
         assert_eq!(verdict.failures[0].details, ["killed"]);
         assert_eq!(verdict.passed, 2);
     }
@@ -788,7 +794,7 @@ mod tests {
 
         assert_eq!(
             messages(&observed),
-            ["program dma hung and was killed: no line of it"]
+            ["program dma hung and was killed: it printed no line"]
         );
         assert_eq!(Verdict::of(&observed).failures[0].details, ["dma: hung"]);
         assert_eq!(outside(&observed), [""; 0]);
@@ -826,7 +832,7 @@ mod tests {
 
         assert_eq!(
             messages(&with_hung(results, "dma")),
-            ["program dma hung and was killed: no line of it"]
+            ["program dma hung and was killed: it printed no line"]
         );
     }
 
@@ -861,7 +867,7 @@ mod tests {
         let message = &messages(&observed)[0];
 
         assert!(
-            message.starts_with("the guest hangs: nothing moves any more"),
+            message.starts_with("the guest hangs: nothing moves"),
             "{message}"
         );
         assert!(

@@ -198,7 +198,7 @@ impl Watchdog {
             }));
         };
         let reason = format!(
-            "no line of it in {} that the guest has had, the limit is {}, {} boots of this guest",
+            "it printed no line in {} of the guest's time; the limit is {}, {} boots of this guest",
             time(had),
             time(limit),
             boots(limit, unit)

@@ -103,7 +103,7 @@ fn failed_case_is_followed_by_the_command_that_traces_its_program() {
     let finished = run(&bench, &["--trace-hint", "make trace IOMMU='1'"]);
 
     let last = finished.stderr.lines().last().unwrap_or_default();
-    assert_eq!(last, "see who touched what: make trace IOMMU='1' TESTS=b,c");
+    assert_eq!(last, "record all accesses: make trace IOMMU='1' TESTS=b,c");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn run_that_is_traced_already_is_not_told_to_trace() {
     let finished = run(&bench, &options);
 
     assert_failed(&finished, "b: y");
-    assert!(!finished.stderr.contains("who touched what"));
+    assert!(!finished.stderr.contains("record all accesses"));
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn failure_that_is_no_case_is_not_told_to_trace() {
     let finished = run(&bench, &["--trace-hint", "make trace"]);
 
     assert_failed(&finished, "without a single result");
-    assert!(!finished.stderr.contains("who touched what"));
+    assert!(!finished.stderr.contains("record all accesses"));
 }
 
 #[test]

@@ -163,7 +163,7 @@ pub(crate) fn run(
     results.line(&format!("{verdict} {number} {name}"));
     match cleared.stuck.first() {
         Some(first) => Err(format!(
-            "program {name} cannot be killed: {}",
+            "program {name} has a process that cannot be killed: {}",
             first.stuck()
         )),
         None => Ok(()),

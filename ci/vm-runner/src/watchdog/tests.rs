@@ -111,7 +111,7 @@ fn reason_names_what_it_had_and_the_limit() {
     let Some((_, Alarm::Kill { reason, .. })) = alarm else {
         panic!("{alarm:?}");
     };
-    let expected = "no line of it in 121.0 s that the guest has had, the limit is 120.0 s, 30 boots of this guest";
+    let expected = "it printed no line in 121.0 s of the guest's time; the limit is 120.0 s, 30 boots of this guest";
     assert_eq!(reason, expected);
 }
 

@@ -191,7 +191,7 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
 pub(crate) fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !happened() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(Instant::now() < deadline, "{what} did not come in time");
         sleep(Duration::from_millis(10));
     }
 }

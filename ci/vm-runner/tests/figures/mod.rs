@@ -112,7 +112,7 @@ fn boot_without_the_driver_fails_with_the_reason() {
     let told = uncounted("tell 'Bail out! cannot load it: no memory'; leave");
 
     assert!(
-        told.contains("the boot failed: the guest says: cannot load it: no memory;"),
+        told.contains("the boot failed: the guest reports: cannot load it: no memory;"),
         "{told}"
     );
 }
@@ -121,5 +121,5 @@ fn boot_without_the_driver_fails_with_the_reason() {
 fn boot_that_ends_before_the_driver_is_loaded_fails() {
     let told = uncounted("say 'Kernel panic - not syncing'; leave");
 
-    assert!(told.contains("did not say that it has loaded"), "{told}");
+    assert!(told.contains("did not report that it has loaded"), "{told}");
 }

@@ -133,5 +133,5 @@ fn monitor_that_talks_nonsense_ends_the_run() {
 
     let finished = run(&bench, &[]);
 
-    assert_failed(&finished, "QEMU's monitor said \"hello");
+    assert_failed(&finished, "QEMU's monitor sent \"hello");
 }

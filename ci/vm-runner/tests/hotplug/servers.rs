@@ -140,7 +140,10 @@ fn request_for_a_device_that_is_not_there_is_refused() {
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
     let log = bench.log("qemu.log");
-    assert!(log.contains("answer: error: \"1\" is no device"), "{log}");
+    assert!(
+        log.contains("answer: error: \"1\" is not a device"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -155,6 +158,7 @@ fn request_during_another_one_is_refused_and_the_first_goes_on() {
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
     let log = bench.log("qemu.log");
-    let refused = "answer: error: the request before this one is not answered yet\nanswer: ok";
+    let refused =
+        "answer: error: the runner still works on the request before this one\nanswer: ok";
     assert!(log.contains(refused), "{log}");
 }

@@ -25,7 +25,7 @@ fn targets_hold_for_inputs_of_a_fixed_seed() {
             .sum();
         assert!(
             done > inputs as u64,
-            "{}: {done} {} are too few to say anything",
+            "{}: {done} {} are too few to test anything",
             target.name,
             target.short.1
         );

@@ -109,7 +109,7 @@ impl Table {
         for (path, name) in self.found.keys() {
             let due = |it: &Expected| it.row.name == *name && it.paths.contains(*path);
             if !self.expected.iter().any(due) {
-                differences.push(format!("path {path}, {name}: nobody asked for it"));
+                differences.push(format!("path {path}, {name}: not in the list of vectors"));
             }
         }
         differences
@@ -241,8 +241,8 @@ mod tests {
         table.add('B', row("a", 1));
 
         let asked = [
-            "path A, b: nobody asked for it",
-            "path B, a: nobody asked for it",
+            "path A, b: not in the list of vectors",
+            "path B, a: not in the list of vectors",
         ];
         assert_eq!(table.differences(), asked);
     }

@@ -13,7 +13,10 @@
 
 #![cfg_attr(
     test,
-    expect(dead_code, reason = "tests have no QEMU, so nobody calls all of it")
+    expect(
+        dead_code,
+        reason = "tests have no QEMU, so they do not call all of it"
+    )
 )]
 
 mod byte_order;

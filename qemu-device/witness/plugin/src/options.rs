@@ -37,9 +37,9 @@ pub(crate) enum OptionError {
     NoValue(String),
     #[error("there is no option `{0}`; there are: out, from, function, socket")]
     Unknown(String),
-    #[error("from={0}: say mark or boot")]
+    #[error("from={0}: write mark or boot")]
     BadFrom(String),
-    #[error("function={0}: say bus:device.function in hexadecimal, as in 01:00.0")]
+    #[error("function={0}: write bus:device.function in hexadecimal, as in 01:00.0")]
     BadFunction(String),
     #[error("out=FILE is missing")]
     NoOut,
