@@ -148,7 +148,7 @@ done
 case ${1:-} in
 module)
 	caught use-after-free registers console.log 'BUG: KASAN: slab-use-after-free in .*sabotage'
-	caught no-revocation removal results.ktap 'not ok [0-9]+ .*gives_sigbus_after_unbind'
+	caught no-revocation removal results.ktap 'not ok [0-9]+ .*raises_sigbus_after_unbind'
 	caught leak registers,leaks results.ktap 'not ok [0-9]+ driver_leaves_no_memory_behind'
 	;;
 device)

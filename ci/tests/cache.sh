@@ -53,7 +53,7 @@ stopped=$!
 end_tree "$stopped"
 status=0
 wait "$stopped" || status=$?
-equal stopped_build_says_so 143 "$status"
+equal stopped_build_reports_it 143 "$status"
 fails stopped_build_makes_no_entry test -e "$RINGBAR_CACHE/sysroot-stopped"
 equal stopped_build_leaves_nothing_half_made '' "$(leftovers)"
 fails stopped_build_ends_its_step kill -0 "$(cat "$RINGBAR_CACHE/step")"

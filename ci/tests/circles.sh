@@ -40,14 +40,14 @@ equal path_in_code_is_an_import 'circle of 2 modules: a, b; cut a -> b (leaves n
 crate main='' a='use crate::b; fn f() { b::c::g() }' b='' b/c='use crate::a;'
 equal module_is_found_behind_the_name_of_another 'circle of 2 modules: a, b::c; cut a -> b::c (leaves none)' "$(found 1 9)"
 crate main='' a=$'// use crate::b;\n/* use crate::b; */\nconst T: &str = "crate::b";' b='use crate::a;'
-equal comments_and_strings_are_no_imports '' "$(found 1 9)"
+equal comments_and_strings_are_not_imports '' "$(found 1 9)"
 crate main='mod a; mod b; use a::A; use b::B;' a='use crate::LocalModule;' b='use crate::a;'
-equal root_of_the_crate_is_no_module '' "$(found 1 9)"
+equal root_of_the_crate_is_not_a_module '' "$(found 1 9)"
 crate main='' x='' y='' x/a='use crate::y::b;' y/b='' y/c='use crate::x::d;' x/d=''
 equal folders_make_a_circle_where_modules_make_none \
 	'circle of 2 folders: x, y; cut x::a -> y::b (leaves none)' "$(found 1 1)"
 crate main='' x='use self::a::A; use b::B;' x/a='use super::b;' x/b='use super::a;'
-equal circle_inside_a_folder_is_none_between_folders \
+equal circle_inside_a_folder_is_not_one_between_folders \
 	'circle of 2 modules: x::a, x::b; cut x::a -> x::b (leaves none)' "$(found 1 1)"
 
 driver=$ci/../guest-driver

@@ -9,6 +9,6 @@ source "$(dirname "$0")/assert.sh"
 # suffix KERNEL
 suffix() { KERNEL=$1 bash -c 'source "$1/lib.sh"; printf "%s %s" "$KERNEL" "$kernel_suffix"' _ "$ci"; }
 
-equal stock_kernel_is_meant_unless_said 'stock ' "$(suffix '')"
-equal files_of_the_debug_kernel_are_told_apart 'debug -debug' "$(suffix debug)"
+equal stock_kernel_is_the_default 'stock ' "$(suffix '')"
+equal files_of_the_debug_kernel_have_names_of_their_own 'debug -debug' "$(suffix debug)"
 fails unknown_kernel_is_refused suffix mainline

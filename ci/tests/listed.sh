@@ -11,9 +11,9 @@ said() {
 }
 
 equal same_lists_pass $'ok programs_are_named\nfailed 0' "$(said $'a\nb' $'b\na')"
-equal difference_is_what_is_to_be_written_and_where \
+equal missing_entry_is_to_be_written_with_its_place \
 	$'not ok programs_are_named: README.md\n  write there: b\nfailed 1' "$(said $'a\nb\nc' $'a\nc')"
-equal difference_is_what_is_to_go \
+equal surplus_is_to_be_removed \
 	$'not ok programs_are_named: README.md\n  take out:    d\nfailed 1' "$(said $'a\nc' $'a\nc\nd')"
-equal what_is_named_twice_is_to_go_once \
+equal duplicate_is_to_be_removed_once \
 	$'not ok programs_are_named: README.md\n  take out:    a\nfailed 1' "$(said $'a\nc' $'a\na\nc')"

@@ -53,12 +53,12 @@ run 1
 appears 'begin 1' "$ORDER"
 run 2
 appears 'waiting for it' "$place/output2"
-equal second_run_says_who_works_and_since_when 1 \
+equal second_run_names_the_first_one_and_its_start 1 \
 	"$(grep -cE '`make .*run.*` \(process [0-9]+, since [0-9:]+\) works in this checkout; waiting for it' "$place/output2")"
 make -C "$checkout" clean >"$place/output-clean" 2>&1 &
 started+=($!)
 appears 'waiting for it' "$place/output-clean"
-fails clean_takes_nothing_away_meanwhile test ! -e "$checkout/build/programs/ringbar-vm-runner"
+fails clean_removes_nothing_during_a_run test ! -e "$checkout/build/programs/ringbar-vm-runner"
 # The second run before `make clean`, or after it: both orders are right.
 touch "$place/go1" "$place/go2"
 wait "${started[@]}"
@@ -74,7 +74,7 @@ touch "$place/go3" "$place/go4"
 wait "${started[@]}" && started=()
 equal report_of_the_first_run_stays 3 "$(<"$checkout/build/report/results.json")"
 equal report_of_the_second_run_is_beside_it 4 "$(<"$checkout/build/report/run-2/results.json")"
-equal second_run_says_where_its_report_is 1 "$(grep -c "this one's goes to build/report/run-2" "$place/output4")"
+equal second_run_names_its_report 1 "$(grep -c "this one's goes to build/report/run-2" "$place/output4")"
 touch "$place/go5" && run 5 && wait "${started[@]}" && started=()
 equal run_that_did_not_wait_has_the_usual_place 5 "$(<"$checkout/build/report/results.json")"
 

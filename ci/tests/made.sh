@@ -31,7 +31,7 @@ equal source_with_another_size_is_another_one 3 "$(make_again)"
 rm "$folder/result"
 equal result_that_is_gone_is_made_again 4 "$(make_again)"
 touch -d '+1 minute' "$folder/result"
-equal result_that_somebody_else_wrote_is_made_again 5 "$(make_again)"
+equal result_changed_by_hand_is_made_again 5 "$(make_again)"
 touch "$folder/source"
 # As a condition, or after `||`, a command that fails would not end the script.
 set +e

@@ -57,7 +57,7 @@ equal module_beside_parts_of_another_one_is_made_again 'two, 1' "$(result 'a b#c
 echo three >"$place/old" && touch -d '2001-01-01' "$place/old" && cp -p "$place/old" "$source"
 equal source_moved_back_with_an_old_time_is_compiled 'three, 1' "$(result 'a b#c,d%eü')"
 echo edited >>"$place/a b#c,d%eü/build/module/ringbar.ko"
-equal module_that_somebody_changed_is_not_kept 'three, 0' "$(result 'a b#c,d%eü')"
+equal module_changed_by_hand_is_not_kept 'three, 0' "$(result 'a b#c,d%eü')"
 equal and_has_nothing_of_it 0 "$(grep -c edited "$place/a b#c,d%eü/build/module/ringbar.ko" || true)"
 
 "$place/second/ci/module.sh" sabotage leak

@@ -96,14 +96,14 @@ programs 'a b' boot
 equal other_flags_compile_again 1 "$(calls)"
 echo edited >>"$place/a b/build/programs/ringbar-server"
 programs 'a b' boot
-equal program_that_somebody_changed_is_not_kept '0 ' "$(grep -c edited "$place/a b/build/programs/ringbar-server" || true) $(grep -l edited "$RINGBAR_CACHE"/programs-*/ringbar-server || true)"
+equal program_changed_by_hand_is_not_kept '0 ' "$(grep -c edited "$place/a b/build/programs/ringbar-server" || true) $(grep -l edited "$RINGBAR_CACHE"/programs-*/ringbar-server || true)"
 rm "$place/a b/build/programs/packed/waiting"
 programs 'a b' boot
 equal program_that_is_gone_comes_back yes "$(test -e "$place/a b/build/programs/packed/waiting" && echo yes)"
 
 echo three >"$source" && echo four >"$place/four"
 AFTER=$place/four programs 'a b' boot
-equal source_changed_meanwhile_is_compiled_as_it_is_then four "$(served 'a b')"
+equal source_changed_during_the_build_is_compiled_as_it_is_then four "$(served 'a b')"
 echo three >"$source"
 programs 'a b' boot
 equal and_is_not_taken_for_what_it_was three "$(served 'a b')"

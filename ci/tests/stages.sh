@@ -86,7 +86,7 @@ equal job_selects_its_stages '+c -c +d -d ' "$(calls)"
 printf '#!/bin/sh\nwork $2\n' >"$checkout/ci/vm.sh"
 stages vm:debug <<<"$kinds"
 equal vm_selects_the_runs_of_a_kernel '+e -e ' "$(calls)"
-equal jobs_are_told_as_json '["x","y"]' "$("$checkout/ci/stages.sh" jobs)"
+equal jobs_are_printed_as_json '["x","y"]' "$("$checkout/ci/stages.sh" jobs)"
 fails unknown_stage_is_refused stages what <<<"$kinds"
 fails stage_that_needs_a_later_one_is_refused stages all <<<'
 a  x  stock  1  b  work a

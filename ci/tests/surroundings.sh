@@ -33,7 +33,7 @@ told() {
 linker=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$host")_LINKER
 plain="CARGO_BUILD_TARGET=$host CARGO_ENCODED_RUSTDOCFLAGS= CARGO_ENCODED_RUSTFLAGS= $linker=cc RUSTC_WORKSPACE_WRAPPER= RUSTC_WRAPPER= "
 
-equal cargo_is_told_what_a_configuration_could_say "$plain" "$(told build)"
+equal cargo_gets_every_setting_of_a_configuration "$plain" "$(told build)"
 equal callers_target_is_none_of_ours "$plain" "$(CARGO_BUILD_TARGET=wasm32-wasip1 told build)"
 equal callers_flags_are_left_out "$plain" "$(RUSTFLAGS=-Cdebuginfo=1 CARGO_ENCODED_RUSTFLAGS=-Cdebuginfo=1 CARGO_BUILD_RUSTFLAGS=-g told build)"
 equal callers_wrapper_is_left_out "$plain" "$(RUSTC_WRAPPER=false RUSTC_WORKSPACE_WRAPPER=false told build)"

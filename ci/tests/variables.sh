@@ -42,8 +42,8 @@ refused folder_is_refused 'is not a readable file' "FILES=$place:/x"
 
 misspelt() { "$ci/variables.sh" "$@" 2>&1 || true; }
 equal misspelt_variable_is_refused_with_the_closest 'ringbar: error: there is no variable TEST: did you mean TESTS? `make` alone lists them' "$(misspelt IOMMU TEST)"
-equal variable_that_is_like_none_of_ours_passes '' "$(misspelt CARGO_NET_OFFLINE V)"
-equal make_tells_which_variables_were_given 'ringbar: error: there is no variable IOMU: did you mean IOMMU? `make` alone lists them' \
+equal unrelated_variable_passes '' "$(misspelt CARGO_NET_OFFLINE V)"
+equal make_names_the_given_variables 'ringbar: error: there is no variable IOMU: did you mean IOMMU? `make` alone lists them' \
 	"$(make -C "$ci/.." variables IOMU=1 2>&1 | grep error:)"
 
 # A checkout with a stand-in for all that is built, whose runner writes down the command that repeats the run.

@@ -48,7 +48,7 @@ vm 130 configuration stock-msix
 equal interrupted_run_has_no_page '1 run stock-msix ' "$calls"
 equal interrupted_run_ends_with_its_status 130 "$ended"
 vm 0 configuration stock-msi
-equal configuration_that_is_not_there_runs_nothing '' "$calls"
+equal missing_configuration_runs_nothing '' "$calls"
 
 # told WORD: the value of the runner's option, or of the word on the kernel's command line, in the last run.
 told() { grep -oE -- "(^| )$1[= ][^ ]*" "$ARGUMENTS" | sed "s/^ *$1[= ]//" | tail -n 1; }
@@ -94,7 +94,7 @@ done
 
 chain=$(sed -n 's/^chain=//p' "$ci/vm.sh")
 vm 0 run
-equal run_is_of_the_chain_in_short "$chain" "$(told --tests)"
+equal default_run_is_the_short_chain "$chain" "$(told --tests)"
 equal run_of_the_chain_is_repeated_without_naming_programs 1 "$(grep -c -- '--rerun-hint make run --' "$ARGUMENTS")"
 TESTS=all vm 0 run
 equal run_of_all_programs_is_one_word_away all "$(told --tests)"
@@ -114,7 +114,7 @@ vm 0 configuration stock-64-queues
 vm 0 sabotage sabotage-leak module initramfs
 vm 0 bench
 vm 0 report
-equal last_run_that_is_no_benchmark_and_not_broken_is_drawn_again '1 report stock-64-queues ' "$calls"
+equal last_real_run_is_drawn_again '1 report stock-64-queues ' "$calls"
 vm 0 report bench
 equal page_of_a_benchmark_is_drawn_again_on_request '1 report bench ' "$calls"
 rm -r "$checkout/build/report"

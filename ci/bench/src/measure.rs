@@ -290,7 +290,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_measured_is_understood() {
+    fn measurable_names_are_parsed() {
         assert_eq!("memcpy-4096".parse(), Ok(What::Memcpy(4096)));
         assert_eq!("socketpair".parse(), Ok(What::Socketpair));
         for text in [
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn voluntary_switches_are_not_the_others() {
+    fn voluntary_switches_are_counted_alone() {
         let status = "Name:\tdevice\nvoluntary_ctxt_switches:\t12\n\
             nonvoluntary_ctxt_switches:\t999\n";
         assert_eq!(count(status), 12);
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn counter_that_is_not_there_is_no_count() {
+    fn missing_counter_has_no_count() {
         let time = "200000000,ns,duration_time,200000000,100.00,,\n";
         let missing = format!("# started on\n<not supported>,,instructions:u,0,100.00,,\n{time}");
 

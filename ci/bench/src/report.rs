@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn line_that_is_cut_off_is_no_pair() {
+    fn truncated_line_is_not_a_pair() {
         assert_eq!(pair("boot 3.0", "boot"), None);
         assert_eq!(pair("boot x 1", "boot"), None);
         assert_eq!(pair("", "boot"), None);

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn ratios_are_of_the_run_with_the_plugin_to_its_other_half() {
+    fn ratio_is_run_with_plugin_over_run_without() {
         let runs = [
             run(3.0, &[("dma", 8.0)]),
             run(2.0, &[("dma", 2.0)]),
@@ -126,14 +126,14 @@ mod tests {
     }
 
     #[test]
-    fn program_that_a_run_lacks_has_no_row() {
+    fn program_missing_in_one_run_has_no_row() {
         let rows = rows(&[run(1.0, &[("dma", 1.0)]), run(1.0, &[])]).expect("pairs");
 
         assert_eq!(rows.len(), 1);
     }
 
     #[test]
-    fn run_without_its_other_half_is_refused() {
+    fn unpaired_run_is_refused() {
         let error = rows(&[run(1.0, &[])]).expect_err("one run");
 
         assert_eq!(error.to_string(), "1 results do not make pairs");

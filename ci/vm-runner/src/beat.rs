@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn line_that_is_no_beat_is_none() {
+    fn other_line_is_not_a_beat() {
         for line in [
             "",
             "beat",
@@ -85,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_taken(text in any::<String>()) {
+        fn any_text_is_accepted(text in any::<String>()) {
             Beat::parse(&text);
         }
     }

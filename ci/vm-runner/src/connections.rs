@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn held_connection_ends_in_order_although_a_message_is_unread() {
+    fn held_connection_ends_in_order_despite_an_unread_message() {
         let (mut child, pid, mut peer) = reader();
 
         let held = Connections::of(pid).expect("held");

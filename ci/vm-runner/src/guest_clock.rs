@@ -129,18 +129,18 @@ mod tests {
     }
 
     #[test]
-    fn clock_that_is_right_is_no_complaint() {
+    fn correct_clock_is_accepted() {
         assert_eq!(watch(600, 1.0, |_| 0.0), None);
     }
 
     #[test]
-    fn clock_that_is_a_little_wrong_is_no_complaint() {
+    fn slightly_wrong_clock_is_accepted() {
         assert_eq!(watch(600, 1.05, |_| 0.0), None);
         assert_eq!(watch(600, 0.95, |_| 0.0), None);
     }
 
     #[test]
-    fn clock_that_is_many_times_too_fast_is_named_with_its_speed() {
+    fn much_too_fast_clock_is_reported_with_its_speed() {
         let wrong = watch(20, 16.0, |_| 0.0).expect("it is wrong");
 
         assert!((wrong.speed - 16.0).abs() < 0.1, "{wrong:?}");
@@ -150,13 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn clock_that_is_too_slow_or_a_fifth_too_fast_is_named() {
+    fn slow_or_fast_clock_is_reported() {
         assert!(watch(60, 0.5, |_| 0.0).is_some());
         assert!(watch(60, 1.2, |_| 0.0).is_some());
     }
 
     #[test]
-    fn beats_that_are_late_now_and_then_are_no_complaint() {
+    fn occasional_late_beats_are_accepted() {
         // After some time, two of three beats arrive six seconds late.
         let late = |host: f64| match host as u32 % 3 {
             1 | 2 if host > 30.0 => 6.0,
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn beats_that_are_all_late_at_one_end_are_no_complaint() {
+    fn late_beats_at_one_end_are_accepted() {
         assert_eq!(
             watch(30, 1.0, |host| if host > 15.0 { 2.5 } else { 0.0 }),
             None
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn run_that_is_too_short_says_nothing() {
+    fn too_short_run_is_not_judged() {
         assert_eq!(watch(8, 20.0, |_| 0.0), None);
         assert_eq!(GuestClock::default().complaint(), None);
     }

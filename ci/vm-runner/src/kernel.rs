@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn console_that_comes_after_the_log_adds_nothing() {
+    fn console_after_the_log_adds_nothing() {
         let mut kernel = Kernel::default();
 
         kernel.log_line(said("dma", "Oops: 0002 [#1]"));
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn complaint_that_comes_twice_counts_twice() {
+    fn repeated_complaint_counts_twice() {
         let mut kernel = Kernel::default();
         for _ in 0..2 {
             kernel.console_line("WARNING: x.c:1 at f", None);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn complaint_that_the_console_hides_is_heard_with_its_trace() {
+    fn complaint_hidden_from_the_console_is_found_with_its_trace() {
         let mut kernel = Kernel::default();
 
         let news = kernel.log_line(said("dma", "WARNING: x.c:1 at f"));

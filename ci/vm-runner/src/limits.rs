@@ -130,12 +130,12 @@ mod tests {
     }
 
     #[test]
-    fn boot_that_is_too_short_to_measure_by_counts_as_a_longer_one() {
+    fn very_short_boot_counts_as_a_longer_one() {
         assert_eq!(Limits::new(1).unit(Duration::ZERO), SHORTEST_BOOT);
     }
 
     #[test]
-    fn program_with_long_cases_has_more() {
+    fn program_with_long_cases_has_a_longer_limit() {
         let limits = Limits::new(1);
 
         assert!(limits.program(SECOND, Some("attack")) > limits.program(SECOND, Some("dma")));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn every_program_that_has_more_is_there() {
+    fn every_program_with_a_longer_limit_exists() {
         let folder = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../guest-rootfs/tests/src/bin"
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn haste_beyond_all_measure_leaves_a_limit() {
+    fn extreme_haste_leaves_a_limit() {
         assert_eq!(Limits::new(u32::MAX).still(), FEWEST_LOOKS);
         assert_eq!(Limits::new(0).still(), STILL);
     }

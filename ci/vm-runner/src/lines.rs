@@ -48,7 +48,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn line_in_pieces_comes_whole() {
+    fn line_in_pieces_is_joined() {
         let mut lines = Lines::default();
 
         let first = lines.push(b"not o");

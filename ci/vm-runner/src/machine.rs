@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn iommu_comes_before_the_devices_and_the_kernel_is_told() {
+    fn iommu_precedes_the_devices_and_its_kernel_argument_is_set() {
         let machine = Machine {
             iommu: true,
             ..machine()
@@ -433,7 +433,7 @@ mod tests {
     }
 
     #[test]
-    fn kvm_takes_the_processor_of_the_host() {
+    fn kvm_uses_the_hosts_processor() {
         let machine = Machine {
             acceleration: Acceleration::Kvm,
             ..machine()
@@ -501,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn translated_kernel_is_told_the_speed_of_its_counter() {
+    fn translated_kernel_gets_the_speed_of_its_counter() {
         let machine = Machine {
             tsc_khz: Some(2_100_000),
             ..machine()
@@ -524,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn plugin_is_told_where_to_write() {
+    fn plugin_gets_its_output_path() {
         let plugin = plugin(
             Path::new("/p/plugin.so"),
             Path::new("/t,u/trace.jsonl"),

@@ -47,21 +47,21 @@ mod tests {
     }
 
     #[test]
-    fn program_is_told_what_and_of_which_server() {
+    fn measuring_program_gets_the_name_and_the_server() {
         let words = r#"[ "$*" = "measure --server-pid 77 -- speed" ] && echo 12.5"#;
 
         assert_eq!(answer(words), Ok(12.5));
     }
 
     #[test]
-    fn last_line_of_a_program_that_fails_is_the_reason() {
+    fn last_line_of_a_failed_program_is_the_reason() {
         let reason = answer("echo no >&2; echo idea >&2; exit 3").expect_err("no figure");
 
         assert_eq!(reason, "exit status: 3: idea");
     }
 
     #[test]
-    fn answer_that_is_no_figure_is_refused() {
+    fn non_number_is_refused() {
         assert_eq!(
             answer("echo fast"),
             Err("\"fast\" is not a number".to_owned())
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn runner_without_a_program_says_which_option_is_missing() {
+    fn runner_without_a_program_names_the_missing_option() {
         let reason = figure(None, "speed", Some(77)).expect_err("no figure");
 
         assert!(reason.contains("--measure"), "{reason}");

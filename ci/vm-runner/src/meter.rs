@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn qemu_that_comes_later_is_found() {
+    fn late_qemu_is_found() {
         let proc = proc(&[(7, 1, &[("CPU", 10, 0)])]);
         let mut meter = Meter::at(proc.path(), 7);
         let before = meter.read();
@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn qemu_that_has_gone_has_nothing() {
+    fn ended_qemu_has_no_time() {
         let proc = proc(&[]);
 
         assert_eq!(Meter::at(proc.path(), 7).read(), Load::default());
     }
 
     #[test]
-    fn kernel_without_statistics_of_its_scheduler_gives_ticks() {
+    fn kernel_without_scheduler_statistics_reports_ticks() {
         let proc = proc(&[(7, 1, &[("CPU 0/TCG", 0, 0)])]);
         fs::write(proc.path().join("7/task/7/schedstat"), "0 0 0\n").expect("written");
         fs::copy(

@@ -107,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_read_is_no_line() {
+    fn empty_read_is_not_a_line() {
         let (_folder, _path, mut port) = port();
 
         assert!(port.read().expect("read").is_empty());
     }
 
     #[test]
-    fn line_in_two_pieces_comes_whole() {
+    fn line_in_two_pieces_is_joined() {
         let (_folder, path, mut port) = port();
         let mut peer = File::options()
             .write(true)
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn peer_that_does_not_read_is_an_error_and_no_wait() {
+    fn peer_that_does_not_read_is_an_error_without_a_wait() {
         let (_folder, _path, mut port) = port();
         let line = "x".repeat(4096);
 

@@ -96,28 +96,28 @@ mod tests {
     }
 
     #[test]
-    fn part_of_a_device_that_left_has_no_name_and_does_not_matter() {
+    fn event_without_a_device_name_is_ignored() {
         let line = r#"{"event": "DEVICE_DELETED", "data": {"path": "/machine/peripheral/x"}}"#;
 
         assert_eq!(parse(line), Ok(Message::Other));
     }
 
     #[test]
-    fn greeting_does_not_matter() {
+    fn greeting_is_ignored() {
         let line = r#"{"QMP": {"version": {"qemu": {"major": 11}}, "capabilities": ["oob"]}}"#;
 
         assert_eq!(parse(line), Ok(Message::Other));
     }
 
     #[test]
-    fn event_with_other_data_does_not_matter() {
+    fn event_with_other_data_is_ignored() {
         let line = r#"{"event": "X", "data": {"device": {"a": 1}}}"#;
 
         assert_eq!(parse(line), Ok(Message::Other));
     }
 
     #[test]
-    fn line_that_is_no_json_is_an_error_with_the_line() {
+    fn non_json_line_is_an_error_with_the_line() {
         let error = parse("hello").expect_err("refused");
 
         assert!(error.contains("hello"), "{error}");
@@ -133,7 +133,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_line_is_survived(line in any::<String>()) {
+        fn any_line_is_handled(line in any::<String>()) {
             let _ = parse(&line);
         }
     }

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_request_is_refused_with_those_there_are() {
+    fn unknown_request_is_refused_with_the_list() {
         assert_refused(
             "device_dl",
             "\"device_dl\" is not a request; the requests are device_del",
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn device_that_the_machine_has_not_is_refused() {
+    fn missing_device_is_refused() {
         assert_refused("server_stop 2", "\"2\" is not a device; this machine has 2");
     }
 
@@ -83,7 +83,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_line_is_survived(line in any::<String>(), devices in any::<u32>()) {
+        fn any_line_is_handled(line in any::<String>(), devices in any::<u32>()) {
             if let Ok((_, number)) = parse(&line, devices) {
                 prop_assert!(number < devices);
             }

@@ -275,13 +275,13 @@ mod tests {
     }
 
     #[test]
-    fn diagnostic_behind_a_bar_is_told_with_its_indentation() {
+    fn diagnostic_with_a_bar_is_printed_with_its_indentation() {
         assert_eq!(told("|   before  00"), Some("  before  00"));
         assert_eq!(told("|"), Some(""));
     }
 
     #[test]
-    fn other_diagnostics_are_not_told() {
+    fn other_diagnostics_are_not_printed() {
         for line in ["seed 5", "||", "|x", "", " | x"] {
             assert_eq!(told(line), None, "{line}");
         }

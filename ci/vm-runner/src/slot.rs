@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn device_leaves_when_qemu_says_so_and_its_server_has_ended() {
+    fn device_leaves_after_qemus_event_and_its_servers_end() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
         let asked = slot.request(Request::DeviceDel, now);
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn server_that_ends_before_the_event_is_read_does_not_answer_for_it() {
+    fn server_end_before_the_event_does_not_replace_it() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
         slot.request(Request::DeviceDel, now);
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn another_device_that_left_does_not_matter() {
+    fn another_leaving_device_is_ignored() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
         slot.request(Request::DeviceDel, now);
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn msix_device_is_not_taken_out_and_the_reason_is_said() {
+    fn msix_device_is_not_taken_out_and_the_reason_is_given() {
         let (mut slot, now) = slot(Interrupts::Msix);
 
         let actions = slot.request(Request::DeviceDel, now);
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn device_that_leaves_late_has_left_and_the_guest_is_not_told_twice() {
+    fn late_leave_is_recorded_without_a_second_reply() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
         slot.request(Request::DeviceDel, now);
@@ -534,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn server_that_cannot_be_killed_is_as_before() {
+    fn failed_kill_leaves_the_server_as_before() {
         let (mut slot, now) = slot(Interrupts::Msix);
         slot.request(Request::ServerKill, now);
 
@@ -620,7 +620,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_to_a_server_is_refused() {
+    fn impossible_server_requests_are_refused() {
         let (mut slot, now) = slot(Interrupts::Msix);
 
         assert_refused(&slot.request(Request::ServerCont, now), "not stopped");
@@ -633,7 +633,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_device_has_no_server_to_meddle_with() {
+    fn server_requests_for_an_absent_device_are_refused() {
         let (mut slot, now) = empty_slot();
 
         for request in [Request::ServerKill, Request::ServerStop] {
@@ -651,7 +651,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_do_not_take_each_other_for_themselves() {
+    fn slots_do_not_mix() {
         let (mut first, now) = slot(Interrupts::Msi);
         let mut second = Slot::new(Interrupts::Msi, 1, json!({ "driver": "d" }));
         first.request(Request::DeviceDel, now);

@@ -93,7 +93,7 @@ mod tests {
     use std::io::Write as _;
 
     #[test]
-    fn what_is_added_is_read_line_by_line() {
+    fn appended_lines_are_read_one_by_one() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("log");
         let mut tail = Tail::create(&path).expect("a file");

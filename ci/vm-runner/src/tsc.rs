@@ -79,12 +79,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn speed_is_ticks_a_millisecond() {
+    fn speed_is_ticks_per_millisecond() {
         assert_eq!(speed(84_000_000, 40_000_000), Some(2_100_000));
     }
 
     #[test]
-    fn counter_that_stands_or_races_has_no_speed() {
+    fn stopped_or_racing_counter_has_no_speed() {
         assert_eq!(speed(0, 40_000_000), None);
         assert_eq!(speed(u64::MAX, 40_000_000), None);
         assert_eq!(speed(84_000_000, 0), None);

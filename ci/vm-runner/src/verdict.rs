@@ -485,7 +485,7 @@ mod tests {
     }
 
     #[test]
-    fn failed_case_in_a_program_that_says_ok_is_a_failure() {
+    fn failed_case_in_an_ok_program_is_a_failure() {
         let observed = observed("1..1\n 1..1\n not ok 1 x\nok 1 a\n");
 
         assert_eq!(messages(&observed), ["a: x"]);
@@ -533,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn result_that_is_out_of_order_is_a_failure() {
+    fn out_of_order_result_is_a_failure() {
         let observed = observed("1..2\nok 2 b\nok 1 a\n");
 
         assert_eq!(
@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn guest_that_says_nothing_is_a_failure() {
+    fn silent_guest_is_a_failure() {
         assert_eq!(
             messages(&observed("")),
             ["the guest powered off without a single result"]
@@ -561,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn program_that_gives_no_result_is_a_failure() {
+    fn program_without_a_result_is_a_failure() {
         let observed = observed("1..1\n# Subtest: a\n 1..2\n ok 1 x\n");
 
         assert_eq!(messages(&observed)[0], "a: the program printed no result");
@@ -578,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn complaint_in_the_console_fails_a_run_that_passed() {
+    fn complaint_in_the_console_fails_a_passed_run() {
         let mut observed = observed(GOOD);
         observed
             .kernel
@@ -615,7 +615,7 @@ mod tests {
     }
 
     #[test]
-    fn complaint_that_the_console_hid_fails_a_run_that_passed() {
+    fn complaint_hidden_from_the_console_fails_a_passed_run() {
         let mut observed = observed(GOOD);
         observed.kernel.log_line(said("WARNING: x.c:1 at f"));
         observed.kernel.log_line(said("RIP: 0010:f"));
@@ -635,7 +635,7 @@ mod tests {
     }
 
     #[test]
-    fn taint_without_a_complaint_fails_a_run_that_passed() {
+    fn taint_without_a_complaint_fails_a_passed_run() {
         let mut observed = observed(GOOD);
         observed.kernel.log_line(Line::Tainted {
             program: Some("a".into()),
@@ -649,7 +649,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_were_lost_fail_a_run_that_passed() {
+    fn lost_records_fail_a_passed_run() {
         let mut observed = observed(GOOD);
         observed.kernel.log_line(Line::Lost {
             program: None,
@@ -660,7 +660,7 @@ mod tests {
     }
 
     #[test]
-    fn log_that_was_not_read_to_its_end_fails_a_run_that_passed() {
+    fn unfinished_kernel_log_fails_a_passed_run() {
         let mut observed = observed(GOOD);
         observed.kernel = Kernel::default();
 
@@ -703,7 +703,7 @@ mod tests {
     }
 
     #[test]
-    fn dead_server_comes_before_what_it_caused() {
+    fn dead_server_precedes_its_consequences() {
         let mut observed = observed("1..2\n# Subtest: dma\n 1..2\n not ok 1 x\n");
         observed.ending = Ending::ServerDied {
             device: 0,
@@ -849,7 +849,7 @@ mod tests {
     }
 
     #[test]
-    fn program_that_ended_well_when_it_was_to_be_killed_is_good() {
+    fn program_that_passed_before_its_kill_is_good() {
         assert!(Verdict::of(&with_hung("1..1\n 1..1\n ok 1 x\nok 1 dma\n", "dma")).is_good());
     }
 
@@ -877,7 +877,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_that_is_wrong_fails_a_run_that_passed() {
+    fn wrong_clock_fails_a_passed_run() {
         let mut clock = GuestClock::default();
         for second in 1..30 {
             clock.beat(

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn logs_of_a_former_run_do_not_stay() {
+    fn logs_of_an_earlier_run_are_removed() {
         let place = Workplace::create().expect("a folder");
         let target = tempfile::tempdir().expect("a folder");
         fs::write(target.path().join("qemu.log"), "old").expect("written");

@@ -31,7 +31,7 @@ fn assert_failed(finished: &Finished, reason: &str) {
 }
 
 #[test]
-fn good_run_says_what_passed() {
+fn good_run_prints_its_totals() {
     let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
 
     let finished = run(&bench, &[]);
@@ -107,7 +107,7 @@ fn failed_case_is_followed_by_the_command_that_traces_its_program() {
 }
 
 #[test]
-fn run_that_is_traced_already_is_not_told_to_trace() {
+fn traced_run_does_not_suggest_a_trace() {
     let bench = Bench::new(GOOD_SERVER, TWO_FAIL);
 
     let options = ["--trace-hint", "make trace", "--plugin", "plugin.so"];
@@ -118,7 +118,7 @@ fn run_that_is_traced_already_is_not_told_to_trace() {
 }
 
 #[test]
-fn failure_that_is_no_case_is_not_told_to_trace() {
+fn failure_outside_of_cases_does_not_suggest_a_trace() {
     let bench = Bench::new(GOOD_SERVER, "leave");
 
     let finished = run(&bench, &["--trace-hint", "make trace"]);
@@ -156,7 +156,7 @@ fn story_of_a_failed_case_is_no_detail_of_the_failure() {
 }
 
 #[test]
-fn story_that_never_ends_is_cut_and_steers_no_terminal() {
+fn endless_story_is_cut_and_escapes_are_removed() {
     let guest = r#"tell 1..1 '# Subtest: tour' ' 1..1'
         for line in $(seq 43); do tell " # | $(printf '\033')[2J$line"; done
         tell ' ok 1 dma' 'ok 1 tour'
@@ -198,7 +198,7 @@ fn server_that_leaves_ends_the_run() {
 }
 
 #[test]
-fn server_that_is_never_ready_is_shown_with_its_words() {
+fn server_that_is_never_ready_is_shown_with_its_output() {
     let bench = Bench::new("echo no such option >&2; exit 2", GOOD_GUEST);
 
     let finished = run(&bench, &[]);
@@ -249,7 +249,7 @@ fn missing_kernel_is_named() {
 }
 
 #[test]
-fn qemu_that_fails_is_shown_with_its_words() {
+fn failed_qemu_is_shown_with_its_output() {
     let bench = Bench::new(GOOD_SERVER, "echo 'qemu: bad machine' >&2; leave; exit 1");
 
     let finished = run(&bench, &[]);
@@ -262,7 +262,7 @@ fn qemu_that_fails_is_shown_with_its_words() {
 }
 
 #[test]
-fn guest_that_says_nothing_is_a_failure() {
+fn silent_guest_is_a_failure() {
     let bench = Bench::new(GOOD_SERVER, "leave");
 
     let finished = run(&bench, &[]);
@@ -284,7 +284,7 @@ fn time_limit_names_the_program_that_runs() {
 }
 
 #[test]
-fn guest_that_never_starts_is_told_from_one_that_hangs() {
+fn guest_that_never_starts_is_distinguished_from_a_hang() {
     let bench = Bench::new(GOOD_SERVER, "sleep 1000");
 
     let finished = run(&bench, &["--timeout", "1"]);
@@ -293,7 +293,7 @@ fn guest_that_never_starts_is_told_from_one_that_hangs() {
 }
 
 #[test]
-fn qemu_that_ignores_the_polite_signal_is_killed() {
+fn qemu_that_ignores_sigterm_is_killed() {
     let guest = "trap '' TERM INT HUP; while :; do sleep 0.1; done";
     let bench = Bench::new(GOOD_SERVER, guest);
 
@@ -359,7 +359,7 @@ fn oops_ends_the_run_and_its_trace_is_shown() {
 }
 
 #[test]
-fn warning_fails_a_run_whose_programs_all_passed() {
+fn warning_fails_a_passed_run() {
     let guest = format!("say '[    3.0] WARNING: CPU: 0 PID: 7 at x'\n{GOOD_GUEST}");
     let bench = Bench::new(GOOD_SERVER, &guest);
 
@@ -370,7 +370,7 @@ fn warning_fails_a_run_whose_programs_all_passed() {
 }
 
 #[test]
-fn warning_that_the_console_hides_fails_a_run_whose_programs_all_passed() {
+fn warning_hidden_from_the_console_fails_a_passed_run() {
     let guest = format!(
         "tell '# kernel-log said poke: WARNING: x.c:1 at f' '# kernel-log said poke: RIP: f'
         {GOOD_GUEST}"
@@ -386,7 +386,7 @@ fn warning_that_the_console_hides_fails_a_run_whose_programs_all_passed() {
 }
 
 #[test]
-fn guest_whose_log_nobody_read_to_its_end_is_no_good_run() {
+fn unfinished_kernel_log_fails_the_run() {
     let guest = GOOD_GUEST.replace("leave", "off");
     let bench = Bench::new(GOOD_SERVER, &guest);
 
@@ -400,7 +400,7 @@ fn guest_whose_log_nobody_read_to_its_end_is_no_good_run() {
 }
 
 #[test]
-fn oops_that_the_console_hides_ends_the_run() {
+fn oops_hidden_from_the_console_ends_the_run() {
     let guest = "tell '1..1' '# Subtest: dma' '# kernel-log said dma: Oops: 0002 [#1] SMP'
         sleep 1000";
     let bench = Bench::new(GOOD_SERVER, guest);
@@ -478,7 +478,7 @@ fn children_that_the_runner_did_not_start_stay() {
 }
 
 #[test]
-fn kvm_that_does_not_work_falls_back() {
+fn broken_kvm_falls_back_to_tcg() {
     let guest = format!("case \"$*\" in *'accel kvm'*) echo no kvm; exit 1 ;; esac\n{GOOD_GUEST}");
     let bench = Bench::new(GOOD_SERVER, &guest);
 
@@ -490,7 +490,7 @@ fn kvm_that_does_not_work_falls_back() {
 }
 
 #[test]
-fn kvm_that_is_demanded_and_does_not_work_is_a_failure() {
+fn required_but_broken_kvm_is_a_failure() {
     let bench = Bench::new(GOOD_SERVER, "exit 1");
 
     let finished = run(&bench, &["--accel", "kvm"]);
@@ -499,7 +499,7 @@ fn kvm_that_is_demanded_and_does_not_work_is_a_failure() {
 }
 
 #[test]
-fn wrong_command_line_has_a_status_of_its_own() {
+fn wrong_command_line_has_its_own_status() {
     let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
 
     let finished = run(&bench, &["--smp", "1"]);

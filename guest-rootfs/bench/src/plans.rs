@@ -497,13 +497,13 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn names_are_different() {
+    fn names_are_unique() {
         let names: HashSet<_> = plans().iter().map(|plan| plan.name).collect();
         assert_eq!(names.len(), plans().len());
     }
 
     #[test]
-    fn row_that_cannot_be_measured_says_why() {
+    fn unmeasurable_row_has_a_reason() {
         let plan = &plans()[0];
         let line = plan.measure(&mut Bench::new("/dev/no-such-node", None), 1);
 

@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn row_that_fails_is_left_out_and_the_others_go_on() {
+    fn failed_row_alone_is_left_out() {
         let mut bench = Bench::new("/dev/no-such-node", None);
         let needs_a_device = plans().into_iter().next().expect("a plan");
         let name = needs_a_device.name;

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn row_says_whether_its_goal_is_met() {
+    fn row_shows_whether_its_goal_is_met() {
         let goal = |op| Goal { op, value: 2.0 };
         let pairs = [(3.0, 1.0)];
 
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_three_digits_that_count() {
+    fn numbers_have_three_significant_digits() {
         let shown: Vec<_> = [0.0, 0.123, 1.0, 12.345, 123.4, 56_789.0, 12e6, 3.5e9]
             .map(number)
             .into();

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_word_of_ours_all_tests_run() {
+    fn without_our_words_all_tests_run() {
         assert_eq!(
             Task::parse("console=ttyS0 panic=-1\n"),
             Task::Tests(Selection::All, Vec::new())

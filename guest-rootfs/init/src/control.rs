@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn line_that_is_no_order_is_none() {
+    fn other_line_is_not_an_order() {
         for line in ["", "kill", "kill dma", "killall dma x", "beat 1 2"] {
             assert_eq!(order(line), None, "{line}");
         }

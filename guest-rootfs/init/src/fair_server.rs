@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_processor_is_told_no_time_at_all() {
+    fn fair_server_of_each_processor_gets_no_time() {
         let folder = tempfile::tempdir().expect("a folder");
         let runtimes = ["cpu0", "cpu1"].map(|name| folder.path().join(name).join("runtime"));
         for runtime in &runtimes {
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn kernel_without_it_is_left_alone() {
+    fn kernel_without_a_fair_server_is_left_alone() {
         assert_eq!(turn_off(Path::new("/nowhere/fair_server")), Ok(()));
     }
 

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_passed_on_and_the_end_is_told() {
+    fn lines_are_passed_on_and_the_end_is_reported() {
         let (followed, lines, _) = followed("echo a; echo b; printf c; exit 3", || Some(SOON));
 
         assert_eq!(lines, ["a", "b", "c"]);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn program_that_does_not_end_is_given_up_with_what_it_said() {
+    fn endless_program_is_given_up_with_its_output() {
         let mut asked = 0;
         let patience = || {
             asked += 1;

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_that_are_there_are_found() {
+    fn existing_bars_are_found() {
         let resource = "0x00000000fe800000 0x00000000fe8fffff 0x0000000000040200\n\
             0x0000000000000000 0x0000000000000000 0x0000000000000000\n\
             0x0000003800000000 0x0000003800ffffff 0x000000000014220c\n";

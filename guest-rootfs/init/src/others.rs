@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn process_that_runs_on_is_seen_with_its_name() {
+    fn running_process_is_found_with_its_name() {
         let other = understand(7, &stat("S", 0x40_0100), QUIET).expect("a process");
 
         assert_eq!(
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn thread_of_the_kernel_is_none() {
+    fn kernel_thread_is_not_a_process() {
         assert_eq!(understand(2, &stat("S", KERNEL_THREAD), QUIET), None);
     }
 
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_of_this_machine_are_seen_and_this_one_is_not() {
+    fn other_processes_are_found_without_this_one() {
         let me = i32::try_from(std::process::id()).expect("a number");
         let mut sleeper = std::process::Command::new("sleep");
         let mut sleeper = sleeper.arg("1000").spawn().expect("it starts");

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn line_that_is_no_size_is_left() {
+    fn line_without_a_size_is_left() {
         for line in [
             "",
             "size",

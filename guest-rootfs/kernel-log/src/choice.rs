@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_are_missing_are_counted() {
+    fn missing_records_are_counted() {
         let mut choice = Choice::default();
 
         assert_eq!(choice.take(&record(0, "a")).0, 0);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn log_whose_beginning_is_gone_lacks_records() {
+    fn log_without_its_beginning_lacks_records() {
         assert_eq!(Choice::default().take(&record(9, "a")).0, 9);
     }
 }

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn healthy_lines_are_let_pass() {
+    fn healthy_lines_are_ignored() {
         let lines = [
             "[    0.0] Linux version 7.3.4+deb13-amd64 (gcc-14)",
             "[    0.1] x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT",
@@ -234,7 +234,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_taken(text in any::<String>()) {
+        fn any_text_is_accepted(text in any::<String>()) {
             examine(&text);
         }
     }

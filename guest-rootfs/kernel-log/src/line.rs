@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lines_are_not_taken() {
+    fn other_lines_are_ignored() {
         let lines = [
             "ok 1 dma",
             "# kernel: Linux 7.3.4",
@@ -165,7 +165,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_taken(text in any::<String>()) {
+        fn any_text_is_accepted(text in any::<String>()) {
             Line::parse(&text);
         }
     }

@@ -62,29 +62,29 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_later_kernels_add_are_let_pass() {
+    fn unknown_fields_are_ignored() {
         assert_eq!(message(b"6,1,2,-,caller=T7;hello\n"), "hello");
     }
 
     #[test]
-    fn device_that_a_message_is_about_is_not_part_of_it() {
+    fn device_of_a_message_is_not_part_of_it() {
         let text = b"6,1,2,-;link is up\n SUBSYSTEM=pci\n DEVICE=+pci:0000:01:00.0\n";
 
         assert_eq!(message(text), "link is up");
     }
 
     #[test]
-    fn line_feed_in_a_message_is_one_again() {
+    fn escaped_line_feed_is_restored() {
         assert_eq!(message(br"6,1,2,-;a\x0ab\x5cc"), "a\nb\\c");
     }
 
     #[test]
-    fn escape_that_is_none_stays() {
+    fn invalid_escape_stays() {
         assert_eq!(message(br"6,1,2,-;\xzz \x4"), r"\xzz \x4");
     }
 
     #[test]
-    fn text_that_is_no_record_is_nothing() {
+    fn other_text_is_not_a_record() {
         for text in [&b""[..], b"hello", b"6,1", b"6,x,2,-;hello"] {
             assert_eq!(Record::parse(text), None, "{text:?}");
         }
@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_taken(bytes in any::<Vec<u8>>()) {
+        fn any_bytes_are_accepted(bytes in any::<Vec<u8>>()) {
             Record::parse(&bytes);
         }
     }

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn flag_that_a_later_kernel_adds_is_told_by_its_number() {
+    fn unknown_flag_is_shown_by_its_number() {
         assert_eq!(Taint(1 << 40).to_string(), "bit 40");
     }
 
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_there_before_is_taken_off() {
+    fn earlier_taint_is_subtracted() {
         let loaded = Taint::parse("12288\n").expect("a number");
 
         assert_eq!(loaded, Taint::MODULE);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_no_number_is_nothing() {
+    fn non_number_is_ignored() {
         assert_eq!(Taint::parse("Not tainted"), None);
     }
 }

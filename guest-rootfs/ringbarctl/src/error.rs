@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refused_registers_say_what_is_needed() {
+    fn refused_registers_name_the_capability() {
         let error = Error::Registers(ringbar_client::Error::Refused {
             call: "mmap",
             errno: Errno::PERM,
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_bytes_have_an_exit_status_of_their_own() {
+    fn wrong_bytes_have_their_own_exit_status() {
         let error = Error::Differs {
             offset: 5,
             found: 0,

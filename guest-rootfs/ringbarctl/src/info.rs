@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn device_that_sysfs_does_not_know_is_shown_all_the_same() {
+    fn device_without_sysfs_is_shown_nevertheless() {
         let node = Path::new("/dev/no-such-node");
         let answer = answer(node, &Place::of(node), &ioctl::Info::default());
 

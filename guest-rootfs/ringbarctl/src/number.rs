@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn non_number_is_refused() {
         for text in ["", "x", "-1", "+1", "0x", "0x+1", "0b2", "1.5", "_", "é"] {
             assert!(parse(text).is_err(), "{text:?}");
         }
@@ -136,14 +136,14 @@ mod tests {
     }
 
     #[test]
-    fn size_of_nothing_or_too_much_is_refused() {
+    fn zero_or_too_large_size_is_refused() {
         assert!(size("0").is_err());
         assert!(size("K").is_err());
         assert!(size("0xffffffffffffffffK").is_err());
     }
 
     #[test]
-    fn times_are_parts_of_seconds_and_finite() {
+    fn times_are_finite_and_may_be_fractions() {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for text in ["0", "-1", "inf", "NaN", "1e9", "soon"] {
             assert!(seconds(text).is_err(), "{text}");

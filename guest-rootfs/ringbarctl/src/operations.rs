@@ -542,7 +542,7 @@ mod tests {
     }
 
     #[test]
-    fn output_of_an_input_that_is_missing_is_left_as_it_is() {
+    fn missing_input_leaves_the_output_unchanged() {
         let (folder, output) = folder_with_a_file();
 
         open_files(&folder.path().join("missing"), &output).expect_err("refused");
@@ -551,7 +551,7 @@ mod tests {
     }
 
     #[test]
-    fn output_of_an_input_that_is_a_folder_is_left_as_it_is() {
+    fn folder_as_input_leaves_the_output_unchanged() {
         let (folder, output) = folder_with_a_file();
 
         open_files(folder.path(), &output).expect_err("refused");
@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn output_that_is_the_input_by_another_name_is_refused_and_left_as_it_is() {
+    fn output_that_is_the_input_is_refused_and_unchanged() {
         let (folder, input) = folder_with_a_file();
         let output = folder.path().join("link");
         fs::hard_link(&input, &output).expect("the folder is ours");

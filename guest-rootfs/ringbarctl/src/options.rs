@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn options_for_all_may_follow_the_command() {
+    fn global_options_may_follow_the_command() {
         let options = parse("ringbarctl info --json --device /dev/ringbar1").expect("understood");
 
         assert!(options.json);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_memories_are_those_that_are_shown() {
+    fn words_of_memories_are_the_shown_ones() {
         for memory in Memory::value_variants() {
             let value = memory.to_possible_value().expect("none is hidden");
             assert_eq!(value.get_name(), memory.name());

@@ -114,19 +114,19 @@ mod tests {
     }
 
     #[test]
-    fn offset_inside_a_register_is_none_of_its_own() {
+    fn offset_inside_a_register_has_no_name() {
         let place: RegisterPlace = "0x1c".parse().expect("a place");
 
         assert_eq!(place.register(), None);
     }
 
     #[test]
-    fn unknown_name_is_answered_with_those_there_are() {
+    fn unknown_name_is_refused_with_the_list() {
         assert_refused("scrach", "there are IDENT, VERSION, ");
     }
 
     #[test]
-    fn pages_that_nobody_may_map_are_refused_with_the_reason() {
+    fn unmappable_pages_are_refused_with_the_reason() {
         assert_refused("IRQ_MASK", "driver's alone");
         assert_refused("0x1000", "driver's alone");
         assert_refused("KICK", "owns the queue");

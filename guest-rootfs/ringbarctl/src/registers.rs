@@ -247,7 +247,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn access_to_a_device_that_nobody_serves_is_an_error() {
+    fn access_to_a_device_without_a_server_is_an_error() {
         let registers = Registers(page_of_ones());
         let access = access("SCRATCH", None).expect("fine");
 

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn bar_that_is_not_there_has_no_start() {
+    fn missing_bar_has_no_start() {
         let resource = "0x00000000fe800000 0x00000000fe8fffff 0x0000000000040200\n\
             0x0000000000000000 0x0000000000000000 0x0000000000000000\n";
 

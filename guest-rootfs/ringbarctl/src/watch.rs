@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn device_that_nobody_serves_has_no_line() {
+    fn device_without_a_server_has_no_line() {
         let place = Place::of(Path::new("/dev/no-such-node"));
 
         let error = Counters::now(Some(&page_of_ones()), &place).expect_err("refused");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_be_seen_is_null() {
+    fn unreadable_values_are_null() {
         let line = Line {
             with_header: true,
             counters: Counters {

@@ -12,7 +12,7 @@ fn call(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn wrong_command_line_is_an_object_if_that_asks_for_json() {
+fn wrong_command_line_with_json_is_an_object() {
     let output = call(&["poke", "--json", "SCRATCH", "much"]);
 
     assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -59,12 +59,12 @@ mod tests {
     }
 
     #[test]
-    fn word_chooses_the_case_of_that_name_alone() {
+    fn whole_name_chooses_its_case_alone() {
         assert_eq!(by(&["read"]), Ok(vec![true, false, false]));
     }
 
     #[test]
-    fn word_that_is_no_name_chooses_all_that_have_it() {
+    fn part_of_a_name_chooses_all_cases_with_it() {
         assert_eq!(by(&["rea"]), Ok(vec![true, true, false]));
     }
 
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn word_that_chooses_nothing_is_an_error_with_the_names() {
+    fn unknown_word_is_an_error_with_the_names() {
         let error = by(&["read", "erase"]).expect_err("refused");
 
         assert!(error.contains("`erase`"), "{error}");

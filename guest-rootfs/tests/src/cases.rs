@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn case_tells_why_it_was_skipped() {
+    fn skipped_case_returns_its_reason() {
         let case = Case::new("skipped", || Err(Skip("on purpose".into())));
         let skip = (case.body)().expect_err("skipped");
 

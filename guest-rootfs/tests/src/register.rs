@@ -124,35 +124,35 @@ mod tests {
     }
 
     #[test]
-    fn register_that_differs_is_told_by_name_and_in_hex() {
+    fn different_register_is_reported_by_name_and_in_hex() {
         let told = told(|| expect_register(IDENT::INFO.offset, 0u32, 0x5241_4252));
 
         assert_eq!(told, "IDENT: read 0x0, not 0x52414252");
     }
 
     #[test]
-    fn fields_that_differ_are_told_too() {
+    fn different_fields_are_reported_too() {
         let told = told(|| expect_register(STATUS::INFO.offset, 0x1u32, 0x3));
 
         assert_eq!(told, "STATUS: read 0x1, not 0x3 (bus_master 0x0, not 0x1)");
     }
 
     #[test]
-    fn part_of_a_register_is_told_by_its_place_and_width() {
+    fn part_of_a_register_is_reported_by_its_offset_and_width() {
         let told = told(|| expect_register(IDENT::INFO.offset + 2, 0u8, 0x41));
 
         assert_eq!(told, "IDENT+2, width 1: read 0x0, not 0x41");
     }
 
     #[test]
-    fn place_without_a_register_is_told_by_its_offset() {
+    fn reserved_offset_is_reported_as_a_number() {
         let told = told(|| expect_register(0x800, 7u16, 0));
 
         assert_eq!(told, "reserved offset 0x800, width 2: read 0x7, not 0x0");
     }
 
     #[test]
-    fn field_that_differs_is_told_with_its_register() {
+    fn different_field_is_reported_with_its_register() {
         let told = told(|| expect_field(&VERSION::INFO, 0x3_0004u32, "major", 2u32));
 
         assert_eq!(
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_expected_is_let_pass() {
+    fn expected_value_passes() {
         expect_register(IDENT::INFO.offset, 1u64, 1);
         expect_field(&VERSION::INFO, 0x2_0003u32, "minor", 3u32);
     }

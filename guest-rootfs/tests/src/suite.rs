@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn name_of_two_cases_is_an_error_with_the_name() {
+    fn duplicate_name_is_an_error_with_the_name() {
         let error = check("dma", &["read", "write", "read"]).expect_err("refused");
 
         assert!(error.contains("`read`"), "{error}");

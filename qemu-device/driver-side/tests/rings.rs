@@ -115,7 +115,7 @@ fn descriptor_behind_a_single_one_leaves_that_alone() {
 }
 
 #[test]
-fn device_without_inline_copies_gets_and_gives_all_in_the_rings() {
+fn device_without_inline_copies_uses_only_the_rings() {
     let (mut driver, mut ring, _) = set_up_with(false);
     ring.push(&nop(1)).unwrap();
     submit(&mut driver, &mut ring);
@@ -147,7 +147,7 @@ fn full_ring_takes_no_more_until_a_completion_is_taken() {
 }
 
 #[test]
-fn what_was_not_submitted_is_not_carried_out() {
+fn unsubmitted_descriptors_are_not_carried_out() {
     let (mut driver, mut ring, _) = set_up();
     ring.push(&nop(1)).unwrap();
     driver.rest();
@@ -156,7 +156,7 @@ fn what_was_not_submitted_is_not_carried_out() {
 }
 
 #[test]
-fn only_a_queue_that_sleeps_is_kicked() {
+fn only_a_sleeping_queue_is_kicked() {
     let (mut driver, mut ring, _) = set_up();
     for (tag, kicks) in [(0, true), (1, false), (2, true)] {
         ring.push(&nop(tag)).unwrap();
@@ -171,7 +171,7 @@ fn only_a_queue_that_sleeps_is_kicked() {
 }
 
 #[test]
-fn completion_head_is_told_when_the_last_one_is_taken() {
+fn completion_head_is_stored_when_the_last_one_is_taken() {
     let (mut driver, mut ring, _) = set_up();
     ring.push(&nop(1)).unwrap();
     ring.push(&nop(2)).unwrap();
@@ -184,7 +184,7 @@ fn completion_head_is_told_when_the_last_one_is_taken() {
 }
 
 #[test]
-fn arming_says_whether_an_interrupt_is_to_come() {
+fn arming_returns_whether_an_interrupt_will_come() {
     let (mut driver, mut ring, _) = set_up();
     ring.push(&nop(1)).unwrap();
     ring.push(&nop(2)).unwrap();
@@ -197,7 +197,7 @@ fn arming_says_whether_an_interrupt_is_to_come() {
 }
 
 #[test]
-fn queue_that_stopped_gives_what_it_completed_and_then_its_error() {
+fn stopped_queue_returns_its_completions_before_its_error() {
     let (mut driver, mut ring, _) = set_up();
     ring.push(&nop(5)).unwrap();
     submit(&mut driver, &mut ring);
@@ -229,7 +229,7 @@ fn reset_of_the_device_is_seen_by_its_generation() {
 }
 
 #[test]
-fn completions_of_what_was_not_submitted_are_an_error() {
+fn completions_without_a_submission_are_an_error() {
     let (mut driver, mut ring, _) = set_up();
     ring.push(&nop(5)).unwrap();
     submit(&mut driver, &mut ring);
@@ -265,7 +265,7 @@ fn completion_tail_that_goes_back_is_an_error() {
 }
 
 #[test]
-fn started_anew_the_ring_is_empty() {
+fn restarted_ring_is_empty() {
     let (mut driver, mut ring, setup) = set_up();
     ring.push(&nop(5)).unwrap();
     submit(&mut driver, &mut ring);

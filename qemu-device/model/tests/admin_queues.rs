@@ -133,7 +133,7 @@ fn queue_start_refuses_a_queue_number_that_fits_16_bits_only_when_cut() {
 }
 
 #[test]
-fn queue_start_refuses_a_queue_that_runs() {
+fn queue_start_refuses_a_running_queue() {
     let mut driver = driver();
     let setup = queue(&mut driver);
     driver.queue_start(&setup);
@@ -145,7 +145,7 @@ fn queue_start_refuses_a_queue_that_runs() {
 }
 
 #[test]
-fn queue_start_refuses_entries_that_are_no_power_of_two() {
+fn queue_start_refuses_entries_other_than_a_power_of_two() {
     queue_refused(
         |setup| setup.submission_entries = 6,
         ErrorCode::BAD_ENTRIES,

@@ -116,7 +116,7 @@ fn reset_clears_all_shared_words() {
 }
 
 #[test]
-fn reset_ends_what_is_in_flight() {
+fn reset_ends_operations_in_flight() {
     let mut driver = driver();
     driver.open_device_memory(1, DOMAIN, BOTH, 0, 1 << 20);
     let mut ring = driver.start_ring(0, DOMAIN, 4, 1);

@@ -197,7 +197,7 @@ fn errors_are_counted_for_their_queue_alone() {
 }
 
 #[test]
-fn descriptor_that_ends_well_or_broken_off_is_no_error() {
+fn completed_or_aborted_descriptor_is_not_an_error() {
     let mut driver = driver();
     driver.open_device_memory(1, 1, 3, 0, 1 << 20);
     let mut ring = driver.start_ring(0, 1, 4, 1);
@@ -303,7 +303,7 @@ fn errors_of_a_queue_can_be_read_in_part() {
 }
 
 #[test]
-fn each_error_of_a_step_is_told_and_not_the_last_alone() {
+fn every_error_of_a_step_is_reported() {
     let mut driver = driver();
     let mut ring = driver.start_ring(1, 1, 4, 0);
     driver.take_errors();
@@ -326,7 +326,7 @@ fn each_error_of_a_step_is_told_and_not_the_last_alone() {
 }
 
 #[test]
-fn error_of_no_queue_is_told_without_one() {
+fn error_without_a_queue_is_reported_without_one() {
     let mut driver = driver();
 
     driver.read(NOWHERE, 4);

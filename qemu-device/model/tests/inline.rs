@@ -53,7 +53,7 @@ fn descriptor_beside_the_tail_is_checked_like_any_other() {
 }
 
 #[test]
-fn descriptor_beside_the_tail_that_is_not_valid_is_not_looked_at() {
+fn invalid_descriptor_beside_the_tail_is_ignored() {
     let (mut driver, mut ring) = set_up();
     ring.put_inline(&driver, &refused(2));
     ring.say_inline(&driver, false);
@@ -127,7 +127,7 @@ fn completion_that_cannot_be_written_does_not_stand_beside_the_tail() {
 }
 
 #[test]
-fn queue_that_is_started_shows_no_completion() {
+fn started_queue_shows_no_completion() {
     let (mut driver, mut ring) = set_up();
     ring.carry_out(&mut driver, &nop(3));
     assert_eq!(driver.admin(Register::QUEUE_STOP, 0), ErrorCode::NONE);
@@ -139,7 +139,7 @@ fn queue_that_is_started_shows_no_completion() {
 }
 
 #[test]
-fn reset_leaves_nothing_beside_the_tails_that_counts() {
+fn reset_invalidates_the_copies_beside_the_tails() {
     let (mut driver, mut ring) = set_up();
     ring.put_inline(&driver, &refused(2));
     ring.carry_out(&mut driver, &nop(1));

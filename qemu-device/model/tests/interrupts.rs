@@ -166,7 +166,7 @@ fn push_nops(driver: &mut TestDriver, count: u32) -> Ring {
 }
 
 #[test]
-fn completion_that_nobody_waits_for_sets_the_cause_and_raises_nothing() {
+fn completion_without_a_waiter_sets_the_cause_and_raises_nothing() {
     let mut driver = driver();
     let ring = push_nops(&mut driver, 1);
 
@@ -240,7 +240,7 @@ fn process_that_arms_after_the_completion_was_posted_sees_it() {
 }
 
 #[test]
-fn masked_completion_that_nobody_waits_for_is_not_owed() {
+fn masked_completion_without_a_waiter_is_not_owed() {
     let mut driver = driver();
     driver.set(Register::IRQ_MASK, 1);
     let ring = push_nops(&mut driver, 1);
@@ -284,7 +284,7 @@ fn masked_vector_of_a_queue_that_an_error_stopped_is_owed() {
 }
 
 #[test]
-fn descriptor_that_is_refused_raises_the_vector_of_its_queue_on_demand_alone() {
+fn refused_descriptor_raises_the_vector_of_its_queue_only_on_demand() {
     let mut driver = driver();
     let mut ring = driver.start_ring(0, 1, 8, 2);
     ring.push(&driver, &fill(0, 0, (9, 0), 8));

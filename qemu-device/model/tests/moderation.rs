@@ -102,7 +102,7 @@ fn interrupt_is_raised_with_the_last_of_its_completions() {
 }
 
 #[test]
-fn completions_that_nobody_wants_count_after_one_that_is_wanted() {
+fn unrequested_completions_count_after_a_requested_one() {
     let (mut driver, mut ring) = moderated(3, 50);
 
     post(&mut driver, &mut ring, 2);
@@ -116,7 +116,7 @@ fn completions_that_nobody_wants_count_after_one_that_is_wanted() {
 }
 
 #[test]
-fn completions_that_nobody_wants_raise_nothing() {
+fn unrequested_completions_raise_nothing() {
     let (mut driver, mut ring) = moderated(2, 50);
 
     post(&mut driver, &mut ring, 5);
@@ -259,7 +259,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     #[test]
-    fn what_is_wanted_is_announced_in_time(
+    fn requested_completions_are_announced_in_time(
         actions in vec(action(), 1..80),
         completions in 0u32..8,
         microseconds in 0u32..60,

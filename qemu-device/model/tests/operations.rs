@@ -273,7 +273,7 @@ fn verify_names_the_first_byte_that_differs() {
 }
 
 #[test]
-fn verify_does_not_look_at_the_bytes_around() {
+fn verify_ignores_the_bytes_around() {
     for (offset, length) in [(100, 5), (101, 16), (107, 8)] {
         let mut setup = Setup::new();
         setup.carry_out(&pattern(1, 5, (PLAIN, offset), length));

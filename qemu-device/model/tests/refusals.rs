@@ -446,7 +446,7 @@ fn address_that_went_away_in_the_middle_is_in_the_error_log() {
 }
 
 #[test]
-fn queue_stops_when_the_end_of_an_aborted_operation_cannot_be_told() {
+fn queue_stops_when_the_completion_of_an_aborted_operation_cannot_be_written() {
     let mut setup = Setup::new();
     let descriptor = copy(6, (SOURCE, 0), (DESTINATION, 0), 2 * SEGMENT as u32);
     setup.ring.push(&setup.driver, &descriptor);

@@ -80,7 +80,7 @@ fn every_readable_register_has_its_documented_value_after_a_reset() {
 }
 
 #[test]
-fn limits_tell_what_the_device_has() {
+fn limits_show_the_configuration_of_the_device() {
     let mut driver = driver();
 
     let limits = [
@@ -230,7 +230,7 @@ fn reset_keeps_bus_mastering() {
 }
 
 #[test]
-fn configurations_that_no_device_can_have_are_refused() {
+fn invalid_configurations_are_refused() {
     let wrong = [
         Config {
             queues: 0,

@@ -94,7 +94,7 @@ fn head_that_goes_back_stops_the_queue() {
 }
 
 #[test]
-fn head_is_not_looked_at_while_there_is_room() {
+fn head_is_ignored_while_there_is_room() {
     let mut driver = driver();
     let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
     ring.taken = 9;

@@ -44,7 +44,7 @@ fn kick_asks_for_work() {
 }
 
 #[test]
-fn kick_without_a_descriptor_ends_in_silence() {
+fn kick_without_a_descriptor_does_nothing() {
     let mut driver = driver();
     let ring = driver.start_ring(0, DOMAIN, 4, 1);
 
@@ -202,7 +202,7 @@ fn completion_that_is_not_taken_is_not_overwritten() {
 }
 
 #[test]
-fn doorbell_is_looked_at_again_before_the_queue_goes_idle() {
+fn doorbell_is_read_again_before_the_queue_goes_idle() {
     let mut driver = driver();
     driver.open_device_memory(1, DOMAIN, BOTH, 0, 1 << 20);
     let mut ring = driver.start_ring(0, DOMAIN, 4, 1);

@@ -389,7 +389,7 @@ fn queues_that_are_always_fed_take_turns() {
 }
 
 #[test]
-fn bus_mastering_off_freezes_what_is_awake() {
+fn bus_mastering_off_freezes_awake_queues() {
     let mut driver = driver();
     let mut ring = start_awake(&mut driver, 0);
     driver.set_bus_master(false);
@@ -564,7 +564,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
     #[test]
-    fn what_is_submitted_by_the_rules_is_carried_out(acts in vec(act(), 1..150)) {
+    fn descriptors_submitted_by_the_rules_are_carried_out(acts in vec(act(), 1..150)) {
         let mut driver = driver();
         let mut rings = [0, 1, 2].map(|queue| driver.start_ring(queue, DOMAIN, 4, 1));
         let ring_and_kick = |driver: &mut TestDriver, ring: &Ring| {

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_size_that_is_no_power_of_two_is_refused() {
+    fn memory_size_other_than_a_power_of_two_is_refused() {
         assert!(parse_memory_size("24M").is_err());
     }
 

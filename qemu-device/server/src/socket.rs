@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn file_that_is_no_socket_is_left_alone() {
+    fn file_other_than_a_socket_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         fs::write(&path, "precious").unwrap();

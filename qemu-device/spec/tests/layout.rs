@@ -327,7 +327,7 @@ fn bool_field_reads_and_writes_one_bit() {
 }
 
 #[test]
-fn structures_have_no_gap_and_their_alignment() {
+fn structs_have_no_padding() {
     assert_eq!(size_of::<Descriptor>(), 64);
     assert_eq!(size_of::<Completion>(), 16);
     assert_eq!(size_of::<QueueSetup>(), 64);

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn word_that_begins_with_ok_is_no_result() {
+    fn word_beginning_with_ok_is_not_a_result() {
         assert_eq!(parse("okay 1 x").kind, Kind::Other("okay 1 x"));
     }
 
@@ -288,7 +288,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_taken(text in any::<String>()) {
+        fn any_text_is_accepted(text in any::<String>()) {
             parse(&text);
         }
 

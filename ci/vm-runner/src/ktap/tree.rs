@@ -420,7 +420,7 @@ ok 2 dma\r
     }
 
     #[test]
-    fn outcomes_are_told_apart() {
+    fn outcomes_are_distinguished() {
         let results = read(TWO_PROGRAMS);
 
         let outcomes: Vec<_> = results.programs[0]
@@ -544,7 +544,7 @@ ok 2 dma\r
     }
 
     #[test]
-    fn foretold_failure_counts_as_skipped() {
+    fn expected_failure_counts_as_skipped() {
         let results = read("1..2\nnot ok 1 a # TODO later\nnot ok 2 b # XFAIL\n");
 
         assert_eq!(results.programs[0].outcome, Outcome::Skipped);

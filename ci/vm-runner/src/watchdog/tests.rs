@@ -100,7 +100,7 @@ fn program_that_spins_is_killed_after_its_limit() {
 }
 
 #[test]
-fn reason_names_what_it_had_and_the_limit() {
+fn reason_names_the_time_and_the_limit() {
     let mut scene = Scene::running("dma");
 
     let alarm = scene.first(|scene| {
@@ -128,7 +128,7 @@ fn program_that_sleeps_is_killed_after_its_limit() {
 }
 
 #[test]
-fn program_that_is_slow_and_gives_signs_of_life_lives() {
+fn slow_program_with_output_lives() {
     let mut scene = Scene::running("dma");
     let mut seconds = 0;
 
@@ -145,7 +145,7 @@ fn program_that_is_slow_and_gives_signs_of_life_lives() {
 }
 
 #[test]
-fn program_on_a_busy_host_has_its_limit_in_what_the_host_gives() {
+fn limit_on_a_busy_host_counts_the_guests_time() {
     let mut scene = Scene::running("dma");
 
     let alarm = scene.first(|scene| {
@@ -171,7 +171,7 @@ fn time_in_which_a_machine_is_stopped_does_not_count() {
 }
 
 #[test]
-fn machine_that_waits_for_a_dead_server_uses_up_nothing() {
+fn wait_for_a_dead_server_uses_no_time() {
     let mut scene = Scene::running("dma");
 
     // Ten accesses of 5 s each, with a little work and a beat after each.
@@ -188,7 +188,7 @@ fn machine_that_waits_for_a_dead_server_uses_up_nothing() {
 }
 
 #[test]
-fn machine_that_stands_still_is_over_after_many_looks() {
+fn motionless_machine_is_ended_after_many_looks() {
     let mut scene = Scene::running("dma");
 
     let alarm = scene.first(|scene| scene.second(Duration::ZERO, Duration::ZERO));
@@ -197,7 +197,7 @@ fn machine_that_stands_still_is_over_after_many_looks() {
 }
 
 #[test]
-fn machine_that_gets_no_processor_does_not_stand_still() {
+fn machine_without_a_processor_is_not_motionless() {
     let mut scene = Scene::running("dma");
 
     let alarm = scene.first(|scene| scene.second(Duration::ZERO, SECOND));
@@ -206,7 +206,7 @@ fn machine_that_gets_no_processor_does_not_stand_still() {
 }
 
 #[test]
-fn kernel_that_spins_is_told_by_the_beats_that_stay_away() {
+fn spinning_kernel_is_detected_by_missing_beats() {
     let mut scene = Scene::running("attack");
 
     let alarm = scene.first(|scene| {
@@ -229,7 +229,7 @@ fn kernel_that_spins_is_told_by_the_beats_that_stay_away() {
 }
 
 #[test]
-fn kernel_that_boots_slowly_and_says_so_boots_on() {
+fn slow_boot_with_output_continues() {
     let mut scene = Scene::new();
 
     let alarm = scene.first(|scene| {
@@ -241,7 +241,7 @@ fn kernel_that_boots_slowly_and_says_so_boots_on() {
 }
 
 #[test]
-fn kernel_that_boots_for_ever_without_a_line_is_over() {
+fn endless_silent_boot_is_ended() {
     let mut scene = Scene::new();
 
     let alarm = scene.first(|scene| scene.second(SECOND, SECOND));
@@ -253,7 +253,7 @@ fn kernel_that_boots_for_ever_without_a_line_is_over() {
 }
 
 #[test]
-fn machine_that_never_starts_is_over_after_many_looks() {
+fn machine_that_never_starts_is_ended_after_many_looks() {
     let alarm = Scene::new().first(|scene| scene.second(Duration::ZERO, Duration::ZERO));
 
     assert!(
@@ -263,7 +263,7 @@ fn machine_that_never_starts_is_over_after_many_looks() {
 }
 
 #[test]
-fn init_that_beats_and_does_nothing_is_over() {
+fn idle_init_is_ended() {
     let mut scene = Scene::running("dma");
     scene.running = None;
     scene.result();
@@ -301,7 +301,7 @@ fn program_is_killed_once_and_the_next_one_has_a_limit_of_its_own() {
 }
 
 #[test]
-fn init_that_does_not_kill_is_over() {
+fn init_that_does_not_kill_is_ended() {
     let mut scene = Scene::running("dma");
     let spin = |scene: &mut Scene| {
         scene.second(SECOND, SECOND);
@@ -318,7 +318,7 @@ fn init_that_does_not_kill_is_over() {
 }
 
 #[test]
-fn guest_that_lies_about_its_time_breaks_nothing() {
+fn wrong_guest_times_do_no_harm() {
     let mut scene = Scene::running("dma");
 
     for (clock, idle) in [

@@ -17,7 +17,7 @@ fn asking() -> Bench {
 }
 
 #[test]
-fn figure_that_the_guest_asks_for_is_that_of_the_program() {
+fn requested_figure_is_the_measuring_programs() {
     let bench = asking();
     let program = bench.path("measure");
     // The server must exist while it is measured.
@@ -33,7 +33,7 @@ fn figure_that_the_guest_asks_for_is_that_of_the_program() {
 }
 
 #[test]
-fn runner_that_cannot_measure_tells_the_guest() {
+fn runner_that_cannot_measure_replies_with_an_error() {
     let bench = asking();
 
     let finished = run(&bench, &[]);
@@ -66,7 +66,7 @@ fn boot(bench: &Bench, options: &[&str]) -> Output {
 }
 
 #[test]
-fn boot_prints_how_long_qemu_was_there() {
+fn boot_prints_qemus_run_time() {
     let bench = Bench::new(GOOD_SERVER, &format!("sleep 0.2; {LOADED}; leave"));
 
     let output = boot(&bench, &[]);

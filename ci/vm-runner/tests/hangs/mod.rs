@@ -29,7 +29,7 @@ fn run_hasty(guest: &str) -> (Bench, crate::bench::Finished) {
 }
 
 #[test]
-fn guest_in_which_nothing_moves_ends_the_run() {
+fn motionless_guest_ends_the_run() {
     let guest = "say 'Linux version 7'; beat 1 0; tell 1..1 '# Subtest: dma'; sleep 1000";
 
     let (_, finished) = run_hasty(guest);
@@ -57,7 +57,7 @@ fn kernel_that_spins_ends_the_run() {
 }
 
 #[test]
-fn kernel_that_boots_for_ever_ends_the_run() {
+fn endless_boot_ends_the_run() {
     let (_, finished) = run_hasty(&format!("{PROCESSOR}; {SPIN}"));
 
     assert_failed(&finished, "the guest hangs: its kernel has run for ");
@@ -129,7 +129,7 @@ fn init_that_cannot_kill_a_program_ends_the_run_with_its_stack() {
 }
 
 #[test]
-fn guest_that_is_quiet_and_beats_ends_well() {
+fn quiet_guest_with_beats_passes() {
     let guest = format!("for _ in 1 2 3; do beat $(now) 0; sleep 0.5; done; {GOOD_GUEST}");
 
     let (_, finished) = run_hasty(&guest);

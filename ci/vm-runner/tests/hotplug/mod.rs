@@ -45,7 +45,7 @@ fn device_leaves_and_comes_back_with_another_server() {
 }
 
 #[test]
-fn server_may_end_long_before_qemu_says_that_the_device_has_left() {
+fn server_may_end_long_before_qemus_event() {
     let guest = format!(
         r#"told; ask device_del; told; touch "$RINGBAR_BENCH/deleted"; sleep 1.5
         monitor '{{"event": "DEVICE_DELETED", "data": {{"device": "ringbar0"}}}}'; answered
@@ -70,7 +70,7 @@ fn guest_may_power_off_without_its_device() {
 }
 
 #[test]
-fn device_with_msix_stays_and_the_guest_hears_why() {
+fn msix_device_stays_and_the_guest_gets_the_reason() {
     let guest = format!("told; ask device_del; answered; {GOOD_GUEST}");
     let bench = Bench::new(GOOD_SERVER, &guest);
 
@@ -128,7 +128,7 @@ fn refusal_of_the_monitor_reaches_the_guest() {
 }
 
 #[test]
-fn monitor_that_talks_nonsense_ends_the_run() {
+fn nonsense_from_the_monitor_ends_the_run() {
     let bench = Bench::new(GOOD_SERVER, "monitor hello; sleep 1000");
 
     let finished = run(&bench, &[]);

@@ -48,7 +48,7 @@ fn server_that_the_guest_has_killed_does_not_fail_the_run() {
 }
 
 #[test]
-fn other_server_that_dies_meanwhile_fails_the_run() {
+fn death_of_another_server_fails_the_run() {
     let guest = r#"told; ask 'server_kill 1'; answered
         kill -9 "$(cat "$RINGBAR_BENCH/pid0")"; sleep 1000"#;
     let bench = Bench::new(&named_server(), guest);
@@ -77,7 +77,7 @@ fn device_comes_back_after_its_server_was_killed() {
 }
 
 #[test]
-fn server_is_stopped_and_goes_on() {
+fn server_is_stopped_and_continued() {
     let guest = format!(
         "{STATE} told; ask 'server_stop'; answered; state 0
         ask server_cont; answered; until state 0 2>&1 | grep -q '[RS]'; do sleep 0.01; done
@@ -132,7 +132,7 @@ fn continued_server_that_crashes_fails_the_run() {
 }
 
 #[test]
-fn request_for_a_device_that_is_not_there_is_refused() {
+fn request_for_a_missing_device_is_refused() {
     let guest = format!("told; ask 'server_kill 1'; answered; {GOOD_GUEST}");
     let bench = Bench::new(&named_server(), &guest);
 

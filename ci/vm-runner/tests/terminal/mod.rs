@@ -31,7 +31,7 @@ fn said(output: &Output) -> String {
 }
 
 #[test]
-fn shell_that_is_left_is_a_success() {
+fn ended_shell_is_a_success() {
     let (bench, output) = shell(&format!("{OPEN}\necho '/ # exit'; leave"), &[]);
 
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
@@ -40,7 +40,7 @@ fn shell_that_is_left_is_a_success() {
 }
 
 #[test]
-fn facts_and_what_to_try_are_shown_and_the_boot_is_not() {
+fn facts_and_hints_are_shown_without_the_boot() {
     let (bench, output) = shell(&format!("{OPEN}\nleave"), &["--example", "/tests/dma word"]);
 
     let said = said(&output);
@@ -57,7 +57,7 @@ fn facts_and_what_to_try_are_shown_and_the_boot_is_not() {
 }
 
 #[test]
-fn shell_is_told_the_size_before_it_starts() {
+fn shell_gets_the_size_before_it_starts() {
     let (bench, output) = shell(&format!("{OPEN}\nleave"), &[]);
 
     // The test has no window.
@@ -87,7 +87,7 @@ fn user_who_ends_qemu_while_it_boots_has_not_failed() {
 }
 
 #[test]
-fn driver_that_is_not_loaded_is_shown_with_the_boot_and_the_shell_comes() {
+fn missing_driver_is_shown_with_the_boot_and_the_shell_starts() {
     let guest = "say 'ringbar: probe failed'; sleep 0.2
         tell 'Bail out! cannot load ringbar.ko: ENODEV' '# shell: /dev/ttyS3'; answered; leave";
 
@@ -116,7 +116,7 @@ fn oops_under_a_shell_is_shown_with_its_trace_and_fails() {
 }
 
 #[test]
-fn qemu_that_fails_under_a_shell_is_named_with_its_words() {
+fn failed_qemu_under_a_shell_is_shown_with_its_output() {
     let guest = format!("{OPEN}\necho no such device >&2; exit 3");
 
     let (_bench, output) = shell(&guest, &[]);

@@ -69,7 +69,7 @@ fn verify_names_the_first_byte_that_differs() {
 }
 
 #[case]
-fn checksum_of_the_digits_is_the_known_one() {
+fn checksum_of_the_digits_has_the_known_value() {
     let (_device, mut queue, buffer) = set_up();
     buffer.mapping().write_bytes(5, b"123456789");
     let sum = check(&mut queue, Opcode::CRC32C, (&buffer, 5, 9), 0);
@@ -77,7 +77,7 @@ fn checksum_of_the_digits_is_the_known_one() {
 }
 
 #[case]
-fn checksum_is_that_of_the_process() {
+fn checksum_equals_that_of_the_process() {
     let (_device, mut queue, buffer) = set_up();
     let bytes = pattern_bytes(seed(), SIZE);
     buffer.mapping().write_bytes(0, &bytes);
@@ -120,7 +120,7 @@ fn check_with_a_destination_is_refused() {
 }
 
 #[case]
-fn checksum_so_far_has_32_bits() {
+fn initial_checksum_over_32_bits_is_refused() {
     let (_device, mut queue, buffer) = set_up();
     let refused = check(&mut queue, Opcode::CRC32C, (&buffer, 0, 8), 1 << 32);
     assert_eq!(refused.0, Status::RESERVED_FIELD);

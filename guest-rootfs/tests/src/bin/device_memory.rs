@@ -14,7 +14,7 @@ fn main() -> ExitCode {
 }
 
 #[case]
-fn mapping_keeps_what_the_process_writes_in_every_width() {
+fn mapping_keeps_writes_of_every_width() {
     let device = open();
     let memory = device
         .create_device_memory(Part::Uncached, PAGE, Rights::ReadWrite)
@@ -29,12 +29,12 @@ fn mapping_keeps_what_the_process_writes_in_every_width() {
 }
 
 #[case]
-fn device_reads_what_the_process_wrote_uncached() {
+fn device_reads_process_writes_in_uncached_memory() {
     device_reads(Part::Uncached);
 }
 
 #[case]
-fn device_reads_what_the_process_wrote_combining() {
+fn device_reads_process_writes_in_write_combining_memory() {
     device_reads(Part::WriteCombining);
 }
 
@@ -57,12 +57,12 @@ fn device_reads(part: Part) {
 }
 
 #[case]
-fn process_sees_what_the_device_wrote_uncached() {
+fn process_sees_device_writes_in_uncached_memory() {
     process_sees(Part::Uncached);
 }
 
 #[case]
-fn process_sees_what_the_device_wrote_combining() {
+fn process_sees_device_writes_in_write_combining_memory() {
     process_sees(Part::WriteCombining);
 }
 

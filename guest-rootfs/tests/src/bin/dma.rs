@@ -65,7 +65,7 @@ fn bytes_around_the_pattern_are_untouched() {
 }
 
 #[case]
-fn pattern_with_another_seed_is_another() {
+fn another_seed_makes_another_pattern() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = marked_buffer(&device);
@@ -119,7 +119,7 @@ fn copy_moves_bytes_between_buffers() {
 }
 
 #[case]
-fn interrupt_tells_of_a_copy_that_is_there() {
+fn interrupt_comes_after_the_copied_bytes() {
     let device = open();
     let (mut queue, event) = with_event(&device);
     let source = device.create_buffer(SIZE, Rights::Read).unwrap();

@@ -127,7 +127,7 @@ fn queue_counts_its_own_errors_since_its_start() {
 }
 
 #[case]
-fn descriptor_that_succeeds_is_no_error() {
+fn successful_descriptor_is_not_an_error() {
     let device = open();
     let mut queue = queue_of(&device);
     let before = log();
@@ -138,7 +138,7 @@ fn descriptor_that_succeeds_is_no_error() {
 }
 
 #[case]
-fn nothing_is_kept_of_a_device_that_answers() {
+fn responding_device_leaves_no_kept_memory() {
     let device = open();
     drop((queue_of(&device), device));
     assert_eq!(show("kept"), "queues 0\nbuffers 0\nbytes 0\n");

@@ -76,7 +76,7 @@ fn error_comes_back_with_its_descriptor_alone() {
 }
 
 #[case]
-fn nothing_of_it_can_be_mapped() {
+fn kernel_queue_cannot_be_mapped() {
     let device = open();
     let queue = device.create_kernel_queue(ENTRIES).unwrap();
     assert!((queue.number() as usize) < MAX_QUEUES);
@@ -237,7 +237,7 @@ fn bytes_of_several_queues_are_moved_side_by_side() {
 }
 
 #[case]
-fn transfer_beyond_the_window_says_what_was_moved() {
+fn transfer_beyond_the_window_returns_the_moved_bytes() {
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
     let size = 100 << 10;
@@ -313,7 +313,7 @@ fn transfer_after_one_that_timed_out_moves_its_own_bytes() {
 }
 
 #[case]
-fn memory_of_transfers_goes_with_the_queue() {
+fn transfer_memory_is_freed_with_the_queue() {
     let before = (usage(), in_use());
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();

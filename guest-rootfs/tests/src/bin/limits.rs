@@ -199,7 +199,7 @@ fn another_user_has_limits_of_its_own() {
 }
 
 #[case]
-fn user_is_who_opened_the_file_not_who_calls() {
+fn user_is_the_opener_of_the_file_not_the_caller() {
     load(c"user_buffers=1");
     let device = open();
     let _taken = buffer(&device, PAGE).unwrap();
@@ -284,7 +284,7 @@ fn bytes_of_a_device_are_limited() {
 }
 
 #[case]
-fn what_is_refused_is_not_counted() {
+fn refused_objects_are_not_counted() {
     load(c"user_bytes=1073741824 user_windows=100 user_buffers=0");
     let device = open();
     assert_eq!(usage(), UNUSED);
@@ -304,7 +304,7 @@ fn what_is_refused_is_not_counted() {
 }
 
 #[case]
-fn what_cannot_be_mapped_is_given_back() {
+fn unmappable_objects_are_given_back() {
     load(c"");
     // Open in this process, too. Otherwise the end of the child would give everything back.
     let device = open();
@@ -327,7 +327,7 @@ fn what_cannot_be_mapped_is_given_back() {
 }
 
 #[case]
-fn limit_of_0_is_none() {
+fn limit_0_means_no_limit() {
     load(
         c"user_queues=0 user_windows=0 user_buffers=0 user_bytes=0 device_buffers=0 device_bytes=0",
     );

@@ -111,7 +111,7 @@ fn event(queue: &Queue) -> OwnedFd {
 }
 
 #[case]
-fn moderation_that_ends_releases_what_is_held_back() {
+fn end_of_moderation_releases_held_interrupts() {
     let mut queue = open().create_queue(ENTRIES).unwrap();
     let event = event(&queue);
     for _ in 0..10 {

@@ -82,7 +82,7 @@ fn help_names_every_command() {
 }
 
 #[case]
-fn info_is_what_the_driver_says() {
+fn info_shows_the_drivers_values() {
     let info = open().info().unwrap();
     let answer = ask(&["info"]);
     assert_eq!(answer["node"], NODE);
@@ -126,7 +126,7 @@ fn peek_without_a_place_shows_all_public_registers() {
 }
 
 #[case]
-fn poke_of_a_read_only_register_says_that_the_device_refused() {
+fn poke_of_a_read_only_register_reports_the_refusal() {
     claim("touches reserved");
     let (error, _) = ask_in_vain(&["poke", "IDENT", "1"], 1);
     assert_eq!(error, "the device refused the access to 0x0: READ_ONLY");
@@ -135,7 +135,7 @@ fn poke_of_a_read_only_register_says_that_the_device_refused() {
 }
 
 #[case]
-fn admin_register_is_an_error_of_the_command_line() {
+fn admin_register_is_a_command_line_error() {
     let output = call(&["peek", "QUEUE_STOP"]);
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8(output.stderr).unwrap();
@@ -178,7 +178,7 @@ fn filled_file_repeats_the_value() {
 }
 
 #[case]
-fn checksum_of_the_digits_is_the_known_one() {
+fn checksum_of_the_digits_has_the_known_value() {
     let output = call_with_input(&["crc", "-", "--json"], b"123456789");
     assert!(output.status.success(), "{output:?}");
     let answer: Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
@@ -205,14 +205,14 @@ fn missing_file_is_named() {
 }
 
 #[case]
-fn missing_device_is_named_with_what_to_do() {
+fn missing_device_is_named_with_advice() {
     let (error, advice) = ask_in_vain(&["info", "--device", "/dev/ringbar99"], 1);
     assert!(error.contains("/dev/ringbar99"), "{error}");
     assert!(advice.contains("ls /dev/ringbar*"), "{advice}");
 }
 
 #[case]
-fn user_without_rights_is_told_what_to_do() {
+fn user_without_rights_gets_advice() {
     let output = Command::new(PROGRAM)
         .args(["info", "--json"])
         .uid(NOBODY)
@@ -224,7 +224,7 @@ fn user_without_rights_is_told_what_to_do() {
 }
 
 #[case]
-fn bench_measures_what_the_guest_can() {
+fn bench_measures_guest_rows_and_leaves_out_host_rows() {
     let output = call(&["bench", "load", "idle-wakeups", "--pairs", "1", "--json"]);
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
@@ -240,7 +240,7 @@ fn bench_measures_what_the_guest_can() {
 }
 
 #[case]
-fn watch_counts_what_is_in_use() {
+fn watch_counts_objects_in_use() {
     let queues = || ask(&["watch", "--count", "1"])["queues"].as_u64();
     let before = queues().expect("debugfs is there");
     let device = open();

@@ -86,7 +86,7 @@ fn full_ring_completes_as_a_batch() {
 }
 
 #[case]
-fn ring_that_is_never_empty_completes_in_order() {
+fn never_empty_ring_completes_in_order() {
     const COUNT: u32 = 50_000;
     let mut queue = open().create_queue(8).unwrap();
     let mut taken = 0;
@@ -168,7 +168,7 @@ fn single_descriptor_and_its_completion_stand_beside_the_tails() {
 }
 
 #[case]
-fn queue_starts_anew_for_the_next_file() {
+fn queue_restarts_for_the_next_file() {
     let mut queue = open().create_queue(8).unwrap();
     (0..5).for_each(|tag| queue.push(nop(tag)).unwrap());
     queue.submit();

@@ -59,7 +59,7 @@ fn touch_after(index: usize, change: fn(&Device, u32)) -> (&'static str, Option<
 }
 
 #[case]
-fn pages_of_a_queue_that_was_given_back_give_sigbus() {
+fn pages_of_a_destroyed_queue_raise_sigbus() {
     for index in 0..5 {
         let (name, signal) = touch_after(index, |device, queue| {
             device.destroy_queue(queue).unwrap();
@@ -69,7 +69,7 @@ fn pages_of_a_queue_that_was_given_back_give_sigbus() {
 }
 
 #[case]
-fn pages_of_a_queue_that_was_reset_stay_mapped() {
+fn pages_of_a_reset_queue_stay_mapped() {
     for index in 0..5 {
         let (name, signal) = touch_after(index, |device, queue| {
             device.reset_queue(queue).unwrap();
@@ -84,7 +84,7 @@ fn refused<T: std::fmt::Debug>(result: Result<T, Error>, errno: Errno) {
 }
 
 #[case]
-fn calls_on_a_queue_that_was_given_back_are_refused() {
+fn calls_on_a_destroyed_queue_are_refused() {
     let device = open();
     let queue = device.start_queue(ENTRIES).unwrap();
     let number = queue.queue;
@@ -105,7 +105,7 @@ fn calls_on_a_queue_that_was_given_back_are_refused() {
 }
 
 #[case]
-fn number_of_a_queue_can_be_had_again() {
+fn number_of_a_destroyed_queue_can_be_reused() {
     let device = open();
     for tag in 0..200 {
         let mut queue = device.create_queue(ENTRIES).unwrap();
@@ -147,7 +147,7 @@ fn large_copy(device: &Device) -> (Descriptor, [Buffer; 2]) {
 }
 
 #[case]
-fn reset_forgets_what_was_in_flight() {
+fn reset_forgets_descriptors_in_flight() {
     let device = open();
     let (copy, _buffers) = large_copy(&device);
     let mut queue = device.create_queue(ENTRIES).unwrap();
@@ -166,7 +166,7 @@ fn reset_forgets_what_was_in_flight() {
 }
 
 #[case]
-fn reset_starts_a_queue_that_had_stopped() {
+fn reset_restarts_a_stopped_queue() {
     let device = open();
     let mut queue = device.create_queue(ENTRIES).unwrap();
     for tag in 0..3 {
@@ -180,7 +180,7 @@ fn reset_starts_a_queue_that_had_stopped() {
 }
 
 #[case]
-fn waiter_of_a_queue_that_is_reset_gets_eio() {
+fn waiter_of_a_reset_queue_gets_eio() {
     let device = open();
     let mut queue = device.create_queue(ENTRIES).unwrap();
     let mut wait = Wait {
@@ -207,7 +207,7 @@ fn resets_do_not_disturb_other_queues() {
 }
 
 #[case]
-fn giving_back_does_not_disturb_other_queues() {
+fn destroys_do_not_disturb_other_queues() {
     disturb(|device, queue| {
         queue.close().unwrap();
         device.create_queue(ENTRIES).unwrap()

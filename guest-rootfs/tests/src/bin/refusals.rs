@@ -43,7 +43,7 @@ fn queue_is_refused_when_all_are_taken_and_free_again_when_a_file_is_closed() {
 }
 
 #[case]
-fn ring_sizes_that_no_ring_has_are_refused() {
+fn invalid_ring_sizes_are_refused() {
     let device = open();
     for entries in [0, 1, 3, 1000, 2 * MAX_ENTRIES, u32::MAX] {
         refused(device.create_queue(entries), Errno::INVAL);
@@ -88,7 +88,7 @@ fn tail_beyond_the_ring_stops_the_queue() {
 }
 
 #[case]
-fn wait_for_what_never_comes_times_out() {
+fn wait_without_a_completion_times_out() {
     let mut queue = open().create_queue(4).unwrap();
     refused(queue.wait(1, SHORT), Errno::TIMEDOUT);
 }
@@ -225,7 +225,7 @@ fn number_of_parts_out_of_range_is_refused() {
 }
 
 #[case]
-fn parts_that_cannot_be_read_are_refused() {
+fn unreadable_parts_are_refused() {
     let device = open();
     let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
     let array = device.create_buffer(PAGE, Rights::Read).unwrap();
@@ -280,7 +280,7 @@ fn ends_with(queue: &mut Queue, buffer: &Buffer, descriptor: Descriptor, status:
 }
 
 #[case]
-fn arrays_that_cannot_be_read_or_written_are_refused() {
+fn unreadable_and_unwritable_arrays_are_refused() {
     let device = open();
     let mut queue = device.create_kernel_queue(4).unwrap();
     let descriptors = [nop(1); 3];
@@ -369,7 +369,7 @@ fn flags_and_reserved_fields_of_calls_on_queues_must_be_0() {
 }
 
 #[case]
-fn unknown_opcode_completes_with_its_name() {
+fn unknown_opcode_ends_with_bad_opcode() {
     let (_device, mut queue, buffer) = set_up();
     let descriptor = Descriptor {
         opcode: 0xffff,
@@ -379,7 +379,7 @@ fn unknown_opcode_completes_with_its_name() {
 }
 
 #[case]
-fn window_that_is_not_open_completes_with_its_name() {
+fn unopened_window_ends_with_bad_window() {
     let (_device, mut queue, buffer) = set_up();
     for window in [0, buffer.window() + 1, u16::MAX] {
         let descriptor = Descriptor {
@@ -391,7 +391,7 @@ fn window_that_is_not_open_completes_with_its_name() {
 }
 
 #[case]
-fn window_of_another_file_completes_with_its_name() {
+fn window_of_another_file_ends_with_bad_window() {
     let (_device, mut queue, buffer) = set_up();
     let other = open();
     let foreign = other.create_buffer(PAGE, Rights::ReadWrite).unwrap();
@@ -405,7 +405,7 @@ fn window_of_another_file_completes_with_its_name() {
 }
 
 #[case]
-fn offset_beyond_the_window_completes_with_its_name() {
+fn offset_beyond_the_window_ends_with_out_of_bounds() {
     let (_device, mut queue, buffer) = set_up();
     for offset in [PAGE as u64 - 63, PAGE as u64, u64::MAX - 63, u64::MAX] {
         let descriptor = Descriptor {
@@ -417,7 +417,7 @@ fn offset_beyond_the_window_completes_with_its_name() {
 }
 
 #[case]
-fn write_to_a_read_window_completes_with_its_name() {
+fn write_to_a_read_window_ends_with_not_writable() {
     let (device, mut queue, buffer) = set_up();
     let source = device.create_buffer(PAGE, Rights::Read).unwrap();
     let descriptor = Descriptor {
@@ -433,7 +433,7 @@ fn write_to_a_read_window_completes_with_its_name() {
 }
 
 #[case]
-fn read_of_a_write_window_completes_with_its_name() {
+fn read_of_a_write_window_ends_with_not_readable() {
     let (device, mut queue, buffer) = set_up();
     let source = device.create_buffer(PAGE, Rights::Write).unwrap();
     let descriptor = Descriptor {
@@ -446,7 +446,7 @@ fn read_of_a_write_window_completes_with_its_name() {
 }
 
 #[case]
-fn length_zero_completes_with_its_name() {
+fn length_zero_ends_with_bad_length() {
     let (_device, mut queue, buffer) = set_up();
     let descriptor = Descriptor {
         length: 0,
@@ -456,7 +456,7 @@ fn length_zero_completes_with_its_name() {
 }
 
 #[case]
-fn length_over_the_limit_completes_with_its_name() {
+fn length_over_the_limit_ends_with_bad_length() {
     let (device, mut queue, buffer) = set_up();
     let limit = device.info().unwrap().max_length;
     for length in [limit + 1, u32::MAX] {
@@ -469,7 +469,7 @@ fn length_over_the_limit_completes_with_its_name() {
 }
 
 #[case]
-fn reserved_field_completes_with_its_name() {
+fn reserved_bits_end_with_reserved_field() {
     let (_device, mut queue, buffer) = set_up();
     let flags = Descriptor {
         flags: 1,

@@ -80,7 +80,7 @@ fn ident_has_the_magic() {
 }
 
 #[case]
-fn version_is_the_one_the_programs_know() {
+fn version_is_the_known_one() {
     let version = read32(&registers(), &VERSION::INFO);
     expect_field(&VERSION::INFO, version, "major", ids::VERSION_MAJOR);
     expect_field(&VERSION::INFO, version, "minor", ids::VERSION_MINOR);
@@ -102,7 +102,7 @@ fn status_shows_ready_and_bus_master() {
 }
 
 #[case]
-fn limits_are_those_the_driver_reports() {
+fn limits_match_the_drivers_report() {
     let info = open().info().expect("INFO works");
     let registers = registers();
     let queues = read32(&registers, &QUEUE_LIMITS::INFO);
@@ -157,7 +157,7 @@ fn write_to_read_only_register_is_logged() {
 }
 
 #[case]
-fn scratch_keeps_what_is_written_in_every_width() {
+fn scratch_keeps_writes_of_every_width() {
     let registers = registers();
     let offset = SCRATCH::INFO.offset;
     registers.write(offset, 0x0123_4567_89ab_cdefu64);

@@ -67,17 +67,17 @@ fn toucher(kind: &str) -> Child {
 }
 
 #[case]
-fn register_mapping_gives_sigbus_after_unbind() {
+fn register_mapping_raises_sigbus_after_unbind() {
     touch_after_unbind("registers");
 }
 
 #[case]
-fn buffer_mapping_gives_sigbus_after_unbind() {
+fn buffer_mapping_raises_sigbus_after_unbind() {
     touch_after_unbind("buffer");
 }
 
 #[case]
-fn device_memory_mapping_gives_sigbus_after_unbind() {
+fn device_memory_mapping_raises_sigbus_after_unbind() {
     touch_after_unbind("memory");
 }
 
@@ -99,7 +99,7 @@ fn mapping_works_without_unbind() {
 }
 
 #[case]
-fn calls_give_enodev_after_unbind() {
+fn calls_return_enodev_after_unbind() {
     let function = PciFunction::under_test();
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -116,7 +116,7 @@ fn calls_give_enodev_after_unbind() {
 }
 
 #[case]
-fn mmap_gives_enodev_after_unbind() {
+fn mmap_returns_enodev_after_unbind() {
     let function = PciFunction::under_test();
     let device = open();
     let unbound = function.unbind();
@@ -162,7 +162,7 @@ fn poller_hangs_up_at_unbind() {
 }
 
 #[case]
-fn node_goes_with_unbind_and_comes_back_with_bind() {
+fn node_disappears_at_unbind_and_returns_at_bind() {
     let function = PciFunction::under_test();
     let unbound = function.unbind();
     let gone = !Path::new(NODE).exists();

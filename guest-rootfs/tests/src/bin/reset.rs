@@ -148,7 +148,7 @@ fn eventfd_is_signalled() {
 }
 
 #[case]
-fn calls_on_what_was_there_before_get_eio() {
+fn calls_on_older_objects_get_eio() {
     let load = Load::start();
     let mut kernel = load.device.create_kernel_queue(ENTRIES).unwrap();
     PciFunction::under_test().reset();
@@ -202,7 +202,7 @@ fn sleeper_of_a_new_queue_is_woken() {
 }
 
 #[case]
-fn same_file_works_with_what_it_makes_anew() {
+fn same_file_works_with_new_objects() {
     let load = Load::start();
     PciFunction::under_test().reset();
     works(&load.device);
@@ -227,7 +227,7 @@ fn numbers_stay_with_the_file_that_had_them() {
 }
 
 #[case]
-fn numbers_come_back_when_the_file_goes() {
+fn numbers_are_free_again_when_the_file_closes() {
     let load = Load::start();
     PciFunction::under_test().reset();
     drop(load);
@@ -238,7 +238,7 @@ fn numbers_come_back_when_the_file_goes() {
 }
 
 #[case]
-fn what_was_there_before_can_be_given_back() {
+fn older_objects_can_be_given_back() {
     let load = Load::start();
     let offsets = load.queues[0].offsets();
     let device = load.device.clone();
@@ -270,7 +270,7 @@ fn bytes_of_a_new_file_stay_whole_when_the_old_one_closes() {
 }
 
 #[case]
-fn resets_in_a_row_under_load() {
+fn repeated_resets_under_load_lose_nothing() {
     let function = PciFunction::under_test();
     for round in 0..10 {
         let load = Load::start();

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 }
 
 #[case]
-fn register_keeps_what_the_process_stores_in_its_mapping() {
+fn register_keeps_stores_through_the_mapping() {
     let mut chapter = Chapter::new("registers");
     let registers = open()
         .map_public_registers()
@@ -68,7 +68,7 @@ fn register_keeps_what_the_process_stores_in_its_mapping() {
 }
 
 #[case]
-fn device_memory_keeps_what_the_process_stores_in_its_mapping() {
+fn device_memory_keeps_stores_through_the_mapping() {
     let mut chapter = Chapter::new("device memory");
     let memory = open()
         .create_device_memory(Part::Uncached, PAGE_SIZE, Rights::Read)
@@ -87,7 +87,7 @@ fn device_memory_keeps_what_the_process_stores_in_its_mapping() {
 }
 
 #[case]
-fn process_sees_in_its_mapping_what_the_device_writes_by_dma() {
+fn mapping_shows_bytes_that_the_device_writes_by_dma() {
     let mut chapter = Chapter::new("DMA");
     let device = open();
     let mut queue = device.create_queue(ENTRIES).expect("a queue is free");
@@ -134,7 +134,7 @@ fn process_sees_in_its_mapping_what_the_device_writes_by_dma() {
 }
 
 #[case]
-fn interrupt_tells_of_a_copy_out_of_device_memory() {
+fn interrupt_announces_a_copy_out_of_device_memory() {
     let mut chapter = Chapter::new("interrupt");
     let device = open();
     let (mut queue, event) = with_event(&device);

@@ -61,14 +61,14 @@ macro_rules! steps {
 
 /// The steps of each time.
 const STEPS: [(&str, Step); 9] = steps![
-    sleepers_wake_and_pollers_are_told,
-    calls_give_eio,
-    mapped_pages_stay_and_say_that_nobody_serves,
-    prompt_says_that_nobody_serves,
+    sleepers_and_pollers_are_woken,
+    calls_return_eio,
+    mapped_pages_stay_and_report_the_lost_server,
+    ringbarctl_reports_the_lost_server,
     files_can_be_closed,
     pages_of_the_process_stay_pinned,
-    driver_can_be_taken_off,
-    driver_does_not_take_a_dead_device,
+    driver_can_be_unbound,
+    driver_refuses_a_dead_device,
     device_comes_back_with_another_server,
 ];
 
@@ -173,7 +173,7 @@ fn end<T>(what: &str, thread: JoinHandle<T>) -> T {
     thread.join().expect("the thread does not panic")
 }
 
-fn sleepers_wake_and_pollers_are_told(story: &mut Story) -> Result<(), Skip> {
+fn sleepers_and_pollers_are_woken(story: &mut Story) -> Result<(), Skip> {
     // This file has no other waiter and no completions to take. So only the loss of the server can
     // wake it.
     let watched = Device::open(node(story.way.device)).expect("the device can be opened");
@@ -200,7 +200,7 @@ fn sleepers_wake_and_pollers_are_told(story: &mut Story) -> Result<(), Skip> {
     Ok(())
 }
 
-fn calls_give_eio(story: &mut Story) -> Result<(), Skip> {
+fn calls_return_eio(story: &mut Story) -> Result<(), Skip> {
     let used = story.used();
     let (old, number) = (used.device.clone(), used.queue.number());
     let new = Device::open(node(story.way.device)).expect("the node is there");
@@ -218,7 +218,7 @@ fn calls_give_eio(story: &mut Story) -> Result<(), Skip> {
     Ok(())
 }
 
-fn mapped_pages_stay_and_say_that_nobody_serves(story: &mut Story) -> Result<(), Skip> {
+fn mapped_pages_stay_and_report_the_lost_server(story: &mut Story) -> Result<(), Skip> {
     let Used { queue, buffer, .. } = story.used();
     buffer.mapping().write(0, 7u32);
     assert_eq!(buffer.mapping().read::<u32>(0), 7);
@@ -228,7 +228,7 @@ fn mapped_pages_stay_and_say_that_nobody_serves(story: &mut Story) -> Result<(),
     Ok(())
 }
 
-fn prompt_says_that_nobody_serves(story: &mut Story) -> Result<(), Skip> {
+fn ringbarctl_reports_the_lost_server(story: &mut Story) -> Result<(), Skip> {
     let node = node(story.way.device);
     for command in [&["peek", "IDENT"][..], &["watch", "--count", "1"]] {
         let mut prompt = Command::new("/bin/ringbarctl");
@@ -259,7 +259,7 @@ fn pages_of_the_process_stay_pinned(story: &mut Story) -> Result<(), Skip> {
     Ok(())
 }
 
-fn driver_can_be_taken_off(story: &mut Story) -> Result<(), Skip> {
+fn driver_can_be_unbound(story: &mut Story) -> Result<(), Skip> {
     // The driver stays unbound: the next steps need that.
     let function = story.function.clone();
     let _kept = KeptOnPurpose::begin();
@@ -271,7 +271,7 @@ fn driver_can_be_taken_off(story: &mut Story) -> Result<(), Skip> {
     Ok(())
 }
 
-fn driver_does_not_take_a_dead_device(story: &mut Story) -> Result<(), Skip> {
+fn driver_refuses_a_dead_device(story: &mut Story) -> Result<(), Skip> {
     if let Some(request) = story.way.afterwards {
         story.ask(request);
     }

@@ -70,7 +70,7 @@ fn sleeper_is_woken_by_the_completion() {
 }
 
 #[case]
-fn wait_for_what_was_posted_returns_at_once() {
+fn wait_for_posted_completions_returns_at_once() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     submit(&mut queue, 3);
@@ -139,7 +139,7 @@ fn poll_is_readable_while_completions_are_not_taken() {
 }
 
 #[case]
-fn poll_tells_of_each_queue_of_the_file() {
+fn poll_reports_each_queue_of_the_file() {
     let device = open();
     let mut queues = [4, 4, 4].map(|entries| device.create_queue(entries).unwrap());
     for queue in &mut queues {
@@ -206,7 +206,7 @@ fn epoll_is_readable_again_and_again() {
 }
 
 #[case]
-fn epoll_with_edges_tells_of_each_completion() {
+fn edge_triggered_epoll_reports_each_completion() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let epoll = Epoll::on(&device, Trigger::Edge);
@@ -221,7 +221,7 @@ fn epoll_with_edges_tells_of_each_completion() {
 }
 
 #[case]
-fn epoll_tells_of_a_queue_that_is_made_later() {
+fn epoll_reports_a_queue_that_is_created_later() {
     let device = open();
     let epoll = Epoll::on(&device, Trigger::Level);
     assert!(!epoll.tells(Duration::ZERO));
@@ -231,7 +231,7 @@ fn epoll_tells_of_a_queue_that_is_made_later() {
 }
 
 #[case]
-fn poller_is_woken_by_a_queue_that_was_reset_meanwhile() {
+fn poller_is_woken_by_a_queue_after_its_reset() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let poller = poller(&device);
@@ -244,7 +244,7 @@ fn poller_is_woken_by_a_queue_that_was_reset_meanwhile() {
 }
 
 #[case]
-fn epoll_with_edges_tells_of_completions_after_a_reset() {
+fn edge_triggered_epoll_reports_completions_after_a_reset() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let epoll = Epoll::on(&device, Trigger::Edge);
@@ -266,7 +266,7 @@ fn eventfd_is_signalled_when_armed() {
 }
 
 #[case]
-fn eventfd_is_signalled_at_the_count_that_was_asked_for() {
+fn eventfd_is_signalled_at_the_armed_count() {
     let (mut queue, event) = with_event(&open());
     assert!(queue.arm(3).unwrap());
     submit(&mut queue, 2);
@@ -287,7 +287,7 @@ fn eventfd_is_silent_unless_armed() {
 }
 
 #[case]
-fn eventfd_that_was_taken_away_is_silent() {
+fn removed_eventfd_is_silent() {
     let (mut queue, event) = with_event(&open());
     queue.set_event_fd(None).unwrap();
     assert!(queue.arm(1).unwrap());
@@ -310,7 +310,7 @@ fn eventfd_of_each_queue_is_its_own() {
 }
 
 #[case]
-fn file_that_is_no_eventfd_is_refused() {
+fn file_other_than_an_eventfd_is_refused() {
     let device = open();
     let queue = device.create_queue(4).unwrap();
     let refused = queue.set_event_fd(Some(device.as_fd()));
@@ -318,7 +318,7 @@ fn file_that_is_no_eventfd_is_refused() {
 }
 
 #[case]
-fn waiters_learn_at_once_that_the_queue_has_stopped() {
+fn waiters_are_woken_when_the_queue_stops() {
     let device = open();
     let (mut queue, event) = with_event(&device);
     let in_call = waiter(&device, &queue, 1);
@@ -350,7 +350,7 @@ fn interrupts_are_counted_by_the_kernel() {
 }
 
 #[case]
-fn completions_that_nobody_waits_for_raise_no_interrupt() {
+fn completions_without_a_waiter_raise_no_interrupt() {
     let mut queue = open().create_queue(64).unwrap();
     let before = interrupts();
     for _ in 0..20 {

@@ -55,7 +55,7 @@ fn sleeps(queue: &Queue) -> bool {
 }
 
 #[case]
-fn idle_queue_sleeps_and_its_heart_stands_still() {
+fn idle_queue_sleeps_and_its_heartbeat_stands_still() {
     let mut queue = open().create_queue(4).unwrap();
     assert!(sleeps(&queue), "a queue starts asleep");
     queue.push(nop(1)).unwrap();
@@ -70,7 +70,7 @@ fn idle_queue_sleeps_and_its_heart_stands_still() {
 }
 
 #[case]
-fn heart_beats_while_there_is_work() {
+fn heartbeat_steps_while_there_is_work() {
     let mut queue = open().create_queue(4).unwrap();
     let before = queue.word(Word::Heartbeat);
     until("a heartbeat", || {
@@ -81,7 +81,7 @@ fn heart_beats_while_there_is_work() {
 }
 
 #[case]
-fn kick_page_of_a_sleeping_queue_answers() {
+fn kick_page_of_a_sleeping_queue_can_be_read() {
     let mut queue = open().create_queue(4).unwrap();
     queue.push(nop(1)).unwrap();
     queue.run(PATIENCE).unwrap();

@@ -79,7 +79,7 @@ fn completion_posted_just_before_the_queue_stopped_is_taken() {
 
 proptest! {
     #[test]
-    fn memory_that_holds_anything_does_no_harm(
+    fn arbitrary_memory_does_no_harm(
         loads in prop::collection::vec(prop_oneof![0..6u32, Just(u32::MAX), any::<u32>()], 0..60),
         start in prop_oneof![Just(0u32), Just(u32::MAX - 2), any::<u32>()],
         actions in prop::collection::vec(0..5u8, 0..60),

@@ -67,7 +67,7 @@ proptest! {
     }
 
     #[test]
-    fn accesses_of_any_place_and_width_are_answered(
+    fn accesses_at_any_offset_and_width_are_answered(
         accesses in vec((any::<bool>(), 0u64..0x11_0000, 0usize..20, any::<[u8; 20]>()), 1..50),
         queues in 1u16..=64,
     ) {

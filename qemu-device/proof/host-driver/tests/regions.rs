@@ -190,7 +190,7 @@ fn interrupts_that_are_set_up_twice_still_come() {
 }
 
 #[test]
-fn what_is_there_already_cannot_be_set_up_again() {
+fn active_parts_cannot_be_set_up_again() {
     with_client(|client| {
         client.memory(Backing::Guest, 4096).unwrap();
         let part = Part {

@@ -22,7 +22,7 @@ fn every_vector_ends_as_the_data_sheet_says() {
 }
 
 #[test]
-fn iommu_keeps_the_device_to_what_is_mapped() {
+fn iommu_limits_the_device_to_mapped_memory() {
     with_client(|client| {
         let mut rows = Vec::new();
         vectors::dma::run(client, vectors::DEFAULT_SEED, |row| rows.push(row)).unwrap();

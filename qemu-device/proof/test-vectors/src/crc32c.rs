@@ -23,7 +23,7 @@ mod tests {
     use super::crc32c;
 
     #[test]
-    fn checksum_of_the_digits_is_the_known_one() {
+    fn checksum_of_the_digits_has_the_known_value() {
         assert_eq!(crc32c(0, b"123456789"), 0xe306_9283);
     }
 

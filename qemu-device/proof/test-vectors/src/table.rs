@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn vector_that_was_not_run_is_a_difference() {
+    fn missing_vector_is_a_difference() {
         assert_eq!(table("A").differences(), ["path A, a: **not run**"]);
     }
 
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn vector_that_nobody_asked_for_is_a_difference() {
+    fn unlisted_vector_is_a_difference() {
         let mut table = table("A");
 
         table.add('A', row("a", 1));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn path_that_a_vector_does_not_go_has_an_empty_cell() {
+    fn vector_without_a_path_has_an_empty_cell() {
         let mut table = table("A");
         table.expect("B", [row("b", 2)]);
 

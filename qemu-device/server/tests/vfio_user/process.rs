@@ -399,7 +399,7 @@ fn each_descriptor_that_a_step_refuses_is_an_event() {
 }
 
 #[test]
-fn guest_error_is_logged_once_a_kind_with_name_and_value() {
+fn guest_error_is_logged_once_per_kind_with_name_and_value() {
     let mut server = Running::start(&["--once"]);
     let mut client = Client::new(&server.socket).unwrap();
     client.region_write(0, 0, &[0x5a; 4]).unwrap();

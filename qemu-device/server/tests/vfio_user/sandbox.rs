@@ -262,7 +262,7 @@ fn kernel_without_seccomp_is_an_error_that_names_the_way_out() {
 }
 
 #[test]
-fn kernel_without_seccomp_is_no_matter_when_it_is_left_out() {
+fn kernel_without_seccomp_is_accepted_when_seccomp_is_left_out() {
     let arguments = ["--print-sandbox", "--sandbox", "landlock,limits"];
 
     let output = without(libc::SYS_seccomp, &arguments);

@@ -161,7 +161,7 @@ fn generation_and_state_are_seen_without_a_trap() {
 }
 
 #[test]
-fn bad_tail_stops_the_queue_and_tells_who_waits() {
+fn bad_tail_stops_the_queue_and_wakes_its_waiters() {
     let mut guest = Guest::start_polling(FOR_EVER);
     guest.carry_out(&nop(1));
     guest

@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn timeout_must_be_more_than_nothing() {
+    fn timeout_must_be_more_than_0() {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         for bad in ["0", "-1", "nan", "soon"] {
             assert!(seconds(bad).is_err(), "{bad}");

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wire_tells_open_from_closed() {
+    fn wire_distinguishes_open_from_closed() {
         let (wire, fds) = Tripwire::many(3).unwrap();
 
         assert!(wire.closed(Duration::from_millis(1)).is_err());
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn wire_of_an_eventfd_tells_open_from_closed() {
+    fn wire_of_an_eventfd_distinguishes_open_from_closed() {
         let (wire, event) = EventTripwire::new().unwrap();
         let copy = event.try_clone().unwrap();
         drop(event);

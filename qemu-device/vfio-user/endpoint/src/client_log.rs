@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn first_line_of_the_next_window_says_how_many_were_left_out() {
+    fn first_line_of_the_next_window_counts_the_omitted_ones() {
         let mut written = Written::new();
         let start = Instant::now();
         for _ in 0..LINES + 7 {

@@ -244,7 +244,7 @@ fn power_state_is_d0_or_d3hot_only() {
 }
 
 #[test]
-fn bus_master_switched_on_is_told_once() {
+fn bus_master_switched_on_is_reported_once() {
     let mut space = msix();
 
     let first = write16(&mut space, COMMAND, COMMAND_BUS_MASTER);

@@ -157,7 +157,7 @@ fn vectors_beyond_the_last_are_refused() {
 }
 
 #[test]
-fn type_that_the_device_does_not_have_is_refused() {
+fn missing_type_is_refused() {
     let (mut interrupts, _eventfds) = connected();
     let connect = Data::Connect(vec![new_eventfd().into()]);
 
@@ -211,7 +211,7 @@ fn eventfd_made_blocking_and_full_after_it_was_connected_does_not_stop_the_devic
 }
 
 #[test]
-fn descriptors_that_are_no_eventfds_are_refused_and_connect_nothing() {
+fn descriptors_other_than_eventfds_are_refused_and_connect_nothing() {
     let (mut interrupts, eventfds) = connected();
     let (_reader, writer) = std::io::pipe().unwrap();
     let file = File::open("/proc/self/exe").unwrap();

@@ -213,7 +213,7 @@ fn dma_fields(address: u64, count: u64) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn written_bytes_are_read() {
     let mut peer = Peer::start();
 
     peer.send(&region_write(0, 8, &[1, 2, 3, 4]));
@@ -592,7 +592,7 @@ fn request_that_is_sent_in_part_only_ends_the_connection() {
 }
 
 #[test]
-fn answer_that_nobody_asked_for_changes_nothing() {
+fn unrequested_answer_changes_nothing() {
     let mut peer = Peer::start();
     let answer = Header {
         id: 3,

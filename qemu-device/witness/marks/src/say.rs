@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mark_where_nobody_watches_does_nothing() {
+    fn mark_without_a_plugin_does_nothing() {
         say(&Mark::Arm);
     }
 }

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn region_has_4_kib_a_function() {
+    fn region_has_4_kib_per_function() {
         let function = Function::BEHIND_FIRST_PORT;
 
         assert_eq!(function.offset_in_region(0x10_0100), Some(0x100));

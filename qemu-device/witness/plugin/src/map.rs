@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn registers_are_found_by_their_region_when_nobody_has_said_where_they_are() {
+    fn registers_are_found_by_their_region_without_a_mark() {
         let map = unknown();
         let seen = Seen {
             address: 0xfe80_1004,
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn configuration_space_in_memory_is_told_by_its_region() {
+    fn configuration_space_in_memory_is_found_by_its_region() {
         let seen = Seen {
             address: 0xe010_0004,
             region: Some("pcie-mmcfg-mmio"),

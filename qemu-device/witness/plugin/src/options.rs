@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_followed_is_refused_by_name() {
+    fn invalid_options_are_refused_by_name() {
         let refused = |word| Options::parse(["out=x", word]).expect_err("refused");
 
         assert_eq!(refused("boot"), OptionError::NoValue("boot".into()));

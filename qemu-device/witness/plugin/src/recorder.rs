@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn mark_of_a_bar_says_where_the_device_is() {
+    fn mark_of_a_bar_locates_the_device() {
         let bench = bench();
 
         bench.recorder.mark(0, "bar 2 0x3800000000 0x1000000");

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn interrupt_table_and_pending_bits_are_told_apart() {
+    fn interrupt_table_and_pending_bits_are_distinguished() {
         assert_eq!(Place::in_bar(4, 0x10).space, Space::MsixTable);
         assert_eq!(Place::in_bar(4, 0x800).space, Space::MsixPba);
     }

@@ -121,14 +121,14 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn example_of_the_readme_is_understood() {
+    fn example_of_the_readme_is_parsed() {
         let met: Vec<_> = example().ratios.iter().map(Ratio::is_met).collect();
 
         assert_eq!(met, [Some(true), Some(false), None]);
     }
 
     #[test]
-    fn no_file_is_no_benchmark() {
+    fn missing_file_means_no_benchmark() {
         let read = read(&["/nowhere/bench.json".into()]);
 
         assert!(read.expect("no error").is_none());

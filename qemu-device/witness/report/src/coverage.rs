@@ -258,21 +258,21 @@ mod tests {
     }
 
     #[test]
-    fn reads_that_were_only_counted_are_waiting() {
+    fn counted_reads_are_polling() {
         let reads = || Happening::Sum(sum(0x10, false, 3));
 
         assert_eq!(spins(&of(vec![reads(), reads()])), [("STATUS", 6)]);
     }
 
     #[test]
-    fn writes_that_were_only_counted_are_no_waiting() {
+    fn counted_writes_are_not_polling() {
         let coverage = of(vec![Happening::Sum(sum(0x10, true, 3))]);
 
         assert_eq!(spins(&coverage), []);
     }
 
     #[test]
-    fn long_row_of_reads_is_waiting_and_a_short_one_or_of_writes_is_not() {
+    fn only_long_read_runs_count_as_polling() {
         let row = |write, count| {
             Happening::Access(Access {
                 count,
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_offset_is_unknown_with_who_touched_it() {
+    fn reserved_offset_is_unknown_with_its_author() {
         let coverage = of(vec![Happening::Access(access(0x800, true, 1))]);
 
         let unknown = [((Space::Reserved, 0x800, Site::default()), 1)];
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn opcodes_statuses_and_errors_are_those_that_the_device_told() {
+    fn opcodes_statuses_and_errors_come_from_the_devices_events() {
         let coverage = of(vec![
             event(What::Descriptor {
                 queue: 0,
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_that_were_raised_tell_causes_apart() {
+    fn raised_vectors_distinguish_the_causes() {
         let raised = |vector| event(What::Interrupt { vector });
 
         let causes = |vectors: &[u16]| of(vectors.iter().copied().map(raised).collect()).causes;

@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn this_very_program_knows_its_functions() {
+    fn functions_of_this_program_are_found() {
         let program = std::env::current_exe().expect("a program");
         let code = Code::load(&program).expect("debug information");
         let (address, _) = code

@@ -820,7 +820,7 @@ mod tests {
     }
 
     #[test]
-    fn run_of_some_programs_says_how_to_run_all() {
+    fn run_of_some_programs_names_the_command_for_all() {
         let some = |tests: &str| {
             let mut run = results(1);
             run.configuration.insert("tests".to_owned(), tests.into());
@@ -850,7 +850,7 @@ mod tests {
     }
 
     #[test]
-    fn page_with_long_tables_has_its_limit_and_says_what_is_left_out() {
+    fn page_with_long_tables_has_its_limit_and_counts_the_omitted_rows() {
         let run = Run {
             recorded: true,
             ..Run::default()
@@ -896,12 +896,12 @@ mod tests {
     }
 
     #[test]
-    fn pinned_versions_are_understood() {
+    fn pinned_versions_are_parsed() {
         assert!(versions(PINNED).any(|(name, _)| name == "QEMU_VERSION"));
     }
 
     #[test]
-    fn figure_has_as_many_digits_as_tell_something() {
+    fn figure_has_only_significant_digits() {
         let figures = [0.0, 0.0123, 0.5, 1.034, 12.34, 2_100_000.0].map(figure);
 
         assert_eq!(figures, ["0", "1.23e-2", "0.50", "1.03", "12.3", "2100000"]);

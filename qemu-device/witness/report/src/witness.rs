@@ -511,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn claimed_access_that_was_made_is_fine() {
+    fn claimed_access_passes() {
         let run = run(
             &["access read 0x0 4 0x1"],
             vec![access("registers", 0, false, 1)],
@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn access_that_is_not_claimed_is_told() {
+    fn unclaimed_access_is_reported() {
         let moments = vec![
             access("registers", 0, false, 1),
             access("registers", 4, false, 1),
@@ -534,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn other_value_than_claimed_is_told() {
+    fn other_value_than_claimed_is_reported() {
         let moments = vec![access("registers", 0, true, 2)];
 
         let told = complaints(&run(&["access write 0x0 4 0x1"], moments));
@@ -546,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn reserved_offset_is_told_with_who_touched_it() {
+    fn reserved_offset_is_reported_with_its_author() {
         let told = complaints(&run(&[], vec![access("driver", 0x800, false, 0)]));
 
         assert!(
@@ -575,7 +575,7 @@ mod tests {
     }
 
     #[test]
-    fn claim_that_nobody_knows_is_told() {
+    fn unknown_claim_is_reported() {
         assert_eq!(complaints(&run(&["acces read"], vec![])).len(), 1);
         assert_eq!(complaints(&phase("probe", &["trapped"], vec![])).len(), 1);
         assert_eq!(
@@ -657,7 +657,7 @@ mod tests {
     }
 
     #[test]
-    fn register_that_is_not_listed_for_probe_is_told() {
+    fn register_not_listed_for_probe_is_reported() {
         let probe = |offset, write| {
             let moments = vec![access("driver", offset, write, 1)];
             complaints(&phase("probe", &[], moments))
@@ -669,7 +669,7 @@ mod tests {
     }
 
     #[test]
-    fn other_value_than_listed_for_remove_is_told() {
+    fn other_value_than_listed_for_remove_is_reported() {
         let remove = |value| {
             let moments = vec![access("driver", 0x1000, true, value)];
             complaints(&phase("remove", &[], moments))
@@ -680,7 +680,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_register_that_nobody_touches_is_told_where_all_are_claimed() {
+    fn untouched_listed_register_is_reported_if_all_are_claimed() {
         let told = complaints(&phase("remove", &["touches all"], vec![]));
 
         assert!(
@@ -691,7 +691,7 @@ mod tests {
     }
 
     #[test]
-    fn phase_that_is_not_listed_is_told() {
+    fn unlisted_phase_is_reported() {
         assert_eq!(complaints(&phase("lunch", &[], vec![])).len(), 1);
     }
 
@@ -829,7 +829,7 @@ mod tests {
     }
 
     #[test]
-    fn write_that_the_device_dropped_is_told() {
+    fn dropped_write_is_reported() {
         let heard = |value| {
             event(What::Register {
                 place: Place::in_bar(0, 0x18),
@@ -847,7 +847,7 @@ mod tests {
     }
 
     #[test]
-    fn accesses_that_the_device_knows_nothing_of_are_told_though_it_says_other_things() {
+    fn accesses_unknown_to_the_device_are_reported_beside_other_events() {
         let moments = vec![
             access("driver", 0x18, true, 1),
             event(What::Interrupt { vector: 0 }),
@@ -857,7 +857,7 @@ mod tests {
     }
 
     #[test]
-    fn device_that_says_nothing_is_told() {
+    fn device_without_events_is_reported() {
         let told = complaints(&run_as_recorded(&[], vec![]));
 
         assert!(
@@ -867,7 +867,7 @@ mod tests {
     }
 
     #[test]
-    fn records_without_an_end_are_told() {
+    fn records_without_an_end_are_reported() {
         let run = Run {
             whole: false,
             ..run(&[], vec![])

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
 }
 
 #[case]
-fn lspci_shows_what_a_person_has_read() {
+fn lspci_shows_the_checked_text() {
     let function = PciFunction::under_test();
     let expected = match function.can_be_unplugged() {
         true => MSI,
@@ -33,7 +33,7 @@ fn lspci_shows_what_a_person_has_read() {
 }
 
 #[case]
-fn registers_keep_just_the_bits_that_are_writable() {
+fn registers_keep_only_writable_bits() {
     let function = PciFunction::under_test();
     let msi = function.can_be_unplugged();
     let _unbound = function.unbind();

@@ -70,7 +70,7 @@ fn only_if(holds: bool, reason: &'static str) -> Outcome {
 }
 
 #[case(each_kind)]
-fn flags_are_those_of_the_table(kind: &Kind, row: &Row) -> Outcome {
+fn flags_match_the_table(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapping = region.map_all(row);
     assert_eq!(smaps::flags(mapping.address()), row.flags);
@@ -78,7 +78,7 @@ fn flags_are_those_of_the_table(kind: &Kind, row: &Row) -> Outcome {
 }
 
 #[case(each_kind)]
-fn policy_in_the_page_table_is_that_of_the_table(kind: &Kind, row: &Row) -> Outcome {
+fn page_table_policy_matches_the_table(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapping = region.map_all(row);
     mapping.read(0);
@@ -117,7 +117,7 @@ fn mprotect_cannot_make_it_executable(kind: &Kind, row: &Row) -> Outcome {
 }
 
 #[case(each_kind)]
-fn writable_mapping_is_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
+fn writable_mapping_matches_the_table(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapped = region.map(READ_WRITE, MapFlags::SHARED);
     let expected = if row.writable {
@@ -133,7 +133,7 @@ fn writable_mapping_is_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
 }
 
 #[case(each_kind)]
-fn read_only_file_gives_a_mapping_that_stays_read_only(kind: &Kind, _row: &Row) -> Outcome {
+fn mapping_of_a_read_only_file_stays_read_only(kind: &Kind, _row: &Row) -> Outcome {
     let region = kind.make_read_only();
     let writable = region.map(READ_WRITE, MapFlags::SHARED);
     assert_eq!(writable.err(), Some(Errno::ACCESS));
@@ -218,7 +218,7 @@ fn mapping_does_not_grow(kind: &Kind, row: &Row) -> Outcome {
 }
 
 #[case(each_kind)]
-fn forked_child_is_as_the_table_says(kind: &Kind, row: &Row) -> Outcome {
+fn forked_child_matches_the_table(kind: &Kind, row: &Row) -> Outcome {
     let region = kind.make();
     let mapping = region.map_all(row);
     mapping.read(0);
@@ -306,7 +306,7 @@ fn refused_mapping_is_not_counted(kind: &Kind, _row: &Row) -> Outcome {
 }
 
 #[case(each_kind)]
-fn ordinary_user_maps_what_the_table_lets_him(kind: &Kind, row: &Row) -> Outcome {
+fn ordinary_user_can_map_the_kind(kind: &Kind, row: &Row) -> Outcome {
     only_if(
         kind.name != "public-registers",
         "needs a capability, which a case of its own shows",
@@ -322,7 +322,7 @@ fn ordinary_user_maps_what_the_table_lets_him(kind: &Kind, row: &Row) -> Outcome
 }
 
 #[case(each_kind)]
-fn page_table_dump_agrees_with_the_table(kind: &Kind, row: &Row) -> Outcome {
+fn page_table_dump_matches_the_table(kind: &Kind, row: &Row) -> Outcome {
     if !page_table::Dump::is_there() {
         return Err(Skip("this kernel shows no page tables".into()));
     }
@@ -398,7 +398,7 @@ fn root_of_a_user_namespace_cannot_map_the_public_registers() -> Outcome {
 
 /// Tries each page of BAR 0 through each kind that shows one, with every capability.
 #[case]
-fn no_page_of_bar_0_but_ones_own_can_be_mapped() {
+fn only_own_pages_of_bar_0_can_be_mapped() {
     let owner = open();
     let _queue = owner.create_queue(4).unwrap();
     let device = open();
@@ -486,7 +486,7 @@ fn memory_is_zeroed_when_handed_out() {
 }
 
 #[case]
-fn children_that_ended_leave_nothing_while_the_file_is_open() {
+fn ended_children_leave_nothing_while_the_file_is_open() {
     let device = open();
     let buffer = device
         .create_buffer(PAGE, Rights::ReadWrite)

@@ -205,7 +205,7 @@ fn scattered_pages_are_one_window_in_their_order() {
 }
 
 #[case]
-fn memory_in_more_pieces_than_a_window_has_is_refused() -> Result<(), Skip> {
+fn memory_in_too_many_pieces_is_refused() -> Result<(), Skip> {
     if on_debug_kernel() {
         return Err(Skip(
             "the debug kernel checks all DMA mappings at each new one, which takes too long for thousands".into(),
@@ -245,7 +245,7 @@ fn too_many_pieces() {
 }
 
 #[case(unbounced)]
-fn memory_of_a_file_is_written_for_all_who_have_it() {
+fn device_writes_to_mapped_file_reach_the_file() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let file = file(&[UNTOUCHED; 3 * PAGE]);
@@ -291,7 +291,7 @@ fn window_has_no_more_rights_than_asked_for() {
 }
 
 #[case(unbounced)]
-fn memory_that_may_only_be_read_gives_no_window_to_write() {
+fn read_only_memory_gets_no_writable_window() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let memory = RawMemory::new(2 * PAGE);
@@ -312,7 +312,7 @@ fn memory_that_may_only_be_read_gives_no_window_to_write() {
 }
 
 #[case(unbounced)]
-fn lengths_and_addresses_that_no_memory_has_are_refused() {
+fn invalid_lengths_and_addresses_are_refused() {
     let device = open();
     let memory = RawMemory::new(PAGE);
     let at = memory.address();
@@ -351,7 +351,7 @@ fn range_with_a_hole_is_refused_and_nothing_stays_pinned() {
 }
 
 #[case(unbounced)]
-fn memory_that_a_driver_has_mapped_is_refused() {
+fn memory_mapped_by_a_driver_is_refused() {
     let device = open();
     let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
     let ours = device.create_device_memory(Part::WriteCombining, PAGE, Rights::ReadWrite);
@@ -424,7 +424,7 @@ fn usage() -> String {
 }
 
 #[case(unbounced)]
-fn memory_that_is_unmapped_stays_the_windows() {
+fn unmapped_memory_stays_in_the_window() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let memory = RawMemory::new(3 * PAGE);
@@ -456,7 +456,7 @@ fn submit_long_copies(queue: &mut Queue, source: u16, target: u16) {
 }
 
 #[case]
-fn pages_leave_the_memory_that_the_kernel_wants_to_move() -> Result<(), Skip> {
+fn pinned_pages_leave_the_movable_zone() -> Result<(), Skip> {
     let zone = zone::movable().ok_or(Skip("this kernel has no zone Movable".into()))?;
     unless_bounced(|| pages_leave_the_zone(&zone))
 }
@@ -514,7 +514,7 @@ fn parent_keeps_its_memory_over_a_fork() {
 }
 
 #[case(unbounced)]
-fn window_closed_during_a_long_copy_is_written_no_more() {
+fn window_closed_during_a_long_copy_is_not_written_afterwards() {
     let device = open();
     let mut queue = device.create_queue(64).unwrap();
     let (source, target) = (memory(LONGEST), memory(LONGEST));
@@ -614,7 +614,7 @@ fn reset_ends_the_window_and_pages_go_with_its_close() {
 }
 
 #[case(unbounced)]
-fn driver_that_leaves_gives_the_pages_back_and_takes_none_from_the_process() {
+fn unbind_gives_pages_back_and_takes_none_from_the_process() {
     let device = open();
     let mut queue = device.create_queue(64).unwrap();
     let memory = memory(LONGEST);
@@ -636,7 +636,7 @@ fn driver_that_leaves_gives_the_pages_back_and_takes_none_from_the_process() {
 }
 
 #[case]
-fn memory_that_would_be_bounced_is_refused() -> Result<(), Skip> {
+fn bounced_memory_is_refused() -> Result<(), Skip> {
     if !bounces() {
         return Err(Skip(
             "no memory is bounced here; KERNEL_ARGS=swiotlb=force has it bounced".into(),

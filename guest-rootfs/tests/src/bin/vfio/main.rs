@@ -40,7 +40,7 @@ fn every_vector_ends_as_the_data_sheet_says(ground: Ground) {
 }
 
 #[case(on_ground)]
-fn iommu_keeps_the_device_to_what_is_mapped(ground: Ground) {
+fn iommu_limits_the_device_to_mapped_memory(ground: Ground) {
     let mut driver = ground.driver();
     let mut different = 0;
     let outcome = vectors::dma::run(&mut driver, parameter::seed(), |row| {

@@ -78,7 +78,7 @@ fn regions_are_those_of_the_device(ground: Ground) {
 }
 
 #[case(on_ground)]
-fn regions_that_are_not_there_are_refused(ground: Ground) {
+fn missing_regions_are_refused(ground: Ground) {
     let mut driver = ground.driver();
     for index in [VFIO_PCI_NUM_REGIONS, u32::MAX] {
         let info = calls::region_info(driver.transport().device(), index);
@@ -240,7 +240,7 @@ fn interrupts_that_are_set_up_twice_still_come(ground: Ground) {
 }
 
 #[case(on_ground)]
-fn what_is_there_already_cannot_be_set_up_again(ground: Ground) {
+fn active_parts_cannot_be_set_up_again(ground: Ground) {
     let mut driver = ground.driver();
 
     let space = Space::new(Ground::kind()).expect("an address space can be made");

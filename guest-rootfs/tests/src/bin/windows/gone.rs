@@ -32,7 +32,7 @@ fn closed_window_is_a_bad_window() {
 }
 
 #[case]
-fn destroyed_buffer_takes_its_windows_along_and_no_others() {
+fn destroyed_buffer_closes_its_windows_and_no_others() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let kept = device.create_buffer(PAGE, Rights::Write).unwrap();
@@ -88,7 +88,7 @@ fn gone_everywhere(mapping: &Mapping, destroy: impl FnOnce()) {
 }
 
 #[case]
-fn mapping_of_a_destroyed_buffer_gives_sigbus() {
+fn mapping_of_a_destroyed_buffer_raises_sigbus() {
     let device = open();
     let neighbours = [(); 2].map(|()| device.create_buffer(PAGE, Rights::Read).unwrap());
     let buffer = device.create_buffer(3 * PAGE, Rights::Read).unwrap();
@@ -103,7 +103,7 @@ fn mapping_of_a_destroyed_buffer_gives_sigbus() {
 }
 
 #[case]
-fn mapping_of_destroyed_device_memory_gives_sigbus() {
+fn mapping_of_destroyed_device_memory_raises_sigbus() {
     for part in DEVICE_PARTS {
         let device = open();
         let neighbour = device

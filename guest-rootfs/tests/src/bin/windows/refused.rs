@@ -70,7 +70,7 @@ fn part_that_leaves_its_buffer_is_refused() {
 }
 
 #[case]
-fn device_memory_is_not_mixed_with_anything() {
+fn device_memory_cannot_be_mixed_with_other_parts() {
     let device = open();
     let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
     let memory = device
@@ -86,7 +86,7 @@ fn device_memory_is_not_mixed_with_anything() {
 }
 
 #[case]
-fn part_of_what_is_no_buffer_of_the_file_is_refused() {
+fn part_of_anything_but_an_own_buffer_is_refused() {
     let device = open();
     let other = open();
     let foreign = other.create_buffer(PAGE, Rights::Read).unwrap();
@@ -124,7 +124,7 @@ fn part_of_what_is_no_buffer_of_the_file_is_refused() {
 }
 
 #[case]
-fn only_a_window_that_was_opened_can_be_closed() {
+fn only_an_opened_window_can_be_closed() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();

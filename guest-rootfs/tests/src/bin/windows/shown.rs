@@ -28,7 +28,7 @@ fn device_writes_parts_in_their_order_and_nothing_else() {
 }
 
 #[case]
-fn copies_across_parts_move_just_the_bytes_asked_for() {
+fn copies_across_parts_move_exactly_their_bytes() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let mut pieces = Pieces::new(&device);

@@ -55,18 +55,14 @@ pub(super) const CASES: &[Case] = &[
                 .map(drop)
         },
     ),
+    session("unrequested-reply-is-not-carried-out", Strict, |c| {
+        no_command(c, requests::get_info().flags(TYPE_REPLY))
+    }),
+    session("unrequested-error-reply-is-not-carried-out", Strict, |c| {
+        no_command(c, requests::get_info().flags(TYPE_REPLY | ERROR))
+    }),
     session(
-        "reply-that-nobody-asked-for-is-not-carried-out",
-        Strict,
-        |c| no_command(c, requests::get_info().flags(TYPE_REPLY)),
-    ),
-    session(
-        "error-reply-that-nobody-asked-for-is-not-carried-out",
-        Strict,
-        |c| no_command(c, requests::get_info().flags(TYPE_REPLY | ERROR)),
-    ),
-    session(
-        "dma-read-reply-that-nobody-asked-for-is-not-carried-out",
+        "unrequested-dma-read-reply-is-not-carried-out",
         Strict,
         |c| {
             let reply = Request::new(command::DMA_READ).flags(TYPE_REPLY);

@@ -207,7 +207,7 @@ pub(super) const CASES: &[Case] = &[
             })
         },
     ),
-    session("region-file-has-what-may-be-mapped", Qemu, |c| {
+    session("region-file-covers-the-mappable-areas", Qemu, |c| {
         c.survey().mappable()?;
         each_file(c, |region, size| {
             let areas = areas(region)?.unwrap_or_else(|| vec![(0, region.size)]);

@@ -71,7 +71,7 @@ pub(super) const CASES: &[Case] = &[
         c.accepted(set_irqs(irq, CONNECT, 0, 1).fd(event()?))?;
         c.accepted(set_irqs(irq, NONE | TRIGGER, 0, 0)).map(drop)
     }),
-    session("count-0-disables-what-is-not-enabled", Qemu, |c| {
+    session("count-0-disables-an-idle-type", Qemu, |c| {
         let irq = c.survey().irq(1)?.index;
         c.accepted(set_irqs(irq, NONE | TRIGGER, 0, 0)).map(drop)
     }),
@@ -125,14 +125,10 @@ pub(super) const CASES: &[Case] = &[
             signalled(&old, c, true)
         },
     ),
-    session(
-        "trigger-that-nobody-is-connected-to-stays-in-step",
-        Strict,
-        |c| {
-            let irq = c.survey().irq(1)?.index;
-            c.answered(set_irqs(irq, NONE | TRIGGER, 0, 1)).map(drop)
-        },
-    ),
+    session("trigger-without-an-eventfd-stays-in-step", Strict, |c| {
+        let irq = c.survey().irq(1)?.index;
+        c.answered(set_irqs(irq, NONE | TRIGGER, 0, 1)).map(drop)
+    }),
     session("trigger-of-a-full-eventfd-stays-in-step", Strict, |c| {
         let irq = c.survey().irq(1)?.index;
         let event = connect(c, irq)?;
@@ -158,11 +154,15 @@ pub(super) const CASES: &[Case] = &[
             c.answered(set_irqs(irq, NONE | TRIGGER, 0, 1)).map(drop)
         },
     ),
-    session("descriptor-that-is-no-eventfd-stays-in-step", Strict, |c| {
-        let irq = c.survey().irq(1)?.index;
-        c.answered(set_irqs(irq, CONNECT, 0, 1).fd(memory(4096)?))?;
-        c.answered(set_irqs(irq, NONE | TRIGGER, 0, 1)).map(drop)
-    }),
+    session(
+        "descriptor-other-than-an-eventfd-stays-in-step",
+        Strict,
+        |c| {
+            let irq = c.survey().irq(1)?.index;
+            c.answered(set_irqs(irq, CONNECT, 0, 1).fd(memory(4096)?))?;
+            c.answered(set_irqs(irq, NONE | TRIGGER, 0, 1)).map(drop)
+        },
+    ),
     session("pipe-without-a-reader-does-no-harm", Strict, |c| {
         let irq = c.survey().irq(1)?.index;
         let (wire, fd) = Tripwire::new()?;
@@ -354,16 +354,16 @@ pub(super) const CASES: &[Case] = &[
         c.answered(set_irqs_bool(irq, NONE | TRIGGER, 0, 0, &[0; 5]))
             .map(drop)
     }),
-    session("mask-of-what-cannot-be-masked-is-refused", Spec, |c| {
+    session("mask-of-an-unmaskable-type-is-refused", Spec, |c| {
         let irq = not_maskable(c)?;
         c.refused(set_irqs(irq, NONE | MASK, 0, 1)).map(drop)
     }),
-    session("unmask-of-what-cannot-be-masked-is-refused", Spec, |c| {
+    session("unmask-of-an-unmaskable-type-is-refused", Spec, |c| {
         let irq = not_maskable(c)?;
         c.refused(set_irqs(irq, NONE | UNMASK, 0, 1)).map(drop)
     }),
     session(
-        "mask-and-unmask-of-what-can-be-masked-are-accepted",
+        "mask-and-unmask-of-a-maskable-type-are-accepted",
         Spec,
         |c| {
             let irq = c.survey().irq_that("that can be masked", |irq| {

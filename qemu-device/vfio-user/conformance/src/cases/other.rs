@@ -30,7 +30,7 @@ pub(super) const CASES: &[Case] = &[
             format!("{} bytes", reply.payload.len())
         })
     }),
-    session("reset-of-what-cannot-be-reset-is-refused", Spec, |c| {
+    session("reset-of-a-device-without-reset-is-refused", Spec, |c| {
         if c.survey().resets() {
             return skip("the device can be reset");
         }
@@ -112,7 +112,7 @@ pub(super) const CASES: &[Case] = &[
     session("feature-probe-stays-in-step", Qemu, |c| {
         c.answered(feature(PROBE | GET | MIGRATION)).map(drop)
     }),
-    session("feature-that-nobody-has-is-refused", Spec, |c| {
+    session("unknown-feature-is-refused", Spec, |c| {
         c.refused(feature(PROBE | GET | NO_FEATURE))?;
         c.refused(feature(GET | NO_FEATURE))?;
         c.refused(feature(SET | NO_FEATURE).length(64)).map(drop)

@@ -144,7 +144,7 @@ pub(super) const CASES: &[Case] = &[
         let index = empty(c)?;
         c.refused(read(index, 0, 4)).map(drop)
     }),
-    session("read-of-what-may-not-be-read-is-refused", Spec, |c| {
+    session("read-of-an-unreadable-region-is-refused", Spec, |c| {
         let survey = c.survey();
         let region = survey.region("without the right to read", |r| {
             r.size > 0 && r.flags & READ == 0
@@ -287,7 +287,7 @@ pub(super) const CASES: &[Case] = &[
             c.refused(write(index, u64::MAX - 3, &[0; 8])).map(drop)
         })
     }),
-    session("write-to-what-may-not-be-written-is-refused", Spec, |c| {
+    session("write-to-an-unwritable-region-is-refused", Spec, |c| {
         let survey = c.survey();
         let region = survey.region("without the right to write", |r| {
             r.size > 0 && r.flags & WRITE == 0

@@ -119,7 +119,7 @@ pub(super) const CASES: &[Case] = &[
         })
     }),
     free(
-        "reply-capabilities-are-within-what-qemu-takes",
+        "reply-capabilities-are-within-the-limits-of-qemu",
         Qemu,
         |kit| {
             let reply = accepted(kit, version(QEMU_VERSION))?;
@@ -152,7 +152,7 @@ pub(super) const CASES: &[Case] = &[
         Strict,
         |kit| answered(kit, version("")),
     ),
-    free("data-that-is-no-json-is-refused", Strict, |kit| {
+    free("non-json-data-is-refused", Strict, |kit| {
         refused(kit, version("hello"))
     }),
     free("data-cut-short-is-refused", Strict, |kit| {
@@ -174,7 +174,7 @@ pub(super) const CASES: &[Case] = &[
         refused(kit, version("null"))
     }),
     free(
-        "capabilities-that-are-no-object-are-refused",
+        "capabilities-other-than-an-object-are-refused",
         Strict,
         |kit| refused(kit, version(r#"{"capabilities":[]}"#)),
     ),
@@ -217,7 +217,7 @@ pub(super) const CASES: &[Case] = &[
         Strict,
         |kit| answered(kit, version(r#"{"capabilities":{"max_data_xfer_size":0}}"#)),
     ),
-    free("data-that-is-no-utf-8-is-refused", Strict, |kit| {
+    free("non-utf-8-data-is-refused", Strict, |kit| {
         refused(kit, version_bytes(0, 0, b"{\"\xff\xfe\":1}\0"))
     }),
     free("deeply-nested-data-is-refused", Strict, |kit| {
@@ -345,7 +345,7 @@ pub(super) const CASES: &[Case] = &[
         client.send_bytes(bytes.get(..HEADER).unwrap_or_default(), &[])?;
         drain(&mut client)
     }),
-    free("connection-that-says-nothing-does-no-harm", Strict, |kit| {
+    free("silent-connection-does-no-harm", Strict, |kit| {
         kit.connect().map(drop)
     }),
 ];

@@ -122,7 +122,7 @@ fn short_read_of_a_header_is_seen() {
 #[test]
 fn unchecked_type_and_size_are_seen() {
     assert_seen(&[
-        "header/reply-that-nobody-asked-for-is-not-carried-out",
+        "header/unrequested-reply-is-not-carried-out",
         "header/type-2-is-not-carried-out",
         "header/size-0-is-not-carried-out",
         "header/size-15-is-not-carried-out",
@@ -163,7 +163,7 @@ fn unchecked_fields_of_dma_and_interrupts_are_seen() {
         "irqs/fewer-descriptors-than-count-are-refused",
         "irqs/range-that-overflows-is-refused",
         "irqs/flags-0-are-refused",
-        "irqs/mask-of-what-cannot-be-masked-is-refused",
+        "irqs/mask-of-an-unmaskable-type-is-refused",
     ]);
 }
 
@@ -173,7 +173,7 @@ fn reply_in_two_pieces_is_seen() {
 }
 
 #[test]
-fn what_is_right_passes() {
+fn correct_server_passes() {
     assert_fine(&[
         "header/id-0-is-echoed",
         "header/64-messages-at-once-are-answered-in-order",
@@ -185,7 +185,7 @@ fn what_is_right_passes() {
         "info/every-region-is-answered-with-its-index",
         "info/region-capabilities-are-left-out-if-there-is-no-room",
         "info/region-sparse-areas-are-pages-inside-the-region",
-        "info/region-file-has-what-may-be-mapped",
+        "info/region-file-covers-the-mappable-areas",
         "irqs/one-eventfd-is-connected",
         "irqs/replaced-eventfd-is-closed",
         "region/read-of-all-of-config-space-is-accepted",

@@ -115,7 +115,7 @@ fn bytes_are_added_up_and_the_interrupt_comes() {
 }
 
 #[test]
-fn memory_that_is_not_mapped_is_not_reached() {
+fn memory_never_mapped_is_not_reached() {
     let mut guest = Guest::start();
 
     assert_eq!(guest.add_up(BASE + SIZE - 8, 9), (2, 0));

@@ -55,13 +55,13 @@ fn trapped_region_has_rights_and_size() {
 }
 
 #[test]
-fn regions_with_one_right_say_so() {
+fn regions_with_one_right_report_it() {
     assert_eq!(answer(&region_info(32, 1)).0[1], READ);
     assert_eq!(answer(&region_info(32, 3)).0[1], WRITE);
 }
 
 #[test]
-fn region_that_is_not_there_is_empty() {
+fn missing_region_is_empty() {
     assert_eq!(
         answer(&region_info(32, 8)).0,
         [32, READ & WRITE, 8, 0, 0, 0, 0, 0]
@@ -152,12 +152,12 @@ fn interrupt_types_have_flags_and_counts() {
 }
 
 #[test]
-fn notification_that_the_device_has_is_told() {
+fn offered_notification_is_reported() {
     assert_eq!(answer(&interrupt_info(16, 3)).0, [16, 1, 3, 1]);
 }
 
 #[test]
-fn notification_that_the_device_does_not_have_is_an_error() {
+fn missing_notification_is_an_error() {
     assert_eq!(outcome(&interrupt_info(16, 4), 0), Some(Errno::INVAL));
 }
 

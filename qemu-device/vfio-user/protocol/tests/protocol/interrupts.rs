@@ -37,7 +37,7 @@ fn eventfds_are_connected_in_order() {
 }
 
 #[test]
-fn eventfds_that_are_missing_disconnect() {
+fn missing_eventfds_disconnect_their_interrupts() {
     assert_eq!(
         call(&set_interrupts(EVENTFD | TRIGGER, MSIX, 0, 4, &[]), 0),
         Call::Interrupts(MSIX, 0, 4, Action::Trigger, Data::Disconnect)
@@ -87,7 +87,7 @@ fn count_0_means_nothing_else() {
 }
 
 #[test]
-fn type_that_can_be_masked_is() {
+fn maskable_type_is_masked() {
     for (flag, action) in [(MASK, Action::Mask), (UNMASK, Action::Unmask)] {
         assert_eq!(
             call(&set_interrupts(NONE | flag, INTX, 0, 1, &[]), 0),
@@ -97,7 +97,7 @@ fn type_that_can_be_masked_is() {
 }
 
 #[test]
-fn type_that_cannot_be_masked_is_not() {
+fn unmaskable_type_is_not_masked() {
     for index in [MSIX, ERR] {
         for flag in [MASK, UNMASK] {
             let set = set_interrupts(NONE | flag, index, 0, 1, &[]);
@@ -194,7 +194,7 @@ fn number_of_booleans_that_is_not_the_count_is_refused() {
 }
 
 #[test]
-fn data_where_none_belongs_is_refused() {
+fn unexpected_data_is_refused() {
     for flags in [NONE | TRIGGER, EVENTFD | TRIGGER] {
         let set = set_interrupts(flags, MSIX, 0, 1, &[0; 4]);
         assert_eq!(outcome(&set, 0), Some(Errno::INVAL));

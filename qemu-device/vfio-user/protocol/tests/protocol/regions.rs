@@ -101,7 +101,7 @@ fn access_beyond_the_region_is_refused() {
 }
 
 #[test]
-fn access_to_a_region_that_is_not_there_is_refused() {
+fn access_to_a_missing_region_is_refused() {
     for region in [6, 8, 9, u32::MAX] {
         assert_eq!(outcome(&region_read(region, 0, 4), 0), Some(Errno::INVAL));
         assert_eq!(

@@ -138,7 +138,7 @@ fn answers_may_come_in_any_order() {
 }
 
 #[test]
-fn answer_that_nobody_waits_for_is_unexpected() {
+fn answer_without_a_request_is_unexpected() {
     let mut requests = Requests::default();
     let (ticket, sent) = requests.read(0, 1, LIMITS).unwrap();
     let header = answer(sent, FLAG_ERROR, 5);
@@ -212,7 +212,7 @@ fn requests_beyond_the_limit_are_not_sent() {
 
 #[test]
 #[cfg_attr(miri, ignore = "65536 messages take Miri an hour")]
-fn number_of_a_waiting_request_is_not_given_twice() {
+fn number_of_a_waiting_request_is_not_used_twice() {
     let mut requests = Requests::default();
     let (_, sent) = requests.read(0, 1, LIMITS).unwrap();
     let waiting = Header::parse(sent).unwrap().id;

@@ -188,7 +188,7 @@ fn message_that_is_neither_command_nor_reply_ends_the_connection() {
 }
 
 #[test]
-fn nothing_is_heard_after_a_violation_and_no_descriptor_is_kept() {
+fn nothing_is_read_after_a_violation_and_no_descriptor_is_kept() {
     let mut bench = Bench::negotiated();
     let live = bench.bank.live();
     let violation = bench.send(&header(command::DEVICE_RESET, 3, 0), 5);
@@ -246,7 +246,7 @@ fn longest_message_is_kept_until_it_is_complete() {
 }
 
 #[test]
-fn commands_that_are_not_ours_are_drained_and_not_supported() {
+fn unsupported_commands_are_drained_and_refused() {
     let ours = [1, 2, 3, 4, 5, 7, 8, 9, 10, 13, 16];
     let mut bench = Bench::negotiated();
 
@@ -292,7 +292,7 @@ fn flags_without_meaning_are_refused() {
 }
 
 #[test]
-fn error_field_of_a_command_is_not_looked_at() {
+fn error_field_of_a_command_is_ignored() {
     let reset = Header {
         command: command::DEVICE_RESET,
         error: 99,
@@ -426,7 +426,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_taken_and_everything_is_closed(
+    fn any_bytes_are_accepted_and_everything_is_closed(
         bytes in proptest::collection::vec(any::<u8>(), 0..400),
         fds in 0..40_u32,
     ) {

@@ -30,7 +30,7 @@ fn is_refused(bytes: &[u8]) -> bool {
 }
 
 #[test]
-fn qemu_is_told_all_limits() {
+fn qemu_gets_all_limits() {
     let text = text_of(&version(VERSION_TEXT));
 
     assert_eq!(
@@ -88,7 +88,7 @@ fn limits_of_the_client_are_kept() {
 }
 
 #[test]
-fn limits_that_the_client_does_not_name_are_those_of_the_protocol() {
+fn unnamed_limits_are_those_of_the_protocol() {
     let mut bench = Bench::new();
 
     bench.send(&version("{}"), 0).unwrap();
@@ -125,7 +125,7 @@ fn text_with_nul_inside_is_refused() {
 }
 
 #[test]
-fn text_that_is_no_object_is_refused() {
+fn text_other_than_an_object_is_refused() {
     for text in [
         "",
         "1",
@@ -228,7 +228,7 @@ fn refusal_of_a_text_repeats_little_of_it() {
 }
 
 #[test]
-fn version_that_wants_no_reply_ends_the_connection() {
+fn version_without_reply_ends_the_connection() {
     let mut bench = Bench::new();
     let header = Header {
         command: command::VERSION,

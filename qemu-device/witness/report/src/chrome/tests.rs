@@ -204,7 +204,7 @@ fn case_lasts_from_its_begin_to_its_end() {
 }
 
 #[test]
-fn what_took_a_time_has_its_length_and_other_things_have_none() {
+fn durations_have_a_length_and_moments_have_none() {
     let one = Access {
         time: 3000,
         ..access(0, false, 1)
