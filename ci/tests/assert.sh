@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # shellcheck shell=bash
-# What the script tests share. Sourced, never run.
+# Functions for all script tests. Sourced, never run.
 
 # The functions under test.
 tests_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,8 +16,8 @@ equal() {
 	printf 'ok %s\n' "$1"
 }
 
-# listed NAME WHERE THERE NAMED: two lists, a line each, hold the same. If not, says what is to be written where and
-# what is to go, and goes on: `failed` is 1 then.
+# listed NAME WHERE THERE NAMED: compares two lists with one entry per line. If they differ, prints
+# the entries to write and to remove, sets `failed` to 1 and goes on.
 failed=0
 listed() {
 	local missing gone
@@ -39,7 +39,7 @@ listed() {
 fails() {
 	local name=$1
 	shift
-	# In a shell of its own, because what ends the script shall end only that.
+	# In a shell of its own: an exit of the script must not end the test.
 	if ("$@") >/dev/null 2>&1; then
 		printf 'not ok %s: "%s" succeeded\n' "$name" "$*" >&2
 		exit 1

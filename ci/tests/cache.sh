@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Cache entries are whole or not there, whatever happens at the same time.
+# Cache entries are whole or absent, whatever runs at the same time.
 # shellcheck disable=SC2016 # other shells expand what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -12,14 +12,15 @@ trap 'rm -rf "${RINGBAR_CACHE%/cache}"' EXIT
 # shellcheck source=ci/lib.sh
 source "$ci/lib.sh"
 
-# new_entry KEY: asks for an entry in a shell of its own and by substitution, as the scripts do; stdin defines its `build`.
+# new_entry KEY: requests an entry by substitution in a shell of its own, as the scripts do. stdin
+# defines its `build`.
 new_entry() { exec bash -c 'set -euo pipefail; source "$1/lib.sh"; source /dev/stdin; entry=$(cache_entry sysroot "$2" 0 build); echo "$entry"' _ "$ci" "$1"; }
 counted='build() { echo built >>"$RINGBAR_CACHE/count"; echo part >"$1/a"; sleep 0.5; echo whole >"$1/b"; }'
 broken='build() { echo part >"$1/a"; false; echo whole >"$1/b"; }'
 hanging='build() { echo part >"$1/a"; echo $$ >"$RINGBAR_CACHE/pid"; sleep 600; }'
 stepping='build() { long_step 1 "$RINGBAR_CACHE/log" step bash -c "echo \$\$ >$RINGBAR_CACHE/step; exec sleep 600"; }'
 leftovers() { find "$RINGBAR_CACHE" -name '*.tmp.*'; }
-# appears FILE: waits until somebody has written it.
+# appears FILE: waits until a process has written FILE.
 appears() { for _ in {1..200}; do [[ ! -s $1 ]] || return 0; sleep 0.05; done; return 1; }
 
 mkdir -p "$RINGBAR_CACHE"
@@ -34,7 +35,8 @@ fails failed_build_fails new_entry broken <<<"$broken"
 fails failed_build_makes_no_entry test -e "$RINGBAR_CACHE/sysroot-broken"
 equal failed_build_leaves_nothing_half_made '' "$(leftovers)"
 
-# With KILL, no trap can clean up. A session of its own lets the test reach the builder's child as well.
+# No trap can clean up after KILL. With a session of its own, the test reaches the builder's child
+# as well.
 export -f new_entry
 export ci
 setsid bash -c 'new_entry killed' <<<"$hanging" >/dev/null 2>&1 &
@@ -48,7 +50,7 @@ equal next_build_sweeps_it '' "$(leftovers)"
 
 (new_entry stopped) <<<"$stepping" >/dev/null 2>&1 &
 appears "$RINGBAR_CACHE/step"
-# As build.sh does it, and a terminal or a runner to the process group: everybody is told.
+# Signals the whole process group, as build.sh, a terminal or a runner does.
 stopped=$!
 end_tree "$stopped"
 status=0

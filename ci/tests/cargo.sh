@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# A new checkout gets the dependencies that another one has compiled, and what gone checkouts left goes.
+# A new checkout gets the dependencies that another one has compiled. Folders of gone checkouts are
+# removed.
 # shellcheck disable=SC2016 # another shell expands what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -10,16 +11,16 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 export RINGBAR_CACHE=$place/cache
 mkdir "$place/bin" && PATH=$place/bin:$PATH
-# A cargo that tells its build folder and, if asked, fills it.
+# Stands in for cargo: prints its build folder and, if asked, fills it.
 printf '#!/bin/sh\ncase $1 in fill) d=$CARGO_BUILD_BUILD_DIR/debug; mkdir -p $d/incremental $d/deps && touch $d/.cargo-lock $d/fingerprint $d/libringbar_spec $d/incremental/x $d/deps/libserde.rlib $d/deps/serde.d $d/deps/a-test-0d;; esac\n[ $1 = --version ] && echo cargo 1.95.0 || echo $CARGO_BUILD_BUILD_DIR\n' >"$place/bin/cargo"
 printf '#!/bin/sh\nprintf "rustc 1.95.0\nhost: x86_64-unknown-linux-gnu\n"\n' >"$place/bin/rustc"
 chmod +x "$place/bin/"*
 
-# checkout NAME: a checkout as far as cargo.sh looks.
+# checkout NAME: makes the parts of a checkout that cargo.sh reads.
 checkout() { mkdir -p "$place/$1" && cp -r "$ci" "$ci/../Cargo.toml" "$place/$1"; }
-# cargo_of NAME ARG: what cargo prints in that checkout: its build folder.
+# cargo_of NAME ARG: prints the output of cargo in that checkout, which is its build folder.
 cargo_of() { "$place/$1/ci/cargo.sh" "$2"; }
-# left FOLDER: what is in a build folder.
+# left FOLDER: lists a build folder.
 left() { (cd "$1" && find . -type f -printf '%P\n' | sort | tr '\n' ' '); }
 
 checkout first && checkout second && checkout third
@@ -46,7 +47,7 @@ cargo_of third look >/dev/null
 fails folder_of_a_gone_checkout_goes test -e "$first"
 equal folder_of_a_present_one_stays "$second" "$(cargo_of second look)"
 
-# As on a full disk: the copy ends with an error in the middle.
+# Like a full disk: the copy fails in the middle.
 printf '#!/bin/sh\ncase "$*" in *-x*) touch "$2/half"; cat >/dev/null; exit 1;; esac\nexec /usr/bin/env -i /bin/tar "$@"\n' >"$place/bin/tar"
 chmod +x "$place/bin/tar" && checkout fourth
 equal copy_that_fails_leaves_an_empty_folder 'checkout contents ' "$(left "$(cargo_of fourth look 2>/dev/null)")"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# The driver's modules import each other in small circles at most, and its folders only those below them.
+# Circles of imports in the driver are small, and its folders import only folders below them.
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
 
-# imports FOLDER MAIN SETTING...: what circles.awk finds in a crate, whose root is MAIN, with these settings.
+# imports FOLDER MAIN SETTING...: prints the output of circles.awk for a crate with the root file
+# MAIN.
 imports() {
 	local folder=$1 setting settings=(-v root="$1" -v main="$1/$2")
 	for setting in "${@:3}"; do settings+=(-v "$setting"); done
@@ -16,7 +17,7 @@ imports() {
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 
-# crate NAME=TEXT...: a crate of these modules alone.
+# crate NAME=TEXT...: makes a crate of these modules alone.
 crate() {
 	local module
 	rm -rf -- "${place:?}/crate"
@@ -25,7 +26,7 @@ crate() {
 		printf '%s\n' "${module#*=}" >"$place/crate/${module%%=*}.rs"
 	done
 }
-# found MOST FOLDERS: the circles of more modules or folders in it.
+# found MOST FOLDERS: prints the circles with more modules or folders.
 found() { imports "$place/crate" main.rs most="$1" folders="$2"; }
 
 crate main='mod a;' a='use crate::b::B;' b='use super::a;'
@@ -53,11 +54,13 @@ equal circle_inside_a_folder_is_not_one_between_folders \
 driver=$ci/../guest-driver
 equal driver_has_no_large_circle '' "$(imports "$driver" ringbar_main.rs most=2 folders=1)"
 
-# order README: the driver's folders, and files beside them, from above to below as the README's table has them.
+# order README: prints the driver's folders and the files beside them, from top to bottom, as in the
+# README's table.
 order() {
 	sed -n '/^| folder /,/^$/p' "$1" | cut -d '|' -f 2,3 | grep -oE '`[a-z_]+(/|\.rs)' | tr -d '`' | sed -E 's/(\/|\.rs)$//' | awk '!seen[$0]++'
 }
-# upwards: reads the order, then imports as `FROM TO`; prints those that lead to a folder above, or to one that it lacks.
+# upwards: reads the order, then imports as `FROM TO`. Prints imports of a folder above, or of one
+# that the order lacks.
 upwards() {
 	awk '
 		NF == 1 { place[$1] = NR }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# What the documents list is what there is: files with unsafe code, programs, scripts, configurations, targets.
+# Lists in the documents are complete: files with unsafe code, programs, scripts, configurations,
+# targets.
 # shellcheck disable=SC2016 # the backticks are those of Markdown
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -8,21 +9,21 @@ source "$(dirname "$0")/assert.sh"
 cd "$ci/.."
 mapfile -t documents < <(find . -path ./build -prune -o -path '*/target' -prune -o -name '*.md' -print | sort)
 
-# sources FOLDER...: their Rust files, but for what builds leave behind.
+# sources FOLDER...: lists their Rust files, without results of builds.
 sources() { find "$@" -name build -prune -o -name target -prune -o -name '*.rs' -print0; }
-# files FOLDER PATTERN...: names in a folder that fit one of the patterns.
+# files FOLDER PATTERN...: lists the names in a folder that fit one of the patterns.
 files() {
 	local folder=$1 pattern
 	shift
 	for pattern in "$@"; do find "$folder" -mindepth 1 -maxdepth 1 -name "$pattern" -printf '%f\n'; done | sort
 }
-# between BEGIN END FILE: what stands from one text to the other, in one line.
+# between BEGIN END FILE: prints the text between two texts, in one line.
 between() { sed -n "/$1/,/$2/p" "$3" | tr '\n' ' ' | sed "s/.*$1//; s/$2.*//"; }
-# quoted: the names of files in backticks, their braces expanded.
+# quoted: prints the file names in backticks, with their braces expanded.
 quoted() {
 	local word
 	grep -o '`[^`]*\.\(rs\|c\|sh\)[^`]*`' | tr -d '`' | while read -r word; do
-		# Written by people, without blanks.
+		# People write these names, without blanks.
 		eval "printf '%s\n' $word"
 	done | sort
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Which kernel the scripts mean.
+# The choice of the kernel in the scripts.
 # shellcheck disable=SC2016 # other shells expand what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# What a test says of a document that lacks something: what to write, and where.
+# The output of `listed` for an incomplete document: the missing entries and their place.
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
 
-# said THERE NAMED: what is said of two lists, and `failed` after it.
+# said THERE NAMED: prints the output for two lists, and `failed` after it.
 said() {
 	{ listed programs_are_named README.md "$1" "$2" && echo "failed $failed"; } 2>&1
 }

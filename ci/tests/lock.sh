@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Two runs in one checkout do not meet, nor does `make clean` take away what a run works with.
+# Two runs in one checkout do not overlap, and `make clean` removes nothing that a run uses.
 # shellcheck disable=SC2016 # another shell expands what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -17,8 +17,8 @@ trap stop EXIT
 export RINGBAR_CACHE=$place/cache ORDER=$place/order
 checkout=$place/checkout
 mkdir -p "$checkout/guest-rootfs/tests/src/bin" && cp -r "$ci" "$ci/../Makefile" "$checkout"
-# Nothing is built; a run notes when it begins and ends, and leaves a report with its own number in it. Its runner stays
-# until there is a file `go`.
+# Builds nothing. A run notes its begin and end, and leaves a report with its own number. Its runner
+# waits for a file `go`.
 for script in setup module guest sysroot kernel; do printf '#!/bin/sh\n' >"$checkout/ci/$script.sh"; done
 printf '#!/bin/sh\nmkdir -p "%s/build/programs"; cp "%s/ringbar-"* "%s/build/programs"\n' "$checkout" "$place" "$checkout" >"$checkout/ci/programs.sh"
 cat >"$place/ringbar-vm-runner" <<'END'
@@ -33,12 +33,13 @@ END
 printf '#!/bin/sh\n' >"$place/ringbar-report"
 chmod +x "$place/ringbar-"* "$checkout/ci/"*.sh
 
-# run NUMBER: `make run` in the background, told apart by its number; it ends when there is a file goNUMBER.
+# run NUMBER: starts `make run` in the background, identified by its number. It ends when there is a
+# file goNUMBER.
 run() {
 	RUN=$1 GO=$place/go$1 make -C "$checkout" run TESTS='' >"$place/output$1" 2>&1 &
 	started+=($!)
 }
-# appears TEXT FILE: waits until it is there, but not for ever.
+# appears TEXT FILE: waits until FILE contains TEXT, at most for a time.
 appears() {
 	for _ in {1..500}; do
 		if grep -qs -- "$1" "$2"; then return; fi
@@ -59,12 +60,12 @@ make -C "$checkout" clean >"$place/output-clean" 2>&1 &
 started+=($!)
 appears 'waiting for it' "$place/output-clean"
 fails clean_removes_nothing_during_a_run test ! -e "$checkout/build/programs/ringbar-vm-runner"
-# The second run before `make clean`, or after it: both orders are right.
+# The second run may come before or after `make clean`: both orders are right.
 touch "$place/go1" "$place/go2"
 wait "${started[@]}"
 equal second_run_begins_when_the_first_has_ended 'begin 1 end 1 begin 2 end 2 ' "$(tr '\n' ' ' <"$ORDER")"
 
-# Without `make clean` both reports are there.
+# Without `make clean`, both reports are there.
 rm -rf "$place"/go* "$ORDER" "$checkout/build" && started=()
 run 3
 appears 'begin 3' "$ORDER"
@@ -78,7 +79,7 @@ equal second_run_names_its_report 1 "$(grep -c "this one's goes to build/report/
 touch "$place/go5" && run 5 && wait "${started[@]}" && started=()
 equal run_that_did_not_wait_has_the_usual_place 5 "$(<"$checkout/build/report/results.json")"
 
-# A run that is killed frees the place, and what a script calls within it does not wait for it.
+# A killed run frees the checkout. A script within a run does not wait for the run.
 run 6
 appears 'begin 6' "$ORDER"
 kill -KILL "$(sed -n 's/.*(process \([0-9]*\),.*/\1/p' "$checkout/build/lock")"
@@ -92,7 +93,7 @@ equal killed_run_frees_the_checkout 1 "$(grep -cx 'end 7' "$ORDER")"
 nested='source ci/lib.sh; source ci/lock.sh; hold_checkout; ci/build.sh bash -c "ci/build.sh echo inner"'
 equal script_within_a_run_does_not_wait inner "$(cd "$checkout" && timeout 60 bash -c "set -euo pipefail; ${nested//source ci/source $checkout/ci}" 2>/dev/null)"
 
-# cargo may start what stays for hours: it must not keep the lock.
+# cargo may start a daemon that stays for hours. It must not keep the lock.
 cp "$ci/cargo.sh" "$checkout/ci/cargo.sh"
 cp "$ci/../Cargo.toml" "$checkout"
 mkdir "$place/bin"

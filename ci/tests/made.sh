@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# A step is left out only if its result is as it left it, and nothing that it was made from has changed.
+# A step is skipped only if its result and its inputs are unchanged.
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
@@ -33,7 +33,7 @@ equal result_that_is_gone_is_made_again 4 "$(make_again)"
 touch -d '+1 minute' "$folder/result"
 equal result_changed_by_hand_is_made_again 5 "$(make_again)"
 touch "$folder/source"
-# As a condition, or after `||`, a command that fails would not end the script.
+# In a condition or before `||`, a failing command would not end the script.
 set +e
 (
 	set -e

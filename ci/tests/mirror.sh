@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Which mirror is taken from the host's apt configuration.
+# The choice of a mirror from the host's apt configuration.
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
@@ -24,7 +24,7 @@ printf '%s\n' '# comment' 'https://first/debian/ priority:1' 'https://second/deb
 equal list_of_mirrors_gives_its_first https://first/debian "$(direct_uri "mirror+file:$list")"
 equal direct_mirror_stays http://m/debian "$(direct_uri http://m/debian)"
 
-# Both formats of sources, read by apt itself where there is one.
+# Both formats of sources. apt itself reads them, if the host has it.
 if command -v apt-get >/dev/null; then
 	root=$(mktemp -d)
 	trap 'rm -rf "$list" "$root"' EXIT

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# The module comes from the cache where it was built before from the same sources, and never from other ones.
+# The module comes from the cache if it was built from the same sources, and never from other ones.
 # shellcheck disable=SC2016 # another shell expands what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -10,8 +10,9 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 export RINGBAR_CACHE=$place/cache CALLS=$place/calls
 
-# checkout NAME: one with a kernel, and a sysroot whose Kbuild makes a module that is the text of its source. As the real
-# one, it goes by time. READ is a file of the checkout that it says it has read as well.
+# checkout NAME: makes a checkout with a kernel, and a sysroot whose Kbuild makes a module from the
+# text of its source. Like the real Kbuild, it compares times. It reports READ as a file of the
+# checkout that it has read.
 checkout() {
 	local folder=$place/$1
 	mkdir -p "$folder/guest-driver/"{folder,uapi/src} "$folder/qemu-device/spec/src" "$folder/build"
@@ -32,7 +33,7 @@ if [[ ! -e $folder/ringbar.ko || $folder/ringbar_main.o -nt $folder/ringbar.ko ]
 echo "/ringbar/guest-driver/../$source /ringbar/${READ:-$source}" | tee "$folder/.ringbar_main.o.cmd" >"$folder/.shim.o.cmd"
 END
 }
-# result NAME: builds, and tells what the module is and how often Kbuild was called.
+# result NAME: builds, and prints the module and the number of calls of Kbuild.
 result() {
 	: >"$CALLS"
 	"$place/$1/ci/module.sh" 2>"$place/messages" || cat "$place/messages" >&2

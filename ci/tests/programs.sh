@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Programs come from the cache where they were built before from the same sources, and never from other ones.
+# Programs come from the cache if they were built from the same sources, and never from other ones.
 # shellcheck disable=SC2016 # another shell expands what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -10,8 +10,9 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 export RINGBAR_CACHE=$place/cache CALLS=$place/calls
 mkdir "$place/bin" && PATH=$place/bin:$PATH
-# A cargo whose programs are the text of their source and the flags. As the real one, it compiles again what is older than
-# its source, and says what it has read: EXTRA is one more file.
+# Stands in for cargo. Its programs are the text of their source and the flags. Like the real one,
+# it compiles results older than their sources again, and lists the files that it has read. EXTRA is
+# one more file.
 cat >"$place/bin/cargo" <<'END'
 #!/usr/bin/env bash
 if [[ $1 == --version ]]; then echo cargo 1.95.0; exit; fi
@@ -35,7 +36,7 @@ printf '#!/bin/sh\nprintf "rustc %%s\\nhost: x86_64-unknown-linux-gnu\\n" "${RUS
 printf '#!/bin/sh\n' >"$place/bin/strip"
 chmod +x "$place/bin/"*
 
-# checkout NAME: one with a server and a guest program.
+# checkout NAME: makes a checkout with a server and a guest program.
 checkout() {
 	local folder=$place/$1
 	mkdir -p "$folder/qemu-device/server/src" "$folder/guest-rootfs/tests/src/bin"
@@ -45,20 +46,21 @@ checkout() {
 	touch "$folder/guest-rootfs/tests/src/bin/waiting.rs"
 	echo one >"$folder/qemu-device/server/src/main.rs"
 }
-# programs NAME ARG...: builds there. served: the server's source; calls: how often cargo was called since the last time.
+# programs NAME ARG...: builds there. served: prints the server's source. calls: prints the number
+# of cargo calls since the last time.
 programs() {
 	: >"$CALLS"
 	"$place/$1/ci/programs.sh" "${@:2}" 2>"$place/messages"
 }
 served() { head -n 1 "$place/$1/build/programs/ringbar-server"; }
 calls() { wc -l <"$CALLS"; }
-# result NAME: builds for the boot, and tells both.
+# result NAME: builds for the boot, and prints both.
 result() {
 	programs "$1" boot
 	echo "$(served "$1"), $(calls)"
 }
 
-# Blanks in paths are part of the exercise.
+# The test uses paths with blanks.
 checkout 'a b'
 source="$place/a b/qemu-device/server/src/main.rs"
 equal first_build_calls_cargo 'one, 1' "$(result 'a b')"
@@ -72,7 +74,7 @@ equal edited_source_is_compiled 'two, 1' "$(result 'a b')"
 echo one >"$source"
 equal reverted_source_is_served 'one, 0' "$(result 'a b')"
 echo moved >"$place/old" && touch -d '2001-01-01' "$place/old" && cp -p "$place/old" "$source"
-# Once more, as it gets another time while cargo is called.
+# Again, because the file gets another time while cargo runs.
 equal source_moved_back_with_an_old_time_is_compiled 'moved, 2' "$(result 'a b')"
 echo two >"$source"
 programs 'a b' boot

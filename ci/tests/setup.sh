@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# What setup.sh asks an ordinary user for, with and without a sysroot in the cache.
+# Packages that setup.sh requires from an ordinary user, with and without a sysroot in the cache.
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-# Others may read it, as a test that root starts becomes somebody else.
+# Others may read it, because a test started by root changes its user.
 chmod 755 "$place"
 cp -r "$ci" "$ci/../Cargo.toml" "$place"
 mkdir "$place/bin" "$place/cache"
 as_user=()
 if ((EUID == 0)); then as_user=(setpriv --reuid=65534 --regid=65534 --clear-groups); fi
 
-# commands WITHOUT...: all commands of this host but these, with a bwrap that works.
+# commands WITHOUT...: links all commands of this host but these, with a bwrap that works.
 commands() {
 	rm -f "$place"/bin/*
 	ln -s -t "$place/bin" /usr/bin/* 2>/dev/null || true
@@ -22,12 +22,12 @@ commands() {
 	(cd "$place/bin" && rm -f "$@")
 }
 
-# asked: what setup.sh says to a user who wants to boot, in one line.
+# asked: prints the output of setup.sh for a user who wants to boot, in one line.
 asked() {
 	"${as_user[@]}" env HOME=/nowhere RINGBAR_CACHE="$place/cache" PATH="$place/bin" \
 		"$place/ci/setup.sh" sysroot 2>&1 || true
 }
-# names WORD: whether what is read has it.
+# names WORD: returns whether stdin contains WORD.
 names() { if grep -q -- "$1"; then echo "$1"; fi; }
 
 commands newuidmap mmdebstrap

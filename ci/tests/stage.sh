@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# What is written down about a stage.
+# The records of a stage.
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
@@ -9,9 +9,9 @@ source "$ci/lib.sh"
 checkout=$(mktemp -d)
 trap 'rm -rf "$checkout"' EXIT
 
-# field NAME: of the last line.
+# field NAME: prints a field of the last line.
 field() { tail -n 1 "$checkout/build/report/stages.jsonl" | sed -E "s/.*\"$1\":\"?([^,\"}]*).*/\1/"; }
-# child: a child that computes until it has had 20 ticks of a processor.
+# child: starts a child that computes for 20 ticks of processor time.
 # shellcheck disable=SC2016 # another shell expands it
 child() { timeout 120 bash -c 'until stat=$(</proc/$$/stat); stat=(${stat##*) }); ((stat[11] + stat[12] >= 20)); do :; done'; }
 at_least() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a >= b) }'; }

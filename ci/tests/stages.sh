@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Stages run side by side where there is room, in order where one needs another, and the sum of all is told.
+# Stages run side by side where there is room, and in order where one needs another. Their counts
+# are added up.
 # shellcheck disable=SC2016 # the stages' own shells expand what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -12,9 +13,9 @@ checkout=$place/checkout
 mkdir -p "$checkout" "$place/bin" && cp -r "$ci" "$ci/../Cargo.toml" "$checkout"
 export RINGBAR_STAGES=$place/stages RINGBAR_CACHE=$place/cache CALLS=$place/calls
 PATH=$place/bin:$PATH
-# A machine of two processors, wherever this runs.
+# A machine of two processors, on any host.
 printf '#!/bin/sh\necho 2\n' >"$place/bin/nproc"
-# A stage that says when it begins and ends, and waits for another one's beginning if told so.
+# Stands in for a stage: reports its begin and end, and waits for another one's begin if told to.
 cat >"$place/bin/work" <<'END_OF_WORK'
 #!/bin/sh
 echo "+$1" >>"$CALLS"
@@ -27,7 +28,7 @@ echo "-$1" >>"$CALLS"
 END_OF_WORK
 chmod +x "$place/bin/"*
 
-# stages STATUS OUT WHAT...: runs what the stages on stdin say; OUT gets stdout, $place/err the rest.
+# stages STATUS OUT WHAT...: runs the stages on stdin. OUT gets stdout, $place/err the rest.
 stages() {
 	cat >"$RINGBAR_STAGES"
 	rm -f "$CALLS" && touch "$CALLS"
@@ -116,7 +117,7 @@ rm -f "$CALLS"
 "$checkout/ci/stages.sh" run all >/dev/null 2>&1 &
 runner=$!
 for _ in {1..200}; do [[ ! -s $CALLS ]] || break; sleep 0.05; done
-# The shell of the stage is told as well, as by pkill.
+# The shell of the stage gets the signal as well, as from pkill.
 # shellcheck disable=SC2046 # numbers
 kill -TERM "$runner" $(pgrep -P "$runner")
 status=0

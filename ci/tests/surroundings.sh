@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# What the caller has in the environment and in cargo's configuration changes no result, or is refused.
+# Environment and cargo configuration of the caller change no result, or are refused.
 # shellcheck disable=SC2016 # other shells expand what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -12,7 +12,7 @@ export RINGBAR_CACHE=$place/cache CARGO_HOME=$place/home
 mkdir "$place/bin" "$CARGO_HOME" "$place/checkout"
 cp -r "$ci" "$ci/../Cargo.toml" "$place/checkout"
 real=$(command -v cargo)
-# A cargo that tells its variables, and its configuration as the real one does.
+# Stands in for cargo: prints its variables, and its configuration like the real one.
 cat >"$place/bin/cargo" <<END
 #!/bin/sh
 case \$* in
@@ -25,7 +25,8 @@ chmod +x "$place/bin/cargo"
 unset CARGO_BUILD_BUILD_DIR CARGO_TARGET_DIR
 host=$(rustc -vV | sed -n 's/^host: //p')
 
-# told ARG...: the variables of cargo and rustc that cargo is given, but for its folders and those that are always there.
+# told ARG...: prints the variables of cargo and rustc, without folders and those that are always
+# there.
 told() {
 	PATH=$place/bin:$PATH "$place/checkout/ci/cargo.sh" "$@" | grep -aE '^(CARGO|RUSTC|RUSTFLAGS|RUSTDOC)' |
 		grep -avE '^CARGO_(HOME|TARGET_DIR|BUILD_BUILD_DIR)=' | sort | tr '\n' ' '
@@ -45,14 +46,14 @@ equal ways_to_the_network_stay "${plain/ $linker/ CARGO_HTTP_PROXY=a CARGO_NET_O
 equal wrapper_that_is_meant_is_used "${plain/RUSTC_WRAPPER=/RUSTC_WRAPPER=sccache}" "$(RINGBAR_RUSTC_WRAPPER=sccache told build)"
 equal flags_of_a_script_get_to_cargo "${plain/RUSTFLAGS=/RUSTFLAGS=-Ca$'\x1f'-Cb}" "$(told --rustflags '-Ca -Cb' build)"
 
-# configured LINE...: what happens with a configuration of these lines.
+# configured LINE...: prints the result with a configuration of these lines.
 configured() {
 	printf '%s\n' "$@" >"$CARGO_HOME/config.toml"
 	told build 2>&1
 }
 equal settings_with_a_variable_are_overridden "$plain" "$(configured '[build]' 'target="wasm32-wasip1"' 'rustflags=["-g"]' 'target-dir="/x"' \
 	'rustc-wrapper="x"' "[target.$host]" 'linker="x"' 'rustflags="-g"' '[net]' 'retry=1' '[http]' 'timeout=9' '[alias]' 'b="build"')"
-# refused LINE...: what the refusal names.
+# refused LINE...: prints the refusal of a configuration of these lines.
 refused() { PATH=$place/bin:$PATH bash -c 'printf "%s\n" "${@:2}" >"$CARGO_HOME/config.toml"; "$1/ci/cargo.sh" build 2>&1 >/dev/null' _ "$place/checkout" "$@" || true; }
 # names WORD TEXT
 names() { if [[ $2 == *error*"$1"* ]]; then echo yes; else echo "$2"; fi; }
@@ -65,20 +66,20 @@ mkdir "$place/.cargo" && printf '[profile.dev]\nopt-level=3\n' >"$place/.cargo/c
 fails configuration_of_a_folder_above_is_seen told build
 rm -r "$place/.cargo"
 
-# Others of the shell and its tools.
+# Other variables of the shell and its tools.
 cd "$place/checkout"
 equal cdpath_leads_nowhere_else "$place/checkout" "$(CDPATH=/:. bash -c 'source ci/lib.sh && echo "$checkout"')"
 equal relative_cache_is_in_this_folder "$place/checkout/x" "$(RINGBAR_CACHE=x bash -c 'source ci/lib.sh && echo "$RINGBAR_CACHE"')"
 fails temporary_folder_that_is_not_there_is_refused env TMPDIR="$place/gone" bash -c 'source ci/lib.sh'
 
-# Paths. Where a blank, a comma, a hash, a percent sign and an umlaut are in it, everything works.
+# Paths. A blank, a comma, a hash, a percent sign and an umlaut in them do no harm.
 checkout_named() {
 	rm -rf "$place/named" && mkdir "$place/named" && cp -r "$place/checkout" "$place/named/$1"
 	PATH=$place/bin:$PATH "$place/named/$1/ci/cargo.sh" build
 }
 equal odd_path_of_a_checkout_gets_to_cargo "CARGO_TARGET_DIR=$place/named/a b,c#d%eü/build/cargo" "$(checkout_named 'a b,c#d%eü' | grep ^CARGO_TARGET_DIR)"
 equal odd_path_of_a_cache_gets_to_cargo "CARGO_BUILD_BUILD_DIR=$place/c a,c#d%eü" "$(RINGBAR_CACHE="$place/c a,c#d%eü" checkout_named x | grep ^CARGO_BUILD_BUILD | sed 's|/cargo-.*||')"
-# refusal CMD...: its error.
+# refusal CMD...: prints the error of CMD.
 refusal() { ({ "$@" >/dev/null; } 2>&1) || true; }
 equal colon_in_the_path_of_a_checkout_is_named yes "$(names "':'" "$(refusal checkout_named 'a:b')")"
 equal colon_in_the_path_of_the_cache_is_named yes "$(names "':'" "$(RINGBAR_CACHE=/a:b refusal checkout_named x)")"

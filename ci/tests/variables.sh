@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# What variables of make are refused for, before anything is built, and how the command that repeats a run is quoted.
+# Refused variables of make, before any build, and the quotes in the command that repeats a run.
 # shellcheck disable=SC2016 # another shell expands what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -9,9 +9,9 @@ unset TESTS ARGS FILES QEMU_ARGS IOMMU ACCEL INTERRUPTS TRACE DEVICES CYCLES FUL
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-# said VARIABLE=VALUE...: what variables.sh says.
+# said VARIABLE=VALUE...: prints the output of variables.sh.
 said() { env "$@" "$ci/variables.sh" 2>&1 || true; }
-# refused NAME WORDS VARIABLE=VALUE...: it ends with an error that has WORDS in it.
+# refused NAME WORDS VARIABLE=VALUE...: checks that it fails with an error that contains WORDS.
 refused() {
 	local name=$1 words=$2 text status=0
 	shift 2
@@ -46,7 +46,8 @@ equal unrelated_variable_passes '' "$(misspelt CARGO_NET_OFFLINE V)"
 equal make_names_the_given_variables 'ringbar: error: there is no variable IOMU: did you mean IOMMU? `make` alone lists them' \
 	"$(make -C "$ci/.." variables IOMU=1 2>&1 | grep error:)"
 
-# A checkout with a stand-in for all that is built, whose runner writes down the command that repeats the run.
+# A checkout in which stand-ins replace all builds. Its runner writes down the command that repeats
+# the run.
 checkout=$place/checkout
 mkdir -p "$checkout/build/programs" "$checkout/guest-rootfs/tests/src/bin" && cp -r "$ci" "$ci/../Cargo.toml" "$checkout"
 printf '#!/bin/sh\nwhile [ $# -gt 0 ]; do case $1 in --rerun-hint) echo "$2" >>"$HINT";; esac; printf "%%s\\n" "$1" >>"$HINT.args"; shift; done\n' \
@@ -55,7 +56,7 @@ printf '#!/bin/sh\n' | tee "$checkout/ci/"{sysroot,programs}.sh >"$checkout/ci/k
 chmod +x "$checkout/build/programs/ringbar-vm-runner"
 given=(TESTS=dma 'ARGS=read write' "QEMU_ARGS=-device 'edu,x=a b' -name \$HOME#1" "FILES=it's:/etc/a,b:/b")
 env HINT="$place/hint" "${given[@]}" "$checkout/ci/vm.sh" run
-# What make makes of the printed command is what was given.
+# make must turn the printed command into the given values again.
 printf 'run:\n\t@printf "%%s\\n" "TESTS=$$TESTS" "ARGS=$$ARGS" "QEMU_ARGS=$$QEMU_ARGS" "FILES=$$FILES"\n' >"$place/Makefile"
 equal command_that_repeats_a_run_gives_the_same "$(printf '%s\n' "${given[@]}")" "$(cd "$place" && bash -c "$(<"$place/hint")")"
 equal words_for_qemu_and_files_reach_the_runner '--qemu-arg=-device --qemu-arg=edu,x=a b --qemu-arg=-name --qemu-arg=$HOME#1 --file=it'"'"'s:/etc/a --file=b:/b --arg=read --arg=write ' \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# What vm.sh makes of the end of a run, and which page shows what.
+# The results of vm.sh after a run, and the pages of its runs.
 # shellcheck disable=SC2016 # another shell expands what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -9,12 +9,13 @@ source "$(dirname "$0")/assert.sh"
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 export RINGBAR_CACHE=$place/cache STATUS CALLS=$place/calls ARGUMENTS=$place/arguments
-# Words that mean something below build/report mean nothing in the checkout's own path.
+# The checkout's path contains words that have a meaning below build/report. Here they must have
+# none.
 checkout=$place/bench/sabotage-x
 programs=$checkout/build/programs
 mkdir -p "$programs" && cp -r "$ci" "$ci/../Cargo.toml" "$checkout"
-# A runner that notes the configuration, leaves results and logs, and ends as it is told; a report that notes whose
-# logs it gets, and a verdict that is content.
+# Stands in for the runner: notes the configuration, leaves results and logs, and ends with the
+# given status. The report notes the run of its logs, and the verdict passes.
 cat >"$programs/ringbar-vm-runner" <<'END'
 #!/bin/sh
 echo "$*" >"$ARGUMENTS"
@@ -23,7 +24,7 @@ name=$2
 echo "run $name" >>"$CALLS"
 while [ "$1" != --report-dir ]; do shift; done
 mkdir -p "$2/logs/$name" && touch "$2/results.json"
-# The next one is younger: times of files have steps of some milliseconds.
+# Makes the next run younger: times of files have steps of some milliseconds.
 sleep 0.02
 exit "$STATUS"
 END
@@ -31,7 +32,8 @@ printf '#!/bin/sh\necho "report ${2##*/}" >>"$CALLS"\n' >"$programs/ringbar-repo
 printf '#!/bin/sh\n' | tee "$programs/"ringbar-{verdict,bench-host} "$checkout/ci/"{build,sysroot,programs}.sh >"$checkout/ci/kernel.sh"
 chmod +x "$programs/"*
 
-# vm STATUS ARG...: what vm.sh ends with if each run ends with STATUS; `calls` has what it called.
+# vm STATUS ARG...: prints the exit status of vm.sh if each run ends with STATUS. `calls` has its
+# calls.
 vm() {
 	local status=0
 	STATUS=$1
@@ -50,7 +52,8 @@ equal interrupted_run_ends_with_its_status 130 "$ended"
 vm 0 configuration stock-msi
 equal missing_configuration_runs_nothing '' "$calls"
 
-# told WORD: the value of the runner's option, or of the word on the kernel's command line, in the last run.
+# told WORD: prints the value of the runner's option, or of the word on the kernel command line, in
+# the last run.
 told() { grep -oE -- "(^| )$1[= ][^ ]*" "$ARGUMENTS" | sed "s/^ *$1[= ]//" | tail -n 1; }
 vm 0 configuration stock-msi-iommu
 equal configuration_has_what_its_line_says '4 msi 10 -vanished_server' "$(told --devices) $(told --interrupts) $(told ringbar.cycles) $(told --tests)"
@@ -102,7 +105,7 @@ equal programs_of_the_chain_are_there '' "$(for program in ${chain//,/ }; do
 	[[ -e $ci/../guest-rootfs/tests/src/bin/$program || -e $ci/../guest-rootfs/tests/src/bin/$program.rs ]] || echo "$program"
 done)"
 
-# trace_hint: what the last run was told about make trace.
+# trace_hint: prints the command with make trace that the last run got.
 trace_hint() { grep -oE -- "--trace-hint make trace( [A-Z_]+='[^']*')*" "$ARGUMENTS" || true; }
 IOMMU=1 TESTS=dma TIMEOUT=9 vm 0 run
 equal failed_case_may_be_traced_in_the_same_machine "--trace-hint make trace IOMMU='1'" "$(trace_hint)"
