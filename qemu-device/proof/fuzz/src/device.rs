@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The device as the server has it: accesses to registers and configuration space, rings, windows
-//! and DMA mappings, and in most inputs a second thread that changes all shared memory meanwhile.
+//! The device in the server's surroundings: accesses to registers and configuration space, rings,
+//! windows and DMA mappings. In most inputs a second thread changes all shared memory at the same
+//! time.
 //!
-//! What must hold: nothing is written that no window shows for writing; completions and shared
-//! words hold what the data sheet has; a step posts no more than it may. Without the second thread
-//! each descriptor has its one completion, in order.
+//! Invariants: the device writes only bytes that a window shows for writing. Completions and shared
+//! words have values of the data sheet. A step posts at most as many completions as it may. Without
+//! the second thread, each descriptor gets exactly one completion, in order.
 
 mod guest;
 mod race;
@@ -36,15 +37,15 @@ use guest::{
 };
 use race::Race;
 
-/// Most actions of one input.
+/// Most actions per input.
 const MOST: usize = 256;
 /// Queues of the device.
 const QUEUES: u16 = 2;
-/// Most descriptors of a step.
+/// Most descriptors per step.
 const STEP: u32 = 64;
-/// Steps after which a device that always has work is left alone.
+/// Steps after which the target stops to run a device that always has work.
 const STEPS: usize = 8;
-/// The pages from here on are a DMA mapping of their own, which comes and goes.
+/// First page of a DMA mapping of its own, which is unmapped and mapped again.
 const MOVABLE: u64 = 7;
 /// Segments that a block has room for.
 const SEGMENTS: usize = 3;
@@ -54,28 +55,29 @@ struct World<'a> {
     device: Endpoint<Ringbar>,
     guest: &'a Guest,
     queues: [Queue; QUEUES as usize],
-    /// Whether nothing changes behind the device's back.
+    /// Whether no second thread changes memory while the device works.
     quiet: bool,
-    /// Whether set-up blocks do not change.
+    /// Whether set-up blocks stay unchanged.
     set_up_holds: bool,
-    /// Whether nobody but the device writes its words.
+    /// Whether only the device writes its words.
     own_words: bool,
     done: u64,
 }
 
-/// A queue, as the guest has it.
+/// A queue, as the guest knows it.
 struct Queue {
     completion_ring: u64,
-    /// 0 if nobody knows what the device was told.
+    /// 0 if the second thread may have changed the device's value.
     completion_entries: u32,
     submitted: u32,
-    /// Tags of what is in the submission ring, by slot.
+    /// Tags of the descriptors in the submission ring, by slot.
     slots: [u8; ENTRIES as usize],
-    /// Tags of what was submitted and is not completed; `None` if nobody knows.
+    /// Tags of submitted and uncompleted descriptors; `None` if the second thread may have changed
+    /// them.
     tags: Option<VecDeque<u8>>,
 }
 
-/// Runs the target.
+/// Runs the target. Returns the number of descriptors that the input made.
 pub fn run(data: &[u8]) -> u64 {
     let mut input = Input::new(data);
     let mut options = Options::new("none");
@@ -107,7 +109,7 @@ pub fn run(data: &[u8]) -> u64 {
 }
 
 impl World<'_> {
-    /// What a driver does first.
+    /// Brings the device up, as a driver does.
     fn bring_up(&mut self, input: &mut Input<'_>) {
         self.guest.map(&mut self.device, 0, MOVABLE);
         self.guest.map(&mut self.device, MOVABLE, PAGES - MOVABLE);
@@ -183,20 +185,20 @@ impl World<'_> {
         for index in (queue.submitted..).take(count as usize) {
             let descriptor = descriptor(input);
             self.guest.put(number, index, &descriptor);
-            // The completion has the rest of the tag too, but this is enough to tell them apart.
+            // The completion has the whole tag, but this byte is enough to distinguish descriptors.
             queue.slots[(index % ENTRIES) as usize] = descriptor.tag as u8;
         }
         self.ring(input, number, count);
     }
 
-    /// Takes all completions, and submits again what is in the ring, as far as there is room.
+    /// Takes all completions, and submits the ring's old entries again, as far as there is room.
     fn submit_again(&mut self, input: &mut Input<'_>) {
         let number = u16::from(input.byte()) % QUEUES;
         self.take(number);
         self.ring(input, number, self.room(number));
     }
 
-    /// Submits what is in the ring, and mostly kicks.
+    /// Submits the ring's entries, and kicks in most cases.
     fn ring(&mut self, input: &mut Input<'_>, number: u16, count: u32) {
         let queue = &mut self.queues[usize::from(number)];
         for _ in 0..count {
@@ -208,7 +210,7 @@ impl World<'_> {
         }
         let tail = queue.submitted;
         let byte = input.byte();
-        // The only one in flight stands beside the tail too, every other time.
+        // Every other time, a single descriptor in flight is also copied beside the tail.
         let last = tail.wrapping_sub(1);
         let single = byte.is_multiple_of(2)
             && count == 1
@@ -224,7 +226,7 @@ impl World<'_> {
         }
     }
 
-    /// Free slots of the submission ring.
+    /// Returns the number of free slots in the submission ring.
     fn room(&self, queue: u16) -> u32 {
         let done = self.guest.word(&COMPLETION_TAIL::INFO, queue);
         let submitted = self.queues[usize::from(queue)].submitted;
@@ -238,7 +240,7 @@ impl World<'_> {
             .set_word(offset(&COMPLETION_HEAD::INFO, queue), tail);
     }
 
-    /// Works as the server's thread does.
+    /// Works like the server's thread.
     fn run(&mut self) {
         let mut steps = 0;
         self.device.run(Ringbar::poll);
@@ -252,7 +254,7 @@ impl World<'_> {
         }
     }
 
-    /// One step, and what it did.
+    /// Runs one step and checks its effects.
     fn step(&mut self) {
         let tail = |number| self.guest.word(&COMPLETION_TAIL::INFO, number);
         let before: Vec<u32> = (0..QUEUES).map(tail).collect();
@@ -279,7 +281,8 @@ impl World<'_> {
         self.done += u64::from(all);
     }
 
-    /// A queue that is awake, with nothing to do and room for completions, has done everything.
+    /// Fails if an awake queue without work and with room for completions has not completed
+    /// everything.
     fn check_all_done(&self) {
         if self.device.function().has_steps() || !self.device.function().is_awake() {
             return;
@@ -308,7 +311,7 @@ impl World<'_> {
         let width = width(input);
         let data = input.bytes(width).to_vec();
         if region == DEVICE_MEMORY_BAR {
-            // The guest may write its guard.
+            // The guest may write its own guard.
             return;
         }
         self.forget();
@@ -319,7 +322,7 @@ impl World<'_> {
         self.put(region, at, &data);
     }
 
-    /// Nobody knows what becomes of the queues.
+    /// Forgets the state of all queues, which an access may have changed.
     fn forget(&mut self) {
         for queue in &mut self.queues {
             queue.tags = None;
@@ -351,7 +354,7 @@ impl World<'_> {
         self.put(config_space::REGION, at, data);
     }
 
-    /// Gives a command, and says whether it was carried out, if it is an admin command.
+    /// Gives a command. Returns whether an admin command was carried out.
     fn command(&mut self, register: Register, value: u64) -> bool {
         let info = register.info();
         let at = info.offset as u64;
@@ -368,7 +371,7 @@ impl World<'_> {
         u32::from_le_bytes(value)
     }
 
-    /// Writes a block with nothing of an older one behind it.
+    /// Writes a block, and clears the rest of an older one behind it.
     fn set_up(&self, block: &[u8], list: &[Segment]) {
         let mut bytes = block.to_vec();
         bytes.extend_from_slice(list.as_bytes());
@@ -391,7 +394,7 @@ impl World<'_> {
         if !self.set_up_holds {
             self.queues = Queue::all();
         } else if started && let Some(queue) = self.queues.get_mut(usize::from(number)) {
-            // Completions on an open page are the guest's to overwrite.
+            // The guest may overwrite completions on an open page.
             let kept = setup.completion_ring < GUARDS[0];
             *queue = Queue {
                 completion_ring: setup.completion_ring,
@@ -408,7 +411,7 @@ impl World<'_> {
         self.command(Register::WINDOW_OPEN, SETUP);
     }
 
-    /// Checks what must hold at any time.
+    /// Checks the invariants that hold at any time.
     fn check(&mut self) {
         if !self.own_words {
             return;
@@ -438,7 +441,7 @@ impl World<'_> {
 }
 
 impl Queue {
-    /// Queues of which nothing is known.
+    /// Returns queues without any known state.
     fn all() -> [Self; QUEUES as usize] {
         [(); QUEUES as usize].map(|()| Self {
             completion_ring: 0,
@@ -450,7 +453,7 @@ impl Queue {
     }
 }
 
-/// Whether descriptors that go to the queue's own ring come from there, each in its turn.
+/// Returns whether the queue has its own submission ring, and a completion ring before the guards.
 fn ordinary(setup: &QueueSetup) -> bool {
     setup.submission_ring == submission_ring(setup.queue as u16)
         && setup.submission_entries == ENTRIES
@@ -470,12 +473,12 @@ fn queue_setup(queue: u16) -> QueueSetup {
     }
 }
 
-/// A queue, mostly as it should be. Its completions go to no guard.
+/// Returns a set-up block of a queue, valid in most cases. Its completions reach no guard.
 fn any_queue_setup(input: &mut Input<'_>) -> QueueSetup {
     let mut setup = queue_setup(u16::from(input.byte()) % (QUEUES + 1));
     match input.byte() {
         0..=15 => setup.completion_ring = input.one_of(&OPEN),
-        // Its end is not there, and neither is all of this one.
+        // This ring begins in the last page and passes its end.
         16..=31 => setup.completion_ring = BASE + PAGES * PAGE - 512,
         32..=47 => setup.completion_ring = u64::MAX - 63,
         48..=63 => setup.submission_ring = input.field(),
@@ -489,8 +492,8 @@ fn any_queue_setup(input: &mut Input<'_>) -> QueueSetup {
     setup
 }
 
-/// A window that shows only what is open for writing, and anything for reading. A segment stays in
-/// its page at any place that [`Race`] moves it to.
+/// Returns a window that shows only open pages for writing, and any for reading. A segment stays in
+/// its page wherever [`Race`] moves it.
 fn window_setup(input: &mut Input<'_>) -> (WindowSetup, Vec<Segment>) {
     let decision = input.byte();
     let mut setup = WindowSetup {
@@ -536,7 +539,7 @@ fn window_setup(input: &mut Input<'_>) -> (WindowSetup, Vec<Segment>) {
     (setup, list)
 }
 
-/// A descriptor, mostly one that can be carried out.
+/// Returns a descriptor that is valid in most cases.
 fn descriptor(input: &mut Input<'_>) -> Descriptor {
     let decision = input.byte();
     let place = |input: &mut Input<'_>| match input.byte() {
@@ -576,7 +579,7 @@ fn descriptor(input: &mut Input<'_>) -> Descriptor {
     descriptor
 }
 
-/// A descriptor that does nothing, or one of any bytes.
+/// Returns a descriptor that does nothing, or one of random bytes.
 fn noticed(input: &mut Input<'_>, tag: u32) -> Descriptor {
     if input.byte() < 192 {
         return Descriptor {
@@ -593,7 +596,7 @@ fn noticed(input: &mut Input<'_>, tag: u32) -> Descriptor {
     Descriptor::read_from_bytes(&bytes).unwrap_or_default()
 }
 
-/// A region and a place in it: mostly one with a register.
+/// Returns a region and an offset in it, in most cases that of a register.
 fn any_place(input: &mut Input<'_>) -> (u32, u64) {
     let page = input.one_of(&[0, ADMIN_PAGE, KICK_PAGES, DOORBELL_PAGES, STATUS_PAGES]);
     match input.byte() {

@@ -2,9 +2,9 @@
 
 //! The DMA map against a list that is searched from end to end.
 //!
-//! What must hold: both map, refuse and unmap the same; an address reaches the byte of the file
-//! that it stands for, and no other, also where several mappings are read at once; no file is kept
-//! that nothing refers to.
+//! Invariants: both map, refuse and unmap the same ranges. An address reaches its own byte of the
+//! file and no other, also when several mappings are read at once. No file stays open without a
+//! mapping.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -18,7 +18,7 @@ use vm_memory::Bytes as _;
 
 use crate::input::Input;
 
-/// Most operations of one input.
+/// Most operations per input.
 const MOST: usize = 64;
 const PAGE: u64 = 4096;
 /// Length of each file.
@@ -26,7 +26,7 @@ const PAGES: u64 = 8;
 /// Number of files.
 const FILES: u8 = 3;
 
-/// Files of which each page is full of its own number.
+/// Files whose pages are filled with their page numbers.
 static MEMORY: LazyLock<Vec<File>> = LazyLock::new(|| {
     (0..FILES)
         .map(|file| {
@@ -47,17 +47,17 @@ fn marker(file: u8, page: u64) -> u8 {
     file * 64 + page as u8 + 1
 }
 
-/// A mapping as the list has it.
+/// A mapping in the list.
 #[derive(Clone, Copy)]
 struct Mapping {
     first: u64,
     last: u64,
     rights: Rights,
-    /// Number of the file, and where in it the mapping begins.
+    /// Number of the file, and offset of the mapping in it.
     file: Option<(u8, u64)>,
 }
 
-/// Runs the target.
+/// Runs the target. Returns the number of operations that the input made.
 pub fn run(data: &[u8]) -> u64 {
     let mut input = Input::new(data);
     let mut map = DmaMap::new();
@@ -201,7 +201,7 @@ fn reaches<'a>(find: &impl Fn(u64) -> Option<&'a Mapping>, first: u64, last: u64
     false
 }
 
-/// What the file has at an address.
+/// Returns the byte of the file at an address.
 fn content(mapping: &Mapping, address: u64) -> Option<u8> {
     let (file, offset) = mapping.file?;
     Some(marker(file, (offset + (address - mapping.first)) / PAGE))

@@ -1,48 +1,48 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Makes decisions of bytes. Where there are no more, everything is 0.
+//! Makes decisions from bytes. Behind their end, all decisions are 0.
 
 /// Bytes that decide.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
-    /// All of it.
+    /// Begins with the first byte.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
-    /// Whether there is more.
+    /// Returns whether bytes are left.
     pub fn more(&self) -> bool {
         !self.0.is_empty()
     }
 
-    /// The next byte.
+    /// Returns the next byte.
     pub fn byte(&mut self) -> u8 {
         let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
         self.0 = rest;
         *first
     }
 
-    /// The next 64 bits.
+    /// Returns the next 64 bits.
     pub fn number(&mut self) -> u64 {
         (0..8).fold(0, |number, _| number << 8 | u64::from(self.byte()))
     }
 
-    /// At most `length` bytes.
+    /// Returns the next bytes, at most `length`.
     pub fn bytes(&mut self, length: usize) -> &'a [u8] {
         let (bytes, rest) = self.0.split_at(length.min(self.0.len()));
         self.0 = rest;
         bytes
     }
 
-    /// One of several.
+    /// Returns one of the choices.
     pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[usize::from(self.byte()) % choices.len()]
     }
 
-    /// A number, mostly one of those that decide something: multiples of a page, both ends of each
-    /// width, and one more or less.
+    /// Returns a number, in most cases one near a limit: a multiple of a page, an end of a width,
+    /// or one beside these.
     pub fn field(&mut self) -> u64 {
         let byte = self.byte();
         let near = match byte >> 4 {
@@ -65,7 +65,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A number, mostly that of some pages, as nothing else is mapped.
+    /// Returns a number that is a few pages in most cases, because no other range is mapped.
     pub fn pages(&mut self) -> u64 {
         match self.byte() {
             byte @ 0..=223 => u64::from(byte & 7) << 12,
@@ -73,7 +73,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// As [`field`](Self::field), cut to 32 bits.
+    /// Returns [`field`](Self::field), cut to 32 bits.
     pub fn field32(&mut self) -> u32 {
         self.field() as u32
     }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Fuzzing of what takes bytes from the client and from the guest.
+//! Fuzzing of all input from the client and from the guest.
 //!
-//! A target is a function from bytes to nothing, which panics when something that must hold does
-//! not. The same functions run under libFuzzer (`fuzz_targets/`, `make fuzz`), with inputs from a
-//! seed (the program of this crate), and over the inputs that once failed (`tests/`).
+//! A target is a function that takes bytes and panics if an invariant does not hold. The same
+//! functions run under libFuzzer (`fuzz_targets/`, `make fuzz`), with inputs from a seed (the
+//! program of this crate), and with inputs that once failed (`tests/`).
 
 #![forbid(unsafe_code)]
 
@@ -16,13 +16,14 @@ pub mod session;
 /// A target.
 #[derive(Debug)]
 pub struct Target {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// Runs an input, and says how many messages, operations or descriptors it made of it.
+    /// Runs an input. Returns the number of messages, operations or descriptors that the input
+    /// made.
     pub run: fn(&[u8]) -> u64,
     /// Length of the longest input of a short run, in bytes.
     pub longest: usize,
-    /// What is counted, and how many of them make a short run.
+    /// Number of these that make a short run, and their unit.
     pub short: (u64, &'static str),
 }
 

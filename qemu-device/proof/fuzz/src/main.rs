@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Runs a target with inputs from a seed: no compiler but Rust's, and the same inputs every time.
+//! Runs a target with inputs from a seed. Needs no compiler but Rust's, and repeats the same
+//! inputs.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,20 +12,20 @@ use clap::Parser;
 use fastrand::Rng;
 use ringbar_fuzz::TARGETS;
 
-/// Most that the program may grow by, in KiB.
+/// Most memory by which the program may grow, in KiB.
 const GROWTH: u64 = 64 << 10;
 
 /// Fuzzes a target with inputs from a seed.
 ///
-/// Input number N of seed S is always the same. When one fails, seed and number are named; with
-/// --save it is written to a file first, to become a regression test.
+/// Input number N of seed S is always the same. A failure prints seed and number. With --save, each
+/// input is first written to a file, which can become a regression test.
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 nothing failed, 101 something did"
+    after_help = "Exit status: 0 if no input failed, 101 if one did"
 )]
 struct Options {
-    /// Which target
+    /// Target to fuzz
     #[arg(value_parser = TARGETS.iter().map(|target| target.name).collect::<Vec<_>>())]
     target: String,
 
@@ -32,11 +33,11 @@ struct Options {
     #[arg(long, value_name = "N")]
     count: Option<u64>,
 
-    /// Where to start [default: random]
+    /// Seed of the inputs [default: random]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// Number of the first input, to repeat one
+    /// Number of the first input
     #[arg(long, value_name = "N", default_value_t = 0)]
     from: u64,
 
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let before = peak_memory();
     let (mut number, mut done) = (options.from, 0);
-    // An input may make none.
+    // An input may make nothing.
     while done < wanted && number - options.from < wanted {
         let input = input(seed, number, target.longest);
         if let Some(path) = &options.save {
@@ -88,7 +89,7 @@ fn input(seed: u64, number: u64, longest: usize) -> Vec<u8> {
     input
 }
 
-/// Names the input when it fails.
+/// Prints the number of the input if it fails.
 struct Failure {
     seed: u64,
     number: u64,
@@ -100,7 +101,7 @@ impl Drop for Failure {
     }
 }
 
-/// Most memory this process ever had, in KiB; 0 if the system does not say.
+/// Returns the peak memory of this process in KiB; 0 if the system does not report it.
 fn peak_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The protocol: whatever the client sends, in whatever portions.
+//! The protocol: any messages of the client, in any portions.
 //!
-//! What must hold: a command has one reply, or none if it wants none; a refusal has an error
-//! number and nothing else; messages mean the same however they are cut; mappings do not overlap
-//! and are not split; no descriptor is left.
+//! Invariants: a command has one reply, or none if it wants none. A refusal has an error number and
+//! nothing else. Messages mean the same however they are cut. Mappings do not overlap and are not
+//! split. No descriptor stays open.
 
 use std::collections::VecDeque;
 
@@ -18,18 +18,18 @@ use ringbar_vfio_user::Refusal;
 
 use crate::input::Input;
 
-/// Most messages of one input.
+/// Most messages per input.
 const MOST: usize = 64;
 
-/// A message and how it is sent.
+/// A message, and the portions in which it is sent.
 struct Message {
     bytes: Vec<u8>,
     fds: u32,
-    /// Length of the first portion, and of those after it.
+    /// Length of the first portion, and of the later ones.
     cuts: (usize, usize),
 }
 
-/// Runs the target.
+/// Runs the target. Returns the number of messages that the input made.
 pub fn run(data: &[u8]) -> u64 {
     let mut input = Input::new(data);
     let start = match input.byte() % 8 {
@@ -43,7 +43,7 @@ pub fn run(data: &[u8]) -> u64 {
 
     let mut whole = start();
     for message in &messages {
-        // A violation shows when messages are sent after it: there is no answer to them.
+        // After a violation, later messages get no reply. So the result of this one is not needed.
         let _violation = whole.send(&message.bytes, message.fds);
     }
     let mut cut = start();
@@ -66,12 +66,12 @@ pub fn run(data: &[u8]) -> u64 {
 
 fn message(input: &mut Input<'_>) -> Message {
     let mut bytes = well_formed(input);
-    // Most are left as they are: after some kinds of spoiling nothing that follows is heard.
+    // Most messages stay unchanged: after some changes the session reads no later message.
     match input.byte() {
         0..=15 => spoil_header(input, &mut bytes),
         16..=47 => spoil_payload(input, &mut bytes),
         48..=55 => {
-            // The header still claims what was there.
+            // The header still has the old size.
             let length = bytes.len().saturating_sub(usize::from(input.byte()));
             bytes.truncate(length.max(1));
         }
@@ -138,7 +138,7 @@ fn well_formed(input: &mut Input<'_>) -> Vec<u8> {
     }
 }
 
-/// A count that is rarely large: what a megabyte takes would be all that the time goes to.
+/// Returns a count that is rarely large: megabytes would take nearly all the time.
 fn small(input: &mut Input<'_>) -> u32 {
     match input.byte() {
         byte @ 0..=240 => u32::from(byte % 10),
@@ -186,7 +186,7 @@ fn send_in_portions(bench: &mut Bench, message: &Message) {
     }
 }
 
-/// The commands that are in a stream, as far as it can be understood.
+/// Returns the commands in a stream, as far as it is valid.
 fn commands(messages: &[Message]) -> VecDeque<Header> {
     let stream: Vec<u8> = messages
         .iter()
@@ -210,7 +210,7 @@ fn commands(messages: &[Message]) -> VecDeque<Header> {
     commands
 }
 
-/// Each reply is that of the next command that wants one, and is well-formed.
+/// Fails unless each reply is well-formed and belongs to the next command that wants one.
 fn check_replies(messages: &[Message], seen: &[Seen]) {
     let mut waiting = commands(messages);
     waiting.retain(|header| header.flags & FLAG_NO_REPLY == 0);
@@ -218,7 +218,7 @@ fn check_replies(messages: &[Message], seen: &[Seen]) {
         let Seen::Sent(reply, payload, file) = action else {
             continue;
         };
-        let command = waiting.pop_front().expect("a reply that nobody waits for");
+        let command = waiting.pop_front().expect("a reply without a command");
         assert_eq!((reply.id, reply.command), (command.id, command.command));
         assert_eq!(reply.flags & !FLAG_ERROR, TYPE_REPLY);
         assert_eq!(reply.size as usize, HEADER_SIZE + payload.len());
@@ -231,7 +231,7 @@ fn check_replies(messages: &[Message], seen: &[Seen]) {
     }
 }
 
-/// Only who sends descriptors is refused for them.
+/// Fails if a client without descriptors is refused for descriptors.
 fn check_refused_descriptors(messages: &[Message], seen: &[Seen]) {
     let with = messages.iter().filter(|message| message.fds > 0).count();
     let refused = seen
@@ -244,7 +244,7 @@ fn check_refused_descriptors(messages: &[Message], seen: &[Seen]) {
     );
 }
 
-/// No mapping overlaps another, and none is split.
+/// Fails if mappings overlap or a mapping was split.
 fn check_mappings(bench: &Bench) {
     let mut mapped: Vec<DmaRange> = Vec::new();
     for call in &bench.device.calls {
@@ -270,12 +270,12 @@ fn check_mappings(bench: &Bench) {
     assert_eq!(bench.device.mappings(), mapped.len());
 }
 
-/// What a session keeps is bounded, and with it all of it goes.
+/// Fails if a session keeps too many descriptors, or any after its end.
 fn check_descriptors(bench: Bench) {
     let bank = bench.bank.clone();
     let mappings = bench.device.mappings();
-    // The device has two, a file a mapping, and the eventfds of one request; the session has those
-    // of a message that is arriving.
+    // The device holds two, one file per mapping, and the eventfds of one request. The session
+    // holds those of a message that still arrives.
     assert!(
         bank.live() <= 2 + mappings + 2 * MAX_FDS,
         "{} descriptors",

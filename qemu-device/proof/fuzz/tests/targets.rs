@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Each target over some inputs from a fixed seed, and over all that ever failed: the files of
-//! `regressions/TARGET/`.
+//! Runs each target with some inputs from a fixed seed, and with all inputs that once failed: the
+//! files of `regressions/TARGET/`.
 
 use std::fs;
 use std::path::Path;
 
 use ringbar_fuzz::{session, TARGETS};
 
-/// Bytes that the inputs of a target may have together.
+/// Total bytes of a target's inputs.
 const BYTES: usize = 1_200_000;
 
 #[test]

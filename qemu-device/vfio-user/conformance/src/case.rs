@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A case: one rule, and how to see whether a server keeps it.
+//! A case: one rule, and a check whether a server keeps it.
 
 use std::fmt;
 use std::rc::Rc;
@@ -15,33 +15,33 @@ use crate::target::Target;
 /// A case. Its full name is `group/name`.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
-    /// Names the rule: subject and outcome.
+    /// Name of the rule: subject and outcome.
     pub name: &'static str,
-    /// Where the rule comes from.
+    /// Source of the rule.
     pub basis: Basis,
-    /// How to see it.
+    /// The check.
     pub run: Run,
 }
 
-/// How a case is run.
+/// Connections of a case.
 #[derive(Clone, Copy, Debug)]
 pub enum Run {
-    /// On a connection of its own that has negotiated; it must be in step at the end.
+    /// One that has negotiated. It must be in step at the end.
     Session(fn(&mut Client) -> Outcome),
-    /// Makes its own connections.
+    /// Those that the case makes itself.
     Free(fn(&mut Kit<'_>) -> Outcome),
 }
 
-/// Where a rule comes from.
+/// Source of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Basis {
-    /// The protocol's document says so, or the structures of VFIO that it refers to.
+    /// The protocol's document, or the structures of VFIO that it refers to.
     Spec,
-    /// QEMU's client relies on it.
+    /// QEMU's client, which relies on it.
     Qemu,
-    /// A server that trusts no client does so: it stays in step, keeps nothing, and refuses what
-    /// has no meaning.
+    /// A server that trusts no client: it stays in step, keeps nothing, and refuses messages
+    /// without a meaning.
     Strict,
 }
 
@@ -78,7 +78,7 @@ pub enum Group {
 }
 
 impl Basis {
-    /// As shown.
+    /// Returns the group's name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Spec => "spec",
@@ -95,7 +95,7 @@ impl fmt::Display for Group {
     }
 }
 
-/// A case with a negotiated connection of its own.
+/// Makes a case with a negotiated connection of its own.
 pub const fn session(name: &'static str, basis: Basis, run: fn(&mut Client) -> Outcome) -> Case {
     Case {
         name,
@@ -104,7 +104,7 @@ pub const fn session(name: &'static str, basis: Basis, run: fn(&mut Client) -> O
     }
 }
 
-/// A case that makes its own connections.
+/// Makes a case that makes its own connections.
 pub const fn free(name: &'static str, basis: Basis, run: fn(&mut Kit<'_>) -> Outcome) -> Case {
     Case {
         name,
@@ -113,40 +113,40 @@ pub const fn free(name: &'static str, basis: Basis, run: fn(&mut Kit<'_>) -> Out
     }
 }
 
-/// Is told steps done, and of how many.
+/// Receives the number of steps done and of all steps.
 pub type Progress<'a> = dyn Fn(usize, usize) + 'a;
 
-/// What cases that make their own connections work with.
+/// The server, and settings, for cases that make their own connections.
 pub struct Kit<'a> {
     /// The server.
     pub target: &'a mut Target,
-    /// What it has.
+    /// Properties of the server.
     pub survey: Rc<Survey>,
-    /// For random messages.
+    /// Seed of the random messages.
     pub seed: u64,
-    /// How many random messages.
+    /// Number of random messages.
     pub messages: u64,
-    /// Told how far a long case is: steps done, and of how many.
+    /// Receives the progress of a long case.
     pub progress: &'a Progress<'a>,
 }
 
 impl Kit<'_> {
-    /// A connection that has said nothing yet.
+    /// Makes a connection on which nothing was sent yet.
     pub fn connect(&mut self) -> Outcome<Client> {
         self.target.connect(&self.survey)
     }
 
-    /// A connection that has negotiated.
+    /// Makes a connection that has negotiated.
     pub fn client(&mut self) -> Outcome<Client> {
         self.target.session(&self.survey)
     }
 
-    /// Whether the server still serves a new client.
+    /// Fails unless the server still serves a new client.
     pub fn serves(&mut self) -> Outcome {
         self.client()?.alive()
     }
 
-    /// Says how far a long case is.
+    /// Reports the progress of a long case.
     pub fn step(&self, done: usize, of: usize) {
         (self.progress)(done, of);
     }

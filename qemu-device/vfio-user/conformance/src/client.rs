@@ -2,10 +2,9 @@
 
 //! A client that can send anything.
 //!
-//! Its most important way to talk is [`Client::ask`]: the message in question, and right behind it
-//! a probe whose answer is known. Whatever comes before the probe's answer is the answer to the
-//! message, so that "no answer" is seen without waiting, and a server that lost its place in the
-//! stream is always found.
+//! Most cases use [`Client::ask`]. It sends the message, and right behind it a probe with a known
+//! reply. Everything before the probe's reply is the reply to the message. So the client notices a
+//! missing reply without waiting, and always detects a server that lost its place in the stream.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -27,13 +26,13 @@ use crate::requests;
 use crate::survey::Survey;
 use crate::wire::{parse_header, Message, Request, HEADER, TYPE_MASK};
 
-/// Most descriptors that the kernel lets one message have.
+/// Most descriptors that the kernel accepts with one message.
 pub const MOST_FDS: usize = 253;
-/// Longest message that we take from a server: what QEMU accepts at most.
+/// Longest message that the client accepts from a server: the most that QEMU accepts.
 const LONGEST: u32 = (64 << 20) + 64;
-/// Most bytes of one read.
+/// Most bytes per read.
 const AT_ONCE: usize = 65_536;
-/// Where the ids of probes begin, away from those of other messages.
+/// First id of the probes, away from those of other messages.
 const PROBE_IDS: u16 = 0xa000;
 
 /// A connection to the server.
@@ -46,18 +45,18 @@ pub struct Client {
     next_probe: u16,
     inbox: Vec<u8>,
     inbox_fds: Vec<OwnedFd>,
-    /// The case took the connection down itself.
+    /// The case has ended the connection itself.
     ended: bool,
 }
 
-/// What a read found.
+/// Result of a read.
 enum Arrival {
     Bytes,
     End,
 }
 
 impl Client {
-    /// Connects, and says nothing yet.
+    /// Connects, and sends nothing yet.
     pub fn connect(path: &Path, timeout: Duration, survey: Rc<Survey>) -> std::io::Result<Self> {
         let stream = UnixStream::connect(path)?;
         stream.set_write_timeout(Some(timeout))?;
@@ -73,22 +72,22 @@ impl Client {
         })
     }
 
-    /// What the server said it has.
+    /// Returns the server's properties.
     pub fn survey(&self) -> Rc<Survey> {
         Rc::clone(&self.survey)
     }
 
-    /// How long a server may take before it counts as hung.
+    /// Returns the time after which a server counts as hung.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// Another descriptor of this end of the connection.
+    /// Returns another descriptor of this end of the connection.
     pub fn own_socket(&self) -> Outcome<OwnedFd> {
         local(self.stream.try_clone(), "dup").map(OwnedFd::from)
     }
 
-    /// Whether the case expects more of this connection.
+    /// Returns whether the case expects more of this connection.
     pub fn in_use(&self) -> bool {
         !self.ended
     }
@@ -116,8 +115,7 @@ impl Client {
 
     /// Sends bytes, and descriptors with the first of them.
     ///
-    /// A server that has closed the connection is no error here: what it said before is still to
-    /// be read.
+    /// A closed connection is no error here: the client can still read what the server sent before.
     pub fn send_bytes(&mut self, bytes: &[u8], fds: &[OwnedFd]) -> Outcome {
         let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
         let mut rest = bytes;
@@ -141,9 +139,10 @@ impl Client {
         Ok(())
     }
 
-    /// The next message; `None` if the server closed the connection between two messages.
+    /// Returns the next message, or `None` if the server closed the connection between two
+    /// messages.
     ///
-    /// What the server asks of us in between is refused, as a client may.
+    /// Refuses requests of the server in between, as a client may.
     pub fn receive(&mut self) -> Outcome<Option<Message>> {
         let deadline = Instant::now() + self.timeout;
         loop {
@@ -163,7 +162,7 @@ impl Client {
         }
     }
 
-    /// The reply to `sent`, well-formed, error or not.
+    /// Returns the well-formed reply to `sent`. It may be an error.
     pub fn reply_to(&mut self, sent: Sent) -> Outcome<Message> {
         match self.receive()? {
             Some(message) => check_reply(message, sent),
@@ -171,19 +170,19 @@ impl Client {
         }
     }
 
-    /// Sends `request` and a probe, and returns what came before the probe's answer.
+    /// Sends `request` and a probe. Returns the message before the probe's reply.
     pub fn ask(&mut self, request: Request) -> Outcome<Option<Message>> {
         let sent = self.send(request)?;
         self.answer_before_probe(sent)
     }
 
-    /// Sends a probe, and returns the answer to `sent` if one comes before the probe's.
+    /// Sends a probe. Returns the reply to `sent`, if it comes before the probe's.
     pub fn answer_before_probe(&mut self, sent: Sent) -> Outcome<Option<Message>> {
         let probe = self.send_probe()?;
         let mut answer = None;
         loop {
             let Some(message) = self.receive()? else {
-                return fail("connection closed, and it was no reason to");
+                return fail("connection closed without a reason");
             };
             if message.id == probe.id {
                 self.check_probe(message, probe)?;
@@ -191,7 +190,7 @@ impl Client {
             }
             ensure(answer.is_none(), || {
                 format!(
-                    "a second answer: id {}, command {}",
+                    "a second reply: id {}, command {}",
                     message.id, message.command
                 )
             })?;
@@ -199,16 +198,16 @@ impl Client {
         }
     }
 
-    /// Whether the stream is still in step.
+    /// Fails unless the stream is still in step.
     pub fn alive(&mut self) -> Outcome {
         let probe = self.send_probe()?;
         match self.receive()? {
             Some(message) => self.check_probe(message, probe),
-            None => fail("connection closed, and it was no reason to"),
+            None => fail("connection closed without a reason"),
         }
     }
 
-    /// The server must carry out `request` and say so.
+    /// Fails unless the server carries out `request` and confirms it.
     pub fn accepted(&mut self, request: Request) -> Outcome<Message> {
         match self.ask(request)? {
             Some(reply) if reply.is_error() => fail(format!("refused with error {}", reply.error)),
@@ -217,10 +216,10 @@ impl Client {
         }
     }
 
-    /// The server must refuse `request` and stay in step.
+    /// Fails unless the server refuses `request` and stays in step.
     ///
-    /// The protocol allows it to give no reason. That it gives one is a rule of its own, so that
-    /// one that never does is judged by the other rules as well.
+    /// The protocol allows a refusal without a reason. A rule of its own asks for the reason. So a
+    /// server that never sends one is still judged by the other rules.
     pub fn refused(&mut self, request: Request) -> Outcome<u32> {
         match self.ask(request)? {
             Some(reply) if reply.is_error() => Ok(reply.error),
@@ -229,7 +228,7 @@ impl Client {
         }
     }
 
-    /// As [`refused`](Self::refused), with a reason.
+    /// Fails like [`refused`](Self::refused), and also if the refusal has no reason.
     pub fn refused_with_reason(&mut self, request: Request) -> Outcome {
         let error = self.refused(request)?;
         ensure(error != 0, || {
@@ -237,7 +236,7 @@ impl Client {
         })
     }
 
-    /// As [`refused`](Self::refused), with this very error number.
+    /// Fails like [`refused`](Self::refused), and also if the refusal has another error number.
     pub fn refused_with(&mut self, request: Request, errno: Errno) -> Outcome {
         let error = self.refused(request)?;
         let wanted = errno.raw_os_error();
@@ -246,7 +245,7 @@ impl Client {
         })
     }
 
-    /// The server may do as it likes with `request`, but must answer it and stay in step.
+    /// Fails unless the server replies to `request`, in any way, and stays in step.
     pub fn answered(&mut self, request: Request) -> Outcome<Message> {
         match self.ask(request)? {
             Some(reply) => Ok(reply),
@@ -254,19 +253,19 @@ impl Client {
         }
     }
 
-    /// The server must not answer `request`, and stay in step.
+    /// Fails if the server replies to `request` or falls out of step.
     pub fn silent(&mut self, request: Request) -> Outcome {
         match self.ask(request)? {
             None => Ok(()),
             Some(reply) => fail(format!(
-                "answered though no reply was wanted, with error {}",
+                "a reply with error {}, although none was wanted",
                 reply.error
             )),
         }
     }
 
-    /// The server must refuse, close the connection, or ignore what was sent. The connection is
-    /// used up.
+    /// Fails unless the server refuses, ignores the message, or closes the connection. Uses the
+    /// connection up.
     pub fn not_carried_out(&mut self, sent: Sent) -> Outcome {
         self.end_of_writing();
         while let Some(message) = self.receive()? {
@@ -277,8 +276,8 @@ impl Client {
         Ok(())
     }
 
-    /// The server must refuse what was sent, or close the connection, without waiting for more.
-    /// The connection is used up.
+    /// Fails unless the server refuses, or closes the connection, without waiting for more. Uses
+    /// the connection up.
     pub fn refused_or_closed(&mut self, sent: Sent) -> Outcome {
         let message = self.receive()?;
         self.close();
@@ -288,10 +287,10 @@ impl Client {
         }
     }
 
-    /// Nothing more will be sent; the connection no longer has to be in step.
+    /// Ends the client's direction. From now on the connection need not be in step.
     pub fn end_of_writing(&mut self) {
         self.ended = true;
-        // It is closed already then, which serves as well.
+        // An error means that the connection is closed already, which serves as well.
         let _closed = self.stream.shutdown(std::net::Shutdown::Write);
     }
 
@@ -301,7 +300,7 @@ impl Client {
         let _closed = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
-    /// The first bytes that come, as one read gives them.
+    /// Returns the length of the first bytes that arrive, as one read returns them.
     pub fn first_bytes(&mut self) -> Outcome<usize> {
         self.arrive(AT_ONCE, Instant::now() + self.timeout)?;
         Ok(self.inbox.len())
@@ -321,11 +320,11 @@ impl Client {
         };
         ensure(
             !reply.is_error() && reply.payload == self.survey.info,
-            || format!("{lost}: GET_INFO is answered in another way than before"),
+            || format!("{lost}: the reply to GET_INFO has changed"),
         )
     }
 
-    /// Answers a command of the server.
+    /// Refuses a command of the server.
     fn refuse(&mut self, message: &Message) -> Outcome {
         if message.flags & crate::wire::NO_REPLY != 0 {
             return Ok(());
@@ -338,7 +337,7 @@ impl Client {
         self.send_bytes(&bytes, &[])
     }
 
-    /// Takes a whole message out of what has arrived.
+    /// Removes a whole message from the received bytes.
     fn take_message(&mut self) -> Outcome<Option<Message>> {
         let Some((size, mut message)) = parse_header(&self.inbox) else {
             return Ok(None);
@@ -356,18 +355,18 @@ impl Client {
         Ok(Some(message))
     }
 
-    /// What is missing of the next message's header, or then of the message. Who never reads more
-    /// knows which message descriptors came with.
+    /// Returns the bytes missing from the next header, or else from its message. A client that
+    /// never reads more can attribute descriptors to their message.
     fn wanted(&self) -> usize {
         let whole = parse_header(&self.inbox).map_or(HEADER, |(size, _)| size as usize);
         whole.saturating_sub(self.inbox.len())
     }
 
-    /// Reads once, at most `limit` bytes, when there is something.
+    /// Reads at most `limit` bytes once, as soon as some arrive.
     fn arrive(&mut self, limit: usize, deadline: Instant) -> Outcome<Arrival> {
         if !wait(&self.stream, PollFlags::IN, deadline)? {
             return fail(format!(
-                "no answer within {:.0?}: hung, or it waits for more bytes",
+                "no reply within {:.0?}: hung, or it waits for more bytes",
                 self.timeout
             ));
         }
@@ -399,12 +398,12 @@ impl Client {
     }
 }
 
-/// What a reply is compared with.
+/// Properties that a reply must repeat.
 #[derive(Clone, Copy, Debug)]
 pub struct Sent {
     /// Id of the command.
     pub id: u16,
-    /// Its number.
+    /// Number of the command.
     pub command: u16,
 }
 
@@ -421,10 +420,13 @@ pub fn wait(fd: impl AsFd, events: PollFlags, deadline: Instant) -> Outcome<bool
     }
 }
 
-/// What holds for each reply to `sent`.
+/// Checks the rules for every reply to `sent`.
 fn check_reply(reply: Message, sent: Sent) -> Outcome<Message> {
     ensure(reply.is_reply(), || {
-        format!("an answer with flags {:#x}, which is no reply", reply.flags)
+        format!(
+            "a message with flags {:#x}, which is not a reply",
+            reply.flags
+        )
     })?;
     ensure(reply.id == sent.id, || {
         format!("reply has id {} instead of {}", reply.id, sent.id)
@@ -444,7 +446,7 @@ fn check_reply(reply: Message, sent: Sent) -> Outcome<Message> {
         })?;
     } else {
         ensure(reply.error == 0, || {
-            format!("error {} in a reply that is no error", reply.error)
+            format!("error {} in a reply without the error flag", reply.error)
         })?;
     }
     ensure(reply.flags & !(TYPE_MASK | crate::wire::ERROR) == 0, || {

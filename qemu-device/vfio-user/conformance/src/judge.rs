@@ -12,34 +12,34 @@ use crate::target::Target;
 /// A case in its group.
 #[derive(Clone, Copy, Debug)]
 pub struct Selected {
-    /// Its group.
+    /// Group of the case.
     pub group: Group,
-    /// The case.
+    /// Its rule and check.
     pub case: &'static Case,
 }
 
 impl Selected {
-    /// Full name.
+    /// Returns the full name.
     pub fn name(&self) -> String {
         format!("{}/{}", self.group, self.case.name)
     }
 }
 
-/// How a case ended.
+/// Result of a case.
 #[derive(Clone, Debug)]
 pub struct Verdict {
-    /// The case.
+    /// The case that ran.
     pub selected: Selected,
-    /// What was seen.
+    /// The reason, unless the case passed.
     pub outcome: Outcome,
 }
 
-/// What the server has of the machine.
+/// Resources of the server's process.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
-    /// Descriptors that are open while a client is there that has done nothing.
+    /// Open descriptors while an idle client is connected.
     pub open_files: usize,
-    /// Most memory it ever had, in bytes.
+    /// Peak memory in bytes.
     pub peak_memory: u64,
 }
 
@@ -50,12 +50,12 @@ pub struct Judge {
     survey: Rc<Survey>,
     seed: u64,
     messages: u64,
-    /// The case after which the server no longer served anybody, if we cannot start it again.
+    /// The case after which the server served no client, if the kit cannot start it again.
     lost_after: Option<String>,
 }
 
 impl Judge {
-    /// Finds out what the server has. An error means that it cannot be judged.
+    /// Surveys the server. An error means that it cannot be judged.
     pub fn new(mut target: Target, seed: u64, messages: u64) -> Outcome<Self> {
         let mut client = target.connect(&Rc::new(Survey::default()))?;
         let survey = Survey::take(&mut client)?;
@@ -68,17 +68,17 @@ impl Judge {
         })
     }
 
-    /// What the server has.
+    /// Returns the server's properties.
     pub fn survey(&self) -> &Survey {
         &self.survey
     }
 
-    /// How often the server was started by us.
+    /// Returns how often the kit started the server.
     pub fn starts(&self) -> usize {
         self.target.starts()
     }
 
-    /// What the server has of the machine; `None` if that cannot be seen from here.
+    /// Returns the resources of the server's process, or `None` if this process may not see them.
     pub fn usage(&mut self) -> Outcome<Option<Usage>> {
         let mut client = self.target.session(&self.survey)?;
         client.alive()?;
@@ -112,7 +112,7 @@ impl Judge {
             progress,
         };
         if let Some(case) = &self.lost_after {
-            // It may have been started again by whoever cares for it.
+            // A person or a service may have started it again.
             if kit.serves().is_err() {
                 return Err(Stop::Failed(format!("no server since {case}")));
             }
@@ -131,7 +131,7 @@ impl Judge {
         }
     }
 
-    /// The server must have survived, and serve the next client.
+    /// Fails unless the server has survived and serves the next client.
     fn after_case(&mut self) -> Outcome {
         if let Some(status) = self.target.crash() {
             return Err(Stop::Failed(format!("the server ended: {status}")));
@@ -141,11 +141,13 @@ impl Judge {
             .session(&self.survey)
             .and_then(|mut client| client.alive());
         served.map_err(|reason| {
-            Stop::Failed(format!("afterwards a new client is not served: {reason}"))
+            Stop::Failed(format!(
+                "afterwards the server does not serve a new client: {reason}"
+            ))
         })
     }
 
-    /// Starts the server again, if that is up to us.
+    /// Starts the server again, if the kit has its command.
     fn recover(&mut self, selected: &Selected) {
         self.target.stop();
         if self.after_case().is_err() {
@@ -154,7 +156,7 @@ impl Judge {
     }
 }
 
-/// What the case saw, and what was seen after it.
+/// Joins the reason of a case with the failure after it.
 fn join(outcome: Outcome, after: &Stop) -> Stop {
     match outcome {
         Err(Stop::Failed(reason)) => Stop::Failed(format!("{reason}; {after}")),

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Judges any vfio-user server on a UNIX socket, ours or others': one case a rule.
+//! Judges any vfio-user server on a UNIX socket, ours or another: one case per rule.
 //!
 //! [`cases`] has the rules by group. Each is a small function on a [`client::Client`], which can
-//! send anything, and says with an [`outcome::Stop`] what it saw. [`survey`] is what the server
-//! has, [`target`] how to reach and restart it, [`judge`] runs the cases and keeps them apart,
-//! [`report`] shows the results.
+//! send anything. It returns its findings as an [`outcome::Stop`]. [`survey`] reads the server's
+//! properties, [`target`] reaches and restarts it, [`judge`] runs the cases and keeps them apart,
+//! and [`report`] shows the results.
 //!
-//! It knows no device, shares no code with a server, and trusts nothing that one says.
+//! The kit knows no device, shares no code with a server, and trusts no field that a server sends.
 
 #![forbid(unsafe_code)]
 

@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the cases and reports. Returns how many failed.
+/// Runs the cases and reports. Returns the number of failed ones.
 fn judge(options: &Options, selected: &[Selected]) -> Result<usize, String> {
     if selected.is_empty() {
         return Err("no case has such a name; --list shows them".into());
@@ -86,7 +86,7 @@ fn server_command(options: &Options) -> Result<Option<ServerCommand>, String> {
     Ok(line.map(|line| ServerCommand { line, log }))
 }
 
-/// A line on standard error; nothing if that is no terminal.
+/// Makes a progress line on standard error, which is empty if that is not a terminal.
 fn progress() -> ProgressBar {
     let progress = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {msg}") {

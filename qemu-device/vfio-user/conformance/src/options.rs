@@ -9,20 +9,20 @@ use clap::Parser;
 
 use crate::case::Group;
 
-/// Judges a vfio-user server: one case a rule of the protocol, well-formed and malformed.
+/// Judges a vfio-user server: one case per rule of the protocol, well-formed and malformed.
 ///
-/// The server listens on SOCKET, or is started with --server-command. Each case has a connection
-/// of its own; after it the server must serve a new client. What the device has is asked for, and
-/// cases about anything else are skipped with the reason. Configuration space is read, and its
-/// interrupt line register written with what it holds; other registers are read by the groups
-/// region and robustness.
+/// The server listens on SOCKET, or --server-command starts it. Each case has its own connection.
+/// After the case, the server must serve a new client. The kit asks for the device's properties,
+/// and skips cases about others with the reason. It reads configuration space, and writes the
+/// interrupt line register with the value that it has. Only the groups region and robustness read
+/// other registers.
 ///
-/// A rule comes from the protocol's document (spec), from what QEMU's client relies on (qemu), or
-/// from what a server does that trusts no client (strict).
+/// A rule comes from the protocol's document (spec), from the needs of QEMU's client (qemu), or
+/// from servers that trust no client (strict).
 #[derive(Clone, Debug, Parser)]
 #[command(
     version,
-    after_help = "Exit status: 0 no case failed, 1 some did, 2 the server could not be judged"
+    after_help = "Exit status: 0 if no case failed, 1 if one did, 2 if the server could not be judged"
 )]
 pub struct Options {
     /// Socket of the server
@@ -37,11 +37,11 @@ pub struct Options {
     #[arg(long, value_name = "TEXT")]
     pub case: Vec<String>,
 
-    /// Show the cases and where their rules come from, and run none
+    /// Show the cases and the sources of their rules, and run none
     #[arg(long)]
     pub list: bool,
 
-    /// Start of the random messages; the same messages come from the same seed [default: random]
+    /// Seed of the random messages; the same seed makes the same messages [default: random]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
@@ -53,11 +53,11 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub timeout: Duration,
 
-    /// Starts the server, now and whenever it has ended; a line for the shell
+    /// Shell command that starts the server, now and whenever it has ended
     #[arg(long, value_name = "COMMAND")]
     pub server_command: Option<String>,
 
-    /// Where the output of --server-command is appended to; without, it is thrown away
+    /// File to which the output of --server-command is appended; without it, the output is dropped
     #[arg(long, value_name = "FILE", requires = "server_command")]
     pub server_log: Option<PathBuf>,
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! How a case ends.
+//! Results of cases.
 
-/// Why a case did not pass.
+/// Reason for which a case did not pass.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stop {
     /// The server broke the rule.
     #[error("{0}")]
     Failed(String),
-    /// The server does not have what the case is about.
+    /// The server lacks the subject of the case.
     #[error("{0}")]
     Skipped(String),
 }
@@ -16,17 +16,17 @@ pub enum Stop {
 /// Result of a case, or of a step of one.
 pub type Outcome<T = ()> = Result<T, Stop>;
 
-/// The rule is broken.
+/// Returns that the rule is broken.
 pub fn fail<T>(reason: impl Into<String>) -> Outcome<T> {
     Err(Stop::Failed(reason.into()))
 }
 
-/// The case does not apply.
+/// Returns that the case does not apply.
 pub fn skip<T>(reason: impl Into<String>) -> Outcome<T> {
     Err(Stop::Skipped(reason.into()))
 }
 
-/// Breaks the rule unless `holds`.
+/// Fails unless `holds`.
 pub fn ensure(holds: bool, reason: impl FnOnce() -> String) -> Outcome {
     if holds {
         Ok(())
@@ -35,13 +35,13 @@ pub fn ensure(holds: bool, reason: impl FnOnce() -> String) -> Outcome {
     }
 }
 
-/// Something went wrong on our side of the socket.
+/// Fails if a call on our side of the socket failed.
 pub fn local<T>(result: Result<T, impl std::fmt::Display>, what: &str) -> Outcome<T> {
     result.map_err(|error| Stop::Failed(format!("kit: {what}: {error}")))
 }
 
 impl Stop {
-    /// Says what it was about.
+    /// Puts the subject before the reason.
     pub fn at(self, what: impl std::fmt::Display) -> Self {
         match self {
             Self::Failed(reason) => Self::Failed(format!("{what}: {reason}")),

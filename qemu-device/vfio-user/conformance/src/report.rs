@@ -12,7 +12,7 @@ use crate::case::{Basis, Group};
 use crate::judge::Verdict;
 use crate::outcome::Stop;
 
-/// How a case ended, without the reason.
+/// Result of a case, without the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
@@ -20,14 +20,14 @@ pub enum Status {
     Passed,
     /// The rule is broken.
     Failed,
-    /// The server does not have what the rule is about.
+    /// The server lacks the subject of the rule.
     Skipped,
 }
 
-/// Everything about a run.
+/// Results of a run.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// Start of the random messages.
+    /// Seed of the random messages.
     pub seed: u64,
     /// Number of cases that passed.
     pub passed: usize,
@@ -35,7 +35,7 @@ pub struct Report {
     pub failed: usize,
     /// Number of cases that were skipped.
     pub skipped: usize,
-    /// The cases.
+    /// One entry per case, in the order of the run.
     pub cases: Vec<CaseReport>,
 }
 
@@ -46,17 +46,17 @@ pub struct CaseReport {
     pub name: String,
     /// Its group.
     pub group: Group,
-    /// Where its rule comes from.
+    /// Source of its rule.
     pub basis: Basis,
-    /// How it ended.
+    /// Result.
     pub status: Status,
-    /// Why, if it did not pass.
+    /// Reason, unless it passed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 impl Report {
-    /// No case yet.
+    /// Makes a report without cases.
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -92,7 +92,7 @@ impl Report {
         line
     }
 
-    /// The table by group.
+    /// Returns the table by group.
     pub fn summary(&self) -> String {
         let mut text = String::from("\ngroup        passed failed skipped\n");
         for group in Group::value_variants() {

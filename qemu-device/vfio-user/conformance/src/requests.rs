@@ -10,7 +10,7 @@ use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags
 use crate::outcome::{local, Outcome};
 use crate::wire::{command, Request};
 
-/// What QEMU 11.1 says of itself.
+/// Version data of QEMU 11.1.
 pub const QEMU_VERSION: &str = concat!(
     r#"{"capabilities":{"migration":{"pgsize":4096,"max_bitmap_size":268435456},"#,
     r#""max_msg_fds":16,"max_data_xfer_size":1048576,"pgsizes":4096,"max_dma_maps":65535,"#,
@@ -33,12 +33,12 @@ pub const SET_IRQS_SIZE: u32 = 20;
 /// The device may read and write the memory.
 pub const READ_WRITE: u32 = 3;
 
-/// VERSION 0.0 with `json` and its NUL.
+/// Makes VERSION 0.0 with `json` and its NUL.
 pub fn version(json: &str) -> Request {
     version_bytes(0, 0, json.as_bytes()).bytes(&[0])
 }
 
-/// VERSION with any numbers and any data.
+/// Makes VERSION with any numbers and any data.
 pub fn version_bytes(major: u16, minor: u16, data: &[u8]) -> Request {
     Request::new(command::VERSION)
         .u16(major)
@@ -46,14 +46,14 @@ pub fn version_bytes(major: u16, minor: u16, data: &[u8]) -> Request {
         .bytes(data)
 }
 
-/// DEVICE_GET_INFO.
+/// Makes DEVICE_GET_INFO.
 pub fn get_info() -> Request {
     Request::new(command::GET_INFO)
         .u32(INFO_SIZE)
         .length(INFO_SIZE as usize)
 }
 
-/// DEVICE_GET_REGION_INFO with room for `argsz` bytes in the reply.
+/// Makes DEVICE_GET_REGION_INFO with room for `argsz` bytes in the reply.
 pub fn get_region_info(index: u32, argsz: u32) -> Request {
     Request::new(command::GET_REGION_INFO)
         .u32(argsz)
@@ -62,7 +62,7 @@ pub fn get_region_info(index: u32, argsz: u32) -> Request {
         .length(REGION_INFO_SIZE as usize)
 }
 
-/// DEVICE_GET_IRQ_INFO.
+/// Makes DEVICE_GET_IRQ_INFO.
 pub fn get_irq_info(index: u32) -> Request {
     Request::new(command::GET_IRQ_INFO)
         .u32(IRQ_INFO_SIZE)
@@ -71,7 +71,7 @@ pub fn get_irq_info(index: u32) -> Request {
         .u32(0)
 }
 
-/// DEVICE_SET_IRQS without data; `argsz` is right until data is appended.
+/// Makes DEVICE_SET_IRQS without data. Its `argsz` is right until data is appended.
 pub fn set_irqs(index: u32, flags: u32, start: u32, count: u32) -> Request {
     Request::new(command::SET_IRQS)
         .u32(SET_IRQS_SIZE)
@@ -81,7 +81,7 @@ pub fn set_irqs(index: u32, flags: u32, start: u32, count: u32) -> Request {
         .u32(count)
 }
 
-/// DEVICE_SET_IRQS with an array of booleans.
+/// Makes DEVICE_SET_IRQS with an array of booleans.
 pub fn set_irqs_bool(index: u32, flags: u32, start: u32, count: u32, chosen: &[u8]) -> Request {
     let data = u32::try_from(chosen.len()).unwrap_or(0);
     set_irqs(index, flags, start, count)
@@ -89,12 +89,12 @@ pub fn set_irqs_bool(index: u32, flags: u32, start: u32, count: u32, chosen: &[u
         .with_u32(0, SET_IRQS_SIZE.saturating_add(data))
 }
 
-/// DMA_MAP of memory that the device may read and write, without a file.
+/// Makes DMA_MAP of memory that the device may read and write, without a file.
 pub fn dma_map(address: u64, size: u64) -> Request {
     dma_map_raw(READ_WRITE, 0, address, size)
 }
 
-/// DMA_MAP with all fields.
+/// Makes DMA_MAP with all fields.
 pub fn dma_map_raw(flags: u32, offset: u64, address: u64, size: u64) -> Request {
     Request::new(command::DMA_MAP)
         .u32(DMA_MAP_SIZE)
@@ -104,7 +104,7 @@ pub fn dma_map_raw(flags: u32, offset: u64, address: u64, size: u64) -> Request 
         .u64(size)
 }
 
-/// DMA_UNMAP.
+/// Makes DMA_UNMAP.
 pub fn dma_unmap(flags: u32, address: u64, size: u64) -> Request {
     Request::new(command::DMA_UNMAP)
         .u32(DMA_UNMAP_SIZE)
@@ -113,7 +113,7 @@ pub fn dma_unmap(flags: u32, address: u64, size: u64) -> Request {
         .u64(size)
 }
 
-/// REGION_READ.
+/// Makes REGION_READ.
 pub fn read(region: u32, offset: u64, count: u32) -> Request {
     Request::new(command::REGION_READ)
         .u64(offset)
@@ -121,13 +121,13 @@ pub fn read(region: u32, offset: u64, count: u32) -> Request {
         .u32(count)
 }
 
-/// REGION_WRITE of `data`.
+/// Makes REGION_WRITE of `data`.
 pub fn write(region: u32, offset: u64, data: &[u8]) -> Request {
     let count = u32::try_from(data.len()).unwrap_or(u32::MAX);
     write_counting(region, offset, count, data)
 }
 
-/// REGION_WRITE that claims to carry `count` bytes.
+/// Makes REGION_WRITE that claims to carry `count` bytes.
 pub fn write_counting(region: u32, offset: u64, count: u32, data: &[u8]) -> Request {
     Request::new(command::REGION_WRITE)
         .u64(offset)
@@ -141,7 +141,7 @@ pub fn write_counting(region: u32, offset: u64, count: u32, data: &[u8]) -> Requ
 pub struct Write {
     /// Region.
     pub region: u32,
-    /// Where in it.
+    /// Offset in the region.
     pub offset: u64,
     /// Number of bytes.
     pub count: u32,
@@ -149,7 +149,7 @@ pub struct Write {
     pub data: u64,
 }
 
-/// REGION_WRITE_MULTI that claims to carry `count` writes.
+/// Makes REGION_WRITE_MULTI that claims to carry `count` writes.
 pub fn write_multi(count: u64, writes: &[Write]) -> Request {
     let start = Request::new(command::REGION_WRITE_MULTI).u64(count);
     writes.iter().fold(start, |request, write| {
@@ -161,17 +161,17 @@ pub fn write_multi(count: u64, writes: &[Write]) -> Request {
     })
 }
 
-/// DEVICE_RESET.
+/// Makes DEVICE_RESET.
 pub fn reset() -> Request {
     Request::new(command::RESET)
 }
 
-/// DEVICE_FEATURE.
+/// Makes DEVICE_FEATURE.
 pub fn feature(flags: u32) -> Request {
     Request::new(command::FEATURE).u32(8).u32(flags)
 }
 
-/// DEVICE_GET_REGION_IO_FDS.
+/// Makes DEVICE_GET_REGION_IO_FDS.
 pub fn region_io_fds(index: u32) -> Request {
     Request::new(command::GET_REGION_IO_FDS)
         .u32(4096)
@@ -180,7 +180,7 @@ pub fn region_io_fds(index: u32) -> Request {
         .u32(0)
 }
 
-/// A file of `size` bytes in memory, sealed as QEMU's is.
+/// Makes a file of `size` bytes in memory, sealed like QEMU's.
 pub fn memory(size: u64) -> Outcome<OwnedFd> {
     let file = unsealed_memory(size)?;
     let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
@@ -188,7 +188,7 @@ pub fn memory(size: u64) -> Outcome<OwnedFd> {
     Ok(file)
 }
 
-/// A file of `size` bytes in memory that we can still truncate.
+/// Makes a file of `size` bytes in memory that the client can still truncate.
 pub fn unsealed_memory(size: u64) -> Outcome<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = local(memfd_create("conformance", flags), "memfd_create")?;
@@ -196,13 +196,13 @@ pub fn unsealed_memory(size: u64) -> Outcome<OwnedFd> {
     Ok(file)
 }
 
-/// An eventfd.
+/// Makes an eventfd.
 pub fn event() -> Outcome<OwnedFd> {
     let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
     local(eventfd(0, flags), "eventfd")
 }
 
-/// A second descriptor of the same file.
+/// Makes a second descriptor of the same file.
 pub fn duplicate(fd: &OwnedFd) -> Outcome<OwnedFd> {
     local(fd.try_clone(), "dup")
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What the server says it has. Cases adapt to it.
+//! Properties that the server reports. Cases adapt to them.
 
 use std::os::fd::OwnedFd;
 
@@ -18,10 +18,10 @@ use crate::wire::{Message, DEFAULT_TRANSFER};
 
 /// Room for the capabilities of a region.
 const ROOM: u32 = 65_536;
-/// Most regions and interrupt types that QEMU takes.
+/// Most regions and interrupt types that QEMU accepts.
 const MOST: u32 = 100;
 
-/// What the server says it has.
+/// Properties that the server reports.
 #[derive(Debug, Default)]
 pub struct Survey {
     /// Reply to GET_INFO.
@@ -32,7 +32,7 @@ pub struct Survey {
     pub regions: Vec<Region>,
     /// Interrupt types, by index.
     pub irqs: Vec<Irq>,
-    /// What the server said with its version.
+    /// The server's capabilities in its version.
     pub capabilities: Value,
 }
 
@@ -45,7 +45,7 @@ pub struct Region {
     pub flags: u32,
     /// Size in bytes.
     pub size: u64,
-    /// Where in the file it begins.
+    /// Offset of its first byte in the file.
     pub offset: u64,
     /// Size of the whole information.
     pub argsz: u32,
@@ -67,7 +67,7 @@ pub struct Irq {
 }
 
 impl Survey {
-    /// Asks for everything.
+    /// Reads all properties.
     pub fn take(client: &mut Client) -> Outcome<Self> {
         let version = client.negotiate()?;
         let info = call(client, requests::get_info())?;
@@ -88,19 +88,19 @@ impl Survey {
         })
     }
 
-    /// A number among the server's capabilities.
+    /// Returns a number of the server's capabilities.
     pub fn capability(&self, name: &str) -> Option<u64> {
         self.capabilities.get("capabilities")?.get(name)?.as_u64()
     }
 
-    /// Most bytes that one read or write may have.
+    /// Returns the most bytes per read or write.
     pub fn transfer(&self) -> u32 {
         self.capability("max_data_xfer_size")
             .and_then(|value| u32::try_from(value).ok())
             .unwrap_or(DEFAULT_TRANSFER)
     }
 
-    /// Most descriptors that one message may have.
+    /// Returns the most descriptors per message.
     pub fn message_fds(&self) -> u32 {
         self.capability("max_msg_fds")
             .and_then(|value| u32::try_from(value).ok())
@@ -108,45 +108,45 @@ impl Survey {
             .max(1)
     }
 
-    /// Most DMA mappings.
+    /// Returns the most DMA mappings.
     pub fn dma_maps(&self) -> u64 {
         self.capability("max_dma_maps").unwrap_or(65_535)
     }
 
-    /// Whether several writes can be sent at once.
+    /// Returns whether the server accepts several writes at once.
     pub fn write_multiple(&self) -> bool {
         let value = self.capabilities.get("capabilities");
         value.and_then(|value| value.get("write_multiple")) == Some(&Value::Bool(true))
     }
 
-    /// Whether the device says it is a PCI device.
+    /// Returns whether the device reports that it is a PCI device.
     pub fn is_pci(&self) -> bool {
         self.flags & VFIO_DEVICE_FLAGS_PCI != 0
     }
 
-    /// Whether the device can be reset.
+    /// Returns whether the device can be reset.
     pub fn resets(&self) -> bool {
         self.flags & VFIO_DEVICE_FLAGS_RESET != 0
     }
 
-    /// Number of regions.
+    /// Returns the number of regions.
     pub fn region_count(&self) -> u32 {
         u32::try_from(self.regions.len()).unwrap_or(u32::MAX)
     }
 
-    /// Number of interrupt types.
+    /// Returns the number of interrupt types.
     pub fn irq_count(&self) -> u32 {
         u32::try_from(self.irqs.len()).unwrap_or(u32::MAX)
     }
 
-    /// The configuration space of PCI.
+    /// Returns the configuration space of PCI.
     pub fn config(&self) -> Outcome<&Region> {
         self.region("is the configuration space of a PCI device", |region| {
             self.is_pci() && region.index == VFIO_PCI_CONFIG_REGION_INDEX && region.size >= 64
         })
     }
 
-    /// A region that can be read, configuration space if there is one.
+    /// Returns a readable region: configuration space if it is one.
     pub fn readable(&self) -> Outcome<&Region> {
         self.config().or_else(|_| {
             self.region("can be read", |region| {
@@ -155,7 +155,7 @@ impl Survey {
         })
     }
 
-    /// A region that can be written, configuration space if there is one.
+    /// Returns a writable region: configuration space if it is one.
     pub fn writable(&self) -> Outcome<&Region> {
         self.config().or_else(|_| {
             self.region("can be written", |region| {
@@ -164,14 +164,14 @@ impl Survey {
         })
     }
 
-    /// A region that the client may map.
+    /// Returns a region that the client may map.
     pub fn mappable(&self) -> Outcome<&Region> {
         self.region("may be mapped", |region| {
             region.flags & VFIO_REGION_INFO_FLAG_MMAP != 0
         })
     }
 
-    /// The first region that fits.
+    /// Returns the first region that fits.
     pub fn region(&self, what: &str, fits: impl Fn(&Region) -> bool) -> Outcome<&Region> {
         self.regions
             .iter()
@@ -179,8 +179,8 @@ impl Survey {
             .ok_or_else(|| Stop::Skipped(format!("no region {what}")))
     }
 
-    /// An interrupt type with at least `count` interrupts that eventfds can be connected to, the
-    /// one with most of them.
+    /// Returns the interrupt type with the most interrupts that eventfds can be connected to, if it
+    /// has at least `count`.
     pub fn irq(&self, count: u32) -> Outcome<Irq> {
         self.irqs
             .iter()
@@ -194,7 +194,7 @@ impl Survey {
             })
     }
 
-    /// The first interrupt type that fits.
+    /// Returns the first interrupt type that fits.
     pub fn irq_that(&self, what: &str, fits: impl Fn(&Irq) -> bool) -> Outcome<Irq> {
         self.irqs
             .iter()
@@ -204,7 +204,7 @@ impl Survey {
     }
 }
 
-/// The JSON that came with a VERSION reply.
+/// Returns the JSON of a VERSION reply.
 pub fn capabilities(version: &Message) -> Option<Value> {
     let data = version.payload.get(4..)?;
     serde_json::from_slice(data.strip_suffix(&[0])?).ok()

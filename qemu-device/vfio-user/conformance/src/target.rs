@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The server under judgement, and how to start it again.
+//! The server under judgement, and its restarts.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,7 +20,7 @@ use crate::survey::Survey;
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(2);
-/// How long a server that has closed a connection may take to end, if that is what it does.
+/// Time that a server may take to end after it closed a connection.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The server under judgement.
@@ -31,9 +31,9 @@ pub struct Target {
     command: Option<ServerCommand>,
     child: Option<Child>,
     starts: usize,
-    /// It ends well with its client, and has to be started for each.
+    /// The server ends well with its client, and must be started for each.
     one_shot: bool,
-    /// The running one has had a client.
+    /// The running server has had a client.
     used: bool,
 }
 
@@ -42,14 +42,14 @@ pub struct Target {
 pub struct OpenFile {
     /// Its number.
     pub number: u32,
-    /// What it is, as the kernel names it.
+    /// Its name in the kernel.
     pub name: String,
-    /// Whether a program that the server executes would have it, too.
+    /// Whether a program that the server executes would inherit it.
     pub inherited: bool,
 }
 
 impl OpenFile {
-    /// Looks at an entry of the process; `None` if it was closed meanwhile.
+    /// Reads an entry of the process. Returns `None` if it was closed meanwhile.
     fn read(pid: u32, info: &Path) -> Option<Self> {
         let number = info.file_name()?.to_str()?.parse().ok()?;
         let name = fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
@@ -64,17 +64,17 @@ impl OpenFile {
     }
 }
 
-/// How to start the server.
+/// Command that starts the server.
 #[derive(Debug)]
 pub struct ServerCommand {
-    /// A line for the shell.
+    /// A shell command.
     pub line: String,
-    /// Where its output goes; nowhere without.
+    /// File for its output. Without one, the output is dropped.
     pub log: Option<File>,
 }
 
 impl Target {
-    /// A server that listens on `socket` by itself, or is started by `command`.
+    /// Makes a target that listens on `socket` by itself, or that `command` starts.
     pub fn new(socket: PathBuf, timeout: Duration, command: Option<ServerCommand>) -> Self {
         Self {
             socket,
@@ -87,22 +87,22 @@ impl Target {
         }
     }
 
-    /// How often we started it.
+    /// Returns how often the kit started the server.
     pub fn starts(&self) -> usize {
         self.starts
     }
 
-    /// Where it listens.
+    /// Returns the path of the server's socket.
     pub fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// How long it may take before it counts as hung.
+    /// Returns the time after which the server counts as hung.
     pub fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// A connection. Starts the server if we know how and it does not run.
+    /// Connects. Starts the server first, if it does not run and the kit has its command.
     pub fn connect(&mut self, survey: &Rc<Survey>) -> Outcome<Client> {
         let deadline = Instant::now() + self.timeout;
         if self.one_shot && self.used {
@@ -128,11 +128,11 @@ impl Target {
         }
     }
 
-    /// A connection that has negotiated.
+    /// Makes a connection that has negotiated.
     pub fn session(&mut self, survey: &Rc<Survey>) -> Outcome<Client> {
         let mut client = self.connect(survey)?;
         match client.negotiate() {
-            // The last thing that a server did which ends with its client was to let us connect.
+            // A one-shot server may have accepted this connection just before it ended.
             Err(_) if !self.one_shot && self.ends_well(Instant::now() + PATIENCE) => {
                 client = self.connect(survey)?;
                 client.negotiate()?;
@@ -142,7 +142,7 @@ impl Target {
         Ok(client)
     }
 
-    /// Waits for the server to end well, if it is ours.
+    /// Waits for the server to end well, if the kit started it.
     fn ends_well(&mut self, deadline: Instant) -> bool {
         while let Some(child) = &mut self.child {
             match child.try_wait() {
@@ -157,18 +157,18 @@ impl Target {
         self.child.is_none() && self.one_shot
     }
 
-    /// Ends the server if it is ours.
+    /// Ends the server, if the kit started it.
     pub fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It ended by itself then.
+            // An error means that it has ended by itself.
             let _ended = child.kill();
             let _status = child.wait();
         }
     }
 
-    /// How the server ended, if it did in another way than with status 0.
+    /// Returns the server's exit status, if it ended with another one than 0.
     ///
-    /// One that serves a single client and ends well with it is started again.
+    /// A server that serves one client and ends well with it is started again.
     pub fn crash(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().ok()??;
         self.child = None;
@@ -176,7 +176,7 @@ impl Target {
         (!status.success()).then_some(status)
     }
 
-    /// Descriptors that the server process has open, if that can be seen from here.
+    /// Returns the open descriptors of the server's process, if this process may see them.
     pub fn open_files(&self) -> Option<Vec<OpenFile>> {
         let pid = self.pid()?;
         let entries = fs::read_dir(format!("/proc/{pid}/fdinfo")).ok()?;
@@ -187,7 +187,7 @@ impl Target {
         )
     }
 
-    /// Most memory that the server process ever had, in bytes, if that can be seen from here.
+    /// Returns the peak memory of the server's process in bytes, if this process may see it.
     pub fn peak_memory(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
         let line = status
@@ -197,7 +197,7 @@ impl Target {
         kilobytes.checked_mul(1024)
     }
 
-    /// The process that listens, unless it is this one.
+    /// Returns the process that listens, unless it is this one.
     fn pid(&self) -> Option<u32> {
         let pid = match &self.child {
             Some(child) => child.id(),
@@ -246,7 +246,7 @@ impl ServerCommand {
         };
         Command::new("sh")
             .arg("-c")
-            // So that the child is the server itself.
+            // With `exec`, the child is the server itself and not a shell.
             .arg(format!("exec {}", self.line))
             .stdin(Stdio::null())
             .stdout(log()?)
@@ -255,7 +255,7 @@ impl ServerCommand {
     }
 }
 
-/// Whether nobody listens (yet).
+/// Returns whether no server listens yet.
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -263,11 +263,11 @@ fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// Removes the socket of a server that had no chance to.
+/// Removes the socket of a server that could not remove it.
 fn remove_socket(path: &Path) {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket());
     if is_socket {
-        // Somebody else may have done so.
+        // Another process may have removed it.
         let _gone = fs::remove_file(path);
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Sees from the outside whether a server closed a descriptor.
+//! Detects from the outside whether a server closed a descriptor.
 
 use std::io::PipeReader;
 use std::os::fd::OwnedFd;
@@ -12,18 +12,18 @@ use rustix::event::{epoll, PollFlags, Timespec};
 use crate::client::wait;
 use crate::outcome::{ensure, local, Outcome};
 
-/// The reading end of a pipe. Once nobody has the writing end, the kernel says so.
+/// The reading end of a pipe. The kernel reports when no process has the writing end any more.
 #[derive(Debug)]
 pub struct Tripwire(PipeReader);
 
 impl Tripwire {
-    /// The wire, and the descriptor to send away. It must not be kept.
+    /// Makes a wire, and the descriptor to send away. The caller must not keep the descriptor.
     pub fn new() -> Outcome<(Self, OwnedFd)> {
         let (reader, writer) = local(std::io::pipe(), "pipe")?;
         Ok((Self(reader), writer.into()))
     }
 
-    /// The wire, and `count` descriptors to send away.
+    /// Makes a wire, and `count` descriptors to send away.
     pub fn many(count: usize) -> Outcome<(Self, Vec<OwnedFd>)> {
         let (wire, fd) = Self::new()?;
         let mut fds = Vec::with_capacity(count);
@@ -34,20 +34,20 @@ impl Tripwire {
         Ok((wire, fds))
     }
 
-    /// The server must close what it got.
+    /// Fails unless the server closes what it received.
     pub fn closed(&self, timeout: Duration) -> Outcome {
         let closed = wait(&self.0, PollFlags::empty(), Instant::now() + timeout)?;
         ensure(closed, || "a descriptor is still open in the server".into())
     }
 }
 
-/// Tells of an eventfd that somebody else has: one that is signalled is ready, to whoever asks for
-/// what is ready, until its last descriptor is closed.
+/// A wire on an eventfd of another process. A signalled eventfd stays ready in epoll until its last
+/// descriptor is closed.
 #[derive(Debug)]
 pub struct EventTripwire(OwnedFd);
 
 impl EventTripwire {
-    /// The wire, and the eventfd to send away. It must not be kept.
+    /// Makes a wire, and the eventfd to send away. The caller must not keep the eventfd.
     pub fn new() -> Outcome<(Self, OwnedFd)> {
         let event = crate::requests::event()?;
         let watch = local(epoll::create(epoll::CreateFlags::CLOEXEC), "epoll_create")?;
@@ -60,11 +60,11 @@ impl EventTripwire {
         Ok((Self(watch), event))
     }
 
-    /// The server must close what it got.
+    /// Fails unless the server closes what it received.
     pub fn closed(&self, timeout: Duration) -> Outcome {
         let deadline = Instant::now() + timeout;
         while self.is_ready()? {
-            // Nothing wakes who waits for this.
+            // The close of the eventfd wakes no waiter, so this polls.
             ensure(Instant::now() < deadline, || {
                 "an eventfd is still open in the server".into()
             })?;

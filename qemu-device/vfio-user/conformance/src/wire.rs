@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Messages as bytes, right ones and wrong ones.
+//! Messages as bytes, valid and invalid.
 //!
-//! Written from the protocol's document and shared with no server on purpose: a mistake of a
-//! server must not be one of its judge as well.
+//! This is written from the protocol's document, and shared with no server: otherwise the judge
+//! would have the same errors as a server.
 
 use std::os::fd::OwnedFd;
 
 /// Length of the header.
 pub const HEADER: usize = 16;
-/// Bits of the flags that tell commands from replies.
+/// Bits of the flags that distinguish commands from replies.
 pub const TYPE_MASK: u32 = 0xf;
 /// Type of a reply.
 pub const TYPE_REPLY: u32 = 1;
-/// Flag: no reply is wanted.
+/// Flag: the client wants no reply.
 pub const NO_REPLY: u32 = 1 << 4;
 /// Flag: the command failed.
 pub const ERROR: u32 = 1 << 5;
 /// Default of `max_data_xfer_size`.
 pub const DEFAULT_TRANSFER: u32 = 1 << 20;
-/// Page that both sides support always.
+/// Page size that both sides always support.
 pub const PAGE: u64 = 4096;
 
 /// Numbers of the commands.
@@ -50,7 +50,7 @@ pub mod command {
     pub const DMA_WRITE: u16 = 12;
     /// Resets the device.
     pub const RESET: u16 = 13;
-    /// Number without a meaning in this version, once for dirty pages.
+    /// Number without a meaning in this version, earlier for dirty pages.
     pub const UNUSED_14: u16 = 14;
     /// Several small writes at once.
     pub const REGION_WRITE_MULTI: u16 = 15;
@@ -60,31 +60,31 @@ pub mod command {
     pub const MIG_DATA_READ: u16 = 17;
     /// Writes migration data.
     pub const MIG_DATA_WRITE: u16 = 18;
-    /// First number that the protocol has no meaning for.
+    /// First number without a meaning in the protocol.
     pub const FIRST_UNKNOWN: u16 = 19;
 }
 
-/// A message to send. Nothing about it is checked.
+/// A message to send. Its fields are not checked.
 #[derive(Debug)]
 pub struct Request {
-    /// Chosen by the client when sent, unless it is set here.
+    /// The client chooses one, unless it is set here.
     pub id: Option<u16>,
     /// Number of the command.
     pub command: u16,
-    /// Size in the header; the true one unless it is set.
+    /// Size in the header. The true one, unless it is set.
     pub size: Option<u32>,
     /// Flags in the header.
     pub flags: u32,
     /// Error in the header, which means nothing in a command.
     pub error: u32,
-    /// What follows the header.
+    /// Bytes behind the header.
     pub payload: Vec<u8>,
     /// Descriptors that go with the first byte. Our copies are closed once they are sent.
     pub fds: Vec<OwnedFd>,
 }
 
 impl Request {
-    /// A command without payload.
+    /// Makes a command without payload.
     pub fn new(command: u16) -> Self {
         Self {
             id: None,
@@ -138,7 +138,7 @@ impl Request {
         self
     }
 
-    /// Lies about the size.
+    /// Replaces the size in the header by a false one.
     pub fn size(mut self, size: u32) -> Self {
         self.size = Some(size);
         self
@@ -168,7 +168,7 @@ impl Request {
         self
     }
 
-    /// The bytes of the message, with `id` unless it has one of its own.
+    /// Returns the bytes of the message, with `id` unless it has one of its own.
     pub fn to_bytes(&self, id: u16) -> Vec<u8> {
         let true_size = u32::try_from(self.payload.len().saturating_add(HEADER));
         let size = self.size.unwrap_or(true_size.unwrap_or(u32::MAX));
@@ -183,10 +183,10 @@ impl Request {
     }
 }
 
-/// A message that came.
+/// A received message.
 #[derive(Debug)]
 pub struct Message {
-    /// Id of the command it answers.
+    /// Id of its command.
     pub id: u16,
     /// Number of the command.
     pub command: u16,
@@ -194,34 +194,34 @@ pub struct Message {
     pub flags: u32,
     /// Error of the header.
     pub error: u32,
-    /// What followed the header.
+    /// Bytes behind the header.
     pub payload: Vec<u8>,
     /// Descriptors that came with it.
     pub fds: Vec<OwnedFd>,
 }
 
 impl Message {
-    /// Whether it is a reply.
+    /// Returns whether it is a reply.
     pub fn is_reply(&self) -> bool {
         self.flags & TYPE_MASK == TYPE_REPLY
     }
 
-    /// Whether it says that a command failed.
+    /// Returns whether it reports a failed command.
     pub fn is_error(&self) -> bool {
         self.flags & ERROR != 0
     }
 
-    /// The 16 bits at `offset` of the payload; 0 if it is shorter.
+    /// Returns the 16 bits at `offset` of the payload; 0 if the payload is shorter.
     pub fn u16(&self, offset: usize) -> u16 {
         u16::from_ne_bytes(self.array(offset))
     }
 
-    /// The 32 bits at `offset` of the payload; 0 if it is shorter.
+    /// Returns the 32 bits at `offset` of the payload; 0 if the payload is shorter.
     pub fn u32(&self, offset: usize) -> u32 {
         u32::from_ne_bytes(self.array(offset))
     }
 
-    /// The 64 bits at `offset` of the payload; 0 if it is shorter.
+    /// Returns the 64 bits at `offset` of the payload; 0 if the payload is shorter.
     pub fn u64(&self, offset: usize) -> u64 {
         u64::from_ne_bytes(self.array(offset))
     }
@@ -232,7 +232,7 @@ impl Message {
     }
 }
 
-/// The size that a header gives, and the message without its payload; `None` for a short header.
+/// Returns the size in a header, and the message without its payload; `None` for a short header.
 pub fn parse_header(bytes: &[u8]) -> Option<(u32, Message)> {
     let (header, _) = bytes.split_first_chunk::<HEADER>()?;
     let message = Message {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! What guest and device share, in mappings of the guest's own, as QEMU has them.
+//! Memory that guest and device share. The guest has mappings of its own, as QEMU has.
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,23 +25,23 @@ use super::{queue_setup, Queue, QUEUES};
 pub(super) const PAGE: u64 = 4096;
 /// DMA address of the first page.
 pub(super) const BASE: u64 = 0x10_0000;
-/// Pages, in this order: set-up blocks, a submission ring a queue, the completion rings, and from
-/// there on guards and open ones in turn.
+/// Number of pages. In order: set-up blocks, one submission ring per queue, completion rings, then
+/// guards and open pages in turn.
 pub(super) const PAGES: u64 = 10;
 /// DMA address of the set-up blocks.
 pub(super) const SETUP: u64 = BASE;
-/// Pages that windows let the device write.
+/// Pages that windows show for writing.
 pub(super) const OPEN: [u64; 3] = [BASE + 5 * PAGE, BASE + 7 * PAGE, BASE + 9 * PAGE];
-/// Pages that nothing lets the device write. Two windows let it read them.
+/// Pages that no window shows for writing. Two windows show them for reading.
 pub(super) const GUARDS: [u64; 3] = [BASE + 4 * PAGE, BASE + 6 * PAGE, BASE + 8 * PAGE];
 /// Bytes of device memory.
 pub(super) const DEVICE_MEMORY: usize = 4 * PAGE as usize;
-/// From here on no window lets the device write the device memory.
+/// First offset of the device memory that no window shows for writing.
 pub(super) const DEVICE_MEMORY_GUARD: usize = DEVICE_MEMORY / 2;
 /// Entries of each ring.
 pub(super) const ENTRIES: u32 = 64;
 
-/// Byte of the guards.
+/// Byte that fills the guards.
 const UNTOUCHED: u8 = 0xa7;
 
 /// The guest's mappings.
@@ -82,10 +82,10 @@ impl Guest {
         guest
     }
 
-    /// Lets the device reach the pages from `first` on by DMA, a mapping of their own.
+    /// Maps pages for DMA, from `first` on, as one mapping.
     pub(super) fn map(&self, device: &mut Endpoint<Ringbar>, first: u64, pages: u64) {
         let file = self.memory.file().try_clone().expect("a descriptor more");
-        // It may be mapped already.
+        // An overlap is allowed: the pages may be mapped already.
         let _overlap = device.dma_map(DmaMap {
             range: range(first, pages),
             read: true,
@@ -94,7 +94,7 @@ impl Guest {
         });
     }
 
-    /// Takes them away again.
+    /// Unmaps the pages.
     pub(super) fn unmap(device: &mut Endpoint<Ringbar>, first: u64, pages: u64) {
         let unmapped = device.dma_unmap(range(first, pages));
         unmapped.expect("whole mappings");
@@ -144,7 +144,7 @@ impl Guest {
         QueueMemory::new(&self.shared, &queue_setup(queue)).put_inline(index % ENTRIES)
     }
 
-    /// The completion of this number. Checks what is true of each, and gives its tag.
+    /// Checks the completion of this index by the rules for each completion. Returns its tag.
     pub(super) fn completion(&self, queue: &Queue, index: u32) -> u32 {
         let setup = QueueSetup {
             completion_ring: queue.completion_ring,
@@ -164,7 +164,7 @@ impl Guest {
         completion.tag
     }
 
-    /// Checks that nobody wrote what no window shows for writing.
+    /// Fails if a byte changed that no window shows for writing.
     pub(super) fn check_guards(&self) {
         let mut bytes = [0; PAGE as usize];
         for address in GUARDS {
@@ -182,25 +182,25 @@ impl Guest {
     }
 }
 
-/// DMA addresses of some pages.
+/// Returns the DMA addresses of some pages.
 fn range(first: u64, pages: u64) -> DmaRange {
     DmaRange::new(BASE + first * PAGE, pages * PAGE).expect("pages of the guest")
 }
 
-/// Offset of a shared word in BAR 0.
+/// Returns the offset of a shared word in BAR 0.
 pub(super) fn offset(word: &RegisterInfo, queue: u16) -> usize {
     word.offset_of(queue.into()).expect("a queue of the device")
 }
 
-/// DMA address of the submission ring of a queue.
+/// Returns the DMA address of a queue's submission ring.
 pub(super) fn submission_ring(queue: u16) -> u64 {
     BASE + (1 + u64::from(queue)) * PAGE
 }
 
-/// DMA address of the completion ring of a queue, as long as nobody wants another.
+/// Returns the DMA address of a queue's completion ring.
 ///
-/// A queue that the device does not have shares one: [`Race`](super::Race) may turn its number into
-/// that of one that runs, and behind the last ring is a guard.
+/// A queue that the device lacks shares another one's. [`Race`](super::Race) may change its number
+/// into that of a running queue, and a guard lies behind the last ring.
 pub(super) fn completion_ring(queue: u16) -> u64 {
     BASE + 3 * PAGE + u64::from(queue % QUEUES) * (PAGE / 2)
 }

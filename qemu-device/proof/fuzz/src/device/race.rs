@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A second thread, which changes what the device looks at while it looks.
+//! A second thread. It changes memory while the device reads it.
 //!
-//! Nothing that it writes gives the device a right: whatever old and new values mix, no window shows
-//! a guard for writing.
+//! It writes no value that gives the device a right. However old and new values mix, no window
+//! shows a guard for writing.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -22,7 +22,6 @@ use super::guest::{offset, Guest, BASE, DEVICE_MEMORY_GUARD, ENTRIES, GUARDS, OP
 use super::{descriptor, QUEUES};
 use crate::input::Input;
 
-/// Words that the driver side writes.
 const DRIVER_WORDS: [&RegisterInfo; 7] = [
     &SUBMISSION_TAIL::INFO,
     &SUBMISSION_INLINE::INFO,
@@ -32,7 +31,7 @@ const DRIVER_WORDS: [&RegisterInfo; 7] = [
     &INTERRUPT_AT::INFO,
     &DRIVER_INTERRUPT_AT::INFO,
 ];
-/// Words that the device writes, and does not read.
+/// Words that only the device writes and that it does not read.
 const DEVICE_WORDS: [&RegisterInfo; 6] = [
     &COMPLETION_TAIL::INFO,
     &INLINE_COMPLETION_0::INFO,
@@ -42,30 +41,30 @@ const DEVICE_WORDS: [&RegisterInfo; 6] = [
     &HEARTBEAT::INFO,
 ];
 
-/// What the second thread does again and again.
+/// The changes that the second thread repeats.
 pub(super) struct Race(Vec<Change>);
 
-/// A place that changes.
+/// A change of memory.
 #[derive(Clone, Copy, Debug)]
 enum Change {
-    /// Takes all completions and submits as many descriptors as this, whatever the ring holds.
+    /// Takes all completions and submits `ahead` descriptors, whatever the ring holds.
     Submit { queue: u16, ahead: u32 },
-    /// A shared word by its offset, now the one and now the other.
+    /// Stores two values in turn in a shared word, by its offset.
     Word { offset: usize, values: [u32; 2] },
-    /// An entry of a submission ring, now the one descriptor and now the other.
+    /// Writes two descriptors in turn to an entry of a submission ring.
     Entry {
         queue: u16,
         index: u32,
         descriptors: [Descriptor; 2],
     },
-    /// Eight bytes of the guest by their DMA address.
+    /// Stores two values in turn in eight bytes of the guest, by DMA address.
     Memory { address: u64, values: [u64; 2] },
-    /// Eight bytes of the device memory.
+    /// Stores two values in turn in eight bytes of the device memory.
     DeviceMemory { offset: usize, values: [u64; 2] },
 }
 
 impl Race {
-    /// A race, or none in one of four inputs.
+    /// Makes a race. One input in four has none.
     pub(super) fn new(input: &mut Input<'_>) -> Self {
         let count = match input.byte() {
             0..=63 => 0,
@@ -78,12 +77,12 @@ impl Race {
         Self(changes)
     }
 
-    /// Whether nothing changes behind the device's back.
+    /// Returns whether there is no race.
     pub(super) fn is_off(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether set-up blocks change, so that nobody knows what the device was told.
+    /// Returns whether set-up blocks change. The target then does not know the device's values.
     pub(super) fn has_set_up(&self) -> bool {
         let set_up = SETUP..SETUP + PAGE;
         self.0
@@ -91,14 +90,15 @@ impl Race {
             .any(|it| matches!(it, Change::Memory { address, .. } if set_up.contains(address)))
     }
 
-    /// Whether words change that the device alone should write, so that they say nothing.
+    /// Returns whether the race writes words that only the device should write. They then prove
+    /// nothing.
     pub(super) fn scribbles(&self) -> bool {
         self.0
             .iter()
             .any(|it| matches!(it, Change::Word { offset, .. } if *offset >= STATUS_PAGES))
     }
 
-    /// Does `work` while the changes go on.
+    /// Runs `work` while the second thread makes its changes.
     pub(super) fn during<T>(&self, guest: &Guest, work: impl FnOnce() -> T) -> T {
         if self.is_off() {
             return work();
@@ -112,11 +112,11 @@ impl Race {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    // The device is to get on, also where there is but one processor.
+                    // Otherwise the device would get no time on a host with one processor.
                     thread::yield_now();
                 }
             });
-            // Also when the work panics.
+            // Stops the thread even if the work panics.
             let _stop = Stop(&stop);
             while !begun.load(Ordering::Relaxed) {
                 thread::yield_now();
@@ -193,7 +193,8 @@ fn submissions(input: &mut Input<'_>) -> Change {
     }
 }
 
-/// Two descriptors that differ in one field: what was checked of one is not true of the other.
+/// Returns two descriptors that differ in one field. A device that reads a field twice may check
+/// one and use the other.
 fn alike(input: &mut Input<'_>) -> [Descriptor; 2] {
     let (one, another) = (descriptor(input), descriptor(input));
     let mut other = one;
@@ -209,8 +210,8 @@ fn alike(input: &mut Input<'_>) -> [Descriptor; 2] {
     [one, other]
 }
 
-/// A change of the set-up block, or of the list behind it. Lengths and offsets get smaller at most,
-/// addresses go to an open page, for the blocks there are then in the worst case windows on those.
+/// Returns a change of the set-up block or of the list behind it. Lengths and offsets only get
+/// smaller, and addresses move to an open page. So any mix of values shows open pages at worst.
 fn set_up(input: &mut Input<'_>) -> Change {
     let place = u64::from(input.byte() % 12);
     let head = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
@@ -218,18 +219,19 @@ fn set_up(input: &mut Input<'_>) -> Change {
     let mut value = || match place {
         // Number and domain.
         0 => head(small(input) + 1, small(input)),
-        // A submission ring, for it is only read, or kind and rights.
+        // Address of a submission ring, which the device only reads, or kind and rights of a
+        // window.
         1 => match input.byte() % 2 {
             0 => head(WindowKind::SEGMENTS.0 + small(input), RIGHT_READ),
             _ => input.one_of(&GUARDS),
         },
-        // A completion ring, or the length of a window: no window is so long.
+        // Address of a completion ring, or length of a window: no window is that long.
         2 => input.one_of(&OPEN),
-        // The numbers of entries, or the offset of a window: none is so far behind.
+        // Numbers of entries, or offset of a window: none is that large.
         3 => head(small(input), small(input)),
-        // A vector, or the number of segments.
+        // Vector, or number of segments.
         4 => head(small(input), 0),
-        // Reserved, or the list.
+        // Reserved fields, or the list.
         5..=7 => u64::from(small(input)),
         place if place % 2 == 0 => input.one_of(&OPEN),
         _ => u64::from(small(input)),

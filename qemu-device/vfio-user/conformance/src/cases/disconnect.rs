@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The client goes at every byte of every message: the server must serve the next one.
+//! The client leaves after each byte of each message. The server must serve the next client.
 
 use std::rc::Rc;
 
@@ -133,7 +133,7 @@ pub(super) const CASES: &[Case] = &[
     }),
 ];
 
-/// Sends each part of a message that is not all of it, and goes.
+/// Sends each proper part of a message, and disconnects.
 fn at_every_byte(kit: &mut Kit<'_>, name: &str) -> Outcome {
     let bytes = samples::named(name, &Rc::clone(&kit.survey))?.to_bytes(1);
     for end in 0..bytes.len() {
@@ -147,6 +147,8 @@ fn at_every_byte(kit: &mut Kit<'_>, name: &str) -> Outcome {
 fn served(kit: &mut Kit<'_>, after: &str) -> Outcome {
     match kit.serves() {
         Ok(()) => Ok(()),
-        Err(stop) => fail(format!("after {after} a new client is not served: {stop}")),
+        Err(stop) => fail(format!(
+            "after {after} the server does not serve a new client: {stop}"
+        )),
     }
 }

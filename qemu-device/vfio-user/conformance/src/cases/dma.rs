@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! DMA_MAP and DMA_UNMAP. A mapping is seen by the refusal to map over it.
+//! DMA_MAP and DMA_UNMAP. The cases detect a mapping by the refusal to map over it.
 
 use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::VFIO_DMA_UNMAP_FLAG_ALL as ALL;
@@ -15,7 +15,7 @@ use crate::requests::{
 use crate::tripwire::Tripwire;
 use crate::wire::{command, Request, PAGE};
 
-/// Where the mappings of the cases are.
+/// Address of the cases' mappings.
 const BASE: u64 = 0x1_0000_0000;
 /// First address of the last page.
 const LAST_PAGE: u64 = u64::MAX - (PAGE - 1);
@@ -344,18 +344,18 @@ pub(super) const CASES: &[Case] = &[
     }),
 ];
 
-/// Something must be mapped in the range.
+/// Fails unless the range has a mapping.
 fn mapped(client: &mut Client, address: u64, size: u64) -> Outcome {
     client.refused_with(dma_map(address, size), Errno::EXIST)
 }
 
-/// Maps four pages at `BASE`; a map of the given range must be refused.
+/// Maps four pages at `BASE`. Fails unless the server then refuses to map the given range.
 fn overlap(client: &mut Client, address: u64, size: u64) -> Outcome {
     client.accepted(dma_map(BASE, 4 * PAGE))?;
     mapped(client, address, size)
 }
 
-/// Maps four pages at `BASE`; after an unmap of the given part all of it must be there.
+/// Maps four pages at `BASE`. Fails unless all of them are still there after an unmap of a part.
 fn split(client: &mut Client, address: u64, size: u64) -> Outcome {
     client.accepted(dma_map(BASE, 4 * PAGE))?;
     client.answered(dma_unmap(0, address, size))?;

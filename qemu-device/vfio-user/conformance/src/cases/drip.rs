@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Every message split at every byte: it must be understood as if it came whole.
+//! Each message split at each byte. The server must understand it like a whole one.
 
 use std::thread;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::outcome::{ensure, fail, Outcome};
 use crate::requests;
 use crate::wire::{Request, HEADER};
 
-/// Time that lets most servers read the first part before the second comes. Nothing depends on it.
+/// Time in which most servers read the first part before the second comes. No result depends on it.
 const MOMENT: Duration = Duration::from_micros(200);
 
 pub(super) const CASES: &[Case] = &[

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! File descriptors: none is kept that has no use. What is sent is the writing end of a pipe, and
-//! the kernel tells at the other end when the server has closed it.
+//! File descriptors: the server must keep none without a use. The cases send the writing end of a
+//! pipe. The reading end shows when the server has closed it.
 
 use crate::case::Basis::Strict;
 use crate::case::{free, session, Case, Kit};
@@ -13,7 +13,7 @@ use crate::target::OpenFile;
 use crate::tripwire::{EventTripwire, Tripwire};
 use crate::wire::{Request, HEADER};
 
-/// Messages of a flood.
+/// Messages per flood.
 const FLOOD: usize = 1000;
 
 pub(super) const CASES: &[Case] = &[
@@ -211,7 +211,7 @@ pub(super) const CASES: &[Case] = &[
     ),
 ];
 
-/// The server must close the descriptors that come with a message that has no use for them.
+/// Fails unless the server closes the descriptors of a message that has no use for them.
 fn closed(client: &mut Client, name: &str, count: usize) -> Outcome {
     let (wire, fds) = Tripwire::many(count)?;
     let request = samples::named(name, &client.survey())?;
@@ -219,7 +219,8 @@ fn closed(client: &mut Client, name: &str, count: usize) -> Outcome {
     wire.closed(client.timeout())
 }
 
-/// More than the server takes in one message: refused or the end of the connection, but closed.
+/// Sends more descriptors than the server takes in one message. The server may refuse them or close
+/// the connection, but must close them.
 fn flood_of_one(client: &mut Client, count: usize) -> Outcome {
     let (wire, fds) = Tripwire::many(count)?;
     client.send(requests::get_info().fds(fds))?;
@@ -227,7 +228,7 @@ fn flood_of_one(client: &mut Client, count: usize) -> Outcome {
     wire.closed(client.timeout())
 }
 
-/// Many messages that are refused, each with a descriptor.
+/// Sends many messages that the server refuses, each with a descriptor.
 fn flood(client: &mut Client, request: impl Fn(&Client) -> Outcome<Request>) -> Outcome {
     let (wire, fd) = Tripwire::new()?;
     for _ in 0..FLOOD {
@@ -238,10 +239,10 @@ fn flood(client: &mut Client, request: impl Fn(&Client) -> Outcome<Request>) -> 
     wire.closed(client.timeout())
 }
 
-/// Descriptors that the server has open with a client that has done nothing yet, once there are no
-/// more than `limit`; the end of another connection may take it a moment.
+/// Returns the number of descriptors that the server has open with an idle client. Waits until
+/// there are at most `limit`, because the end of another connection may take a moment.
 ///
-/// Without a client it would be about to make ready for the next one, or not yet.
+/// Without a client, the number would depend on whether the server has prepared for the next one.
 fn settled(kit: &mut Kit<'_>, limit: usize) -> Outcome<usize> {
     let mut client = kit.client()?;
     client.alive()?;
@@ -258,6 +259,6 @@ fn settled(kit: &mut Kit<'_>, limit: usize) -> Outcome<usize> {
 fn open_files(kit: &Kit<'_>) -> Outcome<Vec<OpenFile>> {
     match kit.target.open_files() {
         Some(files) => Ok(files),
-        None => skip("the server's process cannot be looked into from here"),
+        None => skip("this process may not look into the server's process"),
     }
 }

@@ -49,7 +49,7 @@ pub(super) const CASES: &[Case] = &[
         "payload-that-looks-like-a-message-is-not-carried-out",
         Strict,
         |c| {
-            // Whoever does not drain the payload answers what is in it.
+            // A server that does not drain the payload takes it for a message, and replies to it.
             let inner = requests::get_info().to_bytes(77);
             c.refused(Request::new(1000).bytes(&inner).bytes(&inner))
                 .map(drop)
@@ -183,7 +183,8 @@ pub(super) const CASES: &[Case] = &[
         |c| {
             let bytes = requests::get_info().to_bytes(1);
             let (header, payload) = bytes.split_at(HEADER);
-            // What is in front of it has been answered, so the header has had its time.
+            // The server has replied to the message before the header, so it has had time for the
+            // header.
             let before = c.send(requests::get_info())?;
             c.send_bytes(header, &[])?;
             c.reply_to(before)?;
@@ -209,13 +210,15 @@ fn sent(id: u16, command: u16) -> crate::client::Sent {
     crate::client::Sent { id, command }
 }
 
-/// A message that is no command: ignored, refused, or the end of the connection.
+/// Sends a message that is not a command. The server may ignore it, refuse it or close the
+/// connection.
 fn no_command(client: &mut Client, request: Request) -> Outcome {
     let sent = client.send(request)?;
     client.not_carried_out(sent)
 }
 
-/// A message that claims to be shorter than it can be: where the next one begins cannot be known.
+/// Sends a message that claims an impossibly small size. The server cannot know where the next one
+/// begins.
 fn wrong_size(client: &mut Client, request: Request) -> Outcome {
     let sent = client.send(request)?;
     client.refused_or_closed(sent)
@@ -225,8 +228,8 @@ fn wrong_info_size(client: &mut Client, size: u32) -> Outcome {
     wrong_size(client, requests::get_info().size(size))
 }
 
-/// A message that claims to be longer than any may be, and is not: a server may read on to its end,
-/// as long as it sees the end of the connection.
+/// Sends a message that claims more than the longest size. The server may go on reading, but must
+/// notice the end of the connection.
 fn too_long(client: &mut Client, request: Request) -> Outcome {
     let sent = client.send(request)?;
     client.not_carried_out(sent)

@@ -71,7 +71,7 @@ pub(super) const CASES: &[Case] = &[
                 format!("region {index}: {} bytes", reply.payload.len())
             })?;
             ensure(reply.u32(8) == index, || {
-                format!("region {index} is answered as {}", reply.u32(8))
+                format!("the reply about region {index} has index {}", reply.u32(8))
             })?;
             ensure(reply.u32(0) >= REGION_INFO_SIZE, || {
                 format!("region {index}: argsz {}", reply.u32(0))
@@ -199,7 +199,7 @@ pub(super) const CASES: &[Case] = &[
         "region-that-may-be-mapped-comes-with-its-file-at-the-first-question",
         Spec,
         |c| {
-            // QEMU maps with what came with the last answer; others ask once.
+            // QEMU maps the file of the last reply. Other clients ask once.
             let index = c.survey().mappable()?.index;
             let reply = c.accepted(get_region_info(index, 65_536))?;
             ensure(reply.fds.len() == 1, || {
@@ -276,7 +276,7 @@ pub(super) const CASES: &[Case] = &[
             }
             size_and_argsz(&reply, IRQ_INFO_SIZE)?;
             ensure(reply.u32(8) == index, || {
-                format!("type {index} is answered as {}", reply.u32(8))
+                format!("the reply about type {index} has index {}", reply.u32(8))
             })
         })
     }),
@@ -320,7 +320,7 @@ pub(super) const CASES: &[Case] = &[
                 continue;
             };
             let reply = c.answered(get_irq_info(irq.index))?;
-            // With another count QEMU warns; an error it takes as "does not have it".
+            // QEMU warns about another count. It takes an error for "the device has none".
             ensure(reply.is_error() || reply.u32(12) <= 1, || {
                 format!("type {index} has {} interrupts", reply.u32(12))
             })?;
@@ -342,7 +342,7 @@ fn each_region(client: &Client, check: impl Fn(&Region) -> Outcome) -> Outcome {
     })
 }
 
-/// With each file that came with a region, and its size.
+/// Calls `check` with each region that came with a file, and the size of the file.
 fn each_file(client: &Client, check: impl Fn(&Region, u64) -> Outcome) -> Outcome {
     each_region(client, |region| {
         region.files.iter().try_for_each(|file| {
@@ -373,7 +373,7 @@ fn with_capabilities(
     }
 }
 
-/// Offset and id of each capability.
+/// Returns offset and id of each capability.
 fn capabilities(region: &Region) -> Outcome<Vec<(usize, u16)>> {
     let info = payload(region);
     let mut list = Vec::new();
@@ -389,12 +389,12 @@ fn capabilities(region: &Region) -> Outcome<Vec<(usize, u16)>> {
         next = info.u32(next.saturating_add(4)) as usize;
     }
     ensure(!list.is_empty(), || {
-        "said to have capabilities, has none".into()
+        "the flags promise capabilities, and there are none".into()
     })?;
     Ok(list)
 }
 
-/// Offset and size of each area that may be mapped; `None` if the region does not say.
+/// Returns offset and size of each area that may be mapped. `None` if the region lists no areas.
 fn areas(region: &Region) -> Outcome<Option<Vec<(u64, u64)>>> {
     if region.flags & CAPS == 0 {
         return Ok(None);
@@ -422,7 +422,7 @@ fn areas(region: &Region) -> Outcome<Option<Vec<(u64, u64)>>> {
     ))
 }
 
-/// The reply of the survey, to read fields from.
+/// Returns the survey's reply, to read its fields.
 fn payload(region: &Region) -> Message {
     Message {
         id: 0,

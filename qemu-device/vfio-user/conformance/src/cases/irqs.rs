@@ -21,7 +21,7 @@ use crate::requests::{duplicate, event, memory, set_irqs, set_irqs_bool};
 use crate::tripwire::{EventTripwire, Tripwire};
 use crate::wire::{command, Request};
 
-/// How QEMU connects.
+/// Flags of QEMU's requests to connect eventfds.
 const CONNECT: u32 = EVENTFD | TRIGGER;
 
 pub(super) const CASES: &[Case] = &[
@@ -132,7 +132,7 @@ pub(super) const CASES: &[Case] = &[
     session("trigger-of-a-full-eventfd-stays-in-step", Strict, |c| {
         let irq = c.survey().irq(1)?.index;
         let event = connect(c, irq)?;
-        // The largest value: the next write would block.
+        // The largest value: the server's next write would block.
         local(
             rustix::io::write(&event, &(u64::MAX - 1).to_ne_bytes()),
             "write",
@@ -403,13 +403,13 @@ fn events(count: u32) -> Outcome<Vec<OwnedFd>> {
     (0..count).map(|_| event()).collect()
 }
 
-/// A request to the first interrupt type that must be refused.
+/// Fails unless the server refuses a request to the first interrupt type.
 fn bad(client: &mut Client, request: impl Fn(u32) -> Request) -> Outcome {
     let irq = client.survey().irq(1)?.index;
     client.refused(request(irq)).map(drop)
 }
 
-/// A request that has no use for the descriptor that comes with it.
+/// Fails unless the server refuses a request with a useless descriptor, and closes the descriptor.
 fn surplus(client: &mut Client, request: impl Fn(u32) -> Request) -> Outcome {
     let irq = client.survey().irq(1)?.index;
     let (wire, fd) = Tripwire::new()?;
@@ -424,7 +424,7 @@ fn connect(client: &mut Client, irq: u32) -> Outcome<OwnedFd> {
     Ok(event)
 }
 
-/// Raises interrupt 0. Not every server can on request.
+/// Raises interrupt 0. Skips the case if the server cannot do that on request.
 fn trigger(client: &mut Client, irq: u32) -> Outcome {
     let reply = client.answered(set_irqs(irq, NONE | TRIGGER, 0, 1))?;
     if reply.is_error() {
@@ -449,8 +449,8 @@ fn triggered(client: &mut Client, request: impl Fn(u32) -> Request, wanted: bool
     signalled(&event, client, wanted)
 }
 
-/// Whether the eventfd was signalled. The request has been answered by now, but it may be another
-/// thread that signals.
+/// Fails unless the eventfd was signalled, or was not, as `wanted`. Waits, because another thread
+/// of the server may signal after the reply.
 fn signalled(event: &OwnedFd, client: &Client, wanted: bool) -> Outcome {
     let deadline = match wanted {
         true => Instant::now() + client.timeout(),
@@ -463,7 +463,8 @@ fn signalled(event: &OwnedFd, client: &Client, wanted: bool) -> Outcome {
     })
 }
 
-/// What stands in for the eventfd must be closed when it is no longer connected.
+/// Fails unless the server closes a connected descriptor after `release`. A pipe stands in for the
+/// eventfd.
 fn released(client: &mut Client, release: impl Fn(&mut Client, u32) -> Outcome) -> Outcome {
     let irq = client.survey().irq(1)?.index;
     let (wire, event) = EventTripwire::new()?;

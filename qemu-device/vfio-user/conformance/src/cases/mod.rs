@@ -22,7 +22,7 @@ use clap::ValueEnum as _;
 use crate::case::{Case, Group};
 use crate::judge::Selected;
 
-/// The cases of a group.
+/// Returns the cases of a group.
 pub const fn of(group: Group) -> &'static [Case] {
     match group {
         Group::Header => header::CASES,
@@ -41,7 +41,8 @@ pub const fn of(group: Group) -> &'static [Case] {
     }
 }
 
-/// All cases of the groups, all groups if none is given, whose name contains one of the texts.
+/// Returns the cases of the groups whose names contain one of the texts. Without groups, all groups
+/// count.
 pub fn select(groups: &[Group], texts: &[String]) -> Vec<Selected> {
     Group::value_variants()
         .iter()

@@ -15,7 +15,7 @@ use crate::outcome::{ensure, skip, Outcome};
 use crate::requests::{dma_map, feature, get_region_info, region_io_fds, reset};
 use crate::wire::{command, Request, PAGE};
 
-/// A feature that nobody has.
+/// A feature that no device has.
 const NO_FEATURE: u32 = 0xfff0;
 
 pub(super) const CASES: &[Case] = &[

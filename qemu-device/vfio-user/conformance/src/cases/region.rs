@@ -13,8 +13,7 @@ use crate::outcome::{ensure, Outcome};
 use crate::requests::{read, write, write_counting};
 use crate::wire::{command, Message, Request};
 
-/// Offset of the interrupt line in configuration space: one byte that the device itself does not
-/// look at.
+/// Offset of the interrupt line in configuration space: one byte that the device itself ignores.
 const INTERRUPT_LINE: u64 = 0x3c;
 
 pub(super) const CASES: &[Case] = &[
@@ -185,7 +184,7 @@ pub(super) const CASES: &[Case] = &[
         })
     }),
     session("write-of-config-space-as-it-is-is-answered", Strict, |c| {
-        // All of it is read-only or already has this value.
+        // All of these bytes are read-only or already have this value.
         let index = c.survey().config()?.index;
         let header = config_read(c, 0, 4)?;
         c.answered(write(index, 0, header.get(16..).unwrap_or_default()))
@@ -327,7 +326,7 @@ pub(super) const CASES: &[Case] = &[
     }),
 ];
 
-/// Reads configuration space; the reply must have what was asked for.
+/// Reads configuration space. Fails unless the reply has all requested bytes.
 fn config_read(client: &mut Client, offset: u64, count: u32) -> Outcome<Vec<u8>> {
     let index = client.survey().config()?.index;
     let reply = client.accepted(read(index, offset, count))?;
@@ -335,7 +334,7 @@ fn config_read(client: &mut Client, offset: u64, count: u32) -> Outcome<Vec<u8>>
     Ok(reply.payload)
 }
 
-/// A read that may be refused, but if not must give what was asked for.
+/// Reads a region. The server may refuse, but a reply must have all requested bytes.
 fn read_any(client: &mut Client, index: u32, offset: u64, count: u32) -> Outcome {
     let reply = client.answered(read(index, offset, count))?;
     if reply.is_error() {
@@ -359,7 +358,7 @@ fn complete(reply: &Message, count: u32) -> Outcome {
     )
 }
 
-/// Configuration space and what its interrupt line is.
+/// Returns the index of configuration space and the value of its interrupt line.
 fn line(client: &mut Client) -> Outcome<(u32, [u8; 1])> {
     let index = client.survey().config()?.index;
     let value = config_read(client, INTERRUPT_LINE, 1)?;
@@ -371,7 +370,7 @@ fn empty(client: &Client) -> Outcome<u32> {
     Ok(survey.region("is empty", |region| region.size == 0)?.index)
 }
 
-/// With index and size of each region that can be read.
+/// Calls a check with index and size of each readable region.
 fn all_readable(
     client: &mut Client,
     check: impl FnMut(&mut Client, u32, u64) -> Outcome,
@@ -380,7 +379,7 @@ fn all_readable(
     all(client, READ, check)
 }
 
-/// With index and size of each region that can be written.
+/// Calls a check with index and size of each writable region.
 fn all_writable(
     client: &mut Client,
     check: impl FnMut(&mut Client, u32, u64) -> Outcome,

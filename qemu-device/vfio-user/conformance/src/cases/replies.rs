@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Form and order of replies. That each has the right id, command and flags is looked at in all
-//! cases.
+//! Form and order of replies. All cases check id, command and flags of each reply.
 
 use crate::case::Basis::{Qemu, Spec, Strict};
 use crate::case::{free, session, Case};
@@ -11,7 +10,7 @@ use crate::outcome::{ensure, Outcome};
 use crate::requests::{self, get_irq_info, get_region_info, read, set_irqs};
 use crate::wire::{HEADER, NO_REPLY, TYPE_REPLY};
 
-/// How often a reply is watched as it comes.
+/// Number of replies that a case watches while they arrive.
 const WATCHED: usize = 2000;
 
 pub(super) const CASES: &[Case] = &[
@@ -174,7 +173,8 @@ pub(super) const CASES: &[Case] = &[
     }),
 ];
 
-/// Asks for more than fits into the server's socket, in requests that all fit into ours.
+/// Requests more bytes than fit into the server's socket buffer, in requests that all fit into
+/// ours.
 fn late(client: &mut Client) -> Outcome<Vec<crate::client::Sent>> {
     let survey = client.survey();
     let config = survey.config()?;
@@ -184,8 +184,8 @@ fn late(client: &mut Client) -> Outcome<Vec<crate::client::Sent>> {
         .collect()
 }
 
-/// Reads as soon as anything is there, often: sooner or later a header without its payload is seen
-/// if the server sends them apart.
+/// Reads often, as soon as bytes arrive. If the server sends header and payload apart, a read
+/// returns a header alone sooner or later.
 fn in_one_piece(
     client: &mut Client,
     length: usize,

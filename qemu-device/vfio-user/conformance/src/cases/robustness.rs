@@ -15,9 +15,9 @@ use crate::outcome::{ensure, fail, skip, Outcome};
 use crate::requests::{self, dma_map, set_irqs};
 use crate::wire::{Request, HEADER, NO_REPLY, PAGE};
 
-/// Most that a server may grow by, in bytes.
+/// Most memory by which a server may grow, in bytes.
 const GROWTH: u64 = 64 << 20;
-/// Random messages on one connection.
+/// Random messages per connection.
 const PER_CONNECTION: u64 = 100;
 
 pub(super) const CASES: &[Case] = &[
@@ -110,7 +110,7 @@ pub(super) const CASES: &[Case] = &[
         random(kit, 2, |rng, _| {
             let length = rng.usize(0..200);
             let bytes: Vec<u8> = (0..length).map(|_| rng.u8(..)).collect();
-            // Any command but VERSION, whose refusal may close the connection.
+            // Any command but VERSION. A server may close the connection when it refuses VERSION.
             Ok(Request::new(rng.u16(2..30)).bytes(&bytes))
         })
     }),
@@ -143,10 +143,10 @@ pub(super) const CASES: &[Case] = &[
         kit.serves()
     }),
     free("memory-stays-bounded", Strict, |kit| {
-        // What a server could be made to keep: descriptors, mappings, announced sizes.
+        // Things that a server could be made to keep: descriptors, mappings, announced sizes.
         kit.serves()?;
         let Some(before) = kit.target.peak_memory() else {
-            return skip("the server's process cannot be looked into from here");
+            return skip("this process may not look into the server's process");
         };
         for round in 0..20 {
             kit.step(round, 20);
@@ -161,7 +161,7 @@ pub(super) const CASES: &[Case] = &[
     }),
 ];
 
-/// Sends random messages with `make`; each must be answered, or not, as its flags say.
+/// Sends random messages. Fails unless the server replies to each one whose flags ask for a reply.
 fn random(
     kit: &mut Kit<'_>,
     number: u64,
@@ -193,7 +193,7 @@ fn random(
     Ok(())
 }
 
-/// A message of some kind with some of its 32-bit fields replaced, and perhaps a wrong length.
+/// Returns a message with some random 32-bit fields, and perhaps a wrong length.
 fn spoiled(rng: &mut Rng, client: &Client) -> Outcome<Request> {
     let survey = client.survey();
     let kinds = samples::ALL;
@@ -225,7 +225,7 @@ fn spoiled(rng: &mut Rng, client: &Client) -> Outcome<Request> {
     Ok(request.fds(fds))
 }
 
-/// A number near those that matter.
+/// Returns a number near one of the limits.
 fn number(rng: &mut Rng) -> u32 {
     let near = [
         0,
@@ -268,7 +268,7 @@ fn show(request: &Request) -> String {
     text
 }
 
-/// Asks the server to keep as much as it can be made to.
+/// Asks the server to keep as much as possible.
 fn greedy(kit: &mut Kit<'_>) -> Outcome {
     let mut client = kit.client()?;
     for _ in 0..100 {
@@ -277,7 +277,7 @@ fn greedy(kit: &mut Kit<'_>) -> Outcome {
         client.answered(requests::set_irqs_bool(0, 0x22, 0, u32::MAX, &[1; 64]))?;
         client.answered(requests::write_counting(0, 0, u32::MAX, &[0; 64]))?;
     }
-    // Ends the connection, or is refused.
+    // The server closes the connection, or refuses the message.
     client.send(Request::new(10).size(u32::MAX).length(65_536))?;
     client.end_of_writing();
     while client.receive()?.is_some() {}

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A message of each kind, for cases that are about all of them.
+//! A message of each kind, for cases about all kinds.
 
 use crate::outcome::Outcome;
 use crate::requests::{self, Write};
 use crate::survey::Survey;
 use crate::wire::{command, Request, PAGE};
 
-/// Makes a message that suits what the server has.
+/// Makes a message that suits the server's properties.
 pub(super) type Make = fn(&Survey) -> Outcome<Request>;
 
 /// Address that no other case has mapped on the same connection.
@@ -25,7 +25,7 @@ pub(super) const ALL: &[(&str, Make)] = &[
     ("get-irq-info", |_| Ok(requests::get_irq_info(0))),
     ("set-irqs", |survey| {
         let irq = survey.irq(1)?;
-        // The type is disabled, and nothing was enabled.
+        // The type is disabled, and none of its interrupts was enabled.
         Ok(requests::set_irqs(irq.index, 0x21, 0, 0))
     }),
     ("set-irqs-bool", |survey| {
@@ -61,7 +61,7 @@ pub(super) const ALL: &[(&str, Make)] = &[
     }),
 ];
 
-/// The message of a kind.
+/// Makes the message of a kind.
 pub(super) fn named(name: &str, survey: &Survey) -> Outcome<Request> {
     match ALL.iter().find(|(other, _)| *other == name) {
         Some((_, make)) => make(survey),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! VERSION, and what may come before it.
+//! VERSION, and messages before it.
 
 use serde_json::Value;
 
@@ -77,8 +77,8 @@ pub(super) const CASES: &[Case] = &[
         }
         match survey::capabilities(&reply) {
             Some(Value::Object(_)) => Ok(()),
-            Some(other) => fail(format!("{other} is no object")),
-            None => fail("no JSON with a NUL behind it"),
+            Some(other) => fail(format!("{other} is not an object")),
+            None => fail("the data is not JSON with a NUL behind it"),
         }
     }),
     free(
@@ -110,12 +110,12 @@ pub(super) const CASES: &[Case] = &[
         ] {
             let value = capabilities.get(name);
             ensure(value.is_none_or(Value::is_u64), || {
-                format!("{name} is no number of 0 or more")
+                format!("{name} is not a number of 0 or more")
             })?;
         }
         let value = capabilities.get("write_multiple");
         ensure(value.is_none_or(Value::is_boolean), || {
-            "write_multiple is no boolean".into()
+            "write_multiple is not a boolean".into()
         })
     }),
     free(
@@ -350,7 +350,7 @@ pub(super) const CASES: &[Case] = &[
     }),
 ];
 
-/// The server must take this version; the session then works.
+/// Fails unless the server accepts this version and the session then works.
 fn accepted(kit: &mut Kit<'_>, request: Request) -> Outcome<Message> {
     let mut client = kit.connect()?;
     let sent = client.send(request)?;
@@ -370,28 +370,28 @@ fn minor(kit: &mut Kit<'_>, minor: u16) -> Outcome {
     ensure(reply.u16(2) <= minor, || format!("minor {}", reply.u16(2)))
 }
 
-/// The server must not take this version.
+/// Fails unless the server refuses this version or closes the connection.
 fn refused(kit: &mut Kit<'_>, request: Request) -> Outcome {
     let mut client = kit.connect()?;
     let sent = client.send(request)?;
     client.refused_or_closed(sent)
 }
 
-/// The server may take this version, refuse it, or close.
+/// Sends a version that the server may accept, refuse, or end the connection for.
 fn answered(kit: &mut Kit<'_>, request: Request) -> Outcome {
     let mut client = kit.connect()?;
     client.send(request)?;
     client.receive().map(drop)
 }
 
-/// A message in front of VERSION.
+/// Sends a message before VERSION. Fails if the server carries it out.
 fn early(kit: &mut Kit<'_>, request: Request) -> Outcome {
     let mut client = kit.connect()?;
     let sent = client.send(request)?;
     client.refused_or_closed(sent)
 }
 
-/// Reads until the server closes.
+/// Reads until the server closes the connection.
 fn drain(client: &mut Client) -> Outcome {
     client.end_of_writing();
     while client.receive()?.is_some() {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! REGION_WRITE_MULTI. A server that does not offer it refuses all of them.
+//! REGION_WRITE_MULTI. A server that does not offer it must refuse it.
 
 use crate::case::Basis::{Qemu, Spec, Strict};
 use crate::case::{session, Case};
@@ -11,7 +11,7 @@ use crate::wire::{command, Request};
 
 /// Offset of the interrupt line in configuration space.
 const INTERRUPT_LINE: u64 = 0x3c;
-/// Most writes that QEMU puts together.
+/// Most writes that QEMU joins.
 const QEMU_MOST: usize = 200;
 
 pub(super) const CASES: &[Case] = &[
@@ -46,7 +46,7 @@ pub(super) const CASES: &[Case] = &[
         Strict,
         |c| {
             let write = harmless(c)?;
-            // Times 24 this is 24 modulo 2^64.
+            // This count times 24 is 24 modulo 2^64.
             c.refused(write_multi((1 << 61) + 1, &[write])).map(drop)
         },
     ),
@@ -97,7 +97,7 @@ pub(super) const CASES: &[Case] = &[
     }),
 ];
 
-/// Writes to the interrupt line what it holds.
+/// Returns a write of the interrupt line's present value to it.
 fn harmless(client: &mut Client) -> Outcome<Write> {
     let region = client.survey().config()?.index;
     let value = client.accepted(read(region, INTERRUPT_LINE, 1))?;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The kit sees the known defects of the server of the crate `vfio_user` 0.1.7, and finds nothing
-//! wrong with what is right about it. Without this, a server that the kit finds green could as
-//! well be one that it is blind to.
+//! The kit detects the known defects of the server of the crate `vfio_user` 0.1.7, and passes its
+//! correct parts. Otherwise a green server might be one whose defects the kit cannot see.
 
 mod server;
 
@@ -13,13 +12,12 @@ use ringbar_conformance::judge::{Judge, Verdict};
 use ringbar_conformance::outcome::Stop;
 use ringbar_conformance::target::Target;
 
-/// Until an answer that never comes counts as hung. All that is asserted about such a case is that
-/// it fails.
+/// Time after which a server counts as hung. A case in which it hangs must only fail.
 const SHORT: Duration = Duration::from_secs(2);
-/// As the kit has it.
+/// The kit's default.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Runs the cases with these names against the crate's server.
+/// Runs the named cases against the crate's server.
 fn judge(names: &[&str], timeout: Duration) -> Vec<Verdict> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");

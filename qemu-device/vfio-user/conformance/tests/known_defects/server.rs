@@ -36,7 +36,7 @@ pub(crate) fn start(path: &Path) {
         let server = Server::from_owned_fd(OwnedFd::from(listener), true, irqs(), regions(&file));
         loop {
             let mut device = Device::default();
-            // What it would end with is one of the defects.
+            // The way in which it ends is one of the defects.
             let _ended = catch_unwind(AssertUnwindSafe(|| server.run(&mut device)));
         }
     });
@@ -88,7 +88,7 @@ fn regions(file: &File) -> Vec<ServerRegion> {
         .collect()
 }
 
-/// Does the least that its server leaves to it.
+/// Has only the parts that its server needs.
 #[derive(Default)]
 struct Device {
     maps: BTreeMap<u64, u64>,
