@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a module for `ci/sabotage.sh` does wrong, to see that the tests notice. In no other build.
+//! Faults of the modules for `ci/sabotage.sh`, which the tests must notice. In no other build.
 
 use crate::interface::{
     layout,
@@ -18,7 +18,7 @@ use kernel::{
     warn_on, //
 };
 
-/// Drops the last reference to a released file, and then does what this build is to do wrong.
+/// Drops the last reference to a released file, and then commits the fault of this build.
 ///
 /// Not inlined: `ci/sabotage.sh` knows a broken module by this symbol, and a stack by its name.
 #[inline(never)]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Whether a device is one that this driver knows, and what it can do.
+//! Identity and properties of a device, and the check that this driver knows it.
 
 use super::registers::{
     RegisterBar,

@@ -69,7 +69,7 @@ pub(crate) struct Accounts {
 
 struct Books {
     device: Amount,
-    /// Users who have something.
+    /// Amounts of all users with at least one charge.
     users: KVec<(Kuid, Amount)>,
 }
 
@@ -87,7 +87,7 @@ impl Accounts {
         Arc::pin_init(pin_init!(Self { books <- new_mutex!(books) }), GFP_KERNEL)
     }
 
-    /// Calls `f` for the device, without a user, and then for each user who has something.
+    /// Calls `f` for the device, without a user, and then for each user with a charge.
     pub(crate) fn for_each<E>(
         &self,
         mut f: impl FnMut(Option<Kuid>, &Amount) -> Result<(), E>,

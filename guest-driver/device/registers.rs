@@ -182,7 +182,7 @@ impl<'bound> Registers<'bound> {
         Err(self.lose())
     }
 
-    /// Gives an admin command about an object of `generation`. The caller holds the lock of admin
+    /// Issues an admin command about an object of `generation`. The caller holds the lock of admin
     /// commands. May sleep.
     ///
     /// # Errors
@@ -270,7 +270,7 @@ impl<'bound> Registers<'bound> {
         EIO
     }
 
-    /// Gives the device up, which does not answer: the driver makes no further access.
+    /// Gives up a device that does not answer: the driver makes no further access.
     fn lose(&self) -> Error {
         self.lost.store(true, Relaxed);
         dev_err!(

@@ -23,7 +23,7 @@ use kernel::prelude::*;
 /// Makes a DMA buffer; see [`ioctl::CREATE_BUFFER`].
 pub(crate) fn create_buffer(file: &impl MemoryOwner, create: &mut ioctl::CreateBuffer) -> Result {
     file.with_memory(|device, memory| {
-        // Room in the list first: what was made could not be written down otherwise.
+        // First room in the list. Otherwise a new buffer might not find an entry.
         memory.buffers.reserve(1, GFP_KERNEL)?;
         let buffer = Buffer::create(device, file.owner(), create)?;
         let pushed = memory.buffers.push_within_capacity(buffer);

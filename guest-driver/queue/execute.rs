@@ -2,8 +2,8 @@
 
 //! Carries out descriptors on a queue of the kernel: copies them in, waits, copies completions out.
 //!
-//! It does with two copies and a sleep what a mapped queue does without the driver, to compare. One
-//! call at a time does so on a queue.
+//! With two copies and a sleep it does the work of a mapped queue, for comparison. At most one
+//! call at a time works on a queue.
 
 use super::{
     owner::QueueOwner,

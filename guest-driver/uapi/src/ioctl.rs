@@ -11,7 +11,7 @@ use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Type byte of all ioctls of this driver.
 pub const TYPE: u32 = 0xba;
 
-/// Asks what the device is and what its limits are: fills in an [`Info`].
+/// Reads identity and limits of the device into an [`Info`].
 pub const INFO: u32 = read::<Info>(0);
 /// Takes a queue: a [`CreateQueue`].
 pub const CREATE_QUEUE: u32 = read_write::<CreateQueue>(1);
@@ -25,7 +25,7 @@ pub const EXECUTE: u32 = read_write::<Execute>(4);
 pub const WAIT: u32 = read_write::<Wait>(5);
 /// Makes memory of the kernel that can be mapped: a [`CreateMemory`].
 pub const CREATE_MEMORY: u32 = read_write::<CreateMemory>(6);
-/// Stops a queue and starts it anew, with the same rings: an [`Object`], the queue.
+/// Stops a queue and starts it again with the same rings: an [`Object`], the queue.
 pub const RESET_QUEUE: u32 = write::<Object>(7);
 /// Stops a queue and gives it back: an [`Object`], the queue.
 pub const DESTROY_QUEUE: u32 = write::<Object>(8);
@@ -108,7 +108,7 @@ pub struct CreateBuffer {
     pub size: u64,
     /// Out: where to map the buffer.
     pub offset: u64,
-    /// In: what descriptors may do, [`RIGHT_READ`], [`RIGHT_WRITE`] or both.
+    /// In: rights of descriptors, [`RIGHT_READ`], [`RIGHT_WRITE`] or both.
     pub rights: u32,
     /// Out: number of the window that shows the buffer to descriptors.
     pub window: u32,
@@ -125,7 +125,7 @@ pub struct CreateDeviceMemory {
     pub size: u64,
     /// Out: where to map the range.
     pub offset: u64,
-    /// In: what descriptors may do, [`RIGHT_READ`], [`RIGHT_WRITE`] or both.
+    /// In: rights of descriptors, [`RIGHT_READ`], [`RIGHT_WRITE`] or both.
     pub rights: u32,
     /// In: [`PART_WRITE_COMBINING`], [`PART_UNCACHED`] or [`PART_LAZY`].
     pub part: u32,
@@ -214,7 +214,7 @@ pub struct OpenWindow {
     pub parts: u64,
     /// In: how many, at most [`MAX_PARTS`]; 1 on device memory.
     pub count: u32,
-    /// In: what descriptors may do, [`RIGHT_READ`], [`RIGHT_WRITE`] or both; no more than the
+    /// In: rights of descriptors, [`RIGHT_READ`], [`RIGHT_WRITE`] or both; no more than the
     /// buffers were made with.
     pub rights: u32,
     /// Out: number of the window.
@@ -251,7 +251,7 @@ pub struct OpenUserWindow {
     pub address: u64,
     /// In: bytes, at most [`MAX_USER_WINDOW`].
     pub length: u64,
-    /// In: what descriptors may do, [`RIGHT_READ`], [`RIGHT_WRITE`] or both.
+    /// In: rights of descriptors, [`RIGHT_READ`], [`RIGHT_WRITE`] or both.
     pub rights: u32,
     /// Out: number of the window.
     pub window: u32,

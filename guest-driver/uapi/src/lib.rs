@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT
 
-//! What a process and the ringbar driver say to each other: ioctls and mmap offsets.
+//! The interface between a process and the ringbar driver: ioctls and mmap offsets.
 //!
 //! The kernel module compiles [`ioctl`] and [`mmap`] by path; processes use this crate. It holds
-//! layouts and numbers only. What each call does and which errors it gives is told in
+//! layouts and numbers only. The effects and errors of each call are in
 //! `guest-driver/README.md`.
 
 #![no_std]
