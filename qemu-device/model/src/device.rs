@@ -4,8 +4,8 @@
 
 use crate::access::{decode, Direction, Target};
 use crate::admin::Outcome;
-use crate::operation::Bench;
-use crate::queue::{Queue, Tray, Turn};
+use crate::operation::StepContext;
+use crate::queue::{Batch, Queue, Turn};
 use crate::registers::RegisterFile;
 use crate::schedule::Schedule;
 use crate::scratch::Scratch;
@@ -43,7 +43,7 @@ pub struct Device {
     /// Time before which no interrupt that is held back is due; `None` if none is held back.
     deadline: Option<u64>,
     scratch: Scratch,
-    tray: Tray,
+    batch: Batch,
 }
 
 impl Device {
@@ -77,7 +77,7 @@ impl Device {
             schedule: Schedule::default(),
             deadline: None,
             scratch: Scratch::new(),
-            tray: Tray::new(),
+            batch: Batch::new(),
         })
     }
 
@@ -236,11 +236,11 @@ impl Device {
             self.wake(number, host);
             let turn = match self.queues.get_mut(number) {
                 Some(Some(queue)) => queue.turn(
-                    &mut Bench {
+                    &mut StepContext {
                         host,
                         windows: &self.windows,
                         scratch: &mut self.scratch,
-                        tray: &mut self.tray,
+                        batch: &mut self.batch,
                     },
                     &mut self.registers,
                     &mut effects,

@@ -2,7 +2,7 @@
 
 //! Operations: descriptors that were checked, and are carried out in pieces (data sheet 7 and 8).
 
-use crate::queue::Tray;
+use crate::queue::Batch;
 #[cfg(feature = "sabotage")]
 use crate::sabotage::bytes_to_write;
 use crate::scratch::{Filling, Scratch};
@@ -64,21 +64,21 @@ impl Budget {
 }
 
 /// Context of a step: the memory and buffers that operations work with.
-pub(crate) struct Bench<'a> {
+pub(crate) struct StepContext<'a> {
     pub(crate) host: &'a dyn Host,
     pub(crate) windows: &'a Windows,
     pub(crate) scratch: &'a mut Scratch,
-    pub(crate) tray: &'a mut Tray,
+    pub(crate) batch: &'a mut Batch,
 }
 
 /// A place in a window. It holds the window's number, so that the window can be closed at any time.
 #[derive(Clone, Copy, Debug)]
-struct Spot {
+struct WindowOffset {
     window: NonZeroU16,
     offset: u64,
 }
 
-impl Spot {
+impl WindowOffset {
     /// Makes the place. Fails for window 0, which does not exist.
     fn new(window: u16, offset: u64) -> Result<Self, Status> {
         let window = NonZeroU16::new(window).ok_or(Status::BAD_WINDOW)?;
@@ -88,14 +88,14 @@ impl Spot {
 
 /// Outcome of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ended {
+pub(crate) struct DescriptorOutcome {
     pub(crate) status: Status,
     pub(crate) result: u64,
     /// Address of the memory that could not be reached, if that ended it.
     unreachable: Option<DmaAddress>,
 }
 
-impl Ended {
+impl DescriptorOutcome {
     /// Makes the outcome for memory that could not be reached.
     fn unreachable(status: Status, address: DmaAddress) -> Self {
         Self {
@@ -120,7 +120,7 @@ impl Ended {
     }
 }
 
-impl From<Status> for Ended {
+impl From<Status> for DescriptorOutcome {
     /// Makes the outcome without a result.
     fn from(status: Status) -> Self {
         Self {
@@ -161,8 +161,8 @@ impl Work {
 pub(crate) struct Operation {
     pub(crate) tag: u32,
     work: Work,
-    source: Option<Spot>,
-    destination: Option<Spot>,
+    source: Option<WindowOffset>,
+    destination: Option<WindowOffset>,
     length: u64,
     /// Bytes done: the first ones, or the last ones if `backward`.
     done: u64,
@@ -213,14 +213,14 @@ impl Operation {
         }
         let length = u64::from(descriptor.length);
         let source = match work.reads() {
-            true => Some(Spot::new(
+            true => Some(WindowOffset::new(
                 descriptor.source_window,
                 descriptor.source_offset,
             )?),
             false => None,
         };
         let destination = match work.writes() {
-            true => Some(Spot::new(
+            true => Some(WindowOffset::new(
                 descriptor.destination_window,
                 descriptor.destination_offset,
             )?),
@@ -266,7 +266,7 @@ impl Operation {
         [self.source, self.destination]
             .iter()
             .flatten()
-            .any(|spot| spot.window.get() == window)
+            .any(|target| target.window.get() == window)
     }
 
     /// Breaks the operation off: its next step ends it, and does nothing else.
@@ -276,7 +276,11 @@ impl Operation {
 
     /// Goes on as far as the budget reaches. Returns the outcome if the operation ended.
     #[inline]
-    pub(crate) fn advance(&mut self, bench: &mut Bench<'_>, budget: &mut Budget) -> Option<Ended> {
+    pub(crate) fn advance(
+        &mut self,
+        context: &mut StepContext<'_>,
+        budget: &mut Budget,
+    ) -> Option<DescriptorOutcome> {
         loop {
             // The mark comes first. The window's number may be in use again, for memory that this
             // descriptor was not checked for.
@@ -287,23 +291,23 @@ impl Operation {
                 return None;
             }
             // A window that is gone was closed: ABORTED (data sheet 5).
-            let Some(piece) = self.piece(bench.windows, budget.bytes) else {
+            let Some(piece) = self.piece(context.windows, budget.bytes) else {
                 return Some(Status::ABORTED.into());
             };
             // With a status of 1 to 8 nothing was written (data sheet 8). So all memory is looked
             // at before the first of several pieces. A single piece needs no look: a call of the
             // host has effect as a whole or not at all.
             if !self.checked && piece.length < self.length {
-                if let Some(address) = self.unreachable(bench, budget) {
+                if let Some(address) = self.unreachable(context, budget) {
                     // A search that finds a gap costs a unit as well. Descriptors without reachable
                     // memory would otherwise keep the lock for ever.
                     budget.spend_unit();
-                    return Some(Ended::unreachable(Status::DMA_FAULT, address));
+                    return Some(DescriptorOutcome::unreachable(Status::DMA_FAULT, address));
                 }
                 self.checked = true;
             }
             budget.spend_piece(piece.length);
-            match self.work_on(&piece, bench) {
+            match self.work_on(&piece, context) {
                 Ok(None) => {
                     // Counted per piece, so that the next step goes on here.
                     self.done = self.done.saturating_add(piece.length);
@@ -320,7 +324,10 @@ impl Operation {
                     } else {
                         Status::ABORTED
                     };
-                    return Some(Ended::unreachable(status, piece.unreachable(bench.host)));
+                    return Some(DescriptorOutcome::unreachable(
+                        status,
+                        piece.unreachable(context.host),
+                    ));
                 }
             }
         }
@@ -331,8 +338,8 @@ impl Operation {
     fn work_on(
         &mut self,
         piece: &Piece,
-        bench: &mut Bench<'_>,
-    ) -> Result<Option<Ended>, Unreachable> {
+        context: &mut StepContext<'_>,
+    ) -> Result<Option<DescriptorOutcome>, Unreachable> {
         let &Piece { start, length, .. } = piece;
         // Not unwrapped here: an operation has only the places that it uses.
         let from = piece.from.ok_or(Unreachable);
@@ -343,22 +350,22 @@ impl Operation {
                 let length = bytes_to_write(Some(from), to, length);
                 // From place to place, without a copy in between. The host copies as `memmove` does
                 // (data sheet 7).
-                bench.host.copy(from, to, length as usize)?;
+                context.host.copy(from, to, length as usize)?;
             }
             Work::Make(filling) => {
                 let to = to?;
                 let length = bytes_to_write(None, to, length);
-                bench
+                context
                     .host
-                    .write(to, bench.scratch.make(*filling, start, length))?;
+                    .write(to, context.scratch.make(*filling, start, length))?;
             }
             Work::Verify(seed) => {
                 let from = from?;
-                let read = |bytes: &mut [u8]| bench.host.read(from, bytes);
+                let read = |bytes: &mut [u8]| context.host.read(from, bytes);
                 // Ends at the first byte that differs. `same` counts in this piece, the result in
                 // the whole operation (data sheet 7).
-                if let Some(same) = bench.scratch.compare(*seed, start, length, read)? {
-                    return Ok(Some(Ended {
+                if let Some(same) = context.scratch.compare(*seed, start, length, read)? {
+                    return Ok(Some(DescriptorOutcome {
                         result: start.saturating_add(same),
                         ..Status::MISMATCH.into()
                     }));
@@ -366,8 +373,8 @@ impl Operation {
             }
             Work::Checksum(checksum) => {
                 // Copied once. The guest may change its memory while the checksum is computed.
-                let bytes = bench.scratch.room(length);
-                bench.host.read(from?, bytes)?;
+                let bytes = context.scratch.room(length);
+                context.host.read(from?, bytes)?;
                 *checksum = crc32c_append(*checksum, bytes);
             }
         }
@@ -375,8 +382,8 @@ impl Operation {
     }
 
     /// Returns the outcome when all bytes are done (data sheet 7 and 8).
-    fn complete(&self) -> Ended {
-        Ended {
+    fn complete(&self) -> DescriptorOutcome {
+        DescriptorOutcome {
             result: match self.work {
                 Work::Copy | Work::Make(_) => 0,
                 Work::Verify(_) => self.length,
@@ -395,26 +402,26 @@ impl Operation {
         // The piece ends where the bytes that are left end. It may be no longer than the shortest
         // stretch before that end, in either window.
         if self.backward {
-            for spot in [self.source, self.destination].into_iter().flatten() {
-                let end = spot.offset.checked_add(left)?;
-                length = windows.get(spot.window)?.length_before(end, length)?;
+            for target in [self.source, self.destination].into_iter().flatten() {
+                let end = target.offset.checked_add(left)?;
+                length = windows.get(target.window)?.length_before(end, length)?;
             }
             start = left.checked_sub(length)?;
         }
         // Each window may shorten the piece. The second one sees the length that the first one
         // left; the first place is right for a shorter piece as well, as it is the piece's start.
-        let mut place = |spot: Spot| {
-            let window = windows.get(spot.window)?;
-            let run = window.from(spot.offset.checked_add(start)?, length)?;
+        let mut place = |target: WindowOffset| {
+            let window = windows.get(target.window)?;
+            let run = window.from(target.offset.checked_add(start)?, length)?;
             length = run.length;
             Some(run.place)
         };
         let from = match self.source {
-            Some(spot) => Some(place(spot)?),
+            Some(target) => Some(place(target)?),
             None => None,
         };
         let to = match self.destination {
-            Some(spot) => Some(place(spot)?),
+            Some(target) => Some(place(target)?),
             None => None,
         };
         (length > 0).then_some(Piece {
@@ -427,11 +434,12 @@ impl Operation {
 
     /// Returns the first address that cannot be read in the source, then that cannot be written in
     /// the destination (data sheet 8: source before destination).
-    fn unreachable(&self, bench: &Bench<'_>, budget: &mut Budget) -> Option<DmaAddress> {
-        let mut look = |spot: Option<Spot>, write: bool| {
-            let spot = spot?;
-            let window = bench.windows.get(spot.window)?;
-            let (address, looked) = window.unreachable(bench.host, spot.offset, self.length, write);
+    fn unreachable(&self, context: &StepContext<'_>, budget: &mut Budget) -> Option<DmaAddress> {
+        let mut look = |target: Option<WindowOffset>, write: bool| {
+            let target = target?;
+            let window = context.windows.get(target.window)?;
+            let (address, looked) =
+                window.unreachable(context.host, target.offset, self.length, write);
             budget.spend_looks(looked);
             address
         };
@@ -473,19 +481,19 @@ fn bytes_to_write(_from: Option<Place>, _to: Place, length: u64) -> u64 {
 /// Checks that a queue in `domain` may use `length` bytes of its windows in this way (data sheet
 /// 8).
 fn check_windows(
-    source: Option<Spot>,
-    destination: Option<Spot>,
+    source: Option<WindowOffset>,
+    destination: Option<WindowOffset>,
     length: u64,
     domain: u32,
     windows: &Windows,
 ) -> Result<(), Status> {
     // A window of another domain is as good as closed. Otherwise a process could reach another
     // one's memory by guessing numbers.
-    let open = |spot: Option<Spot>| match spot {
-        Some(spot) => windows
-            .get(spot.window)
+    let open = |target: Option<WindowOffset>| match target {
+        Some(target) => windows
+            .get(target.window)
             .filter(|window| window.domain == domain)
-            .map(|window| Some((window, spot.offset)))
+            .map(|window| Some((window, target.offset)))
             .ok_or(Status::BAD_WINDOW),
         None => Ok(None),
     };
@@ -508,7 +516,7 @@ fn check_windows(
 }
 
 /// Checks whether the source starts before the destination and reaches into it.
-fn reaches_ahead(from: Spot, to: Spot, length: u64) -> bool {
+fn reaches_ahead(from: WindowOffset, to: WindowOffset, length: u64) -> bool {
     // Only within one window does an overlap have a defined result (data sheet 7). From the front,
     // the copy would read bytes that it has written.
     from.window == to.window

@@ -2,7 +2,7 @@
 
 //! A running queue: takes descriptors from one ring, posts completions to the other (data sheet 6).
 
-use crate::operation::{Bench, Budget, Ended, Operation};
+use crate::operation::{Budget, DescriptorOutcome, Operation, StepContext};
 use crate::registers::RegisterFile;
 use crate::words::QueueWords;
 use crate::{Effects, Host, LoggedError, Note, Place};
@@ -177,24 +177,24 @@ impl Queue {
     /// Works until the budget of a step is spent or there is nothing to do.
     pub(crate) fn turn(
         &mut self,
-        bench: &mut Bench<'_>,
+        context: &mut StepContext<'_>,
         registers: &mut RegisterFile,
         effects: &mut Effects,
     ) -> Turn {
         let before = self.done;
-        let end = self.work(bench, registers, effects);
+        let end = self.work(context, registers, effects);
         // Completions of this turn are written even if the turn ends with a fault: what was
         // completed before it is announced (data sheet 6). A fault of the completion ring concerns
         // an earlier entry, so it comes first.
-        let end = self.post(before, bench).and(end);
-        let words = QueueWords::new(bench.host, self.number);
+        let end = self.post(before, context).and(end);
+        let words = QueueWords::new(context.host, self.number);
         if self.done != before {
             // Only now, behind the completions: the driver side reads entries as soon as it sees
             // the tail.
             let wanted = wake::post(&words, before, self.done);
             let moderation = registers.moderation(self.number.into());
             let posted = distance(before, self.done);
-            let raise = self.moderate(wanted, posted, moderation, bench.host);
+            let raise = self.moderate(wanted, posted, moderation, context.host);
             registers.announce(self.vector, raise, effects);
         }
         end.unwrap_or_else(|fault| {
@@ -209,31 +209,31 @@ impl Queue {
     }
 
     /// Carries out descriptors until the budget is spent or the queue has to wait. Keeps their
-    /// completions in the tray.
+    /// completions in the batch.
     fn work(
         &mut self,
-        bench: &mut Bench<'_>,
+        context: &mut StepContext<'_>,
         registers: &mut RegisterFile,
         effects: &mut Effects,
     ) -> Result<Turn, Fault> {
         let mut budget = Budget::STEP;
-        // All queues use one tray. Descriptors that an earlier turn fetched and did not begin are
+        // All queues use one batch. Descriptors that an earlier turn fetched and did not begin are
         // fetched again: `done` has not passed them.
-        bench.tray.clear();
+        context.batch.clear();
         // Asked once in a turn, so that a device without a watcher pays nothing per descriptor.
-        let watched = bench.host.is_watched();
+        let watched = context.host.is_watched();
         if self.operation.is_none() {
             // The tail that woke the queue. An operation in progress needs none yet.
-            self.look_at_tail(bench.host)?;
+            self.look_at_tail(context.host)?;
         }
         while !budget.is_spent() {
             if self.operation.is_none() {
-                if !self.may_go_on(bench.host)? {
+                if !self.may_go_on(context.host)? {
                     return Ok(Turn::Waits);
                 }
-                bench.tray.fill(self, budget.units(), bench.host)?;
+                context.batch.fill(self, budget.units(), context.host)?;
             }
-            let Some((tag, ended)) = self.go_on(bench, &mut budget, watched) else {
+            let Some((tag, ended)) = self.go_on(context, &mut budget, watched) else {
                 return Ok(Turn::Unfinished);
             };
             // A refused descriptor is logged, and has its completion; the queue runs on (data sheet
@@ -248,9 +248,9 @@ impl Queue {
                 result: ended.result,
             };
             if watched {
-                bench.host.note(Note::Ends(self.number, &completion));
+                context.host.note(Note::Ends(self.number, &completion));
             }
-            bench.tray.complete(completion);
+            context.batch.complete(completion);
             // One completion per descriptor, in order (data sheet 6).
             self.done = self.done.wrapping_add(1);
         }
@@ -283,18 +283,18 @@ impl Queue {
     /// outcome of the descriptor that ended, if one did.
     fn go_on(
         &mut self,
-        bench: &mut Bench<'_>,
+        context: &mut StepContext<'_>,
         budget: &mut Budget,
         watched: bool,
-    ) -> Option<(u32, Ended)> {
+    ) -> Option<(u32, DescriptorOutcome)> {
         let mut operation = match self.operation.take() {
             Some(operation) => operation,
             None => {
-                let descriptor = bench.tray.next()?;
+                let descriptor = context.batch.next()?;
                 if watched {
-                    bench.host.note(Note::Begins(self.number, descriptor));
+                    context.host.note(Note::Begins(self.number, descriptor));
                 }
-                match Operation::new(descriptor, self.setup.domain, bench.windows) {
+                match Operation::new(descriptor, self.setup.domain, context.windows) {
                     Ok(Some(operation)) => operation,
                     outcome => {
                         // Refused descriptors and NOPs cost a unit as well. A ring full of them
@@ -306,7 +306,7 @@ impl Queue {
                 }
             }
         };
-        match operation.advance(bench, budget) {
+        match operation.advance(context, budget) {
             Some(ended) => Some((operation.tag, ended)),
             None => {
                 self.operation = Some(operation);
@@ -353,11 +353,11 @@ impl Queue {
     ///
     /// At a completion that cannot be written, `done` is set back to its number. So neither it nor
     /// any behind it is announced (data sheet 6).
-    fn post(&mut self, first: u32, bench: &Bench<'_>) -> Result<(), Fault> {
+    fn post(&mut self, first: u32, context: &StepContext<'_>) -> Result<(), Fault> {
         let (ring, entries) = (self.setup.completion_ring, self.setup.completion_entries);
         let write = |index: u32, completions: &[Completion]| {
             let address = entry_address::<Completion>(ring, index, entries);
-            bench
+            context
                 .host
                 .write(Place::Guest(address), completions.as_bytes())
                 .map_err(|_| Fault {
@@ -366,7 +366,7 @@ impl Queue {
                 })
         };
         let mut index = first;
-        let mut left = bench.tray.completions();
+        let mut left = context.batch.completions();
         while !left.is_empty() {
             // As many as lie in one piece, up to the end of the ring, in one write.
             let to_ring_end = entries.saturating_sub(slot(index, entries)) as usize;
@@ -387,8 +387,8 @@ impl Queue {
             left = rest;
         }
         // All of them are in the ring as well (data sheet 6).
-        if let Some(last) = bench.tray.completions().last() {
-            QueueWords::new(bench.host, self.number).show_completion(last);
+        if let Some(last) = context.batch.completions().last() {
+            QueueWords::new(context.host, self.number).show_completion(last);
         }
         Ok(())
     }
@@ -404,7 +404,7 @@ impl Queue {
 }
 
 /// Descriptors and completions between the rings and the work of a turn.
-pub(crate) struct Tray {
+pub(crate) struct Batch {
     /// Copies from the submission ring. Those from `next` to `end` were not begun.
     descriptors: [Descriptor; BATCH],
     next: usize,
@@ -414,8 +414,8 @@ pub(crate) struct Tray {
     ended: usize,
 }
 
-impl Tray {
-    /// Makes an empty tray.
+impl Batch {
+    /// Makes an empty batch.
     pub(crate) fn new() -> Self {
         Self {
             descriptors: [Descriptor::default(); BATCH],
@@ -426,7 +426,7 @@ impl Tray {
         }
     }
 
-    /// Empties the tray for the next turn.
+    /// Empties the batch for the next turn.
     fn clear(&mut self) {
         self.next = 0;
         self.end = 0;
