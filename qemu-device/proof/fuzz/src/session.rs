@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 
 use ringbar_vfio_user::device::DmaRange;
-use ringbar_vfio_user::testing::{self, Bench, Call, Seen};
+use ringbar_vfio_user::testing::{self, Call, Seen, TestSession};
 use ringbar_vfio_user::wire::{
     Header, FLAG_ERROR, FLAG_NO_REPLY, HEADER_SIZE, MAX_FDS, MAX_MESSAGE, TYPE_COMMAND, TYPE_MASK,
     TYPE_REPLY,
@@ -33,8 +33,8 @@ struct Message {
 pub fn run(data: &[u8]) -> u64 {
     let mut input = Input::new(data);
     let start = match input.byte() % 8 {
-        0 => Bench::new,
-        _ => Bench::negotiated,
+        0 => TestSession::new,
+        _ => TestSession::negotiated,
     };
     let mut messages = Vec::new();
     while input.more() && messages.len() < MOST {
@@ -177,12 +177,12 @@ fn set(bytes: &mut [u8], place: usize, value: u32) {
     }
 }
 
-fn send_in_portions(bench: &mut Bench, message: &Message) {
+fn send_in_portions(test: &mut TestSession, message: &Message) {
     let (first, others) = message.cuts;
     let (first, rest) = message.bytes.split_at(first.min(message.bytes.len()));
-    let _violation = bench.send(first, message.fds);
+    let _violation = test.send(first, message.fds);
     for portion in rest.chunks(others) {
-        let _violation = bench.send(portion, 0);
+        let _violation = test.send(portion, 0);
     }
 }
 
@@ -245,9 +245,9 @@ fn check_refused_descriptors(messages: &[Message], seen: &[Seen]) {
 }
 
 /// Fails if mappings overlap or a mapping was split.
-fn check_mappings(bench: &Bench) {
+fn check_mappings(test: &TestSession) {
     let mut mapped: Vec<DmaRange> = Vec::new();
-    for call in &bench.device.calls {
+    for call in &test.device.calls {
         match call {
             Call::Map(new, ..) => {
                 let apart = |old: &DmaRange| old.last < new.first || new.last < old.first;
@@ -267,13 +267,13 @@ fn check_mappings(bench: &Bench) {
             _ => {}
         }
     }
-    assert_eq!(bench.device.mappings(), mapped.len());
+    assert_eq!(test.device.mappings(), mapped.len());
 }
 
 /// Fails if a session keeps too many descriptors, or any after its end.
-fn check_descriptors(bench: Bench) {
-    let bank = bench.bank.clone();
-    let mappings = bench.device.mappings();
+fn check_descriptors(test: TestSession) {
+    let bank = test.bank.clone();
+    let mappings = test.device.mappings();
     // The device holds two, one file per mapping, and the eventfds of one request. The session
     // holds those of a message that still arrives.
     assert!(
@@ -281,6 +281,6 @@ fn check_descriptors(bench: Bench) {
         "{} descriptors",
         bank.live()
     );
-    drop(bench);
+    drop(test);
     assert_eq!(bank.live(), 0);
 }

@@ -248,7 +248,7 @@ pub enum Seen {
 
 /// A session with a [`FakeDevice`] behind it.
 #[derive(Debug)]
-pub struct Bench {
+pub struct TestSession {
     /// Source of its descriptors.
     pub bank: Bank,
     /// The session.
@@ -261,13 +261,13 @@ pub struct Bench {
     pub seen: Vec<Seen>,
 }
 
-impl Default for Bench {
+impl Default for TestSession {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Bench {
+impl TestSession {
     /// Makes a session whose client has sent nothing yet.
     pub fn new() -> Self {
         let bank = Bank::default();
@@ -282,11 +282,11 @@ impl Bench {
 
     /// Makes a session whose client has negotiated.
     pub fn negotiated() -> Self {
-        let mut bench = Self::new();
+        let mut test = Self::new();
         // The outcome is for the tests to check.
-        let _agreed = bench.send(&version(VERSION_TEXT), 0);
-        bench.seen.clear();
-        bench
+        let _agreed = test.send(&version(VERSION_TEXT), 0);
+        test.seen.clear();
+        test
     }
 
     /// Sends bytes as the client, with `fds` descriptors numbered from 0.

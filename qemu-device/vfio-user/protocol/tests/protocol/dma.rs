@@ -3,7 +3,7 @@
 //! Memory of the client.
 
 use ringbar_vfio_user::device::DmaRange;
-use ringbar_vfio_user::testing::{dma_map, dma_unmap, Bench, Call};
+use ringbar_vfio_user::testing::{dma_map, dma_unmap, Call, TestSession};
 use ringbar_vfio_user::wire::{
     Header, DMA_MAP_FLAG_FILE_IO, DMA_MAP_FLAG_MMAP, FLAG_NO_REPLY, MAX_DMA_MAPS,
 };
@@ -21,41 +21,40 @@ fn range(first: u64, last: u64) -> DmaRange {
 }
 
 /// Makes a client with mappings of one page each.
-fn mapped(pages: &[u64]) -> Bench {
-    let mut bench = Bench::negotiated();
+fn mapped(pages: &[u64]) -> TestSession {
+    let mut test = TestSession::negotiated();
     for page in pages {
         let map = dma_map(READ_WRITE, 0, page * PAGE, PAGE);
-        assert_eq!(outcome_of(&mut bench, &map, 1), None);
+        assert_eq!(outcome_of(&mut test, &map, 1), None);
     }
-    bench.device.calls.clear();
-    bench
+    test.device.calls.clear();
+    test
 }
 
 #[test]
 fn map_with_a_file_reaches_the_device() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
 
-    bench
-        .send(&dma_map(READ_WRITE, 0x5000, 0x10_0000, 0x2000), 1)
+    test.send(&dma_map(READ_WRITE, 0x5000, 0x10_0000, 0x2000), 1)
         .unwrap();
 
     let call = Call::Map(range(0x10_0000, 0x10_1fff), true, true, Some((0, 0x5000)));
-    assert_eq!(bench.device.calls, [call]);
+    assert_eq!(test.device.calls, [call]);
 }
 
 #[test]
 fn map_without_a_file_reaches_the_device() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
 
-    bench.send(&dma_map(READ, 0, 0, PAGE), 0).unwrap();
+    test.send(&dma_map(READ, 0, 0, PAGE), 0).unwrap();
 
     let call = Call::Map(range(0, 0xfff), true, false, None);
-    assert_eq!(bench.device.calls, [call]);
+    assert_eq!(test.device.calls, [call]);
 }
 
 #[test]
 fn reply_to_map_has_no_payload() {
-    let (payload, _) = reply(&mut Bench::negotiated(), &dma_map(READ, 0, 0, PAGE));
+    let (payload, _) = reply(&mut TestSession::negotiated(), &dma_map(READ, 0, 0, PAGE));
 
     assert!(payload.is_empty());
 }
@@ -147,89 +146,86 @@ fn map_with_two_files_is_refused() {
 
 #[test]
 fn map_over_a_mapping_is_refused_as_existing() {
-    let mut bench = mapped(&[16, 17]);
+    let mut test = mapped(&[16, 17]);
 
     for (page, pages) in [(16, 1), (15, 2), (17, 2), (15, 4), (0, 32)] {
         let map = dma_map(READ, 0, page * PAGE, pages * PAGE);
-        assert_eq!(outcome_of(&mut bench, &map, 1), Some(Errno::EXIST));
+        assert_eq!(outcome_of(&mut test, &map, 1), Some(Errno::EXIST));
     }
-    assert_eq!(bench.device.calls, []);
+    assert_eq!(test.device.calls, []);
 }
 
 #[test]
 fn map_beside_a_mapping_is_allowed() {
-    let mut bench = mapped(&[16]);
+    let mut test = mapped(&[16]);
 
     for page in [15, 17] {
         let map = dma_map(READ, 0, page * PAGE, PAGE);
-        assert_eq!(outcome_of(&mut bench, &map, 1), None);
+        assert_eq!(outcome_of(&mut test, &map, 1), None);
     }
 }
 
 #[test]
 fn map_that_the_device_refuses_can_be_tried_again() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
     let map = dma_map(READ, 0, 0, PAGE);
-    bench.device.refuse = Some(Errno::NOMEM);
-    assert_eq!(outcome_of(&mut bench, &map, 1), Some(Errno::NOMEM));
-    bench.device.refuse = None;
+    test.device.refuse = Some(Errno::NOMEM);
+    assert_eq!(outcome_of(&mut test, &map, 1), Some(Errno::NOMEM));
+    test.device.refuse = None;
 
-    assert_eq!(outcome_of(&mut bench, &map, 1), None);
+    assert_eq!(outcome_of(&mut test, &map, 1), None);
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "65536 messages take Miri an hour")]
 fn one_map_more_than_the_limit_is_refused() {
-    let mut bench = Bench::negotiated();
-    let send = |bench: &mut Bench, page: usize| {
+    let mut test = TestSession::negotiated();
+    let send = |test: &mut TestSession, page: usize| {
         let map = dma_map(READ, 0, page as u64 * PAGE, PAGE);
-        outcome_of(bench, &map, 0)
+        outcome_of(test, &map, 0)
     };
     for page in 0..MAX_DMA_MAPS {
-        assert_eq!(send(&mut bench, page), None);
+        assert_eq!(send(&mut test, page), None);
     }
 
-    assert_eq!(send(&mut bench, MAX_DMA_MAPS), Some(Errno::NOSPC));
+    assert_eq!(send(&mut test, MAX_DMA_MAPS), Some(Errno::NOSPC));
 }
 
 #[test]
 fn unmap_is_answered_with_its_entry() {
-    let mut bench = mapped(&[16]);
+    let mut test = mapped(&[16]);
     let unmap = dma_unmap(0, 16 * PAGE, PAGE);
 
-    let (payload, _) = reply(&mut bench, &unmap);
+    let (payload, _) = reply(&mut test, &unmap);
 
     assert_eq!(payload, unmap[16..]);
-    assert_eq!(bench.device.calls, [Call::Unmap(range(0x1_0000, 0x1_0fff))]);
+    assert_eq!(test.device.calls, [Call::Unmap(range(0x1_0000, 0x1_0fff))]);
 }
 
 #[test]
 fn unmapped_memory_can_be_mapped_again() {
-    let mut bench = mapped(&[16]);
-    let live = bench.bank.live();
+    let mut test = mapped(&[16]);
+    let live = test.bank.live();
     assert_eq!(
-        outcome_of(&mut bench, &dma_unmap(0, 16 * PAGE, PAGE), 0),
+        outcome_of(&mut test, &dma_unmap(0, 16 * PAGE, PAGE), 0),
         None
     );
-    assert_eq!(bench.bank.live(), live - 1);
+    assert_eq!(test.bank.live(), live - 1);
 
     let map = dma_map(READ, 0, 16 * PAGE, PAGE);
 
-    assert_eq!(outcome_of(&mut bench, &map, 1), None);
+    assert_eq!(outcome_of(&mut test, &map, 1), None);
 }
 
 #[test]
 fn big_unmap_drops_every_mapping_inside() {
-    let mut bench = mapped(&[1, 5, 9, 20]);
+    let mut test = mapped(&[1, 5, 9, 20]);
 
     let unmap = dma_unmap(0, PAGE, 15 * PAGE);
 
-    assert_eq!(outcome_of(&mut bench, &unmap, 0), None);
-    assert_eq!(bench.device.mappings(), 1);
-    assert_eq!(
-        bench.device.calls,
-        [Call::Unmap(range(PAGE, 16 * PAGE - 1))]
-    );
+    assert_eq!(outcome_of(&mut test, &unmap, 0), None);
+    assert_eq!(test.device.mappings(), 1);
+    assert_eq!(test.device.calls, [Call::Unmap(range(PAGE, 16 * PAGE - 1))]);
 }
 
 #[test]
@@ -239,48 +235,48 @@ fn unmap_of_nothing_mapped_is_allowed() {
 
 #[test]
 fn unmap_that_would_split_a_mapping_is_refused_and_removes_nothing() {
-    let mut bench = mapped(&[1]);
+    let mut test = mapped(&[1]);
     let map = dma_map(READ, 0, 16 * PAGE, 4 * PAGE);
-    assert_eq!(outcome_of(&mut bench, &map, 1), None);
-    bench.device.calls.clear();
+    assert_eq!(outcome_of(&mut test, &map, 1), None);
+    test.device.calls.clear();
 
     for (page, pages) in [(0, 17), (16, 3), (17, 1), (17, 3), (17, 100), (0, 19)] {
         let unmap = dma_unmap(0, page * PAGE, pages * PAGE);
-        assert_eq!(outcome_of(&mut bench, &unmap, 0), Some(Errno::INVAL));
+        assert_eq!(outcome_of(&mut test, &unmap, 0), Some(Errno::INVAL));
     }
-    assert_eq!(bench.device.mappings(), 2);
-    assert_eq!(bench.device.calls, []);
+    assert_eq!(test.device.mappings(), 2);
+    assert_eq!(test.device.calls, []);
 }
 
 #[test]
 fn unmap_may_pass_the_end_of_the_address_space() {
     let top = PAGE.wrapping_neg();
-    let mut bench = mapped(&[top / PAGE]);
+    let mut test = mapped(&[top / PAGE]);
 
     let unmap = dma_unmap(0, 16 * PAGE, top);
 
-    assert_eq!(outcome_of(&mut bench, &unmap, 0), None);
-    assert_eq!(bench.device.mappings(), 0);
+    assert_eq!(outcome_of(&mut test, &unmap, 0), None);
+    assert_eq!(test.device.mappings(), 0);
 }
 
 #[test]
 fn unmap_all_drops_every_mapping() {
-    let mut bench = mapped(&[0, 16, PAGE.wrapping_neg() / PAGE]);
+    let mut test = mapped(&[0, 16, PAGE.wrapping_neg() / PAGE]);
 
-    assert_eq!(outcome_of(&mut bench, &dma_unmap(ALL, 0, 0), 0), None);
-    assert_eq!(bench.device.mappings(), 0);
-    assert_eq!(bench.device.calls, [Call::Unmap(DmaRange::ALL)]);
+    assert_eq!(outcome_of(&mut test, &dma_unmap(ALL, 0, 0), 0), None);
+    assert_eq!(test.device.mappings(), 0);
+    assert_eq!(test.device.calls, [Call::Unmap(DmaRange::ALL)]);
 }
 
 #[test]
 fn unmap_all_of_a_range_is_refused() {
-    let mut bench = mapped(&[16]);
+    let mut test = mapped(&[16]);
 
     for (address, size) in [(PAGE, 0), (0, PAGE), (0, u64::MAX)] {
         let unmap = dma_unmap(ALL, address, size);
-        assert_eq!(outcome_of(&mut bench, &unmap, 0), Some(Errno::INVAL));
+        assert_eq!(outcome_of(&mut test, &unmap, 0), Some(Errno::INVAL));
     }
-    assert_eq!(bench.device.mappings(), 1);
+    assert_eq!(test.device.mappings(), 1);
 }
 
 #[test]
@@ -313,24 +309,24 @@ fn unmap_with_a_file_is_refused() {
 
 #[test]
 fn unmap_that_the_device_refuses_keeps_the_mapping() {
-    let mut bench = mapped(&[16]);
-    bench.device.refuse = Some(Errno::BUSY);
+    let mut test = mapped(&[16]);
+    test.device.refuse = Some(Errno::BUSY);
 
     let unmap = dma_unmap(0, 16 * PAGE, PAGE);
 
-    assert_eq!(outcome_of(&mut bench, &unmap, 0), Some(Errno::BUSY));
-    assert_eq!(bench.device.mappings(), 1);
+    assert_eq!(outcome_of(&mut test, &unmap, 0), Some(Errno::BUSY));
+    assert_eq!(test.device.mappings(), 1);
 }
 
 #[test]
 fn map_and_unmap_without_reply_are_carried_out_silently() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
     for mut bytes in [dma_map(READ, 0, 0, PAGE), dma_unmap(0, 0, PAGE)] {
         bytes[8..12].copy_from_slice(&FLAG_NO_REPLY.to_ne_bytes());
         assert_eq!(Header::parse(&bytes).unwrap().flags, FLAG_NO_REPLY);
-        bench.send(&bytes, 0).unwrap();
+        test.send(&bytes, 0).unwrap();
     }
 
-    assert_eq!(bench.device.calls.len(), 2);
-    assert_eq!(bench.seen, []);
+    assert_eq!(test.device.calls.len(), 2);
+    assert_eq!(test.seen, []);
 }

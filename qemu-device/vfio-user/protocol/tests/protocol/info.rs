@@ -2,7 +2,9 @@
 
 //! The device as described to the client.
 
-use ringbar_vfio_user::testing::{interrupt_info, message, region_info, version, words, Bench};
+use ringbar_vfio_user::testing::{
+    interrupt_info, message, region_info, version, words, TestSession,
+};
 use ringbar_vfio_user::wire::command;
 use ringbar_vfio_user::Errno;
 
@@ -19,11 +21,11 @@ fn device_info(argsz: u32) -> Vec<u8> {
 
 /// Returns the words of a reply, and its file.
 fn answer(bytes: &[u8]) -> (Vec<u32>, Option<u32>) {
-    answer_from(&mut Bench::negotiated(), bytes)
+    answer_from(&mut TestSession::negotiated(), bytes)
 }
 
-fn answer_from(bench: &mut Bench, bytes: &[u8]) -> (Vec<u32>, Option<u32>) {
-    let (payload, file) = reply(bench, bytes);
+fn answer_from(test: &mut TestSession, bytes: &[u8]) -> (Vec<u32>, Option<u32>) {
+    let (payload, file) = reply(test, bytes);
     let words = payload
         .chunks_exact(4)
         .map(|word| u32::from_ne_bytes(word.try_into().unwrap()))
@@ -118,12 +120,12 @@ fn reply_is_not_longer_than_the_room() {
 
 #[test]
 fn client_that_takes_no_descriptors_is_offered_no_mapping() {
-    let mut bench = Bench::new();
+    let mut test = TestSession::new();
     let text = r#"{"capabilities":{"max_msg_fds":0}}"#;
-    bench.send(&version(text), 0).unwrap();
+    test.send(&version(text), 0).unwrap();
 
     for index in [2, 4] {
-        let (words, file) = answer_from(&mut bench, &region_info(4096, index));
+        let (words, file) = answer_from(&mut test, &region_info(4096, index));
         assert_eq!((words[0], words[1], file), (32, READ | WRITE, None));
     }
 }

@@ -3,7 +3,7 @@
 //! Connecting, masking and raising interrupts.
 
 use ringbar_vfio_user::device::{Action, Data};
-use ringbar_vfio_user::testing::{set_interrupts, Bench, Call};
+use ringbar_vfio_user::testing::{set_interrupts, Call, TestSession};
 use ringbar_vfio_user::Errno;
 
 use crate::{lengthened, outcome, outcome_of, patched, shortened};
@@ -23,9 +23,9 @@ const REQ: u32 = 4;
 
 /// Returns the call that the device got.
 fn call(bytes: &[u8], fds: u32) -> Call {
-    let mut bench = Bench::negotiated();
-    assert_eq!(outcome_of(&mut bench, bytes, fds), None);
-    bench.device.calls.pop().unwrap()
+    let mut test = TestSession::negotiated();
+    assert_eq!(outcome_of(&mut test, bytes, fds), None);
+    test.device.calls.pop().unwrap()
 }
 
 #[test]
@@ -211,10 +211,10 @@ fn short_payload_or_small_argsz_is_refused() {
 
 #[test]
 fn refusal_of_the_device_reaches_the_client_and_closes_the_eventfds() {
-    let mut bench = Bench::negotiated();
-    bench.device.refuse = Some(Errno::BADF);
+    let mut test = TestSession::negotiated();
+    test.device.refuse = Some(Errno::BADF);
 
     let set = set_interrupts(EVENTFD | TRIGGER, MSIX, 0, 2, &[]);
 
-    assert_eq!(outcome_of(&mut bench, &set, 2), Some(Errno::BADF));
+    assert_eq!(outcome_of(&mut test, &set, 2), Some(Errno::BADF));
 }

@@ -10,7 +10,7 @@ mod requests;
 mod stream;
 mod version;
 
-use ringbar_vfio_user::testing::{Bench, Seen};
+use ringbar_vfio_user::testing::{Seen, TestSession};
 use ringbar_vfio_user::wire::{Header, FLAG_ERROR, TYPE_REPLY};
 use ringbar_vfio_user::Errno;
 
@@ -19,17 +19,17 @@ const EACH: usize = if cfg!(miri) { 17 } else { 1 };
 
 /// Returns the error in the reply to a negotiated client; `None` for success.
 fn outcome(bytes: &[u8], fds: u32) -> Option<Errno> {
-    outcome_of(&mut Bench::negotiated(), bytes, fds)
+    outcome_of(&mut TestSession::negotiated(), bytes, fds)
 }
 
 /// Sends one command and checks its reply. An error must come without payload, and its command be
 /// logged. No file descriptor of a refused command may stay open.
-fn outcome_of(bench: &mut Bench, bytes: &[u8], fds: u32) -> Option<Errno> {
-    bench.seen.clear();
-    let live = bench.bank.live();
-    bench.send(bytes, fds).unwrap();
+fn outcome_of(test: &mut TestSession, bytes: &[u8], fds: u32) -> Option<Errno> {
+    test.seen.clear();
+    let live = test.bank.live();
+    test.send(bytes, fds).unwrap();
     let command = Header::parse(bytes).unwrap().command;
-    match bench.seen.as_slice() {
+    match test.seen.as_slice() {
         [Seen::Sent(header, ..)] => {
             assert_eq!((header.flags, header.error), (TYPE_REPLY, 0));
             None
@@ -38,7 +38,7 @@ fn outcome_of(bench: &mut Bench, bytes: &[u8], fds: u32) -> Option<Errno> {
             assert_eq!(header.flags, TYPE_REPLY | FLAG_ERROR);
             assert_eq!((header.command, *refused), (command, command));
             assert!(payload.is_empty());
-            assert_eq!(bench.bank.live(), live, "descriptors left");
+            assert_eq!(test.bank.live(), live, "descriptors left");
             let errno = Errno::from_raw_os_error(header.error.try_into().unwrap());
             assert_eq!(errno, refusal.errno());
             Some(errno)
@@ -48,9 +48,9 @@ fn outcome_of(bench: &mut Bench, bytes: &[u8], fds: u32) -> Option<Errno> {
 }
 
 /// Returns the payload of the reply, and the number of its file.
-fn reply(bench: &mut Bench, bytes: &[u8]) -> (Vec<u8>, Option<u32>) {
-    assert_eq!(outcome_of(bench, bytes, 0), None);
-    match bench.seen.pop() {
+fn reply(test: &mut TestSession, bytes: &[u8]) -> (Vec<u8>, Option<u32>) {
+    assert_eq!(outcome_of(test, bytes, 0), None);
+    match test.seen.pop() {
         Some(Seen::Sent(_, payload, file)) => (payload, file),
         other => panic!("{other:?}"),
     }

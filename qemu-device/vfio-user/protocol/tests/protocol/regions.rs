@@ -2,7 +2,9 @@
 
 //! Reading and writing regions, and resetting the device.
 
-use ringbar_vfio_user::testing::{message, region_read, region_write, Bench, Call, FakeDevice};
+use ringbar_vfio_user::testing::{
+    message, region_read, region_write, Call, FakeDevice, TestSession,
+};
 use ringbar_vfio_user::wire::{command, FLAG_NO_REPLY, MAX_TRANSFER};
 use ringbar_vfio_user::Errno;
 
@@ -13,42 +15,42 @@ const LARGE: u32 = 5;
 
 #[test]
 fn read_brings_the_bytes_behind_the_fields_of_the_request() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
     let read = region_read(0, 0x18, 8);
 
-    let (payload, file) = reply(&mut bench, &read);
+    let (payload, file) = reply(&mut test, &read);
 
     assert_eq!(payload[..16], read[16..]);
     let bytes: Vec<u8> = (0x18..0x20)
         .map(|offset| FakeDevice::byte(0, offset))
         .collect();
     assert_eq!((&payload[16..], file), (&bytes[..], None));
-    assert_eq!(bench.device.calls, [Call::Read(0, 0x18, 8)]);
+    assert_eq!(test.device.calls, [Call::Read(0, 0x18, 8)]);
 }
 
 #[test]
 fn whole_config_space_is_read_at_once() {
-    let (payload, _) = reply(&mut Bench::negotiated(), &region_read(7, 0, 4096));
+    let (payload, _) = reply(&mut TestSession::negotiated(), &region_read(7, 0, 4096));
 
     assert_eq!(payload.len(), 16 + 4096);
 }
 
 #[test]
 fn write_reaches_the_device_and_is_answered_with_its_fields() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
     let write = region_write(7, 4, &[6, 1]);
 
-    let (payload, _) = reply(&mut bench, &write);
+    let (payload, _) = reply(&mut test, &write);
 
     assert_eq!(payload, write[16..32]);
-    assert_eq!(bench.device.calls, [Call::Write(7, 4, vec![6, 1])]);
+    assert_eq!(test.device.calls, [Call::Write(7, 4, vec![6, 1])]);
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "a megabyte, byte by byte, takes Miri an hour")]
 fn longest_transfer_is_allowed() {
     let (payload, _) = reply(
-        &mut Bench::negotiated(),
+        &mut TestSession::negotiated(),
         &region_read(LARGE, 0, MAX_TRANSFER as u32),
     );
     assert_eq!(payload.len(), 16 + MAX_TRANSFER);
@@ -67,12 +69,12 @@ fn longer_transfer_is_refused() {
 
 #[test]
 fn transfer_of_nothing_does_not_reach_the_device() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
 
     for access in [region_read(0, 4096, 0), region_write(0, 0, &[])] {
-        assert_eq!(outcome_of(&mut bench, &access, 0), None);
+        assert_eq!(outcome_of(&mut test, &access, 0), None);
     }
-    assert_eq!(bench.device.calls, []);
+    assert_eq!(test.device.calls, []);
 }
 
 #[test]
@@ -146,34 +148,34 @@ fn access_with_a_file_descriptor_is_refused() {
 
 #[test]
 fn refusal_of_the_device_is_answered_with_its_error_number() {
-    let mut bench = Bench::negotiated();
-    bench.device.refuse = Some(Errno::NODEV);
+    let mut test = TestSession::negotiated();
+    test.device.refuse = Some(Errno::NODEV);
 
     for access in [region_read(0, 0, 4), region_write(0, 0, &[0; 4])] {
-        assert_eq!(outcome_of(&mut bench, &access, 0), Some(Errno::NODEV));
+        assert_eq!(outcome_of(&mut test, &access, 0), Some(Errno::NODEV));
     }
 }
 
 #[test]
 fn posted_write_is_carried_out_silently() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
     let mut write = region_write(0, 8, &[1, 2, 3, 4]);
     write[8..12].copy_from_slice(&FLAG_NO_REPLY.to_ne_bytes());
 
-    bench.send(&write, 0).unwrap();
+    test.send(&write, 0).unwrap();
 
-    assert_eq!(bench.device.calls, [Call::Write(0, 8, vec![1, 2, 3, 4])]);
-    assert_eq!(bench.seen, []);
+    assert_eq!(test.device.calls, [Call::Write(0, 8, vec![1, 2, 3, 4])]);
+    assert_eq!(test.seen, []);
 }
 
 #[test]
 fn reset_reaches_the_device() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
 
-    let (payload, _) = reply(&mut bench, &message(command::DEVICE_RESET, &[]));
+    let (payload, _) = reply(&mut test, &message(command::DEVICE_RESET, &[]));
 
     assert!(payload.is_empty());
-    assert_eq!(bench.device.calls, [Call::Reset]);
+    assert_eq!(test.device.calls, [Call::Reset]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use ringbar_vfio_user::requests::{Completed, NotSent, Requests, Unexpected, MAX_PENDING};
 use ringbar_vfio_user::session::{Action, Answer, ClientLimits};
-use ringbar_vfio_user::testing::{with_header, Bench, Seen};
+use ringbar_vfio_user::testing::{with_header, Seen, TestSession};
 use ringbar_vfio_user::wire::{command, Header, FLAG_ERROR, MAX_MESSAGE, MAX_TRANSFER, TYPE_REPLY};
 use ringbar_vfio_user::Errno;
 
@@ -226,20 +226,20 @@ fn number_of_a_waiting_request_is_not_used_twice() {
 
 #[test]
 fn answer_comes_out_of_the_session_between_commands() {
-    let mut bench = Bench::negotiated();
-    let (_, sent) = bench.requests.read(0x1000, 4, LIMITS).unwrap();
+    let mut test = TestSession::negotiated();
+    let (_, sent) = test.requests.read(0x1000, 4, LIMITS).unwrap();
     let header = answer(sent, 0, 0);
     let payload = [fields(0x1000, 4), vec![1, 2, 3, 4]].concat();
 
-    bench.send(&with_header(header, &payload), 0).unwrap();
+    test.send(&with_header(header, &payload), 0).unwrap();
 
     let header = Header { size: 36, ..header };
-    assert_eq!(bench.seen, [Seen::Answered(header, payload)]);
+    assert_eq!(test.seen, [Seen::Answered(header, payload)]);
 }
 
 #[test]
 fn answer_of_the_longest_read_comes_whole() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
     let header = Header {
         flags: TYPE_REPLY,
         command: command::DMA_READ,
@@ -247,30 +247,29 @@ fn answer_of_the_longest_read_comes_whole() {
     };
     let payload = vec![1; 16 + MAX_TRANSFER];
 
-    bench.send(&with_header(header, &payload), 0).unwrap();
+    test.send(&with_header(header, &payload), 0).unwrap();
 
-    assert!(matches!(&bench.seen[..], [Seen::Answered(_, bytes)] if *bytes == payload));
+    assert!(matches!(&test.seen[..], [Seen::Answered(_, bytes)] if *bytes == payload));
 }
 
 #[test]
 fn descriptors_with_an_answer_are_closed() {
-    let mut bench = Bench::negotiated();
-    let live = bench.bank.live();
+    let mut test = TestSession::negotiated();
+    let live = test.bank.live();
     let header = Header {
         flags: TYPE_REPLY,
         ..Header::default()
     };
 
     let mut seen = 0;
-    bench
-        .session
+    test.session
         .receive(
             &with_header(header, &[]),
-            bench.bank.open_many(0, 3),
-            &mut bench.device,
+            test.bank.open_many(0, 3),
+            &mut test.device,
             &mut |action| seen += usize::from(matches!(action, Action::Answer(_))),
         )
         .unwrap();
 
-    assert_eq!((seen, bench.bank.live()), (1, live));
+    assert_eq!((seen, test.bank.live()), (1, live));
 }

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use ringbar_vfio_user::testing::{
     dma_map, dma_unmap, interrupt_info, message, region_info, region_read, region_write,
-    set_interrupts, version, with_header, words, Bench, Call, Seen, VERSION_TEXT,
+    set_interrupts, version, with_header, words, Call, Seen, TestSession, VERSION_TEXT,
 };
 use ringbar_vfio_user::wire::{
     command, Header, FLAG_ERROR, FLAG_NO_REPLY, MAX_FDS, MAX_MESSAGE, TYPE_REPLY,
@@ -26,8 +26,8 @@ fn header(command: u16, size: u32, flags: u32) -> [u8; 16] {
 }
 
 /// Returns whether the session still understands the client.
-fn is_in_step(bench: &mut Bench) -> bool {
-    outcome_of(bench, &region_read(0, 0, 4), 0).is_none()
+fn is_in_step(test: &mut TestSession) -> bool {
+    outcome_of(test, &region_read(0, 0, 4), 0).is_none()
 }
 
 /// Returns one well-formed message of each command, and one of most kinds of refusal, with
@@ -71,19 +71,19 @@ fn conversation() -> Vec<(Vec<u8>, u32)> {
 
 /// Returns the outcome of a conversation if `cut` cuts each message in pieces.
 fn outcome_in_pieces(cut: impl Fn(usize) -> Vec<usize>) -> (Vec<Seen>, Vec<Call>, usize) {
-    let mut bench = Bench::new();
+    let mut test = TestSession::new();
     for (bytes, fds) in conversation() {
         let mut fds = fds;
         let mut rest = &bytes[..];
         for length in cut(bytes.len()) {
             let (piece, behind) = rest.split_at(length.min(rest.len()));
-            bench.send(piece, fds).unwrap();
+            test.send(piece, fds).unwrap();
             (rest, fds) = (behind, 0);
         }
-        bench.send(rest, fds).unwrap();
+        test.send(rest, fds).unwrap();
     }
-    assert_eq!(bench.session.end(), Ok(()));
-    (bench.seen, bench.device.calls, bench.bank.live())
+    assert_eq!(test.session.end(), Ok(()));
+    (test.seen, test.device.calls, test.bank.live())
 }
 
 #[test]
@@ -105,8 +105,8 @@ fn message_may_be_cut_anywhere() {
 
 #[test]
 fn messages_may_come_in_one_piece() {
-    let mut apart = Bench::new();
-    let mut together = Bench::new();
+    let mut apart = TestSession::new();
+    let mut together = TestSession::new();
     let messages: Vec<Vec<u8>> = conversation().into_iter().map(|(bytes, _)| bytes).collect();
 
     for bytes in &messages {
@@ -120,16 +120,16 @@ fn messages_may_come_in_one_piece() {
 
 #[test]
 fn wanted_leads_from_message_to_message() {
-    let mut bench = Bench::new();
+    let mut test = TestSession::new();
 
     for (bytes, fds) in conversation() {
         let mut rest = &bytes[..];
         let mut fds = fds;
         while !rest.is_empty() {
-            let wanted = bench.session.wanted();
+            let wanted = test.session.wanted();
             assert!(wanted > 0 && wanted <= rest.len());
             let (piece, behind) = rest.split_at(wanted);
-            bench.send(piece, fds).unwrap();
+            test.send(piece, fds).unwrap();
             (rest, fds) = (behind, 0);
         }
     }
@@ -141,114 +141,112 @@ fn client_may_go_at_any_byte_and_nothing_stays_open() {
     let length = bytes.len();
     let ends = (0..length).filter(|end| end % 7 == 0 || *end > length - 60);
     for end in ends.step_by(EACH) {
-        let mut bench = Bench::new();
-        let bank = bench.bank.clone();
-        bench.send(&bytes[..end], 0).unwrap();
+        let mut test = TestSession::new();
+        let bank = test.bank.clone();
+        test.send(&bytes[..end], 0).unwrap();
         let live = bank.live();
-        bench.send(&bytes[end..=end], 9).unwrap_or_default();
+        test.send(&bytes[end..=end], 9).unwrap_or_default();
         assert!(bank.live() >= live);
-        drop(bench);
+        drop(test);
         assert_eq!(bank.live(), 0, "gone at {end}");
     }
 }
 
 #[test]
 fn end_between_messages_is_clean_and_inside_one_is_not() {
-    let mut bench = Bench::negotiated();
-    assert_eq!(bench.session.end(), Ok(()));
+    let mut test = TestSession::negotiated();
+    assert_eq!(test.session.end(), Ok(()));
     let read = region_read(0, 0, 4);
 
     for byte in &read[..read.len() - 1] {
-        bench.send(&[*byte], 0).unwrap();
-        assert_eq!(bench.session.end(), Err(Violation::Truncated));
+        test.send(&[*byte], 0).unwrap();
+        assert_eq!(test.session.end(), Err(Violation::Truncated));
     }
-    bench.send(&read[read.len() - 1..], 0).unwrap();
+    test.send(&read[read.len() - 1..], 0).unwrap();
 
-    assert_eq!(bench.session.end(), Ok(()));
+    assert_eq!(test.session.end(), Ok(()));
 }
 
 #[test]
 fn message_shorter_than_its_header_ends_the_connection() {
     for size in 0..16 {
-        let mut bench = Bench::negotiated();
+        let mut test = TestSession::negotiated();
         let bytes = header(command::DEVICE_RESET, size, 0);
-        assert_eq!(bench.send(&bytes, 0), Err(Violation::Size(size)));
-        assert_eq!(bench.seen, []);
+        assert_eq!(test.send(&bytes, 0), Err(Violation::Size(size)));
+        assert_eq!(test.seen, []);
     }
 }
 
 #[test]
 fn message_that_is_neither_command_nor_reply_ends_the_connection() {
     for kind in 2..16 {
-        let mut bench = Bench::negotiated();
+        let mut test = TestSession::negotiated();
         let bytes = header(command::DEVICE_RESET, 16, kind);
-        assert_eq!(bench.send(&bytes, 0), Err(Violation::Type(kind)));
-        assert_eq!(bench.seen, []);
+        assert_eq!(test.send(&bytes, 0), Err(Violation::Type(kind)));
+        assert_eq!(test.seen, []);
     }
 }
 
 #[test]
 fn nothing_is_read_after_a_violation_and_no_descriptor_is_kept() {
-    let mut bench = Bench::negotiated();
-    let live = bench.bank.live();
-    let violation = bench.send(&header(command::DEVICE_RESET, 3, 0), 5);
+    let mut test = TestSession::negotiated();
+    let live = test.bank.live();
+    let violation = test.send(&header(command::DEVICE_RESET, 3, 0), 5);
     assert_eq!(violation, Err(Violation::Size(3)));
 
-    let again = bench.send(&message(command::DEVICE_RESET, &[]), 5);
+    let again = test.send(&message(command::DEVICE_RESET, &[]), 5);
 
     assert_eq!(again, violation);
-    assert_eq!(bench.session.end(), violation);
-    assert_eq!((bench.device.calls.len(), bench.bank.live()), (0, live));
+    assert_eq!(test.session.end(), violation);
+    assert_eq!((test.device.calls.len(), test.bank.live()), (0, live));
 }
 
 #[test]
 fn message_that_is_too_long_is_read_to_its_end_and_refused() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
     let size = MAX_MESSAGE as u32 + 1;
-    bench
-        .send(&header(command::REGION_WRITE, size, 0), 0)
+    test.send(&header(command::REGION_WRITE, size, 0), 0)
         .unwrap();
 
-    bench.send(&vec![0xff; MAX_MESSAGE - 15], 0).unwrap();
+    test.send(&vec![0xff; MAX_MESSAGE - 15], 0).unwrap();
 
     assert!(
-        matches!(&bench.seen[..], [Seen::Sent(header, ..), Seen::Refused(..)]
+        matches!(&test.seen[..], [Seen::Sent(header, ..), Seen::Refused(..)]
             if header.error == Errno::MSGSIZE.raw_os_error() as u32)
     );
-    assert!(is_in_step(&mut bench));
+    assert!(is_in_step(&mut test));
 }
 
 #[test]
 fn message_that_is_too_long_is_not_kept() {
     for size in [MAX_MESSAGE as u32 + 1, u32::MAX] {
-        let mut bench = Bench::negotiated();
-        bench
-            .send(&header(command::REGION_WRITE, size, 0), 0)
+        let mut test = TestSession::negotiated();
+        test.send(&header(command::REGION_WRITE, size, 0), 0)
             .unwrap();
 
-        bench.send(&vec![0xff; MAX_MESSAGE - 16], 0).unwrap();
+        test.send(&vec![0xff; MAX_MESSAGE - 16], 0).unwrap();
 
-        assert_eq!(bench.session.kept(), 16, "{size}");
+        assert_eq!(test.session.kept(), 16, "{size}");
     }
 }
 
 #[test]
 fn longest_message_is_kept_until_it_is_complete() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
     let bytes = region_write(5, 0, &vec![1; MAX_MESSAGE - 32]);
     let (last, most) = bytes.split_last().unwrap();
 
-    bench.send(most, 0).unwrap();
-    assert_eq!(bench.session.kept(), MAX_MESSAGE - 1);
-    bench.send(&[*last], 0).unwrap();
+    test.send(most, 0).unwrap();
+    assert_eq!(test.session.kept(), MAX_MESSAGE - 1);
+    test.send(&[*last], 0).unwrap();
 
-    assert_eq!((bench.session.kept(), bench.device.calls.len()), (0, 1));
+    assert_eq!((test.session.kept(), test.device.calls.len()), (0, 1));
 }
 
 #[test]
 fn unsupported_commands_are_drained_and_refused() {
     let ours = [1, 2, 3, 4, 5, 7, 8, 9, 10, 13, 16];
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
 
     for command in (0..40).step_by(EACH).chain([255, 256, 0x8000, u16::MAX]) {
         if ours.contains(&command) {
@@ -256,31 +254,31 @@ fn unsupported_commands_are_drained_and_refused() {
         }
         for length in [0, 1, 16, 17, 4096] {
             let bytes = message(command, &vec![0xff; length]);
-            let errno = outcome_of(&mut bench, &bytes, 0);
+            let errno = outcome_of(&mut test, &bytes, 0);
             assert_eq!(errno, Some(Errno::NOTSUP), "{command}");
         }
     }
-    assert!(is_in_step(&mut bench));
-    assert_eq!(bench.device.calls.len(), 1);
+    assert!(is_in_step(&mut test));
+    assert_eq!(test.device.calls.len(), 1);
 }
 
 #[test]
 fn no_command_without_reply_is_answered() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
 
     for command in 0..40 {
         for length in [0, 16, 20, 24, 32, 33] {
             let mut bytes = message(command, &vec![0; length]);
             bytes[8..12].copy_from_slice(&FLAG_NO_REPLY.to_ne_bytes());
-            bench.send(&bytes, 1).unwrap();
+            test.send(&bytes, 1).unwrap();
         }
     }
 
-    assert!(bench
+    assert!(test
         .seen
         .iter()
         .all(|seen| matches!(seen, Seen::Refused(..))));
-    assert!(is_in_step(&mut bench));
+    assert!(is_in_step(&mut test));
 }
 
 #[test]
@@ -305,20 +303,20 @@ fn error_field_of_a_command_is_ignored() {
 #[test]
 fn reply_repeats_number_and_command() {
     for id in [0, 1, 0x1234, u16::MAX] {
-        let mut bench = Bench::negotiated();
+        let mut test = TestSession::negotiated();
         for (command, flags) in [
             (command::DEVICE_RESET, TYPE_REPLY),
             (99, TYPE_REPLY | FLAG_ERROR),
         ] {
-            bench.seen.clear();
+            test.seen.clear();
             let asked = Header {
                 id,
                 command,
                 ..Header::default()
             };
-            bench.send(&with_header(asked, &[]), 0).unwrap();
+            test.send(&with_header(asked, &[]), 0).unwrap();
             assert!(
-                matches!(&bench.seen[0], Seen::Sent(header, ..) if (header.id, header.command, header.flags, header.size) == (id, command, flags, 16))
+                matches!(&test.seen[0], Seen::Sent(header, ..) if (header.id, header.command, header.flags, header.size) == (id, command, flags, 16))
             );
         }
     }
@@ -326,32 +324,32 @@ fn reply_repeats_number_and_command() {
 
 #[test]
 fn descriptors_in_many_portions_are_one_message() {
-    let mut bench = Bench::negotiated();
+    let mut test = TestSession::negotiated();
     let set = set_interrupts(0x24, 2, 0, 4, &[]);
 
     for byte in &set[..4] {
-        bench.send(&[*byte], 1).unwrap();
+        test.send(&[*byte], 1).unwrap();
     }
-    bench.send(&set[4..], 0).unwrap();
+    test.send(&set[4..], 0).unwrap();
 
-    assert_eq!(bench.device.calls.len(), 1);
+    assert_eq!(test.device.calls.len(), 1);
 }
 
 #[test]
 fn descriptors_beyond_the_limit_are_closed_as_they_come() {
-    let mut bench = Bench::negotiated();
-    let live = bench.bank.live();
+    let mut test = TestSession::negotiated();
+    let live = test.bank.live();
     let set = set_interrupts(0x24, 2, 0, 4, &[]);
 
     for byte in &set[..set.len() - 1] {
-        bench.send(&[*byte], 253).unwrap();
-        assert!(bench.bank.live() <= live + MAX_FDS);
+        test.send(&[*byte], 253).unwrap();
+        assert!(test.bank.live() <= live + MAX_FDS);
     }
-    bench.send(&set[set.len() - 1..], 253).unwrap();
+    test.send(&set[set.len() - 1..], 253).unwrap();
 
-    assert_eq!(bench.bank.live(), live);
-    assert_eq!(bench.device.calls, []);
-    assert!(is_in_step(&mut bench));
+    assert_eq!(test.bank.live(), live);
+    assert_eq!(test.device.calls, []);
+    assert!(is_in_step(&mut test));
 }
 
 /// Joins the messages of a conversation.
@@ -403,8 +401,8 @@ proptest! {
         messages in proptest::collection::vec(nearly_right(), 1..12),
         portions in proptest::collection::vec(1..40_usize, 1..8),
     ) {
-        let mut whole = Bench::negotiated();
-        let mut cut = Bench::negotiated();
+        let mut whole = TestSession::negotiated();
+        let mut cut = TestSession::negotiated();
         for (bytes, fds) in messages {
             let expected = whole.send(&bytes, fds);
             let mut result = Ok(());
@@ -430,10 +428,10 @@ proptest! {
         bytes in proptest::collection::vec(any::<u8>(), 0..400),
         fds in 0..40_u32,
     ) {
-        let mut bench = Bench::negotiated();
-        let bank = bench.bank.clone();
-        let _whatever = bench.send(&bytes, fds);
-        drop(bench);
+        let mut test = TestSession::negotiated();
+        let bank = test.bank.clone();
+        let _whatever = test.send(&bytes, fds);
+        drop(test);
         prop_assert_eq!(bank.live(), 0);
     }
 
@@ -441,12 +439,12 @@ proptest! {
     fn every_command_with_a_reply_gets_exactly_one(
         messages in proptest::collection::vec(nearly_right(), 1..20),
     ) {
-        let mut bench = Bench::negotiated();
+        let mut test = TestSession::negotiated();
         for (bytes, fds) in messages {
-            bench.seen.clear();
+            test.seen.clear();
             let asked = Header::parse(&bytes).unwrap();
-            let result = bench.send(&bytes, fds);
-            let replies = bench
+            let result = test.send(&bytes, fds);
+            let replies = test
                 .seen
                 .iter()
                 .filter(|seen| matches!(seen, Seen::Sent(..)))

@@ -3,14 +3,14 @@
 //! Negotiation.
 
 use ringbar_vfio_user::session::ClientLimits;
-use ringbar_vfio_user::testing::{message, version, with_header, Bench, Seen, VERSION_TEXT};
+use ringbar_vfio_user::testing::{message, version, with_header, Seen, TestSession, VERSION_TEXT};
 use ringbar_vfio_user::wire::{command, Header, FLAG_ERROR, FLAG_NO_REPLY, TYPE_REPLY};
 use ringbar_vfio_user::{Errno, Violation};
 
 use crate::{outcome, reply};
 
 fn text_of(bytes: &[u8]) -> String {
-    let (payload, _) = reply(&mut Bench::new(), bytes);
+    let (payload, _) = reply(&mut TestSession::new(), bytes);
     assert_eq!(payload[..4], [0; 4]);
     assert!(payload.len() <= bytes.len() - 16, "longer than the request");
     String::from_utf8(payload[4..].to_vec()).unwrap()
@@ -18,10 +18,10 @@ fn text_of(bytes: &[u8]) -> String {
 
 /// Returns whether the reply is an error and the connection is over.
 fn is_refused(bytes: &[u8]) -> bool {
-    let mut bench = Bench::new();
-    let result = bench.send(bytes, 0);
-    let Some(Seen::Sent(header, payload, None)) = bench.seen.first() else {
-        panic!("{:?}", bench.seen);
+    let mut test = TestSession::new();
+    let result = test.send(bytes, 0);
+    let Some(Seen::Sent(header, payload, None)) = test.seen.first() else {
+        panic!("{:?}", test.seen);
     };
     let refused = header.flags == TYPE_REPLY | FLAG_ERROR;
     assert_eq!(refused, result == Err(Violation::NoVersion));
@@ -75,25 +75,25 @@ fn newer_minor_version_is_answered_with_ours() {
 
 #[test]
 fn limits_of_the_client_are_kept() {
-    let mut bench = Bench::new();
+    let mut test = TestSession::new();
     let text = r#"{"capabilities":{"max_msg_fds":3,"max_data_xfer_size":4096}}"#;
 
-    bench.send(&version(text), 0).unwrap();
+    test.send(&version(text), 0).unwrap();
 
     let limits = ClientLimits {
         fds: 3,
         transfer: 4096,
     };
-    assert_eq!(bench.session.client_limits(), Some(limits));
+    assert_eq!(test.session.client_limits(), Some(limits));
 }
 
 #[test]
 fn unnamed_limits_are_those_of_the_protocol() {
-    let mut bench = Bench::new();
+    let mut test = TestSession::new();
 
-    bench.send(&version("{}"), 0).unwrap();
+    test.send(&version("{}"), 0).unwrap();
 
-    assert_eq!(bench.session.client_limits(), Some(ClientLimits::default()));
+    assert_eq!(test.session.client_limits(), Some(ClientLimits::default()));
 }
 
 #[test]
@@ -198,30 +198,30 @@ fn other_command_first_is_refused_and_ends_the_connection() {
 
 #[test]
 fn command_without_reply_first_ends_the_connection_silently() {
-    let mut bench = Bench::new();
+    let mut test = TestSession::new();
     let header = Header {
         command: command::DEVICE_RESET,
         flags: FLAG_NO_REPLY,
         ..Header::default()
     };
 
-    let result = bench.send(&with_header(header, &[]), 0);
+    let result = test.send(&with_header(header, &[]), 0);
 
     assert_eq!(result, Err(Violation::NoVersion));
-    assert!(matches!(bench.seen.as_slice(), [Seen::Refused(..)]));
-    assert!(bench.device.calls.is_empty());
+    assert!(matches!(test.seen.as_slice(), [Seen::Refused(..)]));
+    assert!(test.device.calls.is_empty());
 }
 
 #[test]
 fn refusal_of_a_text_repeats_little_of_it() {
-    let mut bench = Bench::new();
+    let mut test = TestSession::new();
     let long = "\u{20ac}".repeat(4000);
 
-    let result = bench.send(&version(&format!("{{\"capabilities\":\"{long}\"}}")), 0);
+    let result = test.send(&version(&format!("{{\"capabilities\":\"{long}\"}}")), 0);
 
     assert_eq!(result, Err(Violation::NoVersion));
-    let Some(Seen::Refused(_, refusal)) = bench.seen.last() else {
-        panic!("{:?}", bench.seen);
+    let Some(Seen::Refused(_, refusal)) = test.seen.last() else {
+        panic!("{:?}", test.seen);
     };
     let text = refusal.to_string();
     assert!(text.contains("\u{20ac}") && text.len() < 250, "{text}");
@@ -229,35 +229,35 @@ fn refusal_of_a_text_repeats_little_of_it() {
 
 #[test]
 fn version_without_reply_ends_the_connection() {
-    let mut bench = Bench::new();
+    let mut test = TestSession::new();
     let header = Header {
         command: command::VERSION,
         flags: FLAG_NO_REPLY,
         ..Header::default()
     };
 
-    let result = bench.send(&with_header(header, &[0; 4]), 0);
+    let result = test.send(&with_header(header, &[0; 4]), 0);
 
     assert_eq!(result, Err(Violation::NoVersion));
-    assert_eq!(bench.seen, []);
+    assert_eq!(test.seen, []);
 }
 
 #[test]
 fn second_version_is_refused_and_changes_nothing() {
-    let mut bench = Bench::negotiated();
-    let before = bench.session.client_limits();
+    let mut test = TestSession::negotiated();
+    let before = test.session.client_limits();
 
-    bench.send(&version("{}"), 0).unwrap();
+    test.send(&version("{}"), 0).unwrap();
 
-    assert_eq!(bench.session.client_limits(), before);
+    assert_eq!(test.session.client_limits(), before);
     assert_eq!(outcome(&version("{}"), 0), Some(Errno::INVAL));
 }
 
 #[test]
 fn version_with_a_file_descriptor_is_refused() {
-    let mut bench = Bench::new();
+    let mut test = TestSession::new();
 
-    let result = bench.send(&version("{}"), 1);
+    let result = test.send(&version("{}"), 1);
 
     assert_eq!(result, Err(Violation::NoVersion));
 }
