@@ -310,20 +310,20 @@ fn is_same(last: &Access, access: &Access) -> bool {
 mod tests {
     use super::*;
 
-    struct Bench {
+    struct Fixture {
         recorder: Recorder,
         file: tempfile::NamedTempFile,
     }
 
-    fn bench() -> Bench {
+    fn fixture() -> Fixture {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let out = format!("out={}", file.path().display());
         let options = Options::parse([out.as_str()]).expect("options");
         let recorder = Recorder::create(&options).expect("a recorder");
-        Bench { recorder, file }
+        Fixture { recorder, file }
     }
 
-    impl Bench {
+    impl Fixture {
         fn access(&self, pc: u64, place: &Place, value: u128, trapped: bool) {
             let code = Code {
                 pc,
@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn file_has_a_first_and_a_last_line() {
-        let records = bench().records();
+        let records = fixture().records();
 
         assert!(matches!(records.first(), Some(Record::Start { .. })));
         assert!(matches!(records.last(), Some(Record::End { .. })));
@@ -365,13 +365,13 @@ mod tests {
 
     #[test]
     fn same_access_in_a_row_is_one_record_with_a_count() {
-        let bench = bench();
+        let fixture = fixture();
         let place = Place::in_bar(0, 0);
         for value in [1, 1, 1, 2, 1] {
-            bench.access(0x10, &place, value, true);
+            fixture.access(0x10, &place, value, true);
         }
 
-        assert_eq!(bench.accesses(), [(1, 3), (2, 1), (1, 1)]);
+        assert_eq!(fixture.accesses(), [(1, 3), (2, 1), (1, 1)]);
     }
 
     #[test]
@@ -393,24 +393,24 @@ mod tests {
 
     #[test]
     fn trapped_accesses_are_all_written() {
-        let bench = bench();
+        let fixture = fixture();
         let place = Place::in_bar(0, 0x20);
         for value in 0..u128::from(WRITTEN) * 2 {
-            bench.access(0x10, &place, value, true);
+            fixture.access(0x10, &place, value, true);
         }
 
-        assert_eq!(bench.accesses().len() as u64, WRITTEN * 2);
+        assert_eq!(fixture.accesses().len() as u64, WRITTEN * 2);
     }
 
     #[test]
     fn polling_of_memory_is_summed_up_after_a_while() {
-        let bench = bench();
+        let fixture = fixture();
         let place = Place::in_bar(0, 0xc0000);
         for value in 0..u128::from(WRITTEN) + 5 {
-            bench.access(0x10, &place, value, false);
+            fixture.access(0x10, &place, value, false);
         }
 
-        let records = bench.records();
+        let records = fixture.records();
         let sums: Vec<_> = records
             .iter()
             .filter_map(|record| match record {
@@ -424,14 +424,14 @@ mod tests {
 
     #[test]
     fn accesses_to_device_memory_are_summed_up_between_marks() {
-        let bench = bench();
+        let fixture = fixture();
         for offset in [8, 4, 12] {
-            bench.access(0x10, &Place::in_bar(2, offset), 0, false);
+            fixture.access(0x10, &Place::in_bar(2, offset), 0, false);
         }
-        bench.recorder.mark(0, "end passed");
-        bench.access(0x10, &Place::in_bar(2, 0), 0, false);
+        fixture.recorder.mark(0, "end passed");
+        fixture.access(0x10, &Place::in_bar(2, 0), 0, false);
 
-        let records = bench.records();
+        let records = fixture.records();
         let sums: Vec<_> = records
             .iter()
             .filter_map(|record| match record {
@@ -444,11 +444,11 @@ mod tests {
 
     #[test]
     fn mark_comes_after_the_accesses_before_it() {
-        let bench = bench();
-        bench.access(0x10, &Place::in_bar(0, 0), 1, true);
-        bench.recorder.mark(1, "begin x");
+        let fixture = fixture();
+        fixture.access(0x10, &Place::in_bar(0, 0), 1, true);
+        fixture.recorder.mark(1, "begin x");
 
-        let records = bench.records();
+        let records = fixture.records();
 
         assert!(matches!(records.get(1), Some(Record::Access(_))));
         assert!(matches!(records.get(2), Some(Record::Mark { cpu: 1, .. })));
@@ -456,20 +456,20 @@ mod tests {
 
     #[test]
     fn mark_of_a_bar_locates_the_device() {
-        let bench = bench();
+        let fixture = fixture();
 
-        bench.recorder.mark(0, "bar 2 0x3800000000 0x1000000");
+        fixture.recorder.mark(0, "bar 2 0x3800000000 0x1000000");
 
-        assert!(bench.recorder.is_device_memory(0x38_0000_1000));
+        assert!(fixture.recorder.is_device_memory(0x38_0000_1000));
     }
 
     #[test]
     fn mark_to_arm_is_a_wish_and_an_unknown_one_is_none() {
-        let bench = bench();
+        let fixture = fixture();
 
-        assert_eq!(bench.recorder.mark(0, "arm"), Some(Wish::Arm));
-        assert_eq!(bench.recorder.mark(0, "disarm"), Some(Wish::Disarm));
-        assert_eq!(bench.recorder.mark(0, "hello"), None);
+        assert_eq!(fixture.recorder.mark(0, "arm"), Some(Wish::Arm));
+        assert_eq!(fixture.recorder.mark(0, "disarm"), Some(Wish::Disarm));
+        assert_eq!(fixture.recorder.mark(0, "hello"), None);
     }
 
     #[test]
