@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{json, Value};
 
-use crate::options::Memory;
+use crate::options::MemorySize;
 use crate::slot;
 
 /// Prevents a hang of Linux 7.3 at boot, about once in 50 times, just before its message "Switched
@@ -84,7 +84,7 @@ pub(crate) struct HotplugPorts {
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     pub(crate) acceleration: Acceleration,
-    pub(crate) memory: Memory,
+    pub(crate) memory: MemorySize,
     pub(crate) processors: u32,
     pub(crate) iommu: bool,
     pub(crate) kernel: PathBuf,

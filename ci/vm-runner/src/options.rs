@@ -67,7 +67,7 @@ pub(crate) struct MachineOptions {
     pub(crate) iommu: bool,
     /// Size of the guest's memory, in M or G.
     #[arg(long, value_name = "SIZE", default_value = "512M")]
-    pub(crate) memory: Memory,
+    pub(crate) memory: MemorySize,
     /// Number of the guest's processors, at least 2.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = processors)]
     pub(crate) smp: u32,
@@ -198,9 +198,9 @@ impl Interrupts {
 
 /// An amount of memory in MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Memory(u32);
+pub(crate) struct MemorySize(u32);
 
-impl FromStr for Memory {
+impl FromStr for MemorySize {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -216,7 +216,7 @@ impl FromStr for Memory {
     }
 }
 
-impl fmt::Display for Memory {
+impl fmt::Display for MemorySize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}M", self.0)
     }
@@ -300,18 +300,18 @@ mod tests {
 
     #[test]
     fn memory_is_read_in_megabytes_and_gigabytes() {
-        assert_eq!("512M".parse(), Ok(Memory(512)));
-        assert_eq!("2G".parse(), Ok(Memory(2048)));
+        assert_eq!("512M".parse(), Ok(MemorySize(512)));
+        assert_eq!("2G".parse(), Ok(MemorySize(2048)));
     }
 
     #[test]
     fn memory_without_a_unit_is_refused() {
-        assert!("512".parse::<Memory>().is_err());
+        assert!("512".parse::<MemorySize>().is_err());
     }
 
     #[test]
     fn memory_that_overflows_is_refused() {
-        assert!("4294967295G".parse::<Memory>().is_err());
+        assert!("4294967295G".parse::<MemorySize>().is_err());
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub enum Part {
 
 /// Memory of the kernel, outside the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Memory {
+pub enum MemoryKind {
     /// Physically contiguous memory.
     Contiguous(Policy),
     /// Memory that is contiguous in the kernel's address space only.
@@ -213,10 +213,10 @@ impl Device {
     }
 
     /// Creates kernel memory of at least `size` bytes and maps it.
-    pub fn create_memory(&self, memory: Memory, size: usize) -> Result<KernelMemory, Error> {
+    pub fn create_memory(&self, memory: MemoryKind, size: usize) -> Result<KernelMemory, Error> {
         let (kind, policy) = match memory {
-            Memory::Contiguous(policy) => (ioctl::MEMORY_CONTIGUOUS, policy),
-            Memory::Vmalloc => (ioctl::MEMORY_VMALLOC, Policy::Cached),
+            MemoryKind::Contiguous(policy) => (ioctl::MEMORY_CONTIGUOUS, policy),
+            MemoryKind::Vmalloc => (ioctl::MEMORY_VMALLOC, Policy::Cached),
         };
         let mut create = ioctl::CreateMemory {
             size: size as u64,

@@ -49,7 +49,7 @@ mod mapping;
 mod queue;
 
 pub use device::{
-    Buffer, Device, DeviceMemory, KernelMemory, Memory, Part, Policy, Rights, Window,
+    Buffer, Device, DeviceMemory, KernelMemory, MemoryKind, Part, Policy, Rights, Window,
 };
 pub use error::Error;
 pub use kernel_queue::KernelQueue;

@@ -3,7 +3,7 @@
 //! `info`: identity and limits of the device.
 
 use crate::error::Error;
-use crate::sysfs::Place;
+use crate::sysfs::SysfsDevice;
 use ringbar_client::Device;
 use ringbar_spec::ring::Opcode;
 use ringbar_uapi::ioctl;
@@ -31,15 +31,15 @@ pub(crate) struct Answer {
 /// Reads the properties from the driver.
 pub(crate) fn look(node: &Path) -> Result<Answer, Error> {
     let info = Device::open(node)?.info()?;
-    Ok(answer(node, &Place::of(node), &info))
+    Ok(answer(node, &SysfsDevice::of(node), &info))
 }
 
 /// Combines the properties from sysfs and from the driver.
-fn answer(node: &Path, place: &Place, info: &ioctl::Info) -> Answer {
+fn answer(node: &Path, sysfs: &SysfsDevice, info: &ioctl::Info) -> Answer {
     Answer {
         node: node.to_owned(),
-        address: place.address(),
-        id: place.id(),
+        address: sysfs.address(),
+        id: sysfs.id(),
         version_major: info.version_major,
         version_minor: info.version_minor,
         operations: operations(info.opcodes),
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn device_without_sysfs_is_shown_nevertheless() {
         let node = Path::new("/dev/no-such-node");
-        let answer = answer(node, &Place::of(node), &ioctl::Info::default());
+        let answer = answer(node, &SysfsDevice::of(node), &ioctl::Info::default());
 
         assert!(answer
             .to_string()

@@ -5,7 +5,7 @@
 //! Bytes pass in pieces. So any length needs little memory.
 
 use crate::error::Error;
-use crate::options::{Copy, Crc, Fill, Memory, Source};
+use crate::options::{Copy, Crc, Fill, MemoryChoice, Source};
 use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Queue, Rights};
 use ringbar_spec::layout::{memory_part, MemoryPart, PAGE_SIZE};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
@@ -172,7 +172,7 @@ impl Worker {
     }
 
     /// Creates memory of the size of a piece.
-    fn memory(&self, memory: Memory, rights: Rights) -> Result<Reached, Error> {
+    fn memory(&self, memory: MemoryChoice, rights: Rights) -> Result<Reached, Error> {
         let size = self.piece as usize;
         Ok(match memory.part() {
             None => Reached::Buffer(self.device.create_buffer(size, rights)?),

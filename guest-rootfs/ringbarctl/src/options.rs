@@ -108,11 +108,11 @@ pub(crate) struct Copy {
     #[arg(requires = "input")]
     pub(crate) output: Option<PathBuf>,
     /// Memory to copy from
-    #[arg(long, value_enum, default_value_t = Memory::Buffer)]
-    pub(crate) from: Memory,
+    #[arg(long, value_enum, default_value_t = MemoryChoice::Buffer)]
+    pub(crate) from: MemoryChoice,
     /// Memory to copy to
-    #[arg(long, value_enum, default_value_t = Memory::Buffer)]
-    pub(crate) to: Memory,
+    #[arg(long, value_enum, default_value_t = MemoryChoice::Buffer)]
+    pub(crate) to: MemoryChoice,
 }
 
 /// Options of `fill`.
@@ -128,8 +128,8 @@ pub(crate) struct Fill {
     #[arg(long, default_value = "0", value_parser = number::parse)]
     pub(crate) value: u64,
     /// Memory to fill
-    #[arg(long, value_enum, default_value_t = Memory::Buffer)]
-    pub(crate) to: Memory,
+    #[arg(long, value_enum, default_value_t = MemoryChoice::Buffer)]
+    pub(crate) to: MemoryChoice,
 }
 
 /// Options of `crc`.
@@ -138,8 +138,8 @@ pub(crate) struct Crc {
     #[command(flatten)]
     pub(crate) source: Source,
     /// Memory that holds the bytes
-    #[arg(long, value_enum, default_value_t = Memory::Buffer)]
-    pub(crate) from: Memory,
+    #[arg(long, value_enum, default_value_t = MemoryChoice::Buffer)]
+    pub(crate) from: MemoryChoice,
 }
 
 /// Options of `watch`.
@@ -167,7 +167,7 @@ pub(crate) struct Bench {
 
 /// Memory that the device can access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Memory {
+pub(crate) enum MemoryChoice {
     /// A DMA buffer, in the guest's memory
     Buffer,
     /// Device memory, mapped write-combining
@@ -178,7 +178,7 @@ pub(crate) enum Memory {
     Lazy,
 }
 
-impl Memory {
+impl MemoryChoice {
     /// Returns the part of the device memory, if it is one.
     pub(crate) fn part(self) -> Option<Part> {
         match self {
@@ -249,7 +249,10 @@ mod tests {
         };
         assert_eq!(copy.source.input, Some("in".into()));
         assert_eq!(copy.output, Some("out".into()));
-        assert_eq!((copy.from, copy.to), (Memory::Buffer, Memory::Lazy));
+        assert_eq!(
+            (copy.from, copy.to),
+            (MemoryChoice::Buffer, MemoryChoice::Lazy)
+        );
     }
 
     #[test]
@@ -295,7 +298,7 @@ mod tests {
 
     #[test]
     fn words_of_memories_are_the_shown_ones() {
-        for memory in Memory::value_variants() {
+        for memory in MemoryChoice::value_variants() {
             let value = memory.to_possible_value().expect("none is hidden");
             assert_eq!(value.get_name(), memory.name());
         }

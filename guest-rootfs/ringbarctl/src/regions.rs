@@ -3,7 +3,7 @@
 //! `regions`: pages and memory of the device.
 
 use crate::error::Error;
-use crate::sysfs::Place;
+use crate::sysfs::SysfsDevice;
 use ringbar_client::Device;
 use ringbar_spec::layout::{
     memory_part, MemoryPart, ADMIN_PAGE, DEVICE_MEMORY_BAR, DOORBELL_PAGES, KICK_PAGES, MSIX_BAR,
@@ -39,10 +39,10 @@ struct Region {
 /// Reads the sizes from the driver, and the addresses from sysfs.
 pub(crate) fn look(node: &Path) -> Result<Answer, Error> {
     let info = Device::open(node)?.info()?;
-    let place = Place::of(node);
+    let sysfs = SysfsDevice::of(node);
     let regions = regions(info.queues as usize, info.device_memory_size as usize);
     let regions = regions.into_iter().map(|region| Region {
-        address: place
+        address: sysfs
             .bar(region.bar)
             .and_then(|start| start.checked_add(region.offset as u64)),
         ..region

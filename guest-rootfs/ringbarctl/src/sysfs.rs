@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 /// The device behind a node, as far as the caller may read sysfs and debugfs.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct SysfsDevice {
     /// Name of the node, such as `ringbar0`.
     name: String,
     /// Folder of the PCI function.
     function: Option<PathBuf>,
 }
 
-impl Place {
+impl SysfsDevice {
     /// Finds the device behind `/dev/NAME`.
     pub(crate) fn of(node: &Path) -> Self {
         let name = node.file_name().unwrap_or_default();

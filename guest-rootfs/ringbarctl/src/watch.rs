@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::options::Watch;
 use crate::output;
 use crate::registers;
-use crate::sysfs::{number_after, Place};
+use crate::sysfs::{number_after, SysfsDevice};
 use ringbar_client::{Device, Mapping};
 use ringbar_spec::regs::{COUNTER, ERROR_COUNT, RESET_GENERATION};
 use serde::Serialize;
@@ -51,7 +51,7 @@ pub(crate) fn run(node: &Path, options: &Watch, json: bool) -> Result<(), Error>
     let device = Device::open(node)?;
     // Only with `CAP_SYS_RAWIO`. Without it the registers' columns are dashes.
     let registers = device.map_public_registers().ok();
-    let place = Place::of(node);
+    let sysfs = SysfsDevice::of(node);
     for number in 0..options.count.unwrap_or(u64::MAX) {
         if number > 0 {
             thread::sleep(options.interval);
@@ -61,7 +61,7 @@ pub(crate) fn run(node: &Path, options: &Watch, json: bool) -> Result<(), Error>
         device.info()?;
         let line = Line {
             with_header: number % PAGE == 0,
-            counters: Counters::now(registers.as_ref(), &place)?,
+            counters: Counters::now(registers.as_ref(), &sysfs)?,
         };
         output::print(json, &line)?;
     }
@@ -70,9 +70,9 @@ pub(crate) fn run(node: &Path, options: &Watch, json: bool) -> Result<(), Error>
 
 impl Counters {
     /// Reads the counters. Fails if the server has ended, as far as the registers are visible.
-    fn now(registers: Option<&Mapping>, place: &Place) -> Result<Self, Error> {
+    fn now(registers: Option<&Mapping>, sysfs: &SysfsDevice) -> Result<Self, Error> {
         let word = |offset| registers.map(|registers| registers.read::<u32>(offset).into());
-        let usage = place.debugfs("usage").unwrap_or_default();
+        let usage = sysfs.debugfs("usage").unwrap_or_default();
         let used = |what| number_after(usage.lines().next()?, what);
         let counters = Self {
             uptime_ns: registers.map(|registers| registers.read(COUNTER::INFO.offset)),
@@ -81,10 +81,10 @@ impl Counters {
             windows: used("windows"),
             buffers: used("buffers"),
             bytes: used("bytes"),
-            mappings: place
+            mappings: sysfs
                 .debugfs("mappings")
                 .and_then(|text| number_after(&text, "count")),
-            interrupts: place.interrupts(),
+            interrupts: sysfs.interrupts(),
             errors: word(ERROR_COUNT::INFO.offset),
         };
         // Last: a server that ends while the counters are read makes them all ones.
@@ -142,9 +142,9 @@ mod tests {
 
     #[test]
     fn device_without_a_server_has_no_line() {
-        let place = Place::of(Path::new("/dev/no-such-node"));
+        let sysfs = SysfsDevice::of(Path::new("/dev/no-such-node"));
 
-        let error = Counters::now(Some(&page_of_ones()), &place).expect_err("refused");
+        let error = Counters::now(Some(&page_of_ones()), &sysfs).expect_err("refused");
 
         assert!(
             error.to_string().starts_with("the device has no server"),

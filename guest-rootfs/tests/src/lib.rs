@@ -88,7 +88,7 @@ pub fn succeed(queue: &mut Queue, descriptor: Descriptor) {
 
 /// Fails unless a new queue of the device can fill a new buffer.
 #[track_caller]
-pub fn works(device: &Device) {
+pub fn assert_device_works(device: &Device) {
     let mut queue = device.create_queue(4).expect("a queue is free");
     let buffer = device.create_buffer(PAGE_SIZE, Rights::Write);
     let buffer = buffer.expect("there is memory");

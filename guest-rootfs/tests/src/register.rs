@@ -17,14 +17,14 @@ use std::fmt;
 #[track_caller]
 pub fn expect_register<W: Word + Into<u64>>(offset: usize, read: W, expected: W) {
     let (read, expected) = (read.into(), expected.into());
-    let place = Place {
+    let access = Access {
         offset,
         width: size_of::<W>(),
     };
-    let fields = place.fields(read, expected);
+    let fields = access.fields(read, expected);
     assert!(
         read == expected,
-        "{place}: read {read:#x}, not {expected:#x}{fields}"
+        "{access}: read {read:#x}, not {expected:#x}{fields}"
     );
 }
 
@@ -55,12 +55,12 @@ pub fn expect_field(
 }
 
 /// Offset and width of one access to the register BAR.
-struct Place {
+struct Access {
     offset: usize,
     width: usize,
 }
 
-impl Place {
+impl Access {
     /// Returns the register with the first byte of the access, its index in its array, and the
     /// byte's index in the register.
     fn register(&self) -> Option<(&'static RegisterInfo, usize, usize)> {
@@ -91,7 +91,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { offset, width } = self;
         let Some((info, index, byte)) = self.register() else {
@@ -118,45 +118,48 @@ mod tests {
     use std::panic::{catch_unwind, UnwindSafe};
 
     /// Returns the message of a comparison that fails.
-    fn told(compare: impl FnOnce() + UnwindSafe) -> String {
+    fn message_of(compare: impl FnOnce() + UnwindSafe) -> String {
         let panic = catch_unwind(compare).expect_err("it fails");
         *panic.downcast::<String>().expect("a text")
     }
 
     #[test]
     fn different_register_is_reported_by_name_and_in_hex() {
-        let told = told(|| expect_register(IDENT::INFO.offset, 0u32, 0x5241_4252));
+        let message = message_of(|| expect_register(IDENT::INFO.offset, 0u32, 0x5241_4252));
 
-        assert_eq!(told, "IDENT: read 0x0, not 0x52414252");
+        assert_eq!(message, "IDENT: read 0x0, not 0x52414252");
     }
 
     #[test]
     fn different_fields_are_reported_too() {
-        let told = told(|| expect_register(STATUS::INFO.offset, 0x1u32, 0x3));
+        let message = message_of(|| expect_register(STATUS::INFO.offset, 0x1u32, 0x3));
 
-        assert_eq!(told, "STATUS: read 0x1, not 0x3 (bus_master 0x0, not 0x1)");
+        assert_eq!(
+            message,
+            "STATUS: read 0x1, not 0x3 (bus_master 0x0, not 0x1)"
+        );
     }
 
     #[test]
     fn part_of_a_register_is_reported_by_its_offset_and_width() {
-        let told = told(|| expect_register(IDENT::INFO.offset + 2, 0u8, 0x41));
+        let message = message_of(|| expect_register(IDENT::INFO.offset + 2, 0u8, 0x41));
 
-        assert_eq!(told, "IDENT+2, width 1: read 0x0, not 0x41");
+        assert_eq!(message, "IDENT+2, width 1: read 0x0, not 0x41");
     }
 
     #[test]
     fn reserved_offset_is_reported_as_a_number() {
-        let told = told(|| expect_register(0x800, 7u16, 0));
+        let message = message_of(|| expect_register(0x800, 7u16, 0));
 
-        assert_eq!(told, "reserved offset 0x800, width 2: read 0x7, not 0x0");
+        assert_eq!(message, "reserved offset 0x800, width 2: read 0x7, not 0x0");
     }
 
     #[test]
     fn different_field_is_reported_with_its_register() {
-        let told = told(|| expect_field(&VERSION::INFO, 0x3_0004u32, "major", 2u32));
+        let message = message_of(|| expect_field(&VERSION::INFO, 0x3_0004u32, "major", 2u32));
 
         assert_eq!(
-            told,
+            message,
             "VERSION.major: read 0x3, not 0x2; VERSION was 0x30004"
         );
     }

@@ -4,7 +4,7 @@
 //! `Documentation/fault-injection`). The call must report it and leave nothing behind, and the next
 //! call must work.
 
-use ringbar_client::{descriptors, Device, Error, Mapping, Memory, Part, Policy, Rights};
+use ringbar_client::{descriptors, Device, Error, Mapping, MemoryKind, Part, Policy, Rights};
 use ringbar_spec::ring::{Completion, Status};
 use ringbar_tests::{case, nop, run, Case, PciFunction, Skip, NODE, PATIENCE};
 use rustix::event::{eventfd, EventfdFlags};
@@ -101,12 +101,12 @@ fn create_device_memory_lazy() -> Result<(), Error> {
 
 #[case(at_each_allocation)]
 fn create_contiguous_memory() -> Result<(), Error> {
-    memory(Memory::Contiguous(Policy::WriteCombining))
+    memory(MemoryKind::Contiguous(Policy::WriteCombining))
 }
 
 #[case(at_each_allocation)]
 fn create_vmalloc_memory() -> Result<(), Error> {
-    memory(Memory::Vmalloc)
+    memory(MemoryKind::Vmalloc)
 }
 
 #[case(at_each_allocation)]
@@ -290,7 +290,7 @@ fn device_memory(part: Part) -> Result<(), Error> {
         .map(drop)
 }
 
-fn memory(memory: Memory) -> Result<(), Error> {
+fn memory(memory: MemoryKind) -> Result<(), Error> {
     node()?.create_memory(memory, 4 * PAGE).map(drop)
 }
 

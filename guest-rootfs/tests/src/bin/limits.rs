@@ -2,7 +2,7 @@
 
 //! Limits per user and for all users of a device. Each case loads the module with its own limits.
 
-use ringbar_client::{Buffer, Device, Error, Memory, Part, Policy, Rights};
+use ringbar_client::{Buffer, Device, Error, MemoryKind, Part, Policy, Rights};
 use ringbar_marks::say_sections;
 use ringbar_tests::{case, fork, open, run, NODE};
 use rustix::io::Errno;
@@ -112,16 +112,16 @@ fn buffers_of_every_kind_count_together() {
     load(c"user_buffers=4");
     let device = open();
     let memory = |kind| device.create_memory(kind, PAGE);
-    let contiguous = Memory::Contiguous(Policy::Cached);
+    let contiguous = MemoryKind::Contiguous(Policy::Cached);
     let range = || device.create_device_memory(Part::Uncached, PAGE, Rights::Read);
     let first = buffer(&device, PAGE).unwrap();
     let second = range().unwrap();
-    let _third = memory(Memory::Vmalloc).unwrap();
+    let _third = memory(MemoryKind::Vmalloc).unwrap();
     let _fourth = memory(contiguous).unwrap();
     let all_full = || {
         full(buffer(&device, PAGE));
         full(range());
-        full(memory(Memory::Vmalloc));
+        full(memory(MemoryKind::Vmalloc));
         full(memory(contiguous));
     };
     all_full();
@@ -129,7 +129,7 @@ fn buffers_of_every_kind_count_together() {
     let _fifth = range().unwrap();
     all_full();
     second.close().unwrap();
-    let _sixth = memory(Memory::Vmalloc).unwrap();
+    let _sixth = memory(MemoryKind::Vmalloc).unwrap();
     all_full();
 }
 
@@ -137,7 +137,7 @@ fn buffers_of_every_kind_count_together() {
 fn bytes_of_buffers_memories_and_rings_count_together() {
     load(c"user_bytes=40960");
     let device = open();
-    let memory = |pages| device.create_memory(Memory::Vmalloc, pages * PAGE);
+    let memory = |pages| device.create_memory(MemoryKind::Vmalloc, pages * PAGE);
     let range = |pages| device.create_device_memory(Part::Uncached, pages * PAGE, Rights::Read);
     // Two pages of ten.
     let queue = device.create_queue(2).unwrap();
@@ -257,9 +257,9 @@ fn buffers_of_a_device_are_limited() {
     let device = open();
     let _buffers = [(); 2].map(|()| buffer(&device, PAGE).unwrap());
     as_another_user(|other| {
-        other.create_memory(Memory::Vmalloc, PAGE).unwrap();
+        other.create_memory(MemoryKind::Vmalloc, PAGE).unwrap();
         full(buffer(&other, PAGE));
-        full(other.create_memory(Memory::Vmalloc, PAGE));
+        full(other.create_memory(MemoryKind::Vmalloc, PAGE));
         full(other.create_device_memory(Part::Lazy, PAGE, Rights::Read));
         true
     });

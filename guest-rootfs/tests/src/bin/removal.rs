@@ -4,7 +4,8 @@
 
 use ringbar_client::{Part, Rights};
 use ringbar_tests::{
-    arguments, case, fork, nop, open, ready_for, run, succeed, works, PciFunction, NODE, PATIENCE,
+    arguments, assert_device_works, case, fork, nop, open, ready_for, run, succeed, PciFunction,
+    NODE, PATIENCE,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
@@ -178,7 +179,7 @@ fn device_works_again_after_bind() {
     let queue_before = before.create_queue(4).unwrap();
     drop(function.unbind());
 
-    works(&open());
+    assert_device_works(&open());
     // The unbind destroyed the old file's queue. Its close must not destroy the new queue of that
     // number.
     let device = open();

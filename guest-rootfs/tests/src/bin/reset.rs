@@ -7,8 +7,8 @@ use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Completion, Status};
 use ringbar_spec::wake::Word;
 use ringbar_tests::{
-    case, copy, nop, open, pattern_bytes, ready_for, run, seed, succeed, until, works, PciFunction,
-    PATIENCE, SHORT,
+    assert_device_works, case, copy, nop, open, pattern_bytes, ready_for, run, seed, succeed,
+    until, PciFunction, PATIENCE, SHORT,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::{eventfd, EventfdFlags, PollFlags};
@@ -53,7 +53,7 @@ fn device_works_after_a_reset_without_driver() {
     let unbound = function.unbind();
     function.reset();
     drop(unbound);
-    works(&open());
+    assert_device_works(&open());
 }
 
 /// Queues of one file with copies in flight.
@@ -179,7 +179,7 @@ fn client_sees_the_reset_in_its_pages() {
 fn new_file_works_at_once() {
     let _load = Load::start();
     PciFunction::under_test().reset();
-    works(&open());
+    assert_device_works(&open());
 }
 
 #[case]
@@ -205,7 +205,7 @@ fn sleeper_of_a_new_queue_is_woken() {
 fn same_file_works_with_new_objects() {
     let load = Load::start();
     PciFunction::under_test().reset();
-    works(&load.device);
+    assert_device_works(&load.device);
 }
 
 #[case]
@@ -251,7 +251,7 @@ fn older_objects_can_be_given_back() {
         .for_each(|buffer| buffer.close().unwrap());
     let mapped = Mapping::new(device.file().clone(), offsets.doorbell, PAGE_SIZE, true);
     assert_eq!(mapped.unwrap_err().errno(), Some(Errno::PERM));
-    works(&device);
+    assert_device_works(&device);
 }
 
 #[case]

@@ -4,7 +4,7 @@
 //! change.
 
 use crate::ground::SIZE;
-use ringbar_client::{descriptors, Device, Mapping, Memory, Part, Policy, Queue, Rights};
+use ringbar_client::{descriptors, Device, Mapping, MemoryKind, Part, Policy, Queue, Rights};
 use ringbar_spec::pattern::word;
 use ringbar_tests::fork::{self, Fork};
 use ringbar_tests::{open, succeed};
@@ -85,8 +85,8 @@ fn suffer(line: UnixStream, seed: u64) -> bool {
     let range = device
         .create_device_memory(Part::Uncached, SIZE, Rights::ReadWrite)
         .expect("there is device memory");
-    let [contiguous, vmalloc] =
-        [Memory::Contiguous(Policy::Cached), Memory::Vmalloc].map(|kind| memory(&device, kind));
+    let [contiguous, vmalloc] = [MemoryKind::Contiguous(Policy::Cached), MemoryKind::Vmalloc]
+        .map(|kind| memory(&device, kind));
     let mine = [
         buffer.mapping(),
         range.mapping(),
@@ -123,7 +123,7 @@ fn suffer(line: UnixStream, seed: u64) -> bool {
     mine.iter().all(|it| it.read_bytes(0, SIZE) == before)
 }
 
-fn memory(device: &Device, kind: Memory) -> ringbar_client::KernelMemory {
+fn memory(device: &Device, kind: MemoryKind) -> ringbar_client::KernelMemory {
     device.create_memory(kind, SIZE).expect("there is memory")
 }
 

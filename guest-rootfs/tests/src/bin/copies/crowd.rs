@@ -2,7 +2,7 @@
 
 //! Several processes with several queues each, which copy and check without a pause.
 
-use crate::place::{Direction, Place};
+use crate::side::{Direction, Side};
 use fastrand::Rng;
 use ringbar_client::{Device, Queue};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
@@ -36,8 +36,8 @@ fn processes_with_several_queues_copy_at_once_without_a_mismatch() {
 /// A queue, and the memory that it copies from and to.
 struct Lane {
     queue: Queue,
-    from: Place,
-    to: Place,
+    from: Side,
+    to: Side,
     batch: Vec<Descriptor>,
 }
 
@@ -63,7 +63,7 @@ fn copy(operations: u64, seed: u64) -> bool {
 
 impl Lane {
     fn new(device: &Device, direction: Direction, random: &mut Rng) -> Self {
-        let [from, to] = direction.places(device, BATCH * ROOM);
+        let [from, to] = direction.sides(device, BATCH * ROOM);
         let mut bytes = vec![0; BATCH * ROOM];
         random.fill(&mut bytes);
         from.write(0, &bytes);
@@ -79,10 +79,10 @@ impl Lane {
     /// places.
     fn submit(&mut self, random: &mut Rng) {
         self.batch.clear();
-        for place in 0..BATCH {
+        for slot in 0..BATCH {
             let length = random.usize(1..=ROOM);
             let source = random.usize(..=BATCH * ROOM - length);
-            let destination = place * ROOM + random.usize(..=ROOM - length);
+            let destination = slot * ROOM + random.usize(..=ROOM - length);
             self.batch.push(Descriptor {
                 opcode: Opcode::COPY.0,
                 tag: random.u32(..),

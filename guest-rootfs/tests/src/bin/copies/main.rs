@@ -6,12 +6,12 @@
 //! `ringbar.full=1` on the kernel command line tries all sizes.
 
 mod crowd;
-mod place;
+mod side;
 
 use fastrand::Rng;
-use place::{Direction, Place};
 use ringbar_client::{descriptors, Queue};
 use ringbar_tests::{case, open, parameter, run, succeed, Case};
+use side::{Direction, Side};
 use std::process::ExitCode;
 
 /// Largest size of which each smaller one is tried, in bytes: more than two pages.
@@ -41,7 +41,7 @@ fn every_size_arrives(direction: Direction) {
     let mut random = Rng::with_seed(parameter::seed());
     let device = open();
     let mut queue = device.create_queue(2).expect("a queue is free");
-    let [from, to] = direction.places(&device, 4 * SIZES);
+    let [from, to] = direction.sides(&device, 4 * SIZES);
     let step = parameter::count(1, SHORT_STEP) as usize;
     for length in (1..=SIZES).step_by(step) {
         arrives(&mut queue, &from, &to, length, &mut random);
@@ -53,7 +53,7 @@ fn large_sizes_arrive(direction: Direction) {
     let mut random = Rng::with_seed(parameter::seed());
     let device = open();
     let mut queue = device.create_queue(2).expect("a queue is free");
-    let [from, to] = direction.places(&device, 2 * LARGEST);
+    let [from, to] = direction.sides(&device, 2 * LARGEST);
     let [full, short] = LARGE;
     for _ in 0..parameter::count(full, short) {
         let length = random.usize(1..=LARGEST);
@@ -62,7 +62,7 @@ fn large_sizes_arrive(direction: Direction) {
 }
 
 /// Copies `length` random bytes between random offsets. Compares them and the bytes around them.
-fn arrives(queue: &mut Queue, from: &Place, to: &Place, length: usize, random: &mut Rng) {
+fn arrives(queue: &mut Queue, from: &Side, to: &Side, length: usize, random: &mut Rng) {
     /// Bytes compared on each side.
     const AROUND: usize = 64;
     let source = random.usize(..=from.size() - length);

@@ -2,7 +2,7 @@
 
 //! Makes a region of each kind. A region lives until its file is closed.
 
-use ringbar_client::{Device, Memory, Part, Policy, QueueOffsets, Rights};
+use ringbar_client::{Device, MemoryKind, Part, Policy, QueueOffsets, Rights};
 use ringbar_tests::{open, NODE};
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
 
@@ -89,19 +89,19 @@ pub(crate) const KINDS: &[Kind] = &[
     },
     Kind {
         name: "contiguous/cached",
-        make: |device| memory(device, Memory::Contiguous(Policy::Cached)),
+        make: |device| memory(device, MemoryKind::Contiguous(Policy::Cached)),
     },
     Kind {
         name: "contiguous/write-combining",
-        make: |device| memory(device, Memory::Contiguous(Policy::WriteCombining)),
+        make: |device| memory(device, MemoryKind::Contiguous(Policy::WriteCombining)),
     },
     Kind {
         name: "contiguous/uncached",
-        make: |device| memory(device, Memory::Contiguous(Policy::Uncached)),
+        make: |device| memory(device, MemoryKind::Contiguous(Policy::Uncached)),
     },
     Kind {
         name: "vmalloc",
-        make: |device| memory(device, Memory::Vmalloc),
+        make: |device| memory(device, MemoryKind::Vmalloc),
     },
 ];
 
@@ -117,7 +117,7 @@ fn device_memory(device: &Device, part: Part) -> (u64, usize) {
     (memory.offset(), 4 * PAGE)
 }
 
-fn memory(device: &Device, memory: Memory) -> (u64, usize) {
+fn memory(device: &Device, memory: MemoryKind) -> (u64, usize) {
     let memory = device.create_memory(memory, 4 * PAGE).unwrap();
     (memory.offset(), 4 * PAGE)
 }

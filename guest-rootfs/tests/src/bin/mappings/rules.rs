@@ -6,7 +6,7 @@ use crate::kind::{Kind, Region, KINDS, PAGE};
 use crate::raw::{RawMapping, READ_WRITE};
 use crate::table::{self, Row};
 use crate::{child, core_file, page_table, smaps};
-use ringbar_client::{Memory, Part, Policy, Rights};
+use ringbar_client::{MemoryKind, Part, Policy, Rights};
 use ringbar_spec::layout::{MAX_QUEUES, REGISTER_BAR_SIZE};
 use ringbar_tests::usage::{self, Usage};
 use ringbar_tests::{case, debugfs, fork, on_debug_kernel, open, Case, Skip, NODE};
@@ -474,7 +474,10 @@ fn memory_is_zeroed_when_handed_out() {
             "{part:?}"
         );
     }
-    for memory in [Memory::Contiguous(Policy::Uncached), Memory::Vmalloc] {
+    for memory in [
+        MemoryKind::Contiguous(Policy::Uncached),
+        MemoryKind::Vmalloc,
+    ] {
         let make = || open().create_memory(memory, 4 * PAGE).unwrap();
         make().mapping().write_bytes(0, &[0xa5; 4 * PAGE]);
         assert_eq!(

@@ -7,7 +7,7 @@
 
 use crate::probe::Probe;
 use crate::region::{Region, Touch, PAGE};
-use ringbar_client::{Device, Error, Mapping, Memory, Part, Policy, Rights};
+use ringbar_client::{Device, Error, Mapping, MemoryKind, Part, Policy, Rights};
 use ringbar_tests::{fork, NODE};
 use rustix::io::Errno;
 use rustix::process::setpriority_process;
@@ -249,7 +249,7 @@ fn open_once() -> Result<(), Error> {
     let device = Device::open(NODE)?;
     device.create_buffer(PAGE, Rights::ReadWrite)?;
     device.create_device_memory(Part::Lazy, PAGE, Rights::Read)?;
-    device.create_memory(Memory::Contiguous(Policy::Uncached), PAGE)?;
-    device.create_memory(Memory::Vmalloc, 4 * PAGE)?;
+    device.create_memory(MemoryKind::Contiguous(Policy::Uncached), PAGE)?;
+    device.create_memory(MemoryKind::Vmalloc, 4 * PAGE)?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 //! Regions of one open file, one per kind of mapping.
 
-use ringbar_client::{Device, Error, Mapping, Memory, Part, Policy, Rights};
+use ringbar_client::{Device, Error, Mapping, MemoryKind, Part, Policy, Rights};
 use ringbar_uapi::ioctl::CreateQueue;
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
 use std::fs::File;
@@ -104,13 +104,16 @@ pub(crate) fn make_all(device: &Device, queue: &CreateQueue) -> Vec<Region> {
         regions.push(region(kind, memory.offset(), size, Touch::Write));
     }
     for (kind, memory) in [
-        ("contiguous/cached", Memory::Contiguous(Policy::Cached)),
+        ("contiguous/cached", MemoryKind::Contiguous(Policy::Cached)),
         (
             "contiguous/write-combining",
-            Memory::Contiguous(Policy::WriteCombining),
+            MemoryKind::Contiguous(Policy::WriteCombining),
         ),
-        ("contiguous/uncached", Memory::Contiguous(Policy::Uncached)),
-        ("vmalloc", Memory::Vmalloc),
+        (
+            "contiguous/uncached",
+            MemoryKind::Contiguous(Policy::Uncached),
+        ),
+        ("vmalloc", MemoryKind::Vmalloc),
     ] {
         let memory = device.create_memory(memory, size).expect("memory");
         regions.push(region(kind, memory.offset(), size, Touch::Write));

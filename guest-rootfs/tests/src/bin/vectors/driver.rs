@@ -14,17 +14,17 @@ use ringbar_tests::{open, PATIENCE};
 pub(crate) struct Driver {
     device: Device,
     queue: Queue,
-    memories: Vec<Memory>,
+    memories: Vec<OwnedMemory>,
     /// Another file, and so another domain. Its objects live as long as it is open.
     other: Device,
 }
 
-enum Memory {
+enum OwnedMemory {
     Guest(Buffer),
     Device(DeviceMemory),
 }
 
-impl Memory {
+impl OwnedMemory {
     fn mapping(&self) -> &Mapping {
         match self {
             Self::Guest(buffer) => buffer.mapping(),
@@ -53,9 +53,9 @@ impl Path for Driver {
         let rights = Allowed::ReadWrite;
         let part = DevicePart::WriteCombining;
         self.memories.push(match backing {
-            Backing::Guest => Memory::Guest(self.device.create_buffer(size, rights)?),
+            Backing::Guest => OwnedMemory::Guest(self.device.create_buffer(size, rights)?),
             Backing::Device => {
-                Memory::Device(self.device.create_device_memory(part, size, rights)?)
+                OwnedMemory::Device(self.device.create_device_memory(part, size, rights)?)
             }
         });
         Ok(())
@@ -67,8 +67,8 @@ impl Path for Driver {
             .map(|part| {
                 let range = part.range.start as u64..part.range.end as u64;
                 match &self.memories[part.memory] {
-                    Memory::Guest(buffer) => buffer.part(range),
-                    Memory::Device(device) => device.part(range),
+                    OwnedMemory::Guest(buffer) => buffer.part(range),
+                    OwnedMemory::Device(device) => device.part(range),
                 }
             })
             .collect();

@@ -12,7 +12,7 @@ use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, MSIX_BAR_SIZE, REGISTER_BAR_SIZE}
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_test_vectors::{Path, BATCH};
-use ringbar_tests::{case, open, works};
+use ringbar_tests::{assert_device_works, case, open};
 use ringbar_vfio::calls::{self, InterruptSet};
 use ringbar_vfio::{Space, VfioDriver};
 use rustix::io::Errno;
@@ -298,5 +298,5 @@ fn kernel_driver_works_again_when_the_device_is_given_back(ground: Ground) {
     let driver = ground.give_back();
 
     assert_eq!(driver, "ringbar");
-    works(&open());
+    assert_device_works(&open());
 }

@@ -38,19 +38,19 @@ impl Direction {
     }
 
     /// Makes source and destination of `size` bytes each.
-    pub(crate) fn places(self, device: &Device, size: usize) -> [Place; 2] {
-        [self.from_device, self.to_device].map(|on_device| Place::new(device, on_device, size))
+    pub(crate) fn sides(self, device: &Device, size: usize) -> [Side; 2] {
+        [self.from_device, self.to_device].map(|on_device| Side::new(device, on_device, size))
     }
 }
 
 /// Memory with a window on it.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum Side {
     Guest(Buffer),
     Device(DeviceMemory),
 }
 
-impl Place {
+impl Side {
     /// Makes memory of `size` bytes, rounded up to whole pages.
     pub(crate) fn new(device: &Device, on_device: bool, size: usize) -> Self {
         if on_device {
