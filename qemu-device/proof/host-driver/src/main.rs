@@ -6,7 +6,7 @@
 use clap::Parser;
 use ringbar_driver_side::Error as Failure;
 use ringbar_host_driver::{connect, Error, HostDriver};
-use ringbar_test_vectors::{self as vectors, Images, Table};
+use ringbar_test_vectors::{self as test_vectors, Images, Table};
 use std::error::Error as StdError;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ struct Options {
     paths: String,
 
     /// Seed of the random vectors, as the runs had it
-    #[arg(long, value_name = "N", default_value_t = vectors::DEFAULT_SEED)]
+    #[arg(long, value_name = "N", default_value_t = test_vectors::DEFAULT_SEED)]
     seed: u64,
 
     /// Where the table goes
@@ -73,12 +73,12 @@ fn main() -> ExitCode {
 fn judge(options: &Options) -> Result<bool, Box<dyn StdError>> {
     let mut table = Table::default();
     let initial = Images::default();
-    let all = vectors::all(options.seed);
+    let all = test_vectors::all(options.seed);
     let rows = all.iter().map(|vector| vector.expected(&initial));
     table.expect(&options.paths, rows);
     // The kernel's driver maps for itself, so path A has no cases of an IOMMU.
     let mapping = options.paths.replace('A', "");
-    table.expect(&mapping, vectors::dma::expected());
+    table.expect(&mapping, test_vectors::dma::expected());
     for path in &options.results {
         let log = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         table.read(&String::from_utf8_lossy(&log));
@@ -86,11 +86,11 @@ fn judge(options: &Options) -> Result<bool, Box<dyn StdError>> {
     if options.paths.contains('C') {
         Served::start(&options.server)?
             .connect()?
-            .run(|client| vectors::run(client, &all, |row| table.add('C', row)))?;
+            .run(|client| test_vectors::run(client, &all, |row| table.add('C', row)))?;
         // The IOMMU's cases need a path of which nothing was used yet, so a server of their own.
-        Served::start(&options.server)?
-            .connect()?
-            .run(|client| vectors::dma::run(client, options.seed, |row| table.add('C', row)))?;
+        Served::start(&options.server)?.connect()?.run(|client| {
+            test_vectors::dma::run(client, options.seed, |row| table.add('C', row))
+        })?;
     }
     fs::write(&options.table, format!("{table}{INDEPENDENCE}"))?;
     let differences = table.differences();

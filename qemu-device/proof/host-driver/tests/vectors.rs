@@ -5,15 +5,19 @@
 mod common;
 
 use common::with_client;
-use ringbar_test_vectors as vectors;
+use ringbar_test_vectors as test_vectors;
 
 #[test]
 fn every_vector_ends_as_the_data_sheet_says() {
     with_client(|client| {
         let mut rows = Vec::new();
-        vectors::run(client, &vectors::all(vectors::DEFAULT_SEED), |row| {
-            rows.push(row);
-        })
+        test_vectors::run(
+            client,
+            &test_vectors::all(test_vectors::DEFAULT_SEED),
+            |row| {
+                rows.push(row);
+            },
+        )
         .unwrap();
 
         rows.retain(|row| row.difference.is_some());
@@ -25,8 +29,8 @@ fn every_vector_ends_as_the_data_sheet_says() {
 fn iommu_limits_the_device_to_mapped_memory() {
     with_client(|client| {
         let mut rows = Vec::new();
-        vectors::dma::run(client, vectors::DEFAULT_SEED, |row| rows.push(row)).unwrap();
+        test_vectors::dma::run(client, test_vectors::DEFAULT_SEED, |row| rows.push(row)).unwrap();
 
-        assert_eq!(rows, vectors::dma::expected());
+        assert_eq!(rows, test_vectors::dma::expected());
     });
 }

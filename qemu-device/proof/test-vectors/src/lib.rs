@@ -36,4 +36,4 @@ pub use path::{run, Failure, Path, BATCH};
 pub use pattern::pattern_bytes;
 pub use random::Generator;
 pub use table::{Row, Table};
-pub use vector::{all, by_chance, by_hand, Vector, DEFAULT_SEED};
+pub use vector::{all, by_chance, by_hand, TestVector, DEFAULT_SEED};

@@ -3,7 +3,7 @@
 //! Paths to the device, and the run of vectors on one.
 
 use crate::scene::{self, Backing, Part, Rights, State};
-use crate::{crc32c, Images, Row, Vector};
+use crate::{crc32c, Images, Row, TestVector};
 use ringbar_spec::ring::{Completion, Descriptor, Status};
 use std::fmt::{self, Display};
 use zerocopy::IntoBytes;
@@ -58,7 +58,7 @@ impl std::error::Error for Failure {}
 /// Fails if the path fails. A wrong result is no failure, but a difference in the row.
 pub fn run<P: Path>(
     path: &mut P,
-    vectors: &[Vector],
+    vectors: &[TestVector],
     mut report: impl FnMut(Row),
 ) -> Result<(), Failure> {
     let failed = |error: P::Error| Failure(error.to_string());

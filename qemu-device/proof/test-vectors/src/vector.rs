@@ -18,7 +18,7 @@ const BY_CHANCE: u64 = 64;
 
 /// A batch of descriptors. Windows are named by the scene's numbers.
 #[derive(Clone, Debug)]
-pub struct Vector {
+pub struct TestVector {
     /// Name, without blanks.
     pub name: String,
     /// The descriptors; the tag of each is its index.
@@ -27,7 +27,7 @@ pub struct Vector {
     pub stated: Option<Vec<(Status, u64)>>,
 }
 
-impl Vector {
+impl TestVector {
     /// Makes a vector with stated outcomes.
     fn new(name: impl Into<String>, steps: Vec<(Descriptor, Status, u64)>) -> Self {
         let (descriptors, stated) = steps
@@ -117,22 +117,22 @@ fn ok(descriptor: Descriptor) -> (Descriptor, Status, u64) {
 }
 
 /// Makes a vector of one descriptor that ends with OK.
-fn one(name: impl Into<String>, descriptor: Descriptor) -> Vector {
-    Vector::new(name, vec![ok(descriptor)])
+fn one(name: impl Into<String>, descriptor: Descriptor) -> TestVector {
+    TestVector::new(name, vec![ok(descriptor)])
 }
 
 /// Makes a vector of one descriptor that is refused.
-fn bad(name: impl Into<String>, descriptor: Descriptor, status: Status) -> Vector {
-    Vector::new(name, vec![(descriptor, status, 0)])
+fn bad(name: impl Into<String>, descriptor: Descriptor, status: Status) -> TestVector {
+    TestVector::new(name, vec![(descriptor, status, 0)])
 }
 
 /// Returns all vectors: those made by hand, and the random ones of `seed`.
-pub fn all(seed: u64) -> Vec<Vector> {
+pub fn all(seed: u64) -> Vec<TestVector> {
     [by_hand(), by_chance(seed)].concat()
 }
 
 /// Returns the vectors that were made by hand.
-pub fn by_hand() -> Vec<Vector> {
+pub fn by_hand() -> Vec<TestVector> {
     let mut vectors = Vec::new();
     copies(&mut vectors);
     overlaps(&mut vectors);
@@ -145,7 +145,7 @@ pub fn by_hand() -> Vec<Vector> {
 }
 
 /// Returns vectors of random descriptors, half of them sound; always the same ones for a seed.
-pub fn by_chance(seed: u64) -> Vec<Vector> {
+pub fn by_chance(seed: u64) -> Vec<TestVector> {
     // A copy between two windows on the same memory leaves unspecified bytes (data sheet 7), which
     // no image can predict.
     let shares = [SINGLE, BIG, WIDE];
@@ -159,7 +159,7 @@ pub fn by_chance(seed: u64) -> Vec<Vector> {
     }
     let mut generator = Generator::new(seed, targets);
     (0..BY_CHANCE)
-        .map(|number| Vector {
+        .map(|number| TestVector {
             name: format!("by_chance_{number}"),
             descriptors: (0..BATCH as u32)
                 .map(|tag| Descriptor {
@@ -173,7 +173,7 @@ pub fn by_chance(seed: u64) -> Vec<Vector> {
 }
 
 /// Adds copies: every direction, lengths around every border, offsets of every alignment.
-fn copies(vectors: &mut Vec<Vector>) {
+fn copies(vectors: &mut Vec<TestVector>) {
     const DIRECTIONS: [(&str, u16, u16); 6] = [
         ("guest_to_device", GUEST, DEVICE),
         ("device_to_guest", DEVICE, GUEST),
@@ -236,11 +236,11 @@ fn copies(vectors: &mut Vec<Vector>) {
         ok(copy((DEVICE, 33), (SCATTERED, 1), 5000)),
         ok(copy((SCATTERED, 1), (GUEST, 30_000), 5000)),
     ];
-    vectors.push(Vector::new("copy_there_and_back", there_and_back));
+    vectors.push(TestVector::new("copy_there_and_back", there_and_back));
 }
 
 /// Adds copies within one window, which have the result of `memmove` (data sheet 7).
-fn overlaps(vectors: &mut Vec<Vector>) {
+fn overlaps(vectors: &mut Vec<TestVector>) {
     for (name, window, length) in [
         ("guest", GUEST, 9001),
         ("device", DEVICE, 9001),
@@ -263,7 +263,7 @@ fn overlaps(vectors: &mut Vec<Vector>) {
 }
 
 /// Adds FILL and PATTERN (data sheet 7).
-fn makers(vectors: &mut Vec<Vector>) {
+fn makers(vectors: &mut Vec<TestVector>) {
     for (name, opcode, operand) in [
         ("fill", Opcode::FILL, 0x0123_4567_89ab_cdef),
         ("pattern", Opcode::PATTERN, 77),
@@ -295,11 +295,14 @@ fn makers(vectors: &mut Vec<Vector>) {
         ok(make(Opcode::FILL, (GUEST, 500), 100, 0)),
         ok(copy((GUEST, 0), (DEVICE, 4096), 4096)),
     ];
-    vectors.push(Vector::new("fill_pattern_copy_in_order", over_each_other));
+    vectors.push(TestVector::new(
+        "fill_pattern_copy_in_order",
+        over_each_other,
+    ));
 }
 
 /// Adds VERIFY and CRC32C (data sheet 7).
-fn lookers(vectors: &mut Vec<Vector>) {
+fn lookers(vectors: &mut Vec<TestVector>) {
     for (name, window, memory) in [
         ("guest", GUEST, 0),
         ("device", DEVICE, 1),
@@ -308,7 +311,10 @@ fn lookers(vectors: &mut Vec<Vector>) {
         for length in [1, 7, 8, 4097, 16_384] {
             let verify = look(Opcode::VERIFY, (window, 0), length, scene::seed(memory));
             let name = format!("verify_{name}_{length}");
-            vectors.push(Vector::new(name, vec![(verify, Status::OK, length.into())]));
+            vectors.push(TestVector::new(
+                name,
+                vec![(verify, Status::OK, length.into())],
+            ));
         }
         for at in [0_u64, 1, 4095, 4096, 9000] {
             if window == READ_ONLY {
@@ -324,14 +330,17 @@ fn lookers(vectors: &mut Vec<Vector>) {
                     at,
                 ),
             ];
-            vectors.push(Vector::new(format!("verify_{name}_wrong_at_{at}"), steps));
+            vectors.push(TestVector::new(
+                format!("verify_{name}_wrong_at_{at}"),
+                steps,
+            ));
         }
     }
     let seed = scene::seed(7);
     // The longest descriptor (data sheet 13). The pattern goes on where the memory begins again.
     let wide = look(Opcode::VERIFY, (WIDE, 0), MAX_LENGTH, seed);
     let steps = vec![(wide, Status::MISMATCH, BIG_SIZE as u64)];
-    vectors.push(Vector::new("verify_wide_16_mib", steps));
+    vectors.push(TestVector::new("verify_wide_16_mib", steps));
 
     // The check value of data sheet 7.
     let nine = vec![
@@ -348,7 +357,7 @@ fn lookers(vectors: &mut Vec<Vector>) {
             0xe306_9283,
         ),
     ];
-    vectors.push(Vector::new("crc32c_of_123456789", nine));
+    vectors.push(TestVector::new("crc32c_of_123456789", nine));
     // The checksum of the first part is the operand of the second (data sheet 7).
     let parts = vec![
         ok(make(
@@ -369,11 +378,11 @@ fn lookers(vectors: &mut Vec<Vector>) {
             0xe306_9283,
         ),
     ];
-    vectors.push(Vector::new("crc32c_in_two_parts", parts));
+    vectors.push(TestVector::new("crc32c_in_two_parts", parts));
     for (name, length, sum) in CHECKSUMS {
         let zeros = make(Opcode::FILL, (GUEST, 0), length, 0);
         let sum = (look(Opcode::CRC32C, (GUEST, 0), length, 0), Status::OK, sum);
-        vectors.push(Vector::new(name, vec![ok(zeros), sum]));
+        vectors.push(TestVector::new(name, vec![ok(zeros), sum]));
     }
 }
 
@@ -384,7 +393,7 @@ const CHECKSUMS: [(&str, u32, u64); 2] = [
 ];
 
 /// Adds the last offset that fits, and the first that does not (data sheet 8: OUT_OF_BOUNDS).
-fn bounds(vectors: &mut Vec<Vector>) {
+fn bounds(vectors: &mut Vec<TestVector>) {
     for (name, window) in [
         ("guest", GUEST),
         ("device", DEVICE),
@@ -431,10 +440,10 @@ fn bounds(vectors: &mut Vec<Vector>) {
 }
 
 /// Adds descriptors with one field of a value that it must not have (data sheet 8).
-fn refusals(vectors: &mut Vec<Vector>) {
+fn refusals(vectors: &mut Vec<TestVector>) {
     let nop = Descriptor::default();
     vectors.push(one("nop", nop));
-    vectors.push(Vector::new("nop_batch", vec![ok(nop); BATCH]));
+    vectors.push(TestVector::new("nop_batch", vec![ok(nop); BATCH]));
     for opcode in [6, 7, 0x100, u16::MAX] {
         let unknown = Descriptor { opcode, ..nop };
         vectors.push(bad(format!("opcode_{opcode}"), unknown, Status::BAD_OPCODE));
@@ -474,7 +483,7 @@ fn refusals(vectors: &mut Vec<Vector>) {
 }
 
 /// Adds descriptors with one unused field that is not 0 (data sheet 8: RESERVED_FIELD).
-fn unused_fields(vectors: &mut Vec<Vector>) {
+fn unused_fields(vectors: &mut Vec<TestVector>) {
     let sound = [
         ("nop", Descriptor::default()),
         ("copy", copy((GUEST, 0), (DEVICE, 0), 16)),
@@ -569,7 +578,7 @@ fn unused_fields(vectors: &mut Vec<Vector>) {
 }
 
 /// Adds descriptors with two mistakes: the check that comes first names the outcome (data sheet 8).
-fn order_of_checks(vectors: &mut Vec<Vector>) {
+fn order_of_checks(vectors: &mut Vec<TestVector>) {
     let opcode = Descriptor {
         opcode: 9,
         flags: 1,
@@ -628,5 +637,8 @@ fn order_of_checks(vectors: &mut Vec<Vector>) {
         ),
         ok(make(Opcode::FILL, (GUEST, 8), 8, 4)),
     ];
-    vectors.push(Vector::new("order_refused_between_sound", refused_between));
+    vectors.push(TestVector::new(
+        "order_refused_between_sound",
+        refused_between,
+    ));
 }

@@ -7,7 +7,7 @@
 mod driver;
 
 use driver::Driver;
-use ringbar_test_vectors as vectors;
+use ringbar_test_vectors as test_vectors;
 use ringbar_tests::{case, parameter, run};
 use std::process::ExitCode;
 
@@ -17,9 +17,9 @@ fn main() -> ExitCode {
 
 #[case]
 fn every_vector_ends_as_the_data_sheet_says() {
-    let seed = parameter::number("ringbar.seed").unwrap_or(vectors::DEFAULT_SEED);
+    let seed = parameter::number("ringbar.seed").unwrap_or(test_vectors::DEFAULT_SEED);
     let mut different = 0;
-    let outcome = vectors::run(&mut Driver::open(), &vectors::all(seed), |row| {
+    let outcome = test_vectors::run(&mut Driver::open(), &test_vectors::all(seed), |row| {
         println!("# {}", row.line('A'));
         different += u32::from(row.difference.is_some());
     });

@@ -9,7 +9,7 @@ mod ground;
 mod regions;
 
 use ground::Ground;
-use ringbar_test_vectors as vectors;
+use ringbar_test_vectors as test_vectors;
 use ringbar_tests::{case, parameter, run, Case, Skip};
 use std::process::ExitCode;
 
@@ -28,10 +28,10 @@ fn on_ground(name: &'static str, body: fn(Ground)) -> Case {
 
 #[case(on_ground)]
 fn every_vector_ends_as_the_data_sheet_says(ground: Ground) {
-    let seed = parameter::number("ringbar.seed").unwrap_or(vectors::DEFAULT_SEED);
+    let seed = parameter::number("ringbar.seed").unwrap_or(test_vectors::DEFAULT_SEED);
     let mut driver = ground.driver();
     let mut different = 0;
-    let outcome = vectors::run(&mut driver, &vectors::all(seed), |row| {
+    let outcome = test_vectors::run(&mut driver, &test_vectors::all(seed), |row| {
         println!("# {}", row.line('B'));
         different += u32::from(row.difference.is_some());
     });
@@ -43,7 +43,7 @@ fn every_vector_ends_as_the_data_sheet_says(ground: Ground) {
 fn iommu_limits_the_device_to_mapped_memory(ground: Ground) {
     let mut driver = ground.driver();
     let mut different = 0;
-    let outcome = vectors::dma::run(&mut driver, parameter::seed(), |row| {
+    let outcome = test_vectors::dma::run(&mut driver, parameter::seed(), |row| {
         println!("# {}", row.line('B'));
         different += u32::from(row.difference.is_some());
     });
