@@ -94,7 +94,7 @@ pub enum Refusal {
         size: u64,
     },
     /// The device has no such region.
-    #[error("region {index}, there are {count}")]
+    #[error("there is no region {index}; the device has {count}")]
     Region {
         /// Index in the request.
         index: u32,
@@ -102,7 +102,7 @@ pub enum Refusal {
         count: usize,
     },
     /// The device has no such type of interrupt.
-    #[error("interrupt type {index}, there are {count}, or it has none")]
+    #[error("interrupt type {index} has no interrupts, or is not one of {count}")]
     InterruptType {
         /// Index in the request.
         index: u32,
@@ -121,7 +121,7 @@ pub enum Refusal {
         index: u32,
     },
     /// The type does not have these interrupts, or the request names none.
-    #[error("{count} interrupts from {start}, there are {limit}")]
+    #[error("{count} interrupts from {start} on: the type has {limit}")]
     InterruptRange {
         /// First interrupt.
         start: u32,
@@ -162,7 +162,7 @@ pub enum Refusal {
     #[error("region {0} does not allow this access")]
     Permission(u32),
     /// The device itself refuses.
-    #[error("the device answers: {0}")]
+    #[error("the device refuses: {0}")]
     Device(#[from] Errno),
 }
 

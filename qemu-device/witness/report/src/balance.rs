@@ -27,7 +27,7 @@ pub(crate) fn check_device(run: &Run) -> Vec<String> {
     let is_event = |moment: &Moment| matches!(moment.what, Happening::Event(_));
     if !run.moments.iter().any(is_event) {
         return vec![
-            "the device wrote no event: what it did was not watched; server.log may say why"
+            "the device wrote no event, so its work was not recorded; server.log may have the reason"
                 .to_owned(),
         ];
     }

@@ -39,7 +39,7 @@ pub(crate) fn examine(run: &Run) -> Testimony {
     }
     if run.armed.is_none() {
         complaints.push(Complaint::of_the_run(
-            "the guest never said that the driver comes: nothing was watched",
+            "the guest never announced the driver, so nothing was recorded",
         ));
     }
     for (number, case) in run.cases.iter().enumerate() {
@@ -111,7 +111,7 @@ fn check_case(case: &Case, moments: &[&Moment]) -> Vec<String> {
 
 /// Returns the complaint about an unknown claim.
 fn not_known(claim: &str) -> String {
-    format!("`{claim}` is no claim that is known")
+    format!("`{claim}` is not a known claim")
 }
 
 /// Returns the claims of a kind, without the kind.
@@ -195,13 +195,13 @@ fn check_exact(claimed: &[&str], moments: &[&Moment]) -> Vec<String> {
         .enumerate()
         .filter(|(_, (claimed, made))| *claimed != made)
         .map(|(number, (claimed, made))| {
-            format!("access {number} was `{made}`; the program says `{claimed}`")
+            format!("access {number} was `{made}`; the program claims `{claimed}`")
         })
         .take(MOST)
         .collect();
     if claimed.len() != made.len() {
         differences.push(format!(
-            "{} accesses were made; the program says {}",
+            "{} accesses were made; the program claims {}",
             made.len(),
             claimed.len()
         ));
@@ -260,7 +260,7 @@ fn check_phase(phase: &Phase, moments: &[&Moment]) -> Vec<String> {
                 complaints.extend(missing.map(|item| {
                     let Listed { name, write, .. } = item;
                     let verb = verb(*write);
-                    format!("`{}` lists {name}, which nobody {verb}", phase.name)
+                    format!("`{}` lists {name}, which no access {verb}", phase.name)
                 }));
             }
             _ => complaints.push(not_known(claim)),
@@ -311,11 +311,11 @@ fn check_trapped(claim: &str, moments: &[&Moment]) -> Option<String> {
     if let Some((moment, access)) = other {
         let who = &moment.site;
         return Some(format!(
-            "{} trapped at {} ({} {}); the program says that only {name} does",
+            "{} trapped at {} ({} {}); the program claims that only {name} does",
             who.owner, access.place.name, who.function, who.place
         ));
     }
-    (count > most).then(|| format!("{count} trapped accesses; the program says at most {most}"))
+    (count > most).then(|| format!("{count} trapped accesses; the program claims at most {most}"))
 }
 
 /// Checks the claim `operations COUNT`: the device completed so many.
@@ -324,8 +324,9 @@ fn check_operations(claim: &str, moments: &[&Moment]) -> Option<String> {
         return Some(not_known(&format!("operations {claim}")));
     };
     let completed = completions(moments);
-    (completed != claimed)
-        .then(|| format!("the device completed {completed} operations; the program says {claimed}"))
+    (completed != claimed).then(|| {
+        format!("the device completed {completed} operations; the program claims {claimed}")
+    })
 }
 
 /// Returns how many operations the device completed.
@@ -685,7 +686,7 @@ mod tests {
 
         assert!(
             told.iter()
-                .any(|line| line.contains("KICK, which nobody read")),
+                .any(|line| line.contains("KICK, which no access read")),
             "{told:?}"
         );
     }
