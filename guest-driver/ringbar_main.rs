@@ -3,9 +3,9 @@
 //! Driver for the ringbar PCI device: maps its registers, its memory and DMA rings to processes.
 //!
 //! `README.md` describes what a process sees, `../ARCHITECTURE.md` how a request travels. In short,
-//! from above: [`driver`] probes the device, [`binding`] has the node and lasts until the device
-//! goes, [`file`] is an open file, which owns queues ([`queue`]) and memory ([`memory`]) and shows
-//! them to processes ([`mmap`]), and [`device`] talks to the device.
+//! from above: [`driver`] probes the device. [`binding`] has the node and lasts until the device
+//! goes. [`file`] is an open file with its queues ([`queue`]) and memory ([`memory`]). [`mmap`]
+//! shows them to processes, and [`device`] talks to the device.
 
 mod binding;
 mod device;

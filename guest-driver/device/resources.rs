@@ -135,8 +135,8 @@ impl Drop for RequestedBar<'_> {
 
 /// A range that is mapped into the kernel, write-combining.
 ///
-/// This also reserves the range for write-combining, which x86 requires before single frames are
-/// mapped so: `vmf_insert_pfn` takes the policy that a frame is reserved for, whatever the VMA asks
+/// This also reserves the range for write-combining. x86 requires that before single frames are
+/// mapped so: `vmf_insert_pfn` takes the policy of a frame's reservation, whatever the VMA asks
 /// for.
 pub(crate) struct WriteCombiningMapping(*mut c_void);
 
@@ -174,10 +174,10 @@ pub(crate) fn clear_master(pdev: &pci::Device<Bound>) {
     unsafe { bindings::pci_clear_master(as_raw(pdev)) };
 }
 
-/// Turns bus mastering off on a device that does not answer, in one access, and marks it as dead
-/// for the PCI core: no configuration access of the kernel reaches it from now on.
+/// Turns bus mastering off on a device that does not answer, in one access. Marks the device as
+/// dead for the PCI core, so that no configuration access of the kernel reaches it any more.
 ///
-/// Each would take as long as QEMU waits, and removing the driver makes several.
+/// Each access would take as long as QEMU waits, and a removal of the driver makes several.
 pub(crate) fn give_up(pdev: &pci::Device<Bound>) {
     let pdev = as_raw(pdev);
     let (register, value) = (

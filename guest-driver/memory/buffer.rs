@@ -134,8 +134,8 @@ pub(super) fn charge(owner: &Owner, size: usize) -> Result<Charge> {
     })
 }
 
-/// Allocates zeroed coherent memory for at least `size` bytes, in whole pages: a process that maps
-/// it must not see what else the kernel has in a page.
+/// Allocates zeroed coherent memory for at least `size` bytes, in whole pages. Otherwise a process
+/// could see the kernel's other data in a page that it maps.
 pub(crate) fn allocate(device: &Device<'_>, size: usize) -> Result<Coherent<[u8]>> {
     let size = size.next_multiple_of(PAGE_SIZE);
     Coherent::zeroed_slice(device.pdev().as_ref(), size, GFP_KERNEL)

@@ -107,8 +107,8 @@ impl OwnWindow {
         self.window.check(device)
     }
 
-    /// Notes that another window on the same memory could not be closed: the device may go on to
-    /// reach it, so it must never be freed.
+    /// Records that another window on the same memory could not be closed. The device may still
+    /// reach the memory, so the driver must never free it.
     pub(super) fn pin(&mut self) {
         self.pinned = true;
     }

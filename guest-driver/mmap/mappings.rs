@@ -2,8 +2,10 @@
 
 //! Counts, lists and revokes the mappings of an open file.
 //!
-//! A mapping that is populated in the mmap hook is entered into the file's list of mappings only
-//! after the hook has returned: for a moment it has pages but cannot be found. So the hook notes
+//! The list of mappings gets a mapping that the mmap hook populated only after the hook has
+//! returned. For a moment, the mapping has pages but cannot be found. So the hook notes the address
+//! space first. Revocation takes the lock of each noted address space once, as a barrier.
+//! Afterwards every mapping made before is in the list.
 //! the address space first. Revocation takes the lock of each noted address space once, as a
 //! barrier: afterwards every mapping made before is in the list.
 
@@ -169,11 +171,11 @@ impl Mappings {
         self.unmap(0, 0);
     }
 
-    /// Removes the pages of all mappings of one region, which starts at `offset` of the file and
-    /// is `length` bytes long: touching them gives SIGBUS from now on.
+    /// Removes the pages of all mappings of one region, `length` bytes from `offset` of the file
+    /// on. From now on, touching them raises SIGBUS.
     ///
-    /// Called when the region is out of the file's objects, so that no hook finds it any more, and
-    /// without a lock that the mmap hook takes.
+    /// The caller has removed the region from the file's objects, so that no hook finds it any
+    /// more. It holds no lock that the mmap hook takes.
     pub(crate) fn revoke_region(&self, offset: u64, length: usize) {
         self.await_hooks();
         self.unmap(offset, length);

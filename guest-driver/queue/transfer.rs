@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Moves bytes between memory of a process and a window, piece by piece: by the processor between
-//! the process and memory of the kernel, by the device between that and the window.
+//! Moves bytes between memory of a process and a window, piece by piece. The processor copies
+//! between the process and memory of the kernel, the device between that memory and the window.
 //!
 //! It works wherever the kernel can map memory for DMA at all, as the device never reaches the
 //! process's own.
@@ -61,8 +61,8 @@ pub(crate) fn transfer(file: &impl QueueOwner, transfer: &mut ioctl::Transfer) -
     let mut session = Session::begin(file, transfer.queue, &waiters, transfer.timeout_ms)?;
     let memory = UserPtr::from_addr(usize::try_from(transfer.address)?);
     let (mut reader, mut writer) = UserSlice::new(memory, left).reader_writer();
-    // Between the process and the staging memory, which only the lock of the queues gives access
-    // to: a copy from the process under that lock could wait for itself.
+    // A piece between the process and the staging memory. The lock of the queues guards the staging
+    // memory, and a copy from the process under that lock could wait for itself.
     let mut piece = KVec::from_elem(0u8, PIECE.min(left), GFP_KERNEL)?;
     while left > 0 {
         let length = left.min(PIECE);

@@ -3,8 +3,8 @@
 //! mmap offsets: which region, which one of its kind, where in it. Shared with the kernel module.
 //!
 //! Bits 62 to 56 of the offset are the kind, 55 to 40 the index, 39 to 0 the byte offset in the
-//! region. A process does not put them together itself, but for [`PUBLIC_REGISTERS`]: calls that
-//! make something answer with the offset to map it at, and it may add whole pages to that.
+//! region. A process builds only [`PUBLIC_REGISTERS`] itself. Calls that make a region return its
+//! offset, to which the process may add whole pages.
 
 /// Kind: the public registers. Index 0.
 pub const KIND_PUBLIC_REGISTERS: u8 = 1;

@@ -99,8 +99,8 @@ impl Device {
         if setup.rights == 0 || setup.rights & !(RIGHT_READ | RIGHT_WRITE) != 0 {
             return Err(refusal(ErrorCode::BAD_RIGHTS, setup.rights.into()));
         }
-        // Whether segments can be reached is not checked here (data sheet 5): memory may be mapped
-        // and unmapped at any time, so only the access itself can tell.
+        // No check here whether segments can be reached (data sheet 5). Memory may be mapped and
+        // unmapped at any time, so only the access itself can find out.
         let backing = if kind == WindowKind::SEGMENTS {
             read_extents(&setup, address, host)?
         } else {

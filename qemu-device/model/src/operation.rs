@@ -408,8 +408,9 @@ impl Operation {
             }
             start = left.checked_sub(length)?;
         }
-        // Each window may shorten the piece. The second one sees the length that the first one
-        // left; the first place is right for a shorter piece as well, as it is the piece's start.
+        // Each window may shorten the piece. The second one starts from the length that the first
+        // one left. The first location stays right for a shorter piece, because it is the piece's
+        // start.
         let mut place = |target: WindowOffset| {
             let window = windows.get(target.window)?;
             let run = window.from(target.offset.checked_add(start)?, length)?;

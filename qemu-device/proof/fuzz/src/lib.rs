@@ -2,9 +2,9 @@
 
 //! Fuzzing of all input from the client and from the guest.
 //!
-//! A target is a function that takes bytes and panics if an invariant does not hold. The same
-//! functions run under libFuzzer (`fuzz_targets/`, `make fuzz`), with inputs from a seed (the
-//! program of this crate), and with inputs that once failed (`tests/`).
+//! A target is a function that takes bytes and panics if an invariant does not hold. libFuzzer runs
+//! it (`fuzz_targets/`, `make fuzz`). The program of this crate runs it with inputs from a seed,
+//! and `tests/` with inputs that once failed.
 
 #![forbid(unsafe_code)]
 

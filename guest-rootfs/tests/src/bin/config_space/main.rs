@@ -120,9 +120,9 @@ fn tool(name: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("the tool speaks ASCII")
 }
 
-/// Replaces the parts of the output that depend on the machine: addresses of the function and of
-/// its BARs, the IOMMU group, and the number of granted messages. The interrupt controller grants
-/// all of them behind an IOMMU, otherwise one.
+/// Replaces parts of the output that depend on the machine: addresses of the function and its BARs,
+/// IOMMU group, number of granted messages. The interrupt controller grants all messages behind an
+/// IOMMU, otherwise one.
 fn plain(shown: &str) -> String {
     let lines = shown.lines().filter(|line| !line.contains("IOMMU group"));
     lines
