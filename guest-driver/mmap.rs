@@ -6,6 +6,7 @@
 //! the rest. Of the driver the layer knows a [`MappedFile`], its kinds, and the types of the memory
 //! that they map. [`mappings`] describes how mappings are counted and revoked.
 
+pub(crate) mod access;
 pub(crate) mod kind;
 pub(crate) mod mapped_file;
 pub(crate) mod mappings;

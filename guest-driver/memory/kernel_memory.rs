@@ -117,6 +117,19 @@ impl Contiguous {
         Ok((start + offset) >> PAGE_SHIFT)
     }
 
+    /// Returns the address of the byte at `offset`, from where `length` bytes are in the memory.
+    /// The kernel's own mapping, which is meant, has the cache policy too.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if they are not.
+    pub(crate) fn bytes(&self, offset: usize, length: usize) -> Result<*mut u8> {
+        if offset.checked_add(length).is_none_or(|end| end > self.size) {
+            return Err(EINVAL);
+        }
+        Ok(self.start.cast::<u8>().wrapping_add(offset))
+    }
+
     fn pages(&self) -> (c_ulong, c_int) {
         (self.start as c_ulong, (self.size / PAGE_SIZE) as c_int)
     }

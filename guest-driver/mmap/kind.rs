@@ -3,6 +3,7 @@
 //! A kind of mapping, which a driver implements for each kind of region that it has.
 
 use super::{
+    access::Access,
     mapped_file::MappedFile,
     setup::{
         Fresh,
@@ -72,6 +73,25 @@ pub(crate) trait Kind: Sized {
         span: Span,
         setup: VmaSetup<'_, Fresh>,
     ) -> Result<Populated>;
+
+    /// Carries out the access of a debugger to bytes from `offset` of the region on. Returns their
+    /// number. Called inside [`MappedFile::with_objects`].
+    ///
+    /// Without this, the kind refuses: a trapped register does something when it is read, and
+    /// counted pages the kernel reaches by itself.
+    ///
+    /// # Errors
+    ///
+    /// Any error gives the debugger `EIO`.
+    fn access(
+        _device: &DeviceOf<'_, Self>,
+        _objects: &ObjectsOf<Self>,
+        _index: u16,
+        _offset: usize,
+        _access: Access<'_>,
+    ) -> Result<usize> {
+        Err(EPERM)
+    }
 }
 
 /// The memory that a fault handler maps.

@@ -1,24 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The VMA operations: counts of mappings, and faults.
+//! The VMA operations: counts of mappings, faults, and accesses of debuggers.
 //!
 //! A VMA holds its file, so the file is there in all operations. The kernel does not call `open`
 //! for the first mapping; the mmap hook counts that one itself.
 
 use super::{
+    access::Access,
     kind::{
+        DeviceOf,
         FaultKind,
         Kind,
+        ObjectsOf,
         Target, //
     },
     mapped_file::MappedFile,
 };
-use crate::interface::mmap::decode;
+use crate::interface::mmap::{
+    decode,
+    Region, //
+};
 use core::marker::PhantomData;
 use kernel::{
     bindings,
     mm::MmWithUser,
-    page::PAGE_SHIFT,
+    page::{
+        PAGE_MASK,
+        PAGE_SHIFT, //
+    },
+    prelude::*,
     sync::ArcBorrow, //
 };
 
@@ -45,6 +55,7 @@ impl<K: Kind> Operations<K> {
         &bindings::vm_operations_struct {
             open: Some(open::<K>),
             close: Some(close::<K>),
+            access: Some(access::<K>),
             ..pin_init::zeroed()
         };
 }
@@ -56,6 +67,7 @@ impl<K: FaultKind> Operations<K> {
             open: Some(open::<K>),
             close: Some(close::<K>),
             fault: Some(fault::<K>),
+            access: Some(access_on_fault::<K>),
             ..pin_init::zeroed()
         };
 }
@@ -108,6 +120,95 @@ unsafe extern "C" fn fault<K: FaultKind>(vmf: *mut bindings::vm_fault) -> bindin
         }
     });
     inserted.unwrap_or(bindings::vm_fault_reason_VM_FAULT_SIGBUS)
+}
+
+/// # Safety
+///
+/// The kernel calls it for a debugger, with a locked VMA of kind `K` that holds the address, and a
+/// buffer of `length` bytes.
+unsafe extern "C" fn access<K: Kind>(
+    vma: *mut bindings::vm_area_struct,
+    address: c_ulong,
+    buffer: *mut c_void,
+    length: c_int,
+    write: c_int,
+) -> c_int {
+    // SAFETY: The caller promises just what `reach` asks for.
+    unsafe { reach::<K>(vma, address, buffer, length, write, |_, _, _, _| Ok(())) }
+}
+
+/// As [`access`], for a kind that is populated page by page. Enters the page first, as a touch of
+/// the process would.
+///
+/// # Safety
+///
+/// As of [`access`].
+unsafe extern "C" fn access_on_fault<K: FaultKind>(
+    vma: *mut bindings::vm_area_struct,
+    address: c_ulong,
+    buffer: *mut c_void,
+    length: c_int,
+    write: c_int,
+) -> c_int {
+    let enter = |device: &DeviceOf<'_, K>, objects: &ObjectsOf<K>, region: Region, there| {
+        if there {
+            return Ok(());
+        }
+        let offset = region.offset as usize & PAGE_MASK;
+        match K::fault(device, objects, region.index, offset)? {
+            Target::Frame(frame) => {
+                // SAFETY: The VMA is one of frames, locked, and the address lies in it.
+                let entered = unsafe { bindings::vmf_insert_pfn(vma, address, frame) };
+                if entered == bindings::vm_fault_reason_VM_FAULT_NOPAGE {
+                    Ok(())
+                } else {
+                    Err(EFAULT)
+                }
+            }
+            // The kernel enters and reaches such pages by itself.
+            Target::Page(_) => Err(EFAULT),
+        }
+    };
+    // SAFETY: The caller promises just what `reach` asks for.
+    unsafe { reach::<K>(vma, address, buffer, length, write, enter) }
+}
+
+/// Carries out the access of a debugger, after `enter`, which learns whether the page is there.
+/// Returns the number of bytes or an errno, of which the kernel makes `EIO`.
+///
+/// All of it is inside [`MappedFile::with_objects`], so that revocation comes before or after.
+///
+/// # Safety
+///
+/// As of [`access`].
+unsafe fn reach<K: Kind>(
+    vma: *mut bindings::vm_area_struct,
+    address: usize,
+    buffer: *mut c_void,
+    length: c_int,
+    write: c_int,
+    enter: impl FnOnce(&DeviceOf<'_, K>, &ObjectsOf<K>, Region, bool) -> Result,
+) -> c_int {
+    let carry_out = || {
+        let length = usize::try_from(length)?;
+        // SAFETY: The caller promises a valid, locked VMA with the address, and the buffer.
+        let access = unsafe { Access::new(vma, address, buffer, length, write != 0) }?;
+        // SAFETY: The caller promises that the VMA is valid and locked, so it does not change.
+        let (start, pgoff) = unsafe {
+            let range = &(*vma).__bindgen_anon_1.__bindgen_anon_1;
+            (range.vm_start, (*vma).vm_pgoff)
+        };
+        // Not beyond the region's end: the VMA lies in one region, and the address in the VMA.
+        let region = decode(((pgoff as u64) << PAGE_SHIFT) + (address - start) as u64);
+        // SAFETY: The caller promises that the VMA is one of kind `K`, and so of a `K::File`.
+        unsafe { file_of::<K>(vma) }.with_objects(|device, objects| {
+            enter(device, objects, region, access.is_present())?;
+            let offset = usize::try_from(region.offset)?;
+            K::access(device, objects, region.index, offset, access)
+        })
+    };
+    let copied: Result<usize> = carry_out();
+    copied.map_or_else(Error::to_errno, |copied| copied as c_int)
 }
 
 /// # Safety

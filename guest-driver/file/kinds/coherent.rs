@@ -10,6 +10,7 @@ use crate::{
     },
     interface::mmap,
     mmap::{
+        access::Access,
         kind::{
             Kind,
             Span, //
@@ -75,6 +76,16 @@ impl<T: CoherentKind> Kind for T {
         setup
             .dma(T::FORK)
             .coherent(device.pdev().as_ref(), memory, span.offset)
+    }
+
+    fn access(
+        device: &Device<'_>,
+        objects: &Objects,
+        index: u16,
+        offset: usize,
+        access: Access<'_>,
+    ) -> Result<usize> {
+        access.coherent(T::memory(device, objects, index)?, offset)
     }
 }
 

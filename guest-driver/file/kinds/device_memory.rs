@@ -14,6 +14,7 @@ use crate::{
     },
     memory::cache::CachePolicy,
     mmap::{
+        access::Access,
         kind::{
             FaultKind,
             Kind,
@@ -64,6 +65,17 @@ impl Kind for DeviceMemory {
             .part(span.offset, span.length)?;
         setup.frames(Fork::Inherited, policy).io(range)
     }
+
+    fn access(
+        device: &Device<'_>,
+        objects: &Objects,
+        index: u16,
+        _offset: usize,
+        access: Access<'_>,
+    ) -> Result<usize> {
+        objects.memory.range(device, index, false)?;
+        shown(device, access)
+    }
 }
 
 impl Kind for LazyDeviceMemory {
@@ -86,6 +98,17 @@ impl Kind for LazyDeviceMemory {
             .frames(Fork::Inherited, CachePolicy::WriteCombining)
             .on_fault())
     }
+
+    fn access(
+        device: &Device<'_>,
+        objects: &Objects,
+        index: u16,
+        _offset: usize,
+        access: Access<'_>,
+    ) -> Result<usize> {
+        objects.memory.range(device, index, true)?;
+        shown(device, access)
+    }
 }
 
 impl FaultKind for LazyDeviceMemory {
@@ -94,4 +117,13 @@ impl FaultKind for LazyDeviceMemory {
         let page = range.part(offset, kernel::page::PAGE_SIZE)?;
         Ok(Target::Frame((page.start() >> PAGE_SHIFT) as usize))
     }
+}
+
+/// Carries out the access of a debugger, unless the device is lost: an access could take as long as
+/// QEMU waits for the server.
+fn shown(device: &Device<'_>, access: Access<'_>) -> Result<usize> {
+    if device.registers().is_lost() {
+        return Err(EIO);
+    }
+    access.io()
 }

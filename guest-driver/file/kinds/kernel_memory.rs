@@ -10,6 +10,7 @@ use crate::{
     },
     interface::mmap,
     mmap::{
+        access::Access,
         kind::{
             FaultKind,
             Kind,
@@ -51,6 +52,16 @@ impl Kind for ContiguousMemory {
         setup
             .frames(Fork::Inherited, memory.policy())
             .memory(memory, span.offset, span.length)
+    }
+
+    fn access(
+        _device: &Device<'_>,
+        objects: &Objects,
+        index: u16,
+        offset: usize,
+        access: Access<'_>,
+    ) -> Result<usize> {
+        access.contiguous(objects.memory.contiguous(index)?, offset)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::{
     },
     memory::cache::CachePolicy,
     mmap::{
+        access::Access,
         kind::{
             Kind,
             Span, //
@@ -79,7 +80,7 @@ impl Kind for PublicRegisters {
 }
 
 macro_rules! queue_page {
-    ($kind:ident, $number:path, $name:literal, $writable:literal, $first:path) => {
+    ($kind:ident, $number:path, $name:literal, $writable:literal, $first:path, $access:ident) => {
         impl Kind for $kind {
             type File = OpenFile;
             const NUMBER: u8 = $number;
@@ -99,23 +100,43 @@ macro_rules! queue_page {
             ) -> Result<Populated> {
                 page(device, $first, index, setup)
             }
+
+            fn access(
+                device: &Device<'_>,
+                objects: &Objects,
+                index: u16,
+                _offset: usize,
+                access: Access<'_>,
+            ) -> Result<usize> {
+                objects.queues.mapped(device, index)?;
+                $access(device, access)
+            }
         }
     };
 }
-queue_page!(Kick, mmap::KIND_KICK, "kick", true, layout::KICK_PAGES);
+queue_page!(
+    Kick,
+    mmap::KIND_KICK,
+    "kick",
+    true,
+    layout::KICK_PAGES,
+    trapped
+);
 queue_page!(
     Doorbell,
     mmap::KIND_DOORBELL,
     "doorbell",
     true,
-    layout::DOORBELL_PAGES
+    layout::DOORBELL_PAGES,
+    shared
 );
 queue_page!(
     Status,
     mmap::KIND_STATUS,
     "status",
     false,
-    layout::STATUS_PAGES
+    layout::STATUS_PAGES,
+    shared
 );
 
 /// Maps page `index` of those that start at `first`.
@@ -129,4 +150,18 @@ fn page(
     setup
         .frames(Fork::Withheld, CachePolicy::Uncached)
         .io(range)
+}
+
+/// Refuses the access of a debugger: reading a trapped register may do something in the device.
+fn trapped(_device: &Device<'_>, _access: Access<'_>) -> Result<usize> {
+    Err(EPERM)
+}
+
+/// Carries out the access of a debugger to a page that is memory, unless the device is lost: an
+/// access could take as long as QEMU waits for the server.
+fn shared(device: &Device<'_>, access: Access<'_>) -> Result<usize> {
+    if device.registers().is_lost() {
+        return Err(EIO);
+    }
+    access.io()
 }

@@ -9,6 +9,7 @@
 pub mod arguments;
 mod cases;
 pub mod debugfs;
+pub mod debugger;
 mod epoll;
 pub mod fork;
 mod hammer;

@@ -5,6 +5,7 @@
 
 mod child;
 mod core_file;
+mod debugger;
 mod kind;
 mod page_table;
 mod raw;

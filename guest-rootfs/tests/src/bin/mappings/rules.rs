@@ -20,7 +20,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-type Outcome = Result<(), Skip>;
+pub(crate) type Outcome = Result<(), Skip>;
 
 /// Signal numbers on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
 const SIGABRT: i32 = 6;
@@ -30,7 +30,7 @@ const NONBLOCKING: i32 = 0o4000;
 
 /// Makes a case of a rule for each kind. All rules run against one kind before the next kind's
 /// turn.
-fn each_kind(rule: &'static str, check: fn(&Kind, &Row) -> Outcome) -> Vec<Case> {
+pub(crate) fn each_kind(rule: &'static str, check: fn(&Kind, &Row) -> Outcome) -> Vec<Case> {
     let case = |(turn, kind): (usize, &'static Kind)| {
         let name = format!("{}: {rule}", kind.name);
         Case::new(name, move || check(kind, &table::row(kind.name))).in_turn(turn)
@@ -39,7 +39,8 @@ fn each_kind(rule: &'static str, check: fn(&Kind, &Row) -> Outcome) -> Vec<Case>
 }
 
 impl Region {
-    fn map(&self, protection: ProtFlags, flags: MapFlags) -> Result<RawMapping, Errno> {
+    /// Maps all of it.
+    pub(crate) fn map(&self, protection: ProtFlags, flags: MapFlags) -> Result<RawMapping, Errno> {
         RawMapping::new(
             self.device.file(),
             self.offset,
@@ -50,7 +51,7 @@ impl Region {
     }
 
     /// Maps the whole region, writable if its row allows it.
-    fn map_all(&self, row: &Row) -> RawMapping {
+    pub(crate) fn map_all(&self, row: &Row) -> RawMapping {
         let protection = if row.writable {
             READ_WRITE
         } else {
@@ -61,7 +62,8 @@ impl Region {
     }
 }
 
-fn only_if(holds: bool, reason: &'static str) -> Outcome {
+/// Skips a case with `reason` unless something holds.
+pub(crate) fn only_if(holds: bool, reason: &'static str) -> Outcome {
     if holds {
         Ok(())
     } else {

@@ -6,6 +6,14 @@ use std::path::Path;
 
 const README: &str = include_str!("../../../../../guest-driver/README.md");
 
+/// Access of a debugger to a kind, through a mapping with all the rights that the process may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Debugger {
+    Writes,
+    Reads,
+    Refused,
+}
+
 /// A row of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -16,6 +24,7 @@ pub(crate) struct Row {
     pub(crate) policy: &'static str,
     pub(crate) writable: bool,
     pub(crate) inherited: bool,
+    pub(crate) debugger: Debugger,
 }
 
 /// Returns all rows.
@@ -35,6 +44,12 @@ pub(crate) fn rows() -> Vec<Row> {
                 policy: cells[2],
                 writable: cells[3] == "yes",
                 inherited: cells[4] == "inherits it",
+                debugger: match cells[5] {
+                    "reads and writes" => Debugger::Writes,
+                    "reads" => Debugger::Reads,
+                    "refused" => Debugger::Refused,
+                    other => panic!("{}: debugger: {other}", cells[0]),
+                },
             }
         })
         .collect()

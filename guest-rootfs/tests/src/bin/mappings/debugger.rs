@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! Debuggers reach a mapping as the process does, or not at all.
+
+use crate::child;
+use crate::kind::{Kind, Region, PAGE};
+use crate::raw::{RawMapping, READ_WRITE};
+use crate::rules::{each_kind, only_if, Outcome};
+use crate::table::{Debugger, Row};
+use ringbar_tests::case;
+use ringbar_tests::debugger::{read, read_pages, splice_pages, write, Traced};
+use rustix::io::Errno;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use std::process;
+
+const WORD: usize = size_of::<u64>();
+/// Nothing of the process is there.
+const NEW: u64 = 0x0807_0605_0403_0201;
+
+/// The last word of a mapping. In the pages of a queue no register is there.
+fn last_word(region: &Region, mapping: &RawMapping) -> usize {
+    mapping.address() + region.size - WORD
+}
+
+/// Loads the word at `address` as the process does.
+fn load(mapping: &RawMapping, address: usize) -> u64 {
+    let offset = address - mapping.address();
+    let (low, high) = (mapping.read(offset), mapping.read(offset + 4));
+    u64::from(low) | u64::from(high) << 32
+}
+
+/// Writes what a debugger shall see, where the process may write. Not into trapped registers.
+fn prepare(mapping: &RawMapping, row: &Row, region: &Region) {
+    if row.debugger == Debugger::Writes {
+        mapping.write(region.size - 8, 0x1122_3344);
+        mapping.write(region.size - 4, 0x5566_7788);
+    }
+}
+
+/// Reads the word at `address` of a process through `/proc/PID/mem`.
+fn word(of: u32, address: usize) -> Result<u64, Errno> {
+    let mut bytes = [0; WORD];
+    let count = read(of, address, &mut bytes)?;
+    assert_eq!(count, WORD);
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+/// Runs `debugger` in another process, with the number of this one. It must not fail.
+fn from_outside(debugger: impl FnOnce(u32)) {
+    let traced = process::id();
+    let status = child::run(|| debugger(traced));
+    assert!(status.success(), "the other process failed: {status}");
+}
+
+#[case(each_kind)]
+fn debugger_reads_what_the_process_reads(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    prepare(&mapping, row, &region);
+    let address = last_word(&region, &mapping);
+    let expected = match row.debugger {
+        Debugger::Refused => Err(Errno::IO),
+        _ => Ok(load(&mapping, address)),
+    };
+    if row.debugger == Debugger::Writes {
+        assert_eq!(expected, Ok(0x5566_7788_1122_3344));
+    }
+    assert_eq!(word(process::id(), address), expected, "by itself");
+    from_outside(|process| {
+        assert_eq!(word(process, address), expected, "through /proc/PID/mem");
+        let traced = Traced::stop(process);
+        assert_eq!(traced.peek(address), expected, "by PTRACE_PEEKDATA");
+    });
+    Ok(())
+}
+
+#[case(each_kind)]
+fn debugger_writes_what_the_table_lets_it(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    let address = last_word(&region, &mapping);
+    tries_to_write(&mapping, address, row.debugger == Debugger::Writes, row);
+    Ok(())
+}
+
+#[case(each_kind)]
+fn debugger_cannot_write_where_the_process_cannot(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make_read_only();
+    let mapping = region
+        .map(ProtFlags::READ, MapFlags::SHARED)
+        .expect("a read-only file can be mapped");
+    let address = last_word(&region, &mapping);
+    tries_to_write(&mapping, address, false, row);
+    // A mapping that could be made writable is not yet.
+    let region = kind.make();
+    let mapping = region
+        .map(ProtFlags::READ, MapFlags::SHARED)
+        .expect("the kind can be mapped for reading");
+    let address = last_word(&region, &mapping);
+    tries_to_write(&mapping, address, false, row);
+    if row.debugger == Debugger::Writes {
+        mapping
+            .protect(MprotectFlags::READ | MprotectFlags::WRITE)
+            .expect("the process may write");
+        tries_to_write(&mapping, address, true, row);
+    }
+    Ok(())
+}
+
+/// Writes the word at `address` in each way. All must write it, or all must fail and leave it.
+fn tries_to_write(mapping: &RawMapping, address: usize, allowed: bool, row: &Row) {
+    // Reading a trapped register may do something in the device.
+    let now = || (row.debugger != Debugger::Refused).then(|| load(mapping, address));
+    let before = now();
+    let expected = |value| if allowed { Some(value) } else { before };
+    let outcome = if allowed { Ok(WORD) } else { Err(Errno::IO) };
+    let own = write(process::id(), address, &NEW.to_ne_bytes());
+    assert_eq!((own, now()), (outcome, expected(NEW)), "by itself");
+    from_outside(|process| {
+        let written = write(process, address, &(NEW + 1).to_ne_bytes());
+        assert_eq!(written, outcome, "through /proc/PID/mem");
+    });
+    assert_eq!(now(), expected(NEW + 1), "through /proc/PID/mem");
+    from_outside(|process| {
+        let poked = Traced::stop(process).poke(address, NEW + 2);
+        assert_eq!(poked, outcome.map(|_| ()), "by PTRACE_POKEDATA");
+    });
+    assert_eq!(now(), expected(NEW + 2), "by PTRACE_POKEDATA");
+}
+
+#[case(each_kind)]
+fn debugger_reads_across_pages_to_the_end_of_a_mapping(kind: &Kind, row: &Row) -> Outcome {
+    only_if(row.debugger != Debugger::Refused, "debuggers are refused")?;
+    let region = kind.make();
+    only_if(region.size > 2 * PAGE, "the region has one page")?;
+    let whole = region.map_all(row);
+    for offset in [PAGE - 4, PAGE, 2 * PAGE] {
+        if row.writable {
+            whole.write(offset, offset as u32);
+        }
+    }
+    let expected = |offset: usize| load(&whole, whole.address() + offset);
+    let start = whole.address();
+    let (own, last) = (process::id(), PAGE - 4);
+    assert_eq!(word(own, start + last), Ok(expected(last)), "two pages");
+    // A mapping in two parts: the kernel asks for each with an offset of its own.
+    let behind = expected(2 * PAGE);
+    whole.punch(PAGE, PAGE);
+    let mut bytes = [0; WORD];
+    assert_eq!(read(own, start + last, &mut bytes), Ok(4), "up to the end");
+    assert_eq!(word(own, start + PAGE), Err(Errno::IO), "between");
+    assert_eq!(word(own, start + 2 * PAGE), Ok(behind), "second part");
+    from_outside(|process| {
+        let traced = Traced::stop(process);
+        assert_eq!(traced.peek(start + last), Err(Errno::IO), "half of a word");
+        assert_eq!(traced.peek(start + 2 * PAGE), Ok(behind), "second part");
+    });
+    Ok(())
+}
+
+#[case(each_kind)]
+fn debugger_reads_the_right_page_of_a_part(kind: &Kind, row: &Row) -> Outcome {
+    only_if(
+        row.debugger == Debugger::Writes,
+        "debuggers do not write it",
+    )?;
+    let region = kind.make();
+    only_if(region.size > PAGE, "the region has one page")?;
+    let whole = region.map_all(row);
+    let part = RawMapping::new(
+        region.device.file(),
+        region.offset + PAGE as u64,
+        PAGE,
+        READ_WRITE,
+        MapFlags::SHARED,
+    )
+    .expect("a part can be mapped");
+    whole.write(PAGE + 16, 77);
+    assert_eq!(word(process::id(), part.address() + 16), Ok(77));
+    let written = write(process::id(), part.address() + 24, &NEW.to_ne_bytes());
+    assert_eq!(written, Ok(WORD));
+    assert_eq!(load(&whole, whole.address() + PAGE + 24), NEW);
+    Ok(())
+}
+
+/// The kernel looks at the flags, and refuses I/O whatever the page table has.
+#[case(each_kind)]
+fn process_vm_readv_takes_no_io(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    let address = mapping.address();
+    let own = read_pages(process::id(), address, &mut [0; WORD]);
+    only_if(
+        own != Err(Errno::NOSYS),
+        "this kernel has no process_vm_readv",
+    )?;
+    let expected = match row.flags.contains(&"io") {
+        true => Err(Errno::FAULT),
+        false => Ok(WORD),
+    };
+    assert_eq!(own, expected, "by itself");
+    from_outside(|process| {
+        let other = read_pages(process, address, &mut [0; WORD]);
+        assert_eq!(other, expected, "by another process");
+    });
+    Ok(())
+}
+
+/// The kernel looks at the page table alone, in which an IOMMU has the DMA API put counted pages.
+#[case(each_kind)]
+fn vmsplice_takes_pages_only_where_the_kernel_counts_them(kind: &Kind, row: &Row) -> Outcome {
+    let region = kind.make();
+    let mapping = region.map_all(row);
+    // Pages of vmalloc memory come with the first touch.
+    if row.debugger != Debugger::Refused {
+        mapping.read(0);
+    }
+    let expected = match row.flags.contains(&"mm") {
+        true => Ok(WORD),
+        false => Err(Errno::FAULT),
+    };
+    assert_eq!(splice_pages(mapping.address(), WORD), expected);
+    Ok(())
+}
