@@ -98,5 +98,6 @@ distclean: ## remove build/ and ringbar's cache
 #? SERVER_ARGS=    further options for ringbar-server
 #? QEMU_ARGS=      further arguments for QEMU: "-device edu"
 #? FILES=          files of this host for the guest, HOST:GUEST with commas between: a.sh:/bin/a
+#? GDB=0           1 for gdb of the Debian release in the guest, as in make shell GDB=1; fetched once, 10 MB
 #? RINGBAR_CACHE   the cache; else $XDG_CACHE_HOME/ringbar or ~/.cache/ringbar
 #? RINGBAR_MIRROR  Debian mirror; else the host's own

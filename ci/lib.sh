@@ -22,7 +22,7 @@ checkout=$(dirname "$ci_dir")
 if [[ $RINGBAR_CACHE != /* ]]; then RINGBAR_CACHE=$PWD/$RINGBAR_CACHE; fi
 export RINGBAR_CACHE
 # Entries of the cache are named `<kind>-<key>`. `make distclean` removes these kinds only.
-cache_kinds=(sysroot kernel python cargo module programs)
+cache_kinds=(sysroot kernel extra python cargo module programs)
 # Kinds with a new entry per change, and how many of their entries stay.
 numerous_kinds=(module programs)
 numerous=10

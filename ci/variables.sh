@@ -119,6 +119,7 @@ one_of IOMMU 0 1
 one_of ACCEL tcg kvm auto
 one_of TRACE 0 1 boot
 one_of FULL 0 1
+one_of GDB 0 1
 number DEVICES 1 4
 number CYCLES 0 1000000
 number TIMEOUT 1 1000000

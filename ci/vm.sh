@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Boots the guest. `run` boots as the variables say, and `shell` for a shell in it. `configuration
-# NAME` boots a line of the file of configurations. `sabotage NAME MODULE INITRAMFS [SERVER]` boots
+# Boots the guest. `run` boots as the variables say, and `shell` for a shell in it. `configuration NAME` boots a line of the file of configurations. `sabotage NAME MODULE INITRAMFS [SERVER]` boots
 # with another module or server, and `bench` with the benchmark. `boot DEVICES` boots with so many
 # devices and nothing to do. `measure NAME HINT` does the same as `run` for a benchmark, HINT, with
 # a report of its own. `verdict NAME...` makes one table of the results of these configurations on
@@ -9,7 +8,7 @@
 # NAME` has the readers of others read the results of that run, as `configuration` does.
 #
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
-# SERVER_ARGS, QEMU_ARGS and FILES are explained by `make help`.
+# SERVER_ARGS, QEMU_ARGS, FILES and GDB are explained by `make help`.
 set -euo pipefail
 # The name of a configuration begins with its kernel.
 if [[ ${1:-} == configuration ]]; then export KERNEL=${2%%-*}; fi
@@ -62,7 +61,7 @@ names_languages() { [[ ,$1, == *,languages,* ]]; }
 
 # vm COMMAND NAME ARGS...: calls the runner for one configuration.
 vm() {
-	local command=$1 name=$2 args=() word words=("${words[@]}") files
+	local command=$1 name=$2 args=() word words=("${words[@]}") files gdb
 	shift 2
 	args+=(--server "$server" --qemu "$ci_dir/qemu.sh")
 	args+=(--kernel "$kernel/vmlinux" --initrd "$initramfs" --name "$name" "${for_kernel[@]}")
@@ -90,6 +89,10 @@ vm() {
 	while IFS= read -r -d '' word; do args+=("--qemu-arg=$word"); done < <(words_of "${QEMU_ARGS:-}")
 	IFS=, read -ra files <<<"${FILES:-}"
 	for word in "${files[@]}"; do args+=("--file=$word"); done
+	if [[ ${GDB:-0} == 1 ]]; then
+		gdb=$("$ci_dir/extra.sh" files) || return
+		while IFS= read -r word; do args+=("--file=$word"); done <<<"$gdb"
+	fi
 	"$programs/ringbar-vm-runner" "$command" "${args[@]}" "$@"
 }
 
@@ -97,7 +100,7 @@ vm() {
 # PATTERN. make needs each dollar doubled.
 hint() {
 	local variable value hint="make $1" but=${2:-}
-	for variable in KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES; do
+	for variable in KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES GDB; do
 		value=${!variable:-}
 		# shellcheck disable=SC2053 # a pattern
 		if [[ -n $value && $value != stock && $variable != $but ]]; then hint+=" $variable=${value@Q}"; fi

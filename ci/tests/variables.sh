@@ -5,7 +5,7 @@
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
-unset TESTS ARGS FILES QEMU_ARGS IOMMU ACCEL INTERRUPTS TRACE DEVICES CYCLES FULL SEED TIMEOUT
+unset TESTS ARGS FILES QEMU_ARGS IOMMU ACCEL INTERRUPTS TRACE DEVICES CYCLES FULL SEED TIMEOUT GDB
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
@@ -25,7 +25,7 @@ refused unknown_program_is_refused_with_the_closest 'no test program `wakeup` (d
 refused unknown_program_is_refused_with_the_list 'the programs are: all accesses ' TESTS=nonsense
 refused empty_name_of_a_program_is_refused 'no test program `' TESTS=dma,
 equal all_programs_pass '' "$(said TESTS=all)"
-for wrong in KERNEL=debg INTERRUPTS=msi-x IOMMU=2 ACCEL=kwm TRACE=yes DEVICES=5 DEVICES=0 CYCLES=-1 CYCLES=08 FULL=2 SEED=x TIMEOUT=0; do
+for wrong in KERNEL=debg INTERRUPTS=msi-x IOMMU=2 ACCEL=kwm TRACE=yes DEVICES=5 DEVICES=0 CYCLES=-1 CYCLES=08 FULL=2 SEED=x TIMEOUT=0 GDB=2; do
 	refused "${wrong%=*}_of_${wrong#*=}_is_refused" "$wrong: set it to" "$wrong"
 done
 refused argument_without_a_program_is_refused 'name it, as in TESTS=dma' ARGS=read

@@ -7,13 +7,15 @@ use ringbar_client::{Device, Mapping, MemoryKind, Part, Policy, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_tests::debugger::{read, write, Traced};
-use ringbar_tests::{arguments, case, fork, nop, open, run, succeed, PciFunction, PATIENCE};
+use ringbar_tests::{arguments, case, fork, nop, open, run, succeed, PciFunction, Skip, PATIENCE};
 use rustix::io::Errno;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{self, Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
+const GDB: &str = "/usr/bin/gdb";
 /// Value in the tags of descriptors.
 const TAG: u32 = 0x5249_4e47;
 /// Times that the driver leaves the device while debuggers are at work.
@@ -292,4 +294,50 @@ fn ptrace_reads_the_ring_of_a_process_that_waits() {
     child.kill().expect("the process is there");
     child.wait().expect("the process ends");
     assert_eq!(read, Ok(TAG));
+}
+
+#[case]
+fn gdb_prints_the_ring_of_a_process_that_waits() -> Result<(), Skip> {
+    if !Path::new(GDB).exists() {
+        return Err(Skip(
+            "there is no gdb in this guest: GDB=1 brings it".into(),
+        ));
+    }
+    let (mut child, ring) = waiter();
+    let words = size_of::<Descriptor>() / 4;
+    let output = Command::new(GDB)
+        .args(["-nx", "-batch", "-p", &child.id().to_string()])
+        .args(["-ex", &format!("x/{words}xw {ring}")])
+        .args([
+            "-ex",
+            &format!("x/{words}xw {}", ring + size_of::<Descriptor>()),
+        ])
+        .output()
+        .expect("gdb runs");
+    child
+        .kill()
+        .expect("the process is there after gdb has left");
+    child.wait().expect("the process ends");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let expected: Vec<_> = [nop(TAG), nop(TAG + 1)]
+        .iter()
+        .flat_map(|descriptor| printed(descriptor.as_bytes()))
+        .collect();
+    // Lines of an examination: an address, a colon, words after tabs.
+    let shown: Vec<_> = text
+        .lines()
+        .filter_map(|line| line.split_once(":\t"))
+        .flat_map(|(_, words)| words.split_whitespace())
+        .collect();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(shown, expected, "{text}{errors}");
+    Ok(())
+}
+
+/// Words as gdb prints them.
+fn printed(bytes: &[u8]) -> impl Iterator<Item = String> + '_ {
+    bytes.chunks_exact(4).map(|word| {
+        let word = word.try_into().expect("four bytes");
+        format!("{:#010x}", u32::from_ne_bytes(word))
+    })
 }

@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only OR MIT
+# Prints the folder of packages that only some runs need: gdb of the release, with the libraries
+# that the sysroot lacks.
+#
+# It is made on first use, and later taken from the cache. `gdb ARGS` runs that gdb, in the sysroot.
+# `files` prints its files for the guest, as HOST:GUEST lines.
+#
+# The sysroot cannot have gdb: a change of its recipe would have every machine make it and the
+# kernels again.
+set -euo pipefail
+# shellcheck source=ci/lib.sh
+source "$(dirname "$0")/lib.sh"
+# shellcheck source=ci/resolve.sh
+source "$ci_dir/resolve.sh"
+# shellcheck source=ci/versions.env
+source "$ci_dir/versions.env"
+
+# As in versions.env, which is part of the sysroot's key and so does not have it.
+GDB_VERSION=16.3-1
+GDB_SERIES=16.
+GDB_SHA256=f0cd9b3e7b47685cbc43ebfe3207760830cb7b570e615daee6dc91e50040c127
+
+libraries=usr/lib/x86_64-linux-gnu
+
+# apt PROGRAM ARGS...: runs a program of the host's apt on the release of the sysroot, with the
+# sysroot's keys and its list of installed packages. Lists and packages go to the folder $place.
+apt() {
+	local program=$1
+	shift
+	"$program" -q -o Dir::Etc::SourceList="$place/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+		-o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
+		-o Dir::Etc::Trusted=/dev/null -o Dir::Etc::TrustedParts="$sysroot/etc/apt/trusted.gpg.d" \
+		-o Dir::State="$place/state" -o Dir::State::status="$sysroot/var/lib/dpkg/status" -o Dir::Cache="$place/cache" \
+		-o APT::Architecture=amd64 -o APT::Architectures=amd64 -o APT::Sandbox::User=root "$@"
+}
+
+# sources: prints the line for apt: the host's mirror, or the one that the sysroot came from.
+sources() {
+	local mirror
+	mirror=$("$ci_dir/mirror.sh")
+	if [[ -n $mirror ]]; then
+		printf 'deb %s %s main\n' "$mirror" "$DEBIAN_SUITE"
+	else
+		grep " $DEBIAN_SUITE " "$sysroot/etc/apt/sources.list"
+	fi
+}
+
+# pinned: prints the version of gdb to unpack. Fails if the signed index has another sum for it.
+pinned() {
+	local version sum
+	version=$(apt apt-cache madison gdb | awk -F '|' '{ gsub(/ /, "", $2); print $2 }' | resolve_version "$GDB_VERSION" "$GDB_SERIES") ||
+		die "the mirror has no gdb $GDB_VERSION and none beginning with $GDB_SERIES: set GDB_VERSION and GDB_SERIES in ci/extra.sh, or RINGBAR_MIRROR to a mirror that still has it"
+	if [[ $version != "$GDB_VERSION" ]]; then
+		warn "the mirror no longer has gdb $GDB_VERSION; using $version, checked against the signed index only"
+	else
+		sum=$(apt apt-cache show gdb | sha256_of "$version")
+		[[ $sum == "$GDB_SHA256" ]] ||
+			die "the archive gives SHA-256 $sum for gdb $version, ci/extra.sh says $GDB_SHA256: do not go on before you know why"
+	fi
+	printf '%s\n' "$version"
+}
+
+# fetch FOLDER: unpacks gdb, and the packages that it needs and the sysroot lacks, into FOLDER. apt
+# compares each with the signed index.
+fetch() {
+	local version package
+	mkdir -p "$place/state/lists/partial" "$place/cache/archives/partial"
+	sources >"$place/sources.list"
+	apt apt-get update || return
+	version=$(pinned) || return
+	apt apt-get install --yes --no-install-recommends --download-only "gdb=$version" || return
+	for package in "$place"/cache/archives/*.deb; do
+		"$ci_dir/in-sysroot.sh" dpkg-deb --fsys-tarfile "$package" |
+			tar -x -C "$1" --no-same-owner --exclude=./etc --exclude=./usr/share/doc --exclude=./usr/share/man || return
+	done
+	[[ -x $1/usr/bin/gdb && -d $1/$libraries ]]
+}
+
+build() {
+	local log=$RINGBAR_CACHE/log/extra.log
+	command -v apt-get >/dev/null || die "this host has no apt-get, which fetches gdb of the release: install apt"
+	mkdir -p "$RINGBAR_CACHE/log"
+	# In the folder of the entry, so that it goes however the script ends.
+	place=$1/.apt
+	if ! long_step 15 "$log" "gdb of the release" fetch "$1"; then
+		die "there is no gdb: see above; if a mirror cannot be reached or lacks something, set RINGBAR_MIRROR to another"
+	fi
+	rm -rf -- "$place"
+	grep -h '^ringbar: warning' "$log" || true
+}
+
+# gdb ARGS...: runs gdb in the sysroot. It is in the place of this script, so signals reach it.
+gdb() {
+	exec "$ci_dir/in-sysroot.sh" env HOME=/nonexistent LD_LIBRARY_PATH="$extra/$libraries" \
+		"$extra/usr/bin/gdb" --data-directory="$extra/usr/share/gdb" -nx "$@"
+}
+
+# needed PROGRAM...: prints the libraries that the programs need, as paths in the sysroot.
+needed() {
+	"$ci_dir/in-sysroot.sh" env LD_LIBRARY_PATH="$extra/$libraries" ldd "$@" | sed -nE 's/^\s(.* => )?(\/.*) \(0x[0-9a-f]+\)$/\2/p' | sort -u
+}
+
+# files: prints gdb and its libraries, except those that every guest has. gdb does without the rest
+# of Python, which its library misses there, and says so.
+files() {
+	local path
+	printf '%s:/usr/bin/gdb\n' "$extra/usr/bin/gdb"
+	comm -23 <(needed "$extra/usr/bin/gdb") <(needed /usr/bin/lspci /usr/bin/setpci) | while read -r path; do
+		case $path in
+		"$extra"/*) printf '%s:%s\n' "$path" "/lib/x86_64-linux-gnu/${path##*/}" ;;
+		*) printf '%s:%s\n' "$sysroot/usr$path" "$path" ;;
+		esac
+	done
+}
+
+sysroot=$("$ci_dir/sysroot.sh")
+key=$(cache_key "$ci_dir"/{extra.sh,resolve.sh} <<<"${sysroot##*/}")
+extra=$(cache_entry extra "$key" 1 build)
+case ${1:-} in
+'') printf '%s\n' "$extra" ;;
+gdb) gdb "${@:2}" ;;
+files) files ;;
+*) die "usage: $0 [gdb ARGS...|files]" ;;
+esac
