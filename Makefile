@@ -26,6 +26,8 @@ test: ## everything that must hold
 	@ci/stages.sh run kernel:$(KERNEL)
 shell: ## a terminal in the guest; exit powers it off
 	@ci/build.sh ci/vm.sh shell
+debug: ## a terminal in the guest, which stops at STOP; prints the command that attaches gdb to the driver
+	@ci/build.sh ci/vm.sh debug
 
 #: Parts of it
 setup: ## check this host, fetch and prepare sysroot and kernel
@@ -99,5 +101,6 @@ distclean: ## remove build/ and ringbar's cache
 #? QEMU_ARGS=      further arguments for QEMU: "-device edu"
 #? FILES=          files of this host for the guest, HOST:GUEST with commas between: a.sh:/bin/a
 #? GDB=0           1 for gdb of the Debian release in the guest, as in make shell GDB=1; fetched once, 10 MB
+#? STOP=driver     where make debug stops: boot, driver (is loaded), or a function or FILE:LINE of it: guest-driver/mmap.rs:85
 #? RINGBAR_CACHE   the cache; else $XDG_CACHE_HOME/ringbar or ~/.cache/ringbar
 #? RINGBAR_MIRROR  Debian mirror; else the host's own

@@ -128,4 +128,5 @@ number TIMEOUT 1 1000000
 tests
 arguments
 files
+[[ ${STOP:-driver} =~ ^[[:print:]]*[^[:space:]][[:print:]]*$ ]] || die "STOP=$STOP: say boot, driver, or a function or FILE:LINE of the driver"
 [[ -z ${QEMU_ARGS:-} ]] || words_of "$QEMU_ARGS" >/dev/null 2>&1 || die "QEMU_ARGS=$QEMU_ARGS: a quote is open; quote as in a shell"

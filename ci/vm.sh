@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Boots the guest. `run` boots as the variables say, and `shell` for a shell in it. `configuration NAME` boots a line of the file of configurations. `sabotage NAME MODULE INITRAMFS [SERVER]` boots
+# Boots the guest. `run` boots as the variables say, `shell` for a shell in it, and `debug` for a
+# shell and gdb. `configuration NAME` boots a line of the file of configurations. `sabotage NAME MODULE INITRAMFS [SERVER]` boots
 # with another module or server, and `bench` with the benchmark. `boot DEVICES` boots with so many
 # devices and nothing to do. `measure NAME HINT` does the same as `run` for a benchmark, HINT, with
 # a report of its own. `verdict NAME...` makes one table of the results of these configurations on
@@ -8,7 +9,7 @@
 # NAME` has the readers of others read the results of that run, as `configuration` does.
 #
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
-# SERVER_ARGS, QEMU_ARGS, FILES and GDB are explained by `make help`.
+# SERVER_ARGS, QEMU_ARGS, FILES, GDB and STOP are explained by `make help`.
 set -euo pipefail
 # The name of a configuration begins with its kernel.
 if [[ ${1:-} == configuration ]]; then export KERNEL=${2%%-*}; fi
@@ -261,13 +262,18 @@ run_once() {
 	if [[ -z ${TESTS:-} ]]; then say "these were short tests of the chain; for all programs: make run TESTS=all"; fi
 }
 
-# shell: opens a shell on this terminal. It may stay open for hours, and needs nothing of build/
-# once it runs.
+# shell NAME ARGS...: opens a shell on this terminal. It may stay open for hours, and needs nothing
+# of build/ once it runs.
 shell() {
 	local example=()
 	if [[ ${TESTS:-all} != all ]]; then example=(--example "/tests/${TESTS%%,*}${ARGS:+ $ARGS}"); fi
 	release_checkout
-	vm shell shell --report-dir "$(own_place "$checkout/build/report")" "${example[@]}"
+	vm shell "$1" --report-dir "$(own_place "$checkout/build/report")" "${example[@]}" "${@:2}"
+}
+
+# debug: opens a shell, and lets gdb attach to the machine. gdb needs the module in build/.
+debug() {
+	shell debug --debug="${STOP:-driver}" --module "$module" --sources "$checkout" --gdb "$(printf '%q' "$ci_dir/extra.sh") gdb"
 }
 
 # Drawing a page again or reading reports changes nothing that a run needs, so they take no lock.
@@ -276,7 +282,8 @@ sysroot=$("$ci_dir/sysroot.sh")
 kernel=$("$ci_dir/kernel.sh")
 case ${1:-} in
 run) run_once ;;
-shell) shell ;;
+shell) shell shell ;;
+debug) debug ;;
 configuration) configuration "$2" ;;
 read) read_by_others "$2" ;;
 verdict) verdict "${@:2}" ;;
@@ -295,5 +302,5 @@ bench)
 	TESTS=bench run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;
-*) die "usage: $0 run|shell|configuration NAME|verdict NAME...|report [NAME]|read NAME|measure NAME HINT|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
+*) die "usage: $0 run|shell|debug|configuration NAME|verdict NAME...|report [NAME]|read NAME|measure NAME HINT|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
 esac

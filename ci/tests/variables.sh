@@ -5,7 +5,7 @@
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
-unset TESTS ARGS FILES QEMU_ARGS IOMMU ACCEL INTERRUPTS TRACE DEVICES CYCLES FULL SEED TIMEOUT GDB
+unset TESTS ARGS FILES QEMU_ARGS IOMMU ACCEL INTERRUPTS TRACE DEVICES CYCLES FULL SEED TIMEOUT GDB STOP
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
@@ -28,6 +28,8 @@ equal all_programs_pass '' "$(said TESTS=all)"
 for wrong in KERNEL=debg INTERRUPTS=msi-x IOMMU=2 ACCEL=kwm TRACE=yes DEVICES=5 DEVICES=0 CYCLES=-1 CYCLES=08 FULL=2 SEED=x TIMEOUT=0 GDB=2; do
 	refused "${wrong%=*}_of_${wrong#*=}_is_refused" "$wrong: set it to" "$wrong"
 done
+refused blank_place_to_stop_is_refused 'STOP= : say boot' 'STOP= '
+refused two_lines_for_gdb_are_refused 'say boot, driver, or a function' STOP=$'main\nshell'
 refused argument_without_a_program_is_refused 'name it, as in TESTS=dma' ARGS=read
 refused argument_for_two_programs_is_refused 'are for one test program' ARGS=read TESTS=dma,queue
 refused argument_that_would_add_kernel_words_is_refused 'read,init=x has other characters' TESTS=dma 'ARGS=read,init=x'

@@ -28,6 +28,17 @@ pub(crate) enum Error {
         /// All text that came.
         text: String,
     },
+    /// gdb did not do what it was told.
+    #[error("{what}; gdb has: {text}")]
+    Gdb {
+        /// Description of the error.
+        what: String,
+        /// All text of gdb.
+        text: String,
+    },
+    /// gdb could not be run.
+    #[error("gdb cannot be run: {0}")]
+    NoGdb(#[from] std::io::Error),
     /// The program that opened the shell ended with an error.
     #[error("the shell ended well, but the command ended with {0}")]
     Status(String),

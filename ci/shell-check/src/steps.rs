@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::terminal::Terminal;
 
 /// A step: its name, which states the expected result, and its function.
-type Step = (&'static str, fn(&mut Terminal) -> Result<(), Error>);
+pub(crate) type Step = (&'static str, fn(&mut Terminal) -> Result<(), Error>);
 
 /// Most lines before the first prompt. A boot prints hundreds, so more means that the boot is
 /// shown.
@@ -131,7 +131,7 @@ fn extras(terminal: &mut Terminal) -> Result<(), Error> {
 }
 
 /// Leaves the shell, which powers the guest off.
-fn exit(terminal: &mut Terminal) -> Result<(), Error> {
+pub(crate) fn exit(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.line("exit")?;
     terminal.end()
 }

@@ -68,6 +68,11 @@ impl Terminal {
         })
     }
 
+    /// Reads the rest of the line.
+    pub(crate) fn rest_of_line(&mut self) -> Result<String, Error> {
+        Ok(self.session.read_line()?)
+    }
+
     /// Types a line.
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Error> {
         self.session.send_line(text)?;

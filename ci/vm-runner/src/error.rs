@@ -56,6 +56,12 @@ pub(crate) enum Error {
     /// QEMU's monitor sent an unexpected line.
     #[error("{reason}; is this the QEMU that ci/versions.env names?")]
     Monitor { reason: String },
+    /// Init reported addresses of the module that are none.
+    #[error(
+        "the guest reports {line:?} as the sections of the module; \
+         is the initramfs as old as this runner?"
+    )]
+    Sections { line: String },
     /// A timed boot did not end as it should.
     #[error("the boot failed: {reason}; console.log in the logs may say why")]
     Boot { reason: String },

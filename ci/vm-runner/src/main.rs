@@ -19,6 +19,7 @@ mod boot;
 mod command;
 mod connections;
 mod death_signal;
+mod debug;
 mod descendants;
 mod error;
 mod files;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::debug::DebugOptions;
 use crate::files::GuestFile;
 
 /// Starts the ringbar device server and QEMU, watches both, and reports the guest's results.
@@ -154,6 +155,8 @@ pub(crate) struct ShellOptions {
     /// Command to show among the examples for the user.
     #[arg(long, value_name = "COMMAND", default_value = "/tests/registers")]
     pub(crate) example: String,
+    #[command(flatten)]
+    pub(crate) debug: DebugOptions,
 }
 
 /// Options of `boot`.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use ringbar_kernel_log::{examine, Complaint};
 use rustix::termios::{tcgetattr, tcsetattr, OptionalActions, Termios};
 
+use crate::debug::{self, Debugger};
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::ktap::{Progress, Stream};
@@ -71,13 +72,25 @@ pub(crate) fn run(
     let line = Port::create(&ports.line)?;
     let window = Window::watch()?;
     let _restore = Terminal::remember();
-    let task = shell_task(std::env::var("TERM").ok().as_deref());
+    let debugger = Debugger::prepare(&options.debug, place)?;
+    let word = match debugger {
+        Some(_) => "ringbar.debug",
+        None => "ringbar.shell",
+    };
+    let task = shell_task(word, std::env::var("TERM").ok().as_deref());
     let mut machine = run::machine(machine_options, acceleration, place, task)?;
     machine.shell = Some(ports);
+    if let Some(debugger) = &debugger {
+        let monitor = place.hotplug_ports().monitor;
+        machine.more.extend(debugger.arguments(&monitor));
+    }
     let mut command = run::qemu(machine_options, &machine, place)?;
     let qemu_log = Tail::create(&place.file("qemu.log"))?;
     let qemu = Process::start_on_terminal(&mut command, place.append("qemu.log")?)
         .map_err(|source| run::qemu_missing(machine_options, source))?;
+    if let Some(debugger) = &debugger {
+        debugger.started(screen)?;
+    }
     let end = Session {
         qemu,
         qemu_log,
@@ -85,6 +98,7 @@ pub(crate) fn run(
         console,
         line,
         window,
+        debugger,
         stream: Stream::default(),
         open: false,
         complaints: Vec::new(),
@@ -116,14 +130,14 @@ fn servers(
 
 /// Returns words for the kernel command line. The kernel puts an unknown word with a `=` into
 /// init's environment.
-fn shell_task(terminal: Option<&str>) -> String {
+fn shell_task(word: &str, terminal: Option<&str>) -> String {
     // Other characters could end the word and add an option for the kernel.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
     match terminal {
         Some(name) if !name.is_empty() && name.chars().all(plain) => {
-            format!("ringbar.shell TERM={name}")
+            format!("{word} TERM={name}")
         }
-        _ => "ringbar.shell".to_owned(),
+        _ => word.to_owned(),
     }
 }
 
@@ -141,6 +155,7 @@ struct Session {
     console: Tail,
     line: Port,
     window: Window,
+    debugger: Option<Debugger>,
     stream: Stream,
     /// Whether the terminal belongs to the shell.
     open: bool,
@@ -251,6 +266,11 @@ impl Session {
                 // From now on the guest owns the terminal.
                 self.line.send(&Window::line())?;
             }
+            Some(Progress::Fact(name, sections)) if name == debug::SECTIONS => {
+                if let Some(debugger) = &mut self.debugger {
+                    debugger.loaded(&sections, &mut self.line, screen)?;
+                }
+            }
             Some(Progress::BailedOut(_)) => {
                 screen.progress(progress.as_ref());
                 screen.details(&self.console.last_lines());
@@ -301,15 +321,18 @@ mod tests {
     #[test]
     fn guest_gets_the_kind_of_terminal() {
         assert_eq!(
-            shell_task(Some("xterm-256color")),
+            shell_task("ringbar.shell", Some("xterm-256color")),
             "ringbar.shell TERM=xterm-256color"
         );
     }
 
     #[test]
     fn kind_of_terminal_that_would_add_kernel_words_is_left_out() {
-        assert_eq!(shell_task(Some("x init=/bin/sh")), "ringbar.shell");
-        assert_eq!(shell_task(Some("")), "ringbar.shell");
-        assert_eq!(shell_task(None), "ringbar.shell");
+        assert_eq!(
+            shell_task("ringbar.shell", Some("x init=/bin/sh")),
+            "ringbar.shell"
+        );
+        assert_eq!(shell_task("ringbar.debug", Some("")), "ringbar.debug");
+        assert_eq!(shell_task("ringbar.shell", None), "ringbar.shell");
     }
 }

@@ -12,6 +12,8 @@ pub(crate) enum Task {
     Tests(Selection, Vec<String>),
     /// Start a shell for a person.
     Shell,
+    /// The same, with a debugger for the driver, for which init waits.
+    Debug,
     /// Load the driver and power off, while the host measures the time.
     Boot,
 }
@@ -32,6 +34,8 @@ impl Task {
         for word in line.split_whitespace() {
             if word == "ringbar.shell" {
                 task = Self::Shell;
+            } else if word == "ringbar.debug" {
+                task = Self::Debug;
             } else if word == "ringbar.boot" {
                 task = Self::Boot;
             } else if let Some(names) = word.strip_prefix("ringbar.tests=") {
@@ -81,6 +85,11 @@ mod tests {
     #[test]
     fn shell_is_understood() {
         assert_eq!(Task::parse("ringbar.shell console=ttyS0"), Task::Shell);
+    }
+
+    #[test]
+    fn shell_with_a_debugger_is_understood() {
+        assert_eq!(Task::parse("ringbar.debug TERM=vt100"), Task::Debug);
     }
 
     #[test]

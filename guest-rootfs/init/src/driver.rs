@@ -9,6 +9,7 @@ use std::fs::{self, File};
 
 const MODULE: &str = "/lib/modules/ringbar.ko";
 const NODE: &str = "/dev/ringbar0";
+const SECTIONS: &str = "/sys/module/ringbar/sections";
 const FUNCTION: &str = "/sys/class/misc/ringbar0/device";
 
 /// Loads the module, with or without a device.
@@ -53,6 +54,20 @@ pub(crate) fn load() -> Result<Vec<(&'static str, String)>, String> {
             format!("ringbar loaded, {NODE}, {}", interrupts(info.vectors)),
         ),
     ])
+}
+
+/// Returns the addresses of the module's sections, as `NAME=ADDRESS`, by name.
+pub(crate) fn sections() -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("cannot read {SECTIONS}: {error}");
+    let mut all = Vec::new();
+    for entry in fs::read_dir(SECTIONS).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let address = fs::read_to_string(entry.path()).map_err(failed)?;
+        let name = entry.file_name();
+        all.push(format!("{}={}", name.to_string_lossy(), address.trim()));
+    }
+    all.sort_unstable();
+    Ok(all.join(" "))
 }
 
 /// Returns the number and mode of interrupts; sysfs shows the mode of each.

@@ -7,7 +7,7 @@
 //! shell uses the ports differently: see [`shell`].
 //!
 //! The kernel command line names the task: `ringbar.tests=all`, `ringbar.tests=NAME,NAME`,
-//! `ringbar.shell` or `ringbar.boot`. `ringbar.args=WORD,WORD` gives the programs arguments.
+//! `ringbar.shell`, `ringbar.debug` or `ringbar.boot`. `ringbar.args=WORD,WORD` gives the programs arguments.
 
 mod command_line;
 mod control;
@@ -61,7 +61,8 @@ fn work() -> Result<(), String> {
             results.line("# driver: loaded");
             Ok(())
         }
-        Task::Shell => shell::run(),
+        Task::Shell => shell::run(false),
+        Task::Debug => shell::run(true),
     }
 }
 

@@ -24,15 +24,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Speed of the terminal, for programs that read it.
 const SPEED: u32 = 115_200;
 
-/// Loads the driver, reports its properties, and runs the shell until it ends.
-pub(crate) fn run() -> Result<(), String> {
+/// Line of the runner: a debugger can attach now, or was left out.
+const GO_ON: &str = "go on";
+
+/// Loads the driver, reports its properties, and runs the shell until it ends. With a debugger,
+/// reports where the driver was loaded, and waits for the runner first.
+pub(crate) fn run(debugger: bool) -> Result<(), String> {
     let line = open_line().map_err(|error| format!("cannot open {LINE}: {error}"))?;
     let mut results = Results::on(line.try_clone().map_err(|error| error.to_string())?);
     results.line(&format!("# kernel: {}", system::kernel_release()));
     match driver::load() {
-        Ok(facts) => facts
-            .iter()
-            .for_each(|(name, value)| results.line(&format!("# {name}: {value}"))),
+        Ok(facts) => {
+            for (name, value) in facts {
+                results.line(&format!("# {name}: {value}"));
+            }
+            if debugger {
+                results.line(&format!("# sections: {}", driver::sections()?));
+                await_runner(&line)?;
+            }
+        }
         // Not an error of the shell: a person may want to look for the reason.
         Err(error) => results.bail_out(&error),
     }
@@ -52,6 +62,17 @@ pub(crate) fn run() -> Result<(), String> {
         results.bail_out(&reason);
         reason
     })
+}
+
+/// Waits until the runner lets init go on. It sends nothing else before it learns of the shell.
+fn await_runner(line: &File) -> Result<(), String> {
+    let mut text = String::new();
+    let read = BufReader::new(line).read_line(&mut text);
+    match read {
+        Ok(_) if text.trim_end() == GO_ON => Ok(()),
+        Ok(_) => Err(format!("the runner says {text:?} instead of {GO_ON:?}")),
+        Err(error) => Err(format!("cannot read {LINE}: {error}")),
+    }
 }
 
 /// Opens the line to the runner, without an echo of the runner's lines.
