@@ -11,7 +11,7 @@ use kernel::{
 };
 
 extern "C" {
-    // `shim.c`: an inline function of the kernel.
+    // In `shim.c`: calls `memset_io`, which is inline in the kernel.
     fn ringbar_memset_io(address: *mut c_void, value: c_int, length: usize);
 }
 
@@ -19,8 +19,8 @@ extern "C" {
 ///
 /// # Invariants
 ///
-/// The range is whole pages and lies in a BAR that the driver has requested. Its users must be gone
-/// before the driver gives the BAR back.
+/// The range is whole pages and lies in a BAR that the driver has requested. The driver removes
+/// all mappings of the range before it gives the BAR back.
 #[derive(Clone, Copy)]
 pub(crate) struct IoRange {
     start: u64,
@@ -28,11 +28,11 @@ pub(crate) struct IoRange {
 }
 
 impl IoRange {
-    /// Returns the `length` bytes at `offset` of `bar`, which the caller has requested.
+    /// Returns the range of `length` bytes at `offset` of `bar`, which the caller has requested.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if that leaves the BAR or is not whole pages.
+    /// `EINVAL` if the range leaves the BAR or is not whole pages.
     pub(crate) fn new(
         pdev: &pci::Device<Bound>,
         bar: u32,
@@ -44,7 +44,7 @@ impl IoRange {
         if !aligned || end as u64 > pdev.resource_len(bar)? {
             return Err(EINVAL);
         }
-        // INVARIANT: Checked just now.
+        // INVARIANT: Pages and bounds were checked just now; the caller has requested the BAR.
         Ok(Self {
             start: pdev.resource_start(bar)? + offset as u64,
             length,
@@ -55,20 +55,20 @@ impl IoRange {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if that leaves the range or is not whole pages.
+    /// `EINVAL` if the part leaves the range or is not whole pages.
     pub(crate) fn part(&self, offset: usize, length: usize) -> Result<Self> {
         let end = offset.checked_add(length).ok_or(EINVAL)?;
         if (offset | length) % kernel::page::PAGE_SIZE != 0 || end > self.length {
             return Err(EINVAL);
         }
-        // INVARIANT: Checked just now.
+        // INVARIANT: Pages and bounds were checked just now; the whole range is in a requested BAR.
         Ok(Self {
             start: self.start + offset as u64,
             length,
         })
     }
 
-    /// Fills the range with zeros. The caller is its only user meanwhile.
+    /// Fills the range with zeros. The caller must be its only user until this returns.
     ///
     /// # Errors
     ///
@@ -93,7 +93,8 @@ impl IoRange {
 
 /// A BAR that is requested, so that no other driver uses it, but not mapped into the kernel.
 ///
-/// A mapping of the kernel would fix the cache policy of all other mappings (x86 memory types).
+/// A mapping by the kernel would fix the cache policy of all other mappings of the BAR (x86 memory
+/// types).
 pub(crate) struct RequestedBar<'bound> {
     pdev: &'bound pci::Device<Bound>,
     bar: u32,
@@ -135,12 +136,12 @@ impl Drop for RequestedBar<'_> {
 
 /// A range that is mapped into the kernel, write-combining.
 ///
-/// This also reserves the range for write-combining. x86 requires that before single frames are
-/// mapped so: `vmf_insert_pfn` takes the policy of a frame's reservation, whatever the VMA asks
+/// This also reserves the range for write-combining. On x86 the reservation must exist before single
+/// frames are mapped write-combining: `vmf_insert_pfn` takes the policy of a frame's reservation, whatever the VMA asks
 /// for.
 pub(crate) struct WriteCombiningMapping(*mut c_void);
 
-// SAFETY: A mapping of the kernel belongs to no thread: any may undo it.
+// SAFETY: A mapping by the kernel belongs to no thread: any thread may undo it.
 unsafe impl Send for WriteCombiningMapping {}
 // SAFETY: A shared reference gives no access to the mapping.
 unsafe impl Sync for WriteCombiningMapping {}
@@ -174,10 +175,10 @@ pub(crate) fn clear_master(pdev: &pci::Device<Bound>) {
     unsafe { bindings::pci_clear_master(as_raw(pdev)) };
 }
 
-/// Turns bus mastering off on a device that does not answer, in one access. Marks the device as
+/// With a single access, turns bus mastering off on a device that does not answer. Marks the device as
 /// dead for the PCI core, so that no configuration access of the kernel reaches it any more.
 ///
-/// Each access would take as long as QEMU waits, and a removal of the driver makes several.
+/// Each further access would last until QEMU's time-out, and a removal of the driver makes several.
 pub(crate) fn give_up(pdev: &pci::Device<Bound>) {
     let pdev = as_raw(pdev);
     let (register, value) = (
@@ -188,8 +189,8 @@ pub(crate) fn give_up(pdev: &pci::Device<Bound>) {
     // back.
     // SAFETY: The pointer is that of a reference to a valid device, which is bound.
     unsafe { bindings::pci_write_config_word(pdev, register, value) };
-    // SAFETY: The pointer is that of a reference to a valid device. The PCI core changes the field
-    // while others read it, and so does this.
+    // SAFETY: The pointer is that of a reference to a valid device. The PCI core changes
+    // the field without a lock, so this store is volatile and without a lock, too.
     unsafe {
         (&raw mut (*pdev).error_state).write_volatile(bindings::pci_channel_io_perm_failure);
     }

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// The objects that an open file owns in the device. Empty once the device is gone.
+/// The device's objects that an open file owns. Empty once the device is gone.
 #[derive(Default)]
 pub(crate) struct Objects {
     pub(super) queues: OwnedQueues,
@@ -19,14 +19,15 @@ pub(crate) struct Objects {
 }
 
 impl Objects {
-    /// Gives everything back to a device that is there. The device counts what it may still write.
+    /// Gives everything back to a device that still answers. [`Device`] counts memory that the
+    /// hardware may still write.
     pub(crate) fn release(self, device: &Device<'_>, wakeups: &Wakeups) {
         // Queues first: their descriptors use the windows on the memory.
         self.queues.release(device, wakeups);
         self.memory.release(device);
     }
 
-    /// Keeps the memory of a device that does not answer and may still write it.
+    /// Never frees memory that a device which does not answer may still write.
     pub(crate) fn keep_for_good(self, device: &Device<'_>) {
         self.queues.keep_for_good(device);
         self.memory.keep_for_good(device);

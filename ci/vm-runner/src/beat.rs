@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Lines of the control line, the guest's fourth serial port. Pure.
+//! Messages on the guest's fourth serial port, between init and the runner. Only formats and parses
+//! them.
 //!
-//! Init sends `beat CLOCK IDLE [PROGRAM]` about once per second of the guest, with the two numbers
+//! Init sends `beat CLOCK IDLE [PROGRAM]` about once per second of the guest's time, with the two numbers
 //! of `/proc/uptime`. The runner sends `kill PROGRAM REASON`. Init then ends the program and all
-//! processes that it started.
+//! processes that the program started.
 
 use std::time::Duration;
 
-/// A beat of init.
+/// A beat: the message by which init shows that the guest runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Beat {
     /// The guest's clock: time since the start of its kernel.
     pub(crate) clock: Duration,
     /// Idle time of the guest's processors, added up over all of them.
     pub(crate) idle: Duration,
-    /// Running program.
+    /// Name of the running program. `None` between programs.
     pub(crate) program: Option<String>,
 }
 
 impl Beat {
-    /// Parses a line. Returns `None` for any other line: the guest may be broken.
+    /// Parses a line. Returns `None` for any other line, as a broken guest may send anything.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         if words.next()? != "beat" {
@@ -35,7 +36,7 @@ impl Beat {
 }
 
 /// Returns the order to kill a program. Init adds the reason to the results.
-pub(crate) fn kill(program: &str, reason: &str) -> String {
+pub(crate) fn kill_order(program: &str, reason: &str) -> String {
     format!("kill {program} {reason}")
 }
 
@@ -85,7 +86,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_accepted(text in any::<String>()) {
+        fn parser_does_not_panic_on_any_text(text in any::<String>()) {
             Beat::parse(&text);
         }
     }

@@ -92,7 +92,7 @@ impl Guard {
         }
         match self.watchdog.alarm(running) {
             Some(Alarm::Kill { program, reason }) => {
-                self.control.send(&beat::kill(&program, &reason))?;
+                self.control.send(&beat::kill_order(&program, &reason))?;
                 self.hung.push(HungProgram { program, reason });
                 Ok(None)
             }

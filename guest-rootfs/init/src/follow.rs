@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Passes on the output of a program until the program has ended.
+//! Passes each line of a program's output to a callback until the program has ended.
 //!
-//! The end of the program counts, not the end of its output: a process that it leaves behind may
-//! hold the output open for ever.
+//! It stops when the program ends, not when its output does: a process that the program leaves
+//! behind may hold the output open for ever.
 
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{fcntl_getfl, fcntl_setfl, fstat, OFlags};
@@ -13,21 +13,22 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, ChildStdout, ExitStatus};
 use std::time::Duration;
 
-/// Bytes per read, and reads in a row. Together they are as many as a pipe holds.
-const PIECE: usize = 4096;
-const PIECES: usize = 16;
+/// Bytes per read.
+const READ_SIZE: usize = 4096;
+/// Reads in a row: as many as empty a pipe, and one that sees whether its writers have closed it.
+const MAX_READS: usize = 16 + 1;
 
 /// Result of following a program.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Followed {
-    /// Status of the program. `None` if it did not end in time.
+    /// Status of the program. `None` if it had not ended when `patience` returned `None`.
     pub(crate) status: Option<ExitStatus>,
-    /// Inode of the pipe with its output, if another process holds that open.
+    /// Inode of the output pipe, if another process still has it open for writing.
     pub(crate) held: Option<u64>,
 }
 
-/// Calls `line` for each line that `child` prints. `patience` returns how long to wait before the
-/// next call of it; `None` ends the wait.
+/// Calls `line` for each line that `child` prints. `patience` returns how long to wait without an
+/// event before it is called again; `None` ends the following.
 pub(crate) fn follow(
     child: &mut Child,
     mut patience: impl FnMut() -> Option<Duration>,
@@ -72,6 +73,7 @@ struct Events {
 struct Output {
     /// `None` once all writers have closed it.
     pipe: Option<ChildStdout>,
+    /// Bytes that were read, without the line feed that ends their line.
     rest: Vec<u8>,
 }
 
@@ -111,12 +113,12 @@ impl Output {
         })
     }
 
-    /// Passes on the output that is there, but at most one pipe's worth. Otherwise a program that
-    /// writes without end would keep init from looking at its end.
+    /// Passes on the output that is there, but little more than a pipe holds. Without this limit, a
+    /// program that never stops writing would keep init from seeing that it has ended.
     fn pass_on(&mut self, line: &mut impl FnMut(&str)) -> io::Result<()> {
-        for _ in 0..PIECES {
+        for _ in 0..MAX_READS {
             let Some(pipe) = &mut self.pipe else { break };
-            let mut bytes = [0; PIECE];
+            let mut bytes = [0; READ_SIZE];
             match pipe.read(&mut bytes) {
                 Ok(0) => self.pipe = None,
                 Ok(count) => self.rest.extend(bytes.iter().take(count)),
@@ -149,6 +151,7 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::process::{waitid, WaitId, WaitIdOptions};
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Command, Stdio};
 
@@ -180,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn more_lines_than_a_pipe_holds_all_come() {
+    fn output_larger_than_a_pipe_arrives_complete() {
         let (_, lines, _) = followed("seq 100000", || Some(SOON));
 
         assert_eq!(lines.len(), 100_000);
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn program_whose_child_holds_its_output_is_over() {
+    fn program_has_ended_although_its_child_holds_its_output() {
         let (followed, lines, _) = followed("echo a; sleep 1000 & echo $!", || Some(SOON));
 
         assert_eq!(followed.status, Some(ExitStatus::from_raw(0)));
@@ -202,6 +205,23 @@ mod tests {
     }
 
     #[test]
+    fn pipe_that_was_full_at_the_end_is_not_held() {
+        let mut shell = Command::new("sh");
+        let mut child = shell
+            .args(["-c", "exec head -c 65536 /dev/zero"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let id = WaitId::Pid(Pid::from_child(&child));
+        waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).expect("it ends");
+
+        let followed = follow(&mut child, || Some(SOON), |_| ()).expect("it is followed");
+
+        assert_eq!(followed.status, Some(ExitStatus::from_raw(0)));
+        assert_eq!(followed.held, None);
+    }
+
+    #[test]
     fn program_that_closes_its_output_is_waited_for() {
         let (followed, _, _) = followed("exec >&-; sleep 0.2; exit 4", || Some(SOON));
 
@@ -209,11 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn endless_program_is_given_up_with_its_output() {
+    fn abandoned_program_still_gives_its_output() {
         let mut asked = 0;
         let patience = || {
             asked += 1;
-            // Until it has printed. A shell that gets no processor time is asked for again.
+            // Many times, so that a shell without processor time at first can still print.
             (asked < 500).then_some(SOON)
         };
         let (followed, lines, mut child) = followed("printf a; exec sleep 1000", patience);

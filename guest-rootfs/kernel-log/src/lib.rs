@@ -2,10 +2,11 @@
 
 //! Messages of a kernel's log: which are complaints, and how init passes them on.
 //!
-//! The console may hide kernel messages: `quiet` and `loglevel=` do. So init in the guest reads
-//! `/dev/kmsg` ([`Record`]), chooses complaints ([`Choice`]) and compares the taint ([`Taint`]). It
-//! sends both with its results, as one [`Line`] each. The runner on the host reads those lines and
-//! the console, and looks for the same complaints ([`examine`]).
+//! With `quiet` or `loglevel=`, the console hides kernel messages. So init in the guest reads
+//! `/dev/kmsg` ([`Record`]), chooses complaints ([`Choice`]), and compares the kernel's taint with
+//! that of before ([`Taint`]). It sends each chosen record and each new taint as a [`Line`] among its
+//! results. The runner on the host reads those lines. It also looks on the console for the complaints
+//! that init looks for ([`examine`]).
 //!
 //! The crate does no input or output, and accepts any text.
 

@@ -5,7 +5,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Longest interval between two lines.
+/// Longest interval between two lines of `watch`, in seconds.
 const MAX_SECONDS: f64 = 86_400.0;
 
 /// Width of an access.
@@ -63,7 +63,7 @@ impl FromStr for Width {
     }
 }
 
-/// Parses a number: decimal, hexadecimal after `0x`, binary after `0b`, with `_` between digits.
+/// Parses a number: decimal, hexadecimal after `0x`, binary after `0b`. `_` is ignored.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let (digits, radix) = match text.split_at_checked(2) {
         Some(("0x" | "0X", digits)) => (digits, 16),
@@ -71,7 +71,7 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
         _ => (text, 10),
     };
     let plain = digits.replace('_', "");
-    // Checked here, because the parser accepts a sign.
+    // Checked here, because `from_str_radix` accepts a sign.
     if !plain.starts_with(|first: char| first.is_digit(radix)) {
         return Err("not a number: write 24, 0x18 or 0b1_1000".to_owned());
     }
@@ -81,15 +81,15 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
 /// Parses a number of bytes, at least 1. The suffixes K, M and G stand for KiB, MiB and GiB.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let units = [('K', 10), ('M', 20), ('G', 30)];
-    let scaled = units.iter().find_map(|(unit, shift)| {
-        let lower = unit.to_ascii_lowercase();
-        Some((text.strip_suffix([*unit, lower])?, 1u64 << shift))
+    let suffixed = units.iter().find_map(|(letter, shift)| {
+        let lower = letter.to_ascii_lowercase();
+        Some((text.strip_suffix([*letter, lower])?, 1u64 << shift))
     });
-    let (digits, unit) = scaled.unwrap_or((text, 1));
-    match parse(digits)?.checked_mul(unit) {
+    let (digits, factor) = suffixed.unwrap_or((text, 1));
+    match parse(digits)?.checked_mul(factor) {
         Some(0) => Err("at least 1 byte".to_owned()),
         Some(bytes) => Ok(bytes),
-        None => Err("more than 2^64 bytes".to_owned()),
+        None => Err("2^64 bytes or more".to_owned()),
     }
 }
 

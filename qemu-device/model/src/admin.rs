@@ -58,7 +58,7 @@ impl Device {
             &QueueWords::new(host, place),
         ));
         // `QUEUE_ERRORS` and `INTERRUPT_MODERATION` begin at 0 (data sheet 5).
-        self.registers.start_queue(place);
+        self.registers.reset_queue(place);
         self.count_queues();
         Ok(())
     }

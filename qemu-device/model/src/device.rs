@@ -83,7 +83,7 @@ impl Device {
 
     /// Reads from BAR 0, trapped. Fills `data` in every case, with 0 if the access is refused.
     pub fn read(&mut self, offset: u64, data: &mut [u8], now: u64) -> Effects {
-        self.registers.see_time(now);
+        self.registers.set_origin_once(now);
         let mut effects = Effects::default();
         let value = match decode(offset, data.len(), Direction::Read, self.config.queues) {
             Ok(Target::Command(register, index)) => self.registers.value(register, index, now),
@@ -112,7 +112,7 @@ impl Device {
 
     /// Writes to BAR 0, trapped.
     pub fn write(&mut self, offset: u64, data: &[u8], now: u64, host: &dyn Host) -> Effects {
-        self.registers.see_time(now);
+        self.registers.set_origin_once(now);
         let mut effects = Effects::default();
         // A copy of at most eight bytes: a longer access is refused by its width, and its value is
         // not looked at.

@@ -13,14 +13,14 @@ use ringbar_spec::{ring, setup};
 /// Interrupt vector of errors (data sheet 10).
 const ERROR_VECTOR: u16 = 0;
 
-/// An error in the log, as its registers show it.
+/// An entry of the error log, as the log's registers show it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Logged {
+struct LogEntry {
     entry: ERROR_LOG_ENTRY,
     value: u64,
 }
 
-/// The registers that are more than a command.
+/// State of the registers. Registers that only give a command have none.
 pub(crate) struct RegisterFile {
     queues: u16,
     generation: u32,
@@ -29,15 +29,15 @@ pub(crate) struct RegisterFile {
     pub(crate) status: STATUS,
     irq_cause: IRQ_CAUSE,
     irq_mask: IRQ_MASK,
-    /// Vectors of completions that `IRQ_MASK` held back.
-    owed: Vectors,
+    /// Completion vectors that `IRQ_MASK` suppressed.
+    suppressed: Vectors,
     scratch: u64,
     error_count: u32,
     /// Error number n is in entry n modulo the length.
-    error_log: [Logged; ERROR_LOG_ENTRIES],
+    error_log: [LogEntry; ERROR_LOG_ENTRIES],
     /// Errors of each queue since it was started.
     queue_errors: Box<[u32]>,
-    /// Limits of each queue for interrupts that are held back.
+    /// Per queue, the longest time and the number of completions for which an interrupt is held back.
     moderation: Box<[INTERRUPT_MODERATION]>,
     pub(crate) admin_status: ErrorCode,
 }
@@ -52,10 +52,10 @@ impl RegisterFile {
             status: STATUS::zeroed().with_ready(true),
             irq_cause: IRQ_CAUSE::zeroed(),
             irq_mask: IRQ_MASK::zeroed(),
-            owed: Vectors::NONE,
+            suppressed: Vectors::NONE,
             scratch: 0,
             error_count: 0,
-            error_log: [Logged::default(); ERROR_LOG_ENTRIES],
+            error_log: [LogEntry::default(); ERROR_LOG_ENTRIES],
             queue_errors: vec![0; queues.into()].into(),
             moderation: vec![INTERRUPT_MODERATION::zeroed(); queues.into()].into(),
             admin_status: ErrorCode::NONE,
@@ -79,25 +79,25 @@ impl RegisterFile {
         self.generation
     }
 
-    /// Takes the time of the first access for that of power-on.
-    pub(crate) fn see_time(&mut self, now: u64) {
+    /// Takes the time of the first access as the time of power-on.
+    pub(crate) fn set_origin_once(&mut self, now: u64) {
         self.origin.get_or_insert(now);
     }
 
-    /// Returns the value of a register at time `now`; of an array, that of the register at `index`.
+    /// Returns the value of a register at time `now`. In an array of registers, `index` selects one.
     pub(crate) fn value(&self, register: Register, index: usize, now: u64) -> u64 {
         match register {
             Register::STATUS => self.status.into_raw().into(),
             Register::IRQ_CAUSE => self.irq_cause.into_raw().into(),
             Register::SCRATCH => self.scratch,
-            // Saturating: times are the caller's, and one before the origin must not underflow.
+            // Saturating: the caller supplies the times, and one before the origin must not underflow.
             Register::COUNTER => now.saturating_sub(self.origin.unwrap_or(now)),
             Register::RESET_GENERATION => self.generation.into(),
             Register::ERROR_COUNT => self.error_count.into(),
             Register::ERROR_LAST => self.newest_error().into_raw().into(),
-            Register::ERROR_VALUE => self.logged(self.error_count as usize).value,
-            Register::ERROR_LOG_ENTRY => self.logged(index).entry.into_raw(),
-            Register::ERROR_LOG_VALUE => self.logged(index).value,
+            Register::ERROR_VALUE => self.log_entry(self.error_count as usize).value,
+            Register::ERROR_LOG_ENTRY => self.log_entry(index).entry.into_raw(),
+            Register::ERROR_LOG_VALUE => self.log_entry(index).value,
             Register::QUEUE_ERRORS => self.queue_errors.get(index).copied().unwrap_or(0).into(),
             Register::INTERRUPT_MODERATION => self.moderation(index).into_raw().into(),
             Register::QUEUE_LIMITS => QUEUE_LIMITS::zeroed()
@@ -118,8 +118,8 @@ impl RegisterFile {
         }
     }
 
-    /// Writes the bits `mask` of a plain register; of an array, of the register at `index`. Bits
-    /// that cannot be written stay (data sheet 3).
+    /// Writes the bits `mask` of a plain register. In an array of registers, `index` selects one.
+    /// Bits that cannot be written keep their value (data sheet 3).
     pub(crate) fn write(
         &mut self,
         register: Register,
@@ -129,7 +129,7 @@ impl RegisterFile {
     ) -> Effects {
         match register {
             Register::SCRATCH => self.scratch = self.scratch & !mask | value & mask,
-            // RW1C: bytes that are not written count as 0, and leave their bits (data sheet 3).
+            // RW1C: bytes that are not written count as 0, so their bits are not cleared (data sheet 3).
             Register::IRQ_CAUSE => self.clear_causes(value & mask),
             Register::INTERRUPT_MODERATION => {
                 if let Some(moderation) = self.moderation.get_mut(index) {
@@ -147,13 +147,14 @@ impl RegisterFile {
         Effects::default()
     }
 
-    /// Logs an error: registers, log entry, cause and vector 0 (data sheet 9).
+    /// Logs an error: updates registers and log, sets the cause, and raises vector 0 unless it is
+    /// masked (data sheet 9).
     pub(crate) fn log(&mut self, error: LoggedError, effects: &mut Effects) {
         // Saturating: a count that wrapped to 0 would show an empty log.
         self.error_count = self.error_count.saturating_add(1);
         let number = self.error_count;
         if let Some(place) = self.error_log.get_mut(number as usize % ERROR_LOG_ENTRIES) {
-            *place = Logged {
+            *place = LogEntry {
                 entry: ERROR_LOG_ENTRY::zeroed()
                     .with_number(number.into())
                     .with_queue(error.queue.into())
@@ -161,7 +162,7 @@ impl RegisterFile {
                 value: error.value,
             };
         }
-        // `NO_QUEUE` has no counter, and neither has a number that the device does not have.
+        // Neither `NO_QUEUE` nor the number of a queue that the device lacks has a counter.
         if let Some(errors) = self.queue_errors.get_mut(usize::from(error.queue)) {
             *errors = errors.saturating_add(1);
         }
@@ -171,7 +172,7 @@ impl RegisterFile {
         self.status = self.status.with_error(true);
         self.irq_cause = self.irq_cause.with_error(true);
         // Masked errors raise nothing now (data sheet 10). The cause stays set, and raises vector 0
-        // when the mask bit falls.
+        // when the mask bit is cleared.
         if !self.irq_mask.error() {
             effects.interrupts.insert(ERROR_VECTOR);
         }
@@ -181,13 +182,12 @@ impl RegisterFile {
     pub(crate) fn clear_errors(&mut self) {
         // `IRQ_CAUSE` stays (data sheet 4), so an interrupt that is pending is not lost.
         self.error_count = 0;
-        self.error_log = [Logged::default(); ERROR_LOG_ENTRIES];
+        self.error_log = [LogEntry::default(); ERROR_LOG_ENTRIES];
         self.status = self.status.with_error(false);
     }
 
-    /// Sets the registers of a queue that is started: no errors, no interrupts held back (data
-    /// sheet 5).
-    pub(crate) fn start_queue(&mut self, queue: u16) {
+    /// Resets the registers of a queue that is started: error count 0, moderation off (data sheet 5).
+    pub(crate) fn reset_queue(&mut self, queue: u16) {
         if let Some(errors) = self.queue_errors.get_mut(usize::from(queue)) {
             *errors = 0;
         }
@@ -212,19 +212,19 @@ impl RegisterFile {
         }
     }
 
-    /// Raises a vector for completions. If that is masked, notes that it is owed.
+    /// Raises a vector for completions. If that is masked, notes it for later.
     pub(crate) fn raise_for_completions(&mut self, vector: u16, effects: &mut Effects) {
         if self.irq_mask.completion() {
-            // Raised when the mask bit falls (data sheet 10). The cause bit does not tell the
+            // Raised when the mask bit is cleared (data sheet 10). The cause bit does not show which
             // vector.
-            self.owed.insert(vector);
+            self.suppressed.insert(vector);
         } else {
             effects.interrupts.insert(vector);
         }
     }
 
     /// Returns entry `index` of the log, modulo its length.
-    fn logged(&self, index: usize) -> Logged {
+    fn log_entry(&self, index: usize) -> LogEntry {
         let place = self.error_log.get(index % ERROR_LOG_ENTRIES);
         place.copied().unwrap_or_default()
     }
@@ -235,7 +235,7 @@ impl RegisterFile {
         if self.error_count == 0 {
             return none;
         }
-        let entry = self.logged(self.error_count as usize).entry;
+        let entry = self.log_entry(self.error_count as usize).entry;
         none.with_queue(entry.queue() as u32)
             .with_code(entry.code() as u32)
     }
@@ -244,9 +244,9 @@ impl RegisterFile {
     fn clear_causes(&mut self, bits: u64) {
         let cleared = IRQ_CAUSE::from_raw(bits as u32);
         self.irq_cause = IRQ_CAUSE::from_raw(self.irq_cause.into_raw() & !cleared.into_raw());
-        // Clearing the cause forgets the vectors that it owed (data sheet 10).
+        // Clearing the completion cause also discards the suppressed vectors (data sheet 10).
         if cleared.completion() {
-            self.owed = Vectors::NONE;
+            self.suppressed = Vectors::NONE;
         }
     }
 
@@ -257,13 +257,13 @@ impl RegisterFile {
         let old = self.irq_mask;
         // Bits without a field stay 0 (data sheet 3).
         self.irq_mask = IRQ_MASK::from_raw((value & IRQ_MASK::INFO.field_mask()) as u32);
-        // Only when the bit falls. A write that leaves it 0 would raise an interrupt that was
-        // raised already.
+        // Only if this write clears the bit. If the bit was 0 before, the interrupt was raised when
+        // the cause came.
         if old.error() && !self.irq_mask.error() && self.irq_cause.error() {
             effects.interrupts.insert(ERROR_VECTOR);
         }
         if !self.irq_mask.completion() {
-            effects.interrupts |= std::mem::take(&mut self.owed);
+            effects.interrupts |= std::mem::take(&mut self.suppressed);
         }
         effects
     }
@@ -280,9 +280,9 @@ mod tests {
         value: 7,
     };
 
-    /// No test of the device makes that many errors.
+    /// Stands here because no test of the whole device makes 2^32 errors.
     #[test]
-    fn number_of_errors_stays_at_its_largest_value() {
+    fn error_count_saturates() {
         let mut registers = RegisterFile::new(2);
         registers.error_count = u32::MAX - 1;
 
@@ -295,9 +295,9 @@ mod tests {
         assert_eq!(registers.value(Register::ERROR_LOG_VALUE, 15, 0), 8);
     }
 
-    /// Otherwise a register that is forgotten in `value` would read as 0 without a word.
+    /// Otherwise a register that is forgotten in `value` would silently read as 0.
     #[test]
-    fn register_without_a_fixed_reset_value_has_one_of_its_own() {
+    fn register_without_a_fixed_reset_value_does_not_read_0() {
         let mut registers = RegisterFile::new(2);
         registers.reset(0);
 
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_a_queue_stay_at_their_largest_value() {
+    fn error_count_of_a_queue_saturates() {
         let mut registers = RegisterFile::new(2);
         registers.queue_errors[1] = u32::MAX;
 

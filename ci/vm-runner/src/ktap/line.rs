@@ -2,7 +2,7 @@
 
 //! One line of a KTAP stream.
 
-/// Deepest indentation that counts. It bounds the depth of the tree of results.
+/// Largest indentation that is reported; a deeper line gets this one. It bounds the depth of the tree of results.
 const MAX_INDENT: usize = 64;
 
 /// A line and its indentation.
@@ -19,7 +19,7 @@ pub(super) struct Line<'a> {
 pub(super) enum Kind<'a> {
     /// `KTAP version 1`: a level begins.
     Version,
-    /// `1..4`: so many results follow or came before.
+    /// `1..4`: this many results follow or came before.
     Plan(u64),
     /// `# Subtest: name`: the results of `name` follow.
     Subtest(&'a str),
@@ -70,7 +70,7 @@ pub(super) enum DirectiveKind {
     Error,
 }
 
-/// Parses one line without its line feed. Any text is accepted: the guest may be broken.
+/// Parses one line, whose line feed is cut off already. Any text is accepted: the guest may be broken.
 pub(super) fn parse(text: &str) -> Line<'_> {
     let text = text.trim_end();
     let body = text.trim_start();
@@ -81,7 +81,7 @@ pub(super) fn parse(text: &str) -> Line<'_> {
     }
 }
 
-/// Returns the kind of a line without its indentation.
+/// Returns the kind of a line whose indentation is cut off.
 fn kind(body: &str) -> Kind<'_> {
     if let Some(reason) = body.strip_prefix("Bail out!") {
         return Kind::BailOut(reason.trim());
@@ -117,9 +117,9 @@ fn result(body: &str) -> Option<ResultLine<'_>> {
         return None;
     }
     let rest = rest.trim_start();
-    let (number, rest) = number(rest);
+    let (number, rest) = split_number(rest);
     let rest = rest.strip_prefix("- ").unwrap_or(rest);
-    let (name, directive) = directive(rest);
+    let (name, directive) = split_directive(rest);
     Some(ResultLine {
         ok,
         number,
@@ -129,7 +129,7 @@ fn result(body: &str) -> Option<ResultLine<'_>> {
 }
 
 /// Splits the number of a result from the rest, if there is one.
-fn number(rest: &str) -> (Option<u64>, &str) {
+fn split_number(rest: &str) -> (Option<u64>, &str) {
     let (word, tail) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
     match word.parse() {
         Ok(number) => (Some(number), tail.trim_start()),
@@ -138,14 +138,14 @@ fn number(rest: &str) -> (Option<u64>, &str) {
 }
 
 /// Splits `name # SKIP reason`. A `#` without a directive after it belongs to the name.
-fn directive(rest: &str) -> (&str, Option<Directive<'_>>) {
-    let mut marks = rest.match_indices('#').filter_map(|(at, _)| {
+fn split_directive(rest: &str) -> (&str, Option<Directive<'_>>) {
+    let mut splits = rest.match_indices('#').filter_map(|(at, _)| {
         let (name, tail) = rest.split_at_checked(at)?;
-        let word_begins = name.is_empty() || name.ends_with(char::is_whitespace);
+        let hash_begins_word = name.is_empty() || name.ends_with(char::is_whitespace);
         let directive = read_directive(tail.strip_prefix('#')?.trim_start())?;
-        word_begins.then_some((name.trim_end(), Some(directive)))
+        hash_begins_word.then_some((name.trim_end(), Some(directive)))
     });
-    marks.next().unwrap_or((rest, None))
+    splits.next().unwrap_or((rest, None))
 }
 
 /// Parses a directive and its reason.

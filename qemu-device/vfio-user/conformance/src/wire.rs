@@ -2,14 +2,14 @@
 
 //! Messages as bytes, valid and invalid.
 //!
-//! This is written from the protocol's document, and shared with no server: otherwise the judge
-//! would have the same errors as a server.
+//! This module is written from the protocol's document, and shared with no server. Otherwise the
+//! conformance kit would have the same errors as a server.
 
 use std::os::fd::OwnedFd;
 
 /// Length of the header.
 pub const HEADER: usize = 16;
-/// Bits of the flags that distinguish commands from replies.
+/// Bits of the field `flags` that tell commands from replies.
 pub const TYPE_MASK: u32 = 0xf;
 /// Type of a reply.
 pub const TYPE_REPLY: u32 = 1;
@@ -17,7 +17,7 @@ pub const TYPE_REPLY: u32 = 1;
 pub const NO_REPLY: u32 = 1 << 4;
 /// Flag: the command failed.
 pub const ERROR: u32 = 1 << 5;
-/// Default of `max_data_xfer_size`.
+/// Default of `max_data_xfer_size`, in bytes.
 pub const DEFAULT_TRANSFER: u32 = 1 << 20;
 /// Page size that both sides always support.
 pub const PAGE: u64 = 4096;
@@ -30,13 +30,13 @@ pub mod command {
     pub const DMA_MAP: u16 = 2;
     /// Makes client memory unreachable.
     pub const DMA_UNMAP: u16 = 3;
-    /// Number of regions and interrupt types.
+    /// Asks for the number of regions and of interrupt types.
     pub const GET_INFO: u16 = 4;
-    /// One region.
+    /// Asks for the description of a region.
     pub const GET_REGION_INFO: u16 = 5;
-    /// Event descriptors of a region.
+    /// Asks for the file descriptors of a region's events.
     pub const GET_REGION_IO_FDS: u16 = 6;
-    /// One interrupt type.
+    /// Asks for the description of an interrupt type.
     pub const GET_IRQ_INFO: u16 = 7;
     /// Connects, masks and raises interrupts.
     pub const SET_IRQS: u16 = 8;
@@ -60,18 +60,18 @@ pub mod command {
     pub const MIG_DATA_READ: u16 = 17;
     /// Writes migration data.
     pub const MIG_DATA_WRITE: u16 = 18;
-    /// First number without a meaning in the protocol.
+    /// First number beyond those of the protocol.
     pub const FIRST_UNKNOWN: u16 = 19;
 }
 
-/// A message to send. Its fields are not checked.
+/// A command to send. Its fields are not checked.
 #[derive(Debug)]
 pub struct Request {
-    /// The client chooses one, unless it is set here.
+    /// Id in the header. If `None`, the kit's client chooses it.
     pub id: Option<u16>,
     /// Number of the command.
     pub command: u16,
-    /// Size in the header. The true one, unless it is set.
+    /// Size in the header. If `None`, the true size.
     pub size: Option<u32>,
     /// Flags in the header.
     pub flags: u32,
@@ -79,7 +79,7 @@ pub struct Request {
     pub error: u32,
     /// Bytes behind the header.
     pub payload: Vec<u8>,
-    /// Descriptors that go with the first byte. Our copies are closed once they are sent.
+    /// File descriptors that go with the first byte. Our copies are closed once they are sent.
     pub fds: Vec<OwnedFd>,
 }
 
@@ -124,7 +124,7 @@ impl Request {
         self
     }
 
-    /// Replaces the 32 bits at `offset` of the payload, which must be there.
+    /// Replaces the 32 bits at `offset` of the payload. Does nothing if the payload ends before.
     pub fn with_u32(mut self, offset: usize, value: u32) -> Self {
         if let Some(field) = self.payload.get_mut(offset..offset.saturating_add(4)) {
             field.copy_from_slice(&value.to_ne_bytes());
@@ -156,13 +156,13 @@ impl Request {
         self.flags(flags)
     }
 
-    /// Appends a descriptor.
+    /// Appends a file descriptor.
     pub fn fd(mut self, fd: impl Into<OwnedFd>) -> Self {
         self.fds.push(fd.into());
         self
     }
 
-    /// Appends descriptors.
+    /// Appends file descriptors.
     pub fn fds(mut self, fds: impl IntoIterator<Item = OwnedFd>) -> Self {
         self.fds.extend(fds);
         self
@@ -186,7 +186,7 @@ impl Request {
 /// A received message.
 #[derive(Debug)]
 pub struct Message {
-    /// Id of its command.
+    /// Id; that of a reply is the id of its command.
     pub id: u16,
     /// Number of the command.
     pub command: u16,
@@ -196,7 +196,7 @@ pub struct Message {
     pub error: u32,
     /// Bytes behind the header.
     pub payload: Vec<u8>,
-    /// Descriptors that came with it.
+    /// File descriptors that came with it.
     pub fds: Vec<OwnedFd>,
 }
 
@@ -213,20 +213,20 @@ impl Message {
 
     /// Returns the 16 bits at `offset` of the payload; 0 if the payload is shorter.
     pub fn u16(&self, offset: usize) -> u16 {
-        u16::from_ne_bytes(self.array(offset))
+        u16::from_ne_bytes(self.bytes_at(offset))
     }
 
     /// Returns the 32 bits at `offset` of the payload; 0 if the payload is shorter.
     pub fn u32(&self, offset: usize) -> u32 {
-        u32::from_ne_bytes(self.array(offset))
+        u32::from_ne_bytes(self.bytes_at(offset))
     }
 
     /// Returns the 64 bits at `offset` of the payload; 0 if the payload is shorter.
     pub fn u64(&self, offset: usize) -> u64 {
-        u64::from_ne_bytes(self.array(offset))
+        u64::from_ne_bytes(self.bytes_at(offset))
     }
 
-    fn array<const N: usize>(&self, offset: usize) -> [u8; N] {
+    fn bytes_at<const N: usize>(&self, offset: usize) -> [u8; N] {
         let rest = self.payload.get(offset..).unwrap_or_default();
         rest.first_chunk().copied().unwrap_or([0; N])
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Format of a run's records. The TCG plugin and the device server write [`record`]s, one line of
-//! JSON each, with times of the same clock. Writers and readers are other crates.
+//! Format of a run's records. The witness (a plugin of QEMU) and the server write [`record`]s, one
+//! line of JSON each, with times of the same clock. This crate has the format only; other crates
+//! write and read the records.
 
 pub mod place;
 pub mod record;
