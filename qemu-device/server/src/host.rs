@@ -33,6 +33,8 @@ pub struct Memory {
 /// The process as the model sees it, for one call.
 pub struct ModelHost<'a> {
     memory: &'a Memory,
+    // Also in `memory`, two steps further: each look at a doorbell would take them.
+    shared_pages: &'a SharedMemory,
     /// Guest memory; `None` while bus mastering is off.
     guest: Option<&'a DmaMap>,
 }
@@ -67,6 +69,7 @@ impl Memory {
     pub fn host_with<'a>(&'a self, guest: Option<&'a DmaMap>) -> ModelHost<'a> {
         ModelHost {
             memory: self,
+            shared_pages: &self.shared_pages,
             guest,
         }
     }
@@ -86,7 +89,7 @@ impl<'a> ModelHost<'a> {
 
     /// Returns `length` bytes of the shared pages. The model never leaves them.
     fn shared(&self, offset: usize, length: usize) -> Option<VolatileSlice<'a>> {
-        let place = self.memory.shared_pages.slice(offset as u64, length);
+        let place = self.shared_pages.slice(offset as u64, length);
         debug_assert!(place.is_some(), "no shared memory at {offset:#x}");
         place
     }
@@ -155,13 +158,13 @@ impl Host for ModelHost<'_> {
     fn load(&self, offset: usize) -> u32 {
         // Acquire, by `SharedMemory`: reads after it see all that the driver side wrote before the
         // word.
-        self.memory.shared_pages.load(offset).unwrap_or_default()
+        self.shared_pages.load(offset).unwrap_or_default()
     }
 
     fn store(&self, offset: usize, value: u32) {
         // Release, by `SharedMemory`: a driver side that sees the word sees all that was written
         // before it.
-        let stored = self.memory.shared_pages.store(offset, value);
+        let stored = self.shared_pages.store(offset, value);
         debug_assert!(stored.is_some(), "no shared word at {offset:#x}");
     }
 

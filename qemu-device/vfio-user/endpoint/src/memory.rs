@@ -55,6 +55,7 @@ impl SharedMemory {
     }
 
     /// Returns the bytes from `offset` on; `None` if they leave the memory.
+    #[inline]
     pub fn slice(&self, offset: u64, length: usize) -> Option<VolatileSlice<'_>> {
         self.mapping
             .get_slice(usize::try_from(offset).ok()?, length)
@@ -64,6 +65,7 @@ impl SharedMemory {
     /// Loads the word at `offset`. Later reads see all that was written before the word (acquire).
     ///
     /// Returns `None` if the word is outside or not aligned.
+    #[inline]
     pub fn load(&self, offset: usize) -> Option<u32> {
         Some(self.word(offset)?.load(Ordering::Acquire))
     }
@@ -72,12 +74,14 @@ impl SharedMemory {
     /// (release).
     ///
     /// Returns `None` if the word is outside or not aligned.
+    #[inline]
     pub fn store(&self, offset: usize, value: u32) -> Option<()> {
         self.word(offset)?.store(value, Ordering::Release);
         Some(())
     }
 
     /// Returns the word at `offset`. It is atomic, as the other side may access it at any time.
+    #[inline]
     fn word(&self, offset: usize) -> Option<&AtomicU32> {
         self.mapping.get_atomic_ref::<AtomicU32>(offset).ok()
     }
