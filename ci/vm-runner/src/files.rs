@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn place_that_is_not_absolute_is_refused() {
-        assert!(refused("hello:etc/hello").contains("`etc/hello` is no place in the guest"));
+        assert!(refused("hello:etc/hello").contains("`etc/hello` is not a path in the guest"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::tree::{GuestPath, TRAILER};
 pub enum Error {
     /// A place in the archive is not a plain absolute path.
     #[error(
-        "`{0}` is no place in the guest: name it from the root, without `.`, `..` or empty parts"
+        "`{0}` is not a path in the guest: name it from the root, without `.`, `..` or empty parts"
     )]
     GuestPath(String),
     /// A part of a path, or the whole of it, is longer than the kernel takes.
@@ -43,10 +43,10 @@ pub enum Error {
     #[error("`{0}` has no `=`: write {1}")]
     NoEquals(String, &'static str),
     /// A permission is not octal, or has more than twelve bits.
-    #[error("`{0}` is no permission: write three or four octal digits, such as 755")]
+    #[error("`{0}` is not a permission: write three or four octal digits, such as 755")]
     Mode(String),
     /// The description of a device node is invalid.
-    #[error("`{0}` is no device: write c:MAJOR:MINOR[:MODE]")]
+    #[error("`{0}` is not a device: write c:MAJOR:MINOR[:MODE]")]
     Device(String),
     /// A number of a device exceeds the kernel's field for it.
     #[error("{what} number {number} is too large: the kernel's limit is {limit}")]
@@ -62,7 +62,7 @@ pub enum Error {
     #[error("/{0} was asked for twice with different contents: leave one out")]
     Twice(String),
     /// A path leads through something other than a directory.
-    #[error("/{child} cannot be made: /{parent} is no directory")]
+    #[error("/{child} cannot be made: /{parent} is not a directory")]
     NotDirectory {
         /// Requested place.
         child: String,
@@ -78,10 +78,10 @@ pub enum Error {
         size: usize,
     },
     /// A second archive would replace a file of the first one.
-    #[error("{0} is in the guest already: choose another place")]
+    #[error("{0} is in the guest already: choose another path")]
     Packed(GuestPath),
     /// The packed initramfs is not an archive.
-    #[error("the packed initramfs is no archive: {0}; build it again with make build")]
+    #[error("the packed initramfs is not an archive: {0}; build it again with make build")]
     Archive(#[source] io::Error),
     /// A file of the host could not be read.
     #[error("cannot read {path}: {source}", path = path.display())]

@@ -93,7 +93,7 @@ impl Events {
         let Some(open) = file.as_mut() else { return };
         let line = Record::Event(event).line().map_err(io::Error::from);
         if let Err(error) = line.and_then(|line| open.write_all(line.as_bytes())) {
-            log::warn!("no more events are written: {error}");
+            log::warn!("the server writes no more events: {error}");
             // A full disk must not end the device, and must not fill the log with one warning per
             // event.
             *file = None;

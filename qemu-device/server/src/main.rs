@@ -56,10 +56,10 @@ fn sabotage() -> Result<(), String> {
         let names: Vec<_> = Sabotage::ALL.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
         return Err(format!(
-            "RINGBAR_SABOTAGE={name}: this server is built to be wrong: say one of {names}"
+            "RINGBAR_SABOTAGE={name}: this server has built-in faults: set it to one of {names}"
         ));
     };
-    log::warn!("wrong on purpose: {chosen:?}");
+    log::warn!("built-in fault: {chosen:?}");
     Ok(())
 }
 

@@ -70,7 +70,7 @@ impl FromStr for Parts {
                 "limits" => &mut parts.limits,
                 _ => {
                     return Err(format!(
-                        "{word:?} is none of landlock, seccomp, limits; alone: all, none"
+                        "{word:?} is not landlock, seccomp or limits, nor all or none alone"
                     ))
                 }
             } = true;
@@ -160,7 +160,7 @@ fn settle_allocator() -> io::Result<()> {
     let thread = thread::Builder::new().spawn(free_much_memory)?;
     thread
         .join()
-        .map_err(|_| io::Error::other("a thread that only allocates has ended in a panic"))
+        .map_err(|_| io::Error::other("a thread that only allocates memory panicked"))
 }
 
 /// Frees blocks that are too small for a mapping of their own.

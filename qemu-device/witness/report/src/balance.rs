@@ -76,7 +76,7 @@ fn imbalance(words: &str, balance: &Balance<'_>) -> String {
         };
         format!(" ({part}{})", moment.site.function)
     });
-    format!("the guest made `{words}` {made} times{who}, the device knows of {heard}")
+    format!("the guest made `{words}` {made} times{who}; the device recorded {heard}")
 }
 
 /// Returns an access that the device answered, in the words of a claim.

@@ -94,7 +94,7 @@ fn parts() -> Vec<Part> {
         ),
         part(
             registers(KICK_PAGES),
-            "kick pages, one a queue",
+            "kick pages, one per queue",
             Trapped,
             "kicks, checks",
             Maps("kick"),
@@ -102,7 +102,7 @@ fn parts() -> Vec<Part> {
         ),
         part(
             registers(DOORBELL_PAGES),
-            "doorbell pages, one a queue",
+            "doorbell pages, one per queue",
             Shared,
             "arms",
             Maps("doorbell"),
@@ -110,7 +110,7 @@ fn parts() -> Vec<Part> {
         ),
         part(
             registers(STATUS_PAGES),
-            "status pages, one a queue",
+            "status pages, one per queue",
             Shared,
             "reads",
             Maps("status"),
@@ -183,7 +183,7 @@ pub(crate) fn draw(run: &Run) -> String {
     let mut picture = Document::new()
         .set("viewBox", format!("0 0 {WIDTH} {height}"))
         .set("role", "img")
-        .add(Title::new("who maps what, with which policy"));
+        .add(Title::new("mappings with their owners and cache policies"));
     let headings = ["what", "driver and kernel", "process", "device"];
     for ((left, _), heading) in COLUMNS.iter().zip(headings) {
         picture.append(text(heading, *left + 6.0, 18.0).set("class", "head"));

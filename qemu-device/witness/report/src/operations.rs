@@ -56,7 +56,7 @@ impl<'a> Operation<'a> {
             ("fetches the descriptor", Some(self.fetched)),
             ("completes it", Some(self.completed)),
             ("raises an interrupt", self.interrupt),
-            ("looks what the interrupt is about", self.answered),
+            ("reads the cause of the interrupt", self.answered),
             ("sees that the completion tail has moved", self.seen),
         ];
         let mut steps: Vec<_> = steps

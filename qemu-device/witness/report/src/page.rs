@@ -88,7 +88,7 @@ fn draw(content: &Content<'_>, lines: usize, rows: usize) -> String {
                 nav {
                     a href="#results" { "results" }
                     @if !content.operations.is_empty() { a href="#operations" { "operations" } }
-                    @if content.run.recorded { a href="#who" { "who did what" } }
+                    @if content.run.recorded { a href="#who" { "accesses" } }
                     @if content.run.recorded {
                         a href="#timeline" { "timeline" }
                         a href="#coverage" { "coverage" }
@@ -159,7 +159,7 @@ fn story(run: &TestRun, rows: usize) -> Markup {
     html! {
         @if !lines.is_empty() { pre { @for line in lines.iter().take(rows) { (line) "\n" } } }
         (left_out(lines.len(), rows))
-        @if !all { p.soft { "Some of the programs ran; all do with " code { "make run TESTS=all" } "." } }
+        @if !all { p.soft { "Only some of the programs ran; all of them run with " code { "make run TESTS=all" } "." } }
     }
 }
 
@@ -248,9 +248,9 @@ fn who(run: &Run) -> Markup {
         })
         .collect();
     html! {
-        h2 id="who" { "Who did what" }
+        h2 id="who" { "Accesses, by actor" }
         table {
-            tr { th { "deed" } th { "by" } th { "function" } th { "where" } th.n { "times" } }
+            tr { th { "action" } th { "by" } th { "function" } th { "where" } th.n { "times" } }
             @for ((deed, owner, function, place), count) in rows {
                 tr {
                     td { (deed) }
@@ -283,7 +283,7 @@ fn operations(content: &Content<'_>) -> Markup {
         run, operations, ..
     } = content;
     if operations.is_empty() {
-        return html! { p.soft { "The device wrote no events in this run: how long operations took is not known." } };
+        return html! { p.soft { "The device wrote no events in this run, so the times of operations are unknown." } };
     }
     // The best example has an interrupt, is long, and did not wait for another operation.
     let told = operations.iter().max_by_key(|operation| {
@@ -315,9 +315,9 @@ fn operations(content: &Content<'_>) -> Markup {
             }
             (PreEscaped(painted(&life_picture::draw(operation))))
             (steps(operation))
-            p.soft { "An access has the time at which it was done, so a kick comes after what it set off." }
+            p.soft { "The time of an access is that of its end, so a kick comes after the work that it started." }
         }
-        h3 { "How long they took, in µs" }
+        h3 { "Times of operations, in µs" }
         table {
             tr {
                 th { "operation" } th.n { "device took" } th { "doorbell rung by" } th.n { "fetched after" }
@@ -474,12 +474,12 @@ fn coverage(coverage: &Coverage, rows: usize) -> Markup {
             (codes("opcode", &coverage.opcodes))
             (codes("status of a completion", &coverage.statuses))
         } @else {
-            p.soft { "Opcodes and statuses are known from the device's events, of which there are none." }
+            p.soft { "The device's events name opcodes and statuses, and this run has no events." }
         }
         (codes("error", &coverage.errors))
         (codes("interrupt cause, seen set or raised", &coverage.causes))
-        h3 { "What the device does not model" }
-        @if coverage.unknown.is_empty() { p { "Nobody touched that." } } @else {
+        h3 { "Registers that the device does not model" }
+        @if coverage.unknown.is_empty() { p { "No access reached such a register." } } @else {
             table {
                 tr { th { "offset" } th { "by" } th { "function" } th { "where" } th.n { "times" } }
                 @for ((_, offset, site), count) in coverage.unknown.iter().take(rows) {
@@ -488,8 +488,8 @@ fn coverage(coverage: &Coverage, rows: usize) -> Markup {
             }
             (left_out(coverage.unknown.len(), rows))
         }
-        h3 { "Waiting by reading" }
-        @if coverage.spins.is_empty() { p { "No register was read over and over." } } @else {
+        h3 { "Polled registers" }
+        @if coverage.spins.is_empty() { p { "No register was read again and again." } } @else {
             table {
                 tr { th { "register" } th { "by" } th { "function" } th { "where" } th.n { "reads" } }
                 @for ((name, site), count) in coverage.spins.iter().take(rows) {
@@ -534,8 +534,8 @@ fn device(run: &Run) -> Markup {
     html! {
         h2 id="device" { "Device and mappings" }
         p {
-            "Who has what, and with which cache policy. Orange traps: each access leaves the guest's code and costs thousands of "
-            "times what a load costs. Blue and green are plain memory. A queue's pages and rings are its owner's alone."
+            "Owners of the device's parts, and their cache policies. Orange traps: each access leaves the guest's code and costs thousands of "
+            "times what a load costs. Blue and green are plain memory. Only its owner can map a queue's pages and rings."
         }
         (PreEscaped(painted(&device_picture::draw(run))))
         @if !run.bars.is_empty() {
@@ -548,7 +548,7 @@ fn device(run: &Run) -> Markup {
 fn bench(bench: &Bench) -> Markup {
     html! {
         h2 id="bench" { "Benchmark" }
-        p { "Ratios over interleaved pairs: a dot is the median, a line the spread. Green ground is where the goal wants the dot." }
+        p { "Ratios over interleaved pairs: a dot is the median, a line the spread. A dot on green ground meets its goal." }
         (PreEscaped(painted(&bench_picture::draw(&bench.ratios))))
         table {
             tr { th { "what" } th.n { "ratio" } th.n { "from" } th.n { "to" } th.n { "pairs" } th { "goal" } th { "this" } th { "by this" } }
@@ -615,7 +615,7 @@ fn environment(content: &Content<'_>, rows: usize) -> Markup {
             }
         }
         @match content.versions {
-            Some(_) => p { "Versions that this was made with:" },
+            Some(_) => p { "Versions of the tools of this run:" },
             None => p { "Versions that " code { "ci/versions.env" } " pins:" },
         }
         table { @for (name, value) in versions(content.versions.unwrap_or(PINNED)) { tr { td { (name) } td.c { (value) } } } }

@@ -177,7 +177,7 @@ fn check_memory(claim: &str, moments: &[&Moment]) -> Option<String> {
         .fold(0, u64::saturating_add);
     let verb = verb(write);
     (seen < claimed).then(|| {
-        format!("the program {verb} {seen} bytes of device memory; it says {claimed} or more")
+        format!("the program {verb} {seen} bytes of device memory; it claims {claimed} or more")
     })
 }
 
