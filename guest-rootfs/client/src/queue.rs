@@ -3,7 +3,7 @@
 //! A queue with its rings mapped: descriptors in, completions out.
 
 use crate::{Device, Error, Mapping};
-use ringbar_driver_side::ring::{Memory, Ring};
+use ringbar_driver_side::ring::{Ring, RingMemory};
 use ringbar_spec::ids::INLINE_MINOR;
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::regs;
@@ -335,7 +335,7 @@ impl Words for Mapped {
     }
 }
 
-impl Memory for Mapped {
+impl RingMemory for Mapped {
     #[inline]
     fn put(&self, slot: u32, descriptor: &Descriptor) {
         let words: [u64; 8] = zerocopy::transmute!(*descriptor);

@@ -2,7 +2,7 @@
 
 //! Words and entries of one queue in shared memory.
 
-use crate::ring::Memory;
+use crate::ring::RingMemory;
 use crate::Shared;
 use ringbar_spec::regs::{INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0};
 use ringbar_spec::ring::{Completion, Descriptor, INLINE_LENGTH};
@@ -62,7 +62,7 @@ impl<S: Shared> Words for QueueMemory<S> {
     }
 }
 
-impl<S: Shared> Memory for QueueMemory<S> {
+impl<S: Shared> RingMemory for QueueMemory<S> {
     fn put(&self, slot: u32, descriptor: &Descriptor) {
         self.shared.write(self.entry(slot), descriptor.as_bytes());
     }

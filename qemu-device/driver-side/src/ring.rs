@@ -12,7 +12,7 @@ use ringbar_spec::ring::{distance, slot, Completion, Descriptor};
 use ringbar_spec::wake::{self, Waiter, Word, Words};
 
 /// Memory of a queue. The device or another thread can change all of it at any time.
-pub trait Memory: Words {
+pub trait RingMemory: Words {
     /// Writes a descriptor to a slot of the submission ring.
     fn put(&self, slot: u32, descriptor: &Descriptor);
 
@@ -48,7 +48,7 @@ pub struct Ring<M> {
     tail: u32,
 }
 
-impl<M: Memory> Ring<M> {
+impl<M: RingMemory> Ring<M> {
     /// Returns the rings of a queue that was just started, each with `entries`, a power of two.
     /// With `inline`, a single descriptor or completion is also passed beside the tail. That saves
     /// each side one cache line that would move between processors.

@@ -7,7 +7,7 @@
 
 use crate::fake::FakeHost;
 use crate::{Config, Device, DmaAddress, Effects, Host as _, LoggedError, Place, Vectors};
-use ringbar_driver_side::ring::Memory as _;
+use ringbar_driver_side::ring::RingMemory as _;
 use ringbar_driver_side::{admin, blocks, QueueMemory, Registers, Shared};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{Register, ERROR_LAST, INLINE_DESCRIPTOR_0, KICK};

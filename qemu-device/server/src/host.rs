@@ -18,7 +18,7 @@ use crate::events::Events;
 
 /// Memory of the device itself, with the other services of this process.
 #[derive(Debug)]
-pub struct Memory {
+pub struct ServedMemory {
     /// As large as BAR 0, so that offsets are the BAR's. Only doorbell and status pages are ever
     /// used.
     pub shared_pages: Arc<SharedMemory>,
@@ -32,14 +32,14 @@ pub struct Memory {
 
 /// The process as the model sees it, for one call.
 pub struct ModelHost<'a> {
-    memory: &'a Memory,
+    memory: &'a ServedMemory,
     // Also in `memory`, two steps further: each look at a doorbell would take them.
     shared_pages: &'a SharedMemory,
     /// Guest memory; `None` while bus mastering is off.
     guest: Option<&'a DmaMap>,
 }
 
-impl Memory {
+impl ServedMemory {
     /// Makes the shared pages and `device_memory` bytes of device memory.
     ///
     /// # Errors

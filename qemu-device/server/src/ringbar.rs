@@ -11,7 +11,7 @@ use ringbar_model::{Config, Device, Effects};
 
 use crate::error::Error;
 use crate::events::Events;
-use crate::host::Memory;
+use crate::host::ServedMemory;
 use crate::options::Options;
 use crate::shape::shape;
 use crate::trace::{GuestErrors, Named, RegisterName, Value, TARGET};
@@ -19,7 +19,7 @@ use crate::trace::{GuestErrors, Named, RegisterName, Value, TARGET};
 /// The device of this server.
 pub struct Ringbar {
     model: Device,
-    memory: Memory,
+    memory: ServedMemory,
     guest_errors: GuestErrors,
     /// Time for which it polls after the last work before it sleeps.
     pub(crate) poll_time: Duration,
@@ -36,7 +36,7 @@ pub struct Ringbar {
 /// Fails if the model has no device of this shape, or if the system refuses memory.
 pub fn endpoint(options: &Options, events: Events) -> Result<Endpoint<Ringbar>, Error> {
     let vectors = options.vectors();
-    let memory = Memory::new(options.device_memory, events)?;
+    let memory = ServedMemory::new(options.device_memory, events)?;
     let shape = shape(&memory, options.interrupts, vectors);
     let model = Device::new(Config {
         queues: options.queues,

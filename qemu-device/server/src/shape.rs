@@ -13,11 +13,11 @@ use ringbar_spec::layout::{
 };
 use ringbar_vfio_user::device::Area;
 
-use crate::host::Memory;
+use crate::host::ServedMemory;
 use crate::options::InterruptKind;
 
 /// Returns the shape of a device with this memory, kind and number of interrupts.
-pub fn shape(memory: &Memory, interrupts: InterruptKind, vectors: u16) -> Shape {
+pub fn shape(memory: &ServedMemory, interrupts: InterruptKind, vectors: u16) -> Shape {
     let registers = Backing::Parts(
         Arc::clone(&memory.shared_pages),
         vec![

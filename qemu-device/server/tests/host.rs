@@ -10,14 +10,14 @@ use common::memory_file;
 use ringbar_endpoint::dma::{DmaMap, Rights};
 use ringbar_model::{Host, Place, Unreachable};
 use ringbar_server::events::Events;
-use ringbar_server::host::{Memory, ModelHost};
+use ringbar_server::host::{ModelHost, ServedMemory};
 use ringbar_vfio_user::device::DmaRange;
 
 const PAGE: u64 = 4096;
 
 /// Device memory of 16 KiB, and a page of a guest at [`PAGE`].
 struct Both {
-    memory: Memory,
+    memory: ServedMemory,
     guest: DmaMap,
 }
 
@@ -31,7 +31,7 @@ impl Both {
         guest
             .map(range, Rights::READ_WRITE, Some((file, 0)))
             .unwrap();
-        let memory = Memory::new(16384, Events::default()).unwrap();
+        let memory = ServedMemory::new(16384, Events::default()).unwrap();
         Self { memory, guest }
     }
 

@@ -30,7 +30,7 @@ impl Words for Scribbled {
     fn fence(&self) {}
 }
 
-impl Memory for Scribbled {
+impl RingMemory for Scribbled {
     fn put_inline(&self, slot: u32) -> bool {
         assert!(slot < ENTRIES);
         true

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ringbar_driver_side::descriptors::nop;
-use ringbar_driver_side::ring::Memory;
+use ringbar_driver_side::ring::RingMemory;
 use ringbar_driver_side::{blocks, QueueMemory};
 use ringbar_mapped::Mapped;
 use ringbar_server::options::InterruptKind::Msix;

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
-use ringbar_driver_side::ring::Memory as _;
+use ringbar_driver_side::ring::RingMemory as _;
 use ringbar_driver_side::{QueueMemory, Shared as _};
 use ringbar_endpoint::memory::SharedMemory;
 use ringbar_endpoint::Endpoint;
