@@ -6,7 +6,7 @@ use crate::queue::{show_stopped, Queue};
 use crate::window::{Backing, Extent, Window};
 use crate::words::QueueWords;
 use crate::LoggedError;
-use crate::{Device, DmaAddress, Host, Place};
+use crate::{Device, DmaAddress, Host, Location};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{NO_QUEUE, QUEUE_STOPPED};
 use ringbar_spec::ring::{entries_valid, Completion, Descriptor};
@@ -146,7 +146,7 @@ impl Device {
         // Copied once, then checked. The driver side could change a block that is read twice
         // between check and use.
         let mut setup = T::new_zeroed();
-        host.read(Place::Guest(address), setup.as_mut_bytes())
+        host.read(Location::Guest(address), setup.as_mut_bytes())
             .map_err(|_| refusal(ErrorCode::SETUP_UNREACHABLE, address))?;
         Ok(setup)
     }
@@ -223,8 +223,11 @@ fn read_extents(
     address
         .checked_add(size_of::<WindowSetup>() as u64)
         .and_then(|list| {
-            host.read(Place::Guest(list), segments.as_mut_slice().as_mut_bytes())
-                .ok()
+            host.read(
+                Location::Guest(list),
+                segments.as_mut_slice().as_mut_bytes(),
+            )
+            .ok()
         })
         .ok_or(refusal(ErrorCode::SETUP_UNREACHABLE, address))?;
 

@@ -4,7 +4,7 @@
 //!
 //! For tests and benchmarks. On request it records the device's accesses, and lets them fail.
 
-use crate::{DmaAddress, Host, Place, Unreachable};
+use crate::{DmaAddress, Host, Location, Unreachable};
 use ringbar_spec::layout::REGISTER_BAR_SIZE;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Touch {
     /// Its first byte.
-    pub place: Place,
+    pub place: Location,
     /// Number of bytes.
     pub length: u64,
     /// Whether they were written.
@@ -76,7 +76,7 @@ impl FakeHost {
     /// # Panics
     ///
     /// Panics if a part of the memory is not mapped.
-    pub fn peek(&self, place: Place, length: usize) -> Vec<u8> {
+    pub fn peek(&self, place: Location, length: usize) -> Vec<u8> {
         let mut data = vec![0; length];
         let state = self.state.borrow();
         state.read(place, &mut data).expect("peek of mapped memory");
@@ -88,7 +88,7 @@ impl FakeHost {
     /// # Panics
     ///
     /// Panics if a part of the memory is not mapped.
-    pub fn poke(&self, place: Place, data: &[u8]) {
+    pub fn poke(&self, place: Location, data: &[u8]) {
         let mut state = self.state.borrow_mut();
         state.write(place, data).expect("poke of mapped memory");
     }
@@ -167,7 +167,7 @@ impl Host for FakeHost {
         self.state.borrow().unreachable(address, length, write)
     }
 
-    fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable> {
+    fn read(&self, from: Location, data: &mut [u8]) -> Result<(), Unreachable> {
         let mut state = self.state.borrow_mut();
         // Before anything is copied: a read fails without effect.
         state.allow(from, data.len() as u64, false)?;
@@ -176,7 +176,7 @@ impl Host for FakeHost {
         state.read(from, data)
     }
 
-    fn write(&self, to: Place, data: &[u8]) -> Result<(), Unreachable> {
+    fn write(&self, to: Location, data: &[u8]) -> Result<(), Unreachable> {
         let mut state = self.state.borrow_mut();
         state.allow(to, data.len() as u64, true)?;
         state.spend()?;
@@ -184,7 +184,7 @@ impl Host for FakeHost {
         state.write(to, data)
     }
 
-    fn copy(&self, from: Place, to: Place, length: usize) -> Result<(), Unreachable> {
+    fn copy(&self, from: Location, to: Location, length: usize) -> Result<(), Unreachable> {
         let mut state = self.state.borrow_mut();
         state.allow(from, length as u64, false)?;
         state.allow(to, length as u64, true)?;
@@ -231,8 +231,8 @@ impl Host for FakeHost {
 
 impl State {
     /// Fails if the device may not make this access.
-    fn allow(&self, place: Place, length: u64, write: bool) -> Result<(), Unreachable> {
-        if let Place::Guest(address) = place
+    fn allow(&self, place: Location, length: u64, write: bool) -> Result<(), Unreachable> {
+        if let Location::Guest(address) = place
             && self.unreachable(address, length, write).is_some()
         {
             return Err(Unreachable);
@@ -249,7 +249,7 @@ impl State {
     }
 
     /// Records an access, if a test asked for it.
-    fn record(&mut self, place: Place, length: usize, write: bool) {
+    fn record(&mut self, place: Location, length: usize, write: bool) {
         if let Some(record) = &mut self.record {
             let length = length as u64;
             record.push(Touch {
@@ -291,13 +291,13 @@ impl State {
     }
 
     /// Copies bytes out of memory. Fails at the first that is not mapped.
-    fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable> {
+    fn read(&self, from: Location, data: &mut [u8]) -> Result<(), Unreachable> {
         match from {
-            Place::DeviceMemory(offset) => {
+            Location::DeviceMemory(offset) => {
                 let offset = offset as usize;
                 data.copy_from_slice(&self.device_memory[offset..offset + data.len()]);
             }
-            Place::Guest(address) => {
+            Location::Guest(address) => {
                 let mut done = 0;
                 while done < data.len() {
                     let at = address.checked_add(done as u64).ok_or(Unreachable)?;
@@ -312,13 +312,13 @@ impl State {
     }
 
     /// Copies bytes to memory, whatever its rights. Fails at the first that is not mapped.
-    fn write(&mut self, to: Place, data: &[u8]) -> Result<(), Unreachable> {
+    fn write(&mut self, to: Location, data: &[u8]) -> Result<(), Unreachable> {
         match to {
-            Place::DeviceMemory(offset) => {
+            Location::DeviceMemory(offset) => {
                 let offset = offset as usize;
                 self.device_memory[offset..offset + data.len()].copy_from_slice(data);
             }
-            Place::Guest(address) => {
+            Location::Guest(address) => {
                 let mut done = 0;
                 while done < data.len() {
                     let at = address.checked_add(done as u64).ok_or(Unreachable)?;

@@ -18,14 +18,14 @@ pub trait Host {
     fn unreachable(&self, address: DmaAddress, length: u64, write: bool) -> Option<DmaAddress>;
 
     /// Copies bytes out of memory. Fails without effect if one of them cannot be reached.
-    fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable>;
+    fn read(&self, from: Location, data: &mut [u8]) -> Result<(), Unreachable>;
 
     /// Copies bytes to memory. Fails without effect if one of them cannot be reached.
-    fn write(&self, to: Place, data: &[u8]) -> Result<(), Unreachable>;
+    fn write(&self, to: Location, data: &[u8]) -> Result<(), Unreachable>;
 
     /// Copies `length` bytes from one place to another, as `memmove` does. Fails without effect if
     /// one of them cannot be reached.
-    fn copy(&self, from: Place, to: Place, length: usize) -> Result<(), Unreachable>;
+    fn copy(&self, from: Location, to: Location, length: usize) -> Result<(), Unreachable>;
 
     /// Loads a shared word of BAR 0 that the driver side writes. `offset` counts from the BAR's
     /// start. Later reads see everything that the driver side wrote before the word (acquire).
@@ -69,9 +69,9 @@ pub enum Note<'a> {
     Ends(u16, &'a Completion),
 }
 
-/// Place of bytes.
+/// Location of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// Memory of the guest.
     Guest(DmaAddress),
     /// The device memory, by offset. The model has checked that the bytes lie inside.

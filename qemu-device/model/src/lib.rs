@@ -36,7 +36,7 @@ mod words;
 pub use device::{Config, Device};
 pub use effects::{Effects, LoggedError, Vectors, MAX_VECTORS};
 pub use error::ConfigError;
-pub use host::{DmaAddress, Host, Note, Place, Unreachable};
+pub use host::{DmaAddress, Host, Location, Note, Unreachable};
 
 // Descriptors and blocks are little-endian in memory, and the model copies them unconverted. On
 // another host it would read every field with its bytes exchanged.

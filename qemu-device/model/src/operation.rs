@@ -7,7 +7,7 @@ use crate::queue::Batch;
 use crate::sabotage::bytes_to_write;
 use crate::scratch::{Filling, Scratch};
 use crate::window::{Window, Windows};
-use crate::{DmaAddress, Host, Place, Unreachable};
+use crate::{DmaAddress, Host, Location, Unreachable};
 use crc32c::crc32c_append;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
@@ -178,8 +178,8 @@ pub(crate) struct Operation {
 struct Piece {
     /// First byte, counted from the start of the operation.
     start: u64,
-    from: Option<Place>,
-    to: Option<Place>,
+    from: Option<Location>,
+    to: Option<Location>,
     length: u64,
 }
 
@@ -453,17 +453,17 @@ impl Piece {
     fn unreachable(&self, host: &dyn Host) -> DmaAddress {
         // The memory may be reachable again by now. The error then names the piece's own first
         // address, as the log has to name one.
-        let look = |place: Option<Place>, write: bool| match place? {
-            Place::Guest(address) => host.unreachable(address, self.length, write),
-            Place::DeviceMemory(_) => None,
+        let look = |place: Option<Location>, write: bool| match place? {
+            Location::Guest(address) => host.unreachable(address, self.length, write),
+            Location::DeviceMemory(_) => None,
         };
         let own = [self.from, self.to].into_iter().flatten();
         look(self.from, false)
             .or_else(|| look(self.to, true))
             .or_else(|| {
                 own.filter_map(|place| match place {
-                    Place::Guest(address) => Some(address),
-                    Place::DeviceMemory(_) => None,
+                    Location::Guest(address) => Some(address),
+                    Location::DeviceMemory(_) => None,
                 })
                 .next()
             })
@@ -475,7 +475,7 @@ impl Piece {
 /// that does it wrong.
 #[cfg(not(feature = "sabotage"))]
 #[inline]
-fn bytes_to_write(_from: Option<Place>, _to: Place, length: u64) -> u64 {
+fn bytes_to_write(_from: Option<Location>, _to: Location, length: u64) -> u64 {
     length
 }
 

@@ -5,7 +5,7 @@
 use crate::operation::{Budget, DescriptorOutcome, Operation, StepContext};
 use crate::registers::RegisterFile;
 use crate::words::QueueWords;
-use crate::{Effects, Host, LoggedError, Note, Place};
+use crate::{Effects, Host, Location, LoggedError, Note};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{INTERRUPT_MODERATION, QUEUE_RUNNING};
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor, Status};
@@ -359,7 +359,7 @@ impl Queue {
             let address = entry_address::<Completion>(ring, index, entries);
             context
                 .host
-                .write(Place::Guest(address), completions.as_bytes())
+                .write(Location::Guest(address), completions.as_bytes())
                 .map_err(|_| Fault {
                     code: ErrorCode::COMPLETION_FAULT,
                     value: address,
@@ -473,7 +473,7 @@ impl Batch {
                 continue;
             };
             if host
-                .read(Place::Guest(address), room.as_mut_bytes())
+                .read(Location::Guest(address), room.as_mut_bytes())
                 .is_ok()
             {
                 self.next = 0;

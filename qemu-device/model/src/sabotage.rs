@@ -3,7 +3,7 @@
 //! Deliberate faults of the device, which show whether the tests notice them. Only with the feature
 //! `sabotage`.
 
-use crate::Place;
+use crate::Location;
 use std::sync::OnceLock;
 
 /// The fault of the whole process, which serves one device.
@@ -45,10 +45,10 @@ impl Sabotage {
 
 /// Returns how many of `length` bytes are written to `to`. Bytes that the device makes itself have
 /// no `from`.
-pub(crate) fn bytes_to_write(from: Option<Place>, to: Place, length: u64) -> u64 {
+pub(crate) fn bytes_to_write(from: Option<Location>, to: Location, length: u64) -> u64 {
     match (from, to) {
-        (_, Place::Guest(_)) if Sabotage::LostDma.is_on() => 0,
-        (Some(Place::Guest(_)), Place::DeviceMemory(_)) if Sabotage::OffByOne.is_on() => {
+        (_, Location::Guest(_)) if Sabotage::LostDma.is_on() => 0,
+        (Some(Location::Guest(_)), Location::DeviceMemory(_)) if Sabotage::OffByOne.is_on() => {
             length.saturating_sub(1)
         }
         _ => length,

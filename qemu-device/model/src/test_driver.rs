@@ -6,7 +6,7 @@
 //! Device and host stay within reach of the test.
 
 use crate::fake::FakeHost;
-use crate::{Config, Device, DmaAddress, Effects, Host as _, LoggedError, Place, Vectors};
+use crate::{Config, Device, DmaAddress, Effects, Host as _, Location, LoggedError, Vectors};
 use ringbar_driver_side::ring::RingMemory as _;
 use ringbar_driver_side::{admin, blocks, QueueMemory, Registers, Shared};
 use ringbar_spec::error::ErrorCode;
@@ -194,7 +194,7 @@ impl TestDriver {
     /// Writes a block and starts the queue that it describes. Returns the outcome.
     pub fn queue_start(&mut self, setup: &QueueSetup) -> ErrorCode {
         let block = self.allocate(size_of::<QueueSetup>());
-        self.host.poke(Place::Guest(block), setup.as_bytes());
+        self.host.poke(Location::Guest(block), setup.as_bytes());
         self.admin(Register::QUEUE_START, block)
     }
 
@@ -202,7 +202,7 @@ impl TestDriver {
     pub fn window_open(&mut self, setup: &WindowSetup, segments: &[Segment]) -> ErrorCode {
         let bytes = [setup.as_bytes(), segments.as_bytes()].concat();
         let block = self.allocate(bytes.len());
-        self.host.poke(Place::Guest(block), &bytes);
+        self.host.poke(Location::Guest(block), &bytes);
         self.admin(Register::WINDOW_OPEN, block)
     }
 
@@ -314,11 +314,11 @@ impl Shared for FakeHost {
     }
 
     fn read(&self, address: u64, bytes: &mut [u8]) {
-        bytes.copy_from_slice(&self.peek(Place::Guest(address), bytes.len()));
+        bytes.copy_from_slice(&self.peek(Location::Guest(address), bytes.len()));
     }
 
     fn write(&self, address: u64, bytes: &[u8]) {
-        self.poke(Place::Guest(address), bytes);
+        self.poke(Location::Guest(address), bytes);
     }
 }
 

@@ -2,7 +2,7 @@
 
 //! Windows: the memory that descriptors can name (data sheet 5).
 
-use crate::{DmaAddress, Host, Place};
+use crate::{DmaAddress, Host, Location};
 use ringbar_spec::setup::MAX_WINDOWS;
 use std::num::NonZeroU16;
 
@@ -64,7 +64,7 @@ pub(crate) struct Extent {
 /// Memory without a gap.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
-    pub(crate) place: Place,
+    pub(crate) place: Location,
     pub(crate) length: u64,
 }
 
@@ -81,8 +81,8 @@ impl Window {
         let (extent, place, end) = self.around(offset)?;
         let inside = offset.checked_sub(extent)?;
         let place = match place {
-            Place::Guest(address) => Place::Guest(address.checked_add(inside)?),
-            Place::DeviceMemory(first) => Place::DeviceMemory(first.checked_add(inside)?),
+            Location::Guest(address) => Location::Guest(address.checked_add(inside)?),
+            Location::DeviceMemory(first) => Location::DeviceMemory(first.checked_add(inside)?),
         };
         let length = end.checked_sub(offset)?.min(limit);
         Some(Run { place, length })
@@ -108,7 +108,7 @@ impl Window {
         // so that a window of many segments does not hold the lock for long.
         while let Some(run) = self.from(at, left).filter(|run| run.length > 0) {
             looked = looked.saturating_add(1);
-            if let Place::Guest(address) = run.place
+            if let Location::Guest(address) = run.place
                 && let Some(address) = host.unreachable(address, run.length, write)
             {
                 return (Some(address), looked);
@@ -121,18 +121,18 @@ impl Window {
 
     /// Returns the extent that has the byte at `offset`: its start and end in the window, and the
     /// place of its first byte.
-    fn around(&self, offset: u64) -> Option<(u64, Place, u64)> {
+    fn around(&self, offset: u64) -> Option<(u64, Location, u64)> {
         match &self.backing {
-            Backing::DeviceMemory(first) => Some((0, Place::DeviceMemory(*first), self.length)),
+            Backing::DeviceMemory(first) => Some((0, Location::DeviceMemory(*first), self.length)),
             Backing::Guest(extents) => {
                 // One segment is the usual case, and needs no search.
                 if let [extent] = **extents {
-                    return Some((0, Place::Guest(extent.address), self.length));
+                    return Some((0, Location::Guest(extent.address), self.length));
                 }
                 let next = extents.partition_point(|extent| extent.start <= offset);
                 let extent = extents.get(next.checked_sub(1)?)?;
                 let end = extents.get(next).map_or(self.length, |next| next.start);
-                Some((extent.start, Place::Guest(extent.address), end))
+                Some((extent.start, Location::Guest(extent.address), end))
             }
         }
     }

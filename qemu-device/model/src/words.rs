@@ -95,7 +95,7 @@ impl Words for QueueWords<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DmaAddress, Place, Unreachable};
+    use crate::{DmaAddress, Location, Unreachable};
     use std::cell::RefCell;
 
     /// A write of the device to a shared page, or a fence.
@@ -115,15 +115,15 @@ mod tests {
             Some(address)
         }
 
-        fn read(&self, _: Place, _: &mut [u8]) -> Result<(), Unreachable> {
+        fn read(&self, _: Location, _: &mut [u8]) -> Result<(), Unreachable> {
             unreachable!("a reset reads no memory")
         }
 
-        fn write(&self, _: Place, _: &[u8]) -> Result<(), Unreachable> {
+        fn write(&self, _: Location, _: &[u8]) -> Result<(), Unreachable> {
             unreachable!("a reset writes no memory")
         }
 
-        fn copy(&self, _: Place, _: Place, _: usize) -> Result<(), Unreachable> {
+        fn copy(&self, _: Location, _: Location, _: usize) -> Result<(), Unreachable> {
             unreachable!("a reset copies nothing")
         }
 

@@ -5,7 +5,7 @@
 mod common;
 
 use common::{device_memory, driver, segments, MEMORY};
-use ringbar_model::Place;
+use ringbar_model::Location;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{Register, NO_QUEUE};
 use ringbar_spec::setup::{Segment, WindowSetup, MAX_SEGMENTS, MAX_WINDOWS};
@@ -106,10 +106,10 @@ fn window_open_refuses_segments_that_cannot_be_reached() {
     let mut driver = driver();
     let (setup, list) = segments(&mut driver);
     let block = driver.allocate(64 + 16);
-    driver.host.poke(Place::Guest(block), setup.as_bytes());
+    driver.host.poke(Location::Guest(block), setup.as_bytes());
     driver
         .host
-        .poke(Place::Guest(block + 64), list[0].as_bytes());
+        .poke(Location::Guest(block + 64), list[0].as_bytes());
 
     let status = driver.admin(Register::WINDOW_OPEN, block);
 

@@ -4,7 +4,7 @@
 
 use ringbar_driver_side::descriptors::{fill, nop, pattern};
 use ringbar_model::test_driver::TestDriver;
-use ringbar_model::{Config, Place};
+use ringbar_model::{Config, Location};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::Status;
@@ -97,7 +97,7 @@ fn operation_goes_on_when_bus_mastering_comes_back() {
     driver.run();
 
     assert_eq!(ring.take(&driver).unwrap().status, Status::OK.0);
-    let memory = driver.host.peek(Place::DeviceMemory(0), 1 << 20);
+    let memory = driver.host.peek(Location::DeviceMemory(0), 1 << 20);
     assert_eq!(memory, vec![0xff; 1 << 20]);
 }
 
@@ -146,9 +146,9 @@ fn reset_closes_windows() {
 #[test]
 fn reset_leaves_the_device_memory_alone() {
     let mut driver = driver();
-    driver.host.poke(Place::DeviceMemory(9), &[1, 2, 3]);
+    driver.host.poke(Location::DeviceMemory(9), &[1, 2, 3]);
 
     driver.reset();
 
-    assert_eq!(driver.host.peek(Place::DeviceMemory(9), 3), [1, 2, 3]);
+    assert_eq!(driver.host.peek(Location::DeviceMemory(9), 3), [1, 2, 3]);
 }

@@ -4,7 +4,7 @@
 
 use ringbar_driver_side::descriptors::nop;
 use ringbar_model::test_driver::{Ring, TestDriver};
-use ringbar_model::{Config, Place};
+use ringbar_model::{Config, Location};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Completion, Descriptor, Status};
@@ -153,7 +153,7 @@ fn reset_invalidates_the_copies_beside_the_tails() {
     assert_eq!(
         driver
             .host
-            .peek(Place::Guest(ring.setup.completion_ring), 4),
+            .peek(Location::Guest(ring.setup.completion_ring), 4),
         [1, 0, 0, 0]
     );
 }

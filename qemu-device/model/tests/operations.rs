@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use ringbar_driver_side::descriptors::{copy, crc32c, fill, nop, pattern, verify};
 use ringbar_model::test_driver::{Ring, TestDriver};
-use ringbar_model::{Config, Place};
+use ringbar_model::{Config, Location};
 use ringbar_spec::pattern as spec_pattern;
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Completion, Descriptor, Status, MAX_LENGTH};
@@ -73,12 +73,12 @@ impl Setup {
         setup
     }
 
-    fn places(&self, window: u16) -> Vec<(Place, usize)> {
+    fn places(&self, window: u16) -> Vec<(Location, usize)> {
         match window {
-            DEVICE => vec![(Place::DeviceMemory(0), LENGTH as usize)],
-            PLAIN => vec![(Place::Guest(self.plain), LENGTH as usize)],
+            DEVICE => vec![(Location::DeviceMemory(0), LENGTH as usize)],
+            PLAIN => vec![(Location::Guest(self.plain), LENGTH as usize)],
             _ => {
-                let place = |it: &Segment| (Place::Guest(it.address), it.length as usize);
+                let place = |it: &Segment| (Location::Guest(it.address), it.length as usize);
                 self.pieces.iter().map(place).collect()
             }
         }
@@ -312,7 +312,7 @@ fn verify_and_crc32c_write_nothing() {
         crc32c(1, 0, (PIECES, 1), 150_000),
     ] {
         let mut setup = Setup::new();
-        let ring = Place::Guest(setup.ring.setup.completion_ring);
+        let ring = Location::Guest(setup.ring.setup.completion_ring);
         setup.driver.host.start_recording();
 
         setup.ask(&descriptor);
@@ -411,7 +411,7 @@ fn operations_may_be_as_long_as_the_limit() {
     let last = setup
         .driver
         .host
-        .peek(Place::DeviceMemory(u64::from(MAX_LENGTH)), 2);
+        .peek(Location::DeviceMemory(u64::from(MAX_LENGTH)), 2);
     assert_eq!(last, [0xff, 0]);
 }
 

@@ -5,7 +5,7 @@
 
 use ringbar_driver_side::descriptors::{copy, crc32c, fill, nop, pattern, verify};
 use ringbar_model::test_driver::{Ring, TestDriver};
-use ringbar_model::{Config, Place};
+use ringbar_model::{Config, Location};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
@@ -57,8 +57,8 @@ impl Setup {
     }
 
     /// Returns the writes of the device, but for those to the completion ring.
-    fn writes(&self) -> Vec<Place> {
-        let ring = Place::Guest(self.ring.setup.completion_ring);
+    fn writes(&self) -> Vec<Location> {
+        let ring = Location::Guest(self.ring.setup.completion_ring);
         let touches = self.driver.host.take_record().into_iter();
         touches
             .filter(|touch| touch.write && touch.place != ring)

@@ -4,7 +4,7 @@
 
 use ringbar_driver_side::descriptors::nop;
 use ringbar_model::test_driver::{Ring, TestDriver};
-use ringbar_model::{Config, Place};
+use ringbar_model::{Config, Location};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
 use ringbar_spec::wake::Waiter;
@@ -164,7 +164,7 @@ fn entries_before_the_one_that_cannot_be_read_are_carried_out() {
     let mut ring = driver.start_ring(0, DOMAIN, 4, 1);
     (0..3).for_each(|tag| ring.push(&driver, &nop(tag)));
     let address = ring.setup.submission_ring;
-    let first_two = driver.host.peek(Place::Guest(address), 128);
+    let first_two = driver.host.peek(Location::Guest(address), 128);
     driver.host.map(address, first_two, true);
 
     ring.kick(&mut driver);
@@ -233,7 +233,7 @@ fn completions_of_a_step_go_round_the_end_of_the_ring() {
     driver.run();
 
     assert_eq!(ring.take_tags(&driver), [3, 4, 5, 6]);
-    assert_eq!(driver.host.peek(Place::Guest(address + 64), 64), [0; 64]);
+    assert_eq!(driver.host.peek(Location::Guest(address + 64), 64), [0; 64]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use ringbar_driver_side::descriptors::{copy, fill, nop, pattern};
 use ringbar_model::test_driver::{Ring, TestDriver};
-use ringbar_model::{Config, Place};
+use ringbar_model::{Config, Location};
 use ringbar_spec::regs::{Register, IRQ_CAUSE};
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_spec::setup::{QueueSetup, RIGHT_READ, RIGHT_WRITE};
@@ -79,7 +79,7 @@ fn operations_take_effect_in_order() {
     ring.kick(&mut driver);
     driver.run();
 
-    let copied = driver.host.peek(Place::DeviceMemory(500_000), 200_000);
+    let copied = driver.host.peek(Location::DeviceMemory(500_000), 200_000);
     assert_eq!(copied, vec![0x11; 200_000]);
 }
 
@@ -270,7 +270,7 @@ fn descriptors_are_copied_before_they_are_checked() {
     ring.kick(&mut driver);
     driver.step();
 
-    let entry = Place::Guest(ring.setup.submission_ring);
+    let entry = Location::Guest(ring.setup.submission_ring);
     driver.host.poke(entry, &[0xff; size_of::<Descriptor>()]);
     driver.run();
 

@@ -6,7 +6,7 @@ mod common;
 
 use common::{device_memory, driver, segments, BOTH, MEMORY};
 use ringbar_driver_side::descriptors::{copy, crc32c, fill, pattern, verify};
-use ringbar_model::Place;
+use ringbar_model::Location;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::Status;
@@ -72,12 +72,12 @@ fn blocks_are_copied_when_the_command_is_given() {
     };
     let block = driver.allocate(80);
     driver.host.poke(
-        Place::Guest(block),
+        Location::Guest(block),
         &[setup.as_bytes(), segment.as_bytes()].concat(),
     );
     driver.admin(Register::WINDOW_OPEN, block);
 
-    driver.host.poke(Place::Guest(block), &[0xff; 80]);
+    driver.host.poke(Location::Guest(block), &[0xff; 80]);
     let completion = ring.carry_out(&mut driver, &pattern(0, 1, (5, 0), 64));
 
     assert_eq!(completion.status, Status::OK.0);
@@ -171,7 +171,10 @@ fn window_opened_again_is_not_used_by_the_operation_that_was_aborted() {
     driver.run();
 
     assert_eq!(ring.take(&driver).unwrap().status, Status::ABORTED.0);
-    assert_eq!(driver.host.peek(Place::DeviceMemory(64 << 10), 8), [0; 8]);
+    assert_eq!(
+        driver.host.peek(Location::DeviceMemory(64 << 10), 8),
+        [0; 8]
+    );
 }
 
 #[test]

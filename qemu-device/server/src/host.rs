@@ -9,7 +9,7 @@ use std::time::Instant;
 use ringbar_endpoint::dma::{Access, DmaMap};
 use ringbar_endpoint::function::Bus;
 use ringbar_endpoint::memory::SharedMemory;
-use ringbar_model::{DmaAddress, Host, Note, Place, Unreachable};
+use ringbar_model::{DmaAddress, Host, Location, Note, Unreachable};
 use ringbar_spec::layout::REGISTER_BAR_SIZE;
 use vm_memory::VolatileSlice;
 
@@ -117,36 +117,36 @@ impl Host for ModelHost<'_> {
         }
     }
 
-    fn read(&self, from: Place, data: &mut [u8]) -> Result<(), Unreachable> {
+    fn read(&self, from: Location, data: &mut [u8]) -> Result<(), Unreachable> {
         match from {
-            Place::Guest(address) => self.guest()?.read(address, data).or(Err(Unreachable)),
-            Place::DeviceMemory(offset) => {
+            Location::Guest(address) => self.guest()?.read(address, data).or(Err(Unreachable)),
+            Location::DeviceMemory(offset) => {
                 self.device(offset, data.len())?.copy_to(data);
                 Ok(())
             }
         }
     }
 
-    fn write(&self, to: Place, data: &[u8]) -> Result<(), Unreachable> {
+    fn write(&self, to: Location, data: &[u8]) -> Result<(), Unreachable> {
         match to {
-            Place::Guest(address) => self.guest()?.write(address, data).or(Err(Unreachable)),
-            Place::DeviceMemory(offset) => {
+            Location::Guest(address) => self.guest()?.write(address, data).or(Err(Unreachable)),
+            Location::DeviceMemory(offset) => {
                 self.device(offset, data.len())?.copy_from(data);
                 Ok(())
             }
         }
     }
 
-    fn copy(&self, from: Place, to: Place, length: usize) -> Result<(), Unreachable> {
+    fn copy(&self, from: Location, to: Location, length: usize) -> Result<(), Unreachable> {
         match (from, to) {
-            (Place::Guest(from), Place::Guest(to)) => self.guest()?.copy(from, to, length),
-            (Place::Guest(from), Place::DeviceMemory(to)) => {
+            (Location::Guest(from), Location::Guest(to)) => self.guest()?.copy(from, to, length),
+            (Location::Guest(from), Location::DeviceMemory(to)) => {
                 self.guest()?.copy_out(from, self.device(to, length)?)
             }
-            (Place::DeviceMemory(from), Place::Guest(to)) => {
+            (Location::DeviceMemory(from), Location::Guest(to)) => {
                 self.guest()?.copy_in(self.device(from, length)?, to)
             }
-            (Place::DeviceMemory(from), Place::DeviceMemory(to)) => {
+            (Location::DeviceMemory(from), Location::DeviceMemory(to)) => {
                 let to = self.device(to, length)?;
                 self.device(from, length)?.copy_to_volatile_slice(to);
                 Ok(())

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 
 use common::memory_file;
 use ringbar_endpoint::dma::{DmaMap, Rights};
-use ringbar_model::{Host, Place, Unreachable};
+use ringbar_model::{Host, Location, Unreachable};
 use ringbar_server::events::Events;
 use ringbar_server::host::{ModelHost, ServedMemory};
 use ringbar_vfio_user::device::DmaRange;
@@ -40,7 +40,7 @@ impl Both {
     }
 }
 
-fn read(host: &ModelHost<'_>, place: Place) -> [u8; 4] {
+fn read(host: &ModelHost<'_>, place: Location) -> [u8; 4] {
     let mut bytes = [0; 4];
     host.read(place, &mut bytes).unwrap();
     bytes
@@ -51,24 +51,24 @@ fn device_memory_is_copied_to_the_guest_and_back() {
     let both = Both::new(b"0123456789");
     let host = both.host();
 
-    host.copy(Place::Guest(PAGE), Place::DeviceMemory(100), 10)
+    host.copy(Location::Guest(PAGE), Location::DeviceMemory(100), 10)
         .unwrap();
-    host.copy(Place::DeviceMemory(103), Place::Guest(PAGE), 4)
+    host.copy(Location::DeviceMemory(103), Location::Guest(PAGE), 4)
         .unwrap();
 
-    assert_eq!(&read(&host, Place::Guest(PAGE)), b"3456");
+    assert_eq!(&read(&host, Location::Guest(PAGE)), b"3456");
 }
 
 #[test]
 fn device_memory_is_copied_over_itself_as_memmove_does() {
     let both = Both::new(&[]);
     let host = both.host();
-    host.write(Place::DeviceMemory(0), b"abcdef").unwrap();
+    host.write(Location::DeviceMemory(0), b"abcdef").unwrap();
 
-    host.copy(Place::DeviceMemory(0), Place::DeviceMemory(2), 4)
+    host.copy(Location::DeviceMemory(0), Location::DeviceMemory(2), 4)
         .unwrap();
 
-    assert_eq!(&read(&host, Place::DeviceMemory(2)), b"abcd");
+    assert_eq!(&read(&host, Location::DeviceMemory(2)), b"abcd");
 }
 
 #[test]
@@ -76,10 +76,10 @@ fn device_memory_is_not_left() {
     let both = Both::new(b"guest");
     let host = both.host();
 
-    let result = host.copy(Place::DeviceMemory(16380), Place::Guest(PAGE), 5);
+    let result = host.copy(Location::DeviceMemory(16380), Location::Guest(PAGE), 5);
 
     assert_eq!(result, Err(Unreachable));
-    assert_eq!(&read(&host, Place::Guest(PAGE)), b"gues");
+    assert_eq!(&read(&host, Location::Guest(PAGE)), b"gues");
 }
 
 #[test]
@@ -97,9 +97,9 @@ fn guest_is_not_reached_while_bus_mastering_is_off() {
     let both = Both::new(b"guest");
     let host = both.memory.host_with(None);
 
-    assert_eq!(host.read(Place::Guest(PAGE), &mut [0]), Err(Unreachable));
-    assert_eq!(host.write(Place::Guest(PAGE), b"x"), Err(Unreachable));
-    let copied = host.copy(Place::Guest(PAGE), Place::DeviceMemory(0), 1);
+    assert_eq!(host.read(Location::Guest(PAGE), &mut [0]), Err(Unreachable));
+    assert_eq!(host.write(Location::Guest(PAGE), b"x"), Err(Unreachable));
+    let copied = host.copy(Location::Guest(PAGE), Location::DeviceMemory(0), 1);
     assert_eq!(copied, Err(Unreachable));
     assert_eq!(host.unreachable(PAGE, 1, false), Some(PAGE));
 }

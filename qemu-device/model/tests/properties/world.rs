@@ -5,7 +5,7 @@
 use crate::action::{Action, ARENA, ARENAS, MEMORY};
 use ringbar_model::fake::Touch;
 use ringbar_model::test_driver::{Ring, TestDriver};
-use ringbar_model::{Config, Place};
+use ringbar_model::{Config, Location};
 use ringbar_spec::access::Access;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
@@ -22,7 +22,7 @@ const VECTORS: u16 = 3;
 /// Bytes that the device may touch.
 #[derive(Clone, Copy)]
 struct Allowed {
-    place: Place,
+    place: Location,
     length: u64,
     write: bool,
 }
@@ -255,12 +255,12 @@ impl World {
             let completion = u64::from(setup.completion_entries) * size_of::<Completion>() as u64;
             [
                 Allowed {
-                    place: Place::Guest(setup.submission_ring),
+                    place: Location::Guest(setup.submission_ring),
                     length: submission,
                     write: false,
                 },
                 Allowed {
-                    place: Place::Guest(setup.completion_ring),
+                    place: Location::Guest(setup.completion_ring),
                     length: completion,
                     write: true,
                 },
@@ -274,8 +274,8 @@ impl World {
 impl Allowed {
     fn covers(&self, touch: &Touch) -> bool {
         let (start, at) = match (self.place, touch.place) {
-            (Place::Guest(start), Place::Guest(at)) => (start, at),
-            (Place::DeviceMemory(start), Place::DeviceMemory(at)) => (start, at),
+            (Location::Guest(start), Location::Guest(at)) => (start, at),
+            (Location::DeviceMemory(start), Location::DeviceMemory(at)) => (start, at),
             _ => return false,
         };
         let inside = at.checked_sub(start);
@@ -286,8 +286,10 @@ impl Allowed {
 
 /// Returns the bytes that a window lets the device touch.
 fn allowed(setup: &WindowSetup, list: &[Segment]) -> Vec<Allowed> {
-    let device = [(Place::DeviceMemory(setup.offset), setup.length)];
-    let guest = list.iter().map(|it| (Place::Guest(it.address), it.length));
+    let device = [(Location::DeviceMemory(setup.offset), setup.length)];
+    let guest = list
+        .iter()
+        .map(|it| (Location::Guest(it.address), it.length));
     let places = guest.chain(device.into_iter().filter(|_| setup.segments == 0));
     let rights = [(RIGHT_READ, false), (RIGHT_WRITE, true)];
     places
