@@ -101,7 +101,7 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
         .and_then(|()| report::write(&options.machine.report_dir, run));
     let programs = observed.results.programs.len();
     screen.finish(&verdict, programs, duration, &stage.logs, &again);
-    if let Some(command) = trace(options, acceleration, &observed.results) {
+    if let Some(command) = traced_again(options, acceleration, &observed.results) {
         screen.say(&format!("record all accesses: {command}"));
     }
     match written {
@@ -147,7 +147,7 @@ fn observe(
 
 /// Returns the command that runs the failed programs again with the witness. Returns `None` if the
 /// witness is already there, or cannot be: it needs QEMU's translated code.
-fn trace(
+fn traced_again(
     options: &RunOptions,
     acceleration: Option<Acceleration>,
     results: &Results,

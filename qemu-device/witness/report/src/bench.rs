@@ -14,7 +14,7 @@ use crate::error::Error;
 
 /// Figures of a benchmark.
 #[derive(Debug, Default, Deserialize)]
-pub(crate) struct Bench {
+pub(crate) struct Benchmark {
     pub(crate) ratios: Vec<Ratio>,
     #[serde(default)]
     pub(crate) left_out: Vec<LeftOut>,
@@ -89,14 +89,14 @@ impl Op {
 }
 
 /// Reads those files that exist, as one benchmark.
-pub(crate) fn read(paths: &[PathBuf]) -> Result<Option<Bench>, Error> {
-    let mut all: Option<Bench> = None;
+pub(crate) fn read(paths: &[PathBuf]) -> Result<Option<Benchmark>, Error> {
+    let mut all: Option<Benchmark> = None;
     for path in paths {
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             text => text.map_err(|source| Error::file("read", path, source))?,
         };
-        let bench: Bench = serde_json::from_str(&text).map_err(|source| Error::Results {
+        let bench: Benchmark = serde_json::from_str(&text).map_err(|source| Error::Results {
             path: path.clone(),
             source,
         })?;
@@ -113,7 +113,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// Returns the example in the README.
-    pub(crate) fn example() -> Bench {
+    pub(crate) fn example() -> Benchmark {
         let readme = include_str!("../README.md");
         let (_, rest) = readme.split_once("```json").expect("an example");
         let (example, _) = rest.split_once("```").expect("its end");

@@ -28,7 +28,7 @@ const POINT: u64 = 1;
 const FLOWS: usize = 200;
 
 /// Returns the whole file. Returns `None` without any event: readers refuse an empty list.
-pub(crate) fn trace(run: &Run) -> Result<Option<String>, Error> {
+pub(crate) fn timeline(run: &Run) -> Result<Option<String>, Error> {
     let zero = zero(run);
     let operations = operations::of(run);
     let mut lanes = Lanes::default();

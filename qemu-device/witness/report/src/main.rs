@@ -133,7 +133,7 @@ fn report(options: &Options) -> Result<Vec<Complaint>, Error> {
     let coverage = Coverage::of(&run);
     write(&options.out.join("timeline.jsonl"), &run.lines()?)?;
     let trace = options.out.join("timeline.json");
-    match chrome::trace(&run)? {
+    match chrome::timeline(&run)? {
         Some(text) => write(&trace, &text)?,
         // One of an earlier run would pass for this one's. An error means that there is none.
         None => drop(fs::remove_file(&trace)),

@@ -9,7 +9,7 @@ use maud::{html, Markup, PreEscaped, DOCTYPE};
 use ringbar_records::place::Place;
 use serde_json::Value;
 
-use crate::bench::{Bench, Side};
+use crate::bench::{Benchmark, Side};
 use crate::coverage::Coverage;
 use crate::operations::Operation;
 use crate::paint::{painted, STYLE};
@@ -49,7 +49,7 @@ pub(crate) struct Content<'a> {
     pub(crate) testimony: &'a Testimony,
     pub(crate) operations: &'a [Operation<'a>],
     /// Figures of a benchmark, if one ran.
-    pub(crate) bench: Option<&'a Bench>,
+    pub(crate) bench: Option<&'a Benchmark>,
     /// Versions in the sysroot, as lines of `ci/versions.env`. If they are unknown, that file's own
     /// are shown.
     pub(crate) versions: Option<&'a str>,
@@ -545,7 +545,7 @@ fn device(run: &Run) -> Markup {
 }
 
 /// Renders the figures of a benchmark.
-fn bench(bench: &Bench) -> Markup {
+fn bench(bench: &Benchmark) -> Markup {
     html! {
         h2 id="bench" { "Benchmark" }
         p { "Ratios over interleaved pairs: a dot is the median, a line the spread. A dot on green ground meets its goal." }
@@ -685,14 +685,14 @@ mod tests {
         }
     }
 
-    fn page(run: &Run, bench: Option<&Bench>) -> String {
+    fn page(run: &Run, bench: Option<&Benchmark>) -> String {
         let coverage = Coverage::of(run);
         page_of(run, bench, &coverage, vec![])
     }
 
     fn page_of(
         run: &Run,
-        bench: Option<&Bench>,
+        bench: Option<&Benchmark>,
         coverage: &Coverage,
         runs: Vec<TestRun>,
     ) -> String {

@@ -35,7 +35,7 @@ impl Picture {
 
 /// Reads a file by the rules. Fails where a reader would drop, move or refuse an event.
 fn picture(run: &Run) -> Picture {
-    let text = trace(run).expect("a trace").expect("events");
+    let text = timeline(run).expect("a timeline").expect("events");
     let file: Value = serde_json::from_str(&text).expect("JSON");
     let mut picture = Picture::default();
     let mut open: BTreeMap<u64, Vec<(u64, String)>> = BTreeMap::new();
@@ -320,7 +320,7 @@ fn operations_beyond_the_limit_of_a_case_have_a_slice_and_no_flow() {
 
 #[test]
 fn run_without_records_has_no_trace() {
-    assert_eq!(trace(&Run::default()).expect("no trace"), None);
+    assert_eq!(timeline(&Run::default()).expect("no timeline"), None);
 }
 
 /// Returns moments of two processors and several queues, in the order of time.
