@@ -2,21 +2,21 @@
 
 //! Runs that end in every possible way. None may leave a process behind.
 
-mod bench;
 mod figures;
+mod fixture;
 mod hangs;
 mod hotplug;
 mod terminal;
 
 use std::process::Command;
 
-use bench::{signal, wait_for, Bench, Finished, GOOD_GUEST, GOOD_SERVER};
+use fixture::{signal, wait_for, Finished, Fixture, GOOD_GUEST, GOOD_SERVER};
 use rustix::process::Signal;
 
 /// Runs the runner, and asserts that no process is left.
-fn run(bench: &Bench, options: &[&str]) -> Finished {
-    let finished = bench.run(options);
-    assert_eq!(bench.processes(), [""; 0], "processes left behind");
+fn run(fixture: &Fixture, options: &[&str]) -> Finished {
+    let finished = fixture.run(options);
+    assert_eq!(fixture.processes(), [""; 0], "processes left behind");
     finished
 }
 
@@ -32,9 +32,9 @@ fn assert_failed(finished: &Finished, reason: &str) {
 
 #[test]
 fn good_run_prints_its_totals() {
-    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+    let fixture = Fixture::new(GOOD_SERVER, GOOD_GUEST);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
     let last = finished.stderr.lines().last().unwrap_or_default();
@@ -49,28 +49,28 @@ fn good_run_prints_its_totals() {
 
 #[test]
 fn good_run_keeps_its_logs_apart() {
-    let bench = Bench::new(
+    let fixture = Fixture::new(
         &format!("echo from the server\n{GOOD_SERVER}"),
         &format!("echo from QEMU >&2\n{GOOD_GUEST}"),
     );
 
-    run(&bench, &[]);
+    run(&fixture, &[]);
 
-    assert!(bench.log("server.log").contains("from the server"));
-    assert_eq!(bench.log("qemu.log"), "from QEMU\n");
-    assert!(bench.log("console.log").contains("Linux version"));
-    assert!(bench.log("results.ktap").contains("ok 1 poke"));
-    assert!(bench.log("qemu-command.txt").contains("vfio-user-pci"));
+    assert!(fixture.log("server.log").contains("from the server"));
+    assert_eq!(fixture.log("qemu.log"), "from QEMU\n");
+    assert!(fixture.log("console.log").contains("Linux version"));
+    assert!(fixture.log("results.ktap").contains("ok 1 poke"));
+    assert!(fixture.log("qemu-command.txt").contains("vfio-user-pci"));
 }
 
 #[test]
 fn good_run_writes_both_reports() {
-    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+    let fixture = Fixture::new(GOOD_SERVER, GOOD_GUEST);
 
-    run(&bench, &["--name", "default"]);
+    run(&fixture, &["--name", "default"]);
 
-    let json = std::fs::read_to_string(bench.path("report/results.json")).expect("there");
-    let junit = std::fs::read_to_string(bench.path("report/junit.xml")).expect("there");
+    let json = std::fs::read_to_string(fixture.path("report/results.json")).expect("there");
+    let junit = std::fs::read_to_string(fixture.path("report/junit.xml")).expect("there");
     assert!(json.contains("\"good\": true"), "{json}");
     assert!(junit.contains("default/poke"), "{junit}");
 }
@@ -80,9 +80,9 @@ fn failed_case_is_shown_with_its_diagnostics() {
     let guest = "tell 1..1 '# Subtest: poke' ' 1..1' ' # expected 7, got 8' ' not ok 1 scratch'
         tell 'not ok 1 poke'
         leave";
-    let bench = Bench::new(GOOD_SERVER, guest);
+    let fixture = Fixture::new(GOOD_SERVER, guest);
 
-    let finished = run(&bench, &["--rerun-hint", "make run TESTS=poke"]);
+    let finished = run(&fixture, &["--rerun-hint", "make run TESTS=poke"]);
 
     assert_failed(&finished, "poke: scratch");
     assert!(finished.stderr.contains("expected 7, got 8"));
@@ -98,9 +98,9 @@ const TWO_FAIL: &str = "tell 1..3 '# Subtest: a' ' 1..1' ' ok 1 x' 'ok 1 a'
 
 #[test]
 fn failed_case_is_followed_by_the_command_that_traces_its_program() {
-    let bench = Bench::new(GOOD_SERVER, TWO_FAIL);
+    let fixture = Fixture::new(GOOD_SERVER, TWO_FAIL);
 
-    let finished = run(&bench, &["--trace-hint", "make trace IOMMU='1'"]);
+    let finished = run(&fixture, &["--trace-hint", "make trace IOMMU='1'"]);
 
     let last = finished.stderr.lines().last().unwrap_or_default();
     assert_eq!(last, "record all accesses: make trace IOMMU='1' TESTS=b,c");
@@ -108,10 +108,10 @@ fn failed_case_is_followed_by_the_command_that_traces_its_program() {
 
 #[test]
 fn traced_run_does_not_suggest_a_trace() {
-    let bench = Bench::new(GOOD_SERVER, TWO_FAIL);
+    let fixture = Fixture::new(GOOD_SERVER, TWO_FAIL);
 
     let options = ["--trace-hint", "make trace", "--plugin", "plugin.so"];
-    let finished = run(&bench, &options);
+    let finished = run(&fixture, &options);
 
     assert_failed(&finished, "b: y");
     assert!(!finished.stderr.contains("record all accesses"));
@@ -119,9 +119,9 @@ fn traced_run_does_not_suggest_a_trace() {
 
 #[test]
 fn failure_outside_of_cases_does_not_suggest_a_trace() {
-    let bench = Bench::new(GOOD_SERVER, "leave");
+    let fixture = Fixture::new(GOOD_SERVER, "leave");
 
-    let finished = run(&bench, &["--trace-hint", "make trace"]);
+    let finished = run(&fixture, &["--trace-hint", "make trace"]);
 
     assert_failed(&finished, "without a single result");
     assert!(!finished.stderr.contains("record all accesses"));
@@ -131,9 +131,9 @@ fn failure_outside_of_cases_does_not_suggest_a_trace() {
 fn story_of_a_case_is_shown_below_its_program() {
     let guest = "tell 1..1 '# Subtest: tour' ' 1..1' ' # seed 5' ' # | DMA   before' ' # |   00 00' ' ok 1 dma' 'ok 1 tour'
         leave";
-    let bench = Bench::new(GOOD_SERVER, guest);
+    let fixture = Fixture::new(GOOD_SERVER, guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     let all = finished.stderr;
     let below = all.split_once("✓ tour").map_or("", |(_, rest)| rest);
@@ -146,9 +146,9 @@ fn story_of_a_case_is_shown_below_its_program() {
 fn story_of_a_failed_case_is_no_detail_of_the_failure() {
     let guest = "tell 1..1 '# Subtest: tour' ' 1..1' ' # | after 00' ' # still 00' ' not ok 1 dma' 'not ok 1 tour'
         leave";
-    let bench = Bench::new(GOOD_SERVER, guest);
+    let fixture = Fixture::new(GOOD_SERVER, guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "tour: dma");
     let shown = "  │ after 00\n  ✗ dma\n    still 00\n";
@@ -161,9 +161,9 @@ fn endless_story_is_cut_and_escapes_are_removed() {
         for line in $(seq 43); do tell " # | $(printf '\033')[2J$line"; done
         tell ' ok 1 dma' 'ok 1 tour'
         leave"#;
-    let bench = Bench::new(GOOD_SERVER, guest);
+    let fixture = Fixture::new(GOOD_SERVER, guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     let all = finished.stderr;
     assert!(all.contains("  │ \u{fffd}[2J40\n"), "{all}");
@@ -174,11 +174,11 @@ fn endless_story_is_cut_and_escapes_are_removed() {
 #[test]
 fn server_that_is_killed_ends_the_run() {
     let server =
-        "listening; until [ -e \"$RINGBAR_BENCH/ready\" ]; do sleep 0.02; done; kill -9 $$";
+        "listening; until [ -e \"$RINGBAR_FIXTURE/ready\" ]; do sleep 0.02; done; kill -9 $$";
     let guest = "say 'Linux version 7'; tell 1..1 '# Subtest: dma'; ready; sleep 1000";
-    let bench = Bench::new(server, guest);
+    let fixture = Fixture::new(server, guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(
         &finished,
@@ -189,9 +189,9 @@ fn server_that_is_killed_ends_the_run() {
 
 #[test]
 fn server_that_leaves_ends_the_run() {
-    let bench = Bench::new("echo bye; listening", "sleep 1000");
+    let fixture = Fixture::new("echo bye; listening", "sleep 1000");
 
-    let finished = run(&bench, &["--haste", "30"]);
+    let finished = run(&fixture, &["--haste", "30"]);
 
     assert_failed(&finished, "the server of device 0 ended with exit status 0");
     assert!(finished.stderr.contains("bye"));
@@ -199,9 +199,9 @@ fn server_that_leaves_ends_the_run() {
 
 #[test]
 fn server_that_is_never_ready_is_shown_with_its_output() {
-    let bench = Bench::new("echo no such option >&2; exit 2", GOOD_GUEST);
+    let fixture = Fixture::new("echo no such option >&2; exit 2", GOOD_GUEST);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "ended with exit status 2 before it was ready");
     assert!(finished.stderr.contains("no such option"));
@@ -209,19 +209,19 @@ fn server_that_is_never_ready_is_shown_with_its_output() {
 
 #[test]
 fn server_that_stays_is_ended() {
-    let bench = Bench::new("listening; sleep 1000", GOOD_GUEST);
+    let fixture = Fixture::new("listening; sleep 1000", GOOD_GUEST);
 
-    let finished = run(&bench, &["--haste", "30"]);
+    let finished = run(&fixture, &["--haste", "30"]);
 
     assert_failed(&finished, "did not end within 2 s after QEMU had gone");
 }
 
 #[test]
 fn missing_server_is_named() {
-    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
-    std::fs::remove_file(bench.path("server")).expect("removed");
+    let fixture = Fixture::new(GOOD_SERVER, GOOD_GUEST);
+    std::fs::remove_file(fixture.path("server")).expect("removed");
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "the device server");
     assert!(finished.summary().contains("cannot be started"));
@@ -229,10 +229,10 @@ fn missing_server_is_named() {
 
 #[test]
 fn missing_qemu_is_named_and_the_server_ended() {
-    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
-    std::fs::remove_file(bench.path("qemu")).expect("removed");
+    let fixture = Fixture::new(GOOD_SERVER, GOOD_GUEST);
+    std::fs::remove_file(fixture.path("qemu")).expect("removed");
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "QEMU");
     assert!(finished.summary().contains("--qemu"));
@@ -240,19 +240,19 @@ fn missing_qemu_is_named_and_the_server_ended() {
 
 #[test]
 fn missing_kernel_is_named() {
-    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
-    std::fs::remove_file(bench.path("kernel")).expect("removed");
+    let fixture = Fixture::new(GOOD_SERVER, GOOD_GUEST);
+    std::fs::remove_file(fixture.path("kernel")).expect("removed");
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "the guest kernel");
 }
 
 #[test]
 fn failed_qemu_is_shown_with_its_output() {
-    let bench = Bench::new(GOOD_SERVER, "echo 'qemu: bad machine' >&2; leave; exit 1");
+    let fixture = Fixture::new(GOOD_SERVER, "echo 'qemu: bad machine' >&2; leave; exit 1");
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(
         &finished,
@@ -263,9 +263,9 @@ fn failed_qemu_is_shown_with_its_output() {
 
 #[test]
 fn silent_guest_is_a_failure() {
-    let bench = Bench::new(GOOD_SERVER, "leave");
+    let fixture = Fixture::new(GOOD_SERVER, "leave");
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "without a single result");
 }
@@ -273,9 +273,9 @@ fn silent_guest_is_a_failure() {
 #[test]
 fn time_limit_names_the_program_that_runs() {
     let guest = "say 'Linux version 7'; tell 1..2 '# Subtest: dma' ' ok 1 a'; sleep 1000";
-    let bench = Bench::new(GOOD_SERVER, guest);
+    let fixture = Fixture::new(GOOD_SERVER, guest);
 
-    let finished = run(&bench, &["--timeout", "1"]);
+    let finished = run(&fixture, &["--timeout", "1"]);
 
     assert_failed(
         &finished,
@@ -285,9 +285,9 @@ fn time_limit_names_the_program_that_runs() {
 
 #[test]
 fn guest_that_never_starts_is_distinguished_from_a_hang() {
-    let bench = Bench::new(GOOD_SERVER, "sleep 1000");
+    let fixture = Fixture::new(GOOD_SERVER, "sleep 1000");
 
-    let finished = run(&bench, &["--timeout", "1"]);
+    let finished = run(&fixture, &["--timeout", "1"]);
 
     assert_failed(&finished, "the guest never started");
 }
@@ -295,9 +295,9 @@ fn guest_that_never_starts_is_distinguished_from_a_hang() {
 #[test]
 fn qemu_that_ignores_sigterm_is_killed() {
     let guest = "trap '' TERM INT HUP; while :; do sleep 0.1; done";
-    let bench = Bench::new(GOOD_SERVER, guest);
+    let fixture = Fixture::new(GOOD_SERVER, guest);
 
-    let finished = run(&bench, &["--timeout", "1"]);
+    let finished = run(&fixture, &["--timeout", "1"]);
 
     assert_failed(&finished, "time limit");
 }
@@ -305,9 +305,9 @@ fn qemu_that_ignores_sigterm_is_killed() {
 #[test]
 fn processes_in_the_background_are_ended_too() {
     let guest = format!("(sleep 1000) &\n{GOOD_GUEST}");
-    let bench = Bench::new(GOOD_SERVER, &guest);
+    let fixture = Fixture::new(GOOD_SERVER, &guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
 }
@@ -315,9 +315,9 @@ fn processes_in_the_background_are_ended_too() {
 #[test]
 fn processes_that_left_their_group_are_ended_too() {
     let guest = format!("setsid sh -c 'setsid sleep 1000 & sleep 1000' &\n{GOOD_GUEST}");
-    let bench = Bench::new(GOOD_SERVER, &guest);
+    let fixture = Fixture::new(GOOD_SERVER, &guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
 }
@@ -325,9 +325,9 @@ fn processes_that_left_their_group_are_ended_too() {
 #[test]
 fn wrong_module_ends_the_run_although_the_guest_stays() {
     let guest = "tell 'KTAP version 1' 'Bail out! cannot load ringbar.ko: ENOEXEC'; sleep 1000";
-    let bench = Bench::new(GOOD_SERVER, guest);
+    let fixture = Fixture::new(GOOD_SERVER, guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(
         &finished,
@@ -345,9 +345,9 @@ fn oops_ends_the_run_and_its_trace_is_shown() {
     let guest = "say '[    5.0] Oops: 0002 [#1] SMP'; sleep 0.2
         say '[    5.1] RIP: 0010:ringbar_probe'
         sleep 1000";
-    let bench = Bench::new(GOOD_SERVER, guest);
+    let fixture = Fixture::new(GOOD_SERVER, guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "kernel oops in the console: Oops: 0002");
     assert!(
@@ -361,9 +361,9 @@ fn oops_ends_the_run_and_its_trace_is_shown() {
 #[test]
 fn warning_fails_a_passed_run() {
     let guest = format!("say '[    3.0] WARNING: CPU: 0 PID: 7 at x'\n{GOOD_GUEST}");
-    let bench = Bench::new(GOOD_SERVER, &guest);
+    let fixture = Fixture::new(GOOD_SERVER, &guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "kernel warning in the console");
     assert_eq!(finished.stdout, "2 passed, 1 failed, 0 skipped\n");
@@ -375,9 +375,9 @@ fn warning_hidden_from_the_console_fails_a_passed_run() {
         "tell '# kernel-log said poke: WARNING: x.c:1 at f' '# kernel-log said poke: RIP: f'
         {GOOD_GUEST}"
     );
-    let bench = Bench::new(GOOD_SERVER, &guest);
+    let fixture = Fixture::new(GOOD_SERVER, &guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "kernel warning in the kernel's log");
     assert!(finished.summary().contains("program poke was running"));
@@ -388,9 +388,9 @@ fn warning_hidden_from_the_console_fails_a_passed_run() {
 #[test]
 fn unfinished_kernel_log_fails_the_run() {
     let guest = GOOD_GUEST.replace("leave", "off");
-    let bench = Bench::new(GOOD_SERVER, &guest);
+    let fixture = Fixture::new(GOOD_SERVER, &guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(
         &finished,
@@ -403,9 +403,9 @@ fn unfinished_kernel_log_fails_the_run() {
 fn oops_hidden_from_the_console_ends_the_run() {
     let guest = "tell '1..1' '# Subtest: dma' '# kernel-log said dma: Oops: 0002 [#1] SMP'
         sleep 1000";
-    let bench = Bench::new(GOOD_SERVER, guest);
+    let fixture = Fixture::new(GOOD_SERVER, guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "kernel oops in the kernel's log");
     assert!(!finished.stderr.contains("time limit"));
@@ -416,11 +416,11 @@ fn results_of_a_run_that_was_broken_off_are_completed_with_its_failure() {
     let guest = "tell 'KTAP version 1' 1..2 '    KTAP version 1' '    # Subtest: dma' '    1..2' '    ok 1 a'
         tell '# kernel-log said dma: Oops: 0002 [#1] SMP'
         sleep 1000";
-    let bench = Bench::new(GOOD_SERVER, guest);
+    let fixture = Fixture::new(GOOD_SERVER, guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
-    let results = bench.log("results.ktap");
+    let results = fixture.log("results.ktap");
     let plans: Vec<_> = results
         .lines()
         .filter(|line| line.contains("1.."))
@@ -436,53 +436,53 @@ fn results_of_a_run_that_was_broken_off_are_completed_with_its_failure() {
 #[test]
 fn interrupted_run_ends_everything() {
     let guest = "ready; trap '' TERM; while :; do sleep 0.1; done";
-    let bench = Bench::new(GOOD_SERVER, guest);
-    assert_eq!(bench.interrupt(Signal::INT), Some(130));
+    let fixture = Fixture::new(GOOD_SERVER, guest);
+    assert_eq!(fixture.interrupt(Signal::INT), Some(130));
 }
 
 #[test]
 fn terminated_run_ends_everything() {
-    let bench = Bench::new(GOOD_SERVER, "ready; sleep 1000");
-    assert_eq!(bench.interrupt(Signal::TERM), Some(143));
+    let fixture = Fixture::new(GOOD_SERVER, "ready; sleep 1000");
+    assert_eq!(fixture.interrupt(Signal::TERM), Some(143));
 }
 
 #[test]
 fn children_die_with_a_runner_that_is_killed() {
-    let bench = Bench::new("listening; exec sleep 1000", "ready; exec sleep 1000");
-    let mut runner = bench.command(&[]).spawn().expect("the runner starts");
-    bench.wait_until_ready();
+    let fixture = Fixture::new("listening; exec sleep 1000", "ready; exec sleep 1000");
+    let mut runner = fixture.command(&[]).spawn().expect("the runner starts");
+    fixture.wait_until_ready();
 
     signal(runner.id(), Signal::KILL);
     runner.wait().expect("it ends");
 
-    wait_for("the children to die", || bench.processes().is_empty());
+    wait_for("the children to die", || fixture.processes().is_empty());
 }
 
 #[test]
 fn children_that_the_runner_did_not_start_stay() {
-    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+    let fixture = Fixture::new(GOOD_SERVER, GOOD_GUEST);
     let mut shell = Command::new("sh");
     shell
         .args(["-c", "sleep 1000 & exec \"$0\" \"$@\""])
         .arg(env!("CARGO_BIN_EXE_ringbar-vm-runner"))
-        .args(bench.arguments());
-    bench.surround(&mut shell);
+        .args(fixture.arguments());
+    fixture.surround(&mut shell);
 
     // Not `output()`: the sleeper holds the pipes open, and reading them would not end.
     let status = shell.spawn().expect("it starts").wait().expect("it ends");
 
-    let left = bench.processes();
+    let left = fixture.processes();
     assert_eq!(status.code(), Some(0));
     assert_eq!(left, ["sleep\x001000\0"]);
-    end_sleeper(&bench);
+    end_sleeper(&fixture);
 }
 
 #[test]
 fn broken_kvm_falls_back_to_tcg() {
     let guest = format!("case \"$*\" in *'accel kvm'*) echo no kvm; exit 1 ;; esac\n{GOOD_GUEST}");
-    let bench = Bench::new(GOOD_SERVER, &guest);
+    let fixture = Fixture::new(GOOD_SERVER, &guest);
 
-    let finished = run(&bench, &["--accel", "auto"]);
+    let finished = run(&fixture, &["--accel", "auto"]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
     assert!(finished.stderr.contains("fell back to TCG"));
@@ -491,18 +491,18 @@ fn broken_kvm_falls_back_to_tcg() {
 
 #[test]
 fn required_but_broken_kvm_is_a_failure() {
-    let bench = Bench::new(GOOD_SERVER, "exit 1");
+    let fixture = Fixture::new(GOOD_SERVER, "exit 1");
 
-    let finished = run(&bench, &["--accel", "kvm"]);
+    let finished = run(&fixture, &["--accel", "kvm"]);
 
     assert_failed(&finished, "KVM was asked for, but ");
 }
 
 #[test]
 fn wrong_command_line_has_its_own_status() {
-    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
+    let fixture = Fixture::new(GOOD_SERVER, GOOD_GUEST);
 
-    let finished = run(&bench, &["--smp", "1"]);
+    let finished = run(&fixture, &["--smp", "1"]);
 
     assert_eq!(finished.status.code(), Some(2));
     assert!(finished.stderr.contains("fences"), "{}", finished.stderr);
@@ -510,11 +510,11 @@ fn wrong_command_line_has_its_own_status() {
 
 #[test]
 fn temporary_folder_with_a_long_name_is_refused_with_advice() {
-    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
-    let long = bench.path(&"x".repeat(100));
+    let fixture = Fixture::new(GOOD_SERVER, GOOD_GUEST);
+    let long = fixture.path(&"x".repeat(100));
     std::fs::create_dir(&long).expect("a folder");
 
-    let output = bench
+    let output = fixture
         .command(&[])
         .env("TMPDIR", &long)
         .output()
@@ -527,11 +527,11 @@ fn temporary_folder_with_a_long_name_is_refused_with_advice() {
 
 #[test]
 fn nothing_stays_in_the_temporary_folder() {
-    let bench = Bench::new(GOOD_SERVER, GOOD_GUEST);
-    let temporary = bench.path("tmp");
+    let fixture = Fixture::new(GOOD_SERVER, GOOD_GUEST);
+    let temporary = fixture.path("tmp");
     std::fs::create_dir(&temporary).expect("a folder");
 
-    let output = bench
+    let output = fixture
         .command(&[])
         .env("TMPDIR", &temporary)
         .output()
@@ -541,9 +541,9 @@ fn nothing_stays_in_the_temporary_folder() {
     assert_eq!(std::fs::read_dir(&temporary).expect("there").count(), 0);
 }
 
-/// Ends the one process of the bench that is left.
-fn end_sleeper(bench: &Bench) {
-    for pid in bench.process_ids() {
+/// Ends the one process of the fixture that is left.
+fn end_sleeper(fixture: &Fixture) {
+    for pid in fixture.process_ids() {
         signal(pid, Signal::KILL);
     }
 }

@@ -3,7 +3,7 @@
 //! Guests that hang. One script plays QEMU, the guest, and a virtual processor, which is a process
 //! of that name.
 
-use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
+use crate::fixture::{Fixture, GOOD_GUEST, GOOD_SERVER};
 use crate::{assert_failed, run};
 
 /// Limits are a hundredth of the usual ones: some tenths of a second of processor time.
@@ -22,10 +22,10 @@ const BEATS: &str = "(while sleep 0.1; do beat $(now) 0 dma; done) & beating=$!"
 /// Beats in the same way, with two idle processors.
 const IDLE_BEATS: &str = "(while sleep 0.1; do n=$(now); beat $n $(awk \"BEGIN { print 2 * $n }\") dma; done) & beating=$!";
 
-fn run_hasty(guest: &str) -> (Bench, crate::bench::Finished) {
-    let bench = Bench::new(GOOD_SERVER, guest);
-    let finished = run(&bench, &HASTE);
-    (bench, finished)
+fn run_hasty(guest: &str) -> (Fixture, crate::fixture::Finished) {
+    let fixture = Fixture::new(GOOD_SERVER, guest);
+    let finished = run(&fixture, &HASTE);
+    (fixture, finished)
 }
 
 #[test]
@@ -73,14 +73,14 @@ fn program_that_spins_is_killed_and_the_next_one_runs() {
         leave"
     );
 
-    let (bench, finished) = run_hasty(&guest);
+    let (fixture, finished) = run_hasty(&guest);
 
     assert_failed(
         &finished,
         "program dma hung and was killed: it printed no line in ",
     );
     assert_eq!(finished.stdout, "2 passed, 1 failed, 0 skipped\n");
-    let log = bench.log("qemu.log");
+    let log = fixture.log("qemu.log");
     assert!(
         log.contains("order: kill dma it printed no line in "),
         "{log}"

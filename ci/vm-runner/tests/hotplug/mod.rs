@@ -6,12 +6,12 @@
 
 mod servers;
 
-use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
+use crate::fixture::{Fixture, GOOD_GUEST, GOOD_SERVER};
 use crate::{assert_failed, run};
 
 /// A server for one device after the other. The guest's script decides when a device leaves.
 const SERVER: &str = r#"listening; until gone; do
-    if [ -e "$RINGBAR_BENCH/deleted" ]; then rm "$RINGBAR_BENCH/deleted"; exit 0; fi
+    if [ -e "$RINGBAR_FIXTURE/deleted" ]; then rm "$RINGBAR_FIXTURE/deleted"; exit 0; fi
     sleep 0.02
 done"#;
 
@@ -27,44 +27,44 @@ monitor '{"event": "DEVICE_DELETED", "data": {"device": "ringbar0", "path": "/x"
 #[test]
 fn device_leaves_and_comes_back_with_another_server() {
     let guest = format!(
-        r#"{DELETE} touch "$RINGBAR_BENCH/deleted"; answered
+        r#"{DELETE} touch "$RINGBAR_FIXTURE/deleted"; answered
         ask device_add; told; monitor '{{"return": {{}}, "id": 2}}'; answered
         {GOOD_GUEST}"#
     );
-    let bench = Bench::new(SERVER, &guest);
+    let fixture = Fixture::new(SERVER, &guest);
 
-    let finished = run(&bench, &["--interrupts", "msi"]);
+    let finished = run(&fixture, &["--interrupts", "msi"]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    let log = bench.log("qemu.log");
+    let log = fixture.log("qemu.log");
     let answers = log.lines().filter(|line| *line == "answer: ok").count();
     assert_eq!(answers, 2, "{log}");
     assert!(log.contains(r#""execute":"device_add","id":2"#), "{log}");
-    let servers = bench.log("server.log").matches("listening on").count();
+    let servers = fixture.log("server.log").matches("listening on").count();
     assert_eq!(servers, 2);
 }
 
 #[test]
 fn server_may_end_long_before_qemus_event() {
     let guest = format!(
-        r#"told; ask device_del; told; touch "$RINGBAR_BENCH/deleted"; sleep 1.5
+        r#"told; ask device_del; told; touch "$RINGBAR_FIXTURE/deleted"; sleep 1.5
         monitor '{{"event": "DEVICE_DELETED", "data": {{"device": "ringbar0"}}}}'; answered
         {GOOD_GUEST}"#
     );
-    let bench = Bench::new(SERVER, &guest);
+    let fixture = Fixture::new(SERVER, &guest);
 
-    let finished = run(&bench, &["--interrupts", "msi"]);
+    let finished = run(&fixture, &["--interrupts", "msi"]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    assert!(bench.log("qemu.log").contains("answer: ok"));
+    assert!(fixture.log("qemu.log").contains("answer: ok"));
 }
 
 #[test]
 fn guest_may_power_off_without_its_device() {
-    let guest = format!(r#"{DELETE} touch "$RINGBAR_BENCH/deleted"; answered; {GOOD_GUEST}"#);
-    let bench = Bench::new(SERVER, &guest);
+    let guest = format!(r#"{DELETE} touch "$RINGBAR_FIXTURE/deleted"; answered; {GOOD_GUEST}"#);
+    let fixture = Fixture::new(SERVER, &guest);
 
-    let finished = run(&bench, &["--interrupts", "msi"]);
+    let finished = run(&fixture, &["--interrupts", "msi"]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
 }
@@ -72,12 +72,12 @@ fn guest_may_power_off_without_its_device() {
 #[test]
 fn msix_device_stays_and_the_guest_gets_the_reason() {
     let guest = format!("told; ask device_del; answered; {GOOD_GUEST}");
-    let bench = Bench::new(GOOD_SERVER, &guest);
+    let fixture = Fixture::new(GOOD_SERVER, &guest);
 
-    let finished = run(&bench, &["--interrupts", "msix"]);
+    let finished = run(&fixture, &["--interrupts", "msix"]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    let log = bench.log("qemu.log");
+    let log = fixture.log("qemu.log");
     assert!(log.contains("answer: error: QEMU 11.1 aborts"), "{log}");
     assert!(!log.contains("command: {\"arguments\":{\"id\""), "{log}");
 }
@@ -85,10 +85,10 @@ fn msix_device_stays_and_the_guest_gets_the_reason() {
 #[test]
 fn server_that_fails_while_its_device_leaves_fails_the_run() {
     let server = format!("{SERVER}; kill -9 $$").replace("exit 0", "kill -9 $$");
-    let guest = format!(r#"{DELETE} touch "$RINGBAR_BENCH/deleted"; answered; sleep 1000"#);
-    let bench = Bench::new(&server, &guest);
+    let guest = format!(r#"{DELETE} touch "$RINGBAR_FIXTURE/deleted"; answered; sleep 1000"#);
+    let fixture = Fixture::new(&server, &guest);
 
-    let finished = run(&bench, &["--interrupts", "msi"]);
+    let finished = run(&fixture, &["--interrupts", "msi"]);
 
     assert_failed(
         &finished,
@@ -99,13 +99,13 @@ fn server_that_fails_while_its_device_leaves_fails_the_run() {
 #[test]
 fn server_that_leaves_after_the_device_was_put_back_fails_the_run() {
     let guest = format!(
-        r#"{DELETE} touch "$RINGBAR_BENCH/deleted"; answered
+        r#"{DELETE} touch "$RINGBAR_FIXTURE/deleted"; answered
         ask device_add; told; monitor '{{"return": {{}}, "id": 2}}'; answered
-        touch "$RINGBAR_BENCH/deleted"; sleep 1000"#
+        touch "$RINGBAR_FIXTURE/deleted"; sleep 1000"#
     );
-    let bench = Bench::new(SERVER, &guest);
+    let fixture = Fixture::new(SERVER, &guest);
 
-    let finished = run(&bench, &["--interrupts", "msi", "--haste", "30"]);
+    let finished = run(&fixture, &["--interrupts", "msi", "--haste", "30"]);
 
     assert_failed(&finished, "the server of device 0 ended with exit status 0");
 }
@@ -117,21 +117,21 @@ fn refusal_of_the_monitor_reaches_the_guest() {
         monitor '{{"error": {{"class": "GenericError", "desc": "no such bus"}}, "id": 1}}'
         answered; {GOOD_GUEST}"#
     );
-    let bench = Bench::new(GOOD_SERVER, &guest);
+    let fixture = Fixture::new(GOOD_SERVER, &guest);
 
-    let finished = run(&bench, &["--interrupts", "msi"]);
+    let finished = run(&fixture, &["--interrupts", "msi"]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    let log = bench.log("qemu.log");
+    let log = fixture.log("qemu.log");
     let answer = "answer: error: QEMU refused device_del: no such bus";
     assert!(log.contains(answer), "{log}");
 }
 
 #[test]
 fn nonsense_from_the_monitor_ends_the_run() {
-    let bench = Bench::new(GOOD_SERVER, "monitor hello; sleep 1000");
+    let fixture = Fixture::new(GOOD_SERVER, "monitor hello; sleep 1000");
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "QEMU's monitor sent \"hello");
 }

@@ -5,18 +5,18 @@
 use rustix::process::Signal;
 
 use super::{DELETE, SERVER};
-use crate::bench::{Bench, GOOD_GUEST, GOOD_SERVER};
+use crate::fixture::{Fixture, GOOD_GUEST, GOOD_SERVER};
 use crate::{assert_failed, run};
 
 /// Reports its number and its device, and is a good server.
 const NAMED_SERVER: &str = r#"
 case "$*" in *device1*) number=1 ;; *) number=0 ;; esac
-echo "server of device $number"; echo $$ > "$RINGBAR_BENCH/pid$number"
+echo "server of device $number"; echo $$ > "$RINGBAR_FIXTURE/pid$number"
 "#;
 
 /// Function of the guest's script that shows the state of a server.
 const STATE: &str = r#"
-state() { sed 's/.*) \(.\).*/state: \1/' "/proc/$(cat "$RINGBAR_BENCH/pid$1")/stat" >&2; }
+state() { sed 's/.*) \(.\).*/state: \1/' "/proc/$(cat "$RINGBAR_FIXTURE/pid$1")/stat" >&2; }
 "#;
 
 fn named_server() -> String {
@@ -25,35 +25,35 @@ fn named_server() -> String {
 
 #[test]
 fn devices_have_servers_and_logs_of_their_own() {
-    let bench = Bench::new(&named_server(), GOOD_GUEST);
+    let fixture = Fixture::new(&named_server(), GOOD_GUEST);
 
-    let finished = run(&bench, &["--devices", "2"]);
+    let finished = run(&fixture, &["--devices", "2"]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    assert!(bench.log("server.log").contains("server of device 0"));
-    assert!(bench.log("server1.log").contains("server of device 1"));
-    let command = bench.log("qemu-command.txt");
+    assert!(fixture.log("server.log").contains("server of device 0"));
+    assert!(fixture.log("server1.log").contains("server of device 1"));
+    let command = fixture.log("qemu-command.txt");
     assert_eq!(command.matches("vfio-user-pci").count(), 2, "{command}");
 }
 
 #[test]
 fn server_that_the_guest_has_killed_does_not_fail_the_run() {
     let guest = format!("told; ask 'server_kill 1'; answered; {GOOD_GUEST}");
-    let bench = Bench::new(&named_server(), &guest);
+    let fixture = Fixture::new(&named_server(), &guest);
 
-    let finished = run(&bench, &["--devices", "2"]);
+    let finished = run(&fixture, &["--devices", "2"]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    assert!(bench.log("qemu.log").contains("answer: ok"));
+    assert!(fixture.log("qemu.log").contains("answer: ok"));
 }
 
 #[test]
 fn death_of_another_server_fails_the_run() {
     let guest = r#"told; ask 'server_kill 1'; answered
-        kill -9 "$(cat "$RINGBAR_BENCH/pid0")"; sleep 1000"#;
-    let bench = Bench::new(&named_server(), guest);
+        kill -9 "$(cat "$RINGBAR_FIXTURE/pid0")"; sleep 1000"#;
+    let fixture = Fixture::new(&named_server(), guest);
 
-    let finished = run(&bench, &["--devices", "2"]);
+    let finished = run(&fixture, &["--devices", "2"]);
 
     assert_failed(&finished, "the server of device 0 ended with signal 9");
 }
@@ -65,14 +65,14 @@ fn device_comes_back_after_its_server_was_killed() {
         ask device_add; told; monitor '{{"return": {{}}, "id": 2}}'; answered
         {GOOD_GUEST}"#
     );
-    let bench = Bench::new(SERVER, &guest);
+    let fixture = Fixture::new(SERVER, &guest);
 
-    let finished = run(&bench, &["--interrupts", "msi"]);
+    let finished = run(&fixture, &["--interrupts", "msi"]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    let answers = bench.log("qemu.log").matches("answer: ok").count();
+    let answers = fixture.log("qemu.log").matches("answer: ok").count();
     assert_eq!(answers, 3);
-    let servers = bench.log("server.log").matches("listening on").count();
+    let servers = fixture.log("server.log").matches("listening on").count();
     assert_eq!(servers, 2);
 }
 
@@ -83,21 +83,21 @@ fn server_is_stopped_and_continued() {
         ask server_cont; answered; until state 0 2>&1 | grep -q '[RS]'; do sleep 0.01; done
         {GOOD_GUEST}"
     );
-    let bench = Bench::new(&named_server(), &guest);
+    let fixture = Fixture::new(&named_server(), &guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    let log = bench.log("qemu.log");
+    let log = fixture.log("qemu.log");
     assert!(log.contains("answer: ok\nstate: T\nanswer: ok\n"), "{log}");
 }
 
 #[test]
 fn stopped_server_ends_with_the_run() {
     let guest = format!("told; ask server_stop; answered; {GOOD_GUEST}");
-    let bench = Bench::new(&named_server(), &guest);
+    let fixture = Fixture::new(&named_server(), &guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
 }
@@ -105,17 +105,17 @@ fn stopped_server_ends_with_the_run() {
 #[test]
 fn stopped_server_ends_with_an_interrupted_run() {
     let guest = "told; ask server_stop; answered; ready; sleep 1000";
-    let bench = Bench::new(&named_server(), guest);
-    assert_eq!(bench.interrupt(Signal::INT), Some(130));
+    let fixture = Fixture::new(&named_server(), guest);
+    assert_eq!(fixture.interrupt(Signal::INT), Some(130));
 }
 
 #[test]
 fn continued_server_may_end_with_an_error() {
     let server = format!("trap 'exit 1' CONT\n{}", named_server());
     let guest = format!("told; ask server_stop; answered; ask server_cont; answered; {GOOD_GUEST}");
-    let bench = Bench::new(&server, &guest);
+    let fixture = Fixture::new(&server, &guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
 }
@@ -124,9 +124,9 @@ fn continued_server_may_end_with_an_error() {
 fn continued_server_that_crashes_fails_the_run() {
     let server = format!("trap 'kill -SEGV $$' CONT\n{}", named_server());
     let guest = "told; ask server_stop; answered; ask server_cont; answered; sleep 1000";
-    let bench = Bench::new(&server, guest);
+    let fixture = Fixture::new(&server, guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "the server of device 0 ended with signal 11");
 }
@@ -134,12 +134,12 @@ fn continued_server_that_crashes_fails_the_run() {
 #[test]
 fn request_for_a_missing_device_is_refused() {
     let guest = format!("told; ask 'server_kill 1'; answered; {GOOD_GUEST}");
-    let bench = Bench::new(&named_server(), &guest);
+    let fixture = Fixture::new(&named_server(), &guest);
 
-    let finished = run(&bench, &[]);
+    let finished = run(&fixture, &[]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    let log = bench.log("qemu.log");
+    let log = fixture.log("qemu.log");
     assert!(
         log.contains("answer: error: \"1\" is not a device"),
         "{log}"
@@ -149,15 +149,15 @@ fn request_for_a_missing_device_is_refused() {
 #[test]
 fn request_during_another_one_is_refused_and_the_first_goes_on() {
     let guest = format!(
-        r#"{DELETE} ask 'server_kill 1'; answered; touch "$RINGBAR_BENCH/deleted"; answered
+        r#"{DELETE} ask 'server_kill 1'; answered; touch "$RINGBAR_FIXTURE/deleted"; answered
         {GOOD_GUEST}"#
     );
-    let bench = Bench::new(SERVER, &guest);
+    let fixture = Fixture::new(SERVER, &guest);
 
-    let finished = run(&bench, &["--interrupts", "msi"]);
+    let finished = run(&fixture, &["--interrupts", "msi"]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    let log = bench.log("qemu.log");
+    let log = fixture.log("qemu.log");
     let refused =
         "answer: error: the runner still works on the request before this one\nanswer: ok";
     assert!(log.contains(refused), "{log}");

@@ -4,7 +4,7 @@
 
 use std::process::{Command, Output};
 
-use crate::bench::{Bench, GOOD_SERVER};
+use crate::fixture::{Fixture, GOOD_SERVER};
 
 /// Lines of init before a shell, and its wait for the size.
 const OPEN: &str = r#"
@@ -13,17 +13,17 @@ tell '# kernel: Linux 7.3.4' '# driver: ringbar loaded' '# shell: /dev/ttyS3'
 answered
 "#;
 
-fn shell(guest: &str, options: &[&str]) -> (Bench, Output) {
-    let bench = Bench::new(GOOD_SERVER, guest);
+fn shell(guest: &str, options: &[&str]) -> (Fixture, Output) {
+    let fixture = Fixture::new(GOOD_SERVER, guest);
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringbar-vm-runner"));
     command
         .arg("shell")
-        .args(&bench.arguments()[1..])
+        .args(&fixture.arguments()[1..])
         .args(options);
-    bench.surround(&mut command);
+    fixture.surround(&mut command);
     let output = command.output().expect("the runner starts");
-    assert_eq!(bench.processes(), [""; 0], "processes left behind");
-    (bench, output)
+    assert_eq!(fixture.processes(), [""; 0], "processes left behind");
+    (fixture, output)
 }
 
 fn said(output: &Output) -> String {
@@ -32,16 +32,16 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn ended_shell_is_a_success() {
-    let (bench, output) = shell(&format!("{OPEN}\necho '/ # exit'; leave"), &[]);
+    let (fixture, output) = shell(&format!("{OPEN}\necho '/ # exit'; leave"), &[]);
 
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(output.stdout, b"/ # exit\n");
-    assert!(bench.log("qemu-command.txt").contains("ringbar.shell"));
+    assert!(fixture.log("qemu-command.txt").contains("ringbar.shell"));
 }
 
 #[test]
 fn facts_and_hints_are_shown_without_the_boot() {
-    let (bench, output) = shell(&format!("{OPEN}\nleave"), &["--example", "/tests/dma word"]);
+    let (fixture, output) = shell(&format!("{OPEN}\nleave"), &["--example", "/tests/dma word"]);
 
     let said = said(&output);
     for text in [
@@ -53,15 +53,15 @@ fn facts_and_hints_are_shown_without_the_boot() {
         assert!(said.contains(text), "{text}: {said}");
     }
     assert!(!said.contains("Linux version"), "{said}");
-    assert!(bench.log("console.log").contains("Linux version"));
+    assert!(fixture.log("console.log").contains("Linux version"));
 }
 
 #[test]
 fn shell_gets_the_size_before_it_starts() {
-    let (bench, output) = shell(&format!("{OPEN}\nleave"), &[]);
+    let (fixture, output) = shell(&format!("{OPEN}\nleave"), &[]);
 
     // The test has no window.
-    assert_eq!(bench.log("qemu.log"), "answer: size 0 0\n");
+    assert_eq!(fixture.log("qemu.log"), "answer: size 0 0\n");
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
 
@@ -91,12 +91,12 @@ fn missing_driver_is_shown_with_the_boot_and_the_shell_starts() {
     let guest = "say 'ringbar: probe failed'; sleep 0.2
         tell 'Bail out! cannot load ringbar.ko: ENODEV' '# shell: /dev/ttyS3'; answered; leave";
 
-    let (bench, output) = shell(guest, &[]);
+    let (fixture, output) = shell(guest, &[]);
 
     let said = said(&output);
     assert!(said.contains("cannot load ringbar.ko: ENODEV"), "{said}");
     assert!(said.contains("ringbar: probe failed"), "{said}");
-    assert!(bench.log("qemu.log").contains("answer: size"), "{said}");
+    assert!(fixture.log("qemu.log").contains("answer: size"), "{said}");
 }
 
 #[test]
