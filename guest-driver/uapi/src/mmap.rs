@@ -3,7 +3,7 @@
 //! mmap offsets: which region, which one of its kind, where in it. Shared with the kernel module.
 //!
 //! Bits 62 to 56 of the offset are the kind, 55 to 40 the index, 39 to 0 the byte offset in the
-//! region. A process builds only [`PUBLIC_REGISTERS`] itself. Calls that make a region return its
+//! region. Bit 63 is 0, because file offsets are signed. A process builds only [`PUBLIC_REGISTERS`] itself. Calls that make a region return its
 //! offset, to which the process may add whole pages.
 
 /// Kind: the public registers. Index 0.
@@ -44,7 +44,7 @@ pub struct Region {
     pub offset: u64,
 }
 
-/// The mmap offset of the start of a region.
+/// Returns the mmap offset of the start of a region.
 pub const fn encode(kind: u8, index: u16) -> u64 {
     (kind as u64) << 56 | (index as u64) << 40
 }

@@ -12,7 +12,8 @@ pub struct Row {
     pub name: String,
     /// Comparison, in words.
     pub what: String,
-    /// `x` for a ratio of equal units, otherwise the remaining unit.
+    /// Unit of the ratio: `x` if both sides have the same unit, else what the division leaves, as
+    /// `/s`. Empty for a count.
     pub unit: String,
     /// Goal, if there is one.
     pub goal: Option<Goal>,
@@ -91,7 +92,7 @@ impl Goal {
 }
 
 impl Row {
-    /// Returns the row of pairs of numerator and denominator, or `None` without pairs.
+    /// Makes a row from measured pairs: numerator, denominator. `None` if there are none.
     pub fn new(
         (name, what, unit): (&str, &str, &str),
         goal: Option<Goal>,
