@@ -35,9 +35,21 @@ trap 'exit 143' TERM HUP
 groups=(boot)
 if [[ ${TRACE:-0} != 0 ]]; then groups+=(plugin); fi
 start stage build-module "$ci_dir/module.sh"
+module_job=$!
 start stage build-programs "$ci_dir/programs.sh" "${groups[@]}"
+programs_job=$!
+failed="a part of the build failed: see the messages above"
 # The first failure ends the other part.
-for _ in "${jobs[@]}"; do wait -n || die "a part of the build failed: see the messages above"; done
+wait -n -p ended "${jobs[@]}" || die "$failed"
+if [[ $ended == "$programs_job" ]]; then
+	jobs=("$module_job")
+	# On a new machine the kernel takes longest, and leaves a processor idle. If the program that
+	# draws the report were compiled only after the boot, the first run would end by waiting for it.
+	nice "$ci_dir/programs.sh" report >/dev/null 2>&1 &
+else
+	jobs=("$programs_job")
+fi
+wait "${jobs[0]}" || die "$failed"
 jobs=()
 stage build-initramfs "$ci_dir/guest.sh" initramfs
 if (($# > 0)); then exec "$@"; fi

@@ -136,7 +136,7 @@ provide() {
 	if [[ -f $note && $(<"$note") == "$key"$'\n'$(there) ]]; then return; fi
 	# Held to the end. A group that is already there did not come this far, so it never waits.
 	if ! flock -n 9; then
-		say "another process builds the programs of this checkout; waiting for it"
+		say "programs of this checkout are being compiled already: waiting for that"
 		flock 9
 	fi
 	entry=$RINGBAR_CACHE/programs-$key
