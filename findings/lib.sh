@@ -26,6 +26,27 @@ python_packages() {
 # node_packages SPEC...: installs pinned packages of npm into the folder.
 node_packages() { npm install --silent --no-fund --no-audit --no-update-notifier "$@" >/dev/null; }
 
+# debian_packages_of_one_version NAME... -- VERSION...: unpacks packages of Debian below `debian`, without
+# installing them. Takes the first of these versions that apt offers on this host.
+debian_packages_of_one_version() {
+	local names=() version name
+	while [[ $1 != -- ]]; do
+		names+=("$1")
+		shift
+	done
+	shift
+	for version in "$@"; do
+		if apt-get -qq -o APT::Sandbox::User=root download "${names[@]/%/=$version}" 2>apt-errors; then
+			printf 'with %s %s\n' "${names[0]}" "$version"
+			for name in *.deb; do dpkg-deb -x "$name" debian; done
+			return
+		fi
+	done
+	cat apt-errors >&2
+	printf 'apt offers no %s of these versions, or has no index (apt-get update): %s\n' "${names[0]}" "$*" >&2
+	return 1
+}
+
 # rust_program DEPENDENCIES: builds the program on stdin with these lines of Cargo.toml and runs it.
 rust_program() {
 	mkdir -p program/src
