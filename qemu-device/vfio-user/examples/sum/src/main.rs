@@ -1,19 +1,68 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Serves one client: `ringbar-example-sum SOCKET`.
+//! Serves the device to QEMU over a UNIX socket.
 
 use std::error::Error;
-use std::os::unix::net::UnixListener;
-use std::{env, fs};
+use std::fs;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
 
+use clap::Parser;
 use ringbar_endpoint::Connection;
 use ringbar_example_sum::Sum;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let path = env::args_os().nth(1).ok_or("which socket?")?;
-    let listener = UnixListener::bind(&path)?;
-    let (socket, _address) = listener.accept()?;
-    fs::remove_file(&path)?;
-    Connection::new(socket).serve(&mut Sum::endpoint()?)?;
+/// Longest time for which a client may take nothing. The next client waits for its end.
+const SEND_TIME: Duration = Duration::from_secs(30);
+
+/// Serves a PCI device that adds up bytes of guest memory, to one client after the other.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Socket that QEMU connects to
+    #[arg(long, value_name = "PATH")]
+    socket: PathBuf,
+    /// Serve one client, and end with status 1 if it had to be dropped
+    #[arg(long)]
+    once: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves clients. Fails if the socket cannot be used, and with `once` if the client was dropped.
+fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let path = options.socket.display();
+    let listener = UnixListener::bind(&options.socket).map_err(|error| {
+        format!("cannot listen on {path}: {error}; remove the file if no server runs there")
+    })?;
+    // A program that starts this server waits for this line.
+    eprintln!("listening on {path}");
+    loop {
+        let (client, _address) = listener.accept()?;
+        let served = serve(client);
+        if options.once {
+            fs::remove_file(&options.socket)?;
+            return served;
+        }
+        match served {
+            Ok(()) => eprintln!("client gone"),
+            // The next client may be a better one.
+            Err(error) => eprintln!("client dropped: {error}"),
+        }
+    }
+}
+
+/// Serves a device as after power-on until the client is gone.
+fn serve(client: UnixStream) -> Result<(), Box<dyn Error>> {
+    client.set_write_timeout(Some(SEND_TIME))?;
+    Connection::new(client).serve(&mut Sum::endpoint()?)?;
     Ok(())
 }
