@@ -8,12 +8,12 @@
     reason = "changes users, namespaces and limits, and crashes"
 )]
 
-use ringbar_tests::fork;
+use crate::fork;
 use std::io;
 use std::process::ExitStatus;
 
 /// Runs `body` in a forked child. The child ends with code 0 if `body` returns.
-pub(crate) fn run(body: impl FnOnce()) -> ExitStatus {
+pub fn run(body: impl FnOnce()) -> ExitStatus {
     fork::run(|| {
         body();
         true
@@ -21,14 +21,14 @@ pub(crate) fn run(body: impl FnOnce()) -> ExitStatus {
 }
 
 /// Makes the calling process root in a user namespace of its own.
-pub(crate) fn enter_user_namespace() {
+pub fn enter_user_namespace() {
     // SAFETY: Changes this process alone, which has one thread.
     let entered = unsafe { libc::unshare(libc::CLONE_NEWUSER) };
     assert_eq!(entered, 0, "{}", io::Error::last_os_error());
 }
 
 /// Makes the calling process run as an ordinary user, without any capability.
-pub(crate) fn become_ordinary_user() {
+pub fn become_ordinary_user() {
     const NOBODY: u32 = 65534;
     // SAFETY: The kernel reads no list of length 0, and changes this process alone.
     let groups = unsafe { libc::setgroups(0, std::ptr::null()) };
@@ -45,7 +45,7 @@ pub(crate) fn become_ordinary_user() {
 }
 
 /// Allows the calling process a core file of any size.
-pub(crate) fn allow_core_file() {
+pub fn allow_core_file() {
     let limit = libc::rlimit {
         rlim_cur: libc::RLIM_INFINITY,
         rlim_max: libc::RLIM_INFINITY,
@@ -56,7 +56,7 @@ pub(crate) fn allow_core_file() {
 }
 
 /// Ends the calling process like a crash.
-pub(crate) fn crash() -> ! {
+pub fn crash() -> ! {
     // SAFETY: Ends the process.
     unsafe { libc::abort() }
 }

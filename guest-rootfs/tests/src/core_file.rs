@@ -10,7 +10,7 @@ const PLACE: &str = "/tmp/core";
 const PT_LOAD: u32 = 1;
 
 /// Makes the kernel write core files to [`PLACE`].
-pub(crate) fn choose_place() {
+pub fn choose_place() {
     fs::write("/proc/sys/kernel/core_pattern", PLACE).expect("root may choose the place");
     fs::write("/proc/sys/kernel/core_uses_pid", "0").expect("root may choose the name");
     let _old = fs::remove_file(PLACE);
@@ -18,7 +18,7 @@ pub(crate) fn choose_place() {
 
 /// Returns how many bytes of the mapping at `address` are in the core file; `None` if it has no
 /// entry.
-pub(crate) fn bytes_of(address: usize) -> Option<u64> {
+pub fn bytes_of(address: usize) -> Option<u64> {
     let core = fs::read(PLACE).expect("the crash left a core file");
     let word = |at: usize| u64::from_le_bytes(core[at..at + 8].try_into().expect("eight bytes"));
     let half = |at: usize| u16::from_le_bytes(core[at..at + 2].try_into().expect("two bytes"));

@@ -8,16 +8,22 @@
 
 pub mod arguments;
 mod cases;
+pub mod child;
+pub mod core_file;
 pub mod debugfs;
 pub mod debugger;
 mod epoll;
 pub mod fork;
 mod hammer;
 mod kept;
+pub mod page_table;
 pub mod parameter;
 mod pci;
+pub mod raw;
 mod register;
+pub mod rules;
 mod runner;
+pub mod smaps;
 mod story;
 mod suite;
 pub mod usage;

@@ -13,16 +13,17 @@ const FILES: [&str; 2] = [
 ];
 
 /// The kernel's dump of the page tables.
-pub(crate) struct Dump(String);
+#[derive(Debug)]
+pub struct Dump(String);
 
 impl Dump {
     /// Returns whether this kernel shows the page tables.
-    pub(crate) fn is_there() -> bool {
+    pub fn is_there() -> bool {
         FILES.into_iter().any(|file| Path::new(file).exists())
     }
 
     /// Reads the present page tables. A kernel with KASAN needs seconds for it.
-    pub(crate) fn read() -> Self {
+    pub fn read() -> Self {
         let file = FILES.into_iter().find(|file| Path::new(file).exists());
         let file = file.expect("this kernel shows the page tables");
         Self(fs::read_to_string(file).expect("the page tables can be read"))
@@ -34,7 +35,7 @@ impl Dump {
     /// # Errors
     ///
     /// Fails if there is no entry, or one with other bits. The error shows it.
-    pub(crate) fn policy(&self, address: usize) -> Result<&'static str, String> {
+    pub fn policy(&self, address: usize) -> Result<&'static str, String> {
         let line = self.0.lines().find(|line| holds(line, address));
         let line = line.ok_or_else(|| format!("no entry for {address:#x} in:\n{}", self.0))?;
         let has = |bit| line.split_whitespace().any(|word| word == bit);

@@ -9,17 +9,19 @@ use rustix::mm::{mmap, mprotect, mremap, munmap, MapFlags, MprotectFlags, Mremap
 use std::fs::File;
 use std::ptr;
 
-pub(crate) const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+/// The right to read and to write.
+pub const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
 /// A mapping. When dropped, its remaining pages are unmapped.
-pub(crate) struct RawMapping {
+#[derive(Debug)]
+pub struct RawMapping {
     start: *mut u8,
     length: usize,
 }
 
 impl RawMapping {
     /// Maps a range of a file.
-    pub(crate) fn new(
+    pub fn new(
         file: &File,
         offset: u64,
         length: usize,
@@ -35,12 +37,12 @@ impl RawMapping {
     }
 
     /// Returns the address of the first byte.
-    pub(crate) fn address(&self) -> usize {
+    pub fn address(&self) -> usize {
         self.start.addr()
     }
 
     /// Loads the word at `offset`.
-    pub(crate) fn read(&self, offset: usize) -> u32 {
+    pub fn read(&self, offset: usize) -> u32 {
         assert!(offset + 4 <= self.length);
         // SAFETY: The word is inside the mapping, and any bits are a valid one. If there is no page,
         // the process gets a signal, which some cases expect.
@@ -53,7 +55,7 @@ impl RawMapping {
     }
 
     /// Stores a word at `offset`.
-    pub(crate) fn write(&self, offset: usize, value: u32) {
+    pub fn write(&self, offset: usize, value: u32) {
         assert!(offset + 4 <= self.length);
         // SAFETY: The word is inside the mapping, and no Rust value lies there. If there is no page,
         // the process gets a signal, which some cases expect.
@@ -66,13 +68,13 @@ impl RawMapping {
     }
 
     /// Changes the protection.
-    pub(crate) fn protect(&self, flags: MprotectFlags) -> Result<(), Errno> {
+    pub fn protect(&self, flags: MprotectFlags) -> Result<(), Errno> {
         // SAFETY: Nothing borrows from the mapping.
         unsafe { mprotect(self.start.cast(), self.length, flags) }
     }
 
     /// Changes the length. The mapping may move.
-    pub(crate) fn resize(&mut self, length: usize) -> Result<(), Errno> {
+    pub fn resize(&mut self, length: usize) -> Result<(), Errno> {
         // SAFETY: Nothing borrows from the mapping.
         let moved = unsafe { mremap(self.start.cast(), self.length, length, MremapFlags::MAYMOVE) };
         self.start = moved?.cast();
@@ -81,7 +83,7 @@ impl RawMapping {
     }
 
     /// Moves the mapping to another address.
-    pub(crate) fn move_away(&mut self) -> Result<(), Errno> {
+    pub fn move_away(&mut self) -> Result<(), Errno> {
         let elsewhere = Self::reserve(self.length);
         let flags = MremapFlags::MAYMOVE;
         // SAFETY: The address was free and is ours; nothing borrows from either mapping.
@@ -99,7 +101,7 @@ impl RawMapping {
     }
 
     /// Unmaps pages in the middle, which leaves two mappings.
-    pub(crate) fn punch(&self, offset: usize, length: usize) {
+    pub fn punch(&self, offset: usize, length: usize) {
         assert!(offset + length <= self.length);
         // SAFETY: The pages are ours; nothing borrows from the mapping.
         unsafe { munmap(self.start.wrapping_add(offset).cast(), length) }

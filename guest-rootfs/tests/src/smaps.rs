@@ -6,7 +6,7 @@
 const FLAGS: [&str; 6] = ["dc", "dd", "de", "io", "mm", "pf"];
 
 /// Returns the [`FLAGS`] of the mapping at `address`, sorted.
-pub(crate) fn flags(address: usize) -> Vec<String> {
+pub fn flags(address: usize) -> Vec<String> {
     let smaps = std::fs::read_to_string("/proc/self/smaps").expect("procfs is mounted");
     let head = format!("{address:08x}-");
     let line = smaps

@@ -191,7 +191,7 @@ fn interrupt_announces_a_copy_out_of_device_memory() {
 /// Shows the address of a mapping, and its kind and policy from driver and page table.
 fn mapped(chapter: &mut Chapter, mapping: &Mapping, what: &str) {
     let address = mapping.as_ptr().addr();
-    let (owner, kind, policy) = debugfs::line(address);
+    let (owner, kind, policy) = debugfs::RINGBAR.line(address);
     assert_eq!(owner, std::process::id(), "another process's mapping");
     let separator = if what.is_empty() { "" } else { ": " };
     chapter.tell(format_args!(

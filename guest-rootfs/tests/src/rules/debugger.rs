@@ -2,16 +2,23 @@
 
 //! Debuggers reach a mapping as the process does, or not at all.
 
+use super::{only_if, rules, Debugger, Driver, Kind, Outcome, Region, Rule, PAGE};
 use crate::child;
-use crate::kind::{Kind, Region, PAGE};
+use crate::debugger::{read, read_pages, splice_pages, write, Traced};
 use crate::raw::{RawMapping, READ_WRITE};
-use crate::rules::{each_kind, only_if, Outcome};
-use crate::table::{Debugger, Row};
-use ringbar_tests::case;
-use ringbar_tests::debugger::{read, read_pages, splice_pages, write, Traced};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use std::process;
+
+pub(super) const RULES: &[(&str, Rule)] = rules![
+    debugger_reads_what_the_process_reads,
+    debugger_writes_what_the_table_lets_it,
+    debugger_cannot_write_where_the_process_cannot,
+    debugger_reads_across_pages_to_the_end_of_a_mapping,
+    debugger_reads_the_right_page_of_a_part,
+    process_vm_readv_takes_no_io,
+    vmsplice_takes_pages_only_where_the_kernel_counts_them,
+];
 
 const WORD: usize = size_of::<u64>();
 /// Nothing of the process is there.
@@ -30,8 +37,8 @@ fn load(mapping: &RawMapping, address: usize) -> u64 {
 }
 
 /// Writes what a debugger shall see, where the process may write. Not into trapped registers.
-fn prepare(mapping: &RawMapping, row: &Row, region: &Region) {
-    if row.debugger == Debugger::Writes {
+fn prepare(mapping: &RawMapping, kind: &Kind, region: &Region) {
+    if kind.debugger == Debugger::Writes {
         mapping.write(region.size - 8, 0x1122_3344);
         mapping.write(region.size - 4, 0x5566_7788);
     }
@@ -52,17 +59,16 @@ fn from_outside(debugger: impl FnOnce(u32)) {
     assert!(status.success(), "the other process failed: {status}");
 }
 
-#[case(each_kind)]
-fn debugger_reads_what_the_process_reads(kind: &Kind, row: &Row) -> Outcome {
-    let region = kind.make();
-    let mapping = region.map_all(row);
-    prepare(&mapping, row, &region);
+fn debugger_reads_what_the_process_reads(_driver: &Driver, kind: &Kind) -> Outcome {
+    let region = kind.region();
+    let mapping = kind.map(&region);
+    prepare(&mapping, kind, &region);
     let address = last_word(&region, &mapping);
-    let expected = match row.debugger {
+    let expected = match kind.debugger {
         Debugger::Refused => Err(Errno::IO),
         _ => Ok(load(&mapping, address)),
     };
-    if row.debugger == Debugger::Writes {
+    if kind.debugger == Debugger::Writes {
         assert_eq!(expected, Ok(0x5566_7788_1122_3344));
     }
     assert_eq!(word(process::id(), address), expected, "by itself");
@@ -74,43 +80,41 @@ fn debugger_reads_what_the_process_reads(kind: &Kind, row: &Row) -> Outcome {
     Ok(())
 }
 
-#[case(each_kind)]
-fn debugger_writes_what_the_table_lets_it(kind: &Kind, row: &Row) -> Outcome {
-    let region = kind.make();
-    let mapping = region.map_all(row);
+fn debugger_writes_what_the_table_lets_it(_driver: &Driver, kind: &Kind) -> Outcome {
+    let region = kind.region();
+    let mapping = kind.map(&region);
     let address = last_word(&region, &mapping);
-    tries_to_write(&mapping, address, row.debugger == Debugger::Writes, row);
+    tries_to_write(&mapping, address, kind.debugger == Debugger::Writes, kind);
     Ok(())
 }
 
-#[case(each_kind)]
-fn debugger_cannot_write_where_the_process_cannot(kind: &Kind, row: &Row) -> Outcome {
-    let region = kind.make_read_only();
+fn debugger_cannot_write_where_the_process_cannot(_driver: &Driver, kind: &Kind) -> Outcome {
+    let region = (kind.make)(true);
     let mapping = region
         .map(ProtFlags::READ, MapFlags::SHARED)
         .expect("a read-only file can be mapped");
     let address = last_word(&region, &mapping);
-    tries_to_write(&mapping, address, false, row);
+    tries_to_write(&mapping, address, false, kind);
     // A mapping that could be made writable is not yet.
-    let region = kind.make();
+    let region = kind.region();
     let mapping = region
         .map(ProtFlags::READ, MapFlags::SHARED)
         .expect("the kind can be mapped for reading");
     let address = last_word(&region, &mapping);
-    tries_to_write(&mapping, address, false, row);
-    if row.debugger == Debugger::Writes {
+    tries_to_write(&mapping, address, false, kind);
+    if kind.debugger == Debugger::Writes {
         mapping
             .protect(MprotectFlags::READ | MprotectFlags::WRITE)
             .expect("the process may write");
-        tries_to_write(&mapping, address, true, row);
+        tries_to_write(&mapping, address, true, kind);
     }
     Ok(())
 }
 
 /// Writes the word at `address` in each way. All must write it, or all must fail and leave it.
-fn tries_to_write(mapping: &RawMapping, address: usize, allowed: bool, row: &Row) {
+fn tries_to_write(mapping: &RawMapping, address: usize, allowed: bool, kind: &Kind) {
     // Reading a trapped register may do something in the device.
-    let now = || (row.debugger != Debugger::Refused).then(|| load(mapping, address));
+    let now = || (kind.debugger != Debugger::Refused).then(|| load(mapping, address));
     let before = now();
     let expected = |value| if allowed { Some(value) } else { before };
     let outcome = if allowed { Ok(WORD) } else { Err(Errno::IO) };
@@ -128,14 +132,13 @@ fn tries_to_write(mapping: &RawMapping, address: usize, allowed: bool, row: &Row
     assert_eq!(now(), expected(NEW + 2), "by PTRACE_POKEDATA");
 }
 
-#[case(each_kind)]
-fn debugger_reads_across_pages_to_the_end_of_a_mapping(kind: &Kind, row: &Row) -> Outcome {
-    only_if(row.debugger != Debugger::Refused, "debuggers are refused")?;
-    let region = kind.make();
+fn debugger_reads_across_pages_to_the_end_of_a_mapping(_driver: &Driver, kind: &Kind) -> Outcome {
+    only_if(kind.debugger != Debugger::Refused, "debuggers are refused")?;
+    let region = kind.region();
     only_if(region.size > 2 * PAGE, "the region has one page")?;
-    let whole = region.map_all(row);
+    let whole = kind.map(&region);
     for offset in [PAGE - 4, PAGE, 2 * PAGE] {
-        if row.writable {
+        if kind.writable {
             whole.write(offset, offset as u32);
         }
     }
@@ -158,17 +161,16 @@ fn debugger_reads_across_pages_to_the_end_of_a_mapping(kind: &Kind, row: &Row) -
     Ok(())
 }
 
-#[case(each_kind)]
-fn debugger_reads_the_right_page_of_a_part(kind: &Kind, row: &Row) -> Outcome {
+fn debugger_reads_the_right_page_of_a_part(_driver: &Driver, kind: &Kind) -> Outcome {
     only_if(
-        row.debugger == Debugger::Writes,
+        kind.debugger == Debugger::Writes,
         "debuggers do not write it",
     )?;
-    let region = kind.make();
+    let region = kind.region();
     only_if(region.size > PAGE, "the region has one page")?;
-    let whole = region.map_all(row);
+    let whole = kind.map(&region);
     let part = RawMapping::new(
-        region.device.file(),
+        &region.file,
         region.offset + PAGE as u64,
         PAGE,
         READ_WRITE,
@@ -184,17 +186,16 @@ fn debugger_reads_the_right_page_of_a_part(kind: &Kind, row: &Row) -> Outcome {
 }
 
 /// The kernel looks at the flags, and refuses I/O whatever the page table has.
-#[case(each_kind)]
-fn process_vm_readv_takes_no_io(kind: &Kind, row: &Row) -> Outcome {
-    let region = kind.make();
-    let mapping = region.map_all(row);
+fn process_vm_readv_takes_no_io(_driver: &Driver, kind: &Kind) -> Outcome {
+    let region = kind.region();
+    let mapping = kind.map(&region);
     let address = mapping.address();
     let own = read_pages(process::id(), address, &mut [0; WORD]);
     only_if(
         own != Err(Errno::NOSYS),
         "this kernel has no process_vm_readv",
     )?;
-    let expected = match row.flags.contains(&"io") {
+    let expected = match kind.flags().contains(&"io") {
         true => Err(Errno::FAULT),
         false => Ok(WORD),
     };
@@ -207,15 +208,17 @@ fn process_vm_readv_takes_no_io(kind: &Kind, row: &Row) -> Outcome {
 }
 
 /// The kernel looks at the page table alone, in which an IOMMU has the DMA API put counted pages.
-#[case(each_kind)]
-fn vmsplice_takes_pages_only_where_the_kernel_counts_them(kind: &Kind, row: &Row) -> Outcome {
-    let region = kind.make();
-    let mapping = region.map_all(row);
+fn vmsplice_takes_pages_only_where_the_kernel_counts_them(
+    _driver: &Driver,
+    kind: &Kind,
+) -> Outcome {
+    let region = kind.region();
+    let mapping = kind.map(&region);
     // Pages of vmalloc memory come with the first touch.
-    if row.debugger != Debugger::Refused {
+    if kind.debugger != Debugger::Refused {
         mapping.read(0);
     }
-    let expected = match row.flags.contains(&"mm") {
+    let expected = match kind.flags().contains(&"mm") {
         true => Ok(WORD),
         false => Err(Errno::FAULT),
     };

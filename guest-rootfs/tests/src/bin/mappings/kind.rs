@@ -2,107 +2,101 @@
 
 //! Makes a region of each kind. A region lives until its file is closed.
 
+use crate::table;
 use ringbar_client::{Device, MemoryKind, Part, Policy, QueueOffsets, Rights};
-use ringbar_tests::{open, NODE};
+use ringbar_tests::rules::{Driver, Kind, Region, PAGE};
+use ringbar_tests::{debugfs, open, NODE};
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
+use rustix::io::Errno;
+use std::rc::Rc;
+use std::sync::Arc;
 
-pub(crate) const PAGE: usize = 4096;
+/// Makes a region with a device's file. Returns its mmap offset and size.
+type Make = fn(&Device) -> (u64, usize);
 
-/// A kind of mapping, by its name in the table.
-pub(crate) struct Kind {
-    pub(crate) name: &'static str,
-    make: fn(&Device) -> (u64, usize),
-}
-
-/// A region that a process can map.
-pub(crate) struct Region {
-    pub(crate) device: Device,
-    /// mmap offset of its start.
-    pub(crate) offset: u64,
-    pub(crate) size: usize,
-}
-
-impl Kind {
-    /// Makes a region of the kind, with a file of its own and without a mapping.
-    pub(crate) fn make(&self) -> Region {
-        self.make_by(open())
-    }
-
-    /// Makes a region of the kind through a file opened read-only.
-    pub(crate) fn make_read_only(&self) -> Region {
-        self.make_by(Device::open_read_only(NODE).expect("the node can be opened"))
-    }
-
-    fn make_by(&self, device: Device) -> Region {
-        let (offset, size) = (self.make)(&device);
-        Region {
-            device,
-            offset,
-            size,
-        }
+/// Returns the driver with its kinds, as the driver's README describes them.
+pub(crate) fn driver() -> Driver {
+    Driver {
+        module: "ringbar",
+        node: NODE,
+        debugfs: debugfs::RINGBAR,
+        sysfs: "/sys/bus/pci/drivers/ringbar",
+        kinds: KINDS.iter().map(|(name, make)| kind(name, *make)).collect(),
     }
 }
 
-pub(crate) const KINDS: &[Kind] = &[
+fn kind(name: &'static str, make: Make) -> Kind {
+    let row = table::row(name);
+    let is_public = name == "public-registers";
     Kind {
-        name: "public-registers",
-        make: |_| (PUBLIC_REGISTERS, PAGE),
-    },
-    Kind {
-        name: "kick",
-        make: |device| queue(device, |offsets| offsets.kick, PAGE),
-    },
-    Kind {
-        name: "doorbell",
-        make: |device| queue(device, |offsets| offsets.doorbell, PAGE),
-    },
-    Kind {
-        name: "status",
-        make: |device| queue(device, |offsets| offsets.status, PAGE),
-    },
-    Kind {
-        name: "submission-ring",
-        make: |device| queue(device, |offsets| offsets.submission_ring, 256 * 64),
-    },
-    Kind {
-        name: "completion-ring",
-        make: |device| queue(device, |offsets| offsets.completion_ring, 256 * 16),
-    },
-    Kind {
-        name: "dma-buffer",
-        make: |device| {
-            let buffer = device.create_buffer(4 * PAGE, Rights::ReadWrite).unwrap();
-            (buffer.offset(), 4 * PAGE)
+        name,
+        make: Rc::new(move |read_only| region(make, read_only)),
+        flags: row.flags,
+        policy: row.policy,
+        writable: row.writable,
+        inherited: row.inherited,
+        debugger: row.debugger,
+        // BAR 0 continues behind the public registers, with pages that are only the driver's.
+        behind: match is_public {
+            true => Errno::PERM,
+            false => Errno::OVERFLOW,
         },
-    },
-    Kind {
-        name: "device-memory/write-combining",
-        make: |device| device_memory(device, Part::WriteCombining),
-    },
-    Kind {
-        name: "device-memory/uncached",
-        make: |device| device_memory(device, Part::Uncached),
-    },
-    Kind {
-        name: "lazy-device-memory",
-        make: |device| device_memory(device, Part::Lazy),
-    },
-    Kind {
-        name: "contiguous/cached",
-        make: |device| memory(device, MemoryKind::Contiguous(Policy::Cached)),
-    },
-    Kind {
-        name: "contiguous/write-combining",
-        make: |device| memory(device, MemoryKind::Contiguous(Policy::WriteCombining)),
-    },
-    Kind {
-        name: "contiguous/uncached",
-        make: |device| memory(device, MemoryKind::Contiguous(Policy::Uncached)),
-    },
-    Kind {
-        name: "vmalloc",
-        make: |device| memory(device, MemoryKind::Vmalloc),
-    },
+        for_everybody: !is_public,
+    }
+}
+
+fn region(make: Make, read_only: bool) -> Region {
+    let device = match read_only {
+        true => Device::open_read_only(NODE).expect("the node can be opened"),
+        false => open(),
+    };
+    let (offset, size) = make(&device);
+    Region {
+        file: Arc::clone(device.file()),
+        offset,
+        size,
+    }
+}
+
+/// The kinds, by their names in the table.
+pub(crate) const KINDS: &[(&str, Make)] = &[
+    ("public-registers", |_| (PUBLIC_REGISTERS, PAGE)),
+    ("kick", |device| queue(device, |offsets| offsets.kick, PAGE)),
+    ("doorbell", |device| {
+        queue(device, |offsets| offsets.doorbell, PAGE)
+    }),
+    ("status", |device| {
+        queue(device, |offsets| offsets.status, PAGE)
+    }),
+    ("submission-ring", |device| {
+        queue(device, |offsets| offsets.submission_ring, 256 * 64)
+    }),
+    ("completion-ring", |device| {
+        queue(device, |offsets| offsets.completion_ring, 256 * 16)
+    }),
+    ("dma-buffer", |device| {
+        let buffer = device.create_buffer(4 * PAGE, Rights::ReadWrite).unwrap();
+        (buffer.offset(), 4 * PAGE)
+    }),
+    ("device-memory/write-combining", |device| {
+        device_memory(device, Part::WriteCombining)
+    }),
+    ("device-memory/uncached", |device| {
+        device_memory(device, Part::Uncached)
+    }),
+    ("lazy-device-memory", |device| {
+        device_memory(device, Part::Lazy)
+    }),
+    ("contiguous/cached", |device| {
+        memory(device, MemoryKind::Contiguous(Policy::Cached))
+    }),
+    ("contiguous/write-combining", |device| {
+        memory(device, MemoryKind::Contiguous(Policy::WriteCombining))
+    }),
+    ("contiguous/uncached", |device| {
+        memory(device, MemoryKind::Contiguous(Policy::Uncached))
+    }),
+    ("vmalloc", |device| memory(device, MemoryKind::Vmalloc)),
 ];
 
 fn queue(device: &Device, offset: fn(QueueOffsets) -> u64, size: usize) -> (u64, usize) {

@@ -3,16 +3,11 @@
 //! Every kind of mapping against every rule. The expected results are in the table of
 //! `guest-driver/README.md`, which the build includes in this program.
 
-mod child;
-mod core_file;
-mod debugger;
 mod kind;
-mod page_table;
-mod raw;
-mod rules;
-mod smaps;
+mod regions;
 mod table;
 
+use ringbar_tests::rules::{self, Driver};
 use ringbar_tests::{case, debugfs, run};
 use std::process::ExitCode;
 
@@ -20,9 +15,15 @@ fn main() -> ExitCode {
     run()
 }
 
+/// The rules of the mapping layer, for each kind.
+#[case(rules::each_kind)]
+fn mappings() -> Driver {
+    kind::driver()
+}
+
 #[case]
 fn table_and_program_have_the_same_kinds() {
-    let known: Vec<_> = kind::KINDS.iter().map(|kind| kind.name).collect();
+    let known: Vec<_> = kind::KINDS.iter().map(|(name, _)| *name).collect();
     let rows: Vec<_> = table::rows().into_iter().map(|row| row.kind).collect();
     assert_eq!(rows, known);
 }
@@ -30,11 +31,11 @@ fn table_and_program_have_the_same_kinds() {
 #[case]
 fn policy_device_has_the_bits_of_uncached() {
     assert_eq!(
-        debugfs::policy_bits("device"),
-        debugfs::policy_bits("uncached")
+        debugfs::RINGBAR.policy_bits("device"),
+        debugfs::RINGBAR.policy_bits("uncached")
     );
     assert_ne!(
-        debugfs::policy_bits("device"),
-        debugfs::policy_bits("cached")
+        debugfs::RINGBAR.policy_bits("device"),
+        debugfs::RINGBAR.policy_bits("cached")
     );
 }
