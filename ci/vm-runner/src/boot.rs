@@ -33,9 +33,9 @@ pub(crate) fn run(
 ) -> Result<Duration, Error> {
     let machine_options = &options.machine;
     let mut servers = Vec::new();
-    for device in 0..machine_options.devices {
+    for (device, program) in (0..).zip(machine_options.servers()) {
         let mut log = Tail::create(&place.file(&server::log_name(device)))?;
-        let server = server::start(machine_options, place, device, &mut log, interrupt);
+        let server = server::start(program, machine_options, place, device, &mut log, interrupt);
         servers.push(server.inspect_err(|_| screen.details(&log.last_lines()))?);
     }
     let mut results = Tail::create(&place.file("results.ktap"))?;

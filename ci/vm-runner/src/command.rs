@@ -191,7 +191,7 @@ fn configuration(options: &RunOptions, acceleration: Option<Acceleration>) -> Co
     Configuration {
         accelerator: acceleration.map(|a| a.name().to_owned()),
         interrupts: machine.interrupts.word().to_owned(),
-        devices: machine.devices,
+        devices: machine.servers().len(),
         iommu: machine.iommu,
         memory: machine.memory.to_string(),
         processors: machine.smp,

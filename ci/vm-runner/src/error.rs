@@ -45,11 +45,17 @@ pub(crate) enum Error {
         limit: usize,
     },
     /// The device server ended before it was ready.
-    #[error("the device server ended with {end} before it was ready")]
-    ServerEnded { end: String },
+    #[error(
+        "the device server {} ended with {end} before it was ready; \
+         its output is above, its command in server-command.txt", program.display()
+    )]
+    ServerEnded { program: PathBuf, end: String },
     /// The device server did not report that it is ready.
-    #[error("the device server did not print \"listening on\" within {} s", limit.as_secs())]
-    ServerSilent { limit: Duration },
+    #[error(
+        "the device server {} did not print \"listening on\" within {} s; \
+         a server prints it as soon as QEMU may connect", program.display(), limit.as_secs()
+    )]
+    ServerSilent { program: PathBuf, limit: Duration },
     /// KVM is required but runs no guest.
     #[error("KVM was asked for, but {reason}; use --accel tcg or --accel auto")]
     Kvm { reason: String },

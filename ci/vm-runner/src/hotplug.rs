@@ -21,7 +21,7 @@ use crate::process::{End, Process};
 use crate::qmp;
 use crate::request;
 use crate::screen::Screen;
-use crate::server;
+use crate::server::{self, Server};
 use crate::slot::{self, Action, Slot};
 use crate::tail::Tail;
 use crate::workplace::Workplace;
@@ -30,8 +30,10 @@ use crate::workplace::Workplace;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// A device's slot and server.
-struct Device {
+struct Device<'a> {
     number: u32,
+    /// The program to start whenever the device is plugged in.
+    program: Server<'a>,
     slot: Slot,
     /// `None` while the slot is empty.
     server: Option<Process>,
@@ -47,7 +49,7 @@ pub(crate) struct Hotplug<'a> {
     interrupt: &'a Interrupt,
     monitor: Port,
     requests: Port,
-    devices: Vec<Device>,
+    devices: Vec<Device<'a>>,
 }
 
 impl<'a> Hotplug<'a> {
@@ -65,13 +67,14 @@ impl<'a> Hotplug<'a> {
         // The pipe keeps the greeting until QEMU starts and reads it.
         monitor.send(&qmp::hello())?;
         let mut devices = Vec::new();
-        for number in 0..options.devices {
+        for (number, program) in (0..).zip(options.servers()) {
             let mut log = Tail::create(&place.file(&server::log_name(number)))?;
-            let server = server::start(options, place, number, &mut log, interrupt);
+            let server = server::start(program, options, place, number, &mut log, interrupt);
             let server = server.inspect_err(|_| screen.details(&log.last_lines()))?;
             let device = machine::device(number, &place.socket(number));
             devices.push(Device {
                 number,
+                program,
                 slot: Slot::new(options.interrupts, number, device),
                 server: Some(server),
                 log,
@@ -164,7 +167,8 @@ impl<'a> Hotplug<'a> {
                 Err(reason) => slot::refusal(&reason),
             });
         }
-        let (request, number) = match request::parse(line, self.options.devices) {
+        let devices = u32::try_from(self.devices.len()).unwrap_or(u32::MAX);
+        let (request, number) = match request::parse(line, devices) {
             Ok(understood) => understood,
             Err(reason) => return self.requests.send(&slot::refusal(&reason)),
         };
@@ -176,7 +180,7 @@ impl<'a> Hotplug<'a> {
     }
 
     /// Carries out the actions of each device. An action may lead to others.
-    fn each(&mut self, mut wants: impl FnMut(&mut Device) -> Vec<Action>) -> Result<(), Error> {
+    fn each(&mut self, mut wants: impl FnMut(&mut Device<'_>) -> Vec<Action>) -> Result<(), Error> {
         for device in &mut self.devices {
             let mut actions = wants(device);
             while !actions.is_empty() {
@@ -204,7 +208,7 @@ impl<'a> Hotplug<'a> {
     }
 }
 
-impl Device {
+impl Device<'_> {
     /// Returns how the server ended, if it has.
     fn end(&mut self) -> Option<End> {
         self.server.as_mut().and_then(Process::end)
@@ -234,7 +238,8 @@ impl Device {
         place: &Workplace,
         interrupt: &Interrupt,
     ) -> Result<Result<(), String>, Error> {
-        match server::start(options, place, self.number, &mut self.log, interrupt) {
+        let (program, number, log) = (self.program, self.number, &mut self.log);
+        match server::start(program, options, place, number, log, interrupt) {
             Ok(server) => {
                 self.server = Some(server);
                 Ok(Ok(()))

@@ -21,6 +21,7 @@ mod connections;
 mod death_signal;
 mod debug;
 mod descendants;
+mod driver;
 mod error;
 mod files;
 mod guard;

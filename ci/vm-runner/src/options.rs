@@ -11,7 +11,9 @@ use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::debug::DebugOptions;
+use crate::driver::Driver;
 use crate::files::GuestFile;
+use crate::server::Server;
 
 /// Starts the ringbar device server and QEMU, watches both, and reports the guest's results.
 ///
@@ -40,9 +42,17 @@ pub(crate) enum Command {
 /// The machine and its programs.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct MachineOptions {
-    /// Program of the device server.
-    #[arg(long, value_name = "BIN")]
-    pub(crate) server: PathBuf,
+    /// Program of ringbar's device server.
+    #[arg(long, value_name = "BIN", required_unless_present = "driver")]
+    pub(crate) server: Option<PathBuf>,
+    /// A driver that the guest loads in place of ringbar's, and the nodes that it must make; may be
+    /// given more than once.
+    #[arg(long, value_name = "NAME[:NODE,NODE]", conflicts_with = "server")]
+    pub(crate) driver: Vec<Driver>,
+    /// Program of a server for a device of such a driver; may be given more than once. It is called
+    /// with `--socket PATH --once`, prints "listening on", and ends when QEMU does.
+    #[arg(long, value_name = "BIN", requires = "driver")]
+    pub(crate) own_server: Vec<PathBuf>,
     /// QEMU, or a script that runs it with its arguments.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) qemu: PathBuf,
@@ -59,8 +69,8 @@ pub(crate) struct MachineOptions {
     /// Interrupts that the device offers.
     #[arg(long, value_enum, default_value_t = Interrupts::Msix)]
     pub(crate) interrupts: Interrupts,
-    /// Number of devices, each with its own server. 0 is for `boot` only: the guest's programs need
-    /// a device.
+    /// Number of ringbar devices, each with its own server. 0 is for `boot` only: the guest's
+    /// programs need a device.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = devices())]
     pub(crate) devices: u32,
     /// Adds an IOMMU to the machine, and lets the guest's kernel use it.
@@ -102,6 +112,23 @@ pub(crate) struct MachineOptions {
     /// executable there if it is executable here.
     #[arg(long, value_name = "HOST:GUEST")]
     pub(crate) file: Vec<GuestFile>,
+}
+
+impl MachineOptions {
+    /// Returns the server of each device.
+    pub(crate) fn servers(&self) -> Vec<Server<'_>> {
+        let devices = self.server.iter().flat_map(|server| {
+            let server = Server::Ringbar(server);
+            (0..self.devices).map(move |_| server)
+        });
+        let own = self.own_server.iter().map(|server| Server::Own(server));
+        devices.chain(own).collect()
+    }
+
+    /// Returns the words for the guest's init that name its drivers, each with a blank before it.
+    pub(crate) fn drivers(&self) -> String {
+        self.driver.iter().map(Driver::word).collect()
+    }
 }
 
 /// Options of `run`.
@@ -263,7 +290,7 @@ fn name(text: &str) -> Result<String, String> {
 }
 
 /// Returns whether a word can stand between commas on the kernel command line.
-fn is_plain(word: &str) -> bool {
+pub(crate) fn is_plain(word: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
     !word.is_empty() && word.chars().all(plain)
 }
@@ -288,6 +315,7 @@ pub(crate) fn tests(text: &str) -> Result<String, String> {
 mod tests {
     use super::*;
     use clap::CommandFactory as _;
+    use std::path::Path;
 
     #[test]
     fn command_line_definition_is_consistent() {
@@ -315,6 +343,50 @@ mod tests {
     #[test]
     fn memory_that_overflows_is_refused() {
         assert!("4294967295G".parse::<MemorySize>().is_err());
+    }
+
+    /// Parses a command line of `run` with these options besides the necessary ones.
+    fn parsed(options: &[&str]) -> Result<MachineOptions, String> {
+        let necessary = ["runner", "run", "--qemu=q", "--kernel=k", "--initrd=i"];
+        let all = necessary.iter().chain(options);
+        match Options::try_parse_from(all)
+            .map_err(|error| error.to_string())?
+            .command
+        {
+            Command::Run(options) => Ok(options.machine),
+            other => panic!("not a run: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_device_of_ringbar_has_its_server() {
+        let options = parsed(&["--server=s", "--devices=2"]).expect("accepted");
+
+        let server = Server::Ringbar(Path::new("s"));
+        assert_eq!(options.servers(), [server, server]);
+    }
+
+    #[test]
+    fn drivers_of_ones_own_have_their_servers_alone() {
+        let options = ["--driver=edu", "--driver=sum", "--own-server=s"];
+        let options = parsed(&options).expect("accepted");
+
+        assert_eq!(options.servers(), [Server::Own(Path::new("s"))]);
+    }
+
+    #[test]
+    fn driver_of_ones_own_needs_no_server() {
+        let options = parsed(&["--driver=edu:/dev/edu0"]).expect("accepted");
+
+        assert_eq!(options.servers(), []);
+        assert_eq!(options.drivers(), " ringbar.driver=edu:/dev/edu0");
+    }
+
+    #[test]
+    fn server_is_missed_without_a_driver() {
+        let error = parsed(&[]).expect_err("refused");
+
+        assert!(error.contains("--server <BIN>"), "{error}");
     }
 
     #[test]

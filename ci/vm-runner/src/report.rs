@@ -69,8 +69,8 @@ pub(crate) struct Configuration {
     pub(crate) accelerator: Option<String>,
     /// `msix` or `msi`.
     pub(crate) interrupts: String,
-    /// Number of devices.
-    pub(crate) devices: u32,
+    /// Number of devices that have a server.
+    pub(crate) devices: usize,
     /// Whether the guest had an IOMMU.
     pub(crate) iommu: bool,
     /// Size of the guest's memory.

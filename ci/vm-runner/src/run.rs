@@ -110,12 +110,15 @@ pub(crate) fn machine(
         iommu: options.iommu,
         kernel: options.kernel.clone(),
         initrd: files::initramfs(&options.initrd, &options.file, place)?,
-        task,
+        task: task + &options.drivers(),
         append: options.append.clone(),
         console: place.file("console.log"),
         results: place.file("results.ktap"),
         shell: None,
-        sockets: (0..options.devices).map(|n| place.socket(n)).collect(),
+        sockets: (0..)
+            .zip(options.servers())
+            .map(|(device, _)| place.socket(device))
+            .collect(),
         plugin: options.plugin.as_ref().map(|file| {
             let out = place.file("accesses.jsonl");
             // The plugin watches the first of several devices.

@@ -104,7 +104,7 @@ pub(crate) fn run(
         complaints: Vec::new(),
         trace: 0,
     }
-    .follow(&options.example, interrupt, screen)?;
+    .follow(&welcome(options), interrupt, screen)?;
     Ok(match end {
         // QEMU's status is the same whether the guest powers off or the user ends QEMU. Only the
         // message on the terminal tells them apart.
@@ -120,12 +120,12 @@ fn servers(
     interrupt: &Interrupt,
     screen: &Screen,
 ) -> Result<Vec<Process>, Error> {
-    let start = |device| {
+    let start = |(device, program)| {
         let mut log = Tail::create(&place.file(&server::log_name(device)))?;
-        let server = server::start(options, place, device, &mut log, interrupt);
+        let server = server::start(program, options, place, device, &mut log, interrupt);
         server.inspect_err(|_| screen.details(&log.last_lines()))
     };
-    (0..options.devices).map(start).collect()
+    (0..).zip(options.servers()).map(start).collect()
 }
 
 /// Returns words for the kernel command line. The kernel puts an unknown word with a `=` into
@@ -168,7 +168,7 @@ impl Session {
     /// Watches the machine until one of its processes ends.
     fn follow(
         mut self,
-        example: &str,
+        welcome: &[String],
         interrupt: &Interrupt,
         screen: &mut Screen,
     ) -> Result<ShellEnd, Error> {
@@ -187,7 +187,7 @@ impl Session {
             }
             for line in self.line.read()? {
                 let progress = self.stream.line(&line, began.elapsed());
-                self.progress(progress, example, screen)?;
+                self.progress(progress, welcome, screen)?;
             }
             if let Some(end) = end {
                 return self.judged(end, screen);
@@ -255,13 +255,13 @@ impl Session {
     fn progress(
         &mut self,
         progress: Option<Progress>,
-        example: &str,
+        welcome: &[String],
         screen: &mut Screen,
     ) -> Result<(), Error> {
         match progress {
             Some(Progress::Fact(name, _)) if name == "shell" => {
                 screen.rest();
-                welcome(example, screen);
+                welcome.iter().for_each(|line| screen.note(line));
                 self.open = true;
                 // From now on the guest owns the terminal.
                 self.line.send(&Window::line())?;
@@ -281,16 +281,25 @@ impl Session {
     }
 }
 
-/// Shows the user some commands to try.
-fn welcome(example: &str, screen: &Screen) {
-    for line in [
-        "try:    ringbarctl info    ringbarctl watch    ringbarctl copy --length 4M    ringbarctl help",
-        &format!("        {example}: a test program of /tests; add names of cases to run only those"),
+/// Returns some commands for the user to try.
+fn welcome(options: &ShellOptions) -> Vec<String> {
+    let example = format!(
+        "{}: a test program of /tests; add names of cases to run only those",
+        options.example
+    );
+    let tried = match options.machine.server {
+        Some(_) => vec![
+            "try:    ringbarctl info    ringbarctl watch    ringbarctl copy --length 4M    ringbarctl help".to_owned(),
+            format!("        {example}"),
+        ],
+        // Without ringbar's device, its program has nothing to show.
+        None => vec![format!("try:    {example}")],
+    };
+    let keys = [
         "keys:   Ctrl-C ends a program, Ctrl-Z stops it; exit powers off; Ctrl-A X ends QEMU, Ctrl-A H lists more keys",
         "kernel: dmesg shows its messages; those of the boot are kept back",
-    ] {
-        screen.note(line);
-    }
+    ];
+    tried.into_iter().chain(keys.map(str::to_owned)).collect()
 }
 
 /// Restores the terminal's modes when dropped. A killed QEMU cannot do so.

@@ -6,6 +6,7 @@ mod figures;
 mod fixture;
 mod hangs;
 mod hotplug;
+mod own;
 mod terminal;
 
 use std::process::Command;

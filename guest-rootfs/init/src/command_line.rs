@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The task that the kernel command line names.
+//! The task and the drivers that the kernel command line names.
 
+use crate::driver::{Driver, Drivers};
 use crate::programs::Selection;
 use std::fs;
 
@@ -18,14 +19,27 @@ pub(crate) enum Task {
     Boot,
 }
 
-impl Task {
-    /// Returns the task that the kernel command line names.
-    pub(crate) fn from_kernel() -> Result<Self, String> {
-        let line = fs::read_to_string("/proc/cmdline")
-            .map_err(|error| format!("cannot read the kernel command line: {error}"))?;
-        Ok(Self::parse(&line))
-    }
+/// Returns the task and the drivers that the kernel command line names.
+pub(crate) fn from_kernel() -> Result<(Task, Drivers), String> {
+    let line = fs::read_to_string("/proc/cmdline")
+        .map_err(|error| format!("cannot read the kernel command line: {error}"))?;
+    Ok((Task::parse(&line), drivers(&line)))
+}
 
+/// Reads the drivers from a command line. Without a word about them, ringbar's is meant.
+fn drivers(line: &str) -> Drivers {
+    let words = line.split_whitespace();
+    let own: Vec<_> = words
+        .filter_map(|word| word.strip_prefix("ringbar.driver="))
+        .map(Driver::parse)
+        .collect();
+    match own.is_empty() {
+        true => Drivers::Ringbar,
+        false => Drivers::Own(own),
+    }
+}
+
+impl Task {
     /// Reads the task from a command line. Without a word of init's, all tests run.
     fn parse(line: &str) -> Self {
         let mut task = Self::Tests(Selection::All, Vec::new());
@@ -79,6 +93,21 @@ mod tests {
         assert_eq!(
             Task::parse("ringbar.args=read,write quiet ringbar.tests=dma"),
             Task::Tests(names, arguments)
+        );
+    }
+
+    #[test]
+    fn without_a_word_about_drivers_ringbar_is_meant() {
+        assert_eq!(drivers("quiet ringbar.shell"), Drivers::Ringbar);
+    }
+
+    #[test]
+    fn drivers_are_taken_apart_in_their_order() {
+        let sum = Driver::parse("ringbar_sum:/dev/a,/dev/b");
+        let edu = Driver::parse("ringbar_edu");
+        assert_eq!(
+            drivers("ringbar.driver=ringbar_sum:/dev/a,/dev/b quiet ringbar.driver=ringbar_edu"),
+            Drivers::Own(vec![sum, edu])
         );
     }
 

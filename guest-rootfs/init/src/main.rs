@@ -7,7 +7,8 @@
 //! shell uses the ports differently: see [`shell`].
 //!
 //! The kernel command line names the task: `ringbar.tests=all`, `ringbar.tests=NAME,NAME`,
-//! `ringbar.shell`, `ringbar.debug` or `ringbar.boot`. `ringbar.args=WORD,WORD` gives the programs arguments.
+//! `ringbar.shell`, `ringbar.debug` or `ringbar.boot`. `ringbar.args=WORD,WORD` gives the programs
+//! arguments. `ringbar.driver=NAME:NODE` names a driver that init loads in place of ringbar's.
 
 mod command_line;
 mod control;
@@ -25,6 +26,7 @@ mod system;
 
 use command_line::Task;
 use control::Control;
+use driver::Drivers;
 use kernel_log::KernelLog;
 use results::Results;
 use std::path::Path;
@@ -42,31 +44,45 @@ fn main() {
 fn work() -> Result<(), String> {
     system::mount_all()?;
     fair_server::turn_off(Path::new(fair_server::FOLDER))?;
-    match Task::from_kernel()? {
+    let (task, drivers) = command_line::from_kernel()?;
+    match task {
         Task::Tests(selection, arguments) => {
             let mut results = Results::open()?;
             // First: the first beat tells the runner that the boot is over.
             let control = Control::start();
             let log = KernelLog::open().inspect_err(|error| results.bail_out(error))?;
-            let ran = run_tests(&mut results, &control, &log, &selection, &arguments);
+            let ran = load(&drivers, &mut results)
+                .and_then(|()| run_tests(&mut results, &control, &log, &selection, &arguments));
             let ran = ran.inspect_err(|error| results.bail_out(error));
             log.finish();
             ran
         }
         Task::Boot => {
             let mut results = Results::open()?;
-            driver::insert().inspect_err(|error| results.bail_out(error))?;
+            drivers
+                .insert()
+                .inspect_err(|error| results.bail_out(error))?;
             // Results, not the console, where messages of the kernel may break the line. A guest
             // that failed also powers off, so the runner looks for this line.
             results.line("# driver: loaded");
             Ok(())
         }
-        Task::Shell => shell::run(false),
-        Task::Debug => shell::run(true),
+        Task::Shell => shell::run(&drivers, false),
+        Task::Debug => shell::run(&drivers, true),
     }
 }
 
-/// Loads the driver and runs the chosen programs one after the other.
+/// Begins the results, loads the drivers, and reports their properties.
+fn load(drivers: &Drivers, results: &mut Results) -> Result<(), String> {
+    results.line("KTAP version 1");
+    results.line(&format!("# kernel: {}", system::kernel_release()));
+    for (name, value) in drivers.load()? {
+        results.line(&format!("# {name}: {value}"));
+    }
+    Ok(())
+}
+
+/// Runs the chosen programs one after the other.
 fn run_tests(
     results: &mut Results,
     control: &Control,
@@ -74,13 +90,6 @@ fn run_tests(
     selection: &programs::Selection,
     arguments: &[String],
 ) -> Result<(), String> {
-    results.line("KTAP version 1");
-    results.line(&format!("# kernel: {}", system::kernel_release()));
-    let loaded = driver::load();
-    for (name, value) in loaded.as_ref().into_iter().flatten() {
-        results.line(&format!("# {name}: {value}"));
-    }
-    loaded?;
     let chosen = programs::choose(selection)?;
     results.line(&format!("1..{}", chosen.len()));
     for (number, program) in (1..).zip(&chosen) {

@@ -6,8 +6,9 @@
 //! to the runner in both directions. Init sends its findings and announces the shell. The runner
 //! sends `size ROWS COLUMNS` at the beginning, and again when the user's window changes.
 
+use crate::driver::Drivers;
 use crate::results::Results;
-use crate::{driver, system};
+use crate::system;
 use rustix::process::{wait, WaitOptions};
 use rustix::termios::{tcgetattr, tcsetattr, tcsetwinsize, InputModes, OptionalActions, Winsize};
 use std::fs::{File, OpenOptions};
@@ -27,19 +28,19 @@ const SPEED: u32 = 115_200;
 /// Line of the runner: a debugger can attach now, or was left out.
 const GO_ON: &str = "go on";
 
-/// Loads the driver, reports its properties, and runs the shell until it ends. With a debugger,
-/// reports where the driver was loaded, and waits for the runner first.
-pub(crate) fn run(debugger: bool) -> Result<(), String> {
+/// Loads the drivers, reports their properties, and runs the shell until it ends. With a debugger,
+/// reports where the first driver was loaded, and waits for the runner first.
+pub(crate) fn run(drivers: &Drivers, debugger: bool) -> Result<(), String> {
     let line = open_line().map_err(|error| format!("cannot open {LINE}: {error}"))?;
     let mut results = Results::on(line.try_clone().map_err(|error| error.to_string())?);
     results.line(&format!("# kernel: {}", system::kernel_release()));
-    match driver::load() {
+    match drivers.load() {
         Ok(facts) => {
             for (name, value) in facts {
                 results.line(&format!("# {name}: {value}"));
             }
             if debugger {
-                results.line(&format!("# sections: {}", driver::sections()?));
+                results.line(&format!("# sections: {}", drivers.sections()?));
                 await_runner(&line)?;
             }
         }
