@@ -101,6 +101,6 @@ distclean: ## remove build/ and ringbar's cache
 #? QEMU_ARGS=      further arguments for QEMU: "-device edu"
 #? FILES=          files of this host for the guest, HOST:GUEST with commas between: a.sh:/bin/a
 #? GDB=0           1 for gdb of the Debian release in the guest, as in make shell GDB=1; fetched once, 10 MB
-#? STOP=driver     where make debug stops: boot, driver (is loaded), or a function or FILE:LINE of it: guest-driver/mmap.rs:85
+#? STOP=driver     where make debug stops: boot, driver (is loaded), or a function or FILE:LINE of it: guest-driver/mapping/map.rs:95
 #? RINGBAR_CACHE   the cache; else $XDG_CACHE_HOME/ringbar or ~/.cache/ringbar
 #? RINGBAR_MIRROR  Debian mirror; else the host's own

@@ -150,7 +150,7 @@ files_of() {
 
 # Inputs of the workspace's crates: the members' folders, and files elsewhere that they include.
 mapfile -t rust_sources < <(sed -n '/^members = \[/,/^]/s/^ *"\(.*\)",$/\1/p' "$checkout/Cargo.toml")
-rust_sources+=(Cargo.toml Cargo.lock ci/versions.env guest-driver/README.md)
+rust_sources+=(Cargo.toml Cargo.lock ci/versions.env guest-driver/README.md guest-driver/mapping/offset.rs)
 
 # contents PATH...: prints SHA-256 and name of each file at or below PATHs of the checkout, except
 # cargo's leftovers.

@@ -19,5 +19,5 @@ chmod +x "$place/file"
 FILES=$place/file:/bin/shell-check-file QEMU_ARGS='-device edu' \
 	"$programs/ringbar-shell-check" "$ci_dir/vm.sh" shell
 # The mmap hook of the driver's node.
-STOP=ringbar_main::binding::chardev::mmap_hook \
+STOP='ringbar_main::mapping::file_operations::mmap_hook<ringbar_main::device::Ringbar>' \
 	"$programs/ringbar-shell-check" --gdb "$ci_dir/extra.sh" gdb -- "$ci_dir/vm.sh" debug

@@ -4,7 +4,6 @@
 
 mod commands;
 mod errors;
-pub(crate) mod gate;
 pub(crate) mod identity;
 pub(crate) mod kept;
 pub(crate) mod limits;
@@ -14,16 +13,25 @@ pub(crate) mod ranges;
 pub(crate) mod registers;
 pub(crate) mod resources;
 
-use crate::interface::{
-    layout::{
-        self,
-        MemoryPart, //
+use crate::{
+    interface::{
+        layout::{
+            self,
+            MemoryPart, //
+        },
+        setup::{
+            QueueSetup,
+            Segment,
+            WindowKind,
+            WindowSetup, //
+        },
     },
-    setup::{
-        QueueSetup,
-        Segment,
-        WindowKind,
-        WindowSetup, //
+    mapping::{
+        gate::{
+            self,
+            HasDevice, //
+        },
+        pci::IoRange, //
     },
 };
 use commands::Commands;
@@ -44,7 +52,7 @@ use ranges::{
 };
 use registers::Registers;
 use resources::{
-    IoRange,
+    zero,
     RequestedBar,
     WriteCombiningMapping, //
 };
@@ -57,7 +65,17 @@ pub(crate) enum WindowTarget<'a> {
     DeviceMemory(Range),
 }
 
-/// A bound device. Reached through [`gate::Gate`].
+/// The driver, as the mapping layer knows it.
+pub(crate) enum Ringbar {}
+
+impl HasDevice for Ringbar {
+    type Device<'bound> = Device<'bound>;
+}
+
+/// The way to a bound [`Device`].
+pub(crate) type Gate = gate::Gate<Ringbar>;
+
+/// A bound device. Reached through [`Gate`].
 #[pin_data]
 pub(crate) struct Device<'bound> {
     pdev: &'bound pci::Device<Bound>,
@@ -164,6 +182,20 @@ impl<'bound> Device<'bound> {
     pub(crate) fn check(&self) -> Result {
         let _admin = self.admin.lock();
         self.registers.check()
+    }
+
+    /// Checks that the device is not known to be lost, before an access for a process that has
+    /// other use of the processor than to wait as long as QEMU waits for the server.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if it is.
+    pub(crate) fn check_not_lost(&self) -> Result {
+        if self.registers.is_lost() {
+            Err(EIO)
+        } else {
+            Ok(())
+        }
     }
 
     /// Returns the interrupt vector of a queue.
@@ -310,7 +342,7 @@ impl<'bound> Device<'bound> {
     fn zero(&self, range: Range) -> Result {
         let target = self.memory_range(range)?;
         let generation = self.registers.settle()?;
-        target.zero()?;
+        zero(target)?;
         // While its function is reset, the device drops writes and keeps the old bytes.
         if self.registers.is_current(generation) {
             Ok(())

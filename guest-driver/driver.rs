@@ -4,16 +4,22 @@
 
 use crate::{
     binding::{
-        chardev::Node,
+        debugfs::Details,
         interrupt::{
             self,
             Handlers, //
         },
-        Binding, //
     },
-    device::Device,
-    file::shared::Shared,
-    interface::ids, //
+    device::{
+        Device,
+        Ringbar, //
+    },
+    file::shared::no_files,
+    interface::ids,
+    mapping::{
+        binding::Binding,
+        node::Node, //
+    },
 };
 use kernel::{
     device::{
@@ -36,8 +42,10 @@ pub(crate) struct RingbarDriver;
 #[pin_data]
 pub(crate) struct DriverData<'bound> {
     #[pin]
-    node: Node,
-    binding: Binding<'bound>,
+    node: Node<Ringbar>,
+    #[pin]
+    details: Details,
+    binding: Binding<'bound, Ringbar>,
     handlers: Handlers<'bound>,
     vectors: pci::IrqVectorRegistration<'bound>,
     #[pin]
@@ -76,24 +84,25 @@ impl pci::Driver for RingbarDriver {
             pdev.set_master();
 
             let pdev: &'bound pci::Device<Bound> = pdev;
-            let shared = Shared::new()?;
+            let files = no_files()?;
             let vectors = interrupt::allocate(pdev)?;
             let device = Device::new(pdev, vectors.len() as u32)?;
-            let node = Node::register(pdev.as_ref(), shared.clone())?;
+            let node = Node::register(pdev.as_ref(), files.clone())?;
             Ok(try_pin_init!(DriverData {
                 device <- device,
                 vectors,
                 // SAFETY: `vectors` is in place, pinned, and is dropped after `handlers`. The PCI
                 // core drops the data, so `handlers` is not leaked.
                 handlers: unsafe {
-                    interrupt::attach(&*core::ptr::from_ref(vectors), &shared.wakeups)?
+                    interrupt::attach(&*core::ptr::from_ref(vectors), &files.shared().wakeups)?
                 },
                 // SAFETY: `device` is in place, pinned, and is dropped after `binding`. The PCI
-                // core drops the data, so `binding` is not leaked. `shared` is new.
+                // core drops the data, so `binding` is not leaked.
                 binding: unsafe {
-                    Binding::new(shared, &*core::ptr::from_ref(&*device))
+                    Binding::new(files.clone(), &*core::ptr::from_ref(&*device))?
                 },
                 node <- node,
+                details <- Details::new(node.folder(), &files),
             })
             .pin_chain(|data| {
                 let device = &data.device;

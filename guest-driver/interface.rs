@@ -8,9 +8,12 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "the module does not use all of the interface"
 )]
 
+/// The functions that `mmap.rs` imports from `super::offset`.
+pub(crate) use crate::mapping::offset;
 /// The macro that `regs.rs` imports as `super::register`.
 pub(crate) use kernel::io::register;
 

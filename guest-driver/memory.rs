@@ -3,7 +3,6 @@
 //! Memory that descriptors reach through windows, and memory of the kernel that processes map.
 
 pub(crate) mod buffer;
-pub(crate) mod cache;
 pub(crate) mod device_memory;
 pub(crate) mod ioctls;
 pub(crate) mod kernel_memory;

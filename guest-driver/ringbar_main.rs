@@ -3,19 +3,19 @@
 //! Driver for the ringbar PCI device: maps its registers, its memory and DMA rings to processes.
 //!
 //! `README.md` describes what a process sees, `../ARCHITECTURE.md` how a request travels. In short,
-//! from above: [`driver`] probes the device. [`binding`] has the node and lasts until the device
-//! goes. [`file`] is an open file with its queues ([`queue`]) and memory ([`memory`]). [`mmap`]
-//! shows them to processes, and [`device`] talks to the device.
+//! from above: [`driver`] probes the device. [`binding`] has interrupts and debugfs. [`file`] is an
+//! open file with its queues ([`queue`]) and memory ([`memory`]). [`device`] talks to the device.
+//! [`mapping`] has the node, shows all this to processes, and takes it back when the device goes.
 
 mod binding;
 mod device;
 mod driver;
 mod file;
 mod interface;
+mod mapping;
 mod memory;
-mod mmap;
 mod queue;
-#[cfg(ringbar_sabotage)]
+#[cfg(sabotage)]
 mod sabotage;
 
 kernel::module_pci_driver! {

@@ -25,21 +25,21 @@ use kernel::{
 pub(crate) fn at_release<T>(file: Arc<T>) {
     let place = Arc::as_ptr(&file).cast::<u8>();
     drop(file);
-    if cfg!(ringbar_sabotage = "use-after-free") {
+    if cfg!(sabotage = "use-after-free") {
         // SAFETY: There is none. The file was just freed, which KASAN must notice.
         let byte = unsafe { place.read_volatile() };
         pr_warn!("read {} from a file that is gone\n", byte);
     }
     // Not init: it closes a file as well, and must stay to report the hang.
-    if cfg!(ringbar_sabotage = "stuck") && kernel::current!().pid() != 1 {
+    if cfg!(sabotage = "stuck") && kernel::current!().pid() != 1 {
         loop {
             fsleep(Delta::from_secs(1));
         }
     }
-    if cfg!(ringbar_sabotage = "leak") {
+    if cfg!(sabotage = "leak") {
         core::mem::forget(KVec::<u8>::with_capacity(100, GFP_KERNEL));
     }
-    if cfg!(ringbar_sabotage = "warning") {
+    if cfg!(sabotage = "warning") {
         let _ = warn_on!(true);
     }
 }
@@ -47,7 +47,7 @@ pub(crate) fn at_release<T>(file: Arc<T>) {
 /// Reads a register that traps, where the driver must read the reset generation alone, a shared
 /// word.
 pub(crate) fn at_generation(bar: &pci::Bar<'_, { layout::REGISTER_BAR_SIZE }>) {
-    if cfg!(ringbar_sabotage = "extra-read") {
+    if cfg!(sabotage = "extra-read") {
         let _ = bar.read(regs::STATUS);
     }
 }

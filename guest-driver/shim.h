@@ -5,16 +5,8 @@
 
 #include <linux/dma-mapping.h>
 #include <linux/io.h>
-#include <linux/mm.h>
 #include <linux/sched/signal.h>
 
-int ringbar_io_remap_pfn_range(struct vm_area_struct *vma, unsigned long address,
-			       unsigned long pfn, unsigned long size, pgprot_t prot);
-pgprot_t ringbar_pgprot_noncached(pgprot_t prot);
-pgprot_t ringbar_pgprot_writecombine(pgprot_t prot);
-pgprot_t ringbar_pgprot_device(pgprot_t prot);
-unsigned long ringbar_pgprot_cache_bits(pgprot_t prot);
-phys_addr_t ringbar_virt_to_phys(const void *address);
 void ringbar_memset_io(void __iomem *address, int value, size_t length);
 unsigned long ringbar_memlock_limit(void);
 dma_addr_t ringbar_dma_map_single(struct device *device, void *start, size_t size);

@@ -6,11 +6,11 @@ set -euo pipefail
 source "$(dirname "$0")/assert.sh"
 
 # imports FOLDER MAIN SETTING...: prints the output of circles.awk for a crate with the root file
-# MAIN.
+# MAIN. Folders with a Kbuild of their own are other crates.
 imports() {
 	local folder=$1 setting settings=(-v root="$1" -v main="$1/$2")
 	for setting in "${@:3}"; do settings+=(-v "$setting"); done
-	find "$folder" -path "$folder/uapi" -prune -o -name '*.rs' -print0 | sort -z |
+	find "$folder" -mindepth 1 \( -path "$folder/uapi" -o -type d -exec test -e '{}/Kbuild' \; \) -prune -o -name '*.rs' -print0 | sort -z |
 		xargs -0 awk "${settings[@]}" -f "$tests_dir/circles.awk"
 }
 
@@ -51,8 +51,19 @@ crate main='' x='use self::a::A; use b::B;' x/a='use super::b;' x/b='use super::
 equal circle_inside_a_folder_is_not_one_between_folders \
 	'circle of 2 modules: x::a, x::b; cut x::a -> x::b (leaves none)' "$(found 1 1)"
 
+crate main='' a='use crate::b;' b='use crate::a;' other/a='use crate::other::b;' other/b='use crate::other::a;'
+touch "$place/crate/other/Kbuild"
+equal folder_with_a_kbuild_is_another_crate 'circle of 2 modules: a, b; cut a -> b (leaves none)' "$(found 1 9)"
+
 driver=$ci/../guest-driver
 equal driver_has_no_large_circle '' "$(imports "$driver" ringbar_main.rs most=2 folders=1)"
+
+# named FOLDER: prints the lines in which the code of a folder names its crate, and so a module that
+# another crate does not have.
+named() { sed -E 's|//.*||' "$1"/*.rs | grep -F 'crate::' || true; }
+crate main='' layer/a=$'pub(crate) mod b;\n// crate::x\nuse super::b;' layer/b='use crate::layer::a;'
+equal name_of_the_crate_is_found 'use crate::layer::a;' "$(named "$place/crate/layer")"
+equal mapping_layer_names_no_module_of_a_driver '' "$(named "$driver/mapping")"
 
 # order README: prints the driver's folders and the files beside them, from top to bottom, as in the
 # README's table.

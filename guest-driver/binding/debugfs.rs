@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The files of a device in debugfs: `/sys/kernel/debug/ringbarN`.
+//! The files that the driver adds to a device's folder in debugfs: `/sys/kernel/debug/ringbarN`.
 
 use crate::{
     device::limits::Amount,
-    file::{
-        kinds::KINDS,
-        shared::Shared, //
-    },
-    memory::cache::CachePolicy,
-    mmap::{
-        self,
-        mapped_file::MappedFile, //
-    },
+    file::Files, //
 };
 use kernel::{
     debugfs::{
@@ -25,13 +17,9 @@ use kernel::{
     sync::Arc, //
 };
 
-/// The files of a device. They go when dropped, and the folder with them.
+/// Files in a device's folder. They go when dropped.
 #[pin_data]
-pub(crate) struct Folder {
-    #[pin]
-    mappings: File<MappingList>,
-    #[pin]
-    policies: File<Policies>,
+pub(crate) struct Details {
     #[pin]
     errors: File<ErrorLog>,
     #[pin]
@@ -40,61 +28,20 @@ pub(crate) struct Folder {
     usage: File<Usage>,
 }
 
-impl Folder {
-    /// Fills the folder `dir`. Shows nothing where the kernel has no debugfs.
-    pub(crate) fn new(dir: Dir, shared: Arc<Shared>) -> impl PinInit<Self, Error> {
-        pin_init::pin_init_scope(move || {
-            Ok(try_pin_init!(Self {
-                mappings <- dir.read_only_file(c"mappings", MappingList(shared.clone())),
-                policies <- dir.read_only_file(c"policies", Policies),
-                errors <- dir.read_only_file(c"errors", ErrorLog(shared.clone())),
-                kept <- dir.read_only_file(c"kept", KeptMemory(shared.clone())),
-                usage <- dir.read_only_file(c"usage", Usage(shared)),
-            }))
+impl Details {
+    /// Adds the files to `folder`. Shows nothing where the kernel has no debugfs.
+    pub(crate) fn new<'a>(folder: &'a Dir, files: &Arc<Files>) -> impl PinInit<Self, Error> + 'a {
+        let (for_errors, for_kept, for_usage) = (files.clone(), files.clone(), files.clone());
+        try_pin_init!(Self {
+            errors <- folder.read_only_file(c"errors", ErrorLog(for_errors)),
+            kept <- folder.read_only_file(c"kept", KeptMemory(for_kept)),
+            usage <- folder.read_only_file(c"usage", Usage(for_usage)),
         })
     }
 }
 
-/// `mappings`: their number, and one line per mapping: opener, kind, range, cache policy.
-struct MappingList(Arc<Shared>);
-
-impl Writer for MappingList {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let files = self.0.files.lock();
-        let count: i64 = files.iter().map(|file| file.mappings().count()).sum();
-        writeln!(f, "count {count}")?;
-        for file in files.iter() {
-            let mut outcome = Ok(());
-            file.mappings().for_each(|mapping| {
-                let (start, end) = mapping.range;
-                let kind = mmap::name_of(&KINDS, mapping.pgoff);
-                let line = match mapping.policy {
-                    Some(policy) => {
-                        writeln!(f, "{} {kind} {start:#x}-{end:#x} {policy}", file.opener())
-                    }
-                    None => writeln!(f, "{} {kind} {start:#x}-{end:#x} none", file.opener()),
-                };
-                outcome = outcome.and(line);
-            });
-            outcome?;
-        }
-        Ok(())
-    }
-}
-
-/// `policies`: one line per policy: its name, and its bits in a page table entry.
-struct Policies;
-
-impl Writer for Policies {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        CachePolicy::ALL
-            .into_iter()
-            .try_for_each(|policy| writeln!(f, "{} {:#x}", policy.name(), policy.bits()))
-    }
-}
-
 /// `errors`: their number since the device's reset, the last of them, and the number per queue.
-struct ErrorLog(Arc<Shared>);
+struct ErrorLog(Arc<Files>);
 
 impl Writer for ErrorLog {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,7 +54,7 @@ impl Writer for ErrorLog {
 }
 
 /// `kept`: queues, buffers and bytes that are never freed.
-struct KeptMemory(Arc<Shared>);
+struct KeptMemory(Arc<Files>);
 
 impl Writer for KeptMemory {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,11 +65,11 @@ impl Writer for KeptMemory {
 }
 
 /// `usage`: the amounts that count against the limits, of all users together and of each.
-struct Usage(Arc<Shared>);
+struct Usage(Arc<Files>);
 
 impl Writer for Usage {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.accounts.for_each(|user, amount| {
+        self.0.shared().accounts.for_each(|user, amount| {
             match user {
                 Some(user) => write!(f, "user {}", user.into_uid_in_current_ns())?,
                 None => write!(f, "device")?,

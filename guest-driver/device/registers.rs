@@ -11,10 +11,7 @@
 //! QEMU waits, and the machine would stand still meanwhile, so the driver makes none.
 
 use crate::{
-    device::resources::{
-        clear_master,
-        give_up, //
-    },
+    device::resources::give_up,
     interface::{
         error::ErrorCode,
         layout, regs,
@@ -23,6 +20,7 @@ use crate::{
             Words, //
         },
     },
+    mapping::pci::clear_master,
 };
 use kernel::{
     device::Bound,
@@ -145,7 +143,7 @@ impl<'bound> Registers<'bound> {
 
     /// Returns the reset generation that the device is in, if its BARs answer. No trap.
     pub(crate) fn generation(&self) -> Option<u32> {
-        #[cfg(ringbar_sabotage)]
+        #[cfg(sabotage)]
         crate::sabotage::at_generation(&self.bar);
         match self.bar.read(regs::GENERATION::at(0)).into_raw() {
             // A BAR that does not answer reads as 0 or all ones. No generation is 0, as the driver

@@ -2,6 +2,10 @@
 
 //! PCI resources that the `pci` abstractions of Linux 7.3 do not offer.
 
+use crate::mapping::pci::{
+    as_raw,
+    IoRange, //
+};
 use kernel::{
     bindings,
     device::Bound,
@@ -15,80 +19,16 @@ extern "C" {
     fn ringbar_memset_io(address: *mut c_void, value: c_int, length: usize);
 }
 
-/// A range of a BAR in physical address space.
+/// Fills a range with zeros. The caller must be its only user until this returns.
 ///
-/// # Invariants
+/// # Errors
 ///
-/// The range is whole pages and lies in a BAR that the driver has requested. The driver removes
-/// all mappings of the range before it gives the BAR back.
-#[derive(Clone, Copy)]
-pub(crate) struct IoRange {
-    start: u64,
-    length: usize,
-}
-
-impl IoRange {
-    /// Returns the range of `length` bytes at `offset` of `bar`, which the caller has requested.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if the range leaves the BAR or is not whole pages.
-    pub(crate) fn new(
-        pdev: &pci::Device<Bound>,
-        bar: u32,
-        offset: usize,
-        length: usize,
-    ) -> Result<Self> {
-        let end = offset.checked_add(length).ok_or(EINVAL)?;
-        let aligned = (offset | length) % kernel::page::PAGE_SIZE == 0;
-        if !aligned || end as u64 > pdev.resource_len(bar)? {
-            return Err(EINVAL);
-        }
-        // INVARIANT: Pages and bounds were checked just now; the caller has requested the BAR.
-        Ok(Self {
-            start: pdev.resource_start(bar)? + offset as u64,
-            length,
-        })
-    }
-
-    /// Returns a part of the range.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if the part leaves the range or is not whole pages.
-    pub(crate) fn part(&self, offset: usize, length: usize) -> Result<Self> {
-        let end = offset.checked_add(length).ok_or(EINVAL)?;
-        if (offset | length) % kernel::page::PAGE_SIZE != 0 || end > self.length {
-            return Err(EINVAL);
-        }
-        // INVARIANT: Pages and bounds were checked just now; the whole range is in a requested BAR.
-        Ok(Self {
-            start: self.start + offset as u64,
-            length,
-        })
-    }
-
-    /// Fills the range with zeros. The caller must be its only user until this returns.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn zero(&self) -> Result {
-        let mapping = WriteCombiningMapping::new(*self)?;
-        // SAFETY: The mapping was made just now, is writable, and is as long as the range.
-        unsafe { ringbar_memset_io(mapping.0, 0, self.length) };
-        Ok(())
-    }
-
-    /// Returns the physical address of the first byte.
-    pub(crate) fn start(&self) -> u64 {
-        self.start
-    }
-
-    /// Returns the length in bytes.
-    pub(crate) fn length(&self) -> usize {
-        self.length
-    }
+/// `ENOMEM`.
+pub(super) fn zero(range: IoRange) -> Result {
+    let mapping = WriteCombiningMapping::new(range)?;
+    // SAFETY: The mapping was made just now, is writable, and is as long as the range.
+    unsafe { ringbar_memset_io(mapping.0, 0, range.length()) };
+    Ok(())
 }
 
 /// A BAR that is requested, so that no other driver uses it, but not mapped into the kernel.
@@ -169,12 +109,6 @@ impl Drop for WriteCombiningMapping {
     }
 }
 
-/// Turns bus mastering off: the device can reach no memory and raise no interrupt any more.
-pub(crate) fn clear_master(pdev: &pci::Device<Bound>) {
-    // SAFETY: The reference is to a valid device, which is bound.
-    unsafe { bindings::pci_clear_master(as_raw(pdev)) };
-}
-
 /// With a single access, turns bus mastering off on a device that does not answer. Marks the device as
 /// dead for the PCI core, so that no configuration access of the kernel reaches it any more.
 ///
@@ -194,9 +128,4 @@ pub(crate) fn give_up(pdev: &pci::Device<Bound>) {
     unsafe {
         (&raw mut (*pdev).error_state).write_volatile(bindings::pci_channel_io_perm_failure);
     }
-}
-
-fn as_raw(pdev: &pci::Device<Bound>) -> *mut bindings::pci_dev {
-    // CAST: `pci::Device` is a transparent wrapper of `struct pci_dev`.
-    core::ptr::from_ref(pdev).cast_mut().cast()
 }

@@ -6,6 +6,12 @@
 use super::OpenFile;
 use crate::{
     interface::ioctl,
+    mapping::arguments::{
+        answer,
+        get,
+        progress,
+        put, //
+    },
     memory::{
         self,
         buffer::MAX_BUFFER, //
@@ -14,15 +20,7 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    uaccess::{
-        UserPtr,
-        UserSlice, //
-    },
-};
-use zerocopy::{
-    FromBytes,
-    Immutable,
-    IntoBytes, //
+    uaccess::UserPtr, //
 };
 
 /// Carries out an ioctl.
@@ -31,10 +29,9 @@ use zerocopy::{
 ///
 /// `ENOTTY` for an unknown number, `EFAULT` if the argument cannot be read or written, `ENODEV` if
 /// the device is gone; else the errors of the call (README.md has the table).
-pub(crate) fn ioctl(file: &OpenFile, number: u32, argument: usize) -> Result<isize> {
+pub(super) fn ioctl(file: &OpenFile, number: u32, argument: UserPtr) -> Result<isize> {
     use memory::{ioctls as memories, window_ioctls as windows};
     use queue::{execute::execute, ioctls as queues, transfer::transfer};
-    let argument = UserPtr::from_addr(argument);
     match number {
         ioctl::INFO => put(argument, &info(file)?)?,
         ioctl::CREATE_QUEUE => answer(argument, |create| queues::create(file, create))?,
@@ -64,7 +61,7 @@ pub(crate) fn ioctl(file: &OpenFile, number: u32, argument: usize) -> Result<isi
 
 /// Returns versions and limits; see [`ioctl::INFO`].
 fn info(file: &OpenFile) -> Result<ioctl::Info> {
-    file.shared().gate().with(|device| {
+    file.gate().with(|device| {
         let limits = device.limits();
         Ok(ioctl::Info {
             version_major: limits.version.0,
@@ -78,44 +75,4 @@ fn info(file: &OpenFile) -> Result<ioctl::Info> {
             max_buffer: MAX_BUFFER as u32,
         })
     })
-}
-
-/// Carries out a call that fills in its argument.
-fn answer<T>(argument: UserPtr, call: impl FnOnce(&mut T) -> Result) -> Result
-where
-    T: FromBytes + IntoBytes + Immutable + Default,
-{
-    let mut value = get(argument)?;
-    call(&mut value)?;
-    put(argument, &value)
-}
-
-/// Carries out a call that notes in its argument how far it came. The process learns of it even if
-/// the call fails: otherwise it would not know which of its descriptors or bytes are done.
-fn progress<T>(argument: UserPtr, call: impl FnOnce(&mut T) -> Result) -> Result
-where
-    T: FromBytes + IntoBytes + Immutable + Default,
-{
-    let mut value = get(argument)?;
-    let outcome = call(&mut value);
-    put(argument, &value)?;
-    outcome
-}
-
-/// Copies an argument from the process, once: the process may change it meanwhile.
-fn get<T: FromBytes + IntoBytes + Default>(argument: UserPtr) -> Result<T> {
-    let mut value = T::default();
-    let bytes = value.as_mut_bytes();
-    UserSlice::new(argument, bytes.len())
-        .reader()
-        .read_slice(bytes)?;
-    Ok(value)
-}
-
-/// Copies an argument to the process.
-fn put<T: IntoBytes + Immutable>(argument: UserPtr, value: &T) -> Result {
-    let bytes = value.as_bytes();
-    UserSlice::new(argument, bytes.len())
-        .writer()
-        .write_slice(bytes)
 }

@@ -9,7 +9,7 @@ mod registers;
 
 use crate::{
     file::OpenFile,
-    mmap::{
+    mapping::map::{
         on_fault,
         populated,
         Entry, //
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Every kind of mapping there is.
-pub(crate) const KINDS: [Entry<OpenFile>; 11] = [
+pub(super) const KINDS: &[Entry<OpenFile>] = &[
     populated::<registers::PublicRegisters>(),
     populated::<registers::Kick>(),
     populated::<registers::Doorbell>(),

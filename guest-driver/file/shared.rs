@@ -2,35 +2,32 @@
 
 //! The part of a device that its open files share.
 
-use super::OpenFile;
+use super::{
+    Files,
+    OpenFile, //
+};
 use crate::{
     device::{
-        gate::Gate,
-        limits::Accounts, //
+        limits::Accounts,
+        Gate, //
     },
     queue::wakeups::Wakeups, //
 };
 use kernel::{
-    new_mutex,
     prelude::*,
     sync::{
         atomic::{
             Atomic,
             Relaxed, //
         },
-        Arc,
-        Mutex, //
+        Arc, //
     },
 };
 
-/// Outlives the binding of driver and device: open files hold it.
-#[pin_data]
+/// The part of a device that its open files share. Outlives the binding of driver and device.
 pub(crate) struct Shared {
-    /// Queues of the files, and the way to the device.
+    /// Queues of the files.
     pub(crate) wakeups: Arc<Wakeups>,
-    /// Files that are open. Taken before anything of a file, never under `mmap_lock`.
-    #[pin]
-    pub(crate) files: Mutex<KVec<Arc<OpenFile>>>,
     /// The share of the device that each user has.
     pub(crate) accounts: Arc<Accounts>,
 }
@@ -38,37 +35,21 @@ pub(crate) struct Shared {
 /// Protection domains are numbered through, and come round again after 2^32 opens.
 static NEXT_DOMAIN: Atomic<u32> = Atomic::new(1);
 
-impl Shared {
-    /// Returns the shared part of a device that is not there yet.
-    pub(crate) fn new() -> Result<Arc<Self>> {
-        Arc::pin_init(
-            try_pin_init!(Self {
-                wakeups: Wakeups::new()?,
-                files <- new_mutex!(KVec::new()),
-                accounts: Accounts::new()?,
-            }),
-            GFP_KERNEL,
-        )
-    }
-
-    /// Returns the way to the bound device.
-    pub(crate) fn gate(&self) -> &Gate {
-        &self.wakeups.gate
-    }
-
-    /// Removes a file that is being released.
-    pub(crate) fn remove(&self, opened: &Arc<OpenFile>) {
-        self.files
-            .lock()
-            .retain(|other| !Arc::ptr_eq(other, opened));
-    }
+/// Returns the files of a device that is not there yet.
+pub(crate) fn no_files() -> Result<Arc<Files>> {
+    let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
+    let shared = Shared {
+        wakeups: Wakeups::new(gate.clone())?,
+        accounts: Accounts::new()?,
+    };
+    Files::behind(gate, shared)
 }
 
 /// Returns a protection domain that none of the device's open files has.
-pub(crate) fn free_domain(files: &[Arc<OpenFile>]) -> u32 {
+pub(super) fn free_domain(files: &[Arc<OpenFile>]) -> u32 {
     loop {
         let domain = NEXT_DOMAIN.fetch_add(1, Relaxed);
-        if !files.iter().any(|file| file.owner.domain() == domain) {
+        if !files.iter().any(|file| file.own().domain() == domain) {
             return domain;
         }
     }

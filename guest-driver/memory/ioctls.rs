@@ -9,14 +9,16 @@ use super::{
         Buffer,
         MAX_BUFFER, //
     },
-    cache::CachePolicy,
     device_memory::DeviceMemory,
     kernel_memory::KernelMemory,
     owner::MemoryOwner,
 };
-use crate::interface::{
-    ioctl,
-    layout::MemoryPart, //
+use crate::{
+    interface::{
+        ioctl,
+        layout::MemoryPart, //
+    },
+    mapping::cache::CachePolicy,
 };
 use kernel::prelude::*;
 

@@ -3,22 +3,17 @@
 //! The memory that an open file owns: buffers, ranges of device memory, further windows on both,
 //! and memory of the kernel.
 
-use super::{
-    buffer::Buffer,
-    device_memory::DeviceMemory,
-    kernel_memory::{
-        Contiguous,
-        KernelMemory,
-        Scattered, //
-    },
-    view::View,
-};
+use super::{buffer::Buffer, device_memory::DeviceMemory, kernel_memory::KernelMemory, view::View};
 use crate::{
     device::{
         owner::denied,
         Device, //
     },
-    interface::layout::MemoryPart, //
+    interface::layout::MemoryPart,
+    mapping::memory::{
+        Contiguous,
+        Scattered, //
+    },
 };
 use kernel::prelude::*;
 

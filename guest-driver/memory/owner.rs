@@ -4,9 +4,9 @@
 
 use super::owned::OwnedMemory;
 use crate::device::{
-    gate::Gate,
     owner::Owner,
-    Device, //
+    Device,
+    Gate, //
 };
 use kernel::prelude::*;
 

@@ -5,9 +5,9 @@
 //! The DMA API may put a bounce buffer between the two. So one side sees writes of the other only
 //! after the mapping was synchronised. Only this file touches the bytes.
 
-use super::{
+use crate::mapping::{
     cache::CachePolicy,
-    kernel_memory::Contiguous, //
+    memory::Contiguous, //
 };
 use kernel::{
     bindings,

@@ -8,9 +8,9 @@
 
 use crate::{
     device::{
-        gate::Gate,
         registers::QueueWords,
-        Device, //
+        Device,
+        Gate, //
     },
     interface::{
         regs,

@@ -5,8 +5,8 @@
 
 use crate::{
     device::{
-        gate::Gate,
-        Device, //
+        Device,
+        Gate, //
     },
     queue::{
         waiters::Waiters,
@@ -34,8 +34,7 @@ use kernel::{
 #[pin_data]
 pub(crate) struct Wakeups {
     /// The way to the bound device.
-    #[pin]
-    pub(crate) gate: Gate,
+    pub(crate) gate: Arc<Gate>,
     /// At most as many as the device has.
     #[pin]
     queues: Mutex<KVec<Arc<Waiters>>>,
@@ -63,11 +62,11 @@ impl WorkItem for Wakeups {
 }
 
 impl Wakeups {
-    /// Returns the wake-ups of a device that is not there yet.
-    pub(crate) fn new() -> Result<Arc<Self>> {
+    /// Returns the wake-ups of a device that is not there yet, behind this gate.
+    pub(crate) fn new(gate: Arc<Gate>) -> Result<Arc<Self>> {
         Arc::pin_init(
             try_pin_init!(Self {
-                gate <- Gate::new(),
+                gate,
                 queues <- new_mutex!(KVec::new()),
                 pollers <- new_poll_condvar!(),
                 watchdog <- new_delayed_work!("ringbar watchdog"),

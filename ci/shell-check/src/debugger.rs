@@ -11,15 +11,18 @@ use crate::terminal::Terminal;
 const ATTACH: &str = "attach: gdb ";
 /// Function at which gdb stops first, and its file. `ci/shell-check.sh` names it as STOP.
 const HOOK: (&str, &str) = (
-    "ringbar_main::binding::chardev::mmap_hook",
-    "guest-driver/binding/chardev.rs",
+    "ringbar_main::mapping::file_operations::mmap_hook<ringbar_main::device::Ringbar>",
+    "guest-driver/mapping/file_operations.rs",
 );
 /// A function that the hook calls by others.
-const INNER: &str = "ringbar_main::mmap::mappings::Mappings::remember";
+const INNER: &str = "ringbar_main::mapping::mappings::Mappings::remember";
 /// Functions of the backtrace in the latter, and their files. The hook itself is left by a jump.
 const FRAMES: [(&str, &str); 2] = [
-    (INNER, "guest-driver/mmap/mappings.rs"),
-    ("ringbar_main::mmap::map<", "guest-driver/mmap.rs"),
+    (INNER, "guest-driver/mapping/mappings.rs"),
+    (
+        "ringbar_main::mapping::map::map<",
+        "guest-driver/mapping/map.rs",
+    ),
 ];
 
 /// Waits for the command that attaches gdb, and starts it in the background, where it goes on to

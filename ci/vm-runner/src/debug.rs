@@ -316,7 +316,7 @@ mod tests {
     fn stop_is_a_moment_or_a_place() {
         assert_eq!("boot".parse(), Ok(Stop::Boot));
         assert_eq!("driver".parse(), Ok(Stop::Driver));
-        let place = "guest-driver/mmap.rs:85";
+        let place = "guest-driver/mapping/map.rs:95";
         assert_eq!(place.parse(), Ok(Stop::Place(place.to_owned())));
     }
 

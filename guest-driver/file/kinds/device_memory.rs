@@ -12,25 +12,27 @@ use crate::{
         layout::MemoryPart,
         mmap, //
     },
-    memory::cache::CachePolicy,
-    mmap::{
+    mapping::{
         access::Access,
+        cache::CachePolicy,
         kind::{
             FaultKind,
             Kind,
-            Span,
             Target, //
         },
-        setup::{
-            Fork,
-            Fresh,
-            Populated,
-            VmaSetup, //
+        mappable::{
+            IoMemory,
+            IoOnFault,
+            Mappable, //
         },
+        setup::Fork, //
     },
 };
 use kernel::{
-    page::PAGE_SHIFT,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*, //
 };
 
@@ -41,89 +43,66 @@ pub(crate) enum LazyDeviceMemory {}
 
 impl Kind for DeviceMemory {
     type File = OpenFile;
+    type Memory<'a> = IoMemory;
     const NUMBER: u8 = mmap::KIND_DEVICE_MEMORY;
     const NAME: &'static str = "device-memory";
+    const FORK: Fork = Fork::Inherited;
 
-    fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.memory.range(device, index, false)?.range().length)
-    }
-
-    fn populate(
-        device: &Device<'_>,
-        objects: &Objects,
-        index: u16,
-        span: Span,
-        setup: VmaSetup<'_, Fresh>,
-    ) -> Result<Populated> {
-        let owned = objects.memory.range(device, index, false)?;
-        let policy = match owned.part() {
-            MemoryPart::WriteCombining | MemoryPart::Lazy => CachePolicy::WriteCombining,
-            MemoryPart::Uncached => CachePolicy::Uncached,
-        };
-        let range = device
-            .memory_range(owned.range())?
-            .part(span.offset, span.length)?;
-        setup.frames(Fork::Inherited, policy).io(range)
+    fn memory(device: &Device<'_>, objects: &Objects, index: u16) -> Result<IoMemory> {
+        range(device, objects, index, false)
     }
 
     fn access(
         device: &Device<'_>,
         objects: &Objects,
         index: u16,
-        _offset: usize,
+        offset: usize,
         access: Access<'_>,
     ) -> Result<usize> {
-        objects.memory.range(device, index, false)?;
-        shown(device, access)
+        device.check_not_lost()?;
+        Self::memory(device, objects, index)?.access(offset, access)
     }
 }
 
 impl Kind for LazyDeviceMemory {
     type File = OpenFile;
+    type Memory<'a> = IoOnFault;
     const NUMBER: u8 = mmap::KIND_LAZY_DEVICE_MEMORY;
     const NAME: &'static str = "lazy-device-memory";
+    const FORK: Fork = Fork::Inherited;
 
-    fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.memory.range(device, index, true)?.range().length)
-    }
-
-    fn populate(
-        _device: &Device<'_>,
-        _objects: &Objects,
-        _index: u16,
-        _span: Span,
-        setup: VmaSetup<'_, Fresh>,
-    ) -> Result<Populated> {
-        Ok(setup
-            .frames(Fork::Inherited, CachePolicy::WriteCombining)
-            .on_fault())
+    fn memory(device: &Device<'_>, objects: &Objects, index: u16) -> Result<IoOnFault> {
+        Ok(IoOnFault(range(device, objects, index, true)?))
     }
 
     fn access(
         device: &Device<'_>,
         objects: &Objects,
         index: u16,
-        _offset: usize,
+        offset: usize,
         access: Access<'_>,
     ) -> Result<usize> {
-        objects.memory.range(device, index, true)?;
-        shown(device, access)
+        device.check_not_lost()?;
+        Self::memory(device, objects, index)?.access(offset, access)
     }
 }
 
 impl FaultKind for LazyDeviceMemory {
     fn fault(device: &Device<'_>, objects: &Objects, index: u16, offset: usize) -> Result<Target> {
-        let range = device.memory_range(objects.memory.range(device, index, true)?.range())?;
-        let page = range.part(offset, kernel::page::PAGE_SIZE)?;
+        let memory = range(device, objects, index, true)?;
+        let page = memory.range.part(offset, PAGE_SIZE)?;
         Ok(Target::Frame((page.start() >> PAGE_SHIFT) as usize))
     }
 }
 
-/// Carries out the access of a debugger, unless the device is lost: an access could take as long as
-/// QEMU waits for the server.
-fn shown(device: &Device<'_>, access: Access<'_>) -> Result<usize> {
-    if device.registers().is_lost() {
-        return Err(EIO);
-    }
-    access.io()
+/// Returns the range with this index, of the lazy part or of the others.
+fn range(device: &Device<'_>, objects: &Objects, index: u16, lazy: bool) -> Result<IoMemory> {
+    let owned = objects.memory.range(device, index, lazy)?;
+    Ok(IoMemory {
+        range: device.memory_range(owned.range())?,
+        policy: match owned.part() {
+            MemoryPart::WriteCombining | MemoryPart::Lazy => CachePolicy::WriteCombining,
+            MemoryPart::Uncached => CachePolicy::Uncached,
+        },
+    })
 }

@@ -9,20 +9,17 @@ use crate::{
         OpenFile, //
     },
     interface::mmap,
-    mmap::{
-        access::Access,
+    mapping::{
         kind::{
             FaultKind,
             Kind,
-            Span,
             Target, //
         },
-        setup::{
-            Fork,
-            Fresh,
-            Populated,
-            VmaSetup, //
+        memory::{
+            Contiguous,
+            Scattered, //
         },
+        setup::Fork, //
     },
 };
 use kernel::prelude::*;
@@ -34,54 +31,33 @@ pub(crate) enum VmallocMemory {}
 
 impl Kind for ContiguousMemory {
     type File = OpenFile;
+    type Memory<'a> = &'a Contiguous;
     const NUMBER: u8 = mmap::KIND_CONTIGUOUS;
     const NAME: &'static str = "contiguous";
+    const FORK: Fork = Fork::Inherited;
 
-    fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.memory.contiguous(index)?.size())
-    }
-
-    fn populate(
-        _device: &Device<'_>,
-        objects: &Objects,
+    fn memory<'a>(
+        _device: &'a Device<'_>,
+        objects: &'a Objects,
         index: u16,
-        span: Span,
-        setup: VmaSetup<'_, Fresh>,
-    ) -> Result<Populated> {
-        let memory = objects.memory.contiguous(index)?;
-        setup
-            .frames(Fork::Inherited, memory.policy())
-            .memory(memory, span.offset, span.length)
-    }
-
-    fn access(
-        _device: &Device<'_>,
-        objects: &Objects,
-        index: u16,
-        offset: usize,
-        access: Access<'_>,
-    ) -> Result<usize> {
-        access.contiguous(objects.memory.contiguous(index)?, offset)
+    ) -> Result<&'a Contiguous> {
+        objects.memory.contiguous(index)
     }
 }
 
 impl Kind for VmallocMemory {
     type File = OpenFile;
+    type Memory<'a> = &'a Scattered;
     const NUMBER: u8 = mmap::KIND_VMALLOC;
     const NAME: &'static str = "vmalloc";
+    const FORK: Fork = Fork::Inherited;
 
-    fn size(_device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-        Ok(objects.memory.scattered(index)?.size())
-    }
-
-    fn populate(
-        _device: &Device<'_>,
-        _objects: &Objects,
-        _index: u16,
-        _span: Span,
-        setup: VmaSetup<'_, Fresh>,
-    ) -> Result<Populated> {
-        Ok(setup.pages(Fork::Inherited).on_fault())
+    fn memory<'a>(
+        _device: &'a Device<'_>,
+        objects: &'a Objects,
+        index: u16,
+    ) -> Result<&'a Scattered> {
+        objects.memory.scattered(index)
     }
 }
 

@@ -15,19 +15,15 @@ use crate::{
         },
         mmap, //
     },
-    memory::cache::CachePolicy,
-    mmap::{
+    mapping::{
         access::Access,
-        kind::{
-            Kind,
-            Span, //
+        cache::CachePolicy,
+        kind::Kind,
+        mappable::{
+            IoMemory,
+            Mappable, //
         },
-        setup::{
-            Fork,
-            Fresh,
-            Populated,
-            VmaSetup, //
-        },
+        setup::Fork, //
     },
 };
 use kernel::{
@@ -46,8 +42,12 @@ pub(crate) enum Status {}
 
 impl Kind for PublicRegisters {
     type File = OpenFile;
+    type Memory<'a> = IoMemory;
     const NUMBER: u8 = mmap::KIND_PUBLIC_REGISTERS;
     const NAME: &'static str = "public-registers";
+    const FORK: Fork = Fork::Withheld;
+    const COUNT: u32 = 1;
+    const DEBUGGER: bool = false;
 
     fn check(offset: u64) -> Result {
         // The other pages of the BAR belong to the driver or a queue. No capability gives access to
@@ -60,56 +60,36 @@ impl Kind for PublicRegisters {
         Ok(())
     }
 
-    fn size(_device: &Device<'_>, _objects: &Objects, index: u16) -> Result<usize> {
-        if index == 0 {
-            Ok(PAGE_SIZE)
-        } else {
-            Err(ENXIO)
-        }
-    }
-
-    fn populate(
-        device: &Device<'_>,
-        _objects: &Objects,
-        _index: u16,
-        _span: Span,
-        setup: VmaSetup<'_, Fresh>,
-    ) -> Result<Populated> {
-        page(device, layout::PUBLIC_PAGE, 0, setup)
+    fn memory(device: &Device<'_>, _objects: &Objects, _index: u16) -> Result<IoMemory> {
+        page(device, layout::PUBLIC_PAGE, 0)
     }
 }
 
 macro_rules! queue_page {
-    ($kind:ident, $number:path, $name:literal, $writable:literal, $first:path, $access:ident) => {
+    ($kind:ident, $number:path, $name:literal, $writable:literal, $first:path, $debugger:literal) => {
         impl Kind for $kind {
             type File = OpenFile;
+            type Memory<'a> = IoMemory;
             const NUMBER: u8 = $number;
             const NAME: &'static str = $name;
             const WRITABLE: bool = $writable;
+            const FORK: Fork = Fork::Withheld;
+            const DEBUGGER: bool = $debugger;
 
-            fn size(device: &Device<'_>, objects: &Objects, index: u16) -> Result<usize> {
-                objects.queues.mapped(device, index).map(|_| PAGE_SIZE)
-            }
-
-            fn populate(
-                device: &Device<'_>,
-                _objects: &Objects,
-                index: u16,
-                _span: Span,
-                setup: VmaSetup<'_, Fresh>,
-            ) -> Result<Populated> {
-                page(device, $first, index, setup)
+            fn memory(device: &Device<'_>, objects: &Objects, index: u16) -> Result<IoMemory> {
+                objects.queues.mapped(device, index)?;
+                page(device, $first, index)
             }
 
             fn access(
                 device: &Device<'_>,
                 objects: &Objects,
                 index: u16,
-                _offset: usize,
+                offset: usize,
                 access: Access<'_>,
             ) -> Result<usize> {
-                objects.queues.mapped(device, index)?;
-                $access(device, access)
+                device.check_not_lost()?;
+                Self::memory(device, objects, index)?.access(offset, access)
             }
         }
     };
@@ -120,7 +100,7 @@ queue_page!(
     "kick",
     true,
     layout::KICK_PAGES,
-    trapped
+    false
 );
 queue_page!(
     Doorbell,
@@ -128,7 +108,7 @@ queue_page!(
     "doorbell",
     true,
     layout::DOORBELL_PAGES,
-    shared
+    true
 );
 queue_page!(
     Status,
@@ -136,32 +116,13 @@ queue_page!(
     "status",
     false,
     layout::STATUS_PAGES,
-    shared
+    true
 );
 
-/// Maps page `index` of those that start at `first`.
-fn page(
-    device: &Device<'_>,
-    first: usize,
-    index: u16,
-    setup: VmaSetup<'_, Fresh>,
-) -> Result<Populated> {
-    let range = device.register_page(first + usize::from(index) * PAGE_SIZE)?;
-    setup
-        .frames(Fork::Withheld, CachePolicy::Uncached)
-        .io(range)
-}
-
-/// Refuses the access of a debugger: reading a trapped register may do something in the device.
-fn trapped(_device: &Device<'_>, _access: Access<'_>) -> Result<usize> {
-    Err(EPERM)
-}
-
-/// Carries out the access of a debugger to a page that is memory, unless the device is lost: an
-/// access could take as long as QEMU waits for the server.
-fn shared(device: &Device<'_>, access: Access<'_>) -> Result<usize> {
-    if device.registers().is_lost() {
-        return Err(EIO);
-    }
-    access.io()
+/// Returns page `index` of those that start at `first`.
+fn page(device: &Device<'_>, first: usize, index: u16) -> Result<IoMemory> {
+    Ok(IoMemory {
+        range: device.register_page(first + usize::from(index) * PAGE_SIZE)?,
+        policy: CachePolicy::Uncached,
+    })
 }

@@ -11,3 +11,5 @@
 
 pub mod ioctl;
 pub mod mmap;
+#[path = "../../mapping/offset.rs"]
+mod offset;

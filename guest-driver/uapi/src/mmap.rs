@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT
 
-//! mmap offsets: which region, which one of its kind, where in it. Shared with the kernel module.
+//! mmap offsets of ringbar's regions. Shared with the kernel module.
 //!
-//! Bits 62 to 56 of the offset are the kind, 55 to 40 the index, 39 to 0 the byte offset in the
-//! region. Bit 63 is 0, because file offsets are signed. A process builds only [`PUBLIC_REGISTERS`] itself. Calls that make a region return its
-//! offset, to which the process may add whole pages.
+//! A process builds only [`PUBLIC_REGISTERS`] itself. Calls that make a region return its offset,
+//! to which the process may add whole pages.
+
+pub use super::offset::{decode, encode, Region};
 
 /// Kind: the public registers. Index 0.
 pub const KIND_PUBLIC_REGISTERS: u8 = 1;
@@ -32,28 +33,3 @@ pub const KIND_VMALLOC: u8 = 11;
 
 /// Where to map the public registers. Needs `CAP_SYS_RAWIO`.
 pub const PUBLIC_REGISTERS: u64 = encode(KIND_PUBLIC_REGISTERS, 0);
-
-/// A decoded mmap offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// One of the `KIND_` constants, or a number without meaning.
-    pub kind: u8,
-    /// Which one of its kind.
-    pub index: u16,
-    /// Offset in the region, in bytes.
-    pub offset: u64,
-}
-
-/// Returns the mmap offset of the start of a region.
-pub const fn encode(kind: u8, index: u16) -> u64 {
-    (kind as u64) << 56 | (index as u64) << 40
-}
-
-/// Takes an mmap offset apart.
-pub const fn decode(offset: u64) -> Region {
-    Region {
-        kind: (offset >> 56) as u8,
-        index: (offset >> 40) as u16,
-        offset: offset & ((1 << 40) - 1),
-    }
-}

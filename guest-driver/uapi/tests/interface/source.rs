@@ -20,9 +20,8 @@ const FILES: [(&str, &str); 3] = [
     ),
 ];
 
-/// Structures that C has no use for: an offset that was taken apart, and numbers with a type, whose
-/// values are in tables.
-const NOT_IN_C: [&str; 3] = ["Region", "Opcode", "Status"];
+/// Structures that C has no use for: numbers with a type, whose values are in tables.
+const NOT_IN_C: [&str; 2] = ["Opcode", "Status"];
 
 /// Returns one line per public constant or structure that `rust.rs` lacks.
 pub(crate) fn missing() -> Vec<String> {

@@ -6,10 +6,8 @@
 //! returned. For a moment, the mapping has pages but cannot be found. So the hook notes the address
 //! space first. Revocation takes the lock of each noted address space once, as a barrier.
 //! Afterwards every mapping made before is in the list.
-//! the address space first. Revocation takes the lock of each noted address space once, as a
-//! barrier: afterwards every mapping made before is in the list.
 
-use crate::memory::cache::{
+use super::cache::{
     self,
     Observed, //
 };
@@ -175,7 +173,8 @@ impl Mappings {
     /// on. From now on, touching them raises SIGBUS.
     ///
     /// The caller has removed the region from the file's objects, so that no hook finds it any
-    /// more. It holds no lock that the mmap hook takes.
+    /// more. It holds no lock that the mmap hook takes. No other file of the device has a region
+    /// there: its mappings would lose their pages too.
     pub(crate) fn revoke_region(&self, offset: u64, length: usize) {
         self.await_hooks();
         self.unmap(offset, length);
@@ -208,7 +207,7 @@ impl Mappings {
     }
 
     fn unmap(&self, offset: u64, length: usize) {
-        if cfg!(ringbar_sabotage = "no-revocation") {
+        if cfg!(sabotage = "no-revocation") {
             return;
         }
         // SAFETY: By the type invariants the file is open, and an open file has a valid list of

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The edge of the mapping layer: an open file of a driver, as the layer sees it.
+//! An open file, as the mmap hook and the VMA operations see it.
 
 use super::mappings::Mappings;
 use kernel::{

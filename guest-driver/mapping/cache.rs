@@ -10,10 +10,10 @@ use kernel::{
 
 // `shim.c`: macros of the kernel.
 extern "C" {
-    fn ringbar_pgprot_noncached(prot: bindings::pgprot_t) -> bindings::pgprot_t;
-    fn ringbar_pgprot_writecombine(prot: bindings::pgprot_t) -> bindings::pgprot_t;
-    fn ringbar_pgprot_device(prot: bindings::pgprot_t) -> bindings::pgprot_t;
-    fn ringbar_pgprot_cache_bits(prot: bindings::pgprot_t) -> c_ulong;
+    fn mapping_pgprot_noncached(prot: bindings::pgprot_t) -> bindings::pgprot_t;
+    fn mapping_pgprot_writecombine(prot: bindings::pgprot_t) -> bindings::pgprot_t;
+    fn mapping_pgprot_device(prot: bindings::pgprot_t) -> bindings::pgprot_t;
+    fn mapping_pgprot_cache_bits(prot: bindings::pgprot_t) -> c_ulong;
 }
 
 /// How the processor may cache a mapping.
@@ -44,13 +44,13 @@ impl CachePolicy {
             Self::Cached => prot,
             // SAFETY: The shim computes its result from the argument alone, which may have any
             // value.
-            Self::WriteCombining => unsafe { ringbar_pgprot_writecombine(prot) },
+            Self::WriteCombining => unsafe { mapping_pgprot_writecombine(prot) },
             // SAFETY: The shim computes its result from the argument alone, which may have any
             // value.
-            Self::Uncached => unsafe { ringbar_pgprot_noncached(prot) },
+            Self::Uncached => unsafe { mapping_pgprot_noncached(prot) },
             // SAFETY: The shim computes its result from the argument alone, which may have any
             // value.
-            Self::Device => unsafe { ringbar_pgprot_device(prot) },
+            Self::Device => unsafe { mapping_pgprot_device(prot) },
         }
     }
 
@@ -116,5 +116,5 @@ impl fmt::Display for Observed {
 
 fn cache_bits(prot: bindings::pgprot_t) -> u64 {
     // SAFETY: The shim computes its result from the argument alone, which may have any value.
-    unsafe { ringbar_pgprot_cache_bits(prot) as u64 }
+    unsafe { mapping_pgprot_cache_bits(prot) as u64 }
 }

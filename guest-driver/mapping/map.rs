@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The mapping layer: checks a request, fills its VMA by kind, and can take the pages away again.
+//! The mmap hook: checks a request, fills its VMA by kind, and counts it.
 //!
 //! Every mapping is shared, never executable, and lies in one region as a whole. A [`Kind`] decides
-//! the rest. Of the driver the layer knows a [`MappedFile`], its kinds, and the types of the memory
-//! that they map. [`mappings`] describes how mappings are counted and revoked.
+//! the rest.
 
-pub(crate) mod access;
-pub(crate) mod kind;
-pub(crate) mod mapped_file;
-pub(crate) mod mappings;
-mod operations;
-pub(crate) mod setup;
-
-use crate::interface::mmap::{
-    self,
-    Region, //
+use super::{
+    kind::{
+        FaultKind,
+        Kind, //
+    },
+    mappable::{
+        Mappable,
+        Span, //
+    },
+    mapped_file::MappedFile,
+    offset::{
+        decode,
+        Region, //
+    },
+    operations::Operations,
+    setup::VmaSetup, //
 };
 use kernel::{
     bindings,
@@ -29,14 +34,6 @@ use kernel::{
     },
     prelude::*, //
 };
-use kind::{
-    FaultKind,
-    Kind,
-    Span, //
-};
-use mapped_file::MappedFile;
-use operations::Operations;
-use setup::VmaSetup;
 
 /// A kind of the files `F`, as the hook finds it by number.
 pub(crate) struct Entry<F> {
@@ -70,7 +67,7 @@ pub(crate) const fn on_fault<K: FaultKind>() -> Entry<K::File> {
 /// `EINVAL` if the mapping is private; `EPERM` if it is executable, or the process may not have the
 /// region; `EACCES` if it is writable and the kind is not; `ENXIO` if there is no such region;
 /// `EOVERFLOW` if it leaves the region; `ENODEV` if the device is gone; `ENOMEM`.
-pub(crate) fn map<F: MappedFile>(kinds: &[Entry<F>], file: &F, vma: &VmaNew) -> Result {
+pub(super) fn map<F: MappedFile>(kinds: &[Entry<F>], file: &F, vma: &VmaNew) -> Result {
     // Not VM_SHARED: a shared mapping of a file opened read-only lacks it.
     if vma.flags() & flags::MAYSHARE == 0 {
         return Err(EINVAL);
@@ -79,14 +76,14 @@ pub(crate) fn map<F: MappedFile>(kinds: &[Entry<F>], file: &F, vma: &VmaNew) -> 
     vma.try_clear_mayexec().map_err(|_| EPERM)?;
     // SAFETY: The VMA is valid, and only this hook has it yet.
     let pgoff = unsafe { (*vma.as_ptr()).vm_pgoff };
-    let region = mmap::decode(bytes(pgoff));
+    let region = decode(bytes(pgoff));
     let kind = kind_of(kinds, region).ok_or(ENXIO)?;
     (kind.map)(file, vma, region)
 }
 
 /// Returns the name of the kind of a mapping at `pgoff` pages.
-pub(crate) fn name_of<F>(kinds: &[Entry<F>], pgoff: usize) -> &'static str {
-    kind_of(kinds, mmap::decode(bytes(pgoff))).map_or("unknown", |kind| kind.name)
+pub(super) fn name_of<F>(kinds: &[Entry<F>], pgoff: usize) -> &'static str {
+    kind_of(kinds, decode(bytes(pgoff))).map_or("unknown", |kind| kind.name)
 }
 
 fn kind_of<F>(kinds: &[Entry<F>], region: Region) -> Option<&Entry<F>> {
@@ -107,24 +104,27 @@ fn set_up<K: Kind>(
     operations: &'static bindings::vm_operations_struct,
 ) -> Result {
     K::check(region.offset)?;
+    if u32::from(region.index) >= K::COUNT {
+        return Err(ENXIO);
+    }
     if !K::WRITABLE {
         // Without VM_MAYWRITE, mprotect cannot make the mapping writable later.
         vma.try_clear_maywrite().map_err(|_| EACCES)?;
     }
     file.with_objects(|device, objects| {
-        let size = K::size(device, objects, region.index)?;
+        let memory = K::memory(device, objects, region.index)?;
         let span = Span {
             offset: usize::try_from(region.offset)?,
             length: vma.end() - vma.start(),
         };
         let end = span.offset.checked_add(span.length).ok_or(EOVERFLOW)?;
-        if end > size.next_multiple_of(PAGE_SIZE) {
+        if end > memory.size().next_multiple_of(PAGE_SIZE) {
             return Err(EOVERFLOW);
         }
         // Before the first page is there. Otherwise revocation could not find the address space,
         // and the page would stay.
         file.mappings().remember(vma.mm())?;
-        K::populate(device, objects, region.index, span, VmaSetup::new(vma))?;
+        memory.populate(K::FORK, span, VmaSetup::new(vma))?;
         // Last: the kernel calls `close`, which counts down, only for a VMA whose hook succeeded.
         file.mappings().count_one_more(vma.mm().as_raw());
         // SAFETY: The VMA is valid, and only this hook has it yet. The operations are those of a

@@ -15,10 +15,10 @@ use super::{
         Target, //
     },
     mapped_file::MappedFile,
-};
-use crate::interface::mmap::{
-    decode,
-    Region, //
+    offset::{
+        decode,
+        Region, //
+    },
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -190,6 +190,9 @@ unsafe fn reach<K: Kind>(
     enter: impl FnOnce(&DeviceOf<'_, K>, &ObjectsOf<K>, Region, bool) -> Result,
 ) -> c_int {
     let carry_out = || {
+        if !K::DEBUGGER {
+            return Err(EPERM);
+        }
         let length = usize::try_from(length)?;
         // SAFETY: The caller promises a valid, locked VMA with the address, and the buffer.
         let access = unsafe { Access::new(vma, address, buffer, length, write != 0) }?;

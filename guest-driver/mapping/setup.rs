@@ -7,12 +7,10 @@
 //! to one of [`Frames`], [`Pages`] and [`Dma`], once, and only that state has the calls that fill
 //! it.
 
-use crate::{
-    device::resources::IoRange,
-    memory::{
-        cache::CachePolicy,
-        kernel_memory::Contiguous, //
-    },
+use super::{
+    cache::CachePolicy,
+    memory::Contiguous,
+    pci::IoRange, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -38,7 +36,7 @@ use kernel::{
     reason = "the kernel's structs are opaque to us, and only pointed to"
 )]
 extern "C" {
-    fn ringbar_io_remap_pfn_range(
+    fn mapping_io_remap_pfn_range(
         vma: *mut bindings::vm_area_struct,
         address: c_ulong,
         pfn: c_ulong,
@@ -154,7 +152,7 @@ impl VmaSetup<'_, Frames> {
         // in a BAR that the driver has requested. Revocation takes the frames away before the BAR
         // goes.
         to_result(unsafe {
-            ringbar_io_remap_pfn_range(
+            mapping_io_remap_pfn_range(
                 self.vma.as_ptr(),
                 self.vma.start(),
                 (range.start() >> PAGE_SHIFT) as c_ulong,

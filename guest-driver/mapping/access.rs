@@ -6,9 +6,9 @@
 //! whatever the flags of the VMA are. So this layer itself refuses a write to a VMA that the
 //! process may not write, and an access to a page that revocation has taken away.
 
-use crate::memory::{
+use super::{
     cache,
-    kernel_memory::Contiguous, //
+    memory::Contiguous, //
 };
 use core::marker::PhantomData;
 use kernel::{

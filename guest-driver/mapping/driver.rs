@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The edge of the layer: what a driver implements.
+
+use super::{
+    file::OpenFile,
+    gate::HasDevice,
+    map::Entry, //
+};
+use kernel::{
+    bindings,
+    fs,
+    module::ModuleMetadata,
+    prelude::*,
+    sync::{
+        poll::PollTable,
+        Arc, //
+    },
+    uaccess::UserPtr, //
+};
+
+/// A driver of which processes open a node and map what they see through it.
+///
+/// The calls of one file run side by side, and beside the end of the binding.
+pub(crate) trait Driver: HasDevice {
+    /// The module of the driver, which stays loaded while a file is open: `crate::LocalModule`.
+    type Module: ModuleMetadata;
+    /// What all files of a device share. Outlives the binding.
+    type Shared: Send + Sync;
+    /// What belongs to an open file, until it is released.
+    type File: Send + Sync;
+    /// What an open file owns of the device, and shows to processes. The end of the binding takes
+    /// it out of the file.
+    type Objects: Default + Send + Unpin;
+
+    /// Name of the node in `/dev` and of its folder in debugfs, without the number at its end.
+    const NODE: &'static str;
+    /// Every kind of mapping of a file.
+    const KINDS: &'static [Entry<OpenFile<Self>>];
+
+    /// Returns what belongs to a file that is being opened, and what it owns from the beginning.
+    /// `others` are the files of the device that are open: none comes or goes meanwhile. Called
+    /// inside the gate.
+    ///
+    /// # Errors
+    ///
+    /// Any error is that of `open` for the process.
+    fn open(
+        device: &Self::Device<'_>,
+        shared: &Self::Shared,
+        others: &[Arc<OpenFile<Self>>],
+        file: &fs::File,
+    ) -> Result<(Self::File, Self::Objects)>;
+
+    /// Carries out an ioctl.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY` for an unknown number; any other error is that of the call.
+    fn ioctl(file: &OpenFile<Self>, number: u32, argument: UserPtr) -> Result<isize>;
+
+    /// Returns the events of `poll` for which a file is ready, after it has registered for their
+    /// change. Without this, a file is ready until the device goes.
+    fn poll(opened: &OpenFile<Self>, _file: &fs::File, _table: PollTable<'_>) -> u32 {
+        let ready = opened
+            .gate()
+            .with(|_| Ok(bindings::POLLIN | bindings::POLLOUT));
+        ready.unwrap_or(bindings::POLLERR | bindings::POLLHUP)
+    }
+
+    /// Gives the objects of a released file back to a device that is still bound. No process maps
+    /// them any more. Called inside the gate.
+    fn release(_device: &Self::Device<'_>, _shared: &Self::Shared, objects: Self::Objects) {
+        drop(objects);
+    }
+
+    /// Wakes all threads that sleep outside of the gate. It is closed, so they find the device gone
+    /// when they look.
+    fn dismiss(_shared: &Self::Shared) {}
+
+    /// Ends the use of a device: first stops its DMA, then frees the objects, which `objects` takes
+    /// out of the files one by one. Neither a call nor a process reaches them any more.
+    fn end(_device: &Self::Device<'_>, objects: &mut dyn Iterator<Item = Self::Objects>) {
+        objects.for_each(drop);
+    }
+
+    /// Drops a released file, of which this is the last reference. For modules that are broken on
+    /// purpose.
+    #[cfg(sabotage)]
+    fn drop_file(file: Arc<OpenFile<Self>>) {
+        drop(file);
+    }
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Memory of the kernel that processes map without a device: physically contiguous, or of vmalloc.
+//!
+//! Coherent memory for a device needs no type of this layer: it is `kernel::dma::Coherent`.
+
+use super::cache::CachePolicy;
+use kernel::{
+    bindings,
+    error::to_result,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*, //
+};
+
+extern "C" {
+    // `shim.c`: an inline function of the kernel.
+    fn mapping_virt_to_phys(address: *const c_void) -> u64;
+    // Exported by the kernel, but not in its bindings.
+    fn set_memory_wc(address: c_ulong, pages: c_int) -> c_int;
+    fn set_memory_uc(address: c_ulong, pages: c_int) -> c_int;
+    fn set_memory_wb(address: c_ulong, pages: c_int) -> c_int;
+}
+
+/// Physically contiguous, zeroed memory in whole pages, with a cache policy.
+///
+/// The kernel's own mapping gets the policy too: two policies for one page are undefined behaviour
+/// of the processor. It is cached again before the memory is freed.
+///
+/// # Invariants
+///
+/// `start` points to `size` bytes from `alloc_pages_exact`, which this owns.
+pub(crate) struct Contiguous {
+    start: *mut c_void,
+    size: usize,
+    policy: CachePolicy,
+}
+
+// SAFETY: Memory of the page allocator belongs to no thread: any may free it.
+unsafe impl Send for Contiguous {}
+// SAFETY: A shared reference gives no access to the bytes, only their address.
+unsafe impl Sync for Contiguous {}
+
+impl Contiguous {
+    /// Allocates `size` bytes, a multiple of the page size.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; the errors of the kernel when it sets the policy.
+    pub(crate) fn new(size: usize, policy: CachePolicy) -> Result<Self> {
+        let flags = bindings::GFP_KERNEL | bindings::__GFP_ZERO | bindings::__GFP_NOWARN;
+        // SAFETY: The allocator takes any size, and these flags are valid ones.
+        let start = unsafe { bindings::alloc_pages_exact_noprof(size, flags) };
+        if start.is_null() {
+            return Err(ENOMEM);
+        }
+        // INVARIANT: Just allocated. The policy is noted before it is set: that may fail half way,
+        // and the drop must then set the first pages back.
+        let memory = Self {
+            start,
+            size,
+            policy,
+        };
+        let (address, pages) = memory.pages();
+        // SAFETY: The pages were allocated just now, so no other code uses them.
+        to_result(unsafe {
+            match policy {
+                CachePolicy::Cached => 0,
+                CachePolicy::WriteCombining => set_memory_wc(address, pages),
+                CachePolicy::Uncached | CachePolicy::Device => set_memory_uc(address, pages),
+            }
+        })?;
+        Ok(memory)
+    }
+
+    /// Returns the size in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Returns the address of the first byte in the kernel's linear mapping. For a caller that does
+    /// not map the memory to a process.
+    pub(crate) fn start(&self) -> *mut c_void {
+        self.start
+    }
+
+    /// Returns the cache policy.
+    pub(crate) fn policy(&self) -> CachePolicy {
+        self.policy
+    }
+
+    /// Returns the page frame number at `offset`, from where `length` bytes are in the memory.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if they are not.
+    pub(crate) fn frame(&self, offset: usize, length: usize) -> Result<usize> {
+        if offset.checked_add(length).is_none_or(|end| end > self.size) {
+            return Err(EINVAL);
+        }
+        // SAFETY: By the type invariants this is an address of the kernel's linear mapping.
+        let start = unsafe { mapping_virt_to_phys(self.start) } as usize;
+        Ok((start + offset) >> PAGE_SHIFT)
+    }
+
+    /// Returns the address of the byte at `offset`, from where `length` bytes are in the memory.
+    /// The kernel's own mapping, which is meant, has the cache policy too.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if they are not.
+    pub(crate) fn bytes(&self, offset: usize, length: usize) -> Result<*mut u8> {
+        if offset.checked_add(length).is_none_or(|end| end > self.size) {
+            return Err(EINVAL);
+        }
+        Ok(self.start.cast::<u8>().wrapping_add(offset))
+    }
+
+    fn pages(&self) -> (c_ulong, c_int) {
+        (self.start as c_ulong, (self.size / PAGE_SIZE) as c_int)
+    }
+}
+
+impl Drop for Contiguous {
+    fn drop(&mut self) {
+        let (address, pages) = self.pages();
+        if self.policy != CachePolicy::Cached {
+            // SAFETY: By the type invariants this owns the pages, and no process maps them any
+            // more.
+            let restored = unsafe { set_memory_wb(address, pages) };
+            if restored != 0 {
+                pr_warn!(
+                    "{} pages keep their cache policy and are never freed\n",
+                    pages
+                );
+                return;
+            }
+        }
+        // SAFETY: By the type invariants these are address and size of memory from
+        // `alloc_pages_exact`, which this owns.
+        unsafe { bindings::free_pages_exact(self.start, self.size) };
+    }
+}
+
+/// Zeroed memory in whole pages, contiguous in the kernel's address space alone.
+pub(crate) struct Scattered(VVec<u8>);
+
+impl Scattered {
+    /// Allocates `size` bytes, a multiple of the page size.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(size: usize) -> Result<Self> {
+        Ok(Self(VVec::zeroed(size, GFP_KERNEL)?))
+    }
+
+    /// Returns the size in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns the page at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if that is outside.
+    pub(crate) fn page(&self, offset: usize) -> Result<*mut bindings::page> {
+        if offset >= self.0.len() {
+            return Err(EINVAL);
+        }
+        // SAFETY: The offset was checked, so the address lies in memory of vmalloc, which this
+        // owns.
+        Ok(unsafe { bindings::vmalloc_to_page(self.0.as_ptr().wrapping_add(offset).cast()) })
+    }
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! What most drivers use of the layer: `use mapping::prelude::*`.
+
+#![allow(unused_imports, reason = "a driver uses a part of the layer")]
+
+pub(crate) use super::{
+    access::Access,
+    arguments,
+    binding::Binding,
+    cache::CachePolicy,
+    driver::Driver,
+    events::Events,
+    file::{Files, OpenFile},
+    gate::HasDevice,
+    kind::{FaultKind, Kind, Target},
+    map::{on_fault, populated, Entry},
+    mappable::{CoherentMemory, IoMemory, IoOnFault},
+    mapped_file::MappedFile,
+    memory::{Contiguous, Scattered},
+    node::Node,
+    numbers::{Number, Numbers},
+    offset,
+    pci::{clear_master, IoRange},
+    pci_data::{PciData, PciDriver},
+    setup::Fork,
+};

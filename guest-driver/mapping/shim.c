@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "shim.h"
+
+int mapping_io_remap_pfn_range(struct vm_area_struct *vma, unsigned long address,
+			       unsigned long pfn, unsigned long size, pgprot_t prot)
+{
+	return io_remap_pfn_range(vma, address, pfn, size, prot);
+}
+
+pgprot_t mapping_pgprot_noncached(pgprot_t prot)
+{
+	return pgprot_noncached(prot);
+}
+
+pgprot_t mapping_pgprot_writecombine(pgprot_t prot)
+{
+	return pgprot_writecombine(prot);
+}
+
+pgprot_t mapping_pgprot_device(pgprot_t prot)
+{
+	return pgprot_device(prot);
+}
+
+unsigned long mapping_pgprot_cache_bits(pgprot_t prot)
+{
+	return pgprot_val(prot) & _PAGE_CACHE_MASK;
+}
+
+phys_addr_t mapping_virt_to_phys(const void *address)
+{
+	return virt_to_phys((volatile void *)address);
+}

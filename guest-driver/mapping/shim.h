@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What Rust cannot reach: inline functions and macros, one line each. */
+#ifndef MAPPING_SHIM_H
+#define MAPPING_SHIM_H
+
+#include <linux/io.h>
+#include <linux/mm.h>
+
+int mapping_io_remap_pfn_range(struct vm_area_struct *vma, unsigned long address,
+			       unsigned long pfn, unsigned long size, pgprot_t prot);
+pgprot_t mapping_pgprot_noncached(pgprot_t prot);
+pgprot_t mapping_pgprot_writecombine(pgprot_t prot);
+pgprot_t mapping_pgprot_device(pgprot_t prot);
+unsigned long mapping_pgprot_cache_bits(pgprot_t prot);
+phys_addr_t mapping_virt_to_phys(const void *address);
+
+#endif
