@@ -23,7 +23,7 @@ trace: ## run, and record each access to the device and each action of the devic
 report: ## draw the page of the last run again, and print its path
 	@ci/vm.sh report
 test: ## everything that must hold
-	@ci/stages.sh run kernel:$(KERNEL)
+	@ci/stages.sh run $(if $(EXAMPLE),example,kernel):$(KERNEL)
 shell: ## a terminal in the guest; exit powers it off
 	@ci/build.sh ci/vm.sh shell
 debug: ## a terminal in the guest, which stops at STOP; prints the command that attaches gdb to the driver
@@ -42,7 +42,7 @@ fmt: ## check formatting of the workspace
 	@ci/cargo.sh fmt --all --check
 lint: ## clippy on the workspace
 	@ci/cargo.sh clippy --locked --workspace --all-targets -- -D warnings
-module-lint: ## formatting and clippy of the module, with the kernel's own tools
+module-lint: ## formatting and clippy of all modules, with the kernel's own tools
 	@ci/module.sh lint
 test-host: ## tests that need neither root nor QEMU
 	@ci/test-host.sh
@@ -79,6 +79,7 @@ clean: ## remove build/, when no run works in it
 distclean: ## remove build/ and ringbar's cache
 	@ci/distclean.sh
 
+#? EXAMPLE=        a driver of its own with its device in place of ringbar, for make run, test, shell and debug: edu,sum or all; ci/examples has them
 #? KERNEL=stock    stock, or debug: KASAN, lockdep and more; built once, 10 minutes
 #? KERNEL_ARGS=    additional words for the guest's kernel: swiotlb=force
 #? ACCEL=tcg       tcg, kvm, or auto: KVM if it really boots a guest

@@ -1,17 +1,22 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Checks the user's variables, waits until no other run works in this checkout, builds everything
-# that a guest needs to boot, and then runs a command: build.sh [CMD...]. ci/vm.sh builds the
-# programs that are needed later, while the guest runs. The kernel's part and cargo's part do not
-# depend on each other.
+# that a guest needs to boot, and then runs a command: build.sh [CMD...]. With EXAMPLE that is what
+# these examples need, and nothing of ringbar. ci/vm.sh builds the programs that are needed later,
+# while the guest runs. The kernel's part and cargo's part do not depend on each other.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=ci/lock.sh
 source "$ci_dir/lock.sh"
+# shellcheck source=ci/example.sh
+source "$ci_dir/example.sh"
 
-# shellcheck disable=SC2086 # names
-"$ci_dir/variables.sh" ${RINGBAR_VARIABLES:-}
+# A caller that holds the checkout has checked them. What it has set since then is none of the user's.
+if [[ ${RINGBAR_HELD:-} != "$checkout" ]]; then
+	# shellcheck disable=SC2086 # names
+	"$ci_dir/variables.sh" ${RINGBAR_VARIABLES:-}
+fi
 hold_checkout "$@"
 
 # Both install missing packages on a new machine. apt-get allows one at a time.
@@ -32,9 +37,14 @@ trap stop EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-groups=(boot)
-if [[ ${TRACE:-0} != 0 ]]; then groups+=(plugin); fi
-start stage build-module "$ci_dir/module.sh"
+if [[ -n ${EXAMPLE:-} ]]; then
+	read_examples "$EXAMPLE"
+	modules=("${example_drivers[@]}") groups=(example "$EXAMPLE") packed=(example "$EXAMPLE")
+else
+	modules=(ringbar) groups=(boot) packed=(initramfs)
+	if [[ ${TRACE:-0} != 0 ]]; then groups+=(plugin); fi
+fi
+start stage build-module "$ci_dir/module.sh" build "${modules[@]}"
 module_job=$!
 start stage build-programs "$ci_dir/programs.sh" "${groups[@]}"
 programs_job=$!
@@ -51,5 +61,5 @@ else
 fi
 wait "${jobs[0]}" || die "$failed"
 jobs=()
-stage build-initramfs "$ci_dir/guest.sh" initramfs
+stage build-initramfs "$ci_dir/guest.sh" "${packed[@]}"
 if (($# > 0)); then exec "$@"; fi

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Packs the guest's programs with the module of KERNEL, or MODULE, into build/guest/initramfs.cpio
 # (initramfs-debug.cpio, or OUTPUT): guest.sh initramfs [MODULE OUTPUT]. `hangs MODULE OUTPUT` also
-# packs programs that hang.
+# packs programs that hang. `example NAMES` packs modules and programs of these examples alone, into
+# build/guest/example-NAMES.cpio.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=ci/example.sh
+source "$ci_dir/example.sh"
 
 guest=$checkout/build/guest
 
@@ -16,13 +19,16 @@ tools() {
 	"$ci_dir/in-sysroot.sh" ldd "${tools[@]}" | grep -oE '/lib[^ ]+' | sort -u
 }
 
-# packed MODULE OUTPUT PROGRAM...: packs these programs and those of each guest. Symbols stay in the
-# module for backtraces. Line tables are in the module in build/ only.
+# packed OUTPUT: packs `modules` and `packing`, the chosen programs. Symbols stay in the modules for
+# backtraces. Line tables are in the modules in build/ only.
 packed() {
-	local module=$1 output=$2 name program files=()
-	strip --strip-debug -o "$output.ko" -- "$module"
-	shift 2
-	for program in "$programs"/packed/* "$@"; do
+	local output=$1 name module program files=()
+	for module in "${modules[@]}"; do
+		name=${module##*/}
+		strip --strip-debug -o "$output.$name" -- "$module"
+		files+=(--file "/lib/modules/$name=$output.$name:644")
+	done
+	for program in "${packing[@]}"; do
 		name=${program##*/}
 		case $name in
 		ringbar-init) files+=(--file "/init=$program:755") ;;
@@ -37,21 +43,36 @@ packed() {
 	while read -r program; do files+=(--file "$program=$sysroot/$program:755"); done < <(tools)
 	"$packer" --output "$output" "${files[@]}" \
 		--file "/bin/busybox=$sysroot/usr/bin/busybox:755" --symlink /bin/sh=busybox \
-		--file "/lib/modules/ringbar.ko=$output.ko:644" \
 		--dir /proc --dir /sys --dir /dev --dir /tmp --dir /run --node /dev/console=c:5:1
 }
 
-initramfs() {
-	local module=$1 output=$2 packer=$programs/ringbar-initramfs sysroot kernel from
-	shift 2
+# pack OUTPUT: packs `modules` and `packing`, unless that is there.
+pack() {
+	local packer=$programs/ringbar-initramfs sysroot kernel from
 	sysroot=$("$ci_dir/sysroot.sh")
 	kernel=$("$ci_dir/kernel.sh")
 	mkdir -p "$guest"
+	# An entry of the cache never changes under its name, so its path stands for its contents.
+	from=$(printf '%s\n' "$sysroot" "$kernel" && files_of "$ci_dir/guest.sh" "$packer" "${modules[@]}" "${packing[@]}" | sort)
+	unless_made "$1" "$from" packed "$1"
+}
+
+initramfs() {
+	local modules=("$1") packing=("$programs"/packed/* "${@:3}")
+	mkdir -p "$guest"
 	# ringbar-report searches these files for the code of the guest's programs.
 	printf '%s\n' "$programs"/guest/* >"$guest/programs"
-	# An entry of the cache never changes under its name, so its path stands for its contents.
-	from=$(printf '%s\n' "$sysroot" "$kernel" && files_of "$ci_dir/guest.sh" "$packer" "$module" "$@" | sort && cat "$programs/.boot.from")
-	unless_made "$output" "$from" packed "$module" "$output" "$@"
+	pack "$2"
+}
+
+# example NAMES: packs what the examples need.
+example() {
+	local modules=() packing=("$programs"/example/packed/*) driver
+	read_examples "$1"
+	for driver in "${example_drivers[@]}"; do modules+=("$("$ci_dir/module.sh" path "$driver")"); done
+	mkdir -p "$guest"
+	printf '%s\n' "$programs"/example/guest/* >"$guest/example-programs"
+	pack "$(example_initramfs "$1")"
 }
 
 case ${1:-} in
@@ -62,5 +83,6 @@ hangs)
 	"$ci_dir/programs.sh" boot hangs
 	initramfs "$2" "$3" "$programs"/{leaves,sleeps,slow,spins,stuck}
 	;;
-*) die "usage: $0 initramfs [MODULE OUTPUT]|hangs MODULE OUTPUT" ;;
+example) example "$2" ;;
+*) die "usage: $0 initramfs [MODULE OUTPUT]|hangs MODULE OUTPUT|example NAMES" ;;
 esac

@@ -22,9 +22,9 @@ checkout=$(dirname "$ci_dir")
 if [[ $RINGBAR_CACHE != /* ]]; then RINGBAR_CACHE=$PWD/$RINGBAR_CACHE; fi
 export RINGBAR_CACHE
 # Entries of the cache are named `<kind>-<key>`. `make distclean` removes these kinds only.
-cache_kinds=(sysroot kernel extra python cargo module programs)
+cache_kinds=(sysroot kernel extra python cargo module programs example-module example-programs)
 # Kinds with a new entry per change, and how many of their entries stay.
-numerous_kinds=(module programs)
+numerous_kinds=(module programs example-module example-programs)
 numerous=10
 # Folder of the programs that ci/programs.sh builds.
 # shellcheck disable=SC2034 # for the scripts that source this file
@@ -150,7 +150,10 @@ files_of() {
 
 # Inputs of the workspace's crates: the members' folders, and files elsewhere that they include.
 mapfile -t rust_sources < <(sed -n '/^members = \[/,/^]/s/^ *"\(.*\)",$/\1/p' "$checkout/Cargo.toml")
-rust_sources+=(Cargo.toml Cargo.lock ci/versions.env guest-driver/README.md guest-driver/mapping/offset.rs)
+for file in "$checkout"/guest-driver/{*/uapi,mapping/offset}.rs; do
+	if [[ -f $file ]]; then rust_sources+=("${file#"$checkout/"}"); fi
+done
+rust_sources+=(Cargo.toml Cargo.lock ci/versions.env guest-driver/README.md)
 
 # contents PATH...: prints SHA-256 and name of each file at or below PATHs of the checkout, except
 # cargo's leftovers.

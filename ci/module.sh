@@ -1,20 +1,58 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Builds the kernel module into build/module (build/module-debug for KERNEL=debug), or takes it from
-# the cache. `lint` checks its formatting and lints it. `sabotage WHAT` builds a deliberately broken
-# module into a folder of its own.
+# Builds kernel modules, or takes them from the cache: module.sh [build] [NAME...]. NAME is
+# `ringbar`, the default, or a folder of guest-driver with a Kbuild of its own. The modules are in
+# build/module and build/module-NAME (build/module-debug and build/module-NAME-debug for
+# KERNEL=debug).
+#
+# `lint [NAME...]` checks formatting and lints, by default of the modules of EXAMPLE, or else of all. `sabotage WHAT [NAME]`
+# builds a deliberately broken module into a folder of its own. `path NAME` prints the path of a
+# module that `build` makes.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=ci/example.sh
+source "$ci_dir/example.sh"
 
-# Inputs of the module: its own files, and those that `interface.rs` names.
-sources=(guest-driver/uapi/src qemu-device/spec/src)
-mapfile -t -O "${#sources[@]}" sources < <(cd "$checkout" && find guest-driver -path guest-driver/uapi -prune -o -type f ! -name '*.md' -print)
+# own_folders: prints the folders of drivers that have a Kbuild of their own.
+own_folders() { (cd "$checkout" && find guest-driver -mindepth 2 -maxdepth 2 -name Kbuild -printf '%h\n' | sort); }
+
+# choose NAME: sets the module to work on: its folder and file, where its results are, its kind of
+# entry in the cache, and its inputs.
+choose() {
+	name=$1 folder=guest-driver
+	local prune=()
+	case $name in
+	ringbar)
+		results=module kind=module
+		# Its own files, and those that `interface.rs` names. Other drivers are no part of it.
+		sources=(guest-driver/uapi/src qemu-device/spec/src)
+		while IFS= read -r; do prune+=(-path "$REPLY" -prune -o); done < <(own_folders)
+		;;
+	*)
+		folder=guest-driver/$name
+		# The other two are what folders of results end with.
+		[[ $name =~ ^[a-z][a-z0-9_]*$ && $name != @(clippy|debug) && -f $checkout/$folder/Kbuild ]] ||
+			die "there is no module $name: $folder has no Kbuild; the modules are: ringbar $(own_folders | sed 's|.*/||' | paste -sd ' ')"
+		results=module-$name kind=example-module-$name
+		sources=()
+		if [[ -d $checkout/guest-driver/mapping ]]; then
+			mapfile -t sources < <(cd "$checkout" && find guest-driver/mapping -type f ! -name '*.md' -print)
+		fi
+		;;
+	esac
+	mapfile -t -O "${#sources[@]}" sources < <(cd "$checkout" && find "$folder" -path guest-driver/uapi -prune -o "${prune[@]}" -type f ! -name '*.md' -print)
+	output=$checkout/build/$results$kernel_suffix
+	object=$(sed -n 's/^obj-m := *\([a-z0-9_]*\)\.o$/\1/p' "$checkout/$folder/Kbuild")
+	[[ -n $object ]] || die "$folder/Kbuild has no line \`obj-m := NAME.o\`, which names the module"
+	# What a person calls it.
+	if [[ $name == ringbar ]]; then title='the module'; else title="the module of $name"; fi
+}
 
 # kbuild OUTPUT SABOTAGE ARGS...: runs Kbuild. The linter has an output folder of its own: otherwise
 # it and the build would undo each other's work.
 kbuild() {
-	local output=$checkout/build/$1$kernel_suffix folder=$1$kernel_suffix sabotage=$2 toolchain=()
+	local output=$checkout/build/$1$kernel_suffix into=$1$kernel_suffix sabotage=$2 toolchain=()
 	shift 2
 	if [[ $KERNEL == debug ]]; then toolchain=(LLVM=1); fi
 	mkdir -p "$output"
@@ -22,25 +60,27 @@ kbuild() {
 	# Kbuild sees the checkout as /ringbar. It refuses some characters in paths, and the module's debug
 	# information must not depend on the checkout's path.
 	"$ci_dir/in-sysroot.sh" --kernel "$("$ci_dir/kernel.sh")" \
-		make -s -C /kernel/build "${toolchain[@]}" M=/ringbar/guest-driver MO="/ringbar/build/$folder" RINGBAR_SABOTAGE="$sabotage" "$@" modules
+		make -s -C /kernel/build "${toolchain[@]}" "M=/ringbar/$folder" MO="/ringbar/build/$into" RINGBAR_SABOTAGE="$sabotage" "$@" modules ||
+		die "$title does not compile for the $KERNEL kernel: the first message above has the reason; correct $folder and run again"
 }
-
-output=$checkout/build/module$kernel_suffix
 
 # check_sources: fails if the compilers report an input of the module that its key lacks.
 check_sources() {
-	local path
+	local path commands=()
 	local -A known=()
 	while IFS= read -r path; do known[/ringbar/${path:66}]=1; done < <(contents "${sources[@]}")
+	# The file names the objects that the module is made of: ./shim.o. Those of older builds stay beside
+	# them.
+	while IFS= read -r path; do commands+=("$output/.${path#./}.cmd"); done <"$output/$object.mod"
 	while IFS= read -r path; do
-		[[ -n ${known[$path]:-} ]] || die "$path is compiled into the module, but ci/module.sh does not list it under sources"
-	done < <(grep -ohE '/ringbar/[^ ]+\.(rs|c|h)\b' "$output"/.{ringbar_main,shim}.o.cmd | sort -u | xargs realpath -sm -- | sort -u)
+		[[ -n ${known[$path]:-} ]] || die "$path is compiled into $title, but ci/module.sh does not list it under sources"
+	done < <(grep -ohE '/ringbar/[^ ]+\.(rs|c|h)\b' "${commands[@]}" | sort -u | xargs realpath -sm -- | sort -u)
 }
 
 # fill FOLDER: copies the module, and rustc's incremental results for the next build. rustc never
 # overwrites those files.
 fill() {
-	cp -- "$output/ringbar.ko" "$1/"
+	cp -- "$output/$object.ko" "$1/"
 	if [[ -d $output/incremental ]]; then copy_tree "$output/incremental" "$1/incremental"; fi
 }
 
@@ -52,7 +92,7 @@ copy_tree() { cp -al -- "$1" "$2" 2>/dev/null || { rm -rf -- "$2" && cp -a -- "$
 seed() {
 	local newest
 	[[ -d $RINGBAR_CACHE && ! -d $output/incremental ]] || return 0
-	newest=$(find "$RINGBAR_CACHE" -mindepth 2 -maxdepth 2 -path "*/module-$KERNEL-*/incremental" -printf '%T@ %p\0' |
+	newest=$(find "$RINGBAR_CACHE" -mindepth 2 -maxdepth 2 -path "*/$kind-$KERNEL-*/incremental" -printf '%T@ %p\0' |
 		sort -z -r -n | head -z -n 1 | cut -z -d ' ' -f 2- | tr '\0' '\n')
 	if [[ -n $newest ]]; then
 		mkdir -p "$output"
@@ -68,10 +108,10 @@ made_from() {
 
 # build: makes the module, unless it is already there.
 build() {
-	local kernel from note=$output/ringbar.ko.from
+	local kernel from note=$output/$object.ko.from
 	kernel=$("$ci_dir/kernel.sh")
 	from=$(made_from "$kernel")
-	if [[ -f $note && -f $output/ringbar.ko && ! $output/ringbar.ko -nt $note && $(<"$note") == "$from" ]]; then return; fi
+	if [[ -f $note && -f $output/$object.ko && ! $output/$object.ko -nt $note && $(<"$note") == "$from" ]]; then return; fi
 	rm -f -- "$note"
 	provide "$kernel"
 	printf '%s\n' "$from" >"$note"
@@ -82,7 +122,7 @@ provide() {
 	local before entry key tries=0
 	# shellcheck disable=SC2119 # no files, only what comes from stdin
 	key=$KERNEL-$(cache_key <<<"$from")
-	if [[ ! -d $RINGBAR_CACHE/module-$key ]]; then
+	if [[ ! -d $RINGBAR_CACHE/$kind-$key ]]; then
 		seed
 		# A change during the compilation may or may not be in the module. So the module is compiled again
 		# until no source changed meanwhile.
@@ -92,11 +132,11 @@ provide() {
 		while :; do
 			before=$(cd "$checkout" && files_of "${sources[@]}")
 			from=$(made_from "$1")
-			say "compiling the module for the $KERNEL kernel (usually takes 4 to 15 s)"
+			say "compiling $title for the $KERNEL kernel (usually takes 4 to 15 s)"
 			# The old module may come from the cache, and be younger than its parts here. Kbuild would then
 			# keep it.
-			rm -f -- "$output/ringbar.ko"
-			kbuild module ''
+			rm -f -- "$output/$object.ko"
+			kbuild "$results" ''
 			if [[ $before == "$(cd "$checkout" && files_of "${sources[@]}")" ]]; then break; fi
 			((++tries < 5)) || die "the sources changed during each compilation: do not edit them until the build has ended"
 			say "the sources changed during the compilation: compiling again"
@@ -105,17 +145,48 @@ provide() {
 		# shellcheck disable=SC2119
 		key=$KERNEL-$(cache_key <<<"$from")
 	fi
-	entry=$(cache_entry module "$key" 1 fill)
+	entry=$(cache_entry "$kind" "$key" 1 fill)
 	mkdir -p "$output"
-	if ! cmp -s "$entry/ringbar.ko" "$output/ringbar.ko"; then cp -- "$entry/ringbar.ko" "$output/"; fi
+	if ! cmp -s "$entry/$object.ko" "$output/$object.ko"; then cp -- "$entry/$object.ko" "$output/"; fi
+}
+
+# lint: checks the module's formatting, and lints it.
+lint() {
+	local roots
+	mapfile -t roots < <(cd "$checkout" && find "$folder" -maxdepth 1 -name '*_main.rs' -printf '/ringbar/%p\n')
+	((${#roots[@]} == 1)) || die "$folder has ${#roots[@]} files *_main.rs: it needs one, the crate root"
+	"$ci_dir/in-sysroot.sh" rustfmt --check --edition 2021 --config-path /ringbar "${roots[@]}"
+	kbuild "${results/module/module-clippy}" '' CLIPPY=1 KRUSTFLAGS=-Dwarnings
 }
 
 case ${1:-build} in
-build) build ;;
 lint)
-	"$ci_dir/in-sysroot.sh" bash -c 'rustfmt --check --edition 2021 --config-path /ringbar /ringbar/guest-driver/ringbar_main.rs'
-	kbuild module-clippy '' CLIPPY=1 KRUSTFLAGS=-Dwarnings
+	shift
+	names=("$@")
+	if (($# == 0)) && [[ -n ${EXAMPLE:-} ]]; then
+		read_examples "$EXAMPLE"
+		names=("${example_drivers[@]}")
+	elif (($# == 0)); then
+		mapfile -t names < <(echo ringbar && own_folders | sed 's|.*/||')
+	fi
+	for name in "${names[@]}"; do
+		choose "$name"
+		lint
+	done
 	;;
-sabotage) kbuild "sabotage/$2" "$2" ;;
-*) die "usage: $0 [build|lint|sabotage WHAT]" ;;
+sabotage)
+	choose "${3:-ringbar}"
+	kbuild "sabotage/$2" "$2"
+	;;
+path)
+	choose "$2"
+	printf '%s\n' "$output/$object.ko"
+	;;
+*)
+	if [[ ${1:-} == build ]]; then shift; fi
+	for name in "${@:-ringbar}"; do
+		choose "$name"
+		build
+	done
+	;;
 esac

@@ -6,20 +6,25 @@
 # programs, as built in guest/ and without line tables in packed/. `report`, `verdict`, `bench`,
 # `shell`, `plugin`: programs for later or for some runs only. `hangs`: the guest's programs that
 # hang, for ci/sabotage.sh. `wrong-server FEATURE`, alone: the server with a fault for
-# ci/sabotage.sh, as build/programs/ringbar-server-FEATURE.
+# ci/sabotage.sh, as build/programs/ringbar-server-FEATURE. `example NAMES`, alone: all programs that
+# a run of these examples needs; those of the guest are below build/programs/example.
 #
 # The cache identifies programs by the contents of all their inputs. So a new checkout with known
 # sources gets its programs at once, and cargo builds only what is new.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=ci/example.sh
+source "$ci_dir/example.sh"
 
+usage="usage: $0 boot|report|verdict|bench|shell|plugin|hangs..., wrong-server FEATURE, or example NAMES"
 flags=-Ctarget-feature=+crt-static
 # Version of rustc, and cargo's folder of results.
-version='' made='' suffix=''
-# choose GROUP [FEATURE]: sets the programs to build.
+version='' made=''
+# choose GROUP [FEATURE|NAMES]: sets the programs to build, their kind of entry in the cache, what
+# their names end with, and the folder of the guest's programs.
 choose() {
-	host=() guest=() library='' features=()
+	host=() guest=() library='' features=() kind=programs suffix='' into=''
 	case $1 in
 	boot)
 		host=(ringbar-server ringbar-vm-runner ringbar-initramfs)
@@ -32,8 +37,14 @@ choose() {
 	shell) host=(ringbar-shell-check) ;;
 	hangs) host=(leaves sleeps slow spins stuck) ;;
 	plugin) library=libringbar_plugin.so ;;
-	wrong-server) host=(ringbar-server) features=(--features "ringbar-server/$2") ;;
-	*) die "usage: $0 boot|report|verdict|bench|shell|plugin|hangs... or wrong-server FEATURE" ;;
+	wrong-server) host=(ringbar-server) features=(--features "ringbar-server/$2") suffix=-$2 ;;
+	example)
+		read_examples "$2"
+		host=(ringbar-vm-runner ringbar-initramfs "${example_servers[@]}")
+		guest=(ringbar-init "${example_programs[@]}")
+		kind=example-programs into=example/
+		;;
+	*) die "$usage" ;;
 	esac
 }
 
@@ -42,9 +53,10 @@ choose() {
 made_from() {
 	local libc
 	libc=$(gcc -print-file-name=libc.a)
-	printf '%s\n' "$1" "$flags" "${features[@]}" "$version" "${RINGBAR_RUSTC_WRAPPER:-}"
+	printf '%s\n' "$1" "$flags" "${features[@]}" "${host[@]}" "$version" "${RINGBAR_RUSTC_WRAPPER:-}"
 	gcc -dumpfullversion
 	stat -L -c '%n %s %Y' "$libc"
+	printf '%s\n' "${guest[@]}"
 	contents "${rust_sources[@]}" ci/cargo.sh ci/programs.sh
 }
 
@@ -91,11 +103,11 @@ fill() {
 	local name
 	for name in "${host[@]}" $library; do link "$made/$name" "$1/$name$suffix"; done
 	if ((${#guest[@]} > 0)); then
-		mkdir "$1/guest" "$1/packed"
-		for name in "${guest[@]}"; do link "$made/$name" "$1/guest/$name"; done
-		cp -t "$1/packed" -- "${guest[@]/#/$made/}"
+		mkdir -p "$1/${into}guest" "$1/${into}packed"
+		for name in "${guest[@]}"; do link "$made/$name" "$1/${into}guest/$name"; done
+		cp -t "$1/${into}packed" -- "${guest[@]/#/$made/}"
 		# Symbols stay for backtraces. Line tables would be the largest part.
-		strip --strip-debug -- "${guest[@]/#/$1/packed/}"
+		strip --strip-debug -- "${guest[@]/#/$1/${into}packed/}"
 	fi
 	state "$1" >"$1/.state"
 }
@@ -112,24 +124,23 @@ place() {
 		mv -T -- "$programs/.new" "$programs/$path"
 	done < <(comm -23 <(state "$1") <(state "$programs"))
 	((${#guest[@]} == 0)) || while IFS= read -r gone; do
-		rm -f -- "$programs/$gone"
-	done < <(comm -13 <(cd "$1" && find guest packed -type f | sort) <(cd "$programs" && find guest packed -type f | sort))
+		rm -f -- "$programs/$into$gone"
+	done < <(comm -13 <(cd "$1/$into" && find guest packed -type f | sort) <(cd "$programs/$into" && find guest packed -type f | sort))
 }
 
 # there: prints size and time of each program of the group in build/programs, or nothing if one is
 # missing.
 there() {
-	local paths=("${host[@]/#/$programs/}" "${guest[@]/#/$programs/guest/}" "${guest[@]/#/$programs/packed/}")
+	local paths=("${host[@]/#/$programs/}" "${guest[@]/#/$programs/${into}guest/}" "${guest[@]/#/$programs/${into}packed/}")
 	if [[ -n $library ]]; then paths=("$programs/$library"); fi
 	stat -c '%n %s %.9Y' -- "${paths[@]/%/$suffix}" 2>/dev/null || true
 }
 
-# provide GROUP [FEATURE]: puts the programs of a group in their place.
+# provide GROUP [FEATURE|NAMES]: puts the programs of a group in their place.
 provide() {
 	local from key entry before note tries=0
 	choose "$@"
-	suffix=${2:+-$2}
-	note=$programs/.$1$suffix.from
+	note=$programs/.$1${2:+-$2}.from
 	from=$(made_from "$1")
 	# shellcheck disable=SC2119 # no files, only what comes from stdin
 	key=$1-$(cache_key <<<"$from")
@@ -139,7 +150,7 @@ provide() {
 		say "programs of this checkout are being compiled already: waiting for that"
 		flock 9
 	fi
-	entry=$RINGBAR_CACHE/programs-$key
+	entry=$RINGBAR_CACHE/$kind-$key
 	if [[ -d $entry && $(state "$entry") != "$(cat "$entry/.state")" ]]; then
 		warn "programs in $entry were changed by hand: building them again"
 		rm -rf -- "$entry"
@@ -159,19 +170,20 @@ provide() {
 		# shellcheck disable=SC2119
 		key=$1-$(cache_key <<<"$from")
 	fi
-	entry=$(cache_entry programs "$key" 1 fill)
+	entry=$(cache_entry "$kind" "$key" 1 fill)
 	place "$entry"
 	printf '%s\n%s\n' "$key" "$(there)" >"$note"
 }
 
-(($# > 0)) || die "usage: $0 boot|report|verdict|bench|shell|plugin|hangs... or wrong-server FEATURE"
+(($# > 0)) || die "$usage"
 "$ci_dir/setup.sh" cargo
 version=$(cd "$checkout" && rustc -vV)
 made=$checkout/build/cargo/$(sed -n 's/^host: //p' <<<"$version")/release
 mkdir -p "$programs"
 # One build at a time per checkout.
 exec 9>"$programs/.lock"
-if [[ $1 == wrong-server ]]; then
+if [[ $1 == wrong-server || $1 == example ]]; then
+	(($# == 2)) || die "$usage"
 	provide "$@"
 else
 	for group in "$@"; do provide "$group"; done

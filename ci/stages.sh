@@ -3,7 +3,8 @@
 # Runs stages from the file `stages` side by side, as many as the processors allow.
 #
 # `stages.sh run WHAT...`: WHAT is a stage, `job:NAME`, `kernel:NAME` for the part of `make test`
-# with that kernel, `vm:NAME` for the VM runs in it, or `all`. Stages that they need run as well.
+# with that kernel, `vm:NAME` for the VM runs in it, `example:NAME` for the part about EXAMPLE, or
+# `all`. Stages that they need run as well.
 # After a failed stage, all stages run that do not need it. `stages.sh jobs` prints the jobs of
 # hosted CI as a JSON list.
 #
@@ -41,6 +42,8 @@ names_of() {
 	for name in "${names[@]}"; do
 		case $1 in
 		"$name" | all | "job:${job[$name]}" | "kernel:${kernel[$name]}") ;;
+		"example:${kernel[$name]}") [[ ${command[$name]} == *-examples ]] || continue ;;
+		example:*) [[ $name == @(module-lint|host-crates) ]] || continue ;;
 		"vm:${kernel[$name]}") [[ ${command[$name]} =~ ci/(vm|shell-check).sh ]] || continue ;;
 		kernel:*) [[ ${kernel[$name]} == any ]] || continue ;;
 		*) continue ;;
@@ -48,7 +51,7 @@ names_of() {
 		printf '%s\n' "$name"
 		found=1
 	done
-	[[ -n $found ]] || die "$1 is not a stage: name one of ${names[*]}, job:NAME, kernel:stock, kernel:debug, vm:stock, vm:debug or all"
+	[[ -n $found ]] || die "$1 is not a stage: name one of ${names[*]}, job:NAME, kernel:stock, kernel:debug, vm:stock, vm:debug, example:stock, example:debug or all"
 }
 
 # want NAME: marks a stage and all that it needs as wanted.

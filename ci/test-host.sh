@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Runs the tests that need neither root nor QEMU: `scripts` those of the scripts, `crates` those of
-# the crates; both by default.
+# the crates, or only of the servers of EXAMPLE; both by default.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=ci/example.sh
+source "$ci_dir/example.sh"
 
 scripts() {
 	if command -v shellcheck >/dev/null; then
@@ -27,23 +29,32 @@ scripts() {
 # compare tables of documents with the code. A missing row must not keep the other tests from
 # running.
 crates() {
+	if [[ -n ${EXAMPLE:-} ]]; then
+		read_examples "$EXAMPLE"
+		if ((${#example_servers[@]})); then
+			"$ci_dir/cargo.sh" test --no-fail-fast --locked "${example_servers[@]/#/--package=}"
+		else
+			say "skipped: EXAMPLE=$EXAMPLE has no crate with tests on the host"
+		fi
+		return
+	fi
 	if cargo nextest --version >/dev/null 2>&1; then
 		tested nextest run --no-fail-fast
-		"$ci_dir/cargo.sh" test --locked --workspace --exclude ringbar-tests --doc
+		"$ci_dir/cargo.sh" test --locked --workspace --exclude ringbar-tests --exclude ringbar-examples --doc
 	else
 		tested test --no-fail-fast
 	fi
 }
 
 # tested CARGO_ARGS...: calls cargo with the packages that have tests. Of the guest's test programs
-# that is their library: the programs have none of their own, and building 34 empty tests takes a
+# that is their libraries: the programs have none of their own, and building 37 empty tests takes a
 # minute.
 tested() {
-	if grep -rlE '#\[test\]' "$checkout/guest-rootfs/tests/src/bin"; then
+	if grep -rlE '#\[test\]' "$checkout"/guest-rootfs/{tests,examples}/src/bin; then
 		die "the host does not run the tests in these files: move them into the library beside bin/"
 	fi
-	"$ci_dir/cargo.sh" "$@" --locked --workspace --exclude ringbar-tests
-	"$ci_dir/cargo.sh" "$@" --locked -p ringbar-tests --lib
+	"$ci_dir/cargo.sh" "$@" --locked --workspace --exclude ringbar-tests --exclude ringbar-examples
+	"$ci_dir/cargo.sh" "$@" --locked -p ringbar-tests -p ringbar-examples --lib
 }
 
 case ${1:-} in

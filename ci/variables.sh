@@ -5,9 +5,17 @@
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
+# shellcheck source=ci/example.sh
+source "$ci_dir/example.sh"
 
 # programs: prints the names of the test programs. Each has a file or a folder.
-programs() { find "$checkout/guest-rootfs/tests/src/bin" -mindepth 1 -maxdepth 1 -printf '%f\n' | sed 's/\.rs$//' | sort; }
+programs() {
+	if [[ -n ${EXAMPLE:-} ]]; then
+		printf '%s\n' "${example_programs[@]}"
+	else
+		find "$checkout/guest-rootfs/tests/src/bin" -mindepth 1 -maxdepth 1 -printf '%f\n' | sed 's/\.rs$//' | sort
+	fi
+}
 
 # known: prints the variables that the Makefile's help explains.
 known() { sed -n 's/^#? \([A-Z_]*\).*/\1/p' "$checkout/Makefile" | grep . | sort -u; }
@@ -73,6 +81,22 @@ named() {
 	done
 }
 
+# example: fails if EXAMPLE names an unknown example, or is given with a variable of ringbar's device.
+example() {
+	local name names all variable
+	[[ -n ${EXAMPLE:-} ]] || return 0
+	mapfile -t all < <(examples)
+	IFS=, read -ra names <<<"$EXAMPLE,"
+	for name in "${names[@]}"; do
+		[[ " all ${all[*]} " == *" ${name:-?} "* ]] ||
+			die "EXAMPLE=$EXAMPLE: there is no example \`$name\`$(maybe "$name" "${all[@]}"); the examples are: all ${all[*]}"
+	done
+	for variable in INTERRUPTS DEVICES TRACE; do
+		[[ ${!variable:-0} == 0 ]] || die "$variable=${!variable}: leave it out with EXAMPLE=$EXAMPLE: it is for ringbar's device alone"
+	done
+	read_examples "$EXAMPLE"
+}
+
 # tests: fails if TESTS names an unknown program.
 tests() {
 	local name all names unknown=()
@@ -84,8 +108,9 @@ tests() {
 		name=${name#-}
 		if [[ " ${all[*]} " != *" ${name:-?} "* ]]; then unknown+=("$name"); fi
 	done
-	((${#unknown[@]} == 0)) ||
-		die "TESTS=$TESTS: there is no test program \`${unknown[0]}\`$(maybe "${unknown[0]}" "${all[@]}"); the programs are: all ${all[*]}"
+	((${#unknown[@]})) || return 0
+	if examples | grep -qxF -- "${unknown[0]}"; then die "TESTS=$TESTS: \`${unknown[0]}\` is an example: run it with EXAMPLE=${unknown[0]}"; fi
+	die "TESTS=$TESTS: there is no test program \`${unknown[0]}\`$(maybe "${unknown[0]}" "${all[@]}"); the programs are: all ${all[*]}"
 }
 
 # arguments: fails if ARGS does not suit the one program in TESTS.
@@ -125,6 +150,7 @@ number CYCLES 0 1000000
 number TIMEOUT 1 1000000
 # It has up to 64 bits, which bash cannot compare.
 [[ ${SEED:-0} =~ ^[0-9]{1,20}$ ]] || die "SEED=$SEED: set it to the number that a random test printed"
+example
 tests
 arguments
 files

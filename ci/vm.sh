@@ -8,6 +8,8 @@
 # each path to the device. `report` draws the page of the last run again, or that of NAME. `read
 # NAME` has the readers of others read the results of that run, as `configuration` does.
 #
+# With EXAMPLE, these examples run in place of ringbar: `run`, `shell` and `configuration`.
+#
 # KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
 # SERVER_ARGS, QEMU_ARGS, FILES, GDB and STOP are explained by `make help`.
 set -euo pipefail
@@ -17,10 +19,15 @@ if [[ ${1:-} == configuration ]]; then export KERNEL=${2%%-*}; fi
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=ci/lock.sh
 source "$ci_dir/lock.sh"
+# shellcheck source=ci/example.sh
+source "$ci_dir/example.sh"
 
 module=$checkout/build/module$kernel_suffix/ringbar.ko
 initramfs=$checkout/build/guest/initramfs$kernel_suffix.cpio
+listed=$checkout/build/guest/programs
 server=$programs/ringbar-server
+# Options of the runner for the drivers and devices of the examples in EXAMPLE.
+driven=()
 if [[ $KERNEL == debug ]]; then
 	# Any report ends the run. The debug kernel keeps records of all memory, so the guest needs more of
 	# it.
@@ -60,15 +67,37 @@ detector_word() {
 # files of that program: a Python would make each other boot slower.
 names_languages() { [[ ,$1, == *,languages,* ]]; }
 
+# choose_examples: has the examples in EXAMPLE run, if there are any.
+choose_examples() {
+	local number name device program
+	[[ -n ${EXAMPLE:-} ]] || return 0
+	read_examples "$EXAMPLE"
+	initramfs=$(example_initramfs "$EXAMPLE")
+	listed=$checkout/build/guest/example-programs
+	for number in "${!example_drivers[@]}"; do
+		module=$("$ci_dir/module.sh" path "${example_drivers[number]}")
+		name=${module##*/}
+		driven+=(--driver "${name%.ko}${example_nodes[number]:+:${example_nodes[number]}}")
+	done
+	for program in "${example_servers[@]}"; do driven+=(--own-server "$programs/$program"); done
+	for device in "${example_devices[@]}"; do driven+=(--qemu-arg=-device "--qemu-arg=$device"); done
+	driven+=(--interrupts "$example_messages")
+}
+
 # vm COMMAND NAME ARGS...: calls the runner for one configuration.
 vm() {
 	local command=$1 name=$2 args=() word words=("${words[@]}") files gdb
 	shift 2
-	args+=(--server "$server" --qemu "$ci_dir/qemu.sh")
+	args+=(--qemu "$ci_dir/qemu.sh")
 	args+=(--kernel "$kernel/vmlinux" --initrd "$initramfs" --name "$name" "${for_kernel[@]}")
 	if [[ -n ${ACCEL:-} ]]; then args+=(--accel "$ACCEL"); fi
-	if [[ -n ${INTERRUPTS:-} ]]; then args+=(--interrupts "$INTERRUPTS"); fi
-	if [[ -n ${DEVICES:-} ]]; then args+=(--devices "$DEVICES"); fi
+	if [[ -n ${EXAMPLE:-} ]]; then
+		args+=("${driven[@]}")
+	else
+		args+=(--server "$server")
+		if [[ -n ${INTERRUPTS:-} ]]; then args+=(--interrupts "$INTERRUPTS"); fi
+		if [[ -n ${DEVICES:-} ]]; then args+=(--devices "$DEVICES"); fi
+	fi
 	case ${IOMMU:-0} in
 	0) ;;
 	1) args+=(--iommu) ;;
@@ -101,7 +130,7 @@ vm() {
 # PATTERN. make needs each dollar doubled.
 hint() {
 	local variable value hint="make $1" but=${2:-}
-	for variable in KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES GDB; do
+	for variable in EXAMPLE KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES GDB; do
 		value=${!variable:-}
 		# shellcheck disable=SC2053 # a pattern
 		if [[ -n $value && $value != stock && $variable != $but ]]; then hint+=" $variable=${value@Q}"; fi
@@ -116,7 +145,8 @@ run() {
 	local word files args=()
 	# With the witness, a run takes longer and suits some programs only, so those variables are
 	# dropped. A caller with a hint of its own runs something else than `make trace` does.
-	if [[ -z ${3:-} ]]; then args+=(--trace-hint "$(hint trace '@(TRACE|TESTS|ARGS|TIMEOUT)')"); fi
+	# The witness knows ringbar alone.
+	if [[ -z ${3:-} && -z ${EXAMPLE:-} ]]; then args+=(--trace-hint "$(hint trace '@(TRACE|TESTS|ARGS|TIMEOUT)')"); fi
 	if [[ -n ${TESTS:-} ]]; then args+=("--tests=$TESTS"); fi
 	if [[ -n ${TIMEOUT:-} ]]; then args+=(--timeout "$TIMEOUT"); fi
 	for word in ${ARGS:-}; do args+=("--arg=$word"); done
@@ -145,7 +175,7 @@ report() {
 	[[ -e $2/results.json ]] || return 0
 	"$ci_dir/programs.sh" report || return
 	"$programs/ringbar-report" --logs "$2/logs/$1" --results "$2/results.json" \
-		--module "$module" --programs "$checkout/build/guest/programs" --out "$2" \
+		--module "$module" --programs "$listed" --out "$2" \
 		--versions "$sysroot/etc/ringbar-versions" \
 		--bench "$checkout/build/report/bench.json" --bench "$checkout/build/report/bench-trace.json"
 }
@@ -212,11 +242,23 @@ configuration() {
 		*) if [[ -z ${!variable:-} ]]; then printf -v "$variable" '%s' "$value"; fi ;;
 		esac
 	done
+	if [[ -n ${EXAMPLE:-} && $line != *EXAMPLE=* ]]; then
+		say "$name runs no example: leave out EXAMPLE=$EXAMPLE"
+		return
+	fi
+	if [[ -n ${EXAMPLE:-} ]]; then
+		choose_examples
+		# These programs alone are packed.
+		tests=$(IFS=, && printf '%s' "${example_programs[*]}")
+		# The witness knows ringbar alone.
+		TRACE=0
+	fi
 	if [[ -n ${TESTS:-} && -z $(both_tests "$TESTS" "$tests") ]]; then
 		say "$name runs none of $TESTS"
 		return
 	fi
 	TESTS=$(both_tests "${TESTS:-}" "$tests")
+	if [[ -n ${EXAMPLE:-} ]]; then EXAMPLE=$EXAMPLE "$ci_dir/build.sh" || return; fi
 	# The plugin sees only code that QEMU translates.
 	if [[ ${TRACE:-0} != 0 && ${ACCEL:-tcg} != tcg ]]; then
 		say "$name is left out: there is no witness under ACCEL=$ACCEL"
@@ -257,6 +299,10 @@ run_once() {
 	local usual=$checkout/build/report place
 	place=$(own_place "$usual")
 	if [[ $place != "$usual" ]]; then say "the other run's report stays in ${usual#"$checkout/"}, this one's goes to ${place#"$checkout/"}"; fi
+	if [[ -n ${EXAMPLE:-} ]]; then
+		run "${EXAMPLE//,/-}" "$place"
+		return
+	fi
 	if [[ -z ${TESTS:-} ]]; then more=(--tests "$chain"); fi
 	run run "$place"
 	if [[ -z ${TESTS:-} ]]; then say "these were short tests of the chain; for all programs: make run TESTS=all"; fi
@@ -266,6 +312,7 @@ run_once() {
 # of build/ once it runs.
 shell() {
 	local example=()
+	if ((${#example_programs[@]})); then example=(--example "/tests/${example_programs[0]}"); fi
 	if [[ ${TESTS:-all} != all ]]; then example=(--example "/tests/${TESTS%%,*}${ARGS:+ $ARGS}"); fi
 	release_checkout
 	vm shell "$1" --report-dir "$(own_place "$checkout/build/report")" "${example[@]}" "${@:2}"
@@ -280,6 +327,7 @@ debug() {
 if [[ ${1:-} != report && ${1:-} != read ]]; then hold_checkout "$@"; fi
 sysroot=$("$ci_dir/sysroot.sh")
 kernel=$("$ci_dir/kernel.sh")
+if [[ ${1:-} == @(run|shell|debug) ]]; then choose_examples; fi
 case ${1:-} in
 run) run_once ;;
 shell) shell shell ;;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# The module comes from the cache if it was built from the same sources, and never from other ones.
+# A module comes from the cache if it was built from the same sources, and never from other ones. A
+# driver in a folder of its own is a module of its own.
 # shellcheck disable=SC2016 # another shell expands what is quoted here
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -10,12 +11,16 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 export RINGBAR_CACHE=$place/cache CALLS=$place/calls
 
-# checkout NAME: makes a checkout with a kernel, and a sysroot whose Kbuild makes a module from the
-# text of its source. Like the real Kbuild, it compares times. It reports READ as a file of the
-# checkout that it has read.
+# checkout NAME: makes a checkout with a kernel, a driver `small` beside ringbar's, and a sysroot whose
+# Kbuild makes a module from the text of its source. Like the real Kbuild, it compares times. It
+# reports READ as a file of the checkout that it has read.
 checkout() {
 	local folder=$place/$1
-	mkdir -p "$folder/guest-driver/"{folder,uapi/src} "$folder/qemu-device/spec/src" "$folder/build"
+	mkdir -p "$folder/guest-driver/"{folder,uapi/src,mapping,small} "$folder/qemu-device/spec/src" "$folder/build"
+	echo 'obj-m := ringbar.o' >"$folder/guest-driver/Kbuild"
+	echo 'obj-m := my_small.o' >"$folder/guest-driver/small/Kbuild"
+	echo small >"$folder/guest-driver/small/small_main.rs"
+	echo layer >"$folder/guest-driver/mapping/mod.rs"
 	cp -r "$ci" "$ci/../Cargo.toml" "$folder"
 	echo one >"$folder/guest-driver/ringbar_main.rs"
 	printf '#!/bin/sh\necho /kernel-of-a-test\n' >"$folder/ci/kernel.sh"
@@ -24,13 +29,22 @@ checkout() {
 echo "$*" >>"$CALLS"
 cd "$(dirname "$0")/.."
 for word in "$@"; do
-	case $word in MO=/ringbar/*) folder=${word#MO=/ringbar/} ;; RINGBAR_SABOTAGE=*) sabotage=${word#*=} ;; esac
+	case $word in
+	M=/ringbar/*) from=${word#M=/ringbar/} ;;
+	MO=/ringbar/*) folder=${word#MO=/ringbar/} ;;
+	RINGBAR_SABOTAGE=*) sabotage=${word#*=} ;;
+	esac
 done
-source=guest-driver/ringbar_main.rs
+source=$(echo $from/*_main.rs)
+root=$(basename "$source" .rs)
+name=$(sed -n 's/obj-m := \(.*\)\.o/\1/p' "$from/Kbuild")
 grep -q broken $source && exit 1
-if [[ ! -e $folder/ringbar_main.o || $source -nt $folder/ringbar_main.o ]]; then cp $source "$folder/ringbar_main.o"; fi
-if [[ ! -e $folder/ringbar.ko || $folder/ringbar_main.o -nt $folder/ringbar.ko ]]; then { cat "$folder/ringbar_main.o" && echo "$sabotage"; } >"$folder/ringbar.ko"; fi
-echo "/ringbar/guest-driver/../$source /ringbar/${READ:-$source}" | tee "$folder/.ringbar_main.o.cmd" >"$folder/.shim.o.cmd"
+if [[ ! -e $folder/$root.o || $source -nt $folder/$root.o ]]; then cp $source "$folder/$root.o"; fi
+if [[ ! -e $folder/$name.ko || $folder/$root.o -nt $folder/$name.ko ]]; then { cat "$folder/$root.o" && echo "$sabotage"; } >"$folder/$name.ko"; fi
+printf './%s.o\n' "$root" shim >"$folder/$name.mod"
+echo "/ringbar/guest-driver/../$source /ringbar/${READ:-$source}" | tee "$folder/.$root.o.cmd" >"$folder/.shim.o.cmd"
+# Of an object that is no longer part of the module.
+echo /ringbar/guest-driver/gone.c >"$folder/.old.o.cmd"
 END
 }
 # result NAME: builds, and prints the module and the number of calls of Kbuild.
@@ -69,3 +83,35 @@ fails file_that_the_key_lacks_is_refused env READ=qemu-device/other.rs "$place/a
 echo broken >"$source"
 fails build_that_fails_fails "$place/a b#c,d%eü/ci/module.sh"
 fails and_leaves_no_module test -e "$place/a b#c,d%eü/build/module/ringbar.ko"
+# message CMD...: prints the error of CMD.
+message() { ("$@" 2>&1 >/dev/null | grep error:) || true; }
+equal build_that_fails_names_the_module_and_what_to_do \
+	'ringbar: error: the module does not compile for the stock kernel: the first message above has the reason; correct guest-driver and run again' \
+	"$(message "$place/a b#c,d%eü/ci/module.sh")"
+
+# small: builds that driver in the second checkout, and prints the module and the number of calls of
+# Kbuild. kbuild: prints the folders of its last call.
+small() {
+	: >"$CALLS"
+	"$place/second/ci/module.sh" build small 2>"$place/messages" || cat "$place/messages" >&2
+	echo "$(head -n 1 "$place/second/build/module-small/my_small.ko"), $(wc -l <"$CALLS")"
+}
+folder=$place/second/guest-driver
+equal own_driver_is_a_module_of_its_own 'small, 1' "$(small)"
+equal and_has_folders_of_its_own yes "$(grep -q ' M=/ringbar/guest-driver/small MO=/ringbar/build/module-small ' "$CALLS" && echo yes)"
+equal path_of_a_module_is_printed "$place/second/build/module-small/my_small.ko" "$("$place/second/ci/module.sh" path small)"
+equal unchanged_driver_is_not_compiled_again 'small, 0' "$(small)"
+equal own_driver_is_no_part_of_ringbars 'one, 0' "$(result second)"
+echo other >"$folder/small/small_main.rs"
+equal edited_driver_is_compiled 'other, 1' "$(small)"
+equal and_ringbars_is_not 'one, 0' "$(result second)"
+echo one >"$folder/folder/part.rs"
+equal part_of_ringbars_driver_is_no_part_of_another 'other, 0' "$(small)"
+echo changed >"$folder/mapping/mod.rs"
+equal layer_is_part_of_each_driver 'other, 1' "$(small)"
+equal and_of_ringbars 'one, 1' "$(result second)"
+equal missing_module_is_named_with_those_that_are_there \
+	'ringbar: error: there is no module smal: guest-driver/smal has no Kbuild; the modules are: ringbar small' "$(message "$place/second/ci/module.sh" smal)"
+echo 'obj-y := x.o' >"$folder/small/Kbuild"
+equal build_file_without_a_module_is_named 'ringbar: error: guest-driver/small/Kbuild has no line `obj-m := NAME.o`, which names the module' \
+	"$(message "$place/second/ci/module.sh" small)"

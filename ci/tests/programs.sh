@@ -113,6 +113,20 @@ equal and_is_not_taken_for_what_it_was three "$(served 'a b')"
 programs 'a b' wrong-server sabotage
 equal wrong_server_has_a_name_of_its_own yes "$(grep -q 'features ringbar-server/sabotage' "$place/a b/build/programs/ringbar-server-sabotage" && echo yes)"
 fails right_server_stays_right grep -q features "$place/a b/build/programs/ringbar-server"
+
+# packed: prints the guest's programs of examples.
+packed() { find "$place/a b/build/programs/example/packed" -type f -printf '%f\n' | sort | tr '\n' ' '; }
+programs 'a b' example sum
+equal example_has_its_own_programs_and_init 'ringbar-init sum ' "$(packed)"
+equal and_its_server yes "$(test -e "$place/a b/build/programs/ringbar-example-sum" && echo yes)"
+programs 'a b' example edu,shared_buffer
+equal other_examples_replace_them 'edu ringbar-init shared_buffer ' "$(packed)"
+programs 'a b' example sum
+equal example_that_was_built_before_is_served 'ringbar-init sum , 0' "$(packed), $(calls)"
+programs 'a b' boot
+equal examples_leave_ringbars_programs_alone yes,0 "$(test -e "$place/a b/build/programs/packed/waiting" && echo yes),$(calls)"
+fails group_of_examples_needs_a_name programs 'a b' example
+
 echo >"$place/a b/README.md" && echo five >"$source"
 fails file_that_the_key_lacks_is_refused env EXTRA="$place/a\\ b/README.md" "$place/a b/ci/programs.sh" boot
 echo six >"$source" && printf '#!/bin/sh\n[ $1 != build ]\n' >"$place/bin/cargo"

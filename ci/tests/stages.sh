@@ -88,6 +88,15 @@ printf '#!/bin/sh\nwork $2\n' >"$checkout/ci/vm.sh"
 stages vm:debug <<<"$kinds"
 equal vm_selects_the_runs_of_a_kernel '+e -e ' "$(calls)"
 equal jobs_are_printed_as_json '["x","y"]' "$("$checkout/ci/stages.sh" jobs)"
+stages example:stock <<<'
+a            x  stock  2  -  work a
+host-crates  x  any    2  -  work crates
+fmt          x  any    2  -  work fmt
+b            x  stock  1  -  ci/vm.sh configuration stock-examples
+c            x  debug  1  -  ci/vm.sh configuration debug-examples
+module-lint  x  any    1  -  work lint
+'
+equal example_selects_its_run_its_lint_and_its_crates '+crates +lint +stock-examples ' "$(grep -F + "$CALLS" | sort | tr '\n' ' ')"
 fails unknown_stage_is_refused stages what <<<"$kinds"
 fails stage_that_needs_a_later_one_is_refused stages all <<<'
 a  x  stock  1  b  work a

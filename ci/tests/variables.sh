@@ -5,7 +5,7 @@
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
-unset TESTS ARGS FILES QEMU_ARGS IOMMU ACCEL INTERRUPTS TRACE DEVICES CYCLES FULL SEED TIMEOUT GDB STOP
+unset EXAMPLE TESTS ARGS FILES QEMU_ARGS IOMMU ACCEL INTERRUPTS TRACE DEVICES CYCLES FULL SEED TIMEOUT GDB STOP
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
@@ -27,6 +27,14 @@ refused empty_name_of_a_program_is_refused 'no test program `' TESTS=dma,
 equal all_programs_pass '' "$(said TESTS=all)"
 for wrong in KERNEL=debg INTERRUPTS=msi-x IOMMU=2 ACCEL=kwm TRACE=yes DEVICES=5 DEVICES=0 CYCLES=-1 CYCLES=08 FULL=2 SEED=x TIMEOUT=0 GDB=2; do
 	refused "${wrong%=*}_of_${wrong#*=}_is_refused" "$wrong: set it to" "$wrong"
+done
+equal examples_pass '' "$(said EXAMPLE=edu,sum)$(said EXAMPLE=all TRACE=0)$(said EXAMPLE=edu TESTS=edu ARGS=bytes)"
+refused unknown_example_is_refused_with_the_closest 'there is no example `edo` (did you mean edu?); the examples are: all edu' EXAMPLE=edo
+refused empty_name_of_an_example_is_refused 'there is no example ``' EXAMPLE=edu,
+refused program_of_ringbar_is_refused_in_an_example 'no test program `dma`' EXAMPLE=edu TESTS=dma
+refused example_among_programs_is_refused_with_its_variable '`edu` is an example: run it with EXAMPLE=edu' TESTS=dma,edu
+for wrong in DEVICES=2 INTERRUPTS=msi TRACE=1; do
+	refused "${wrong%=*}_is_refused_with_an_example" "$wrong: leave it out with EXAMPLE=edu" "$wrong" EXAMPLE=edu
 done
 refused blank_place_to_stop_is_refused 'STOP= : say boot' 'STOP= '
 refused two_lines_for_gdb_are_refused 'say boot, driver, or a function' STOP=$'main\nshell'
@@ -52,6 +60,7 @@ equal make_names_the_given_variables 'ringbar: error: there is no variable IOMU:
 # the run.
 checkout=$place/checkout
 mkdir -p "$checkout/build/programs" "$checkout/guest-rootfs/tests/src/bin" && cp -r "$ci" "$ci/../Cargo.toml" "$checkout"
+mkdir -p "$checkout/guest-driver/edu" && echo 'obj-m := ringbar_edu.o' >"$checkout/guest-driver/edu/Kbuild"
 printf '#!/bin/sh\nwhile [ $# -gt 0 ]; do case $1 in --rerun-hint) echo "$2" >>"$HINT";; esac; printf "%%s\\n" "$1" >>"$HINT.args"; shift; done\n' \
 	>"$checkout/build/programs/ringbar-vm-runner"
 printf '#!/bin/sh\n' | tee "$checkout/ci/"{sysroot,programs}.sh >"$checkout/ci/kernel.sh"
@@ -61,5 +70,7 @@ env HINT="$place/hint" "${given[@]}" "$checkout/ci/vm.sh" run
 # make must turn the printed command into the given values again.
 printf 'run:\n\t@printf "%%s\\n" "TESTS=$$TESTS" "ARGS=$$ARGS" "QEMU_ARGS=$$QEMU_ARGS" "FILES=$$FILES"\n' >"$place/Makefile"
 equal command_that_repeats_a_run_gives_the_same "$(printf '%s\n' "${given[@]}")" "$(cd "$place" && bash -c "$(<"$place/hint")")"
+hint=$(EXAMPLE=edu HINT=$place/hint-of-example "$checkout/ci/vm.sh" run && cat "$place/hint-of-example")
+equal command_that_repeats_a_run_names_the_example "make run EXAMPLE='edu'" "$hint"
 equal words_for_qemu_and_files_reach_the_runner '--qemu-arg=-device --qemu-arg=edu,x=a b --qemu-arg=-name --qemu-arg=$HOME#1 --file=it'"'"'s:/etc/a --file=b:/b --arg=read --arg=write ' \
 	"$(grep -E -- '--(qemu-arg|file|arg)=' "$place/hint.args" | tr '\n' ' ')"

@@ -14,6 +14,10 @@ export RINGBAR_CACHE=$place/cache STATUS CALLS=$place/calls ARGUMENTS=$place/arg
 checkout=$place/bench/sabotage-x
 programs=$checkout/build/programs
 mkdir -p "$programs" && cp -r "$ci" "$ci/../Cargo.toml" "$checkout"
+unset EXAMPLE
+for name in edu shared_buffer sum; do
+	mkdir -p "$checkout/guest-driver/$name" && echo "obj-m := ringbar_$name.o" >"$checkout/guest-driver/$name/Kbuild"
+done
 # Stands in for the runner: notes the configuration, leaves results and logs, and ends with the
 # given status. The report notes the run of its logs, and the verdict passes.
 cat >"$programs/ringbar-vm-runner" <<'END'
@@ -69,6 +73,31 @@ TESTS=dma vm 0 configuration stock-vanished
 equal configuration_that_has_none_of_the_programs_does_not_run '0 ' "$ended $calls"
 ACCEL=kvm vm 0 configuration stock-traced
 equal there_is_no_witness_under_kvm '0 ' "$ended $calls"
+
+# options: prints the options of the last run that are about drivers and devices.
+options() { grep -oE -- '--(driver|server|own-server|interrupts|devices|qemu-arg|initrd|name|tests)[= ][^ ]*' "$ARGUMENTS" | sed "s|$checkout/build/||" | sort | tr '\n' ' '; }
+vm 0 configuration stock-examples
+equal examples_run_with_their_drivers_and_devices_and_without_ringbar \
+	'--driver ringbar_edu:/dev/ringbar-edu0 --driver ringbar_shared_buffer:/dev/ringbar-shared-buffer0 --driver ringbar_sum:/dev/ringbar-sum0 --initrd guest/example-all.cpio --interrupts msi --name stock-examples --own-server programs/ringbar-example-sum --qemu-arg=-device --qemu-arg=edu --tests=edu,shared_buffer,sum ' \
+	"$(options)"
+equal examples_have_a_page_of_their_own '1 report stock-examples 1 run stock-examples ' "$calls"
+EXAMPLE=edu vm 0 configuration stock-examples
+equal callers_example_runs_alone '--driver ringbar_edu:/dev/ringbar-edu0 --initrd guest/example-edu.cpio --interrupts msix --name stock-examples --qemu-arg=-device --qemu-arg=edu --tests=edu ' "$(options)"
+TESTS=dma vm 0 configuration stock-examples
+equal examples_have_none_of_ringbars_programs '0 ' "$ended $calls"
+TESTS=dma,sum vm 0 configuration stock-examples
+equal of_the_callers_programs_those_of_the_examples_run sum "$(told --tests)"
+EXAMPLE=edu vm 0 configuration stock-msix
+equal other_configuration_has_no_example '0 ' "$ended $calls"
+TRACE=1 vm 0 configuration stock-examples
+equal there_is_no_witness_for_examples '' "$(grep -o -- --plugin "$ARGUMENTS" || true)"
+EXAMPLE=edu,sum vm 0 run
+equal examples_run_in_place_of_the_chain 'edu-sum ' "$(told --name) $(told --tests)"
+equal failed_case_of_an_example_is_not_traced '' "$(grep -o -- --trace-hint "$ARGUMENTS" || true)"
+EXAMPLE=sum vm 0 shell
+equal shell_of_an_example_has_its_server '--driver ringbar_sum:/dev/ringbar-sum0 --initrd guest/example-sum.cpio --interrupts msi --name shell --own-server programs/ringbar-example-sum ' "$(options)"
+EXAMPLE=tow vm 0 run
+equal missing_example_runs_nothing '1 ' "$ended $calls"
 
 # detector: the words for the leak detector that the last run's kernel got.
 detector() { grep -oE 'kmemleak=[a-z]+|slab_debug=[A-Z]+' "$ARGUMENTS" || true; }

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The example device `sum` (`qemu-device/vfio-user/examples/sum`) with the driver of
+//! `guest-driver/sum`: the device adds up bytes that a process has written into its own mapping.
+
+use ringbar_examples::node::Node;
+use ringbar_examples::uapi::sum::{AddUp, ADD_UP, BUFFER, BUFFER_SIZE, REGISTERS};
+use ringbar_tests::raw::RawMapping;
+use ringbar_tests::rules::{self, open_node, Debugger, Driver, Kind, Region, PAGE};
+use ringbar_tests::{case, debugfs, run, until, Runner, Skip};
+use rustix::io::Errno;
+use std::path::Path;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+const NODE: &str = "/dev/ringbar-sum0";
+/// Offset of the register with the last sum.
+const SUM: usize = 0x10;
+
+fn main() -> ExitCode {
+    run()
+}
+
+fn driver() -> Driver {
+    let region = |offset, size| -> Rc<dyn Fn(bool) -> Region> {
+        Rc::new(move |read_only| Region {
+            file: open_node(NODE, read_only),
+            offset,
+            size,
+        })
+    };
+    Driver {
+        module: "ringbar_sum",
+        node: NODE,
+        debugfs: debugfs::Folder("ringbar-sum0"),
+        sysfs: "/sys/bus/pci/drivers/ringbar_sum",
+        kinds: vec![
+            Kind {
+                name: "registers",
+                make: region(REGISTERS, PAGE),
+                flags: "io pf de dd dc",
+                policy: "uncached",
+                writable: false,
+                inherited: false,
+                debugger: Debugger::Refused,
+                behind: Errno::OVERFLOW,
+                for_everybody: true,
+            },
+            Kind {
+                name: "dma-buffer",
+                make: region(BUFFER, BUFFER_SIZE),
+                flags: "io dma de dd",
+                policy: "cached",
+                writable: true,
+                inherited: true,
+                debugger: Debugger::Writes,
+                behind: Errno::OVERFLOW,
+                for_everybody: true,
+            },
+        ],
+    }
+}
+
+/// The rules of the mapping layer, for each kind.
+#[case(rules::each_kind)]
+fn mappings() -> Driver {
+    driver()
+}
+
+/// The rules about a device that leaves, for each kind.
+#[case(rules::removal)]
+fn removal() -> Driver {
+    driver()
+}
+
+/// An open file of the driver, with its mapped buffer.
+struct Sum {
+    node: Node,
+    buffer: RawMapping,
+}
+
+impl Sum {
+    fn open() -> Self {
+        let node = Node::open(NODE);
+        Self {
+            buffer: node.map(BUFFER, BUFFER_SIZE),
+            node,
+        }
+    }
+
+    /// Has the device add up bytes of the buffer.
+    fn add_up(&self, offset: usize, length: usize) -> Result<u32, Errno> {
+        let mut add = AddUp {
+            offset: offset as u32,
+            length: length as u32,
+            ..AddUp::default()
+        };
+        self.node.call(ADD_UP, &mut add)?;
+        Ok(add.sum)
+    }
+}
+
+#[case]
+fn device_adds_up_the_bytes_that_the_process_wrote() {
+    let sum = Sum::open();
+    sum.buffer.write(0x100, 0x0403_0201);
+    sum.buffer.write(0x104, 0xff00_0010);
+
+    assert_eq!(sum.add_up(0x100, 8), Ok(1 + 2 + 3 + 4 + 0x10 + 0xff));
+    assert_eq!(sum.add_up(0x101, 3), Ok(2 + 3 + 4), "not aligned");
+}
+
+#[case]
+fn sum_is_in_the_mapped_register() {
+    let sum = Sum::open();
+    let registers = sum.node.map_read_only(REGISTERS, PAGE);
+    sum.buffer.write(0, 0x0202_0202);
+
+    assert_eq!(sum.add_up(0, 4), Ok(8));
+    assert_eq!(registers.read(SUM), 8);
+}
+
+#[case]
+fn whole_buffer_is_added_up_and_no_byte_is() {
+    let sum = Sum::open();
+    for offset in (0..BUFFER_SIZE).step_by(4) {
+        sum.buffer.write(offset, 0xffff_ffff);
+    }
+
+    assert_eq!(sum.add_up(0, BUFFER_SIZE), Ok(255 * BUFFER_SIZE as u32));
+    assert_eq!(sum.add_up(BUFFER_SIZE, 0), Ok(0));
+}
+
+#[case]
+fn bytes_outside_of_the_buffer_are_refused() {
+    let sum = Sum::open();
+
+    assert_eq!(sum.add_up(0, BUFFER_SIZE + 1), Err(Errno::INVAL));
+    assert_eq!(sum.add_up(BUFFER_SIZE, 1), Err(Errno::INVAL));
+    let overflow = sum.add_up(u32::MAX as usize, 1);
+    assert_eq!(overflow, Err(Errno::INVAL));
+}
+
+#[case]
+fn reserved_field_that_is_not_0_is_refused() {
+    let sum = Sum::open();
+    let mut add = AddUp {
+        reserved: 1,
+        ..AddUp::default()
+    };
+
+    assert_eq!(sum.node.call(ADD_UP, &mut add), Err(Errno::INVAL));
+}
+
+#[case]
+fn each_file_has_a_buffer_of_its_own() {
+    let (first, second) = (Sum::open(), Sum::open());
+    first.buffer.write(0, 0x0101_0101);
+    second.buffer.write(0, 0x0303_0303);
+
+    assert_eq!((first.add_up(0, 4), second.add_up(0, 4)), (Ok(4), Ok(12)));
+}
+
+#[case]
+fn new_buffer_has_none_of_the_last_ones_bytes() {
+    let used = Sum::open();
+    for offset in (0..BUFFER_SIZE).step_by(4) {
+        used.buffer.write(offset, 0xa5a5_a5a5);
+    }
+    drop(used);
+
+    let sum = Sum::open();
+
+    assert_eq!(sum.add_up(0, BUFFER_SIZE), Ok(0));
+}
+
+/// The runner takes the device out of the machine and puts it back, with another server.
+#[case]
+fn device_comes_back_with_another_server() -> Result<(), Skip> {
+    let Some(mut runner) = Runner::find() else {
+        return Err(Skip("no runner at the third serial port".into()));
+    };
+    let old = Sum::open();
+
+    runner.must("device_del");
+    let gone = old.add_up(0, 4);
+    let node_was_there = Path::new(NODE).exists();
+    runner.must("device_add");
+    until("the node comes back", || Path::new(NODE).exists());
+
+    assert_eq!(gone, Err(Errno::NODEV));
+    assert!(!node_was_there, "{NODE} stayed without its device");
+    let sum = Sum::open();
+    sum.buffer.write(0, 0x0101_0101);
+    assert_eq!(sum.add_up(0, 4), Ok(4));
+    Ok(())
+}
