@@ -28,6 +28,8 @@ shell: ## a terminal in the guest; exit powers it off
 	@ci/build.sh ci/vm.sh shell
 debug: ## a terminal in the guest, which stops at STOP; prints the command that attaches gdb to the driver
 	@ci/build.sh ci/vm.sh debug
+new: ## make an example of your own, NAME=frob: a device, its driver, a test in the guest, to change as you like
+	@ci/new.sh "$$NAME"
 
 #: Parts of it
 setup: ## check this host, fetch and prepare sysroot and kernel
@@ -80,6 +82,7 @@ distclean: ## remove build/ and ringbar's cache
 	@ci/distclean.sh
 
 #? EXAMPLE=        a driver of its own with its device in place of ringbar, for make run, test, shell and debug: edu,sum or all; ci/examples has them
+#? NAME=           name of the example that make new makes: small letters, digits and _
 #? KERNEL=stock    stock, or debug: KASAN, lockdep and more; built once, 10 minutes
 #? KERNEL_ARGS=    additional words for the guest's kernel: swiotlb=force
 #? ACCEL=tcg       tcg, kvm, or auto: KVM if it really boots a guest
