@@ -18,9 +18,10 @@ export RINGBAR_CACHE=$place/cache ORDER=$place/order
 checkout=$place/checkout
 mkdir -p "$checkout/guest-rootfs/tests/src/bin" && cp -r "$ci" "$ci/../Makefile" "$checkout"
 # Builds nothing. A run notes its begin and end, and leaves a report with its own number. Its runner
-# waits for a file `go`.
+# waits for a file `go`. Programs are copied once: ci/build.sh still calls programs.sh while the
+# runner runs, and a shell reads its script as it goes.
 for script in setup module guest sysroot kernel; do printf '#!/bin/sh\n' >"$checkout/ci/$script.sh"; done
-printf '#!/bin/sh\nmkdir -p "%s/build/programs"; cp "%s/ringbar-"* "%s/build/programs"\n' "$checkout" "$place" "$checkout" >"$checkout/ci/programs.sh"
+printf '#!/bin/sh\nmkdir -p "%s/build/programs"; cp -n "%s/ringbar-"* "%s/build/programs"\n' "$checkout" "$place" "$checkout" >"$checkout/ci/programs.sh"
 cat >"$place/ringbar-vm-runner" <<'END'
 #!/bin/sh
 while [ "$1" != --report-dir ]; do shift; done
