@@ -23,6 +23,8 @@ pub(crate) mod error;
 pub(crate) mod ids;
 #[path = "../qemu-device/spec/src/layout.rs"]
 pub(crate) mod layout;
+#[path = "../qemu-device/spec/src/pages.rs"]
+pub(crate) mod pages;
 #[path = "../qemu-device/spec/src/regs.rs"]
 pub(crate) mod regs;
 #[path = "../qemu-device/spec/src/ring.rs"]

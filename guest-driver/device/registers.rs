@@ -14,7 +14,7 @@ use crate::{
     device::resources::give_up,
     interface::{
         error::ErrorCode,
-        layout, regs,
+        layout, pages, regs,
         wake::{
             Word,
             Words, //
@@ -125,7 +125,7 @@ impl<'bound> Registers<'bound> {
         if self.generation() != Some(generation) {
             dev_err!(
                 self.pdev,
-                "GENERATION does not show reset generation {}\n",
+                "the status page does not show reset generation {}\n",
                 generation
             );
             return Err(ENODEV);
@@ -143,9 +143,10 @@ impl<'bound> Registers<'bound> {
 
     /// Returns the reset generation that the device is in, if its BARs answer. No trap.
     pub(crate) fn generation(&self) -> Option<u32> {
+        const GENERATION: usize = Word::Generation.offset(0);
         #[cfg(sabotage)]
         crate::sabotage::at_generation(&self.bar);
-        match self.bar.read(regs::GENERATION::at(0)).into_raw() {
+        match self.bar.read32(GENERATION) {
             // A BAR that does not answer reads as 0 or all ones. No generation is 0, as the driver
             // itself has reset the device.
             0 | u32::MAX => None,
@@ -295,63 +296,29 @@ impl QueueWords<'_, '_> {
     ///
     /// `EINVAL` if there is no queue with this number.
     pub(crate) fn clear_inline(&self) -> Result {
-        macro_rules! clear {
-            ($($register:ident)*) => {$(
-                let register = regs::$register::try_at(self.index).ok_or(EINVAL)?;
-                self.bar.try_write(register, 0.into())?;
-            )*};
+        self.store(Word::SubmissionInline, 0);
+        let start = pages::inline_descriptor(self.index);
+        for word in 0..pages::INLINE_WORDS {
+            self.bar.try_write64(0, start + word * size_of::<u64>())?;
         }
-        clear!(SUBMISSION_INLINE INLINE_DESCRIPTOR_0 INLINE_DESCRIPTOR_1 INLINE_DESCRIPTOR_2);
-        clear!(INLINE_DESCRIPTOR_3 INLINE_DESCRIPTOR_4);
         Ok(())
     }
 }
 
 impl Words for QueueWords<'_, '_> {
     fn load(&self, word: Word) -> u32 {
-        macro_rules! load {
-            ($register:ident) => {
-                regs::$register::try_at(self.index)
-                    .map(|register| self.bar.read(register).into_raw())
-            };
-        }
-        let value = match word {
-            Word::SubmissionTail => load!(SUBMISSION_TAIL),
-            Word::SubmissionInline => load!(SUBMISSION_INLINE),
-            Word::CompletionHead => load!(COMPLETION_HEAD),
-            Word::InterruptAt => load!(INTERRUPT_AT),
-            Word::DriverInterruptAt => load!(DRIVER_INTERRUPT_AT),
-            Word::CompletionTail => load!(COMPLETION_TAIL),
-            Word::Sleeping => load!(SLEEPING),
-            Word::QueueState => load!(QUEUE_STATE),
-            Word::Generation => load!(GENERATION),
-            Word::Heartbeat => load!(HEARTBEAT),
-        };
         // Same value as a BAR that does not answer. Unreachable: `Registers::words` has checked the
         // index.
-        value.unwrap_or(u32::MAX)
+        self.bar
+            .try_read32(word.offset(self.index))
+            .unwrap_or(u32::MAX)
     }
 
     fn store(&self, word: Word, value: u32) {
-        macro_rules! store {
-            ($register:ident) => {
-                if let Some(register) = regs::$register::try_at(self.index) {
-                    self.bar.write(register, value.into());
-                }
-            };
-        }
-        match word {
-            Word::SubmissionTail => store!(SUBMISSION_TAIL),
-            Word::SubmissionInline => store!(SUBMISSION_INLINE),
-            Word::CompletionHead => store!(COMPLETION_HEAD),
-            Word::InterruptAt => store!(INTERRUPT_AT),
-            Word::DriverInterruptAt => store!(DRIVER_INTERRUPT_AT),
-            // Each word has one writer, and these are the device's.
-            Word::CompletionTail
-            | Word::Sleeping
-            | Word::QueueState
-            | Word::Generation
-            | Word::Heartbeat => {}
+        // Each word has one writer, and those of the status page are the device's.
+        if word.is_in_doorbell() {
+            // Cannot fail, for the same reason as above.
+            let _ = self.bar.try_write32(value, word.offset(self.index));
         }
     }
 

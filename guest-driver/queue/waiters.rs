@@ -13,7 +13,7 @@ use crate::{
         Gate, //
     },
     interface::{
-        regs,
+        pages,
         ring::distance,
         wake::{
             self,
@@ -409,7 +409,7 @@ impl Drop for Turn<'_> {
 ///
 /// `EIO` if not.
 fn check(device: &Device<'_>, words: &QueueWords<'_, '_>, generation: u32) -> Result {
-    let runs = words.load(Word::QueueState) == regs::QUEUE_RUNNING;
+    let runs = words.load(Word::QueueState) == pages::QUEUE_RUNNING;
     // The generation second: a reset changes the state before the generation. In the other order, a
     // state from after the reset could be paired with the generation from before it.
     if device.registers().is_current(generation) && runs {

@@ -6,12 +6,14 @@ use crate::{Device, Error, Mapping};
 use ringbar_driver_side::ring::{Ring, RingMemory};
 use ringbar_spec::ids::INLINE_MINOR;
 use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_spec::pages::{DoorbellPage, StatusPage, INLINE_WORDS};
 use ringbar_spec::regs;
 use ringbar_spec::ring::{Completion, Descriptor, INLINE_LENGTH};
 use ringbar_spec::wake::{Word, Words};
 use ringbar_uapi::ioctl::{CreateQueue, Wait};
 use rustix::io::Errno;
 use std::hint::spin_loop;
+use std::mem::offset_of;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{fence, Ordering};
 use std::time::Duration;
@@ -266,20 +268,9 @@ impl Queue {
 }
 
 /// Offset of the kick register in its page.
-const KICK: usize = in_page(regs::KICK::INFO.offset);
+const KICK: usize = regs::KICK::INFO.offset % PAGE_SIZE;
 /// Offset of the moderation register in the same page.
-const MODERATION: usize = in_page(regs::INTERRUPT_MODERATION::INFO.offset);
-
-/// Offset of the inline descriptor in the doorbell page.
-const INLINE_DESCRIPTOR: usize = in_page(regs::INLINE_DESCRIPTOR_0::INFO.offset);
-const INLINE_WORDS: usize = INLINE_LENGTH / size_of::<u64>();
-/// Offset of the inline completion in the status page.
-const INLINE_COMPLETION: usize = in_page(regs::INLINE_COMPLETION_0::INFO.offset);
-
-/// Returns the offset of a register in its page. Each queue has its own page.
-const fn in_page(offset: usize) -> usize {
-    offset % PAGE_SIZE
-}
+const MODERATION: usize = regs::INTERRUPT_MODERATION::INFO.offset % PAGE_SIZE;
 
 /// Mapped memory of a queue.
 #[derive(Debug)]
@@ -295,19 +286,12 @@ impl Mapped {
     /// Returns the page that holds a word, and the word's offset in it.
     #[inline]
     fn place(&self, word: Word) -> (&Mapping, usize) {
-        let page = match word {
-            Word::SubmissionTail
-            | Word::SubmissionInline
-            | Word::CompletionHead
-            | Word::InterruptAt
-            | Word::DriverInterruptAt => &self.doorbell,
-            Word::CompletionTail
-            | Word::Sleeping
-            | Word::QueueState
-            | Word::Generation
-            | Word::Heartbeat => &self.status,
+        let page = if word.is_in_doorbell() {
+            &self.doorbell
+        } else {
+            &self.status
         };
-        (page, in_page(word.register().offset))
+        (page, word.in_page())
     }
 }
 
@@ -357,13 +341,15 @@ impl RingMemory for Mapped {
         let place = slot as usize * size_of::<Descriptor>();
         let words: [u64; INLINE_WORDS] = self.submission.read_words(place);
         let others: [u64; 3] = self.submission.read_words(place + INLINE_LENGTH);
-        self.doorbell.write_words(INLINE_DESCRIPTOR, words);
+        let inline = offset_of!(DoorbellPage, inline_descriptor);
+        self.doorbell.write_words(inline, words);
         others == [0; 3]
     }
 
     #[inline]
     fn get_inline(&self) -> Completion {
-        let words: [u64; 2] = self.status.read_words(INLINE_COMPLETION);
+        let inline = offset_of!(StatusPage, inline_completion);
+        let words: [u64; 2] = self.status.read_words(inline);
         // Orders the copy before the load of the generation that confirms it.
         fence(Ordering::Acquire);
         zerocopy::transmute!(words)

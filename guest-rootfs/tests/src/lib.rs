@@ -46,8 +46,7 @@ pub use story::{hex, Chapter};
 pub use suite::{run, run_all};
 
 use ringbar_client::{descriptors, Buffer, Device, Mapping, Queue, Rights};
-use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_SIZE};
-use ringbar_spec::regs::SUBMISSION_TAIL;
+use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_spec::wake::Word;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
@@ -123,7 +122,7 @@ pub fn break_ring(queue: &Queue) {
     };
     let tail = queue.word(Word::SubmissionTail) + queue.entries() + 1;
     let doorbell = map(queue.offsets().doorbell);
-    doorbell.write(SUBMISSION_TAIL::INFO.offset - DOORBELL_PAGES, tail);
+    doorbell.write(Word::SubmissionTail.in_page(), tail);
     map(queue.offsets().kick).write(0, 1u32);
 }
 

@@ -4,7 +4,7 @@
 //! looks up in the data sheet.
 
 use ringbar_client::Word;
-use ringbar_spec::regs::Register;
+use ringbar_spec::names::NamedByte;
 use ringbar_spec::RegisterInfo;
 use std::fmt;
 
@@ -61,23 +61,17 @@ struct Access {
 }
 
 impl Access {
-    /// Returns the register with the first byte of the access, its index in its array, and the
-    /// byte's index in the register.
-    fn register(&self) -> Option<(&'static RegisterInfo, usize, usize)> {
-        let infos = Register::ALL.iter().map(|register| register.info());
-        let mut found = infos.filter_map(|info| {
-            let (index, byte) = info.locate(self.offset)?;
-            Some((info, index, byte))
-        });
-        found.next()
+    /// Returns the named byte that is the first byte of the access.
+    fn named_byte(&self) -> Option<NamedByte> {
+        NamedByte::at(self.offset as u64)
     }
 
     /// Returns the fields that differ, if a register with several fields was read as a whole.
     fn fields(&self, read: u64, expected: u64) -> String {
-        let whole = self.register().filter(|(info, _, byte)| {
+        let whole = self.named_byte().filter(|NamedByte { info, byte, .. }| {
             *byte == 0 && info.width == self.width && info.fields.len() > 1
         });
-        let fields = whole.map_or(&[][..], |(info, ..)| info.fields);
+        let fields = whole.map_or(&[][..], |byte| byte.info.fields);
         let values = fields.iter().filter_map(|field| {
             let of = |value: u64| (value & field.mask()) >> field.low;
             let (read, expected) = (of(read), of(expected));
@@ -94,17 +88,11 @@ impl Access {
 impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { offset, width } = self;
-        let Some((info, index, byte)) = self.register() else {
+        let Some(byte) = self.named_byte() else {
             return write!(f, "reserved offset {offset:#x}, width {width}");
         };
-        write!(f, "{}", info.name)?;
-        if info.count > 1 {
-            write!(f, "[{index}]")?;
-        }
-        if byte > 0 {
-            write!(f, "+{byte}")?;
-        }
-        if *width != info.width {
+        write!(f, "{byte}")?;
+        if *width != byte.info.width {
             write!(f, ", width {width}")?;
         }
         Ok(())

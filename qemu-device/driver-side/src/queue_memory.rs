@@ -4,11 +4,11 @@
 
 use crate::ring::RingMemory;
 use crate::Shared;
-use ringbar_spec::regs::{INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0};
+use ringbar_spec::layout::MAX_QUEUES;
+use ringbar_spec::pages::{inline_completion, inline_descriptor};
 use ringbar_spec::ring::{Completion, Descriptor, INLINE_LENGTH};
 use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::wake::{Word, Words};
-use ringbar_spec::RegisterInfo;
 use std::sync::atomic::{fence, Ordering};
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -23,10 +23,16 @@ pub struct QueueMemory<S> {
 
 impl<S> QueueMemory<S> {
     /// Returns the memory of the queue that a block describes.
+    ///
+    /// # Panics
+    ///
+    /// If the layout has no such queue: the offsets would be those of another queue's pages.
     pub fn new(shared: S, setup: &QueueSetup) -> Self {
+        let (queue, last) = (setup.queue, MAX_QUEUES - 1);
+        assert!(queue as usize <= last, "queue {queue}, the last is {last}");
         Self {
             shared,
-            queue: setup.queue as usize,
+            queue: queue as usize,
             submission_ring: setup.submission_ring,
             completion_ring: setup.completion_ring,
         }
@@ -37,11 +43,6 @@ impl<S> QueueMemory<S> {
         &self.shared
     }
 
-    /// Returns the offset of the queue's register in BAR 0.
-    fn offset(&self, info: &RegisterInfo) -> usize {
-        info.offset_of(self.queue).expect("a queue of the layout")
-    }
-
     /// Returns the DMA address of a slot of the submission ring.
     fn entry(&self, slot: u32) -> u64 {
         self.submission_ring + u64::from(slot) * size_of::<Descriptor>() as u64
@@ -50,11 +51,11 @@ impl<S> QueueMemory<S> {
 
 impl<S: Shared> Words for QueueMemory<S> {
     fn load(&self, word: Word) -> u32 {
-        self.shared.load(self.offset(word.register()))
+        self.shared.load(word.offset(self.queue))
     }
 
     fn store(&self, word: Word, value: u32) {
-        self.shared.store(self.offset(word.register()), value);
+        self.shared.store(word.offset(self.queue), value);
     }
 
     fn fence(&self) {
@@ -79,17 +80,33 @@ impl<S: Shared> RingMemory for QueueMemory<S> {
         self.shared
             .read(self.entry(slot), descriptor.as_mut_bytes());
         let copied = &descriptor.as_bytes()[..INLINE_LENGTH];
-        let beside = self.offset(&INLINE_DESCRIPTOR_0::INFO);
-        self.shared.write_page(beside, copied);
+        self.shared
+            .write_page(inline_descriptor(self.queue), copied);
         descriptor.reserved == [0; 3]
     }
 
     fn get_inline(&self) -> Completion {
         let mut completion = Completion::new_zeroed();
-        let beside = self.offset(&INLINE_COMPLETION_0::INFO);
+        let beside = inline_completion(self.queue);
         self.shared.read_page(beside, completion.as_mut_bytes());
         // Orders the copy before the load of the generation that confirms it.
         fence(Ordering::Acquire);
         completion
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic = "queue 64, the last is 63"]
+    fn queue_that_the_layout_does_not_have_is_refused() {
+        let setup = QueueSetup {
+            queue: 64,
+            ..QueueSetup::default()
+        };
+
+        QueueMemory::new((), &setup);
     }
 }

@@ -7,7 +7,7 @@
 
 use crate::RingError;
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{QUEUE_RUNNING, QUEUE_STATE};
+use ringbar_spec::pages::QUEUE_RUNNING;
 use ringbar_spec::ring::{distance, slot, Completion, Descriptor};
 use ringbar_spec::wake::{self, Waiter, Word, Words};
 
@@ -222,7 +222,6 @@ impl<M: RingMemory> Ring<M> {
 
     /// Returns the error for a queue that has stopped.
     fn stopped(&self, state: u32) -> RingError {
-        let state = QUEUE_STATE::from_raw(state).state();
         RingError::QueueStopped {
             code: ErrorCode(state as u16),
         }

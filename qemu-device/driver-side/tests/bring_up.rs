@@ -204,7 +204,7 @@ fn steps_have_the_order_of_the_data_sheet() {
     machine.start_queue().unwrap();
 
     let register = |register: Register| register.info().offset;
-    let word = |word: Word| Access::StoreWord(word.register().offset);
+    let word = |word: Word| Access::StoreWord(word.offset(0));
     let accesses = machine.shared.accesses.borrow();
     assert_eq!(
         *accesses,

@@ -9,7 +9,8 @@ use ringbar_model::fake::FakeHost;
 use ringbar_model::test_driver::TestDriver;
 use ringbar_model::Config;
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{Register, INLINE_COMPLETION_0};
+use ringbar_spec::pages::inline_completion;
+use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::wake::{Word, Words};
@@ -120,8 +121,8 @@ fn device_without_inline_copies_uses_only_the_rings() {
     ring.push(&nop(1)).unwrap();
     submit(&mut driver, &mut ring);
     driver.rest();
-    let at = INLINE_COMPLETION_0::INFO.offset_of(1).expect("a queue");
-    ring.memory().shared().write_page(at, &[0xff; 16]);
+    let shared = ring.memory().shared();
+    shared.write_page(inline_completion(1), &[0xff; 16]);
     assert_eq!(ring.memory().load(Word::SubmissionInline), 0);
     assert_eq!(tags(&mut ring), [1]);
 }

@@ -81,21 +81,9 @@ impl Span {
 
     /// Checks whether a trapped access may reach the register, in a device of `queues` queues.
     fn is_there(&self, queues: u16) -> bool {
-        match self.register.access() {
-            // Never trapped (data sheet 3). The server answers from the pages themselves for a
-            // client that does not map them, and does not ask the model.
-            Access::DriverShared | Access::DeviceShared => false,
-            Access::ReadOnly
-            | Access::ReadWrite
-            | Access::WriteOneToClear
-            | Access::WriteOnly
-            | Access::Command => {
-                // The kick page of a queue that the device does not have holds no register (data
-                // sheet 3).
-                let kick_page = self.register.info().offset >= KICK_PAGES;
-                !kick_page || self.index < usize::from(queues)
-            }
-        }
+        // The kick page of a queue that the device does not have holds no register (data sheet 3).
+        let kick_page = self.register.info().offset >= KICK_PAGES;
+        !kick_page || self.index < usize::from(queues)
     }
 
     /// Checks whether the access covers the register as a whole.

@@ -8,7 +8,8 @@ use crate::words::QueueWords;
 use crate::LoggedError;
 use crate::{Device, DmaAddress, Host, Location};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{NO_QUEUE, QUEUE_STOPPED};
+use ringbar_spec::pages::QUEUE_STOPPED;
+use ringbar_spec::regs::NO_QUEUE;
 use ringbar_spec::ring::{entries_valid, Completion, Descriptor};
 use ringbar_spec::setup::{
     QueueSetup, Segment, WindowKind, WindowSetup, ALIGNMENT, MAX_SEGMENTS, RIGHT_READ, RIGHT_WRITE,

@@ -10,11 +10,11 @@ use crate::{Config, Device, DmaAddress, Effects, Host as _, Location, LoggedErro
 use ringbar_driver_side::ring::RingMemory as _;
 use ringbar_driver_side::{admin, blocks, QueueMemory, Registers, Shared};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{Register, ERROR_LAST, INLINE_DESCRIPTOR_0, KICK};
+use ringbar_spec::pages::inline_descriptor;
+use ringbar_spec::regs::{Register, ERROR_LAST, KICK};
 use ringbar_spec::ring::{slot, Completion, Descriptor, INLINE_LENGTH};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup};
 use ringbar_spec::wake::{Waiter, Word, Words as _};
-use ringbar_spec::RegisterInfo;
 use std::convert::Infallible;
 use std::rc::Rc;
 use zerocopy::IntoBytes;
@@ -345,12 +345,13 @@ impl Ring {
     /// Rings the doorbell and kicks.
     pub fn kick(&self, driver: &mut TestDriver) {
         self.ring(driver);
-        driver.write(self.offset(&KICK::INFO) as u64, 4, 0);
+        let kick = KICK::INFO.offset_of(self.queue.into());
+        driver.write(kick.expect("a queue that the layout has") as u64, 4, 0);
     }
 
     /// Writes a descriptor beside the doorbell, and marks it as valid.
     pub fn put_inline(&self, driver: &TestDriver, descriptor: &Descriptor) {
-        let place = self.offset(&INLINE_DESCRIPTOR_0::INFO);
+        let place = inline_descriptor(self.queue.into());
         let bytes = &descriptor.as_bytes()[..INLINE_LENGTH];
         driver.host.set_shared(place, bytes);
         self.say_inline(driver, true);
@@ -388,12 +389,12 @@ impl Ring {
 
     /// Returns the completion tail that the device shows.
     pub fn completion_tail(&self, driver: &TestDriver) -> u32 {
-        self.memory(driver).load(Word::CompletionTail)
+        self.word(driver, Word::CompletionTail)
     }
 
     /// Returns a shared word of the queue.
-    pub fn word(&self, driver: &TestDriver, info: &RegisterInfo) -> u32 {
-        driver.host.word(self.offset(info))
+    pub fn word(&self, driver: &TestDriver, word: Word) -> u32 {
+        self.memory(driver).load(word)
     }
 
     /// Takes a completion, if there is one.
@@ -431,11 +432,5 @@ impl Ring {
     /// Returns the queue's words and entries.
     fn memory<'a>(&self, driver: &'a TestDriver) -> QueueMemory<&'a FakeHost> {
         QueueMemory::new(&driver.host, &self.setup)
-    }
-
-    /// Returns the offset of the queue's register in BAR 0.
-    fn offset(&self, info: &RegisterInfo) -> usize {
-        info.offset_of(self.queue.into())
-            .expect("a queue that the layout has")
     }
 }

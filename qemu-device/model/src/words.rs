@@ -3,24 +3,10 @@
 //! The shared words of a queue, in pages that belong to the process around the model.
 
 use crate::Host;
-use ringbar_spec::regs::{INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0};
+use ringbar_spec::pages::{inline_completion, inline_descriptor};
 use ringbar_spec::ring::{Completion, Descriptor, INLINE_LENGTH};
 use ringbar_spec::wake::{Word, Words};
-use ringbar_spec::RegisterInfo;
 use zerocopy::IntoBytes;
-
-/// All shared words of a queue but [`Word::Generation`].
-const PASSING: [Word; 9] = [
-    Word::SubmissionTail,
-    Word::SubmissionInline,
-    Word::CompletionHead,
-    Word::InterruptAt,
-    Word::DriverInterruptAt,
-    Word::CompletionTail,
-    Word::Sleeping,
-    Word::QueueState,
-    Word::Heartbeat,
-];
 
 /// Access to the shared words of one queue.
 #[derive(Clone, Copy)]
@@ -45,13 +31,15 @@ impl<'a> QueueWords<'a> {
         self.fence();
         // A reset is the one case in which the device writes words of the driver side (data sheet
         // 6).
-        for word in PASSING {
-            self.store(word, 0);
+        for word in Word::ALL {
+            if word != Word::Generation {
+                self.store(word, 0);
+            }
         }
         self.show_completion(&Completion::default());
     }
 
-    /// Copies the descriptor beside the submission tail. `None` if `SUBMISSION_INLINE` is not 1.
+    /// Copies the descriptor beside the submission tail. `None` if `submission_inline` is not 1.
     pub(crate) fn inline_descriptor(&self) -> Option<Descriptor> {
         if self.load(Word::SubmissionInline) & 1 == 0 {
             return None;
@@ -60,7 +48,7 @@ impl<'a> QueueWords<'a> {
         // bytes at any time. The reserved bytes have no inline copy, and stay 0.
         let mut descriptor = Descriptor::default();
         let bytes = descriptor.as_mut_bytes().get_mut(..INLINE_LENGTH)?;
-        let place = self.offset(&INLINE_DESCRIPTOR_0::INFO);
+        let place = inline_descriptor(self.queue.into());
         self.host.read_shared(place, bytes);
         Some(descriptor)
     }
@@ -68,23 +56,18 @@ impl<'a> QueueWords<'a> {
     /// Writes a completion beside the completion tail. The tail must be stored after it (data sheet
     /// 6), or the driver side would read the completion before.
     pub(crate) fn show_completion(&self, completion: &Completion) {
-        let place = self.offset(&INLINE_COMPLETION_0::INFO);
+        let place = inline_completion(self.queue.into());
         self.host.write_shared(place, completion.as_bytes());
-    }
-
-    /// Returns the queue's offset of a register that is there once per queue.
-    fn offset(&self, info: &RegisterInfo) -> usize {
-        info.offset + usize::from(self.queue) * info.stride
     }
 }
 
 impl Words for QueueWords<'_> {
     fn load(&self, word: Word) -> u32 {
-        self.host.load(self.offset(word.register()))
+        self.host.load(word.offset(self.queue.into()))
     }
 
     fn store(&self, word: Word, value: u32) {
-        self.host.store(self.offset(word.register()), value);
+        self.host.store(word.offset(self.queue.into()), value);
     }
 
     fn fence(&self) {
@@ -158,13 +141,13 @@ mod tests {
         words.reset(7);
 
         let steps = pages.0.take();
-        let generation = words.offset(Word::Generation.register());
-        let inline = words.offset(&INLINE_COMPLETION_0::INFO);
+        let generation = Word::Generation.offset(3);
+        let inline = inline_completion(3);
         assert_eq!(
             steps.get(..2),
             Some(&[Step::Word(generation, 7), Step::Fence][..])
         );
         assert_eq!(steps.last(), Some(&Step::Bytes(inline)));
-        assert_eq!(steps.len(), 2 + PASSING.len() + 1);
+        assert_eq!(steps.len(), Word::ALL.len() + 2);
     }
 }

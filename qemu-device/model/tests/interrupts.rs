@@ -6,8 +6,8 @@ use ringbar_driver_side::descriptors::{fill, nop};
 use ringbar_model::test_driver::{Ring, TestDriver};
 use ringbar_model::Config;
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{Register, COMPLETION_TAIL, INTERRUPT_AT, NO_QUEUE};
-use ringbar_spec::wake::Waiter;
+use ringbar_spec::regs::{Register, NO_QUEUE};
+use ringbar_spec::wake::{Waiter, Word};
 
 const CONFIG: Config = Config {
     queues: 4,
@@ -226,7 +226,7 @@ fn process_that_arms_after_the_completion_was_posted_sees_it() {
     let mut driver = driver();
     let ring = push_nops(&mut driver, 1);
     ring.kick(&mut driver);
-    let (arm_at, armed) = (INTERRUPT_AT::INFO.offset, COMPLETION_TAIL::INFO.offset);
+    let (arm_at, armed) = (Word::InterruptAt.offset(0), Word::CompletionTail.offset(0));
     // Just before the device loads the wishes of the waiters.
     driver.host.interleave(move |host| {
         if host.word(armed) == 1 {

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use ringbar_driver_side::descriptors::nop;
 use ringbar_model::test_driver::{Ring, TestDriver};
 use ringbar_model::Config;
-use ringbar_spec::regs::{Register, COMPLETION_TAIL, INTERRUPT_MODERATION};
-use ringbar_spec::wake::Waiter;
+use ringbar_spec::regs::{Register, INTERRUPT_MODERATION};
+use ringbar_spec::wake::{Waiter, Word};
 
 const CONFIG: Config = Config {
     queues: 4,
@@ -41,7 +41,7 @@ fn offset(ring: &Ring) -> u64 {
 
 /// Asks for an interrupt for the next completion, then carries descriptors out.
 fn complete(driver: &mut TestDriver, ring: &mut Ring, count: u32) {
-    let next = ring.word(driver, &COMPLETION_TAIL::INFO);
+    let next = ring.word(driver, Word::CompletionTail);
     ring.arm(driver, Waiter::Process, next);
     post(driver, ring, count);
 }

@@ -8,11 +8,10 @@ use ringbar_driver_side::descriptors::{nop, pattern};
 use ringbar_model::test_driver::{Ring, TestDriver};
 use ringbar_model::Config;
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{
-    Register, COMPLETION_HEAD, GENERATION, HEARTBEAT, QUEUE_RUNNING, QUEUE_STATE, QUEUE_STOPPED,
-    SLEEPING, SUBMISSION_TAIL,
-};
+use ringbar_spec::pages::{QUEUE_RUNNING, QUEUE_STOPPED};
+use ringbar_spec::regs::Register;
 use ringbar_spec::setup::{RIGHT_READ, RIGHT_WRITE};
+use ringbar_spec::wake::Word;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -38,15 +37,15 @@ fn start_awake(driver: &mut TestDriver, queue: u16) -> Ring {
 }
 
 fn sleeps(driver: &TestDriver, ring: &Ring) -> bool {
-    ring.word(driver, &SLEEPING::INFO) != 0
+    ring.word(driver, Word::Sleeping) != 0
 }
 
 fn state(driver: &TestDriver, ring: &Ring) -> u32 {
-    ring.word(driver, &QUEUE_STATE::INFO)
+    ring.word(driver, Word::QueueState)
 }
 
 fn heartbeat(driver: &TestDriver, ring: &Ring) -> u32 {
-    ring.word(driver, &HEARTBEAT::INFO)
+    ring.word(driver, Word::Heartbeat)
 }
 
 /// Writes a descriptor and rings, without a kick.
@@ -126,7 +125,7 @@ fn poll_without_news_asks_for_no_work() {
 fn tail_too_far_ahead_is_found_by_polling() {
     let mut driver = driver();
     let ring = start_awake(&mut driver, 0);
-    driver.host.set_word(SUBMISSION_TAIL::INFO.offset, 5);
+    driver.host.set_word(Word::SubmissionTail.offset(0), 5);
 
     driver.poll();
     driver.run();
@@ -220,8 +219,8 @@ fn doorbell_between_announcement_and_second_look_keeps_the_queue_awake() {
     let mut ring = start_awake(&mut driver, 0);
     ring.push(&driver, &nop(7));
     driver.host.interleave(|host| {
-        if host.word(SLEEPING::INFO.offset) != 0 {
-            host.set_word(SUBMISSION_TAIL::INFO.offset, 1);
+        if host.word(Word::Sleeping.offset(0)) != 0 {
+            host.set_word(Word::SubmissionTail.offset(0), 1);
         }
     });
 
@@ -249,7 +248,7 @@ fn sleep_against(
             host.set_word(word, value);
         }
         if moment.get() == look_at {
-            told.set(Some(host.word(SLEEPING::INFO.offset) != 0));
+            told.set(Some(host.word(Word::Sleeping.offset(0)) != 0));
         }
         moment.set(moment.get() + 1);
     });
@@ -258,7 +257,7 @@ fn sleep_against(
     // Moments behind all steps of the device come now.
     driver.host.set_word(word, value);
     kick.get()
-        .unwrap_or_else(|| driver.host.word(SLEEPING::INFO.offset) != 0)
+        .unwrap_or_else(|| driver.host.word(Word::Sleeping.offset(0)) != 0)
 }
 
 /// More moments than there are loads, stores and fences in going to sleep.
@@ -271,7 +270,7 @@ fn descriptor_submitted_at_any_moment_of_going_to_sleep_is_carried_out() {
         let mut ring = start_awake(&mut driver, 0);
         ring.push(&driver, &nop(7));
 
-        let tail = SUBMISSION_TAIL::INFO.offset;
+        let tail = Word::SubmissionTail.offset(0);
         if sleep_against(&mut driver, tail, 1, store_at, look_at) {
             ring.kick(&mut driver);
         }
@@ -288,7 +287,7 @@ fn room_made_at_any_moment_of_going_to_sleep_is_used() {
         let mut ring = start_full(&mut driver);
         let tags = ring.take_tags(&driver);
 
-        let head = COMPLETION_HEAD::INFO.offset;
+        let head = Word::CompletionHead.offset(0);
         if sleep_against(&mut driver, head, 4, store_at, look_at) {
             ring.kick(&mut driver);
         }
@@ -503,10 +502,7 @@ fn reset_ends_polling_and_sleep() {
 #[test]
 fn generation_of_every_queue_steps_with_each_reset() {
     let mut driver = driver();
-    let word = |driver: &TestDriver, queue| {
-        let at = GENERATION::INFO.offset_of(queue).unwrap();
-        driver.host.word(at)
-    };
+    let word = |driver: &TestDriver, queue| driver.host.word(Word::Generation.offset(queue));
     let before = [0, 1, 2].map(|queue| word(&driver, queue));
 
     driver.reset();

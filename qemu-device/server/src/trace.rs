@@ -12,34 +12,21 @@ use ringbar_endpoint::function::Trapped;
 use ringbar_model::LoggedError;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::REGISTER_BAR;
-use ringbar_spec::regs::Register;
+use ringbar_spec::names::NamedByte;
 
 /// Log target of traced accesses: `--trace` switches it on.
 pub const TARGET: &str = "ringbar_server::trace";
 
-/// An offset in BAR 0, shown as register name, index and byte.
+/// An offset in BAR 0, shown as name of a register or of a field of a shared page, index and byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegisterName(pub u64);
 
 impl fmt::Display for RegisterName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let found = usize::try_from(self.0).ok().and_then(|offset| {
-            Register::ALL
-                .iter()
-                .map(|register| register.info())
-                .find_map(|info| Some((info, info.locate(offset)?)))
-        });
-        let Some((info, (index, byte))) = found else {
-            return write!(f, "{:#07x} (no register)", self.0);
-        };
-        f.write_str(info.name)?;
-        if info.count > 1 {
-            write!(f, "[{index}]")?;
+        match NamedByte::at(self.0) {
+            Some(byte) => byte.fmt(f),
+            None => write!(f, "{:#07x} (no register)", self.0),
         }
-        if byte > 0 {
-            write!(f, "+{byte}")?;
-        }
-        Ok(())
     }
 }
 

@@ -5,9 +5,7 @@
 use crate::ids;
 use crate::regs::{Register, KICK_ANSWER};
 use crate::ring::Opcode;
-use Access::{
-    Command, DeviceShared, DriverShared, ReadOnly, ReadWrite, WriteOneToClear, WriteOnly,
-};
+use Access::{Command, ReadOnly, ReadWrite, WriteOneToClear, WriteOnly};
 
 /// Effect of reads and writes on a register (data sheet 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +20,6 @@ pub enum Access {
     WriteOnly,
     /// A command that can be read too: written as a whole, and read as a fixed word.
     Command,
-    /// Shared memory that only the driver side writes.
-    DriverShared,
-    /// Shared memory that only the device side writes.
-    DeviceShared,
 }
 
 impl Access {
@@ -37,8 +31,6 @@ impl Access {
             Self::WriteOneToClear => "RW1C",
             Self::WriteOnly => "WO",
             Self::Command => "CMD",
-            Self::DriverShared => "shared, driver writes",
-            Self::DeviceShared => "shared, device writes",
         }
     }
 }
@@ -90,23 +82,6 @@ const TABLE: [(Register, Access, Option<u64>); Register::ALL.len()] = [
     (Register::KICK, Command, Some(KICK_ANSWER as u64)),
     (Register::QUEUE_ERRORS, ReadOnly, Some(0)),
     (Register::INTERRUPT_MODERATION, ReadWrite, Some(0)),
-    (Register::SUBMISSION_TAIL, DriverShared, Some(0)),
-    (Register::SUBMISSION_INLINE, DriverShared, Some(0)),
-    (Register::INLINE_DESCRIPTOR_0, DriverShared, Some(0)),
-    (Register::INLINE_DESCRIPTOR_1, DriverShared, Some(0)),
-    (Register::INLINE_DESCRIPTOR_2, DriverShared, Some(0)),
-    (Register::INLINE_DESCRIPTOR_3, DriverShared, Some(0)),
-    (Register::INLINE_DESCRIPTOR_4, DriverShared, Some(0)),
-    (Register::COMPLETION_HEAD, DriverShared, Some(0)),
-    (Register::INTERRUPT_AT, DriverShared, Some(0)),
-    (Register::DRIVER_INTERRUPT_AT, DriverShared, Some(0)),
-    (Register::COMPLETION_TAIL, DeviceShared, Some(0)),
-    (Register::INLINE_COMPLETION_0, DeviceShared, Some(0)),
-    (Register::INLINE_COMPLETION_1, DeviceShared, Some(0)),
-    (Register::SLEEPING, DeviceShared, Some(0)),
-    (Register::QUEUE_STATE, DeviceShared, Some(0)),
-    (Register::GENERATION, DeviceShared, None),
-    (Register::HEARTBEAT, DeviceShared, Some(0)),
 ];
 
 /// The order of the rows is checked at compile time. Otherwise a misplaced row would silently give

@@ -18,6 +18,6 @@ pub const IDENT: u32 = u32::from_le_bytes(*b"RBAR");
 pub const VERSION_MAJOR: u16 = 2;
 /// Minor version of this interface. It grows with each addition that breaks no driver.
 pub const VERSION_MINOR: u16 = 3;
-/// First minor version with the inline copies: `regs::SUBMISSION_INLINE` and the entries beside the
-/// indices (data sheet 6).
+/// First minor version with the inline copies: `pages::DoorbellPage::submission_inline` and the
+/// entries beside the indices (data sheet 6).
 pub const INLINE_MINOR: u16 = 3;

@@ -3,9 +3,9 @@
 //! The hardware interface of the ringbar device, written once.
 //!
 //! The device model, the server, the tests and the kernel module are all built from these files.
-//! The module compiles [`ids`], [`layout`], [`regs`], [`ring`], [`setup`], [`error`] and [`wake`]
-//! by path with the kernel's own `register!`; here `register` is its host twin. The text that
-//! belongs to the tables is the data sheet, `qemu-device/README.md`.
+//! The module compiles [`ids`], [`layout`], [`regs`], [`pages`], [`ring`], [`setup`], [`error`] and
+//! [`wake`] by path with the kernel's own `register!`; here `register` is its host twin. The text
+//! that belongs to the tables is the data sheet, `qemu-device/README.md`.
 //!
 //! This crate holds layouts, names and index arithmetic. It does no I/O and has no device state.
 
@@ -16,6 +16,8 @@ pub mod access;
 pub mod error;
 pub mod ids;
 pub mod layout;
+pub mod names;
+pub mod pages;
 pub mod pattern;
 mod register;
 #[expect(
@@ -26,7 +28,6 @@ pub mod regs;
 pub mod ring;
 pub mod setup;
 pub mod wake;
-mod words;
 
 pub(crate) use register::register;
 pub use register::{Field, RegisterInfo};

@@ -24,10 +24,10 @@ impl Field {
     }
 }
 
-/// Position and shape of a register, or of an array of registers.
+/// Position and shape of a register, an array of registers, or a field of a shared page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegisterInfo {
-    /// Name, in capitals.
+    /// Name in the data sheet: in capitals, but for a field of a page.
     pub name: &'static str,
     /// Offset of the first one in BAR 0, in bytes.
     pub offset: usize,
@@ -37,7 +37,7 @@ pub struct RegisterInfo {
     pub count: usize,
     /// Bytes from one register of an array to the next. The width if it is no array.
     pub stride: usize,
-    /// Fields, as written.
+    /// Bit fields, as written. A field of a page has none.
     pub fields: &'static [Field],
 }
 

@@ -3,8 +3,9 @@
 //! Registers of BAR 0 (data sheet 4), in the grammar of the kernel's `register!`. Shared with the
 //! kernel module.
 //!
-//! All are little-endian. Offsets count from the start of BAR 0. Arrays have one register per
-//! queue; those of the error log have one per entry. `access.rs` has the access of each.
+//! All are little-endian and trapped. Offsets count from the start of BAR 0. Arrays have one
+//! register per queue; those of the error log have one per entry. `access.rs` has the access of
+//! each. `pages.rs` has the memory that is shared instead.
 
 use super::register;
 
@@ -187,111 +188,12 @@ register! {
         /// Number of completions that ends it before; 0: any number.
         15:0 completions;
     }
-
-    /// Descriptors ever submitted, modulo 2^32. Written by the driver side. Shared memory.
-    pub SUBMISSION_TAIL(u32)[64, stride = 4096] @ 0x80000 {
-        31:0 index;
-    }
-
-    /// Whether the only descriptor in flight stands beside the submission tail too. Written by the
-    /// driver side. Shared memory.
-    pub SUBMISSION_INLINE(u32)[64, stride = 4096] @ 0x80004 {
-        0:0 valid => bool;
-    }
-
-    /// Bytes 0 to 7 of that descriptor. Written by the driver side. Shared memory.
-    pub INLINE_DESCRIPTOR_0(u64)[64, stride = 4096] @ 0x80010 {
-        63:0 bytes;
-    }
-
-    /// Bytes 8 to 15 of that descriptor. Written by the driver side. Shared memory.
-    pub INLINE_DESCRIPTOR_1(u64)[64, stride = 4096] @ 0x80018 {
-        63:0 bytes;
-    }
-
-    /// Bytes 16 to 23 of that descriptor. Written by the driver side. Shared memory.
-    pub INLINE_DESCRIPTOR_2(u64)[64, stride = 4096] @ 0x80020 {
-        63:0 bytes;
-    }
-
-    /// Bytes 24 to 31 of that descriptor. Written by the driver side. Shared memory.
-    pub INLINE_DESCRIPTOR_3(u64)[64, stride = 4096] @ 0x80028 {
-        63:0 bytes;
-    }
-
-    /// Bytes 32 to 39 of that descriptor. Written by the driver side. Shared memory.
-    pub INLINE_DESCRIPTOR_4(u64)[64, stride = 4096] @ 0x80030 {
-        63:0 bytes;
-    }
-
-    /// Completions ever taken, modulo 2^32. Written by the driver side. Shared memory.
-    pub COMPLETION_HEAD(u32)[64, stride = 4096] @ 0x80040 {
-        31:0 index;
-    }
-
-    /// Number of the completion at which the process asks for an interrupt. Written by the driver
-    /// side. Shared memory.
-    pub INTERRUPT_AT(u32)[64, stride = 4096] @ 0x80080 {
-        31:0 index;
-    }
-
-    /// Number of the completion at which the driver asks for an interrupt. Written by the driver
-    /// alone. Shared memory.
-    pub DRIVER_INTERRUPT_AT(u32)[64, stride = 4096] @ 0x80084 {
-        31:0 index;
-    }
-
-    /// Completions ever posted, modulo 2^32. Written by the device side. Shared memory.
-    pub COMPLETION_TAIL(u32)[64, stride = 4096] @ 0xc0000 {
-        31:0 index;
-    }
-
-    /// Bytes 0 to 7 of the completion that was posted last. Written by the device side. Shared
-    /// memory.
-    pub INLINE_COMPLETION_0(u64)[64, stride = 4096] @ 0xc0010 {
-        63:0 bytes;
-    }
-
-    /// Bytes 8 to 15 of the completion that was posted last. Written by the device side. Shared
-    /// memory.
-    pub INLINE_COMPLETION_1(u64)[64, stride = 4096] @ 0xc0018 {
-        63:0 bytes;
-    }
-
-    /// Whether the queue sleeps: the device then sees descriptors only after a kick. Written by the
-    /// device side. Shared memory.
-    pub SLEEPING(u32)[64, stride = 4096] @ 0xc0040 {
-        0:0 sleeps => bool;
-    }
-
-    /// Whether the queue runs, and the error that stopped it. Written by the device side. Shared
-    /// memory.
-    pub QUEUE_STATE(u32)[64, stride = 4096] @ 0xc0044 {
-        /// [`QUEUE_STOPPED`], [`QUEUE_RUNNING`], or the `error::ErrorCode` that stopped it.
-        15:0 state;
-    }
-
-    /// Value of [`RESET_GENERATION`], readable without a trap. Written by the device side. Shared
-    /// memory.
-    pub GENERATION(u32)[64, stride = 4096] @ 0xc0048 {
-        31:0 count;
-    }
-
-    /// Count of the device's polling passes over the queue, modulo 2^32. Written by the device
-    /// side. Shared memory.
-    pub HEARTBEAT(u32)[64, stride = 4096] @ 0xc0080 {
-        31:0 count;
-    }
 }
 
 /// Value that makes [`RESET`] reset the device: the bytes `RST!`.
 pub const RESET_KEY: u32 = u32::from_le_bytes(*b"RST!");
 /// Value of a read of [`KICK`]. A read of all ones means that no server serves the device any more.
 pub const KICK_ANSWER: u32 = u32::from_le_bytes(*b"kick");
-/// [`QUEUE_STATE`] of a queue that was not started, or was stopped.
-pub const QUEUE_STOPPED: u32 = 0;
-/// [`QUEUE_STATE`] of a queue that runs.
-pub const QUEUE_RUNNING: u32 = 1;
 /// Entries of the error log.
 pub const ERROR_LOG_ENTRIES: usize = 16;
 /// Queue number in [`ERROR_LAST`] of an error that concerns no queue.

@@ -10,36 +10,72 @@
 //!
 //! | function | stores | fence | loads, and asks |
 //! |---|---|---|---|
-//! | [`submit`] | `SUBMISSION_TAIL` | yes | `SLEEPING`: kick? |
-//! | [`sleep`] | `SLEEPING` | yes | `SUBMISSION_TAIL`: stay awake? |
-//! | [`post`] | `COMPLETION_TAIL` | yes | `INTERRUPT_AT`, `DRIVER_INTERRUPT_AT`: raise? |
-//! | [`arm`] | `INTERRUPT_AT` or `DRIVER_INTERRUPT_AT` | yes | `COMPLETION_TAIL`: stay awake? |
+//! | [`submit`] | `submission_tail` | yes | `sleeping`: kick? |
+//! | [`sleep`] | `sleeping` | yes | `submission_tail`: stay awake? |
+//! | [`post`] | `completion_tail` | yes | `interrupt_at`, `driver_interrupt_at`: raise? |
+//! | [`arm`] | `interrupt_at` or `driver_interrupt_at` | yes | `completion_tail`: stay awake? |
 
+use super::layout::{DOORBELL_PAGES, PAGE_SIZE, STATUS_PAGES};
+use super::pages::{DoorbellPage, StatusPage};
 use super::ring::distance;
+use core::mem::offset_of;
 
-/// A shared word of a queue.
+/// A 32-bit word of a queue's [`DoorbellPage`] or [`StatusPage`]. Its number is its offset in
+/// BAR 0, for queue 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
 pub enum Word {
-    /// `regs::SUBMISSION_TAIL`.
-    SubmissionTail,
-    /// `regs::SUBMISSION_INLINE`.
-    SubmissionInline,
-    /// `regs::COMPLETION_HEAD`.
-    CompletionHead,
-    /// `regs::INTERRUPT_AT`.
-    InterruptAt,
-    /// `regs::DRIVER_INTERRUPT_AT`.
-    DriverInterruptAt,
-    /// `regs::COMPLETION_TAIL`.
-    CompletionTail,
-    /// `regs::SLEEPING`.
-    Sleeping,
-    /// `regs::QUEUE_STATE`.
-    QueueState,
-    /// `regs::GENERATION`.
-    Generation,
-    /// `regs::HEARTBEAT`.
-    Heartbeat,
+    /// [`DoorbellPage::submission_tail`].
+    SubmissionTail = DOORBELL_PAGES + offset_of!(DoorbellPage, submission_tail),
+    /// [`DoorbellPage::submission_inline`].
+    SubmissionInline = DOORBELL_PAGES + offset_of!(DoorbellPage, submission_inline),
+    /// [`DoorbellPage::completion_head`].
+    CompletionHead = DOORBELL_PAGES + offset_of!(DoorbellPage, completion_head),
+    /// [`DoorbellPage::interrupt_at`].
+    InterruptAt = DOORBELL_PAGES + offset_of!(DoorbellPage, interrupt_at),
+    /// [`DoorbellPage::driver_interrupt_at`].
+    DriverInterruptAt = DOORBELL_PAGES + offset_of!(DoorbellPage, driver_interrupt_at),
+    /// [`StatusPage::completion_tail`].
+    CompletionTail = STATUS_PAGES + offset_of!(StatusPage, completion_tail),
+    /// [`StatusPage::sleeping`].
+    Sleeping = STATUS_PAGES + offset_of!(StatusPage, sleeping),
+    /// [`StatusPage::queue_state`].
+    QueueState = STATUS_PAGES + offset_of!(StatusPage, queue_state),
+    /// [`StatusPage::generation`].
+    Generation = STATUS_PAGES + offset_of!(StatusPage, generation),
+    /// [`StatusPage::heartbeat`].
+    Heartbeat = STATUS_PAGES + offset_of!(StatusPage, heartbeat),
+}
+
+impl Word {
+    /// All words, by offset.
+    pub const ALL: [Self; 10] = [
+        Self::SubmissionTail,
+        Self::SubmissionInline,
+        Self::CompletionHead,
+        Self::InterruptAt,
+        Self::DriverInterruptAt,
+        Self::CompletionTail,
+        Self::Sleeping,
+        Self::QueueState,
+        Self::Generation,
+        Self::Heartbeat,
+    ];
+
+    /// Returns the word's offset in BAR 0, for a queue.
+    pub const fn offset(self, queue: usize) -> usize {
+        self as usize + queue * PAGE_SIZE
+    }
+
+    /// Returns the word's offset in its page.
+    pub const fn in_page(self) -> usize {
+        self as usize % PAGE_SIZE
+    }
+
+    /// Checks whether the word is in the doorbell page, which the driver side writes.
+    pub const fn is_in_doorbell(self) -> bool {
+        (self as usize) < STATUS_PAGES
+    }
 }
 
 /// The shared words of one queue, as one side reaches them.
@@ -76,7 +112,7 @@ impl Waiter {
 
 /// Hands descriptors below `tail` to the device. Returns whether to kick it. For the driver side.
 pub fn submit<W: Words + ?Sized>(words: &W, tail: u32) -> bool {
-    // The tail comes first. If `SLEEPING` were loaded before it, the device could go to sleep in
+    // The tail comes first. If `sleeping` were loaded before it, the device could go to sleep in
     // between with the old tail, and get no kick: the descriptor would never be seen. Without the
     // fence the processor may swap the two.
     words.store(Word::SubmissionTail, tail);

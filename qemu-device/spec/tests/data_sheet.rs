@@ -3,7 +3,10 @@
 //! The tables of the data sheet, `qemu-device/README.md`, agree with the code.
 
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
+use ringbar_spec::layout::{
+    DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DOORBELL_PAGES, MAX_QUEUES, PAGE_SIZE, STATUS_PAGES,
+};
+use ringbar_spec::names::PAGE_FIELDS;
 use ringbar_spec::regs::{Register, KICK_ANSWER, RESET_KEY};
 use ringbar_spec::ring::{
     Completion, Descriptor, Opcode, Status, MAX_ENTRIES, MAX_LENGTH, MIN_ENTRIES,
@@ -217,6 +220,24 @@ fn completion_is_as_in_the_code() {
     assert_table("completion", 3, code);
 }
 
+/// Returns rows for the fields of a shared page, as [`fields`] does for a structure.
+fn page_fields(start: usize) -> Vec<Vec<String>> {
+    let all = PAGE_FIELDS.iter();
+    all.filter(|it| (start..start + PAGE_SIZE).contains(&it.offset))
+        .map(|it| row([&(it.offset - start), &it.width, &it.name]))
+        .collect()
+}
+
+#[test]
+fn doorbell_page_is_as_in_the_code() {
+    assert_table("doorbell page", 3, page_fields(DOORBELL_PAGES));
+}
+
+#[test]
+fn status_page_is_as_in_the_code() {
+    assert_table("status page", 3, page_fields(STATUS_PAGES));
+}
+
 #[test]
 fn limits_are_as_in_the_code() {
     let limits: Vec<_> = table("limits", 2)
@@ -246,6 +267,8 @@ fn numbers_in_the_text_are_as_in_the_code() {
         format!("Version {}.{} of", ids::VERSION_MAJOR, ids::VERSION_MINOR),
         format!("0x{RESET_KEY:08x} (the bytes `RST!`)"),
         format!("0x{KICK_ANSWER:08x}"),
+        format!("queue n is at 0x{DOORBELL_PAGES:x} + 0x{PAGE_SIZE:x} n of BAR 0"),
+        format!("queue n is at 0x{STATUS_PAGES:x} + 0x{PAGE_SIZE:x} n of BAR 0"),
         format!(
             "0x{:016x}, 0x{:016x}",
             pattern::word(0, 0),

@@ -9,8 +9,10 @@ use ringbar_spec::access::Access;
 use ringbar_spec::layout::{
     memory_part, MemoryPart, ADMIN_PAGE, DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DOORBELL_PAGES,
     KICK_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET, PAGE_SIZE,
-    PUBLIC_PAGE, REGISTER_BAR_SIZE, STATUS_PAGES,
+    PUBLIC_PAGE,
 };
+use ringbar_spec::names::{self, PAGE_FIELDS};
+use ringbar_spec::pages::{inline_completion, inline_descriptor, DoorbellPage, StatusPage};
 use ringbar_spec::regs::{
     Register, ERROR_LAST, ERROR_LOG_ENTRIES, IRQ_CAUSE, IRQ_MASK, NO_QUEUE, QUEUE_LIMITS, STATUS,
     VERSION, WINDOW_LIMITS,
@@ -19,20 +21,21 @@ use ringbar_spec::ring::{
     distance, entries_valid, slot, Completion, Descriptor, Opcode, MAX_ENTRIES, MIN_ENTRIES,
 };
 use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup, ALIGNMENT, MAX_SEGMENTS, MAX_WINDOWS};
-use ringbar_spec::{ids, pattern};
+use ringbar_spec::wake::Word;
+use ringbar_spec::{ids, pattern, RegisterInfo};
 use std::mem::align_of;
 
-/// Returns first and last byte of every register, of all in an array.
-fn places() -> Vec<(usize, usize, Register)> {
-    let all = Register::ALL.iter().copied();
-    all.flat_map(|register| {
-        let info = register.info();
-        (0..info.count).map(move |index| {
-            let start = info.offset_of(index).unwrap();
-            (start, start + info.width - 1, register)
+/// Returns first and last byte of every register and every field of a shared page, of all in an
+/// array.
+fn places() -> Vec<(usize, usize, &'static RegisterInfo)> {
+    names::all()
+        .flat_map(|info| {
+            (0..info.count).map(move |index| {
+                let start = info.offset_of(index).unwrap();
+                (start, start + info.width - 1, info)
+            })
         })
-    })
-    .collect()
+        .collect()
 }
 
 #[test]
@@ -45,10 +48,7 @@ fn identification_is_pinned() {
 
 #[test]
 fn offsets_are_pinned() {
-    let offsets: Vec<_> = Register::ALL
-        .iter()
-        .map(|register| (register.info().offset, register.info().width))
-        .collect();
+    let offsets: Vec<_> = names::all().map(|info| (info.offset, info.width)).collect();
 
     assert_eq!(
         offsets,
@@ -82,17 +82,12 @@ fn offsets_are_pinned() {
             (0x40010, 4),
             (0x80000, 4),
             (0x80004, 4),
-            (0x80010, 8),
-            (0x80018, 8),
-            (0x80020, 8),
-            (0x80028, 8),
-            (0x80030, 8),
+            (0x80010, 40),
             (0x80040, 4),
             (0x80080, 4),
             (0x80084, 4),
             (0xc0000, 4),
-            (0xc0010, 8),
-            (0xc0018, 8),
+            (0xc0010, 16),
             (0xc0040, 4),
             (0xc0044, 4),
             (0xc0048, 4),
@@ -103,9 +98,7 @@ fn offsets_are_pinned() {
 
 #[test]
 fn registers_are_sorted() {
-    let offsets = Register::ALL.iter().map(|register| register.info().offset);
-
-    assert!(offsets.is_sorted());
+    assert!(names::all().map(|info| info.offset).is_sorted());
 }
 
 #[test]
@@ -122,16 +115,16 @@ fn registers_do_not_overlap() {
 fn registers_are_aligned_to_their_width() {
     let crooked = places()
         .into_iter()
-        .find(|&(start, end, _)| start % (end - start + 1) != 0);
+        .find(|&(start, end, _)| start % (end - start + 1).min(8) != 0);
 
     assert_eq!(crooked, None);
 }
 
 #[test]
 fn registers_have_four_or_eight_bytes() {
-    let odd = places()
-        .into_iter()
-        .find(|&(start, end, _)| !matches!(end - start + 1, 4 | 8));
+    let odd = Register::ALL
+        .iter()
+        .find(|register| !matches!(register.info().width, 4 | 8));
 
     assert_eq!(odd, None);
 }
@@ -148,12 +141,12 @@ fn registers_lie_in_the_page_of_their_access() {
         Access::ReadOnly | Access::ReadWrite | Access::WriteOneToClear | Access::WriteOnly => {
             PUBLIC_PAGE..ADMIN_PAGE + PAGE_SIZE
         }
-        Access::DriverShared => DOORBELL_PAGES..STATUS_PAGES,
-        Access::DeviceShared => STATUS_PAGES..REGISTER_BAR_SIZE,
     };
 
-    let stray = places().into_iter().find(|&(start, end, register)| {
-        !page(register).contains(&start) || !page(register).contains(&end)
+    let stray = Register::ALL.iter().find(|register| {
+        let info = register.info();
+        let last = info.offset_of(info.count - 1).unwrap() + info.width - 1;
+        !page(**register).contains(&info.offset) || !page(**register).contains(&last)
     });
 
     assert_eq!(stray, None);
@@ -173,8 +166,7 @@ fn public_page_has_no_command() {
 
 #[test]
 fn registers_from_the_kick_pages_on_have_a_page_for_each_queue() {
-    let odd = Register::ALL.iter().find(|register| {
-        let info = register.info();
+    let odd = names::all().find(|info| {
         info.offset >= KICK_PAGES && (info.count, info.stride) != (MAX_QUEUES, PAGE_SIZE)
     });
 
@@ -197,16 +189,43 @@ fn error_log_has_a_value_behind_each_entry() {
 
 #[test]
 fn words_that_change_often_have_a_cache_line_of_their_own() {
-    let lines = |access: Access| {
-        let all = Register::ALL.iter().filter(move |it| it.access() == access);
-        all.map(|register| register.info().offset % PAGE_SIZE / 64)
-            .collect::<Vec<_>>()
-    };
+    let lines = PAGE_FIELDS.map(|info| {
+        let first = info.offset % PAGE_SIZE;
+        (first / 64, (first + info.width - 1) / 64)
+    });
 
     // Tails with their inline copies, and the head; then the words of sleeping and waiting; then
     // the heartbeat.
-    assert_eq!(lines(Access::DriverShared), [0, 0, 0, 0, 0, 0, 0, 1, 2, 2]);
-    assert_eq!(lines(Access::DeviceShared), [0, 0, 0, 1, 1, 1, 2]);
+    let doorbell = [0, 0, 0, 1, 2, 2].map(|line| (line, line));
+    let status = [0, 0, 1, 1, 1, 2].map(|line| (line, line));
+    assert_eq!(lines, [doorbell, status].concat()[..]);
+}
+
+#[test]
+fn fields_of_shared_pages_are_all_listed() {
+    let lines = include_str!("../src/pages.rs").lines();
+    let fields = lines.filter_map(|line| line.strip_prefix("    pub ")?.split(':').next());
+
+    assert_eq!(
+        fields.collect::<Vec<_>>(),
+        PAGE_FIELDS.map(|info| info.name)
+    );
+}
+
+#[test]
+fn inline_entries_of_each_queue_are_pinned() {
+    assert_eq!([0, 63].map(inline_descriptor), [0x8_0010, 0xb_f010]);
+    assert_eq!([0, 63].map(inline_completion), [0xc_0010, 0xf_f010]);
+}
+
+#[test]
+fn words_are_the_fields_of_shared_pages_with_four_bytes() {
+    let fields = PAGE_FIELDS.iter().filter(|info| info.width == 4);
+
+    let words = Word::ALL.map(|word| word.offset(63));
+
+    let offsets: Vec<_> = fields.map(|info| info.offset_of(63).unwrap()).collect();
+    assert_eq!(words, offsets[..]);
 }
 
 #[test]
@@ -277,9 +296,9 @@ fn limits_fit_their_fields() {
 
 #[test]
 fn locate_finds_every_byte_of_a_register_and_no_other() {
-    let info = Register::COMPLETION_HEAD.info();
+    let info = Register::QUEUE_ERRORS.info();
 
-    let found = [0x8003f, 0x80040, 0x80043, 0x80044, 0xbf041, 0xc0040].map(|at| info.locate(at));
+    let found = [0x40007, 0x40008, 0x4000b, 0x4000c, 0x7f009, 0x80008].map(|at| info.locate(at));
 
     assert_eq!(
         found,
@@ -333,6 +352,8 @@ fn structs_have_no_padding() {
     assert_eq!(size_of::<QueueSetup>(), 64);
     assert_eq!(size_of::<WindowSetup>(), 64);
     assert_eq!(size_of::<Segment>(), 16);
+    assert_eq!(size_of::<DoorbellPage>(), PAGE_SIZE);
+    assert_eq!(size_of::<StatusPage>(), PAGE_SIZE);
     let alignments = [
         align_of::<Descriptor>(),
         align_of::<Completion>(),

@@ -18,7 +18,7 @@ const LOST: &str = "lost wake-up";
 
 /// Shared state of the two sides of a queue.
 struct Queue {
-    words: [AtomicU32; 9],
+    words: [AtomicU32; Word::ALL.len()],
     submissions: [AtomicU32; ENTRIES as usize],
     completions: [AtomicU32; ENTRIES as usize],
     /// Kicks stay in the socket until the device takes them.
@@ -41,9 +41,14 @@ impl Queue {
             wait_queue: Bell::new(true),
         };
         for waiter in [Waiter::Process, Waiter::Driver] {
-            queue.words[waiter.word() as usize].store(u32::MAX, Ordering::Relaxed);
+            queue.word(waiter.word()).store(u32::MAX, Ordering::Relaxed);
         }
         Arc::new(queue)
+    }
+
+    fn word(&self, word: Word) -> &AtomicU32 {
+        let index = Word::ALL.iter().position(|it| *it == word);
+        &self.words[index.expect("one of all")]
     }
 
     fn bell(&self, waiter: Waiter) -> &Bell {
@@ -62,11 +67,11 @@ struct Side<'a> {
 
 impl Words for Side<'_> {
     fn load(&self, word: Word) -> u32 {
-        self.queue.words[word as usize].load(Ordering::Acquire)
+        self.queue.word(word).load(Ordering::Acquire)
     }
 
     fn store(&self, word: Word, value: u32) {
-        self.queue.words[word as usize].store(value, Ordering::Release);
+        self.queue.word(word).store(value, Ordering::Release);
     }
 
     fn fence(&self) {

@@ -11,7 +11,7 @@ use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{DOORBELL_PAGES, KICK_PAGES, PAGE_SIZE, PUBLIC_PAGE, STATUS_PAGES};
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
-use ringbar_spec::{ids, layout, regs, ring};
+use ringbar_spec::{ids, layout, names, pages, regs, ring};
 use ringbar_uapi::ioctl::{self, *};
 use ringbar_uapi::mmap;
 use std::any::type_name;
@@ -90,8 +90,8 @@ pub(crate) fn numbers() -> Vec<Number> {
         ring::MAX_ENTRIES,
         ring::MAX_LENGTH,
         regs::KICK_ANSWER,
-        regs::QUEUE_STOPPED,
-        regs::QUEUE_RUNNING,
+        pages::QUEUE_STOPPED,
+        pages::QUEUE_RUNNING,
         regs::NO_QUEUE,
         ids::IDENT,
         ids::VERSION_MAJOR,
@@ -191,23 +191,20 @@ const PAGES: [(&str, usize); 4] = [
     ("ringbar_status_page", STATUS_PAGES),
 ];
 
-/// Returns the facts of a page, in which each register is a field.
+/// Returns the facts of a page. In C, the registers of a trapped page are fields too.
 fn page_facts(page: &str, start: usize) -> Vec<(String, String)> {
-    let registers = Register::ALL.iter().map(|register| register.info());
     let mut facts = Vec::new();
     let mut alignment = 0;
-    for info in registers.filter(|info| (start..start + PAGE_SIZE).contains(&info.offset)) {
-        let (name, kind) = match (info.name, info.width) {
-            // The copies of entries are registers of eight bytes each, of which the first stands for
-            // all.
-            ("INLINE_DESCRIPTOR_0", _) => ("inline_descriptor".to_owned(), "[u64; 5]"),
-            ("INLINE_COMPLETION_0", _) => ("inline_completion".to_owned(), "ringbar_completion"),
-            (name, _) if name.starts_with("INLINE_") => continue,
-            (name, 4) => (name.to_lowercase(), "u32"),
-            (name, 8) => (name.to_lowercase(), "u64"),
-            (name, width) => panic!("{name} has {width} bytes, which is no integer of C"),
+    for info in names::all().filter(|info| (start..start + PAGE_SIZE).contains(&info.offset)) {
+        let name = info.name.to_lowercase();
+        let kind = match info.width {
+            4 => "u32",
+            8 => "u64",
+            16 => "ringbar_completion",
+            40 => "[u64; 5]",
+            width => panic!("{name} has {width} bytes, for which there is no type of C"),
         };
-        alignment = alignment.max(info.width);
+        alignment = alignment.max(info.width.min(size_of::<u64>()));
         let offset = info.offset - start;
         facts.push((format!("{page}.{name}"), format!("{kind} at {offset}")));
     }
@@ -221,7 +218,6 @@ fn page_facts(page: &str, start: usize) -> Vec<(String, String)> {
 /// Returns the masks of the fields of registers, but for fields that fill their register.
 fn masks() -> impl Iterator<Item = (String, u64)> {
     let registers = Register::ALL.iter().map(|register| register.info());
-    // Words of shared pages are whole numbers, or have one bit with a meaning, the lowest.
     let trapped = registers.filter(|info| {
         let page = info.offset / PAGE_SIZE * PAGE_SIZE;
         [PUBLIC_PAGE, KICK_PAGES].contains(&page)

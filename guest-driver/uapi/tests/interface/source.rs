@@ -5,7 +5,7 @@
 use crate::rust;
 
 /// Files whose public definitions are all in the header.
-const FILES: [(&str, &str); 3] = [
+const FILES: [(&str, &str); 4] = [
     (
         "guest-driver/uapi/src/ioctl.rs",
         include_str!("../../src/ioctl.rs"),
@@ -15,13 +15,21 @@ const FILES: [(&str, &str); 3] = [
         include_str!("../../src/mmap.rs"),
     ),
     (
+        "qemu-device/spec/src/pages.rs",
+        include_str!("../../../../qemu-device/spec/src/pages.rs"),
+    ),
+    (
         "qemu-device/spec/src/ring.rs",
         include_str!("../../../../qemu-device/spec/src/ring.rs"),
     ),
 ];
 
-/// Structures that C has no use for: numbers with a type, whose values are in tables.
-const NOT_IN_C: [&str; 2] = ["Opcode", "Status"];
+/// Definitions that C has no use for: a length in words, and numbers with a type, whose values are
+/// in tables.
+const NOT_IN_C: [&str; 3] = ["INLINE_WORDS", "Opcode", "Status"];
+
+/// Structures whose fields `rust.rs` takes from a table of the crates.
+const IN_TABLES: [&str; 2] = ["DoorbellPage", "StatusPage"];
 
 /// Returns one line per public constant or structure that `rust.rs` lacks.
 pub(crate) fn missing() -> Vec<String> {
@@ -30,6 +38,7 @@ pub(crate) fn missing() -> Vec<String> {
     let mut known: Vec<&str> = numbers.map(|it| it.name).collect();
     known.extend(structures.iter().map(|it| it.name));
     known.extend(NOT_IN_C);
+    known.extend(IN_TABLES);
     let mut missing = Vec::new();
     for (path, text) in FILES {
         let names = defined(text).filter(|name| !known.contains(name));

@@ -4,15 +4,14 @@
 
 use ringbar_client::{descriptors, Device, Mapping, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_spec::pages::{DoorbellPage, StatusPage, INLINE_WORDS};
 use ringbar_spec::pattern;
-use ringbar_spec::regs::{
-    COMPLETION_TAIL, INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0, SUBMISSION_INLINE, SUBMISSION_TAIL,
-};
 use ringbar_spec::ring::{distance, Completion, Descriptor, Status, MAX_ENTRIES};
 use ringbar_spec::wake::Word;
 use ringbar_test_vectors::crc32c;
 use ringbar_tests::witness::on_mapped_ring;
 use ringbar_tests::{case, copy, fork, nop, open, pattern_bytes, run, seed, until, PATIENCE};
+use std::mem::offset_of;
 use std::process::ExitCode;
 use std::thread;
 
@@ -148,19 +147,17 @@ fn single_descriptor_and_its_completion_stand_beside_the_tails() {
         ..nop(8)
     });
     map(queue.submission_ring, true).write_words(0, refused);
-    let in_page = |offset: usize| offset % PAGE_SIZE;
-    for (index, word) in words[..5].iter().enumerate() {
-        doorbell.write(in_page(INLINE_DESCRIPTOR_0::INFO.offset) + 8 * index, *word);
-    }
-    doorbell.write(in_page(SUBMISSION_INLINE::INFO.offset), 1u32);
-    doorbell.write(in_page(SUBMISSION_TAIL::INFO.offset), 1u32);
+    let copied: [u64; INLINE_WORDS] = std::array::from_fn(|index| words[index]);
+    doorbell.write_words(offset_of!(DoorbellPage, inline_descriptor), copied);
+    doorbell.write(offset_of!(DoorbellPage, submission_inline), 1u32);
+    doorbell.write(offset_of!(DoorbellPage, submission_tail), 1u32);
 
     map(queue.kick, true).write(0, 1u32);
 
     until("a completion", || {
-        status.read::<u32>(in_page(COMPLETION_TAIL::INFO.offset)) == 1
+        status.read::<u32>(offset_of!(StatusPage, completion_tail)) == 1
     });
-    let beside: [u64; 2] = status.read_words(in_page(INLINE_COMPLETION_0::INFO.offset));
+    let beside: [u64; 2] = status.read_words(offset_of!(StatusPage, inline_completion));
     let in_ring: [u64; 2] = map(queue.completion_ring, false).read_words(0);
     let completion: Completion = zerocopy::transmute!(beside);
     assert_eq!((completion.tag, Status(completion.status)), (7, Status::OK));

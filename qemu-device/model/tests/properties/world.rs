@@ -8,12 +8,11 @@ use ringbar_model::test_driver::{Ring, TestDriver};
 use ringbar_model::{Config, Location};
 use ringbar_spec::access::Access;
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{
-    Register, COMPLETION_HEAD, GENERATION, KICK, QUEUE_RUNNING, QUEUE_STATE, QUEUE_STOPPED,
-    SLEEPING, STATUS, SUBMISSION_TAIL,
-};
+use ringbar_spec::pages::{inline_completion, QUEUE_RUNNING, QUEUE_STOPPED};
+use ringbar_spec::regs::{Register, KICK, STATUS};
 use ringbar_spec::ring::{Completion, Descriptor};
 use ringbar_spec::setup::{Segment, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use ringbar_spec::wake::Word;
 use std::collections::BTreeMap;
 
 const QUEUES: u16 = 3;
@@ -100,11 +99,12 @@ impl World {
             Action::Submit(queue, descriptor) => self.submit(*queue, descriptor),
             Action::Doorbell(queue, tail, head, kick) => {
                 let host = &self.driver.host;
-                host.set_word(word(&SUBMISSION_TAIL::INFO, *queue), *tail);
-                host.set_word(word(&COMPLETION_HEAD::INFO, *queue), *head);
+                let queue = usize::from(*queue);
+                host.set_word(Word::SubmissionTail.offset(queue), *tail);
+                host.set_word(Word::CompletionHead.offset(queue), *head);
                 if *kick {
-                    let offset = word(&KICK::INFO, *queue) as u64;
-                    self.driver.write(offset, 4, 0);
+                    let offset = KICK::INFO.offset + queue * KICK::INFO.stride;
+                    self.driver.write(offset as u64, 4, 0);
                 }
             }
             Action::Take(queue) => {
@@ -168,10 +168,10 @@ impl World {
         let generation = self.driver.get(Register::RESET_GENERATION);
         let mut running = 0;
         let mut awake = false;
-        for queue in 0..QUEUES {
-            let shown = |info| self.driver.host.word(word(info, queue));
-            let state = shown(&QUEUE_STATE::INFO);
-            let sleeps = shown(&SLEEPING::INFO) != 0;
+        for queue in 0..QUEUES.into() {
+            let shown = |word: Word| self.driver.host.word(word.offset(queue));
+            let state = shown(Word::QueueState);
+            let sleeps = shown(Word::Sleeping) != 0;
             assert!(matches!(state, QUEUE_STOPPED | QUEUE_RUNNING | 48..=51));
             if state == QUEUE_RUNNING {
                 running += 1;
@@ -179,7 +179,7 @@ impl World {
             } else {
                 assert!(!sleeps, "queue {queue} sleeps in state {state}");
             }
-            assert_eq!(u64::from(shown(&GENERATION::INFO)), generation);
+            assert_eq!(u64::from(shown(Word::Generation)), generation);
         }
         assert_eq!(status.running_queues(), running);
         assert_eq!(self.driver.is_awake(), awake && status.bus_master());
@@ -187,8 +187,11 @@ impl World {
 
     /// Returns the words of all status pages, which the device writes.
     pub(crate) fn status_words(&self) -> Vec<u32> {
-        let device = shared().filter(|it| it.access() == Access::DeviceShared);
-        let places = device.flat_map(|it| (0..QUEUES).map(move |queue| word(it.info(), queue)));
+        let places = (0..QUEUES.into()).flat_map(|queue| {
+            let device = Word::ALL.into_iter().filter(|word| !word.is_in_doorbell());
+            let words = device.map(move |word| word.offset(queue));
+            words.chain(inline_words(queue))
+        });
         places.map(|at| self.driver.host.word(at)).collect()
     }
 
@@ -206,13 +209,18 @@ impl World {
         assert_eq!(read, status.into_raw().into());
         assert_eq!(self.driver.get(Register::RESET_GENERATION), generation);
         assert!(!self.driver.has_work());
-        for queue in 0..QUEUES {
-            for register in shared().filter(|it| *it != Register::GENERATION) {
-                let value = self.driver.host.word(word(register.info(), queue));
-                assert_eq!(value, 0, "{register:?}");
+        for queue in 0..QUEUES.into() {
+            for word in Word::ALL {
+                let shown = u64::from(self.driver.host.word(word.offset(queue)));
+                let documented = if word == Word::Generation {
+                    generation
+                } else {
+                    0
+                };
+                assert_eq!(shown, documented, "{word:?}");
             }
-            let shown = self.driver.host.word(word(&GENERATION::INFO, queue));
-            assert_eq!(u64::from(shown), generation);
+            let inline = inline_words(queue).map(|at| self.driver.host.word(at));
+            assert_eq!(inline, [0; 4]);
         }
         for window in 1..6 {
             let outcome = self.driver.admin(Register::WINDOW_CLOSE, window);
@@ -304,9 +312,9 @@ fn allowed(setup: &WindowSetup, list: &[Segment]) -> Vec<Allowed> {
         .collect()
 }
 
-fn shared() -> impl Iterator<Item = Register> {
-    let all = Register::ALL.iter().copied();
-    all.filter(|it| matches!(it.access(), Access::DriverShared | Access::DeviceShared))
+/// Returns the offsets of the words of a queue's inline completion.
+fn inline_words(queue: usize) -> [usize; 4] {
+    [0, 4, 8, 12].map(|byte| inline_completion(queue) + byte)
 }
 
 fn readable() -> impl Iterator<Item = Register> {
@@ -317,8 +325,4 @@ fn readable() -> impl Iterator<Item = Register> {
             Access::ReadOnly | Access::ReadWrite | Access::WriteOneToClear
         )
     })
-}
-
-fn word(info: &ringbar_spec::RegisterInfo, queue: u16) -> usize {
-    info.offset + usize::from(queue) * info.stride
 }

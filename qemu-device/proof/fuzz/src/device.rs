@@ -21,19 +21,18 @@ use ringbar_server::Options;
 use ringbar_spec::layout::{
     ADMIN_PAGE, DEVICE_MEMORY_BAR, DOORBELL_PAGES, KICK_PAGES, REGISTER_BAR, STATUS_PAGES,
 };
-use ringbar_spec::regs::{
-    Register, COMPLETION_HEAD, COMPLETION_TAIL, GENERATION, KICK, QUEUE_RUNNING, QUEUE_STATE,
-    QUEUE_STOPPED, RESET_KEY, SLEEPING, STATUS, SUBMISSION_INLINE, SUBMISSION_TAIL,
-};
+use ringbar_spec::pages::{QUEUE_RUNNING, QUEUE_STOPPED};
+use ringbar_spec::regs::{Register, KICK, RESET_KEY, STATUS};
 use ringbar_spec::ring::{Descriptor, Opcode};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, RIGHT_READ, RIGHT_WRITE};
+use ringbar_spec::wake::Word;
 use ringbar_vfio_user::Device as _;
 use zerocopy::{FromBytes as _, IntoBytes as _};
 
 use crate::input::Input;
 use guest::{
-    completion_ring, offset, submission_ring, Guest, BASE, DEVICE_MEMORY, DEVICE_MEMORY_GUARD,
-    ENTRIES, GUARDS, OPEN, PAGE, PAGES, SETUP,
+    completion_ring, submission_ring, Guest, BASE, DEVICE_MEMORY, DEVICE_MEMORY_GUARD, ENTRIES,
+    GUARDS, OPEN, PAGE, PAGES, SETUP,
 };
 use race::Race;
 
@@ -214,30 +213,29 @@ impl World<'_> {
         let last = tail.wrapping_sub(1);
         let single = byte.is_multiple_of(2)
             && count == 1
-            && self.guest.word(&COMPLETION_TAIL::INFO, number) == last
+            && self.guest.word(Word::CompletionTail, number) == last
             && self.guest.put_inline(number, last);
         self.guest
-            .set_word(offset(&SUBMISSION_INLINE::INFO, number), single.into());
-        self.guest
-            .set_word(offset(&SUBMISSION_TAIL::INFO, number), tail);
+            .set_word(Word::SubmissionInline, number, single.into());
+        self.guest.set_word(Word::SubmissionTail, number, tail);
         if byte < 224 {
-            let kick = offset(&KICK::INFO, number) as u64;
+            let kick = KICK::INFO.offset_of(number.into());
+            let kick = kick.expect("a queue of the device") as u64;
             self.put(REGISTER_BAR, kick, &[0; 4]);
         }
     }
 
     /// Returns the number of free slots in the submission ring.
     fn room(&self, queue: u16) -> u32 {
-        let done = self.guest.word(&COMPLETION_TAIL::INFO, queue);
+        let done = self.guest.word(Word::CompletionTail, queue);
         let submitted = self.queues[usize::from(queue)].submitted;
         ENTRIES.saturating_sub(submitted.wrapping_sub(done))
     }
 
     /// Takes all completions of a queue.
     fn take(&self, queue: u16) {
-        let tail = self.guest.word(&COMPLETION_TAIL::INFO, queue);
-        self.guest
-            .set_word(offset(&COMPLETION_HEAD::INFO, queue), tail);
+        let tail = self.guest.word(Word::CompletionTail, queue);
+        self.guest.set_word(Word::CompletionHead, queue, tail);
     }
 
     /// Works like the server's thread.
@@ -256,7 +254,7 @@ impl World<'_> {
 
     /// Runs one step and checks its effects.
     fn step(&mut self) {
-        let tail = |number| self.guest.word(&COMPLETION_TAIL::INFO, number);
+        let tail = |number| self.guest.word(Word::CompletionTail, number);
         let before: Vec<u32> = (0..QUEUES).map(tail).collect();
         self.device.run(Ringbar::step);
         if !self.own_words {
@@ -289,11 +287,11 @@ impl World<'_> {
         }
         for (number, queue) in (0..).zip(&self.queues) {
             let word = |info| self.guest.word(info, number);
-            let done = word(&COMPLETION_TAIL::INFO);
-            let full = done.wrapping_sub(word(&COMPLETION_HEAD::INFO)) >= queue.completion_entries;
-            let waits = word(&SLEEPING::INFO) != 0 || full;
+            let done = word(Word::CompletionTail);
+            let full = done.wrapping_sub(word(Word::CompletionHead)) >= queue.completion_entries;
+            let waits = word(Word::Sleeping) != 0 || full;
             if let Some(tags) = queue.tags.as_ref().filter(|_| !waits)
-                && word(&QUEUE_STATE::INFO) == QUEUE_RUNNING
+                && word(Word::QueueState) == QUEUE_RUNNING
             {
                 assert_eq!(tags.len(), 0, "descriptors left behind in queue {number}");
             }
@@ -382,13 +380,10 @@ impl World<'_> {
     fn start_queue(&mut self, setup: &QueueSetup) {
         self.set_up(setup.as_bytes(), &[]);
         let number = setup.queue as u16;
-        if number < QUEUES && self.guest.word(&QUEUE_STATE::INFO, number) != QUEUE_RUNNING {
-            self.guest
-                .set_word(offset(&SUBMISSION_TAIL::INFO, number), 0);
-            self.guest
-                .set_word(offset(&SUBMISSION_INLINE::INFO, number), 0);
-            self.guest
-                .set_word(offset(&COMPLETION_HEAD::INFO, number), 0);
+        if number < QUEUES && self.guest.word(Word::QueueState, number) != QUEUE_RUNNING {
+            self.guest.set_word(Word::SubmissionTail, number, 0);
+            self.guest.set_word(Word::SubmissionInline, number, 0);
+            self.guest.set_word(Word::CompletionHead, number, 0);
         }
         let started = self.command(Register::QUEUE_START, SETUP);
         if !self.set_up_holds {
@@ -422,13 +417,13 @@ impl World<'_> {
         let mut awake = false;
         for queue in 0..QUEUES {
             let word = |info| self.guest.word(info, queue);
-            let (state, sleeps) = (word(&QUEUE_STATE::INFO), word(&SLEEPING::INFO));
+            let (state, sleeps) = (word(Word::QueueState), word(Word::Sleeping));
             assert!(
                 matches!(state, QUEUE_STOPPED | QUEUE_RUNNING | 48..=51),
                 "state {state}"
             );
             assert!(sleeps <= u32::from(state == QUEUE_RUNNING), "{sleeps}");
-            assert_eq!(word(&GENERATION::INFO), generation);
+            assert_eq!(word(Word::Generation), generation);
             running += u32::from(state == QUEUE_RUNNING);
             awake |= state == QUEUE_RUNNING && sleeps == 0;
         }

@@ -18,11 +18,10 @@ use ringbar_mapped::Mapped;
 use ringbar_server::options::InterruptKind;
 use ringbar_server::{Error, Options, Server};
 use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, REGISTER_BAR_SIZE};
-use ringbar_spec::regs::{Register, SLEEPING};
+use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Completion, Descriptor};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup, RIGHT_READ, RIGHT_WRITE};
 use ringbar_spec::wake::{self, Waiter, Word, Words};
-use ringbar_spec::RegisterInfo;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use tempfile::TempDir;
 use vfio_bindings::bindings::vfio::{
@@ -358,7 +357,7 @@ impl Guest {
 
     /// Returns whether queue 0 announces that it sleeps.
     pub(crate) fn sleeps(&self) -> bool {
-        self.word(SLEEPING::INFO.offset).load(Ordering::Acquire) != 0
+        self.word(Word::Sleeping.offset(0)).load(Ordering::Acquire) != 0
     }
 
     /// Waits until the condition holds for the mapped words. Fails the test if it never does.
@@ -368,11 +367,6 @@ impl Guest {
             assert!(start.elapsed().as_secs() < PATIENCE.tv_sec as u64, "{what}");
             thread::yield_now();
         }
-    }
-
-    /// Returns a word of a queue in BAR 0 as mapped.
-    pub(crate) fn word_of(&self, info: &RegisterInfo, queue: usize) -> &AtomicU32 {
-        self.word(info.offset_of(queue).unwrap())
     }
 
     /// Returns a word of BAR 0 as mapped.

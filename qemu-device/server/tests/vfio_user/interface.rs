@@ -8,7 +8,8 @@ use ringbar_server::options::InterruptKind::{Msi, Msix};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids;
 use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, DOORBELL_PAGES, REGISTER_BAR_SIZE, STATUS_PAGES};
-use ringbar_spec::regs::{Register, COMPLETION_TAIL, KICK_ANSWER, SUBMISSION_TAIL};
+use ringbar_spec::regs::{Register, KICK_ANSWER};
+use ringbar_spec::wake::Word;
 use vm_memory::VolatileMemory;
 
 use crate::guest::Guest;
@@ -164,16 +165,20 @@ fn device_memory_is_the_same_trapped_and_mapped() {
 fn shared_pages_are_the_same_trapped_and_mapped() {
     let mut guest = Guest::connect(Msix);
 
-    guest.set(Register::SUBMISSION_TAIL, 0x0403_0201);
-    guest
-        .word(COMPLETION_TAIL::INFO.offset)
-        .store(0x0807_0605, Ordering::SeqCst);
+    let written = Word::SubmissionTail.offset(0);
+    let read = Word::CompletionTail.offset(0);
+    let mut bytes = [0; 4];
 
-    assert_eq!(
-        guest
-            .word(SUBMISSION_TAIL::INFO.offset)
-            .load(Ordering::SeqCst),
-        0x0403_0201
-    );
-    assert_eq!(guest.get(Register::COMPLETION_TAIL), 0x0807_0605);
+    guest
+        .client
+        .region_write(0, written as u64, &[1, 2, 3, 4])
+        .unwrap();
+    guest.word(read).store(0x0807_0605, Ordering::SeqCst);
+    guest
+        .client
+        .region_read(0, read as u64, &mut bytes)
+        .unwrap();
+
+    assert_eq!(guest.word(written).load(Ordering::SeqCst), 0x0403_0201);
+    assert_eq!(bytes, [5, 6, 7, 8]);
 }

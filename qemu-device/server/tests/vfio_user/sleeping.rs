@@ -9,11 +9,10 @@ use ringbar_server::options::InterruptKind::Msix;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids;
 use ringbar_spec::layout::MAX_QUEUES;
-use ringbar_spec::regs::{
-    Register, COMPLETION_TAIL, GENERATION, HEARTBEAT, INTERRUPT_AT, KICK, QUEUE_RUNNING,
-    QUEUE_STATE, QUEUE_STOPPED, RESET_KEY, SUBMISSION_TAIL,
-};
+use ringbar_spec::pages::{QUEUE_RUNNING, QUEUE_STOPPED};
+use ringbar_spec::regs::{Register, KICK, RESET_KEY};
 use ringbar_spec::setup::QueueSetup;
+use ringbar_spec::wake::Word;
 use zerocopy::IntoBytes;
 
 use crate::guest::{Guest, BASE, BUFFER, BUFFER_SIZE};
@@ -22,11 +21,15 @@ use crate::guest::{Guest, BASE, BUFFER, BUFFER_SIZE};
 const FOR_EVER: u32 = u32::MAX;
 
 fn heartbeat(guest: &Guest) -> u32 {
-    guest.word(HEARTBEAT::INFO.offset).load(Ordering::Acquire)
+    guest
+        .word(Word::Heartbeat.offset(0))
+        .load(Ordering::Acquire)
 }
 
 fn state(guest: &Guest) -> u32 {
-    guest.word(QUEUE_STATE::INFO.offset).load(Ordering::Acquire)
+    guest
+        .word(Word::QueueState.offset(0))
+        .load(Ordering::Acquire)
 }
 
 #[test]
@@ -147,7 +150,7 @@ fn generation_and_state_are_seen_without_a_trap() {
     let generation = |guest: &Guest| {
         [0, 7].map(|queue| {
             guest
-                .word_of(&GENERATION::INFO, queue)
+                .word(Word::Generation.offset(queue))
                 .load(Ordering::Acquire)
         })
     };
@@ -165,7 +168,7 @@ fn bad_tail_stops_the_queue_and_wakes_its_waiters() {
     let mut guest = Guest::start_polling(FOR_EVER);
     guest.carry_out(&nop(1));
     guest
-        .word(SUBMISSION_TAIL::INFO.offset)
+        .word(Word::SubmissionTail.offset(0))
         .store(1000, Ordering::Release);
 
     guest.wait_interrupt(1);
@@ -195,9 +198,9 @@ fn sixty_four_queues_complete_each_in_its_ring_and_with_its_vector() {
             ..Default::default()
         });
         guest.poke(submission(queue), nop(1000 + queue as u32).as_bytes());
-        let word = |info| guest.word_of(info, queue as usize);
-        word(&INTERRUPT_AT::INFO).store(0, Ordering::Release);
-        word(&SUBMISSION_TAIL::INFO).store(1, Ordering::Release);
+        let word = |word: Word| guest.word(word.offset(queue as usize));
+        word(Word::InterruptAt).store(0, Ordering::Release);
+        word(Word::SubmissionTail).store(1, Ordering::Release);
     }
     fence(Ordering::SeqCst);
 
@@ -208,7 +211,7 @@ fn sixty_four_queues_complete_each_in_its_ring_and_with_its_vector() {
 
     for queue in 0..QUEUES {
         let interrupts = guest.wait_interrupt(queue as usize + 1);
-        let tail = guest.word_of(&COMPLETION_TAIL::INFO, queue as usize);
+        let tail = guest.word(Word::CompletionTail.offset(queue as usize));
         assert_eq!((interrupts, tail.load(Ordering::Acquire)), (1, 1));
         let tag = guest.peek(completion(queue), 4);
         assert_eq!(tag, (1000 + queue as u32).to_le_bytes());

@@ -161,7 +161,7 @@ mod tests {
     fn memory_of_a_bar_is_found_by_address() {
         let place = map().find(memory(0xfe08_0000)).expect("the device");
 
-        assert_eq!(place.name, "SUBMISSION_TAIL[0]");
+        assert_eq!(place.name, "submission_tail[0]");
     }
 
     #[test]

@@ -418,7 +418,7 @@ mod tests {
                 _ => None,
             })
             .collect();
-        assert_eq!(sums, [(5, "COMPLETION_TAIL[0]")]);
+        assert_eq!(sums, [(5, "completion_tail[0]")]);
         assert_eq!(records.len() as u64, WRITTEN + 3);
     }
 

@@ -5,16 +5,16 @@
 use ringbar_spec::layout::{
     DEVICE_MEMORY_BAR, MSIX_BAR, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET, REGISTER_BAR,
 };
-use ringbar_spec::regs::Register;
+use ringbar_spec::names::NamedByte;
 use serde::{Deserialize, Serialize};
 
 /// A part of the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Space {
-    /// A register of BAR 0.
+    /// A register of BAR 0, or a field of a shared page there.
     Register,
-    /// An offset of BAR 0 without a register, or a BAR that the device does not have.
+    /// An offset of BAR 0 with neither of them, or a BAR that the device does not have.
     Reserved,
     /// Device memory.
     Memory,
@@ -31,7 +31,7 @@ pub enum Space {
 pub struct Place {
     /// Part of the device.
     pub space: Space,
-    /// Name of the register in the data sheet, with index and byte: `KICK[3]+1`.
+    /// Name of the register or field in the data sheet, with index and byte: `KICK[3]+1`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Offset in the BAR or in configuration space.
@@ -42,8 +42,8 @@ impl Place {
     /// Returns the place at `offset` of BAR `bar`.
     pub fn in_bar(bar: u32, offset: u64) -> Self {
         let (space, name) = match bar {
-            REGISTER_BAR => match register_name(offset) {
-                Some(name) => (Space::Register, name),
+            REGISTER_BAR => match NamedByte::at(offset) {
+                Some(byte) => (Space::Register, byte.to_string()),
                 None => (Space::Reserved, String::new()),
             },
             DEVICE_MEMORY_BAR => (Space::Memory, String::new()),
@@ -58,8 +58,8 @@ impl Place {
         }
     }
 
-    /// Returns the name of the register, without index and byte. It is empty if the place is no
-    /// register.
+    /// Returns the name of the register or field, without index and byte. It is empty if the place
+    /// has none.
     pub fn register(&self) -> &str {
         self.name.split(['[', '+']).next().unwrap_or_default()
     }
@@ -80,32 +80,6 @@ impl Place {
     }
 }
 
-/// Returns name, index and byte of the register at `offset` of BAR 0.
-pub fn register_name(offset: u64) -> Option<String> {
-    let (register, index, byte) = register_at(offset)?;
-    let info = register.info();
-    let index = if info.count > 1 {
-        format!("[{index}]")
-    } else {
-        String::new()
-    };
-    let byte = if byte > 0 {
-        format!("+{byte}")
-    } else {
-        String::new()
-    };
-    Some(format!("{}{index}{byte}", info.name))
-}
-
-/// Returns the register at `offset` of BAR 0, its index in its array, and the byte in it.
-pub fn register_at(offset: u64) -> Option<(Register, usize, usize)> {
-    let offset = usize::try_from(offset).ok()?;
-    Register::ALL.iter().find_map(|register| {
-        let (index, byte) = register.info().locate(offset)?;
-        Some((*register, index, byte))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +89,21 @@ mod tests {
         let names = [0x0, 0x1f, 0x40000 + 3 * 4096].map(|offset| Place::in_bar(0, offset).name);
 
         assert_eq!(names, ["IDENT", "SCRATCH+7", "KICK[3]"]);
+    }
+
+    #[test]
+    fn fields_of_shared_pages_have_the_names_of_the_data_sheet() {
+        let names = [0x80000, 0x81018, 0xc0040].map(|offset| Place::in_bar(0, offset).name);
+
+        assert_eq!(
+            names,
+            [
+                "submission_tail[0]",
+                "inline_descriptor[1]+8",
+                "sleeping[0]"
+            ]
+        );
+        assert_eq!(Place::in_bar(0, 0x80008).space, Space::Reserved);
     }
 
     #[test]

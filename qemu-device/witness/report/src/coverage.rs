@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringbar_records::place::{register_at, Space};
+use ringbar_records::place::{Place, Space};
 use ringbar_records::record::{Access, What};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::regs::{Register, ERROR_LAST, IRQ_CAUSE};
+use ringbar_spec::names::{self, NamedByte};
+use ringbar_spec::regs::{ERROR_LAST, IRQ_CAUSE};
 use ringbar_spec::ring::{Opcode, Status};
+use ringbar_spec::RegisterInfo;
 
 use crate::names::Site;
 use crate::run::{Happening, Run};
@@ -19,7 +21,7 @@ const SPIN: u64 = 100;
 /// Coverage of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Coverage {
-    /// Use of every register.
+    /// Use of every register, and of every field of a shared page.
     pub(crate) registers: Vec<RegisterUse>,
     /// Names with counts. Empty if the device wrote no events.
     pub(crate) opcodes: Vec<(&'static str, u64)>,
@@ -37,10 +39,10 @@ pub(crate) struct Coverage {
     pub(crate) has_events: bool,
 }
 
-/// Use of a register.
+/// Use of a register, or of a field of a shared page.
 #[derive(Debug)]
 pub(crate) struct RegisterUse {
-    pub(crate) register: Register,
+    pub(crate) info: &'static RegisterInfo,
     pub(crate) reads: u64,
     pub(crate) writes: u64,
     pub(crate) widths: BTreeSet<u32>,
@@ -52,30 +54,28 @@ impl Coverage {
     /// Counts the accesses and events of a run.
     pub(crate) fn of(run: &Run) -> Self {
         let mut coverage = Self::default();
-        let mut bits = BTreeMap::<Register, u64>::new();
-        let mut uses = BTreeMap::<Register, RegisterUse>::new();
+        let mut bits = BTreeMap::<&str, u64>::new();
+        let mut uses = BTreeMap::<&str, RegisterUse>::new();
         let mut codes = Codes::default();
         for moment in &run.moments {
             match &moment.what {
                 Happening::Access(access) => {
                     coverage.access(access, &moment.site);
                     codes.access(access);
-                    if let Some(register) = of_register(access) {
+                    if let Some(NamedByte { info, byte, .. }) = named_byte(&access.place) {
                         count(
-                            uses.entry(register)
-                                .or_insert_with(|| RegisterUse::none(register)),
+                            uses.entry(info.name)
+                                .or_insert_with(|| RegisterUse::none(info)),
                             access,
                         );
-                        *bits.entry(register).or_default() |= value_in_register(access);
+                        *bits.entry(info.name).or_default() |= value_in_register(access, byte);
                     }
                 }
                 Happening::Sum(sum) => {
-                    if let Some((register, ..)) =
-                        register_at(sum.place.offset).filter(|_| sum.place.space == Space::Register)
-                    {
+                    if let Some(NamedByte { info, .. }) = named_byte(&sum.place) {
                         let used = uses
-                            .entry(register)
-                            .or_insert_with(|| RegisterUse::none(register));
+                            .entry(info.name)
+                            .or_insert_with(|| RegisterUse::none(info));
                         let side = if sum.write {
                             &mut used.writes
                         } else {
@@ -94,14 +94,13 @@ impl Coverage {
                 }
             }
         }
-        let all = Register::ALL.iter().copied();
-        coverage.registers = all
-            .map(|register| {
+        coverage.registers = names::all()
+            .map(|info| {
                 let mut used = uses
-                    .remove(&register)
-                    .unwrap_or_else(|| RegisterUse::none(register));
-                let bits = bits.get(&register).copied().unwrap_or_default();
-                let fields = register.info().fields.iter();
+                    .remove(info.name)
+                    .unwrap_or_else(|| RegisterUse::none(info));
+                let bits = bits.get(info.name).copied().unwrap_or_default();
+                let fields = info.fields.iter();
                 used.fields = fields
                     .map(|field| (field.name, bits & field.mask() != 0))
                     .collect();
@@ -150,13 +149,13 @@ impl Codes {
     /// Counts the codes in the value of an access.
     fn access(&mut self, access: &Access) {
         let value = access.value.map_or(0, |value| value.0 as u32);
-        match of_register(access) {
-            Some(Register::ERROR_LAST) if access.width == 4 => {
-                let code = ERROR_LAST::from_raw(value).code() as u16;
-                *self.errors.entry(code).or_default() += access.count;
-            }
-            Some(Register::IRQ_CAUSE) if !access.write => self.causes(value, access.count),
-            _ => {}
+        let info = named_byte(&access.place).map(|it| it.info);
+        if info == Some(&ERROR_LAST::INFO) && access.width == 4 {
+            let code = ERROR_LAST::from_raw(value).code() as u16;
+            *self.errors.entry(code).or_default() += access.count;
+        }
+        if info == Some(&IRQ_CAUSE::INFO) && !access.write {
+            self.causes(value, access.count);
         }
     }
 
@@ -191,9 +190,9 @@ fn cause_of(vector: u16) -> IRQ_CAUSE {
 
 impl RegisterUse {
     /// Returns a register without uses.
-    fn none(register: Register) -> Self {
+    fn none(info: &'static RegisterInfo) -> Self {
         Self {
-            register,
+            info,
             reads: 0,
             writes: 0,
             widths: BTreeSet::new(),
@@ -213,15 +212,13 @@ fn count(used: &mut RegisterUse, access: &Access) {
     used.widths.insert(access.width);
 }
 
-/// Returns the register of an access.
-fn of_register(access: &Access) -> Option<Register> {
-    let found = register_at(access.place.offset)?;
-    (access.place.space == Space::Register).then_some(found.0)
+/// Returns the byte of a register or field at a place.
+fn named_byte(place: &Place) -> Option<NamedByte> {
+    NamedByte::at(place.offset).filter(|_| place.space == Space::Register)
 }
 
-/// Returns the value of an access, shifted to its bits of the register.
-fn value_in_register(access: &Access) -> u64 {
-    let byte = register_at(access.place.offset).map_or(0, |(_, _, byte)| byte);
+/// Returns the value of an access from `byte` of a register on, shifted to its bits there.
+fn value_in_register(access: &Access, byte: usize) -> u64 {
     let value = access.value.map_or(0, |value| value.0 as u64);
     value.checked_shl(8 * byte as u32).unwrap_or_default()
 }
@@ -241,6 +238,7 @@ mod tests {
     use super::*;
     use crate::run::tests::{access, event, moment, sum};
     use ringbar_records::record::Hex;
+    use ringbar_spec::regs::STATUS;
 
     fn of(happenings: Vec<Happening>) -> Coverage {
         Coverage::of(&Run {
@@ -296,16 +294,16 @@ mod tests {
             Happening::Access(narrow),
         ]);
 
-        assert_eq!(coverage.registers.len(), Register::ALL.len());
-        let used = |wanted| {
+        assert_eq!(coverage.registers.len(), names::all().count());
+        let used = |wanted: RegisterInfo| {
             let mut registers = coverage.registers.iter();
-            registers.find(|used| used.register == wanted).expect("all")
+            registers.find(|used| *used.info == wanted).expect("all")
         };
-        let cause = used(Register::IRQ_CAUSE);
+        let cause = used(IRQ_CAUSE::INFO);
         assert_eq!((cause.reads, cause.writes), (1, 1));
         assert_eq!(Vec::from_iter(&cause.widths), [&2, &4]);
         assert_eq!(cause.fields, [("error", true), ("completion", false)]);
-        let status = used(Register::STATUS);
+        let status = used(STATUS::INFO);
         assert_eq!((status.reads, status.writes), (0, 0));
     }
 

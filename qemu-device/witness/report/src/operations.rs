@@ -119,12 +119,12 @@ impl<'a> Story<'a> {
         };
         let queue = self.queues.entry(number).or_default();
         match (access.place.register(), access.write) {
-            ("SUBMISSION_TAIL", true) => {
+            ("submission_tail", true) => {
                 queue.rung = Some(moment);
                 queue.kicked = None;
             }
             ("KICK", true) => queue.kicked = Some(moment),
-            ("COMPLETION_TAIL", false) => {
+            ("completion_tail", false) => {
                 let tail = access.value.map(|value| value.0);
                 if queue.tail.replace(tail.unwrap_or_default()) != tail {
                     for index in queue.unseen.drain(..) {

@@ -7,6 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 use ringbar_records::place::Place;
+use ringbar_spec::layout::STATUS_PAGES;
+use ringbar_spec::regs::Register;
+use ringbar_spec::RegisterInfo;
 use serde_json::Value;
 
 use crate::bench::{Benchmark, Side};
@@ -268,8 +271,8 @@ fn who(run: &Run) -> Markup {
 fn deed(place: &Place) -> Option<&'static str> {
     match place.register() {
         "KICK" => Some("kicked the device (trapped)"),
-        "SUBMISSION_TAIL" => Some("rang the doorbell: announced descriptors"),
-        "COMPLETION_HEAD" => Some("took completions"),
+        "submission_tail" => Some("rang the doorbell: announced descriptors"),
+        "completion_head" => Some("took completions"),
         "QUEUE_START" => Some("started a queue"),
         "WINDOW_OPEN" => Some("opened a window"),
         "RESET" => Some("reset the device"),
@@ -455,13 +458,13 @@ fn coverage(coverage: &Coverage, rows: usize) -> Markup {
         .filter(|used| used.reads + used.writes > 0);
     html! {
         h2 id="coverage" { "Coverage" }
-        p { (touched.count()) " of " (coverage.registers.len()) " registers were touched." }
+        p { (touched.count()) " of " (coverage.registers.len()) " registers and fields of shared pages were touched." }
         table {
-            tr { th { "register" } th { "access" } th.n { "reads" } th.n { "writes" } th { "widths" } th { "fields seen set" } th { "fields never set" } }
+            tr { th { "register or field" } th { "access" } th.n { "reads" } th.n { "writes" } th { "widths" } th { "fields seen set" } th { "fields never set" } }
             @for used in &coverage.registers {
                 tr {
-                    td.c { (used.register.info().name) }
-                    td { (used.register.access().name()) }
+                    td.c { (used.info.name) }
+                    td { (access(used.info)) }
                     td.n { (number(used.reads)) }
                     td.n { (number(used.writes)) }
                     td { (used.widths.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")) }
@@ -498,6 +501,16 @@ fn coverage(coverage: &Coverage, rows: usize) -> Markup {
             }
             (left_out(coverage.spins.len(), rows))
         }
+    }
+}
+
+/// Returns the effect of reads and writes on a register, or the page of a field.
+fn access(info: &RegisterInfo) -> &'static str {
+    let register = Register::ALL.iter().find(|it| it.info() == info);
+    match register {
+        Some(register) => register.access().name(),
+        None if info.offset < STATUS_PAGES => "doorbell page",
+        None => "status page",
     }
 }
 

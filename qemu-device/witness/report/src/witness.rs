@@ -427,6 +427,7 @@ mod tests {
     use super::*;
     use crate::names::Site;
     use ringbar_records::record::Event;
+    use ringbar_spec::names;
 
     fn access(owner: &str, offset: u64, write: bool, value: u128) -> Moment {
         Moment {
@@ -698,10 +699,7 @@ mod tests {
 
     #[test]
     fn every_register_that_is_listed_exists() {
-        let known: BTreeSet<&str> = ringbar_spec::regs::Register::ALL
-            .iter()
-            .map(|register| register.info().name)
-            .collect();
+        let known: BTreeSet<&str> = names::all().map(|info| info.name).collect();
 
         for phase in ["probe", "remove", "mapped ring"] {
             let listed = listed_for(phase).expect("a row");

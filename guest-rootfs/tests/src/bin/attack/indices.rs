@@ -7,7 +7,7 @@ use fastrand::Rng;
 use ringbar_client::Mapping;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{MAX_QUEUES, PAGE_SIZE};
-use ringbar_spec::regs::QUEUE_RUNNING;
+use ringbar_spec::pages::QUEUE_RUNNING;
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
 use ringbar_spec::wake::Word;
 use ringbar_tests::{case, open, parameter, witness, PATIENCE};

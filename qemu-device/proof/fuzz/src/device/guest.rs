@@ -15,7 +15,7 @@ use ringbar_server::ringbar::Ringbar;
 use ringbar_spec::layout::{DEVICE_MEMORY_BAR, REGISTER_BAR};
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_spec::setup::QueueSetup;
-use ringbar_spec::RegisterInfo;
+use ringbar_spec::wake::Word;
 use ringbar_vfio_user::device::{Device as _, DmaMap, DmaRange};
 use vm_memory::{Bytes as _, FileOffset, MmapRegion, VolatileMemory as _};
 
@@ -123,12 +123,17 @@ impl Guest {
     }
 
     /// Loads a shared word of a queue.
-    pub(super) fn word(&self, word: &RegisterInfo, queue: u16) -> u32 {
-        self.shared.load(offset(word, queue))
+    pub(super) fn word(&self, word: Word, queue: u16) -> u32 {
+        self.shared.load(word.offset(queue.into()))
     }
 
-    /// Stores a shared word by its offset in BAR 0.
-    pub(super) fn set_word(&self, offset: usize, value: u32) {
+    /// Stores a shared word of a queue.
+    pub(super) fn set_word(&self, word: Word, queue: u16, value: u32) {
+        self.store_at(word.offset(queue.into()), value);
+    }
+
+    /// Stores four bytes at an aligned offset of BAR 0.
+    pub(super) fn store_at(&self, offset: usize, value: u32) {
         self.shared.store(offset, value);
     }
 
@@ -185,11 +190,6 @@ impl Guest {
 /// Returns the DMA addresses of some pages.
 fn range(first: u64, pages: u64) -> DmaRange {
     DmaRange::new(BASE + first * PAGE, pages * PAGE).expect("pages of the guest")
-}
-
-/// Returns the offset of a shared word in BAR 0.
-pub(super) fn offset(word: &RegisterInfo, queue: u16) -> usize {
-    word.offset_of(queue.into()).expect("a queue of the device")
 }
 
 /// Returns the DMA address of a queue's submission ring.

@@ -8,37 +8,34 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use ringbar_spec::layout::STATUS_PAGES;
-use ringbar_spec::regs::{
-    COMPLETION_HEAD, COMPLETION_TAIL, DRIVER_INTERRUPT_AT, GENERATION, HEARTBEAT,
-    INLINE_COMPLETION_0, INLINE_DESCRIPTOR_0, INLINE_DESCRIPTOR_1, INTERRUPT_AT, QUEUE_STATE,
-    SLEEPING, SUBMISSION_INLINE, SUBMISSION_TAIL,
-};
+use ringbar_spec::layout::{PAGE_SIZE, STATUS_PAGES};
+use ringbar_spec::pages::{inline_completion, inline_descriptor};
 use ringbar_spec::ring::Descriptor;
 use ringbar_spec::setup::{WindowKind, RIGHT_READ};
-use ringbar_spec::RegisterInfo;
+use ringbar_spec::wake::Word;
 
-use super::guest::{offset, Guest, BASE, DEVICE_MEMORY_GUARD, ENTRIES, GUARDS, OPEN, PAGE, SETUP};
+use super::guest::{Guest, BASE, DEVICE_MEMORY_GUARD, ENTRIES, GUARDS, OPEN, PAGE, SETUP};
 use super::{descriptor, QUEUES};
 use crate::input::Input;
 
-const DRIVER_WORDS: [&RegisterInfo; 7] = [
-    &SUBMISSION_TAIL::INFO,
-    &SUBMISSION_INLINE::INFO,
-    &INLINE_DESCRIPTOR_0::INFO,
-    &INLINE_DESCRIPTOR_1::INFO,
-    &COMPLETION_HEAD::INFO,
-    &INTERRUPT_AT::INFO,
-    &DRIVER_INTERRUPT_AT::INFO,
+/// Words that the driver side writes, by their offset in BAR 0 for queue 0.
+const DRIVER_WORDS: [usize; 7] = [
+    Word::SubmissionTail.offset(0),
+    Word::SubmissionInline.offset(0),
+    inline_descriptor(0),
+    inline_descriptor(0) + 8,
+    Word::CompletionHead.offset(0),
+    Word::InterruptAt.offset(0),
+    Word::DriverInterruptAt.offset(0),
 ];
 /// Words that only the device writes and that it does not read.
-const DEVICE_WORDS: [&RegisterInfo; 6] = [
-    &COMPLETION_TAIL::INFO,
-    &INLINE_COMPLETION_0::INFO,
-    &SLEEPING::INFO,
-    &QUEUE_STATE::INFO,
-    &GENERATION::INFO,
-    &HEARTBEAT::INFO,
+const DEVICE_WORDS: [usize; 6] = [
+    Word::CompletionTail.offset(0),
+    inline_completion(0),
+    Word::Sleeping.offset(0),
+    Word::QueueState.offset(0),
+    Word::Generation.offset(0),
+    Word::Heartbeat.offset(0),
 ];
 
 /// The changes that the second thread repeats.
@@ -138,12 +135,12 @@ impl Change {
     fn make(&self, guest: &Guest, turn: usize) {
         match *self {
             Self::Submit { queue, ahead } => {
-                let done = guest.word(&COMPLETION_TAIL::INFO, queue);
-                guest.set_word(offset(&COMPLETION_HEAD::INFO, queue), done);
+                let done = guest.word(Word::CompletionTail, queue);
+                guest.set_word(Word::CompletionHead, queue, done);
                 let tail = done.wrapping_add(ahead);
-                guest.set_word(offset(&SUBMISSION_TAIL::INFO, queue), tail);
+                guest.set_word(Word::SubmissionTail, queue, tail);
             }
-            Self::Word { offset, values } => guest.set_word(offset, values[turn]),
+            Self::Word { offset, values } => guest.store_at(offset, values[turn]),
             Self::Entry {
                 queue,
                 index,
@@ -162,11 +159,11 @@ fn change(input: &mut Input<'_>) -> Change {
     match input.byte() {
         0..=79 => submissions(input),
         80..=87 => Change::Word {
-            offset: offset(input.one_of(&DRIVER_WORDS), queue),
+            offset: input.one_of(&DRIVER_WORDS) + usize::from(queue) * PAGE_SIZE,
             values: [input.field32(), input.field32()],
         },
         88..=95 => Change::Word {
-            offset: offset(input.one_of(&DEVICE_WORDS), queue),
+            offset: input.one_of(&DEVICE_WORDS) + usize::from(queue) * PAGE_SIZE,
             values: [input.field32(), input.field32()],
         },
         96..=191 => Change::Entry {
