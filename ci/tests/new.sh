@@ -11,8 +11,12 @@ trap 'rm -rf "$place"' EXIT
 export RINGBAR_CACHE=$place/cache
 checkout=$place/checkout
 cd "$ci/.."
-mkdir -p "$checkout"
-cp -r --parents ci Cargo.toml rustfmt.toml guest-driver/{README.md,sum,edu,shared_buffer} guest-rootfs/examples qemu-device/vfio-user/examples "$checkout"
+mkdir -p "$checkout/guest-driver/edu"
+# Examples that were made in this checkout are no part of it.
+cp -r --parents ci Cargo.toml rustfmt.toml guest-driver/{README.md,sum} guest-rootfs/examples/src/bin/sum.rs qemu-device/vfio-user/examples/sum "$checkout"
+find "$checkout/ci/examples" -type f ! -name sum -delete
+sed -i '\|"qemu-device/vfio-user/examples/|{ \|/sum"|!d }' "$checkout/Cargo.toml"
+printf '#[path = "../../../guest-driver/sum/uapi.rs"]\npub mod sum;\n' >"$checkout/guest-rootfs/examples/src/uapi.rs"
 printf '#!/bin/sh\n' >"$checkout/ci/cargo.sh"
 
 # refused NAME: prints the error for a name.
