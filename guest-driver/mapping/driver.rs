@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The edge of the layer: what a driver implements.
+//! The edge of the layer: the trait that a driver implements.
 
 use super::{
     file::OpenFile,
@@ -19,18 +19,18 @@ use kernel::{
     uaccess::UserPtr, //
 };
 
-/// A driver of which processes open a node and map what they see through it.
+/// A driver with a node that processes open, and through which they map memory.
 ///
 /// The calls of one file run side by side, and beside the end of the binding.
 pub(crate) trait Driver: HasDevice {
     /// The module of the driver, which stays loaded while a file is open: `crate::LocalModule`.
     type Module: ModuleMetadata;
-    /// What all files of a device share. Outlives the binding.
+    /// The part of a device that all its files share. Outlives the binding.
     type Shared: Send + Sync;
-    /// What belongs to an open file, until it is released.
+    /// The part of an open file that stays until it is released.
     type File: Send + Sync;
-    /// What an open file owns of the device, and shows to processes. The end of the binding takes
-    /// it out of the file.
+    /// The objects of the device that an open file owns, and shows to processes. The end of the
+    /// binding takes them out of the file.
     type Objects: Default + Send + Unpin;
 
     /// Name of the node in `/dev` and of its folder in debugfs, without the number at its end.
@@ -38,9 +38,8 @@ pub(crate) trait Driver: HasDevice {
     /// Every kind of mapping of a file.
     const KINDS: &'static [Entry<OpenFile<Self>>];
 
-    /// Returns what belongs to a file that is being opened, and what it owns from the beginning.
-    /// `others` are the files of the device that are open: none comes or goes meanwhile. Called
-    /// inside the gate.
+    /// Returns both parts of a file that is being opened. `others` are the files of the device that
+    /// are open: none comes or goes meanwhile. Called inside the gate.
     ///
     /// # Errors
     ///

@@ -22,8 +22,8 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
-/// The open files of a device, and what they share. Outlives the binding of driver and device:
-/// each open file holds it.
+/// The open files of a device, and the part that they share. Outlives the binding of driver and
+/// device: each open file holds it.
 #[pin_data]
 pub(crate) struct Files<D: Driver> {
     gate: Arc<Gate<D>>,
@@ -64,7 +64,7 @@ impl<D: Driver> Files<D> {
         &self.gate
     }
 
-    /// Returns what the files share.
+    /// Returns the part that the files share.
     pub(crate) fn shared(&self) -> &D::Shared {
         &self.shared
     }
@@ -116,12 +116,12 @@ impl<D: Driver> OpenFile<D> {
         Ok(opened)
     }
 
-    /// Returns what belongs to this file.
+    /// Returns the part of this file that stays.
     pub(crate) fn own(&self) -> &D::File {
         &self.own
     }
 
-    /// Returns what it shares with the other files of its device.
+    /// Returns the part that it shares with the other files of its device.
     pub(crate) fn shared(&self) -> &D::Shared {
         &self.files.shared
     }

@@ -3,8 +3,8 @@
 //! Maps memory of a device, and of the kernel, to processes, and takes it back at any time.
 //!
 //! The layer knows no device. A module compiles it by path, and implements [`driver::Driver`] for
-//! itself and [`kind::Kind`] for each sort of region that its files show. `README.md` begins with a
-//! list of what else there is to do.
+//! itself and [`kind::Kind`] for each sort of region that its files show. `README.md` lists the
+//! other parts.
 //!
 //! The rules of every mapping: it is shared, never executable, lies in one region as a whole, is
 //! counted per VMA, and loses its pages when its region or its device goes.

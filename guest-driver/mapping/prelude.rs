@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What most drivers use of the layer: `use mapping::prelude::*`.
+//! The names that most drivers use: `use mapping::prelude::*`.
 
 #![allow(unused_imports, reason = "a driver uses a part of the layer")]
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What Rust cannot reach: inline functions and macros, one line each. */
+/* Inline functions and macros that Rust cannot reach, one line each. */
 #ifndef MAPPING_SHIM_H
 #define MAPPING_SHIM_H
 

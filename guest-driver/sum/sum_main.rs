@@ -65,7 +65,7 @@ impl Device<'_> {
     }
 }
 
-/// What the files of a device share.
+/// The part of a device that its files share.
 #[pin_data]
 struct Runs {
     events: Arc<Events>,
