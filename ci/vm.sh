@@ -142,7 +142,7 @@ hint() {
 # further options for the runner.
 more=()
 run() {
-	local word files args=()
+	local word files args=() code=(--module="$module" --programs="$listed")
 	# With the witness, a run takes longer and suits some programs only, so those variables are
 	# dropped. A caller with a hint of its own runs something else than `make trace` does.
 	# The witness knows ringbar alone.
@@ -153,6 +153,12 @@ run() {
 	if names_languages "${TESTS:-}"; then
 		files=$("$ci_dir/languages.sh")
 		while IFS= read -r word; do args+=("--file=$word"); done <<<"$files"
+	fi
+	if [[ ${TRACE:-0} != 0 ]]; then
+		# It judges the records as soon as the guest has ended.
+		"$ci_dir/programs.sh" report || return
+		args+=(--judge "$programs/ringbar-report")
+		for word in judge "${code[@]}"; do args+=("--judge-arg=$word"); done
 	fi
 	args+=("${more[@]}")
 	local status=0 builder
@@ -169,12 +175,11 @@ run() {
 	return "$status"
 }
 
-# report NAME REPORT: draws the run's page, and compares the run with the claims of tests. A run
-# that could not begin may have left no results.
+# report NAME REPORT: draws the run's page. A run that could not begin may have left no results.
 report() {
 	[[ -e $2/results.json ]] || return 0
 	"$ci_dir/programs.sh" report || return
-	"$programs/ringbar-report" --logs "$2/logs/$1" --results "$2/results.json" \
+	"$programs/ringbar-report" draw --logs "$2/logs/$1" --results "$2/results.json" \
 		--module "$module" --programs "$listed" --out "$2" \
 		--versions "$sysroot/etc/ringbar-versions" \
 		--bench "$checkout/build/report/bench.json" --bench "$checkout/build/report/bench-trace.json"

@@ -32,7 +32,7 @@ mkdir -p "$2/logs/$name" && touch "$2/results.json"
 sleep 0.02
 exit "$STATUS"
 END
-printf '#!/bin/sh\necho "report ${2##*/}" >>"$CALLS"\n' >"$programs/ringbar-report"
+printf '#!/bin/sh\necho "report ${3##*/}" >>"$CALLS"\n' >"$programs/ringbar-report"
 printf '#!/bin/sh\n' | tee "$programs/"ringbar-{verdict,bench-host} "$checkout/ci/"{build,sysroot,programs}.sh >"$checkout/ci/kernel.sh"
 chmod +x "$programs/"*
 
@@ -98,6 +98,18 @@ EXAMPLE=sum vm 0 shell
 equal shell_of_an_example_has_its_server '--driver ringbar_sum:/dev/ringbar-sum0 --initrd guest/example-sum.cpio --interrupts msi --name shell --own-server programs/ringbar-example-sum ' "$(options)"
 EXAMPLE=tow vm 0 run
 equal missing_example_runs_nothing '1 ' "$ended $calls"
+
+# judge: the options of the judge that the last run got.
+judge() { grep -oE -- '--judge[^ ]*( /[^ ]*)?' "$ARGUMENTS" | sed "s|$checkout|.|" || true; }
+TRACE=1 vm 0 run
+equal traced_run_is_judged_with_the_code_that_it_ran "--judge ./build/programs/ringbar-report
+--judge-arg=judge
+--judge-arg=--module=./build/module/ringbar.ko
+--judge-arg=--programs=./build/guest/programs" "$(judge)"
+TRACE=1 vm 0 sabotage sabotage-leak broken.ko initramfs
+equal traced_run_of_another_module_is_judged_with_that_module --judge-arg=--module=broken.ko "$(judge | grep module)"
+vm 0 run
+equal run_without_the_witness_has_no_judge '' "$(judge)"
 
 # detector: the words for the leak detector that the last run's kernel got.
 detector() { grep -oE 'kmemleak=[a-z]+|slab_debug=[A-Z]+' "$ARGUMENTS" || true; }

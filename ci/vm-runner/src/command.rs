@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringbar_kernel_log::Complaint;
 
@@ -14,6 +14,7 @@ use crate::descendants::Descendants;
 use crate::error::Error;
 use crate::guard::Watched;
 use crate::interrupt::Interrupt;
+use crate::judge;
 use crate::kernel::Kernel;
 use crate::ktap::{Closing, Results, Test};
 use crate::kvm_probe;
@@ -62,17 +63,19 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
         Err(error) => return give_up(&screen, &error),
     };
     let mut acceleration = None;
-    let observed = match observe(options, &stage, &mut acceleration, &mut screen) {
+    // The time of the run is that of the machine. The judge begins after its end.
+    let ran = observe(options, &stage, &mut acceleration, &mut screen)
+        .and_then(|observed| judged(options, &stage, observed, screen.elapsed()));
+    let (observed, duration) = match ran {
         Err(error @ Error::Interrupted { .. }) => {
             // An error is ignored: the interruption is the message that counts.
             let _ = stage.place.keep_logs(&stage.logs);
             screen.say(&format!("logs: {}", stage.logs.display()));
             return give_up(&screen, &error);
         }
-        Err(error) => not_made(&error),
-        Ok(observed) => observed,
+        Err(error) => (not_made(&error), screen.elapsed()),
+        Ok(both) => both,
     };
-    let duration = screen.elapsed();
     let verdict = Verdict::of(&observed);
     let again = options.rerun_hint.clone();
     let again = again.unwrap_or_else(|| shell_line(std::env::args_os()));
@@ -145,6 +148,23 @@ fn observe(
     )
 }
 
+/// Adds the complaints of the witness to a run that took `duration`. Returns both. A judge that
+/// cannot judge fails the run, and the results stay.
+fn judged(
+    options: &RunOptions,
+    stage: &Stage,
+    mut observed: Observed,
+    duration: Duration,
+) -> Result<(Observed, Duration), Error> {
+    let judged = judge::complaints(options, &stage.place, &stage.interrupt);
+    observed.witness = match judged {
+        Err(error @ Error::Interrupted { .. }) => return Err(error),
+        Err(error) => vec![error.to_string()],
+        Ok(complaints) => complaints,
+    };
+    Ok((observed, duration))
+}
+
 /// Returns the command that runs the failed programs again with the witness. Returns `None` if the
 /// witness is already there, or cannot be: it needs QEMU's translated code.
 fn traced_again(
@@ -176,6 +196,7 @@ fn not_made(error: &Error) -> Observed {
         kernel: Kernel::default(),
         results: Results::default(),
         watched: Watched::default(),
+        witness: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@
 //! people, and reports for tools.
 //!
 //! [`machine`] composes QEMU's command line, [`run`] decides when a run ends, and [`verdict`]
-//! judges it. [`hotplug`] unplugs and plugs devices at the guest's request. [`watchdog`] decides
+//! judges it, with the complaints that [`judge`] gets from the witness. [`hotplug`] unplugs and plugs devices at the guest's request. [`watchdog`] decides
 //! when a program or the guest hangs, by the time that the guest has had. [`limits`] has the
 //! limits.
 //!
@@ -29,6 +29,7 @@ mod guest_clock;
 mod hang;
 mod hotplug;
 mod interrupt;
+mod judge;
 mod junit;
 mod kernel;
 mod ktap;

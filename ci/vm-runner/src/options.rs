@@ -161,6 +161,19 @@ pub(crate) struct RunOptions {
     /// guest's word and `--server-pid`, and prints a figure.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) measure: Option<PathBuf>,
+    /// Program that judges the plugin's records after the run. It is called with `--logs` and their
+    /// folder. With any exit status but 0 the run has failed, and each line that it printed is a
+    /// complaint.
+    #[arg(long, value_name = "PROGRAM", requires = "plugin")]
+    pub(crate) judge: Option<PathBuf>,
+    /// An argument for the judge, before `--logs`; may be given more than once.
+    #[arg(
+        long,
+        value_name = "ARG",
+        requires = "judge",
+        allow_hyphen_values = true
+    )]
+    pub(crate) judge_arg: Vec<String>,
 }
 
 impl RunOptions {

@@ -230,6 +230,7 @@ impl Watch<'_> {
             kernel: self.kernel,
             results: self.stream.finish(self.began.elapsed()),
             watched: self.guard.finish(),
+            witness: Vec::new(),
         })
     }
 

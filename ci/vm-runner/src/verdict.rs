@@ -13,6 +13,10 @@ use crate::kernel::Kernel;
 use crate::ktap::{Outcome, Results, Test};
 use crate::process::End;
 
+/// Complaints of the witness that are shown after the first one. Otherwise they would push failed
+/// cases out of sight.
+const SHOWN_COMPLAINTS: usize = 4;
+
 /// Progress of the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -81,6 +85,8 @@ pub(crate) struct Observed {
     pub(crate) results: Results,
     /// Programs that hung, and a wrong clock.
     pub(crate) watched: Watched,
+    /// Complaints of the witness.
+    pub(crate) witness: Vec<String>,
 }
 
 /// A failure of the run.
@@ -126,6 +132,7 @@ impl Verdict {
         if completed && observed.results.bail_out.is_none() {
             verdict.completeness(&observed.results);
         }
+        verdict.witness(&observed.witness);
         verdict.skipped = verdict.skipped.saturating_add(observed.results.not_run());
         verdict
     }
@@ -275,6 +282,23 @@ impl Verdict {
             }
             _ => (),
         }
+    }
+
+    /// Adds the complaints of the witness as one failure. It comes last: records that end too early
+    /// are an effect of a machine that did.
+    fn witness(&mut self, complaints: &[String]) {
+        let Some((first, others)) = complaints.split_first() else {
+            return;
+        };
+        let more = match complaints.len() {
+            1 => String::new(),
+            count => format!(" (the first of {count} complaints)"),
+        };
+        let mut details: Vec<String> = others.iter().take(SHOWN_COMPLAINTS).cloned().collect();
+        if let Some(left @ 1..) = others.len().checked_sub(SHOWN_COMPLAINTS) {
+            details.push(format!("{left} more in witness.txt"));
+        }
+        self.fail("witness", format!("witness: {first}{more}"), &details);
     }
 
     /// Adds the failures of a program and its cases.
@@ -445,6 +469,7 @@ mod tests {
             kernel: read_to_the_end(),
             results: stream.finish(Duration::ZERO),
             watched: Watched::default(),
+            witness: Vec::new(),
         }
     }
 
@@ -893,6 +918,53 @@ mod tests {
         assert!(
             message.starts_with("the guest's clock goes 16.00 times"),
             "{message}"
+        );
+    }
+
+    #[test]
+    fn complaint_of_the_witness_fails_a_passed_run_and_is_not_seen_in_the_results() {
+        let mut observed = observed(GOOD);
+        observed.witness = vec!["dma: in `probe` the driver read STATUS".into()];
+
+        assert_eq!(
+            messages(&observed),
+            ["witness: dma: in `probe` the driver read STATUS"]
+        );
+        assert_eq!(outside(&observed), ["witness"]);
+    }
+
+    #[test]
+    fn many_complaints_of_the_witness_are_one_failure_that_shows_five_and_counts_the_rest() {
+        let mut observed = observed(GOOD);
+        observed.witness = (1..=30).map(|number| format!("case {number}")).collect();
+
+        let failures = Verdict::of(&observed).failures;
+
+        assert_eq!(failures.len(), 1);
+        assert_eq!(
+            failures[0].message,
+            "witness: case 1 (the first of 30 complaints)"
+        );
+        assert_eq!(
+            failures[0].details,
+            [
+                "case 2",
+                "case 3",
+                "case 4",
+                "case 5",
+                "25 more in witness.txt"
+            ]
+        );
+    }
+
+    #[test]
+    fn complaint_of_the_witness_comes_after_the_failure_of_a_case() {
+        let mut observed = observed("1..1\n 1..1\n not ok 1 x\nnot ok 1 a\n");
+        observed.witness = vec!["a: x: not what was claimed".into()];
+
+        assert_eq!(
+            messages(&observed),
+            ["a: x", "witness: a: x: not what was claimed"]
         );
     }
 

@@ -30,6 +30,7 @@ const LOGS: &[&str] = &[
     "server-command.txt",
     "accesses.jsonl",
     "events.jsonl",
+    "witness.txt",
 ];
 
 /// Folder of one run. Dropping it removes the folder.
@@ -93,6 +94,11 @@ impl Workplace {
             log: self.file("terminal.log"),
             line: self.file("line"),
         }
+    }
+
+    /// Returns the path of the folder.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Returns the path of a file in the folder.

@@ -6,6 +6,7 @@ mod figures;
 mod fixture;
 mod hangs;
 mod hotplug;
+mod judge;
 mod own;
 mod terminal;
 

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A complaint of the witness, and the choice of complaints for the terminal.
+//! A complaint of the witness, and the order of complaints for people.
 
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// Most complaints in the terminal. Otherwise they would push failed cases out of sight.
-const SHOWN: usize = 5;
 
 /// A difference between the run and a claim of a test or document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,25 +33,21 @@ impl fmt::Display for Complaint {
     }
 }
 
-/// Returns the complaints for the terminal, in their order. Each case gets its first one before
-/// another case gets its second.
-pub(crate) fn shown(complaints: &[Complaint]) -> Vec<&Complaint> {
-    let mut rounds = BTreeMap::<&Option<String>, usize>::new();
-    let mut ranked: Vec<(usize, usize)> = (0..)
-        .zip(complaints)
-        .map(|(number, complaint)| {
-            let round = rounds.entry(&complaint.place).or_default();
-            *round = round.saturating_add(1);
-            (*round, number)
+/// Returns all complaints, such that the first ones show as much as possible: each case gets its
+/// first one before another case gets its second.
+pub(crate) fn in_turns(complaints: &[Complaint]) -> Vec<&Complaint> {
+    let mut turns = BTreeMap::<&Option<String>, usize>::new();
+    let mut ranked: Vec<(usize, &Complaint)> = complaints
+        .iter()
+        .map(|complaint| {
+            let turn = turns.entry(&complaint.place).or_default();
+            *turn = turn.saturating_add(1);
+            (*turn, complaint)
         })
         .collect();
-    ranked.sort_unstable();
-    ranked.truncate(SHOWN);
-    ranked.sort_unstable_by_key(|(_, number)| *number);
-    let found = ranked.iter();
-    found
-        .filter_map(|(_, number)| complaints.get(*number))
-        .collect()
+    // Stable: complaints of one turn stay in the order of the run.
+    ranked.sort_by_key(|(turn, _)| *turn);
+    ranked.into_iter().map(|(_, complaint)| complaint).collect()
 }
 
 #[cfg(test)]
@@ -70,27 +63,27 @@ mod tests {
     }
 
     fn told(complaints: &[Complaint]) -> Vec<String> {
-        shown(complaints).iter().map(ToString::to_string).collect()
+        in_turns(complaints)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
     }
 
     #[test]
-    fn few_complaints_are_all_shown() {
-        let few = complaints(&[("a", "1"), ("b", "2")]);
+    fn complaints_of_different_cases_keep_their_order() {
+        let few = complaints(&[("b", "1"), ("a", "2")]);
 
-        assert_eq!(told(&few), ["a: 1", "b: 2"]);
+        assert_eq!(told(&few), ["b: 1", "a: 2"]);
     }
 
     #[test]
     fn case_with_many_complaints_does_not_hide_the_others() {
-        let mut many = complaints(&[("a", "1"); 9]);
-        many.extend(complaints(&[("b", "2"), ("b", "3"), ("c", "4")]));
-        many.push(Complaint::of_the_run("5"));
+        let mut many = complaints(&[("a", "1"), ("a", "2"), ("a", "3")]);
+        many.extend(complaints(&[("b", "4"), ("b", "5"), ("c", "6")]));
+        many.push(Complaint::of_the_run("7"));
 
-        assert_eq!(told(&many), ["a: 1", "a: 1", "b: 2", "c: 4", "5"]);
-    }
+        let told = told(&many);
 
-    #[test]
-    fn no_more_than_five_are_shown() {
-        assert_eq!(told(&complaints(&[("a", "1"); 30])).len(), 5);
+        assert_eq!(told, ["a: 1", "b: 4", "c: 6", "7", "a: 2", "b: 5", "a: 3"]);
     }
 }

@@ -2,7 +2,8 @@
 
 //! Joins the records of a run, checks them, and draws them.
 //!
-//! Input: the records of the TCG plugin and the device server, and the runner's results. Output: a
+//! `judge` takes the records of the TCG plugin and the device server, and prints complaints. The
+//! runner calls it before it writes its results. `draw` takes the results as well. It writes a
 //! timeline as JSON lines and in the Chrome trace format, and a page of HTML.
 //!
 //! [`run`] is the joined run, and [`names`] finds the code at an address. [`witness`] compares the
@@ -20,6 +21,7 @@ mod error;
 mod life_picture;
 mod names;
 mod operations;
+mod options;
 mod page;
 mod paint;
 mod picture;
@@ -33,114 +35,90 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::Parser as _;
 
-use crate::complaint::Complaint;
 use crate::coverage::Coverage;
 use crate::error::Error;
 use crate::names::Names;
+use crate::options::{Command, Drawing, Options, Recorded};
 use crate::run::Run;
 use crate::witness::Testimony;
 
-/// Joins the records of a run, checks them, and draws them.
-///
-/// Exit status: 0 if all claims hold, 1 if a claim is broken or there is no report, 2 if the
-/// command line is wrong.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Options {
-    /// Folder with the logs of a run
-    #[arg(long, value_name = "DIR")]
-    logs: PathBuf,
-    /// File with the runner's results
-    #[arg(long, value_name = "FILE")]
-    results: PathBuf,
-    /// The driver's module, with debug information
-    #[arg(long, value_name = "FILE")]
-    module: PathBuf,
-    /// File with the paths of the guest's programs, which have debug information
-    #[arg(long, value_name = "FILE")]
-    programs: PathBuf,
-    /// Ratios of a benchmark, if the file exists; may be given more than once
-    #[arg(long, value_name = "FILE")]
-    bench: Vec<PathBuf>,
-    /// Versions that made the run; the tested ones by default
-    #[arg(long, value_name = "FILE")]
-    versions: Option<PathBuf>,
-    /// Folder for the timeline and the page
-    #[arg(long, value_name = "DIR")]
-    out: PathBuf,
-}
-
 fn main() -> ExitCode {
-    let options = Options::parse();
-    match report(&options) {
-        Ok(complaints) if complaints.is_empty() => return ExitCode::SUCCESS,
-        Ok(complaints) => tell(&complaints, &options.out),
-        Err(error) => eprintln!("ringbar: FAILED: {error}"),
-    }
-    // In the form in which the runner ends a failed run. The run itself may have passed.
-    eprintln!("logs:  {}", options.logs.display());
-    if let Some(again) = again(&options) {
-        eprintln!("again: {again}");
-    }
-    ExitCode::FAILURE
-}
-
-/// Prints the first complaints, and where the others are.
-fn tell(complaints: &[Complaint], out: &Path) {
-    let shown = complaint::shown(complaints);
-    for complaint in &shown {
-        eprintln!("ringbar: FAILED: witness: {complaint}");
-    }
-    match complaints.len().saturating_sub(shown.len()) {
-        0 => {}
-        more => eprintln!(
-            "ringbar: FAILED: witness: {more} more, on the page: {}",
-            page_path(out).display()
-        ),
+    match Options::parse().command {
+        Command::Judge(recorded) => judge(&recorded),
+        Command::Draw(drawing) => match draw(&drawing) {
+            Ok(page) => {
+                println!("report: {}", page.display());
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                // In the form in which the runner ends a failed run. The run itself may have passed.
+                eprintln!("ringbar: FAILED: {error}");
+                eprintln!("logs:  {}", drawing.recorded.logs.display());
+                if let Some(again) = again(&drawing) {
+                    eprintln!("again: {again}");
+                }
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 
-/// Returns the path of the page.
-fn page_path(out: &Path) -> PathBuf {
-    out.join("report.html")
+/// Prints the complaints of the witness for the runner, which shows the first ones.
+fn judge(recorded: &Recorded) -> ExitCode {
+    let run = match joined(recorded) {
+        Ok(run) => run,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let complaints = witness::examine(&run).complaints;
+    for complaint in complaint::in_turns(&complaints) {
+        // A claim is text of the guest.
+        println!("{}", complaint.to_string().replace(char::is_control, " "));
+    }
+    match complaints.as_slice() {
+        [] => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Reads and joins the records of a run.
+fn joined(recorded: &Recorded) -> Result<Run, Error> {
+    let records = run::read(&recorded.logs)?;
+    let names = Names::load(&recorded.module, &recorded.programs, &records)?;
+    Ok(Run::join(records, &names))
 }
 
 /// Returns the command that repeats the run, if the results have it.
-fn again(options: &Options) -> Option<String> {
-    let results = results::read(&options.results).ok()?;
-    let name = options.logs.file_name()?;
+fn again(drawing: &Drawing) -> Option<String> {
+    let results = results::read(&drawing.results).ok()?;
+    let name = drawing.recorded.logs.file_name()?;
     let run = results.runs.into_iter().find(|run| *run.name == *name);
     run.map(|run| run.again)
 }
 
-/// Makes the report. Returns the complaints of the witness.
-fn report(options: &Options) -> Result<Vec<Complaint>, Error> {
-    let results = results::read(&options.results)?;
-    let records = run::read(&options.logs)?;
-    let names = Names::load(&options.module, &options.programs, &records)?;
-    let run = Run::join(records, &names);
-    let testimony = if run.recorded {
-        witness::examine(&run)
-    } else {
-        Testimony::default()
+/// Makes the report. Returns the path of the page.
+fn draw(drawing: &Drawing) -> Result<PathBuf, Error> {
+    let results = results::read(&drawing.results)?;
+    let run = joined(&drawing.recorded)?;
+    let testimony = match run.recorded {
+        true => witness::examine(&run),
+        false => Testimony::default(),
     };
-    // For tools and tests that look for a single complaint.
-    let told = testimony.complaints.iter();
-    let told: String = told.map(|complaint| format!("{complaint}\n")).collect();
-    write(&options.logs.join("witness.txt"), &told)?;
     let coverage = Coverage::of(&run);
-    write(&options.out.join("timeline.jsonl"), &run.lines()?)?;
-    let trace = options.out.join("timeline.json");
+    write(&drawing.out.join("timeline.jsonl"), &run.lines()?)?;
+    let trace = drawing.out.join("timeline.json");
     match chrome::timeline(&run)? {
         Some(text) => write(&trace, &text)?,
         // One of an earlier run would pass for this one's. An error means that there is none.
         None => drop(fs::remove_file(&trace)),
     }
-    let bench = bench::read(&options.bench)?;
-    let versions = options.versions.as_deref().map(read).transpose()?;
-    let log = |name| fs::read_to_string(options.logs.join(name)).unwrap_or_default();
+    let bench = bench::read(&drawing.bench)?;
+    let versions = drawing.versions.as_deref().map(read).transpose()?;
+    let log = |name| fs::read_to_string(drawing.recorded.logs.join(name)).unwrap_or_default();
     let page = page::render(&page::Content {
         results: &results,
         run: &run,
@@ -154,12 +132,11 @@ fn report(options: &Options) -> Result<Vec<Complaint>, Error> {
             ("server", log("server-command.txt")),
         ],
     });
-    let path = page_path(&options.out);
+    let path = drawing.out.join("report.html");
     write(&path, &page)?;
     // A server may forbid the same style inside the page.
-    write(&options.out.join(page::STYLE_FILE), paint::STYLE)?;
-    println!("report: {}", path.display());
-    Ok(testimony.complaints)
+    write(&drawing.out.join(page::STYLE_FILE), paint::STYLE)?;
+    Ok(path)
 }
 
 /// Reads a file.

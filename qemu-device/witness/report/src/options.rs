@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Joins the records of a run, checks them, and draws them.
+///
+/// Exit status: 0 if all claims hold or the report is drawn, 1 if a claim is broken or the work
+/// failed, 2 if the command line is wrong.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Options {
+    /// Command to run.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Command to run.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Compares the records of a run with the claims of tests and documents. Prints the complaints,
+    /// one per line.
+    Judge(Recorded),
+    /// Draws the page and the timeline of a run, and prints the path of the page.
+    Draw(Drawing),
+}
+
+/// A run, and the code that it ran.
+#[derive(Debug, Args)]
+pub(crate) struct Recorded {
+    /// Folder with the logs of a run
+    #[arg(long, value_name = "DIR")]
+    pub(crate) logs: PathBuf,
+    /// The driver's module, with debug information
+    #[arg(long, value_name = "FILE")]
+    pub(crate) module: PathBuf,
+    /// File with the paths of the guest's programs, which have debug information
+    #[arg(long, value_name = "FILE")]
+    pub(crate) programs: PathBuf,
+}
+
+/// Options of `draw`.
+#[derive(Debug, Args)]
+pub(crate) struct Drawing {
+    #[command(flatten)]
+    pub(crate) recorded: Recorded,
+    /// File with the runner's results
+    #[arg(long, value_name = "FILE")]
+    pub(crate) results: PathBuf,
+    /// Ratios of a benchmark, if the file exists; may be given more than once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bench: Vec<PathBuf>,
+    /// Versions that made the run; the tested ones by default
+    #[arg(long, value_name = "FILE")]
+    pub(crate) versions: Option<PathBuf>,
+    /// Folder for the timeline and the page
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
