@@ -6,6 +6,7 @@
 //! kept as diagnostics.
 
 mod closing;
+mod cut;
 mod line;
 mod tree;
 

@@ -97,7 +97,8 @@ pub(crate) struct Fact {
 pub(crate) struct ReportedTest {
     /// Name.
     pub(crate) name: String,
-    /// `passed`, `failed`, `crashed`, `skipped` or `unfinished`. A crashed case ended its program.
+    /// `passed`, `failed`, `crashed`, `skipped` or `unfinished`. A crashed case ended its program or
+    /// with the run. An unfinished program has a result for each of its cases, but none of its own.
     pub(crate) outcome: String,
     /// Reason of a directive, for example for skipping it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -138,7 +139,7 @@ impl Run {
         self.failed = verdict.failures.len();
         self.skipped = verdict.skipped;
         self.guest = results.facts.iter().map(Fact::from).collect();
-        self.programs = results.programs.iter().map(part).collect();
+        self.programs = results.whole().iter().map(part).collect();
         self.failures = verdict.failures.iter().map(ReportedFailure::from).collect();
         self
     }

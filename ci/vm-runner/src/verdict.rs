@@ -126,14 +126,13 @@ impl Verdict {
         verdict.hidden(observed);
         verdict.guest(observed);
         let completed = observed.ending == Ending::PoweredOff;
-        for program in &observed.results.programs {
-            verdict.program(program, &observed.watched, completed);
+        for program in observed.results.whole() {
+            verdict.program(&program, &observed.watched, completed);
         }
         if completed && observed.results.bail_out.is_none() {
             verdict.completeness(&observed.results);
         }
         verdict.witness(&observed.witness);
-        verdict.skipped = verdict.skipped.saturating_add(observed.results.not_run());
         verdict
     }
 
@@ -311,14 +310,14 @@ impl Verdict {
             self.case(&program.name, program);
             return;
         }
+        if completed && program.outcome == Outcome::Unfinished {
+            let message = format!("{}: the program printed no result", program.name);
+            self.fail("program", message, &program.diagnostics);
+        }
         program.for_each_case(&mut |path, case| {
             self.case(&format!("{}: {path}", program.name), case);
         });
         if program.outcome == Outcome::Unfinished {
-            if completed {
-                let message = format!("{}: the program printed no result", program.name);
-                self.fail("program", message, &program.diagnostics);
-            }
             return;
         }
         self.plan(program);
@@ -371,7 +370,7 @@ impl Verdict {
                 };
                 self.fail_in_results("case", message, &case.diagnostics, true);
             }
-            // The end of the run is already a failure, or no result came at all.
+            // A program that planned no case. The end of the run is already a failure.
             Outcome::Unfinished => (),
         }
     }
@@ -627,8 +626,11 @@ mod tests {
 
         assert_eq!(
             messages(&observed),
-            ["kernel oops in the console: Oops: 0002; \
-                 program poke had ended, the next one had not begun"]
+            [
+                "kernel oops in the console: Oops: 0002; \
+                 program poke had ended, the next one had not begun",
+                "dma: start: the run ended before it did"
+            ]
         );
     }
 
@@ -745,6 +747,7 @@ mod tests {
                 "the server of device 0 ended with signal 9 (SIGKILL) while QEMU was using it; \
                  program dma was running, 1 of its cases had ended",
                 "dma: x",
+                "dma: case_2: the run ended before it did",
             ]
         );
     }
@@ -761,8 +764,8 @@ mod tests {
         };
 
         assert_eq!(
-            messages(&observed),
-            ["time limit of 120 s reached: program dma was running, 0 of its cases had ended"]
+            messages(&observed)[0],
+            "time limit of 120 s reached: program dma was running, 0 of its cases had ended"
         );
     }
 
@@ -848,7 +851,30 @@ mod tests {
 
         let verdict = Verdict::of(&observed);
 
-        assert_eq!((verdict.passed, verdict.skipped), (1, 5));
+        assert_eq!((verdict.passed, verdict.skipped), (1, 4));
+    }
+
+    #[test]
+    fn case_in_which_the_run_ended_is_a_failure_after_the_cause() {
+        let mut observed = observed("1..1\n# Subtest: a\n 1..2\n ok 1 x\n # in y\n");
+        observed.ending = Ending::QemuFailed {
+            end: End::Signal(9),
+            stage: Stage::Running {
+                program: "a".into(),
+                results: 1,
+            },
+        };
+
+        let failures = Verdict::of(&observed).failures;
+
+        let kinds: Vec<_> = failures.iter().map(|it| it.kind).collect();
+        assert_eq!(kinds, ["qemu", "case"]);
+        assert_eq!(
+            failures[1].message,
+            "a: case_2: the run ended before it did"
+        );
+        assert_eq!(failures[1].details, ["in y"]);
+        assert_eq!(outside(&observed), ["qemu"]);
     }
 
     #[test]

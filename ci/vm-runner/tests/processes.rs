@@ -415,7 +415,8 @@ fn oops_hidden_from_the_console_ends_the_run() {
 
 #[test]
 fn results_of_a_run_that_was_broken_off_are_completed_with_its_failure() {
-    let guest = "tell 'KTAP version 1' 1..2 '    KTAP version 1' '    # Subtest: dma' '    1..2' '    ok 1 a'
+    let guest = "tell 'KTAP version 1' '# programs: dma, queue' 1..2
+        tell '    KTAP version 1' '    # Subtest: dma' '    # cases: a, b, c' '    1..3' '    ok 1 a'
         tell '# kernel-log said dma: Oops: 0002 [#1] SMP'
         sleep 1000";
     let fixture = Fixture::new(GOOD_SERVER, guest);
@@ -427,12 +428,57 @@ fn results_of_a_run_that_was_broken_off_are_completed_with_its_failure() {
         .lines()
         .filter(|line| line.contains("1.."))
         .collect();
-    assert_eq!(plans, ["1..3", "    1..2", "    1..1"], "{results}");
+    assert_eq!(plans, ["1..3", "    1..3", "    1..1"], "{results}");
+    for line in [
+        "    not ok 2 b # ERROR the run ended before it did",
+        "    ok 3 c # SKIP not run: the run had ended",
+        "not ok 1 dma",
+        "ok 2 queue # SKIP not run: the run had ended",
+    ] {
+        assert!(results.contains(&format!("\n{line}\n")), "{results}");
+    }
     assert!(
         results.ends_with("    not ok 1 console\nnot ok 3 machine\n"),
         "{results}"
     );
-    assert_eq!(finished.stdout, "1 passed, 1 failed, 2 skipped\n");
+    assert_eq!(finished.stdout, "1 passed, 2 failed, 2 skipped\n");
+}
+
+#[test]
+fn junit_of_a_run_that_was_broken_off_has_all_cases_and_programs() {
+    let guest = "tell 'KTAP version 1' '# programs: dma, queue' 1..2
+        tell '    KTAP version 1' '    # Subtest: dma' '    # cases: a, b, c' '    1..3' '    ok 1 a'
+        echo bad >&2; exit 1";
+    let fixture = Fixture::new(GOOD_SERVER, guest);
+
+    let finished = run(&fixture, &[]);
+
+    assert_failed(&finished, "QEMU ended with exit status 1");
+    let junit = std::fs::read_to_string(fixture.path("report/junit.xml")).expect("there");
+    let seen: Vec<_> = junit.lines().map(str::trim).collect();
+    for (class, name, result) in [
+        ("dma", "b", "<error message=\"the run ended before it did\""),
+        (
+            "dma",
+            "c",
+            "<skipped message=\"not run: the run had ended\"/>",
+        ),
+        (
+            "queue",
+            "queue",
+            "<skipped message=\"not run: the run had ended\"/>",
+        ),
+        (
+            "machine",
+            "qemu",
+            "<error message=\"QEMU ended with exit status 1",
+        ),
+    ] {
+        let case = format!("<testcase name=\"{name}\" classname=\"default.{class}\"");
+        let place = seen.iter().position(|line| line.starts_with(&case));
+        let place = place.unwrap_or_else(|| panic!("no {name}: {junit}"));
+        assert!(seen[place + 1].starts_with(result), "{name}: {junit}");
+    }
 }
 
 #[test]

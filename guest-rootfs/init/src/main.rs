@@ -91,6 +91,8 @@ fn run_tests(
     arguments: &[String],
 ) -> Result<(), String> {
     let chosen = programs::choose(selection)?;
+    // Readers learn the names even if the run ends before these programs begin.
+    results.line(&format!("# programs: {}", chosen.join(", ")));
     results.line(&format!("1..{}", chosen.len()));
     for (number, program) in (1..).zip(&chosen) {
         log.enter(program);

@@ -69,9 +69,10 @@ impl Subtest {
         let passed = match kind(text) {
             // The header has a version line already.
             Kind::Version if self.planned.is_none() => return None,
-            Kind::Cases(names) if self.planned.is_none() => {
+            // The runner needs them if the run ends in this program.
+            Kind::Cases(names) if self.planned.is_none() && self.cases.is_empty() => {
                 self.cases = names.split(", ").map(str::to_owned).collect();
-                return None;
+                true
             }
             Kind::Plan(count) if self.planned.is_none() && (1..=MAX_PLAN).contains(&count) => {
                 self.planned = Some(count);
@@ -217,6 +218,21 @@ mod tests {
             [
                 "    not ok 2 b: x # ERROR killed by signal 11",
                 "    ok 3 c # SKIP not run: the program had ended",
+            ]
+        );
+    }
+
+    #[test]
+    fn names_of_the_cases_are_passed_on_once() {
+        let (sent, _) = sent(&["# cases: a, b", "# cases: c", "1..2", "# cases: d"]);
+
+        assert_eq!(
+            sent,
+            [
+                "    # cases: a, b",
+                "    # # cases: c",
+                "    1..2",
+                "    # # cases: d"
             ]
         );
     }

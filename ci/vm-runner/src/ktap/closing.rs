@@ -9,14 +9,13 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
+use super::cut::BROKEN_OFF;
 use super::line::{self, Kind};
-use super::tree::{Results, Test};
+use super::tree::{Outcome, Results, Test};
 use crate::verdict::Failure;
 
 /// Name of the part with the failures that are no cases of the guest.
 pub(crate) const MACHINE: &str = "machine";
-/// Reason for the cases and programs that did not run.
-const SKIP: &str = "# SKIP not run: the run had ended";
 
 /// Lines to add, and the plan that fits them.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,10 +31,10 @@ impl Closing {
         for (program, number) in results.programs.iter().zip(1..) {
             unfinished(&mut lines, program, number);
         }
-        let missing = results.missing_programs();
-        let mut planned = results.programs.len().saturating_add(missing.len());
-        for number in missing {
-            lines.push(format!("ok {number} program_{number} {SKIP}"));
+        let mut planned = results.programs.len();
+        for program in results.not_begun() {
+            planned = planned.saturating_add(1);
+            lines.push(result(&program, planned));
         }
         if !failures.is_empty() {
             planned = planned.saturating_add(1);
@@ -107,24 +106,35 @@ impl Closing {
 
 /// Adds the rest of a program that the end of the run cut off.
 fn unfinished(lines: &mut Vec<String>, program: &Test, number: usize) {
-    let cases = program.not_run();
-    if program.outcome != super::Outcome::Unfinished {
+    if program.outcome != Outcome::Unfinished {
         return;
     }
-    let begins_here = program.planned.is_none() && !cases.is_empty();
-    if begins_here {
+    let cases = program.cut_off();
+    if program.planned.is_none() && !cases.is_empty() {
         lines.push(format!("    1..{}", cases.len()));
     }
-    for case in cases {
-        lines.push(format!("    ok {case} case_{case} {SKIP}"));
+    let numbers = program.parts.len().saturating_add(1)..;
+    for (case, number) in cases.iter().zip(numbers) {
+        lines.push(format!("    {}", result(case, number)));
     }
-    let name = &program.name;
-    let mut failed = false;
+    let mut failed = cases.iter().any(|case| case.outcome.is_failure());
     program.for_each_case(&mut |_, case| failed |= case.outcome.is_failure());
+    let name = &program.name;
     lines.push(match failed {
         true => format!("not ok {number} {name}"),
-        false => format!("ok {number} {name} {SKIP}"),
+        // All of its cases had ended.
+        false => format!("ok {number} {name} # SKIP {BROKEN_OFF}"),
     });
+}
+
+/// Returns the result line of a test that the end of the run cut off.
+fn result(test: &Test, number: usize) -> String {
+    let (word, directive) = match test.outcome.is_failure() {
+        true => ("not ok", "ERROR"),
+        false => ("ok", "SKIP"),
+    };
+    let Test { name, reason, .. } = test;
+    format!("{word} {number} {name} # {directive} {reason}")
 }
 
 /// Adds the failures that are no cases of the guest.
@@ -168,6 +178,8 @@ mod tests {
     use super::*;
     use crate::ktap::Stream;
     use std::time::Duration;
+
+    const SKIP: &str = "# SKIP not run: the run had ended";
 
     /// Returns the results of these lines, closed.
     fn closed(guest: &str, failures: &[&Failure]) -> String {
@@ -221,10 +233,12 @@ mod tests {
     #[test]
     fn program_that_was_cut_off_is_closed_and_later_ones_are_skipped() {
         let guest =
-            "KTAP version 1\n1..3\n    KTAP version 1\n    # Subtest: a\n    1..2\n    ok 1 x\n";
+            "KTAP version 1\n# programs: a, b\n1..3\n    KTAP version 1\n    # Subtest: a\n    \
+             # cases: x, y\n    1..3\n    ok 1 x\n";
 
         let expected = format!(
-            "{guest}    ok 2 case_2 {SKIP}\nok 1 a {SKIP}\nok 2 program_2 {SKIP}\nok 3 program_3 {SKIP}\n"
+            "{guest}    not ok 2 y # ERROR the run ended before it did\n    \
+             ok 3 case_3 {SKIP}\nnot ok 1 a\nok 2 b {SKIP}\nok 3 program_3 {SKIP}\n"
         );
         assert_eq!(closed(guest, &[]), expected);
     }
@@ -233,13 +247,23 @@ mod tests {
     fn program_that_was_cut_off_before_its_plan_gets_one() {
         let guest = "KTAP version 1\n1..1\n    KTAP version 1\n    # Subtest: a\n    # half a li";
 
-        let expected = format!("{guest}\n    1..1\n    ok 1 case_1 {SKIP}\nok 1 a {SKIP}\n");
+        let expected = format!(
+            "{guest}\n    1..1\n    not ok 1 start # ERROR the run ended before it did\nnot ok 1 a\n"
+        );
         assert_eq!(closed(guest, &[]), expected);
     }
 
     #[test]
+    fn program_whose_cases_had_all_ended_is_skipped() {
+        let guest = "KTAP version 1\n1..1\n    # Subtest: a\n    1..1\n    ok 1 x\n";
+
+        let end = "    ok 1 x\nok 1 a # SKIP the run ended before it did\n";
+        assert!(closed(guest, &[]).ends_with(end));
+    }
+
+    #[test]
     fn failed_case_of_a_program_that_was_cut_off_fails_the_program() {
-        let guest = "KTAP version 1\n1..1\n    # Subtest: a\n    1..2\n    not ok 1 x\n";
+        let guest = "KTAP version 1\n1..1\n    # Subtest: a\n    1..1\n    not ok 1 x\n";
 
         assert!(closed(guest, &[]).ends_with("\nnot ok 1 a\n"));
     }

@@ -2,7 +2,6 @@
 
 //! Tree of results, built from the lines of a KTAP stream.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use super::line::{self, DirectiveKind, Kind, ResultLine};
@@ -11,8 +10,8 @@ use super::line::{self, DirectiveKind, Kind, ResultLine};
 /// memory.
 const MAX_DIAGNOSTICS: usize = 100;
 
-/// Largest plan whose missing results are counted.
-const MAX_PLAN: usize = 10_000;
+/// Largest plan whose missing results are counted, and most names that are kept.
+pub(super) const MAX_PLAN: usize = 10_000;
 
 /// Outcome of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +48,8 @@ pub(crate) struct Test {
     pub(crate) reason: String,
     /// Number of parts in its plan.
     pub(crate) planned: Option<u64>,
+    /// Names of the parts in its plan, as far as they were announced.
+    pub(crate) names: Vec<String>,
     /// Parts, in order.
     pub(crate) parts: Vec<Test>,
     /// Other lines before its result.
@@ -59,15 +60,6 @@ pub(crate) struct Test {
 }
 
 impl Test {
-    /// Returns the numbers of the cases of an unfinished program that have no result.
-    pub(crate) fn not_run(&self) -> Range<usize> {
-        match (self.outcome, self.planned) {
-            (Outcome::Unfinished, Some(planned)) => missing(planned, self.parts.len()),
-            (Outcome::Unfinished, None) if self.parts.is_empty() => 1..2,
-            _ => 0..0,
-        }
-    }
-
     /// Calls `visit` for each test without parts. The name passed is a path below this test.
     ///
     /// A test without parts is its own case.
@@ -112,33 +104,12 @@ pub(crate) struct Results {
     pub(crate) facts: Vec<(String, String)>,
     /// Number of programs in the plan.
     pub(crate) planned: Option<u64>,
+    /// Names of the programs in the plan, as far as they were announced.
+    pub(crate) names: Vec<String>,
     /// Programs. The last one may be unfinished.
     pub(crate) programs: Vec<Test>,
     /// Reason for which the guest gave up.
     pub(crate) bail_out: Option<String>,
-}
-
-impl Results {
-    /// Returns the number of cases and programs that the end of the run kept from running. A program
-    /// without a case so far counts as one.
-    pub(crate) fn not_run(&self) -> usize {
-        let unfinished = self
-            .programs
-            .iter()
-            .map(|program| program.not_run().count());
-        unfinished.fold(self.missing_programs().count(), usize::saturating_add)
-    }
-
-    /// Returns the numbers of the programs in the plan that did not begin.
-    pub(crate) fn missing_programs(&self) -> Range<usize> {
-        missing(self.planned.unwrap_or_default(), self.programs.len())
-    }
-}
-
-/// Returns the numbers of a plan for which nothing came. A broken guest may send any plan.
-fn missing(planned: u64, came: usize) -> Range<usize> {
-    let planned = usize::try_from(planned).unwrap_or(MAX_PLAN).min(MAX_PLAN);
-    came.saturating_add(1)..planned.saturating_add(1)
 }
 
 /// Results of one depth that still wait for their own result line.
@@ -146,6 +117,7 @@ fn missing(planned: u64, came: usize) -> Range<usize> {
 struct Level {
     indent: usize,
     planned: Option<u64>,
+    names: Vec<String>,
     tests: Vec<Test>,
     diagnostics: Vec<String>,
 }
@@ -223,6 +195,7 @@ impl Stream {
                 outcome: Outcome::Unfinished,
                 reason: String::new(),
                 planned: parts.planned,
+                names: parts.names,
                 parts: parts.tests,
                 diagnostics: parts.diagnostics,
                 duration: now.saturating_sub(self.began),
@@ -232,6 +205,7 @@ impl Stream {
             began: self.first,
             facts: self.facts,
             planned: self.root.planned,
+            names: self.root.names,
             programs: self.root.tests,
             bail_out: self.bail_out,
         }
@@ -297,6 +271,7 @@ impl Stream {
             outcome: outcome(line),
             reason: line.directive.as_ref().map_or("", |d| d.reason).to_owned(),
             planned: parts.planned,
+            names: parts.names,
             parts: parts.tests,
             diagnostics,
             duration,
@@ -312,8 +287,11 @@ impl Stream {
         Some(Progress::Ended(test))
     }
 
-    /// Takes a comment: a fact before the first program, otherwise a diagnostic.
+    /// Takes a comment: announced names, a fact before the first program, otherwise a diagnostic.
     fn comment(&mut self, indent: usize, text: &str) -> Option<Progress> {
+        if self.announcement(indent, text) {
+            return None;
+        }
         let before_programs =
             self.running.is_none() && self.inner.is_empty() && self.root.tests.is_empty();
         let fact = text.split_once(": ").filter(|(key, _)| {
@@ -326,6 +304,25 @@ impl Stream {
         let fact = (key.to_owned(), value.trim().to_owned());
         self.facts.push(fact.clone());
         Some(Progress::Fact(fact.0, fact.1))
+    }
+
+    /// Takes the names of planned programs or cases, before their plan. Returns whether the comment is
+    /// such a line.
+    fn announcement(&mut self, indent: usize, text: &str) -> bool {
+        let word = match indent {
+            0 => "programs: ",
+            _ => "cases: ",
+        };
+        let Some(names) = text.strip_prefix(word) else {
+            return false;
+        };
+        let level = self.level(indent);
+        let is_first = level.names.is_empty() && level.planned.is_none() && level.tests.is_empty();
+        if is_first {
+            let names = names.split(", ").take(MAX_PLAN);
+            level.names = names.map(|name| name.trim().to_owned()).collect();
+        }
+        is_first
     }
 
     /// Keeps a line for the next result of the innermost level.
@@ -567,6 +564,26 @@ ok 2 dma\r
         let case = &results.programs[0].parts[0];
         assert_eq!(case.outcome, Outcome::Crashed);
         assert_eq!(case.reason, "killed by signal 11");
+    }
+
+    #[test]
+    fn announced_names_are_neither_facts_nor_diagnostics() {
+        let results = read(
+            "# kernel: x\n# programs: a, b\n1..2\n    # Subtest: a\n    # cases: x, y\n    1..2\n    ok 1 x\n",
+        );
+
+        assert_eq!(results.names, ["a", "b"]);
+        assert_eq!(results.facts, [("kernel".to_owned(), "x".to_owned())]);
+        assert_eq!(results.programs[0].names, ["x", "y"]);
+        assert_eq!(results.programs[0].parts[0].diagnostics, [""; 0]);
+    }
+
+    #[test]
+    fn names_after_the_plan_are_a_diagnostic() {
+        let results = read("1..1\n    1..1\n    # cases: x\n    ok 1 a\nok 1 p\n");
+
+        assert_eq!(results.programs[0].names, [""; 0]);
+        assert_eq!(results.programs[0].parts[0].diagnostics, ["cases: x"]);
     }
 
     #[test]
