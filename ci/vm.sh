@@ -166,7 +166,7 @@ run() {
 	nice "$ci_dir/programs.sh" report >/dev/null 2>&1 &
 	builder=$!
 	vm run "$1" --report-dir "$2" --rerun-hint "${3:-$(hint run)}" "${args[@]}" || status=$?
-	# The user stopped the run. No other run begins, and the files there are from an earlier run.
+	# The user stopped the run. No other run begins, and the page stays that of an earlier run.
 	if ((status >= 128)); then
 		end_tree "$builder"
 		exit "$status"

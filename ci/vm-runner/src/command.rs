@@ -5,26 +5,23 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringbar_kernel_log::Complaint;
 
 use crate::boot;
 use crate::descendants::Descendants;
 use crate::error::Error;
-use crate::guard::Watched;
 use crate::interrupt::Interrupt;
 use crate::judge;
-use crate::kernel::Kernel;
-use crate::ktap::{Closing, Results, Test};
+use crate::ktap::{Results, Test};
 use crate::kvm_probe;
-use crate::machine::{shell_line, Acceleration};
+use crate::machine::Acceleration;
 use crate::options::{BootOptions, MachineOptions, RunOptions, ShellOptions};
-use crate::report::{self, Configuration, Run};
+use crate::reports::Reports;
 use crate::run;
 use crate::screen::{printable, Screen};
 use crate::shell::{self, ShellEnd};
-use crate::verdict::{Ending, Observed, Verdict};
+use crate::verdict::{self, Ending, Observed, Verdict};
 use crate::workplace::Workplace;
 
 /// Parts that all commands need. Fields drop in this order: processes that children left behind end
@@ -57,76 +54,40 @@ impl Stage {
 /// Runs the tests. Returns the exit status.
 pub(crate) fn run(options: &RunOptions) -> ExitCode {
     let mut screen = Screen::new();
-    let began = SystemTime::now().duration_since(UNIX_EPOCH);
     let stage = match Stage::set(&options.machine) {
         Ok(stage) => stage,
         Err(error) => return give_up(&screen, &error),
     };
-    let mut acceleration = None;
-    // The time of the run is that of the machine. The judge begins after its end.
-    let ran = observe(options, &stage, &mut acceleration, &mut screen)
-        .and_then(|observed| judged(options, &stage, observed, screen.elapsed()));
-    let (observed, duration) = match ran {
-        Err(error @ Error::Interrupted { .. }) => {
-            // An error is ignored: the interruption is the message that counts.
-            let _ = stage.place.keep_logs(&stage.logs);
-            screen.say(&format!("logs: {}", stage.logs.display()));
-            return give_up(&screen, &error);
-        }
-        Err(error) => (not_made(&error), screen.elapsed()),
-        Ok(both) => both,
-    };
-    let verdict = Verdict::of(&observed);
-    let again = options.rerun_hint.clone();
-    let again = again.unwrap_or_else(|| shell_line(std::env::args_os()));
-    let run = Run {
-        name: options.machine.name.clone(),
-        host: host(),
-        began: began.map_or(0, |time| time.as_secs()),
-        seconds: duration.as_secs_f64(),
-        booted: None,
-        good: false,
-        passed: 0,
-        failed: 0,
-        skipped: 0,
-        configuration: configuration(options, acceleration),
-        guest: Vec::new(),
-        programs: Vec::new(),
-        failures: Vec::new(),
-        logs: stage.logs.clone(),
-        again: again.clone(),
+    let mut reports = Reports::of(options, stage.logs.clone());
+    if let Err(error) = reports.begin() {
+        return give_up(&screen, &error);
     }
-    .with_findings(&verdict, &observed.results);
+    let mut acceleration = None;
+    let mut observed = observe(options, &stage, &mut acceleration, &mut screen)
+        .unwrap_or_else(|error| not_made(&error));
+    // The time of the run is that of the machine. The judge begins after its end.
+    let duration = screen.elapsed();
+    judge(options, &stage, &mut observed);
+    let verdict = Verdict::of(&observed);
+    reports.took(duration);
+    if let Some(acceleration) = acceleration {
+        reports.accelerated(acceleration);
+    }
     let written = stage
         .place
         .keep_logs(&stage.logs)
-        .and_then(|()| close_results(&stage, &observed.results, &verdict))
-        .and_then(|()| report::write(&options.machine.report_dir, run));
+        .and_then(|()| reports.write(&observed, &verdict));
     let programs = observed.results.programs.len();
-    screen.finish(&verdict, programs, duration, &stage.logs, &again);
+    screen.finish(&verdict, programs, duration, &stage.logs, reports.again());
     if let Some(command) = traced_again(options, acceleration, &observed.results) {
         screen.say(&format!("record all accesses: {command}"));
     }
-    match written {
-        Err(error) => give_up(&screen, &error),
-        Ok(()) if verdict.is_good() => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::FAILURE,
+    match (written, observed.ending) {
+        (Err(error), _) => give_up(&screen, &error),
+        (_, Ending::Interrupted { signal, .. }) => status(signal),
+        (Ok(()), _) if verdict.is_good() => ExitCode::SUCCESS,
+        (Ok(()), _) => ExitCode::FAILURE,
     }
-}
-
-/// Adds to the results of a failed run whatever a reader of them alone would miss.
-fn close_results(stage: &Stage, results: &Results, verdict: &Verdict) -> Result<(), Error> {
-    let path = stage.logs.join("results.ktap");
-    let failures = verdict.outside_results();
-    let closing = Closing::of(results, &failures);
-    if closing.is_empty() {
-        return Ok(());
-    }
-    closing.add_to(&path).map_err(|source| Error::File {
-        action: "completed",
-        path,
-        source,
-    })
 }
 
 /// Makes the run. Stores the acceleration as soon as it is known, for the report.
@@ -148,21 +109,25 @@ fn observe(
     )
 }
 
-/// Adds the complaints of the witness to a run that took `duration`. Returns both. A judge that
-/// cannot judge fails the run, and the results stay.
-fn judged(
-    options: &RunOptions,
-    stage: &Stage,
-    mut observed: Observed,
-    duration: Duration,
-) -> Result<(Observed, Duration), Error> {
-    let judged = judge::complaints(options, &stage.place, &stage.interrupt);
-    observed.witness = match judged {
-        Err(error @ Error::Interrupted { .. }) => return Err(error),
-        Err(error) => vec![error.to_string()],
-        Ok(complaints) => complaints,
-    };
-    Ok((observed, duration))
+/// Adds the complaints of the witness to a run that came to its end. A judge that cannot judge fails
+/// the run.
+fn judge(options: &RunOptions, stage: &Stage, observed: &mut Observed) {
+    if matches!(
+        observed.ending,
+        Ending::Interrupted { .. } | Ending::NotMade(_)
+    ) {
+        return;
+    }
+    match judge::complaints(options, &stage.place, &stage.interrupt) {
+        Ok(complaints) => observed.witness = complaints,
+        Err(Error::Interrupted { signal }) => {
+            observed.ending = Ending::Interrupted {
+                signal,
+                stage: None,
+            };
+        }
+        Err(error) => observed.witness = vec![error.to_string()],
+    }
 }
 
 /// Returns the command that runs the failed programs again with the witness. Returns `None` if the
@@ -188,37 +153,16 @@ fn traced_again(
         .then(|| format!("{hint} TESTS={}", names.join(",")))
 }
 
-/// Returns the observation of a run that could not be made, for the reports.
+/// Returns the observation of a run that did not begin, for the reports.
 fn not_made(error: &Error) -> Observed {
-    Observed {
-        ending: Ending::NotMade(error.to_string()),
-        ending_details: Vec::new(),
-        kernel: Kernel::default(),
-        results: Results::default(),
-        watched: Watched::default(),
-        witness: Vec::new(),
+    let mut observed = Observed::not_made(error.to_string());
+    if let Error::Interrupted { signal } = error {
+        observed.ending = Ending::Interrupted {
+            signal: *signal,
+            stage: Some(verdict::Stage::NoKernel),
+        };
     }
-}
-
-/// Returns the name of this host. Without one, the reports have an empty name.
-fn host() -> String {
-    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().to_owned()
-}
-
-/// Returns the configuration of a run, for the reports.
-fn configuration(options: &RunOptions, acceleration: Option<Acceleration>) -> Configuration {
-    let machine = &options.machine;
-    Configuration {
-        accelerator: acceleration.map(|a| a.name().to_owned()),
-        interrupts: machine.interrupts.word().to_owned(),
-        devices: machine.servers().len(),
-        iommu: machine.iommu,
-        memory: machine.memory.to_string(),
-        processors: machine.smp,
-        tests: options.tests.clone(),
-        append: machine.append.clone(),
-    }
+    observed
 }
 
 /// Boots to a shell. Returns the exit status.
@@ -293,10 +237,13 @@ pub(crate) fn boot(options: &BootOptions) -> ExitCode {
 fn give_up(screen: &Screen, error: &Error) -> ExitCode {
     screen.say(&format!("ringbar: FAILED: {error}"));
     match error {
-        Error::Interrupted { signal } => {
-            let status = signal.checked_add(128).and_then(|s| u8::try_from(s).ok());
-            status.map_or(ExitCode::FAILURE, ExitCode::from)
-        }
+        Error::Interrupted { signal } => status(*signal),
         _ => ExitCode::FAILURE,
     }
+}
+
+/// Returns the exit status after a signal: 128 and its number.
+fn status(signal: i32) -> ExitCode {
+    let status = signal.checked_add(128).and_then(|s| u8::try_from(s).ok());
+    status.map_or(ExitCode::FAILURE, ExitCode::from)
 }

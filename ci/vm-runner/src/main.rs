@@ -44,6 +44,7 @@ mod port;
 mod process;
 mod qmp;
 mod report;
+mod reports;
 mod request;
 mod run;
 mod screen;

@@ -121,7 +121,7 @@ pub(crate) struct ReportedTest {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ReportedFailure {
     /// `case`, `program`, `plan`, `bail-out`, `console`, `kernel`, `server`, `qemu`, `hang`, `guest-clock`,
-    /// `time-limit`, `witness` or `setup`.
+    /// `time-limit`, `witness`, `interrupted` or `setup`.
     pub(crate) kind: String,
     /// One line for people.
     pub(crate) message: String,

@@ -199,26 +199,16 @@ struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Watches until the run ends. Returns the observations.
+    /// Watches until the run ends. Returns the observations, also of a run that broke off.
     fn watch(mut self, interrupt: &Interrupt, screen: &mut Screen) -> Result<Observed, Error> {
-        let ending = loop {
-            interrupt.check()?;
-            // Before the logs are read. Otherwise lines between the last read and the end would be
-            // lost.
-            let qemu_end = self.qemu.end();
-            let server_end = self.hotplug.server_end();
-            self.read(screen)?;
-            self.hotplug.step()?;
-            if qemu_end.is_some() {
-                self.hotplug.release()?;
+        let ending = match self.until_end(interrupt, screen) {
+            Ok(ending) => ending,
+            Err(Error::Interrupted { signal }) => {
+                self.read(screen)?;
+                let stage = Some(self.stage());
+                Ending::Interrupted { signal, stage }
             }
-            let running = self.stream.running().map(|(program, _)| program);
-            let hang = self.guard.step(self.began.elapsed(), running)?;
-            if let Some(ending) = self.ending(qemu_end, server_end, hang) {
-                break ending;
-            }
-            screen.tick(self.stream.running());
-            sleep(STEP);
+            Err(error) => Ending::NotMade(error.to_string()),
         };
         let ending_details = self.details(&ending);
         self.qemu.stop(GRACE);
@@ -232,6 +222,29 @@ impl Watch<'_> {
             watched: self.guard.finish(),
             witness: Vec::new(),
         })
+    }
+
+    /// Watches until the run ends. Returns the reason for its end.
+    fn until_end(&mut self, interrupt: &Interrupt, screen: &mut Screen) -> Result<Ending, Error> {
+        loop {
+            interrupt.check()?;
+            // Before the logs are read. Otherwise lines between the last read and the end would be
+            // lost.
+            let qemu_end = self.qemu.end();
+            let server_end = self.hotplug.server_end();
+            self.read(screen)?;
+            self.hotplug.step()?;
+            if qemu_end.is_some() {
+                self.hotplug.release()?;
+            }
+            let running = self.stream.running().map(|(program, _)| program);
+            let hang = self.guard.step(self.began.elapsed(), running)?;
+            if let Some(ending) = self.ending(qemu_end, server_end, hang) {
+                return Ok(ending);
+            }
+            screen.tick(self.stream.running());
+            sleep(STEP);
+        }
     }
 
     /// Reads new lines of all files.
@@ -375,7 +388,10 @@ impl Watch<'_> {
             Ending::TimeLimit { .. } | Ending::Hung { .. } => {
                 named("console.log", &self.logs.console)
             }
-            Ending::PoweredOff | Ending::Stopped { .. } | Ending::NotMade(_) => return Vec::new(),
+            Ending::PoweredOff
+            | Ending::Stopped { .. }
+            | Ending::Interrupted { .. }
+            | Ending::NotMade(_) => return Vec::new(),
         };
         if lines.is_empty() {
             return vec![format!("{name} is empty")];

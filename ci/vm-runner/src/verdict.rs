@@ -58,7 +58,9 @@ pub(crate) enum Ending {
     PoweredOff,
     /// The runner ended it because of a message from the guest.
     Stopped { stage: Stage },
-    /// The run could not be made.
+    /// A signal ended the runner. Without a stage, the guest had ended already.
+    Interrupted { signal: i32, stage: Option<Stage> },
+    /// The run could not be made, or not carried on.
     NotMade(String),
     /// A server ended while QEMU ran, or ended badly.
     ServerDied { device: u32, end: End, stage: Stage },
@@ -87,6 +89,20 @@ pub(crate) struct Observed {
     pub(crate) watched: Watched,
     /// Complaints of the witness.
     pub(crate) witness: Vec<String>,
+}
+
+impl Observed {
+    /// Returns the observation of a run that could not be made.
+    pub(crate) fn not_made(reason: String) -> Self {
+        Self {
+            ending: Ending::NotMade(reason),
+            ending_details: Vec::new(),
+            kernel: Kernel::default(),
+            results: Results::default(),
+            watched: Watched::default(),
+            witness: Vec::new(),
+        }
+    }
 }
 
 /// A failure of the run.
@@ -174,6 +190,14 @@ impl Verdict {
     fn processes(&mut self, observed: &Observed) {
         let (kind, message) = match &observed.ending {
             Ending::NotMade(reason) => ("setup", reason.clone()),
+            Ending::Interrupted { signal, stage } => {
+                let stage = stage.as_ref().map(|stage| format!("; {stage}"));
+                let stage = stage.unwrap_or_default();
+                (
+                    "interrupted",
+                    format!("interrupted by signal {signal}{stage}"),
+                )
+            }
             Ending::ServerDied { device, end, stage } => (
                 "server",
                 format!(

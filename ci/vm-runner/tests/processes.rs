@@ -71,8 +71,8 @@ fn good_run_writes_both_reports() {
 
     run(&fixture, &["--name", "default"]);
 
-    let json = std::fs::read_to_string(fixture.path("report/results.json")).expect("there");
-    let junit = std::fs::read_to_string(fixture.path("report/junit.xml")).expect("there");
+    let json = fixture.report("results.json");
+    let junit = fixture.report("junit.xml");
     assert!(json.contains("\"good\": true"), "{json}");
     assert!(junit.contains("default/poke"), "{junit}");
 }
@@ -454,7 +454,7 @@ fn junit_of_a_run_that_was_broken_off_has_all_cases_and_programs() {
     let finished = run(&fixture, &[]);
 
     assert_failed(&finished, "QEMU ended with exit status 1");
-    let junit = std::fs::read_to_string(fixture.path("report/junit.xml")).expect("there");
+    let junit = fixture.report("junit.xml");
     let seen: Vec<_> = junit.lines().map(str::trim).collect();
     for (class, name, result) in [
         ("dma", "b", "<error message=\"the run ended before it did\""),
@@ -489,6 +489,26 @@ fn interrupted_run_ends_everything() {
 }
 
 #[test]
+fn reports_of_an_interrupted_run_have_its_cases_and_the_reason() {
+    let guest = "say 'Linux version 7'; tell 'KTAP version 1' '# programs: dma, queue' 1..2
+        tell '    KTAP version 1' '    # Subtest: dma' '    # cases: a, b' '    1..2' '    ok 1 a'
+        ready; sleep 1000";
+    let fixture = Fixture::new(GOOD_SERVER, guest);
+
+    assert_eq!(fixture.interrupt(Signal::INT), Some(130));
+
+    let results = fixture.log("results.ktap");
+    let end = "    not ok 2 b # ERROR the run ended before it did\nnot ok 1 dma\n\
+               ok 2 queue # SKIP not run: the run had ended\n    KTAP version 1\n    \
+               # Subtest: machine\n    1..1\n    # interrupted by signal 2; program dma was running, \
+               1 of its cases had ended\n    not ok 1 interrupted\nnot ok 3 machine\n";
+    assert!(results.ends_with(end), "{results}");
+    let junit = fixture.report("junit.xml");
+    assert!(junit.contains("<testcase name=\"interrupted\""), "{junit}");
+    assert!(fixture.report("results.json").contains("\"good\": false"));
+}
+
+#[test]
 fn terminated_run_ends_everything() {
     let fixture = Fixture::new(GOOD_SERVER, "ready; sleep 1000");
     assert_eq!(fixture.interrupt(Signal::TERM), Some(143));
@@ -504,6 +524,33 @@ fn children_die_with_a_runner_that_is_killed() {
     runner.wait().expect("it ends");
 
     wait_for("the children to die", || fixture.processes().is_empty());
+}
+
+#[test]
+fn green_reports_of_an_earlier_run_do_not_survive_a_runner_that_is_killed() {
+    let fixture = Fixture::new(GOOD_SERVER, GOOD_GUEST);
+    run(&fixture, &[]);
+    assert!(fixture.report("results.json").contains("\"good\": true"));
+    std::fs::remove_file(fixture.path("gone")).expect("removed");
+    fixture.script("qemu", "ready; exec sleep 1000");
+
+    let mut runner = fixture.command(&[]).spawn().expect("the runner starts");
+    fixture.wait_until_ready();
+    signal(runner.id(), Signal::KILL);
+    runner.wait().expect("it ends");
+
+    wait_for("the children to die", || fixture.processes().is_empty());
+    assert!(fixture.report("results.json").contains("\"good\": false"));
+    let junit = fixture.report("junit.xml");
+    assert!(
+        junit.contains("<error message=\"this run has no end"),
+        "{junit}"
+    );
+    let results = fixture.log("results.ktap");
+    assert!(
+        results.ends_with("    not ok 1 setup\nnot ok 1 machine\n"),
+        "{results}"
+    );
 }
 
 #[test]

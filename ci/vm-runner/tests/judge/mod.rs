@@ -28,11 +28,6 @@ fn judged(fixture: &Fixture) -> Finished {
     run(fixture, &options)
 }
 
-/// Returns a file in the folder of reports.
-fn report(fixture: &Fixture, name: &str) -> String {
-    std::fs::read_to_string(fixture.path("report").join(name)).expect("a report")
-}
-
 #[test]
 fn run_that_the_witness_accepts_is_good_in_all_reports() {
     let fixture = fixture("exit 0");
@@ -42,8 +37,8 @@ fn run_that_the_witness_accepts_is_good_in_all_reports() {
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
     assert_eq!(fixture.log("witness.txt"), "");
     assert!(!fixture.log("results.ktap").contains("machine"));
-    assert!(report(&fixture, "results.json").contains("\"good\": true"));
-    assert!(report(&fixture, "junit.xml").contains("errors=\"0\""));
+    assert!(fixture.report("results.json").contains("\"good\": true"));
+    assert!(fixture.report("junit.xml").contains("errors=\"0\""));
 }
 
 #[test]
@@ -67,10 +62,10 @@ fn run_that_only_the_witness_refuses_is_red_in_all_reports() {
         "    1..1\n    # witness: poke: reads: it read twice (the first of 2 complaints)\n    \
                # poke: writes: it did not\n    not ok 1 witness\nnot ok 2 machine\n";
     assert!(ktap.ends_with(end), "{ktap}");
-    let json = report(&fixture, "results.json");
+    let json = fixture.report("results.json");
     assert!(json.contains("\"good\": false"), "{json}");
     assert!(json.contains("\"kind\": \"witness\""), "{json}");
-    let junit = report(&fixture, "junit.xml");
+    let junit = fixture.report("junit.xml");
     assert!(
         junit.contains("<testcase name=\"witness\" classname=\"default.machine\""),
         "{junit}"
@@ -158,4 +153,10 @@ fn interruption_ends_the_judge() {
 
     assert_eq!(output.status.code(), Some(130));
     assert_eq!(fixture.processes(), [""; 0]);
+    let junit = fixture.report("junit.xml");
+    assert!(
+        junit.contains("<error message=\"interrupted by signal 2\""),
+        "{junit}"
+    );
+    assert!(junit.contains("<testcase name=\"writes\""), "{junit}");
 }
