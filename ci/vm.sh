@@ -323,9 +323,15 @@ shell() {
 	vm shell "$1" --report-dir "$(own_place "$checkout/build/report")" "${example[@]}" "${@:2}"
 }
 
-# debug: opens a shell, and lets gdb attach to the machine. gdb needs the module in build/.
+# debug: opens a shell, and lets gdb attach to the machine. gdb needs the module in build/. The
+# release has its kernel's symbols only in a package of several hundred megabytes.
 debug() {
-	shell debug --debug="${STOP:-driver}" --module "$module" --sources "$checkout" --gdb "$(printf '%q' "$ci_dir/extra.sh") gdb"
+	local symbols=() file
+	if [[ $KERNEL == debug ]]; then
+		file=$("$ci_dir/kernel-symbols.sh")
+		symbols=(--kernel-symbols "$file")
+	fi
+	shell debug --debug="${STOP:-driver}" --module "$module" "${symbols[@]}" --sources "$checkout" --gdb "$(printf '%q' "$ci_dir/extra.sh") gdb"
 }
 
 # Drawing a page again or reading reports changes nothing that a run needs, so they take no lock.

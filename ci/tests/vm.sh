@@ -136,6 +136,12 @@ for tests in '' dma all -languages; do
 	equal "other_run_has_no_files '$tests'" '' "$(files)"
 done
 
+printf '#!/bin/sh\necho /symbols\n' >"$checkout/ci/kernel-symbols.sh"
+KERNEL=debug vm 0 debug
+equal gdb_gets_the_symbols_of_the_debug_kernel /symbols "$(told --kernel-symbols)"
+vm 0 debug
+equal gdb_gets_no_symbols_of_a_kernel_that_has_none '' "$(told --kernel-symbols)"
+
 chain=$(sed -n 's/^chain=//p' "$ci/vm.sh")
 vm 0 run
 equal default_run_is_the_short_chain "$chain" "$(told --tests)"

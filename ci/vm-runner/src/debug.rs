@@ -46,6 +46,9 @@ pub(crate) struct DebugOptions {
     /// The driver's module with its line tables.
     #[arg(long, value_name = "FILE")]
     pub(crate) module: Option<PathBuf>,
+    /// A file with the kernel's symbols, at the addresses at which it runs.
+    #[arg(long, value_name = "FILE", requires = "stop")]
+    pub(crate) kernel_symbols: Option<PathBuf>,
     /// Folder in which gdb finds the sources.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) sources: PathBuf,
@@ -85,6 +88,7 @@ impl FromStr for Stop {
 pub(crate) struct Debugger {
     stop: Stop,
     module: PathBuf,
+    kernel: Option<PathBuf>,
     sources: PathBuf,
     gdb: Option<String>,
     monitor: Port,
@@ -105,6 +109,11 @@ impl Debugger {
         Ok(Some(Self {
             stop: stop.clone(),
             module: absolute(module)?,
+            kernel: options
+                .kernel_symbols
+                .as_deref()
+                .map(absolute)
+                .transpose()?,
             sources: absolute(&options.sources)?,
             gdb: options.gdb.clone(),
             monitor: Port::create(&place.hotplug_ports().monitor)?,
@@ -188,10 +197,12 @@ impl Debugger {
         }
     }
 
-    /// Returns the commands by which gdb finds sources and machine.
+    /// Returns the commands by which gdb finds sources, the kernel's symbols and the machine.
     fn attach_commands(&self) -> String {
+        let kernel = self.kernel.as_deref().map(quoted);
+        let kernel = kernel.map_or_else(String::new, |path| format!("symbol-file {path}\n"));
         format!(
-            "set confirm off\ndirectory {}\ntarget remote {}\n",
+            "set confirm off\ndirectory {}\n{kernel}target remote {}\n",
             quoted(&self.sources),
             self.socket.display()
         )
@@ -281,6 +292,39 @@ mod tests {
     use super::*;
 
     const MODULE: &str = "/a b/ringbar.ko";
+
+    /// Returns the commands that attach gdb with these symbols of the kernel.
+    fn attach_commands(kernel: Option<&Path>) -> String {
+        let place = Workplace::create().expect("a folder");
+        let module = place.file("ringbar.ko");
+        fs::write(&module, "").expect("written");
+        let options = DebugOptions {
+            stop: Some(Stop::Driver),
+            module: Some(module),
+            kernel_symbols: kernel.map(Path::to_owned),
+            sources: place.file("."),
+            gdb: None,
+        };
+        let prepared = Debugger::prepare(&options, &place).expect("prepared");
+        prepared.expect("a debugger").attach_commands()
+    }
+
+    #[test]
+    fn symbols_of_the_kernel_are_loaded_before_gdb_attaches() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let kernel = folder.path().join("vm linux");
+        fs::write(&kernel, "").expect("written");
+
+        let commands = attach_commands(Some(&kernel));
+
+        let load = format!("\nsymbol-file \"{}\"\ntarget remote ", kernel.display());
+        assert!(commands.contains(&load), "{commands}");
+    }
+
+    #[test]
+    fn kernel_without_symbols_is_not_loaded() {
+        assert!(!attach_commands(None).contains("symbol-file"));
+    }
 
     #[test]
     fn symbols_are_those_of_the_sections_that_stay() {
