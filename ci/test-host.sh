@@ -39,13 +39,16 @@ crates() {
 		return
 	fi
 	if cargo nextest --version >/dev/null 2>&1; then
-		tested nextest run --no-fail-fast
+		tested nextest run --config-file "$ci_dir/nextest.toml" --no-fail-fast
 		"$ci_dir/cargo.sh" test --locked --workspace --exclude ringbar-tests --exclude ringbar-examples --doc
 	else
+		# Otherwise a test that skips itself would not show its reason.
+		show=(-- --show-output)
 		tested test --no-fail-fast
 	fi
 }
 
+show=()
 # tested CARGO_ARGS...: calls cargo with the packages that have tests. Of the guest's test programs
 # that is their libraries: the programs have none of their own, and building 37 empty tests takes a
 # minute.
@@ -53,8 +56,18 @@ tested() {
 	if grep -rlE '#\[test\]' "$checkout"/guest-rootfs/{tests,examples}/src/bin; then
 		die "the host does not run the tests in these files: move them into the library beside bin/"
 	fi
-	"$ci_dir/cargo.sh" "$@" --locked --workspace --exclude ringbar-tests --exclude ringbar-examples
-	"$ci_dir/cargo.sh" "$@" --locked -p ringbar-tests -p ringbar-examples --lib
+	packages "$@" --locked --workspace --exclude ringbar-tests --exclude ringbar-examples
+	packages "$@" --locked -p ringbar-tests -p ringbar-examples --lib
+}
+
+# packages CARGO_ARGS...: calls cargo, and shows which tests skipped themselves.
+packages() {
+	local status=0 report=$checkout/build/nextest/default/junit.xml
+	# A report of an earlier run must not count.
+	rm -f -- "$report"
+	"$ci_dir/cargo.sh" "$@" "${show[@]}" || status=$?
+	if [[ -e $report ]]; then "$ci_dir/skipped.sh" "$report"; fi
+	return "$status"
 }
 
 case ${1:-} in
