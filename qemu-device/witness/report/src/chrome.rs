@@ -20,8 +20,10 @@ use std::collections::{BTreeMap, HashSet};
 /// Process of all lanes: the picture needs one.
 const PROCESS: u32 = 1;
 
-/// Length of an access or event that begins, continues or ends a flow. A flow needs a slice.
-const POINT: u64 = 1;
+/// Shortest length of a slice that a flow joins, in nanoseconds. Perfetto cuts times off to whole
+/// nanoseconds, and reads 16.002 µs as 16,001 ns. So a slice of one could lose its length, and then
+/// ends before Perfetto comes to the flow.
+const POINT: u64 = 2;
 
 /// Most flows per case. A stress test has tens of thousands of operations, and no reader of pictures
 /// follows more than these.
@@ -49,13 +51,14 @@ pub(crate) fn timeline(run: &Run) -> Result<Option<String>, Error> {
             "args": { "function": moment.site.function, "place": moment.site.place },
         });
         let begin = moment.time();
-        match moment.until().filter(|until| *until > begin) {
-            Some(until) => lanes.add(&moment.lane(), Slice::new(begin, until, what)),
-            None if joined.contains(&std::ptr::from_ref(moment)) => {
-                let end = begin.saturating_add(POINT);
-                lanes.add(&moment.lane(), Slice::new(begin, end, what));
-            }
-            None => instants.push((moment.lane(), begin, what)),
+        let shortest = match joined.contains(&std::ptr::from_ref(moment)) {
+            true => begin.saturating_add(POINT),
+            false => begin,
+        };
+        let end = moment.until().unwrap_or(begin).max(shortest);
+        match end > begin {
+            true => lanes.add(&moment.lane(), Slice::new(begin, end, what)),
+            false => instants.push((moment.lane(), begin, what)),
         }
     }
     for operation in &operations {

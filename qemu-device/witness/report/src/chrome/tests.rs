@@ -90,7 +90,32 @@ fn picture(run: &Run) -> Picture {
     assert!(open.values().all(Vec::is_empty), "{open:?}");
     check_rows(&picture);
     check_flows(&picture);
+    check_as_perfetto_reads(file["traceEvents"].as_array().expect("a list"));
     picture
+}
+
+/// Reads events as Perfetto does: with times cut off to nanoseconds, in the order of time, and in
+/// that of the file where times are equal. A slice must end after those in it, and a flow needs a
+/// slice that is open.
+fn check_as_perfetto_reads(events: &[Value]) {
+    let time = |event: &&Value| (event["ts"].as_f64().unwrap_or_default() * 1000.0) as u64;
+    let mut sorted: Vec<_> = events.iter().collect();
+    sorted.sort_by_key(time);
+    let mut open: BTreeMap<u64, Vec<&Value>> = BTreeMap::new();
+    for event in sorted {
+        let row = open
+            .entry(event["tid"].as_u64().expect("a row"))
+            .or_default();
+        match event["ph"].as_str().expect("a kind") {
+            "B" => row.push(event),
+            "E" => {
+                let begin = row.pop().expect("an end has a begin");
+                assert_eq!(begin["name"], event["name"], "{begin} {event}");
+            }
+            "s" | "t" | "f" => assert!(!row.is_empty(), "no slice is open for {event}"),
+            _ => (),
+        }
+    }
 }
 
 /// Checks that each row has a name of its own, and that its slices lie apart or in each other.
@@ -293,6 +318,22 @@ fn flow_leads_from_the_doorbell_to_the_copy_the_interrupt_and_the_access_that_se
     );
     let copies = &picture.slices[&picture.row("queue 0")];
     assert_eq!((copies[0].0, copies[0].1), (2000, 4000));
+}
+
+#[test]
+fn flow_at_a_time_that_perfetto_cuts_off_has_a_slice() {
+    // 16.002 times 1000 is less than 16,002, as `f64`.
+    for time in 16_000..16_100 {
+        let [fetched, completed] = operation(0, 19_000, 20_000);
+
+        let picture = picture(&run(vec![
+            at(1000 + time, 0x8_0000, true, 1),
+            fetched,
+            completed,
+        ]));
+
+        assert_eq!(picture.flows.len(), 1, "{time}");
+    }
 }
 
 #[test]
