@@ -89,16 +89,7 @@ fn draw(content: &Content<'_>, lines: usize, rows: usize) -> String {
             body {
                 h1 { "ringbar: what happened" }
                 nav {
-                    a href="#results" { "results" }
-                    @if !content.operations.is_empty() { a href="#operations" { "operations" } }
-                    @if content.run.recorded { a href="#who" { "accesses" } }
-                    @if content.run.recorded {
-                        a href="#timeline" { "timeline" }
-                        a href="#coverage" { "coverage" }
-                    }
-                    a href="#device" { "device" }
-                    @if content.bench.is_some() { a href="#bench" { "benchmark" } }
-                    a href="#environment" { "environment" }
+                    @for (name, id) in sections(content) { a href=(format!("#{id}")) { (name) } " " }
                 }
                 (results(content, rows))
                 @if content.run.recorded {
@@ -116,6 +107,26 @@ fn draw(content: &Content<'_>, lines: usize, rows: usize) -> String {
         }
     };
     page.into_string()
+}
+
+/// Returns the sections of the page, with their anchors. A blank stands between the links for
+/// readers that show no style.
+fn sections(content: &Content<'_>) -> Vec<(&'static str, &'static str)> {
+    let recorded = content.run.recorded;
+    [
+        ("results", "results", true),
+        ("operations", "operations", !content.operations.is_empty()),
+        ("accesses", "who", recorded),
+        ("timeline", "timeline", recorded),
+        ("coverage", "coverage", recorded),
+        ("device", "device", true),
+        ("benchmark", "bench", content.bench.is_some()),
+        ("environment", "environment", true),
+    ]
+    .into_iter()
+    .filter(|(.., there)| *there)
+    .map(|(name, id, _)| (name, id))
+    .collect()
 }
 
 /// Renders the number of rows that were left out.
@@ -810,6 +821,21 @@ mod tests {
             count += 1;
         }
         assert!(count > 20, "{count}");
+    }
+
+    #[test]
+    fn links_to_sections_stand_apart_and_lead_somewhere() {
+        let page = pictured();
+
+        let (_, nav) = page.split_once("<nav>").expect("links");
+        let (nav, _) = nav.split_once("</nav>").expect("an end");
+        assert!(nav.contains("</a> <a"), "{nav}");
+        let anchors: Vec<_> = nav.split("href=\"#").skip(1).collect();
+        assert!(anchors.len() > 5, "{nav}");
+        for anchor in anchors {
+            let id = anchor.split('"').next().unwrap_or_default();
+            assert!(page.contains(&format!(" id=\"{id}\"")), "{id}");
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Colours of pictures as attributes, for readers that show no style sheet.
+//! Colours and size of text in pictures as attributes, for readers that show no style sheet.
 //!
 //! A server may forbid style sheets inside a page, as Jenkins does, and a page may be moved without
-//! the file beside it. A shape without a colour is then black, or not there. A style sheet overrides
-//! these attributes.
+//! the file beside it. A shape without a colour is then black, or not there, and larger text covers
+//! what is beside it. A style sheet overrides these attributes.
 
 /// The style sheet, which has the colours.
 pub(crate) const STYLE: &str = include_str!("page.css");
+
+/// Size of text, as in the style sheet.
+const TEXT: &str = " font-size=\"11px\"";
 
 /// Classes with their fill and their stroke: names of the style sheet's colours, or `none`.
 const CLASSES: &[(&str, Option<&str>, Option<&str>)] = &[
@@ -31,12 +34,21 @@ const CLASSES: &[(&str, Option<&str>, Option<&str>)] = &[
     ("program", Some("program"), None),
 ];
 
-/// Adds the colours of the light page to each element of a picture that has a known class.
+/// Adds the colours of the light page to each element of a picture that has a known class, and the
+/// size of text to the picture.
 pub(crate) fn painted(picture: &str) -> String {
     let mut parts = picture.split('<');
     let mut painted = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         painted.push('<');
+        let part = match part.strip_prefix("svg") {
+            Some(rest) => {
+                painted.push_str("svg");
+                painted.push_str(TEXT);
+                rest
+            }
+            None => part,
+        };
         match part.split_once("class=\"") {
             // Text of the guest can only come after the end of the tag.
             Some((before, after)) if !before.contains('>') => {
@@ -101,9 +113,20 @@ mod tests {
         assert_eq!(
             painted(picture),
             concat!(
-                r##"<svg><line stroke="#d5dae0" class="lane"/><text fill="#12703a" class="met" x="1">a</text>"##,
+                r##"<svg font-size="11px"><line stroke="#d5dae0" class="lane"/><text fill="#12703a" class="met" x="1">a</text>"##,
                 r##"<rect fill="#b35900" class="part driver"/></svg>"##
             )
+        );
+    }
+
+    #[test]
+    fn text_has_the_size_of_the_style_sheet() {
+        let size = TEXT.trim().trim_matches(|c| c == '"');
+        let size = size.replace("=\"", ": ");
+
+        assert!(
+            STYLE.contains(&format!("svg text {{ fill: var(--text); {size}; }}")),
+            "{size}"
         );
     }
 
