@@ -15,10 +15,12 @@ use ringbar_spec::{ids, layout, names, pages, regs, ring};
 use ringbar_uapi::ioctl::{self, *};
 use ringbar_uapi::mmap;
 use std::any::type_name;
+use std::collections::BTreeSet;
 use std::mem::offset_of;
 
-/// A number, its name in Rust and its prefix in C.
+/// A number, its module and name in Rust, and its prefix in C.
 pub(crate) struct Number {
+    module: &'static str,
     pub(crate) name: &'static str,
     pub(crate) value: u64,
     prefix: &'static str,
@@ -27,6 +29,7 @@ pub(crate) struct Number {
 macro_rules! numbers {
     ($prefix:literal: $($module:ident :: $name:ident),* $(,)?) => {
         vec![$(Number {
+            module: stringify!($module),
             name: stringify!($name),
             value: u64::from($module::$name),
             prefix: $prefix,
@@ -56,7 +59,7 @@ pub(crate) fn ioctls() -> Vec<Number> {
 }
 
 /// Returns the numbers that are no ioctls and in no table of the crates.
-pub(crate) fn numbers() -> Vec<Number> {
+fn numbers() -> Vec<Number> {
     let mut all = numbers!("RINGBAR_IOCTL_": ioctl::TYPE);
     all.extend(numbers!("RINGBAR_":
         ioctl::QUEUE_KERNEL,
@@ -100,10 +103,11 @@ pub(crate) fn numbers() -> Vec<Number> {
     ));
     // `u64::from` takes no `usize`.
     let sizes = [
-        ("INLINE_LENGTH", ring::INLINE_LENGTH),
-        ("PAGE_SIZE", layout::PAGE_SIZE),
+        ("ring", "INLINE_LENGTH", ring::INLINE_LENGTH),
+        ("layout", "PAGE_SIZE", layout::PAGE_SIZE),
     ];
-    all.extend(sizes.map(|(name, size)| Number {
+    all.extend(sizes.map(|(module, name, size)| Number {
+        module,
         name,
         value: size as u64,
         prefix: "RINGBAR_",
@@ -111,9 +115,10 @@ pub(crate) fn numbers() -> Vec<Number> {
     all
 }
 
-/// A structure: its name in Rust, and its facts.
-pub(crate) struct Structure {
-    pub(crate) name: &'static str,
+/// A structure: its name and its fields in Rust, and its facts.
+struct Structure {
+    name: &'static str,
+    fields: Vec<&'static str>,
     facts: Vec<(String, String)>,
 }
 
@@ -123,7 +128,8 @@ macro_rules! structures {
             // All fields are named.
             let _ = |it: $type| { let $type { $($field: _),* } = it; };
             Structure {
-                name: stringify!($type),
+                name: type_name::<$type>(),
+                fields: vec![$(stringify!($field)),*],
                 facts: vec![
                     (
                         concat!("struct ", $name).to_owned(),
@@ -149,7 +155,7 @@ fn type_of<S, F>(_: impl Fn(&S) -> &F) -> &'static str {
 }
 
 /// Returns the structures of ioctls and rings.
-pub(crate) fn structures() -> Vec<Structure> {
+fn structures() -> Vec<Structure> {
     structures! {
         Info as "ringbar_info" {
             version_major, version_minor, vectors, opcodes, device_memory_size, queues, max_entries,
@@ -242,6 +248,38 @@ fn tables() -> impl Iterator<Item = (String, u64)> {
         .map(|(it, name)| ("ERROR", *name, it.0));
     let all = opcodes.chain(statuses).chain(errors);
     all.map(|(table, name, value)| (format!("RINGBAR_{table}_{name}"), u64::from(value)))
+}
+
+/// Returns the definitions that have facts here: `module::NAME`, `module::Type`, and their parts
+/// `module::Type::NAME` and `module::Type.field`.
+pub(crate) fn definitions() -> BTreeSet<String> {
+    let numbers = ioctls().into_iter().chain(numbers());
+    let numbers = numbers.map(|it| format!("{}::{}", it.module, it.name));
+    let structures = structures().into_iter().flat_map(|it| {
+        // The crate comes first.
+        let (_, name) = it.name.split_once("::").expect("a module and a name");
+        let fields = it.fields.iter();
+        let fields = fields.map(|field| format!("{name}.{field}"));
+        let all: Vec<_> = fields.chain([name.to_owned()]).collect();
+        all
+    });
+    let opcodes = Opcode::ALL.iter().map(|(_, name)| ("ring::Opcode", name));
+    let statuses = Status::ALL.iter().map(|(_, name)| ("ring::Status", name));
+    let errors = ErrorCode::ALL
+        .iter()
+        .map(|(_, name)| ("error::ErrorCode", name));
+    let tables = opcodes.chain(statuses).chain(errors);
+    let tables = tables.map(|(of, name)| format!("{of}::{name}"));
+    let pages = ["DoorbellPage", "StatusPage"].map(|page| format!("pages::{page}"));
+    let fields = names::PAGE_FIELDS.iter().map(|field| {
+        let page = match field.offset < STATUS_PAGES {
+            true => "DoorbellPage",
+            false => "StatusPage",
+        };
+        format!("pages::{page}.{}", field.name)
+    });
+    let all = numbers.chain(structures).chain(tables);
+    all.chain(pages).chain(fields).collect()
 }
 
 /// Returns all facts.

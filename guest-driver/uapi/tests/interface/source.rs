@@ -1,70 +1,199 @@
 // SPDX-License-Identifier: (GPL-2.0-only WITH Linux-syscall-note) OR MIT
 
 //! Public definitions of the source files, to find those that `rust.rs` lacks.
+//!
+//! The header has what a process can reach: arguments of ioctls, mmap offsets, rings, the pages of
+//! a queue and the public registers. Everything else that is public in `uapi` or `spec` is in a list
+//! here, with the reason. So a new definition is in the header or in a list, or the test fails. The
+//! registers of `register!` need no list: `rust.rs` takes those in the pages of a process.
 
 use crate::rust;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
-/// Files whose public definitions are all in the header.
-const FILES: [(&str, &str); 4] = [
+/// Folders with the source files, from this crate's own.
+const FOLDERS: [&str; 2] = ["src", "../../qemu-device/spec/src"];
+
+/// Modules of which the header has nothing, and the reason.
+const MODULES_NOT_IN_C: [(&str, &str); 7] = [
     (
-        "guest-driver/uapi/src/ioctl.rs",
-        include_str!("../../src/ioctl.rs"),
+        "access",
+        "words of the data sheet; the header describes each register",
     ),
+    ("lib", "the modules alone"),
+    ("names", "names of the data sheet, for people"),
+    ("pattern", "functions"),
+    ("register", "shapes of what `register!` declares"),
+    ("setup", "blocks in memory that the driver alone makes"),
     (
-        "guest-driver/uapi/src/mmap.rs",
-        include_str!("../../src/mmap.rs"),
-    ),
-    (
-        "qemu-device/spec/src/pages.rs",
-        include_str!("../../../../qemu-device/spec/src/pages.rs"),
-    ),
-    (
-        "qemu-device/spec/src/ring.rs",
-        include_str!("../../../../qemu-device/spec/src/ring.rs"),
+        "wake",
+        "an algorithm, and names of fields of the pages for it",
     ),
 ];
 
-/// Definitions that C has no use for: a length in words, and numbers with a type, whose values are
-/// in tables.
-const NOT_IN_C: [&str; 3] = ["INLINE_WORDS", "Opcode", "Status"];
+/// Other definitions that the header does not have, and the reason.
+const NOT_IN_C: [(&str, &[&str]); 6] = [
+    (
+        "a length in words, which C has in the type of the field",
+        &["pages::INLINE_WORDS"],
+    ),
+    (
+        "numbers with a type, whose values are in tables",
+        &["error::ErrorCode", "ring::Opcode", "ring::Status"],
+    ),
+    (
+        "those tables",
+        &[
+            "error::ErrorCode::ALL",
+            "ring::Opcode::ALL",
+            "ring::Status::ALL",
+        ],
+    ),
+    (
+        "configuration space, which sysfs shows to a process",
+        &[
+            "ids::VENDOR_ID",
+            "ids::DEVICE_ID",
+            "ids::REVISION_ID",
+            "ids::CLASS_CODE",
+        ],
+    ),
+    (
+        "places in BARs and sizes of them: a process has mmap offsets and the answer to INFO",
+        &[
+            "layout::MAX_QUEUES",
+            "layout::REGISTER_BAR",
+            "layout::REGISTER_BAR_SIZE",
+            "layout::DEVICE_MEMORY_BAR",
+            "layout::DEVICE_MEMORY_SIZE",
+            "layout::DEVICE_MEMORY_MIN",
+            "layout::DEVICE_MEMORY_MAX",
+            "layout::MSIX_BAR",
+            "layout::MSIX_BAR_SIZE",
+            "layout::MSIX_TABLE_OFFSET",
+            "layout::MSIX_PBA_OFFSET",
+            "layout::PUBLIC_PAGE",
+            "layout::ADMIN_PAGE",
+            "layout::KICK_PAGES",
+            "layout::DOORBELL_PAGES",
+            "layout::STATUS_PAGES",
+            "layout::MemoryPart",
+        ],
+    ),
+    (
+        "registers of the admin page, which is the driver's",
+        &["regs::RESET_KEY", "regs::ERROR_LOG_ENTRIES"],
+    ),
+];
 
-/// Structures whose fields `rust.rs` takes from a table of the crates.
-const IN_TABLES: [&str; 2] = ["DoorbellPage", "StatusPage"];
-
-/// Returns one line per public constant or structure that `rust.rs` lacks.
-pub(crate) fn missing() -> Vec<String> {
-    let numbers = rust::ioctls().into_iter().chain(rust::numbers());
-    let structures = rust::structures();
-    let mut known: Vec<&str> = numbers.map(|it| it.name).collect();
-    known.extend(structures.iter().map(|it| it.name));
-    known.extend(NOT_IN_C);
-    known.extend(IN_TABLES);
-    let mut missing = Vec::new();
-    for (path, text) in FILES {
-        let names = defined(text).filter(|name| !known.contains(name));
-        missing.extend(names.map(|name| format!("{path}: {name}")));
+/// Returns one line per public definition that `rust.rs` and the lists lack, and one per entry of
+/// the lists that has no definition.
+pub(crate) fn differences() -> Vec<String> {
+    let mut known = rust::definitions();
+    let lists = NOT_IN_C.iter().flat_map(|(_, names)| names.iter());
+    let listed: Vec<String> = lists.map(|name| (*name).to_owned()).collect();
+    let twice = listed.iter().filter(|name| known.contains(*name));
+    let mut wrong: Vec<_> = twice
+        .map(|name| format!("{name}: in the header, and in a list of what it does not have"))
+        .collect();
+    known.extend(listed);
+    let mut modules = BTreeSet::new();
+    let mut found = BTreeSet::new();
+    for (module, text) in sources() {
+        if !MODULES_NOT_IN_C.iter().any(|(name, _)| *name == module) {
+            found.extend(defined(&text).map(|name| format!("{module}::{name}")));
+        }
+        modules.insert(module);
     }
-    missing
+    let missing = found.difference(&known);
+    wrong.extend(missing.map(|name| {
+        format!("{name}: write it into include/ringbar.h and rust.rs, or into a list of source.rs")
+    }));
+    let gone = known.difference(&found);
+    wrong.extend(gone.map(|name| format!("{name}: no source file defines it")));
+    let gone = MODULES_NOT_IN_C
+        .iter()
+        .filter(|(name, _)| !modules.contains(*name));
+    wrong.extend(gone.map(|(name, _)| format!("{name}: there is no such source file")));
+    wrong
 }
 
-/// Returns the names of the public constants and structures of a file, which begin their lines.
-fn defined(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter_map(|line| {
-        let rest = line
-            .strip_prefix("pub const ")
-            .or_else(|| line.strip_prefix("pub struct "))?;
-        let name = rest
-            .split(|it: char| !it.is_alphanumeric() && it != '_')
-            .next()?;
-        // Functions are no part of the header.
-        (name != "fn").then_some(name)
+/// Returns name and text of each module.
+fn sources() -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for folder in FOLDERS {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        for entry in fs::read_dir(&folder).expect("a folder of sources") {
+            let path = entry.expect("an entry").path();
+            let module = path.file_stem().and_then(|name| name.to_str());
+            let module = module.expect("a name in UTF-8").to_owned();
+            all.push((module, fs::read_to_string(&path).expect("a file with text")));
+        }
+    }
+    all
+}
+
+/// Returns the names of a file's public definitions that are not functions: `NAME`, `Type`,
+/// `Type::NAME` and `Type.field`.
+fn defined(text: &str) -> impl Iterator<Item = String> + '_ {
+    let mut around = String::new();
+    text.lines().filter_map(move |line| {
+        let (inner, line) = match line.strip_prefix("    ") {
+            Some(line) => (true, line),
+            None => (false, line),
+        };
+        if let Some(rest) = line.strip_prefix("impl ").filter(|_| !inner) {
+            around = word(rest).to_owned();
+            return None;
+        }
+        let rest = line.strip_prefix("pub ")?;
+        let (kind, name) = rest.split_once(' ')?;
+        match kind {
+            "const" | "static" | "struct" | "enum" | "union" | "type" => {
+                let name = word(name);
+                // A function is no number.
+                if name == "fn" {
+                    return None;
+                }
+                if !inner {
+                    around = name.to_owned();
+                    return Some(name.to_owned());
+                }
+                Some(format!("{around}::{name}"))
+            }
+            _ => {
+                let field = kind.strip_suffix(':').filter(|_| inner)?;
+                Some(format!("{around}.{field}"))
+            }
+        }
     })
+}
+
+/// Returns the identifier that a text begins with.
+fn word(text: &str) -> &str {
+    let end = text.find(|it: char| !it.is_alphanumeric() && it != '_');
+    text.split_at(end.unwrap_or(text.len())).0
 }
 
 #[test]
 fn definitions_of_every_sort_are_found() {
-    let text = "pub const A_1: u32 = 1;\npub struct Two {\n    pub three: u32,\n}\npub struct \
-                Four(pub u16);\npub const fn five() {}\nconst SIX: u32 = 6;\n";
+    let text =
+        "pub const A_1: u32 = 1;\npub struct Two {\n    pub three: u32,\n    private: u32,\n}\n\
+                pub struct Four(pub u16);\nimpl Four {\n    pub const FIVE: Self = Self(5);\n    \
+                pub const fn six() {}\n}\npub const fn seven() {}\nconst EIGHT: u32 = 8;\n\
+                pub static NINE: [u8; 1] = [9];\npub enum Ten {\n    Eleven,\n}\npub mod twelve;\n";
 
-    assert_eq!(defined(text).collect::<Vec<_>>(), ["A_1", "Two", "Four"]);
+    assert_eq!(
+        defined(text).collect::<Vec<_>>(),
+        [
+            "A_1",
+            "Two",
+            "Two.three",
+            "Four",
+            "Four::FIVE",
+            "NINE",
+            "Ten"
+        ]
+    );
 }
