@@ -44,7 +44,7 @@ impl DeviceMemory {
         part: MemoryPart,
         create: &mut ioctl::CreateDeviceMemory,
     ) -> Result<Self> {
-        // Half of the addresses, so that the sum of two ranges cannot overflow.
+        // At most half of the address space: the sum of two ranges cannot overflow.
         let size = checked_size(create.size, usize::MAX / 2)?;
         let charge = charge(owner, size)?;
         let range = device.take_memory(part, size)?;
@@ -96,7 +96,7 @@ impl DeviceMemory {
         self.own.check(device)
     }
 
-    /// Notes that the device may go on to reach it: no other owner may get it.
+    /// Notes that the device may still reach it, so that no other owner ever gets it.
     pub(super) fn pin(&mut self) {
         self.own.pin();
     }

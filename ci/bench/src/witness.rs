@@ -9,8 +9,8 @@ use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Goal for a plugin that watches nothing yet.
-const UNARMED: Goal = Goal {
+/// Goal for the boot, in which the plugin is loaded but watches nothing.
+const NOT_WATCHING: Goal = Goal {
     op: Op::AtMost,
     value: 1.2,
 };
@@ -34,7 +34,8 @@ struct Program {
     seconds: f64,
 }
 
-/// Writes `bench-trace.json` and `bench-trace.md`. Returns the table.
+/// Writes `bench-trace.json` and `bench-trace.md`. Returns the table. `runs` are paths of
+/// `results.json` in pairs: with the plugin, then without.
 pub(crate) fn make(runs: &[PathBuf], environment: &[String], out: &Path) -> Result<String, Error> {
     let runs = runs.iter().map(|path| read(path));
     let runs = runs.collect::<Result<Vec<_>, _>>()?;
@@ -72,14 +73,14 @@ fn rows(runs: &[Run]) -> Result<Vec<Row>, Error> {
     let boot = row(
         "boot-with-plugin",
         "boot until the driver is loaded, nothing watched yet: with QEMU's plugin / without",
-        Some(UNARMED),
+        Some(NOT_WATCHING),
         &|run| Some(run.booted),
     );
     let programs = runs.first().map_or(&[][..], |run| &run.programs);
     let watched = programs.iter().filter_map(|Program { name, .. }| {
         row(
             &format!("{name}-watched"),
-            &format!("`{name}`, all its code and the kernel's watched / without the plugin"),
+            &format!("`{name}`: with its code and the kernel's watched / without the plugin"),
             None,
             &|run| {
                 Some(

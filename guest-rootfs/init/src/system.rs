@@ -40,6 +40,7 @@ pub(crate) fn power_off() -> Errno {
     sync();
     match reboot(RebootCommand::PowerOff) {
         Err(errno) => errno,
+        // The call does not return if it works. A kernel that comes back could not power off.
         Ok(()) => Errno::NOSYS,
     }
 }

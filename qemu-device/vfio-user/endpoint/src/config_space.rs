@@ -92,7 +92,7 @@ pub enum Messages {
     },
 }
 
-/// Requests of a write of configuration space to the device.
+/// Effects that a write of configuration space has on the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct ConfigEffects {

@@ -30,6 +30,7 @@ pub(crate) struct TestRun {
     pub(crate) guest: Vec<Fact>,
     pub(crate) programs: Vec<Test>,
     pub(crate) failures: Vec<Failure>,
+    /// Command that repeats the run.
     pub(crate) again: String,
 }
 
