@@ -16,7 +16,7 @@ longest=20
 
 name=${1:-}
 [[ -n $name ]] || die "name the example, as in make new NAME=frob"
-[[ $name =~ ^[a-z][a-z0-9_]*$ ]] || die "NAME=$name: use small letters, digits and _ only, with a letter first, as in NAME=frob"
+[[ $name =~ ^[a-z][a-z0-9]*(_[a-z0-9]+)*$ ]] || die "NAME=$name: use small letters and digits, with a letter first and single _ between them, as in NAME=my_frob"
 ((${#name} <= longest)) || die "NAME=$name: it has ${#name} characters, the limit is $longest"
 [[ " ${words//$'\n'/ } " != *" $name "* ]] || die "NAME=$name: this word has a meaning in Rust or here: choose another, as in NAME=my_$name"
 
@@ -24,9 +24,25 @@ device=qemu-device/vfio-user/examples/$name driver=guest-driver/$name program=gu
 for path in "$device" "$driver" "$program" "${program%.rs}" "ci/examples/$name"; do
 	[[ ! -e $path ]] || die "NAME=$name: there is $path already: choose another name, or remove it"
 done
+# The build finds programs by their names alone.
+for path in guest-rootfs/{tests,hangs}/src/bin/"$name"{,.rs}; do
+	[[ ! -e $path ]] || die "NAME=$name: there is a program $path: choose another name, as in NAME=my_$name"
+done
+# Lines of an example that was taken out in part.
+interfaces=guest-rootfs/examples/src/uapi.rs unsafe_files=guest-driver/README.md
+while IFS=: read -r path words; do
+	! grep -qF -- "$words" "$path" || die "NAME=$name: $path has \`$words\` already: choose another name, or take that out"
+done <<-END
+	Cargo.toml:"$device"
+	$interfaces:pub mod $name;
+	$unsafe_files:\`$name/${name}_main.rs\`
+END
 
 # The name of types: my_frob is MyFrob.
 type=$(sed -E 's/(^|_)([a-z0-9])/\U\2/g' <<<"$name")
+copied=(guest-driver/sum qemu-device/vfio-user/examples/sum guest-rootfs/examples/src/bin/sum.rs)
+! grep -rqw --include='*.rs' --exclude-dir=target -- "$type" "${copied[@]}" guest-driver/mapping/prelude.rs ||
+	die "NAME=$name: its type would be $type, a name that the copied files use: choose another, as in NAME=my_$name"
 # Numbers of devices that QEMU leaves to experiments, from 0x10f0 to 0x10ff. The first are taken here.
 id=
 for number in {242..255}; do
@@ -39,9 +55,9 @@ done
 # renamed FROM TO: copies a file of `sum` under the new name.
 renamed() {
 	mkdir -p "$(dirname "$2")"
-	sed -E "s/(ringbar[_-](example[_-])?)sum/\1$name/g
+	sed -E "s/\bsum_main\b/${name}_main/g
+		s/(ringbar[_-](example[_-])?)sum/\1$name/g
 		s#(guest-driver|examples)/sum\b#\1/$name#g
-		s/\bsum_main\b/${name}_main/g
 		s/\buapi::sum\b/uapi::$name/g
 		s/\`sum\`/\`$name\`/g
 		s/\bexample device sum\b/device $name/g
@@ -65,13 +81,27 @@ insert_after() {
 }
 
 # Half of an example would be in the way of the next try.
-trap 'rm -rf -- "$device" "$driver" "$program" "ci/examples/$name"' EXIT
+changed=(Cargo.toml Cargo.lock "$unsafe_files" "$interfaces")
+before=$(mktemp -d)
+cp -p --parents -t "$before" -- "${changed[@]}"
+undo() {
+	local file
+	rm -rf -- "$device" "$driver" "$program" "ci/examples/$name"
+	for file in "${changed[@]}"; do
+		rm -f -- "$file.new"
+		cmp -s -- "$before/$file" "$file" || cp -p -- "$before/$file" "$file"
+	done
+	rm -rf -- "$before"
+}
+trap undo EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
 from=qemu-device/vfio-user/examples/sum
 while IFS= read -r path; do renamed "$path" "$device${path#"$from"}"; done < <(find "$from" -name target -prune -o -type f -print)
 from=guest-driver/sum
 while IFS= read -r path; do
 	to=$driver${path#"$from"}
-	renamed "$path" "${to/sum_main/${name}_main}"
+	renamed "$path" "${to/%sum_main.rs/${name}_main.rs}"
 done < <(find "$from" -type f)
 renamed guest-rootfs/examples/src/bin/sum.rs "$program"
 renamed ci/examples/sum "ci/examples/$name"
@@ -83,12 +113,16 @@ here "$program" '^#\[case\]$' "a case per behaviour of your device. The rules of
 
 insert_after Cargo.toml '    "qemu-device/vfio-user/examples/sum",' "    \"$device\","
 # A driver has `unsafe` where the kernel's interface asks for it, and the README lists such files.
-sed -i "s|^\`unsafe\` is in |&\`$name/${name}_main.rs\`,\n|" guest-driver/README.md
-printf '#[path = "../../../%s/uapi.rs"]\npub mod %s;\n' "$driver" "$name" >>guest-rootfs/examples/src/uapi.rs
-rustfmt --config-path . --edition 2024 guest-rootfs/examples/src/uapi.rs "$device/src/lib.rs" "$device/src/main.rs" "$device"/tests/*.rs "$program"
-# Cargo.lock names the crates of the workspace, and each build takes it as it is.
-"$ci_dir/cargo.sh" metadata --format-version 1 --offline >/dev/null
+sed -i "s|^\`unsafe\` is in |&\`$name/${name}_main.rs\`,\n|" "$unsafe_files"
+printf '#[path = "../../../%s/uapi.rs"]\npub mod %s;\n' "$driver" "$name" >>"$interfaces"
+rustfmt --config-path . --edition 2024 "$interfaces" "$device/src/lib.rs" "$device/src/main.rs" "$device"/tests/*.rs "$program"
+# Cargo.lock names the crates of the workspace, and each build takes it as it is. The new
+# crate has no new dependencies, so the network is rarely needed. `cargo metadata` would need the
+# crates of all platforms.
+"$ci_dir/cargo.sh" update --workspace --offline --quiet || "$ci_dir/cargo.sh" update --workspace --quiet ||
+	die "cargo cannot add ringbar-example-$name to Cargo.lock (see above); nothing was made"
 
-trap - EXIT
-say "made $device, $driver, $program and ci/examples/$name; Cargo.toml, Cargo.lock and guest-rootfs/examples/src/uapi.rs name them"
+trap - EXIT INT TERM HUP
+rm -rf -- "$before"
+say "made $device, $driver, $program and ci/examples/$name; Cargo.toml, Cargo.lock, $unsafe_files and $interfaces name them"
 say "it works: make run EXAMPLE=$name; then write your own, where a comment says HERE: grep -rn HERE: $device $driver $program"

@@ -11,9 +11,10 @@ trap 'rm -rf "$place"' EXIT
 export RINGBAR_CACHE=$place/cache
 checkout=$place/checkout
 cd "$ci/.."
-mkdir -p "$checkout/guest-driver/edu"
+mkdir -p "$checkout/guest-driver/edu" "$checkout"/guest-rootfs/{tests/src/bin/vectors,hangs/src/bin}
+touch "$checkout/guest-rootfs/tests/src/bin/dma.rs" "$checkout/guest-rootfs/hangs/src/bin/stuck.rs"
 # Examples that were made in this checkout are no part of it.
-cp -r --parents ci Cargo.toml rustfmt.toml guest-driver/{README.md,sum} guest-rootfs/examples/src/bin/sum.rs qemu-device/vfio-user/examples/sum "$checkout"
+cp -r --parents ci Cargo.toml Cargo.lock rustfmt.toml guest-driver/{README.md,sum,mapping/prelude.rs} guest-rootfs/examples/src/bin/sum.rs qemu-device/vfio-user/examples/sum "$checkout"
 find "$checkout/ci/examples" -type f ! -name sum -delete
 sed -i '\|"qemu-device/vfio-user/examples/|{ \|/sum"|!d }' "$checkout/Cargo.toml"
 printf '#[path = "../../../guest-driver/sum/uapi.rs"]\npub mod sum;\n' >"$checkout/guest-rootfs/examples/src/uapi.rs"
@@ -22,19 +23,50 @@ printf '#!/bin/sh\n' >"$checkout/ci/cargo.sh"
 # refused NAME: prints the error for a name.
 refused() { ("$checkout/ci/new.sh" "$1" 2>&1 >/dev/null | grep error: | sed 's/.*error: //') || true; }
 equal missing_name_is_asked_for 'name the example, as in make new NAME=frob' "$(refused '')"
-for name in 'my frob' Frob 1frob my-frob ../frob frob.rs; do
-	equal "name_with_other_characters_is_refused $name" "NAME=$name: use small letters, digits and _ only, with a letter first, as in NAME=frob" "$(refused "$name")"
+for name in 'my frob' Frob 1frob my-frob ../frob frob.rs my__frob frob_; do
+	equal "name_with_other_characters_is_refused $name" "NAME=$name: use small letters and digits, with a letter first and single _ between them, as in NAME=my_frob" "$(refused "$name")"
 done
 for name in fn type self core debug uapi; do
 	equal "word_with_a_meaning_is_refused $name" "NAME=$name: this word has a meaning in Rust or here: choose another, as in NAME=my_$name" "$(refused "$name")"
+done
+for name in dma vectors stuck; do
+	equal "name_of_a_program_is_refused $name" "NAME=$name: choose another name, as in NAME=my_$name" "$(refused "$name" | sed 's/: there is a program [^:]*:/:/')"
+done
+for name in device kind result runs coherent_memory; do
+	equal "name_of_a_type_in_the_copied_files_is_refused $name" "NAME=$name: choose another, as in NAME=my_$name" "$(refused "$name" | sed 's/: its type .*files use:/:/')"
 done
 equal existing_example_is_refused_with_its_place 'NAME=sum: there is qemu-device/vfio-user/examples/sum already: choose another name, or remove it' "$(refused sum)"
 equal existing_driver_is_refused_with_its_place 'NAME=edu: there is guest-driver/edu already: choose another name, or remove it' "$(refused edu)"
 equal long_name_is_refused_with_the_limit 'NAME=abcdefghijklmnopqrstu: it has 21 characters, the limit is 20' "$(refused abcdefghijklmnopqrstu)"
 equal refused_names_leave_nothing '' "$(cd "$checkout" && find . -newer Cargo.toml -type f -path '*frob*')"
 
+# with_cargo TEXT: has a script with this text stand in for cargo.
+with_cargo() { printf '#!/bin/sh\n%s\n' "$1" >"$checkout/ci/cargo.sh"; }
+# state: prints the contents of the whole checkout.
+state() { (cd "$checkout" && find . -type f ! -path ./ci/cargo.sh -print0 | sort -z | xargs -0 sha256sum); }
+before=$(state)
+with_cargo 'echo changed >>Cargo.lock; exit 1'
+equal failure_of_cargo_is_told 'cargo cannot add ringbar-example-frob to Cargo.lock (see above); nothing was made' "$(refused frob)"
+equal failure_leaves_the_checkout_as_it_was "$before" "$(state)"
+for signal in INT TERM; do
+	with_cargo "kill -$signal \$PPID; sleep 0.2"
+	fails "told_to_end_it_fails $signal" "$checkout/ci/new.sh" frob
+	equal "told_to_end_it_leaves_the_checkout_as_it_was $signal" "$before" "$(state)"
+done
+for line in 'Cargo.toml:"qemu-device/vfio-user/examples/frob"' 'guest-rootfs/examples/src/uapi.rs:pub mod frob;' 'guest-driver/README.md:`frob/frob_main.rs`'; do
+	file=${line%%:*} words=${line#*:}
+	cp "$checkout/$file" "$place/kept"
+	printf '%s\n' "$words" >>"$checkout/$file"
+	equal "leftover_of_an_example_is_named $file" "NAME=frob: $file has \`$words\` already: choose another name, or take that out" "$(refused frob)"
+	cp "$place/kept" "$checkout/$file"
+done
+
+# A crate of another platform was never fetched, so cargo cannot list all; and without the network it
+# cannot add the new one.
+with_cargo 'case "$*" in *metadata* | *--offline*) exit 1 ;; esac; echo "$*" >>Cargo.lock'
 cd "$checkout"
 ci/new.sh my_frob 2>/dev/null
+equal network_is_used_where_it_is_needed 'update --workspace --quiet' "$(tail -n 1 Cargo.lock)"
 equal example_is_described 'driver   my_frob node     /dev/ringbar-my_frob0 program  my_frob server   ringbar-example-my_frob messages msi' \
 	"$(grep -v '^#' ci/examples/my_frob | paste -sd ' ')"
 equal example_can_be_read my_frob "$(bash -c 'source ci/lib.sh; source ci/example.sh; read_examples my_frob; echo "${example_programs[*]}"')"
@@ -47,5 +79,7 @@ equal nothing_of_the_copied_name_is_left '' "$(grep -rnE '(ringbar[_-](example[_
 equal device_number_is_its_own '0x10f2 0x10f2' "$(grep -rohE '0x10f[0-9a-f]' guest-driver/my_frob/my_frob_main.rs qemu-device/vfio-user/examples/my_frob/src/lib.rs | paste -sd ' ')"
 equal each_part_says_where_to_write 4 "$(grep -rl 'HERE: ' "${made[@]}" | wc -l)"
 equal what_is_made_is_formatted '' "$(rustfmt --check --config-path . --edition 2024 "${made[1]}"/src/*.rs "${made[1]}"/tests/*.rs guest-rootfs/examples/src/uapi.rs "${made[2]}" 2>&1)"
+with_cargo 'echo "$*" >>Cargo.lock'
 ci/new.sh other 2>/dev/null
+equal network_is_left_alone_otherwise 'update --workspace --offline --quiet' "$(tail -n 1 Cargo.lock)"
 equal next_example_has_the_next_number 0x10f3 "$(grep -ohE '0x10f[0-9a-f]' guest-driver/other/other_main.rs)"
