@@ -30,17 +30,22 @@ example_messages=msix
 
 # read_examples NAMES: reads the descriptions of these examples, with commas between them, or `all`.
 read_examples() {
-	local names name
+	local names name twice
+	[[ ,$1, != *,all,* || $1 == all ]] || die "EXAMPLE=$1: \`all\` has all examples: set EXAMPLE=all, or leave \`all\` out"
 	if [[ $1 == all ]]; then mapfile -t names < <(examples); else IFS=, read -ra names <<<"$1,"; fi
 	for name in "${names[@]}"; do
 		[[ $name =~ ^[a-z][a-z0-9_]*$ && -f $RINGBAR_EXAMPLES/$name ]] || die "EXAMPLE=$1: there is no example \`$name\`; the examples are: all $(examples | paste -sd ' ')"
-		read_example "$name"
 	done
+	twice=$(printf '%s\n' "${names[@]}" | sort | uniq -d | head -n 1)
+	[[ -z $twice ]] || die "EXAMPLE=$1: \`$twice\` is there twice: name each example once"
+	for name in "${names[@]}"; do read_example "$name"; done
+	twice=$(printf '%s\n' "${example_drivers[@]}" | sort | uniq -d | head -n 1)
+	[[ -z $twice ]] || die "EXAMPLE=$1: two examples have the driver \`$twice\`, which a guest loads once: name one of them"
 }
 
 # read_example NAME: adds the values of one example.
 read_example() {
-	local file=$RINGBAR_EXAMPLES/$1 word value driver='' nodes=() programs=0
+	local file=$RINGBAR_EXAMPLES/$1 word value driver='' nodes=() programs=0 servers=0 messages=msix
 	while read -r word value; do
 		case $word in
 		'' | '#'*) continue ;;
@@ -53,8 +58,11 @@ read_example() {
 			programs=1
 			example_programs+=("$value")
 			;;
-		server) example_servers+=("$value") ;;
-		messages) example_messages=$value ;;
+		server)
+			servers=$((servers + 1))
+			example_servers+=("$value")
+			;;
+		messages) messages=$value ;;
 		device) example_devices+=("$value") ;;
 		*) die "$file: there is no word \`$word\`; ci/example.sh lists the words" ;;
 		esac
@@ -62,5 +70,11 @@ read_example() {
 	done <"$file"
 	[[ -n $driver ]] || die "$file: name the driver, as in \`driver $1\`"
 	((programs)) || die "$file: name a test program, as in \`program $1\`"
+	if ((servers)); then
+		# The runner has one kind for the devices of all servers.
+		((${#example_servers[@]} == servers)) || [[ $messages == "$example_messages" ]] ||
+			die "$file: its device has \`messages $messages\`, one before it \`$example_messages\`: run them one by one, as in EXAMPLE=$1"
+		example_messages=$messages
+	fi
 	example_nodes+=("$(IFS=, && printf '%s' "${nodes[*]}")")
 }

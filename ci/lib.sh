@@ -59,6 +59,11 @@ debug) kernel_suffix=-debug ;;
 *) die "KERNEL=$KERNEL: set it to stock or debug" ;;
 esac
 
+# without_example WHAT: fails if EXAMPLE is set. WHAT would run nothing of an example, and pass.
+without_example() {
+	[[ -z ${EXAMPLE:-} ]] || die "EXAMPLE=$EXAMPLE: $1 is for ringbar alone: leave EXAMPLE out, or run make test EXAMPLE=$EXAMPLE"
+}
+
 # words_of TEXT: prints the words of TEXT, quoted as in a shell, each with a NUL after it. Fails if
 # a quote is open.
 words_of() { [[ -z $1 ]] || xargs printf '%s\0' <<<"$1"; }

@@ -10,6 +10,7 @@ set -euo pipefail
 if [[ ${1:-} == module ]]; then export KERNEL=debug; else export KERNEL=stock; fi
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
+without_example "make test-sabotage"
 
 # broken WHAT FOLDER: builds that module and a guest with it.
 broken() {

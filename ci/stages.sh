@@ -250,6 +250,9 @@ case ${1:-} in
 run)
 	# shellcheck disable=SC2086 # names
 	"$ci_dir/variables.sh" ${RINGBAR_VARIABLES:-}
+	for what in "${@:2}"; do
+		[[ $what == example:* ]] || without_example "$what"
+	done
 	hold_checkout "$@"
 	run "${@:2}"
 	;;

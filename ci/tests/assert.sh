@@ -35,6 +35,14 @@ listed() {
 	if ((${#gone[@]})); then printf '  take out:    %s\n' "${gone[@]}" >&2; fi
 }
 
+# shipped_examples FOLDER: has scripts read copies of the descriptions of ringbar's own examples in
+# FOLDER. A checkout may have others, which `make new` has made.
+shipped_examples() {
+	export RINGBAR_EXAMPLES=$1
+	mkdir -p "$1"
+	cp -t "$1" -- "$ci"/examples/{edu,shared_buffer,sum}
+}
+
 # fails NAME CMD...
 fails() {
 	local name=$1

@@ -28,6 +28,16 @@ equal all_of_them_are_read "$(read_by one,two)" "$(read_by all)"
 equal missing_example_is_named_with_those_that_are_there 'ringbar: error: EXAMPLE=tow: there is no example `tow`; the examples are: all one two' "$(read_by tow)"
 equal empty_name_is_refused 'ringbar: error: EXAMPLE=one,: there is no example ``; the examples are: all one two' "$(read_by one,)"
 equal path_is_refused 'ringbar: error: EXAMPLE=../one: there is no example `../one`; the examples are: all one two' "$(read_by ../one)"
+equal repeated_example_is_named 'ringbar: error: EXAMPLE=one,two,one: `one` is there twice: name each example once' "$(read_by one,two,one)"
+equal all_among_examples_is_refused 'ringbar: error: EXAMPLE=all,one: `all` has all examples: set EXAMPLE=all, or leave `all` out' "$(read_by all,one)"
+described three 'driver one' 'program three'
+equal repeated_driver_is_named 'ringbar: error: EXAMPLE=one,three: two examples have the driver `one`, which a guest loads once: name one of them' "$(read_by one,three)"
+described three 'driver three' 'program three' 'server three-server' 'server more'
+equal interrupts_are_msix_by_default msix "$(read_by three | cut -d '|' -f 6)"
+equal other_interrupts_of_a_second_server_are_refused \
+	"ringbar: error: $place/three: its device has \`messages msix\`, one before it \`msi\`: run them one by one, as in EXAMPLE=three" "$(read_by two,three)"
+described three 'driver three' 'program three' 'messages msix'
+equal interrupts_without_a_server_do_not_matter msi "$(read_by two,three | cut -d '|' -f 6)"
 described three 'driver three' 'programm three'
 equal unknown_word_is_named_with_its_file "ringbar: error: $place/three: there is no word \`programm\`; ci/example.sh lists the words" "$(read_by three)"
 described three 'driver' 'program three'

@@ -9,6 +9,7 @@ source "$(dirname "$0")/assert.sh"
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
+unset EXAMPLE
 checkout=$place/checkout
 mkdir -p "$checkout" "$place/bin" && cp -r "$ci" "$ci/../Cargo.toml" "$checkout"
 export RINGBAR_STAGES=$place/stages RINGBAR_CACHE=$place/cache CALLS=$place/calls
@@ -88,7 +89,12 @@ printf '#!/bin/sh\nwork $2\n' >"$checkout/ci/vm.sh"
 stages vm:debug <<<"$kinds"
 equal vm_selects_the_runs_of_a_kernel '+e -e ' "$(calls)"
 equal jobs_are_printed_as_json '["x","y"]' "$("$checkout/ci/stages.sh" jobs)"
-stages example:stock <<<'
+for what in vm:debug job:y kernel:stock e; do
+	EXAMPLE=edu fails "example_is_refused_with_stages_that_run_none $what" stages "$what" <<<"$kinds"
+	equal "refused_example_runs_nothing $what" '' "$(calls)"
+	equal "refused_example_is_named $what" "ringbar: error: EXAMPLE=edu: $what is for ringbar alone: leave EXAMPLE out, or run make test EXAMPLE=edu" "$(<"$place/err")"
+done
+EXAMPLE=edu stages example:stock <<<'
 a            x  stock  2  -  work a
 host-crates  x  any    2  -  work crates
 fmt          x  any    2  -  work fmt

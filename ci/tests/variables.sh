@@ -9,6 +9,7 @@ unset EXAMPLE TESTS ARGS FILES QEMU_ARGS IOMMU ACCEL INTERRUPTS TRACE DEVICES CY
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
+shipped_examples "$place/examples"
 # said VARIABLE=VALUE...: prints the output of variables.sh.
 said() { env "$@" "$ci/variables.sh" 2>&1 || true; }
 # refused NAME WORDS VARIABLE=VALUE...: checks that it fails with an error that contains WORDS.
@@ -31,6 +32,8 @@ done
 equal examples_pass '' "$(said EXAMPLE=edu,sum)$(said EXAMPLE=all TRACE=0)$(said EXAMPLE=edu TESTS=edu ARGS=bytes)"
 refused unknown_example_is_refused_with_the_closest 'there is no example `edo` (did you mean edu?); the examples are: all edu' EXAMPLE=edo
 refused empty_name_of_an_example_is_refused 'there is no example ``' EXAMPLE=edu,
+refused repeated_example_is_refused '`edu` is there twice' EXAMPLE=edu,sum,edu
+refused all_among_examples_is_refused 'set EXAMPLE=all, or leave `all` out' EXAMPLE=edu,all
 refused program_of_ringbar_is_refused_in_an_example 'no test program `dma`' EXAMPLE=edu TESTS=dma
 refused example_among_programs_is_refused_with_its_variable '`edu` is an example: run it with EXAMPLE=edu' TESTS=dma,edu
 for wrong in DEVICES=2 INTERRUPTS=msi TRACE=1; do

@@ -15,6 +15,7 @@ checkout=$place/bench/sabotage-x
 programs=$checkout/build/programs
 mkdir -p "$programs" && cp -r "$ci" "$ci/../Cargo.toml" "$checkout"
 unset EXAMPLE
+shipped_examples "$place/examples"
 for name in edu shared_buffer sum; do
 	mkdir -p "$checkout/guest-driver/$name" && echo "obj-m := ringbar_$name.o" >"$checkout/guest-driver/$name/Kbuild"
 done
@@ -98,6 +99,21 @@ EXAMPLE=sum vm 0 shell
 equal shell_of_an_example_has_its_server '--driver ringbar_sum:/dev/ringbar-sum0 --initrd guest/example-sum.cpio --interrupts msi --name shell --own-server programs/ringbar-example-sum ' "$(options)"
 EXAMPLE=tow vm 0 run
 equal missing_example_runs_nothing '1 ' "$ended $calls"
+TESTS=-sum vm 0 configuration stock-examples
+equal program_that_the_caller_leaves_out_of_a_list_stays_out edu,shared_buffer "$(told --tests)"
+EXAMPLE=sum TESTS=-sum vm 0 configuration stock-examples
+equal configuration_whose_last_program_is_left_out_does_not_run '0 ' "$ended $calls"
+TESTS=-dma vm 0 configuration stock-msi-iommu
+equal programs_that_caller_and_configuration_leave_out_stay_out -dma,-vanished_server "$(told --tests)"
+DEVICES=2 INTERRUPTS=msix vm 0 configuration stock-examples
+equal command_that_repeats_examples_has_no_variable_of_ringbars_device '' "$(grep -oE -- "--rerun-hint.*--" "$ARGUMENTS" | grep -oE '(DEVICES|INTERRUPTS)=' || true)"
+for script in bench bench-trace sabotage; do
+	EXAMPLE=edu script=$script vm 0 device
+	equal "script_for_ringbar_alone_refuses_an_example $script" '1 ' "$ended $calls"
+	equal "script_for_ringbar_alone_names_the_way_with_an_example $script" 1 \
+		"$(EXAMPLE=edu "$checkout/ci/$script.sh" device 2>&1 | grep -c 'leave EXAMPLE out, or run make test EXAMPLE=edu' || true)"
+done
+unset script
 
 # judge: the options of the judge that the last run got.
 judge() { grep -oE -- '--judge[^ ]*( /[^ ]*)?' "$ARGUMENTS" | sed "s|$checkout|.|" || true; }
@@ -141,6 +157,8 @@ KERNEL=debug vm 0 debug
 equal gdb_gets_the_symbols_of_the_debug_kernel /symbols "$(told --kernel-symbols)"
 vm 0 debug
 equal gdb_gets_no_symbols_of_a_kernel_that_has_none '' "$(told --kernel-symbols)"
+EXAMPLE=edu,sum vm 0 debug
+equal gdb_gets_the_driver_that_is_loaded_first ringbar_edu.ko "$(basename "$(told --module)")"
 
 chain=$(sed -n 's/^chain=//p' "$ci/vm.sh")
 vm 0 run
