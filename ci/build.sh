@@ -55,7 +55,11 @@ if [[ $ended == "$programs_job" ]]; then
 	jobs=("$module_job")
 	# On a new machine the kernel takes longest, and leaves a processor idle. If the program that
 	# draws the report were compiled only after the boot, the first run would end by waiting for it.
-	nice "$ci_dir/programs.sh" report >/dev/null 2>&1 &
+	# It may take longer than the rest, and the next run does not wait for it.
+	(
+		release_checkout
+		exec nice "$ci_dir/programs.sh" report >/dev/null 2>&1
+	) &
 else
 	jobs=("$programs_job")
 fi

@@ -5,7 +5,7 @@
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
 source "$(dirname "$0")/assert.sh"
-unset RINGBAR_HELD RINGBAR_LOCK_FD RINGBAR_ASKED RINGBAR_VARIABLES TESTS ARGS FILES
+unset RINGBAR_HELD RINGBAR_LOCK_FD RINGBAR_ASKED RINGBAR_VARIABLES EXAMPLE TESTS ARGS FILES
 
 place=$(mktemp -d)
 started=()
@@ -93,6 +93,17 @@ wait "${started[@]}" && started=()
 equal killed_run_frees_the_checkout 1 "$(grep -cx 'end 7' "$ORDER")"
 nested='source ci/lib.sh; source ci/lock.sh; hold_checkout; ci/build.sh bash -c "ci/build.sh echo inner"'
 equal script_within_a_run_does_not_wait inner "$(cd "$checkout" && timeout 60 bash -c "set -euo pipefail; ${nested//source ci/source $checkout/ci}" 2>/dev/null)"
+
+# The program that draws the report may be compiled for longer than a build takes.
+cp "$checkout/ci/programs.sh" "$place/programs.sh"
+printf '#!/bin/sh\nif [ "$1" = report ]; then echo $$ >"%s/reporter"; exec sleep 30; fi\n' "$place" >"$checkout/ci/programs.sh"
+printf '#!/bin/sh\nfor _ in $(seq 500); do [ ! -s "%s/reporter" ] || break; sleep 0.02; done\n' "$place" >"$checkout/ci/module.sh"
+"$checkout/ci/build.sh" >/dev/null 2>&1
+started=("$(<"$place/reporter")")
+equal program_for_the_report_is_still_compiled yes "$(kill -0 "${started[0]}" && echo yes)"
+equal compiling_it_does_not_keep_the_lock free "$(flock -n "$checkout/build/lock" echo free)"
+kill "${started[0]}" && started=()
+cp "$place/programs.sh" "$checkout/ci/programs.sh"
 
 # cargo may start a daemon that stays for hours. It must not keep the lock.
 cp "$ci/cargo.sh" "$checkout/ci/cargo.sh"
