@@ -12,6 +12,8 @@ mod debugger;
 mod mapping;
 mod removal;
 
+pub use removal::bound_device;
+
 use crate::debugfs;
 use crate::raw::{RawMapping, READ_WRITE};
 use crate::{has_iommu, Case, Skip};

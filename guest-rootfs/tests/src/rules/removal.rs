@@ -42,7 +42,11 @@ impl Drop for Unbound<'_> {
 }
 
 /// Returns the name of the device that the driver is bound to.
-fn bound_device(driver: &Driver) -> String {
+///
+/// # Panics
+///
+/// Panics if it is bound to none.
+pub fn bound_device(driver: &Driver) -> String {
     let entries = fs::read_dir(driver.sysfs);
     let entries = entries.unwrap_or_else(|error| panic!("{}: {error}", driver.sysfs));
     // The other links lead to the module.
