@@ -10,6 +10,9 @@ use ringbar_tests::{case, open, succeed, PATIENCE};
 /// Largest buffer. Four of them are the longest copy.
 const LARGEST: usize = 4 << 20;
 const LONGEST: u32 = 16 << 20;
+/// Longest copies that are in flight. With few of them, a fast server has done all before a slow
+/// guest has destroyed the buffer.
+const MANY: u32 = 60;
 
 #[case]
 fn next_owner_of_a_destroyed_buffer_finds_zeros() {
@@ -84,13 +87,13 @@ impl Own {
 #[case]
 fn buffer_destroyed_during_a_long_copy_is_not_written_afterwards() {
     let device = open();
-    let mut queue = device.create_queue(16).unwrap();
+    let mut queue = device.create_queue(64).unwrap();
     let mut broken_off = 0;
     for round in 0..20 {
         let buffer = device.create_buffer(LARGEST, Rights::ReadWrite).unwrap();
         let whole = buffer.part(0..LARGEST as u64);
         let window = device.open_window(&[whole; 4], Rights::Write).unwrap();
-        for tag in 0..8 {
+        for tag in 0..MANY {
             let fill = fill(window.number(), 0, LONGEST);
             queue.push(Descriptor { tag, ..fill }).unwrap();
         }
@@ -103,8 +106,8 @@ fn buffer_destroyed_during_a_long_copy_is_not_written_afterwards() {
 
         // From here on the memory may belong to the new buffers. The device must not write it.
         let next = [(); 2].map(|()| device.create_buffer(LARGEST, Rights::Read).unwrap());
-        queue.wait(8, PATIENCE).unwrap();
-        let completions: Vec<Completion> = (0..8)
+        queue.wait(MANY, PATIENCE).unwrap();
+        let completions: Vec<Completion> = (0..MANY)
             .map(|_| queue.pop().unwrap().expect("it was waited for"))
             .collect();
         // Completed descriptors come first, then at most one that was aborted. The rest found no
