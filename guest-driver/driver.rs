@@ -37,14 +37,15 @@ use kernel::{
 /// The driver as the PCI core sees it.
 pub(crate) struct RingbarDriver;
 
-/// All that belongs to a bound device. Dropped in this order: the node, so that no new file comes;
-/// the binding, which ends all calls, mappings and DMA; then interrupts; then the device itself.
+/// All that belongs to a bound device. Dropped in this order: the files in debugfs, because the next
+/// device may take the node's number; the node, so that no new file comes; the binding, which ends
+/// all calls, mappings and DMA; then interrupts; then the device itself.
 #[pin_data]
 pub(crate) struct DriverData<'bound> {
     #[pin]
-    node: Node<Ringbar>,
-    #[pin]
     details: Details,
+    #[pin]
+    node: Node<Ringbar>,
     binding: Binding<'bound, Ringbar>,
     handlers: Handlers<'bound>,
     vectors: pci::IrqVectorRegistration<'bound>,

@@ -36,6 +36,8 @@ const DMA_TARGET: usize = 0x88;
 const DMA_LENGTH: usize = 0x90;
 const DMA_COMMAND: usize = 0x98;
 
+/// [`STATUS`]: a factorial is being computed.
+const STATUS_COMPUTING: u32 = 1;
 /// [`STATUS`]: raise an interrupt for each factorial.
 const STATUS_INTERRUPT: u32 = 0x80;
 /// [`DMA_COMMAND`]: begin. Stays until the copy is done.
@@ -110,17 +112,21 @@ impl<'bound> Device<'bound> {
         Ok(())
     }
 
-    /// Ends all DMA. A copy that runs ends without reaching memory.
+    /// Ends all work. A copy that runs ends without reaching memory.
     fn quiesce(&self) {
         clear_master(self.pdev);
-        // A copy that is left would reach the memory of the next binding.
-        for _ in 0..100 {
-            if self.bar.read32(DMA_COMMAND) & DMA_RUN == 0 {
+        // Without MSI the interrupt of a factorial comes by the pin, which has no handler then.
+        self.bar.write32(0, STATUS);
+        // Work that is left would reach the memory of the next binding, or pass for its own.
+        for _ in 0..1000 {
+            let computing = self.bar.read32(STATUS) & STATUS_COMPUTING != 0;
+            if !computing && self.bar.read32(DMA_COMMAND) & DMA_RUN == 0 {
+                self.bar.write32(u32::MAX, INTERRUPT_ACKNOWLEDGE);
                 return;
             }
             fsleep(Delta::from_millis(10));
         }
-        dev_warn!(self.pdev, "a copy does not end within 1 s\n");
+        dev_warn!(self.pdev, "the device is still busy after 10 s\n");
     }
 }
 
@@ -268,7 +274,7 @@ impl pci::Driver for Edu {
 
             let events = Events::new()?;
             let device = Device::new(pdev, events.clone())?;
-            // SAFETY: The PCI core drops the data before it unbinds the driver.
+            // SAFETY: The driver core drops the data before the driver is unbound.
             unsafe { PciData::new(pdev, pci::IrqTypes::all(), device, Files::new(events)?) }
         })
     }

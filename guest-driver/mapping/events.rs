@@ -86,7 +86,9 @@ impl Events {
             }
             left = match self.wake.wait_interruptible_timeout(&mut gone, left) {
                 CondVarTimeoutResult::Woken { jiffies } => jiffies,
-                CondVarTimeoutResult::Timeout => return Err(ETIMEDOUT),
+                // The event may have come with the last jiffy.
+                CondVarTimeoutResult::Timeout if self.count() < count => return Err(ETIMEDOUT),
+                CondVarTimeoutResult::Timeout => 0,
                 CondVarTimeoutResult::Signal { .. } => return Err(EINTR),
             };
         }

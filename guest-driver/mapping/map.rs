@@ -90,8 +90,8 @@ fn kind_of<F>(kinds: &[Entry<F>], region: Region) -> Option<&Entry<F>> {
     kinds.iter().find(|kind| kind.number == region.kind)
 }
 
-/// Returns the offset of page `pgoff` of a file. It came from a process as an offset in bytes, so
-/// this does not overflow.
+/// Returns the offset of page `pgoff` of a file. The kernel refuses one that overflows
+/// (`file_mmap_ok`).
 fn bytes(pgoff: usize) -> u64 {
     (pgoff as u64) << PAGE_SHIFT
 }

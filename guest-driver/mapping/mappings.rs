@@ -90,8 +90,8 @@ impl Mappings {
         pin_init!(Self { file, spaces <- new_mutex!(Spaces::default()), count: Atomic::new(0) })
     }
 
-    /// Notes an address space that is about to map the file. Called in the mmap hook, before any
-    /// page is there, inside the gate.
+    /// Notes an address space that is about to map the file. Called before any page is there: in
+    /// the mmap hook, inside the gate, and for a VMA that fork, split or mremap makes.
     ///
     /// # Errors
     ///
@@ -161,7 +161,8 @@ impl Mappings {
 
     /// Removes the pages of all mappings of the file: touching them gives SIGBUS from now on.
     ///
-    /// Called when the gate is closed, so that nothing maps any more.
+    /// Called when the gate is closed: no hook and no fault enters a page any more. A VMA that fork
+    /// copies meanwhile is in the kernel's list already, as the one that it is copied from.
     pub(crate) fn revoke(&self) {
         self.await_hooks();
         self.spaces.lock().list.clear();

@@ -36,3 +36,4 @@ pub(crate) mod pci;
 pub(crate) mod pci_data;
 pub(crate) mod prelude;
 pub(crate) mod setup;
+pub(crate) mod turns;

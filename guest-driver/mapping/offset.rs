@@ -3,7 +3,7 @@
 //! mmap offsets: which kind of region, which one of its kind, where in it.
 //!
 //! Bits 62 to 56 of an offset are the kind, 55 to 40 the index, 39 to 0 the byte in the region. Bit
-//! 63 is 0, because file offsets are signed. Drivers and programs share this file.
+//! 63 is 0, because no kind has a number above 127. Drivers and programs share this file.
 
 /// A decoded mmap offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

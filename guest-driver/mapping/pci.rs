@@ -74,7 +74,8 @@ impl IoRange {
     }
 }
 
-/// Turns bus mastering off: the device can reach no memory and raise no interrupt any more.
+/// Turns bus mastering off: the device can reach no memory and send no message any more. Its
+/// interrupt pin still works.
 pub(crate) fn clear_master(pdev: &pci::Device<Bound>) {
     // SAFETY: The reference is to a valid device, which is bound.
     unsafe { bindings::pci_clear_master(as_raw(pdev)) };

@@ -24,4 +24,5 @@ pub(crate) use super::{
     pci::{clear_master, IoRange},
     pci_data::{PciData, PciDriver},
     setup::Fork,
+    turns::Turns,
 };

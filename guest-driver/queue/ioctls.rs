@@ -73,7 +73,9 @@ pub(crate) fn set_event_fd(file: &impl QueueOwner, set: &ioctl::SetEventFd) -> R
         fd => Some(EventFd::of_process(fd)?),
     };
     drop(waiters(file, set.queue)?.set_event(event));
-    Ok(())
+    // The end of the binding may have signalled the eventfd that was set before: this one would
+    // never be.
+    file.wakeups().gate.with(|_| Ok(()))
 }
 
 /// Stops a queue and starts it again; see [`ioctl::RESET_QUEUE`].

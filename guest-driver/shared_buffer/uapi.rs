@@ -16,7 +16,7 @@ pub const MAX_SIZE: u64 = 4 << 20;
 /// Most buffers of one open file.
 pub const MAX_BUFFERS: usize = 16;
 
-/// [`Create::kind`]: physically contiguous memory. The index of its mmap offsets counts from 0.
+/// [`Create::kind`]: physically contiguous memory.
 pub const CONTIGUOUS: u32 = 1;
 /// [`Create::kind`]: memory of vmalloc, which is always cached.
 pub const VMALLOC: u32 = 2;

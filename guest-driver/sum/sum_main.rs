@@ -14,11 +14,10 @@ use kernel::{
     dma::{Coherent, Device as _, DmaMask},
     fs::File,
     io::Io,
-    new_mutex,
     page::PAGE_SIZE,
     pci,
     prelude::*,
-    sync::{Arc, Mutex},
+    sync::Arc,
     uaccess::UserPtr,
 };
 use mapping::prelude::*;
@@ -65,33 +64,21 @@ impl Device<'_> {
     }
 }
 
-/// The part of a device that its files share.
-#[pin_data]
-struct Runs {
-    events: Arc<Events>,
-    /// Held for a run: the device makes one at a time. Taken before all other locks, outside of the
-    /// gate.
-    #[pin]
-    turn: Mutex<()>,
-}
-
 fn add_up(file: &OpenFile<Sum>, call: &mut uapi::AddUp) -> Result {
-    let end = call.offset.checked_add(call.length).ok_or(EINVAL)?;
+    let (offset, length) = (call.offset, call.length);
+    let end = offset.checked_add(length).ok_or(EINVAL)?;
     if end as usize > uapi::BUFFER_SIZE || call.reserved != 0 {
         return Err(EINVAL);
     }
-    let runs = file.shared();
-    let _turn = runs.turn.lock();
-    let before = runs.events.count();
-    file.with_objects(|device, buffer| {
-        let buffer = buffer.as_ref().ok_or(ENODEV)?;
-        let address = buffer.dma_address() + u64::from(call.offset);
-        device.start(address, call.length);
-        Ok(())
-    })?;
-    // Not inside the gate: the end of the binding would wait for it.
-    runs.events.wait(before + 1, PATIENCE)?;
-    call.sum = file.gate().with(|device| device.sum())?;
+    let start = || {
+        file.with_objects(|device, buffer| {
+            let buffer = buffer.as_ref().ok_or(ENODEV)?;
+            device.start(buffer.dma_address() + u64::from(offset), length);
+            Ok(())
+        })
+    };
+    let sum = || file.gate().with(|device| device.sum());
+    call.sum = file.shared().take(PATIENCE, start, sum)?;
     Ok(())
 }
 
@@ -115,7 +102,7 @@ impl HasDevice for Sum {
 
 impl Driver for Sum {
     type Module = LocalModule;
-    type Shared = Pin<KBox<Runs>>;
+    type Shared = Arc<Turns>;
     type File = ();
     /// The buffer, until the device goes.
     type Objects = Option<Coherent<[u8]>>;
@@ -143,8 +130,14 @@ impl Driver for Sum {
         Ok(0)
     }
 
-    fn dismiss(runs: &Self::Shared) {
-        runs.events.dismiss();
+    fn release(device: &Device<'_>, _: &Self::Shared, buffer: Self::Objects) {
+        // A call that a signal ended has left its run. The device answers a read only after it.
+        let _ = device.bar.read32(STATUS);
+        drop(buffer);
+    }
+
+    fn dismiss(turns: &Arc<Turns>) {
+        turns.events().dismiss();
     }
 
     fn end(device: &Device<'_>, objects: &mut dyn Iterator<Item = Self::Objects>) {
@@ -225,12 +218,10 @@ impl pci::Driver for Sum {
 
             let events = Events::new()?;
             let bar = pdev.iomap_region_sized(0, c"ringbar_sum")?;
-            let for_runs = events.clone();
-            let runs = pin_init!(Runs { events: for_runs, turn <- new_mutex!(()) });
-            let files = Files::new(KBox::pin_init(runs, GFP_KERNEL)?)?;
+            let files = Files::new(Turns::new(events.clone())?)?;
             let device = Device { pdev, bar, events };
             let messages = pci::IrqTypes::default().with(pci::IrqType::Msi);
-            // SAFETY: The PCI core drops the data before it unbinds the driver.
+            // SAFETY: The driver core drops the data before the driver is unbound.
             unsafe { PciData::new(pdev, messages, device, files) }
         })
     }
