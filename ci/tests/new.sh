@@ -32,7 +32,7 @@ done
 for name in dma vectors stuck; do
 	equal "name_of_a_program_is_refused $name" "NAME=$name: choose another name, as in NAME=my_$name" "$(refused "$name" | sed 's/: there is a program [^:]*:/:/')"
 done
-for name in device kind result runs coherent_memory; do
+for name in device kind result turns coherent_memory; do
 	equal "name_of_a_type_in_the_copied_files_is_refused $name" "NAME=$name: choose another, as in NAME=my_$name" "$(refused "$name" | sed 's/: its type .*files use:/:/')"
 done
 equal existing_example_is_refused_with_its_place 'NAME=sum: there is qemu-device/vfio-user/examples/sum already: choose another name, or remove it' "$(refused sum)"
