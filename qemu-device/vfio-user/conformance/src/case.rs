@@ -5,8 +5,6 @@
 use std::fmt;
 use std::rc::Rc;
 
-use clap::ValueEnum;
-
 use crate::client::Client;
 use crate::outcome::Outcome;
 use crate::survey::Survey;
@@ -14,18 +12,19 @@ use crate::target::Target;
 
 /// A case. Its full name is `group/name`.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Case {
     /// Name of the rule: subject and outcome.
     pub name: &'static str,
     /// Source of the rule.
     pub basis: Basis,
     /// The check.
-    pub run: Run,
+    pub(crate) run: Run,
 }
 
 /// Connections of a case.
 #[derive(Clone, Copy, Debug)]
-pub enum Run {
+pub(crate) enum Run {
     /// One that has negotiated. It must be in step at the end.
     Session(fn(&mut Client) -> Outcome),
     /// Those that the case makes itself.
@@ -35,6 +34,7 @@ pub enum Run {
 /// Source of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Basis {
     /// The protocol's document, or the structures of VFIO that it refers to.
     Spec,
@@ -46,8 +46,10 @@ pub enum Basis {
 }
 
 /// A group of cases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Group {
     /// Header: sizes, types, ids, unknown commands
     Header,
@@ -78,7 +80,7 @@ pub enum Group {
 }
 
 impl Basis {
-    /// Returns the group's name on the command line.
+    /// Returns the name, as tables and reports have it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Spec => "spec",
@@ -88,15 +90,56 @@ impl Basis {
     }
 }
 
+impl Group {
+    /// All groups, in the order of a run.
+    pub const ALL: &'static [Self] = &[
+        Self::Header,
+        Self::Version,
+        Self::Dma,
+        Self::Info,
+        Self::Irqs,
+        Self::Region,
+        Self::WriteMulti,
+        Self::Other,
+        Self::Fds,
+        Self::Replies,
+        Self::Drip,
+        Self::Disconnect,
+        Self::Robustness,
+    ];
+
+    /// Returns the name, as in the names of cases and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::Version => "version",
+            Self::Dma => "dma",
+            Self::Info => "info",
+            Self::Irqs => "irqs",
+            Self::Region => "region",
+            Self::WriteMulti => "write-multi",
+            Self::Other => "other",
+            Self::Fds => "fds",
+            Self::Replies => "replies",
+            Self::Drip => "drip",
+            Self::Disconnect => "disconnect",
+            Self::Robustness => "robustness",
+        }
+    }
+}
+
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.to_possible_value();
-        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+        f.write_str(self.name())
     }
 }
 
 /// Makes a case with a negotiated connection of its own.
-pub const fn session(name: &'static str, basis: Basis, run: fn(&mut Client) -> Outcome) -> Case {
+pub(crate) const fn session(
+    name: &'static str,
+    basis: Basis,
+    run: fn(&mut Client) -> Outcome,
+) -> Case {
     Case {
         name,
         basis,
@@ -105,7 +148,11 @@ pub const fn session(name: &'static str, basis: Basis, run: fn(&mut Client) -> O
 }
 
 /// Makes a case that makes its own connections.
-pub const fn free(name: &'static str, basis: Basis, run: fn(&mut Kit<'_>) -> Outcome) -> Case {
+pub(crate) const fn free(
+    name: &'static str,
+    basis: Basis,
+    run: fn(&mut Kit<'_>) -> Outcome,
+) -> Case {
     Case {
         name,
         basis,
@@ -117,37 +164,37 @@ pub const fn free(name: &'static str, basis: Basis, run: fn(&mut Kit<'_>) -> Out
 pub type Progress<'a> = dyn Fn(usize, usize) + 'a;
 
 /// The server, and settings, for cases that make their own connections.
-pub struct Kit<'a> {
+pub(crate) struct Kit<'a> {
     /// The server.
-    pub target: &'a mut Target,
+    pub(crate) target: &'a mut Target,
     /// Properties of the server.
-    pub survey: Rc<Survey>,
+    pub(crate) survey: Rc<Survey>,
     /// Seed of the random messages.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// Number of random messages.
-    pub messages: u64,
+    pub(crate) messages: u64,
     /// Receives the progress of a long case.
-    pub progress: &'a Progress<'a>,
+    pub(crate) progress: &'a Progress<'a>,
 }
 
 impl Kit<'_> {
     /// Makes a connection on which nothing was sent yet.
-    pub fn connect(&mut self) -> Outcome<Client> {
+    pub(crate) fn connect(&mut self) -> Outcome<Client> {
         self.target.connect(&self.survey)
     }
 
     /// Makes a connection that has negotiated.
-    pub fn client(&mut self) -> Outcome<Client> {
+    pub(crate) fn client(&mut self) -> Outcome<Client> {
         self.target.session(&self.survey)
     }
 
     /// Fails unless the server still serves a new client.
-    pub fn serves(&mut self) -> Outcome {
+    pub(crate) fn serves(&mut self) -> Outcome {
         self.client()?.alive()
     }
 
     /// Reports the progress of a long case.
-    pub fn step(&self, done: usize, of: usize) {
+    pub(crate) fn step(&self, done: usize, of: usize) {
         (self.progress)(done, of);
     }
 }

@@ -5,6 +5,7 @@
 //! Most cases use [`Client::ask`]. It sends the message, and right behind it a probe with a known
 //! reply. Everything before the probe's reply is the reply to the message. So the client notices a
 //! missing reply without waiting, and always detects a server that lost its place in the stream.
+//! The stream is *in step* while the server knows where each message begins.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -27,7 +28,7 @@ use crate::survey::Survey;
 use crate::wire::{parse_header, Message, Request, HEADER, TYPE_MASK};
 
 /// Most descriptors that the kernel accepts with one message.
-pub const MOST_FDS: usize = 253;
+pub(crate) const MOST_FDS: usize = 253;
 /// Longest message that the client accepts from a server: the most that QEMU accepts.
 const LONGEST: u32 = (64 << 20) + 64;
 /// Most bytes per read.
@@ -37,7 +38,7 @@ const PROBE_IDS: u16 = 0xa000;
 
 /// A connection to the server.
 #[derive(Debug)]
-pub struct Client {
+pub(crate) struct Client {
     stream: UnixStream,
     timeout: Duration,
     survey: Rc<Survey>,
@@ -57,7 +58,11 @@ enum Arrival {
 
 impl Client {
     /// Connects, and sends nothing yet.
-    pub fn connect(path: &Path, timeout: Duration, survey: Rc<Survey>) -> std::io::Result<Self> {
+    pub(crate) fn connect(
+        path: &Path,
+        timeout: Duration,
+        survey: Rc<Survey>,
+    ) -> std::io::Result<Self> {
         let stream = UnixStream::connect(path)?;
         stream.set_write_timeout(Some(timeout))?;
         Ok(Self {
@@ -73,27 +78,27 @@ impl Client {
     }
 
     /// Returns the server's properties.
-    pub fn survey(&self) -> Rc<Survey> {
+    pub(crate) fn survey(&self) -> Rc<Survey> {
         Rc::clone(&self.survey)
     }
 
     /// Returns the time after which a server counts as hung.
-    pub fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 
     /// Returns another descriptor of this end of the connection.
-    pub fn own_socket(&self) -> Outcome<OwnedFd> {
+    pub(crate) fn own_socket(&self) -> Outcome<OwnedFd> {
         local(self.stream.try_clone(), "dup").map(OwnedFd::from)
     }
 
     /// Returns whether the case expects more of this connection.
-    pub fn in_use(&self) -> bool {
+    pub(crate) fn in_use(&self) -> bool {
         !self.ended
     }
 
     /// Negotiates as QEMU does.
-    pub fn negotiate(&mut self) -> Outcome<Message> {
+    pub(crate) fn negotiate(&mut self) -> Outcome<Message> {
         let sent = self.send(requests::version(requests::QEMU_VERSION))?;
         let reply = self.reply_to(sent)?;
         ensure(!reply.is_error(), || {
@@ -103,7 +108,7 @@ impl Client {
     }
 
     /// Sends a message. Returns its id and command.
-    pub fn send(&mut self, request: Request) -> Outcome<Sent> {
+    pub(crate) fn send(&mut self, request: Request) -> Outcome<Sent> {
         let sent = Sent {
             id: request.id.unwrap_or(self.next_id),
             command: request.command,
@@ -116,7 +121,7 @@ impl Client {
     /// Sends bytes, and descriptors with the first of them.
     ///
     /// A closed connection is no error here: the client can still read what the server sent before.
-    pub fn send_bytes(&mut self, bytes: &[u8], fds: &[OwnedFd]) -> Outcome {
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8], fds: &[OwnedFd]) -> Outcome {
         let borrowed: Vec<BorrowedFd<'_>> = fds.iter().map(AsFd::as_fd).collect();
         let mut rest = bytes;
         let mut first = true;
@@ -143,7 +148,7 @@ impl Client {
     /// messages.
     ///
     /// Refuses requests of the server in between, as a client may.
-    pub fn receive(&mut self) -> Outcome<Option<Message>> {
+    pub(crate) fn receive(&mut self) -> Outcome<Option<Message>> {
         let deadline = Instant::now() + self.timeout;
         loop {
             if let Some(message) = self.take_message()? {
@@ -163,7 +168,7 @@ impl Client {
     }
 
     /// Returns the well-formed reply to `sent`. It may be an error.
-    pub fn reply_to(&mut self, sent: Sent) -> Outcome<Message> {
+    pub(crate) fn reply_to(&mut self, sent: Sent) -> Outcome<Message> {
         match self.receive()? {
             Some(message) => check_reply(message, sent),
             None => fail("connection closed instead of a reply"),
@@ -171,18 +176,18 @@ impl Client {
     }
 
     /// Sends `request` and a probe. Returns the message before the probe's reply.
-    pub fn ask(&mut self, request: Request) -> Outcome<Option<Message>> {
+    pub(crate) fn ask(&mut self, request: Request) -> Outcome<Option<Message>> {
         let sent = self.send(request)?;
         self.answer_before_probe(sent)
     }
 
     /// Sends a probe. Returns the reply to `sent`, if it comes before the probe's.
-    pub fn answer_before_probe(&mut self, sent: Sent) -> Outcome<Option<Message>> {
+    pub(crate) fn answer_before_probe(&mut self, sent: Sent) -> Outcome<Option<Message>> {
         let probe = self.send_probe()?;
         let mut answer = None;
         loop {
             let Some(message) = self.receive()? else {
-                return fail("connection closed without a reason");
+                return fail("the server closed the connection, and no message had asked for it");
             };
             if message.id == probe.id {
                 self.check_probe(message, probe)?;
@@ -199,16 +204,16 @@ impl Client {
     }
 
     /// Fails unless the stream is still in step.
-    pub fn alive(&mut self) -> Outcome {
+    pub(crate) fn alive(&mut self) -> Outcome {
         let probe = self.send_probe()?;
         match self.receive()? {
             Some(message) => self.check_probe(message, probe),
-            None => fail("connection closed without a reason"),
+            None => fail("the server closed the connection, and no message had asked for it"),
         }
     }
 
     /// Fails unless the server carries out `request` and confirms it.
-    pub fn accepted(&mut self, request: Request) -> Outcome<Message> {
+    pub(crate) fn accepted(&mut self, request: Request) -> Outcome<Message> {
         match self.ask(request)? {
             Some(reply) if reply.is_error() => fail(format!("refused with error {}", reply.error)),
             Some(reply) => Ok(reply),
@@ -218,9 +223,9 @@ impl Client {
 
     /// Fails unless the server refuses `request` and stays in step.
     ///
-    /// The protocol allows a refusal without a reason. A rule of its own asks for the reason. So a
-    /// server that never sends one is still judged by the other rules.
-    pub fn refused(&mut self, request: Request) -> Outcome<u32> {
+    /// The protocol allows a refusal with error number 0. A separate rule, `refused_with_reason`,
+    /// asks for another number. So a server that always sends 0 breaks that rule alone.
+    pub(crate) fn refused(&mut self, request: Request) -> Outcome<u32> {
         match self.ask(request)? {
             Some(reply) if reply.is_error() => Ok(reply.error),
             Some(_) => fail("accepted"),
@@ -229,7 +234,7 @@ impl Client {
     }
 
     /// Fails like [`refused`](Self::refused), and also if the refusal has no reason.
-    pub fn refused_with_reason(&mut self, request: Request) -> Outcome {
+    pub(crate) fn refused_with_reason(&mut self, request: Request) -> Outcome {
         let error = self.refused(request)?;
         ensure(error != 0, || {
             "refused with error 0, which QEMU takes for success".into()
@@ -237,7 +242,7 @@ impl Client {
     }
 
     /// Fails like [`refused`](Self::refused), and also if the refusal has another error number.
-    pub fn refused_with(&mut self, request: Request, errno: Errno) -> Outcome {
+    pub(crate) fn refused_with(&mut self, request: Request, errno: Errno) -> Outcome {
         let error = self.refused(request)?;
         let wanted = errno.raw_os_error();
         ensure(i32::try_from(error) == Ok(wanted), || {
@@ -246,7 +251,7 @@ impl Client {
     }
 
     /// Fails unless the server replies to `request`, in any way, and stays in step.
-    pub fn answered(&mut self, request: Request) -> Outcome<Message> {
+    pub(crate) fn answered(&mut self, request: Request) -> Outcome<Message> {
         match self.ask(request)? {
             Some(reply) => Ok(reply),
             None => fail("no reply"),
@@ -254,7 +259,7 @@ impl Client {
     }
 
     /// Fails if the server replies to `request` or falls out of step.
-    pub fn silent(&mut self, request: Request) -> Outcome {
+    pub(crate) fn silent(&mut self, request: Request) -> Outcome {
         match self.ask(request)? {
             None => Ok(()),
             Some(reply) => fail(format!(
@@ -266,7 +271,7 @@ impl Client {
 
     /// Fails unless the server refuses, ignores the message, or closes the connection. Uses the
     /// connection up.
-    pub fn not_carried_out(&mut self, sent: Sent) -> Outcome {
+    pub(crate) fn not_carried_out(&mut self, sent: Sent) -> Outcome {
         self.end_of_writing();
         while let Some(message) = self.receive()? {
             ensure(check_reply(message, sent)?.is_error(), || {
@@ -278,7 +283,7 @@ impl Client {
 
     /// Fails unless the server refuses, or closes the connection, without waiting for more. Uses
     /// the connection up.
-    pub fn refused_or_closed(&mut self, sent: Sent) -> Outcome {
+    pub(crate) fn refused_or_closed(&mut self, sent: Sent) -> Outcome {
         let message = self.receive()?;
         self.close();
         match message {
@@ -288,20 +293,20 @@ impl Client {
     }
 
     /// Ends the client's direction. From now on the connection need not be in step.
-    pub fn end_of_writing(&mut self) {
+    pub(crate) fn end_of_writing(&mut self) {
         self.ended = true;
         // An error means that the connection is closed already, which serves as well.
         let _closed = self.stream.shutdown(std::net::Shutdown::Write);
     }
 
     /// Closes the connection.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         self.ended = true;
         let _closed = self.stream.shutdown(std::net::Shutdown::Both);
     }
 
     /// Returns the length of the first bytes that arrive, as one read returns them.
-    pub fn first_bytes(&mut self) -> Outcome<usize> {
+    pub(crate) fn first_bytes(&mut self) -> Outcome<usize> {
         self.arrive(AT_ONCE, Instant::now() + self.timeout)?;
         Ok(self.inbox.len())
     }
@@ -355,7 +360,8 @@ impl Client {
         Ok(Some(message))
     }
 
-    /// Returns the bytes missing from the next header, or else from its message. A client that
+    /// Returns how many bytes are missing: from the header, or from its message once the header is
+    /// complete. A client that
     /// never reads more can attribute descriptors to their message.
     fn wanted(&self) -> usize {
         let whole = parse_header(&self.inbox).map_or(HEADER, |(size, _)| size as usize);
@@ -400,15 +406,15 @@ impl Client {
 
 /// Properties that a reply must repeat.
 #[derive(Clone, Copy, Debug)]
-pub struct Sent {
+pub(crate) struct Sent {
     /// Id of the command.
-    pub id: u16,
+    pub(crate) id: u16,
     /// Number of the command.
-    pub command: u16,
+    pub(crate) command: u16,
 }
 
 /// Waits until `events` happen on `fd`, or it is hung up.
-pub fn wait(fd: impl AsFd, events: PollFlags, deadline: Instant) -> Outcome<bool> {
+pub(crate) fn wait(fd: impl AsFd, events: PollFlags, deadline: Instant) -> Outcome<bool> {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = local(Timespec::try_from(left), "time to wait")?;

@@ -2,15 +2,18 @@
 
 //! Runs cases one after the other, and keeps them apart.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::case::{Case, Group, Kit, Progress, Run};
 use crate::outcome::{Outcome, Stop};
+use crate::report::{CaseReport, Report, Status};
 use crate::survey::Survey;
 use crate::target::Target;
 
 /// A case in its group.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Selected {
     /// Group of the case.
     pub group: Group,
@@ -27,6 +30,7 @@ impl Selected {
 
 /// Result of a case.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Verdict {
     /// The case that ran.
     pub selected: Selected,
@@ -36,6 +40,7 @@ pub struct Verdict {
 
 /// Resources of the server's process.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Usage {
     /// Open descriptors while an idle client is connected.
     pub open_files: usize,
@@ -55,7 +60,11 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Surveys the server. An error means that it cannot be judged.
+    /// Surveys the server. Cases that send random messages send this many, made from the seed.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server cannot be judged: it cannot be reached, or does not describe its device.
     pub fn new(mut target: Target, seed: u64, messages: u64) -> Outcome<Self> {
         let mut client = target.connect(&Rc::new(Survey::default()))?;
         let survey = Survey::take(&mut client)?;
@@ -68,17 +77,16 @@ impl Judge {
         })
     }
 
-    /// Returns the server's properties.
-    pub fn survey(&self) -> &Survey {
-        &self.survey
-    }
-
     /// Returns how often the kit started the server.
     pub fn starts(&self) -> usize {
         self.target.starts()
     }
 
     /// Returns the resources of the server's process, or `None` if this process may not see them.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the server does not serve a client.
     pub fn usage(&mut self) -> Outcome<Option<Usage>> {
         let mut client = self.target.session(&self.survey)?;
         client.alive()?;
@@ -101,6 +109,24 @@ impl Judge {
             self.recover(&selected);
         }
         Verdict { selected, outcome }
+    }
+
+    /// Runs cases without a table. Returns the names of those that failed, each with its reason,
+    /// and the names of those that do not apply.
+    pub fn run_all(&mut self, cases: &[Selected]) -> (Vec<String>, BTreeSet<String>) {
+        let mut report = Report::new(self.seed);
+        for case in cases {
+            report.add(&self.run(*case, &|_, _| ()));
+        }
+        let with = |status| {
+            report
+                .cases
+                .iter()
+                .filter(move |case| case.status == status)
+        };
+        let failed = with(Status::Failed).map(CaseReport::name_and_reason);
+        let skipped = with(Status::Skipped).map(|case| case.name.clone());
+        (failed.collect(), skipped.collect())
     }
 
     fn run_alone(&mut self, case: &Case, progress: &Progress<'_>) -> Outcome {

@@ -2,6 +2,8 @@
 
 //! Command line of the conformance kit.
 
+mod options;
+
 use std::fs::{self, OpenOptions};
 use std::path::Path;
 use std::process::ExitCode;
@@ -11,9 +13,10 @@ use clap::Parser as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use ringbar_conformance::cases;
 use ringbar_conformance::judge::{Judge, Selected};
-use ringbar_conformance::options::Options;
 use ringbar_conformance::report::Report;
 use ringbar_conformance::target::{ServerCommand, Target};
+
+use options::Options;
 
 /// Status of a run without a verdict.
 const NOT_JUDGED: u8 = 2;

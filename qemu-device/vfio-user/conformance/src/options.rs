@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::case::Group;
+use ringbar_conformance::case::Group;
 
 /// Judges a vfio-user server: one case per rule of the protocol, well-formed and malformed.
 ///
@@ -24,50 +24,50 @@ use crate::case::Group;
     version,
     after_help = "Exit status: 0 if no case failed, 1 if one did, 2 if the server could not be judged"
 )]
-pub struct Options {
+pub(crate) struct Options {
     /// Socket of the server
     #[arg(value_name = "SOCKET", required_unless_present = "list")]
-    pub socket: Option<PathBuf>,
+    pub(crate) socket: Option<PathBuf>,
 
     /// Run only this group; may be given more than once
     #[arg(long, value_name = "GROUP", value_enum)]
-    pub group: Vec<Group>,
+    pub(crate) group: Vec<Group>,
 
     /// Run only cases whose name, group/case, contains TEXT; may be given more than once
     #[arg(long, value_name = "TEXT")]
-    pub case: Vec<String>,
+    pub(crate) case: Vec<String>,
 
     /// Show the cases and the sources of their rules, and run none
     #[arg(long)]
-    pub list: bool,
+    pub(crate) list: bool,
 
     /// Seed of the random messages; the same seed makes the same messages [default: random]
     #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
+    pub(crate) seed: Option<u64>,
 
     /// Number of random messages in each case that sends them
     #[arg(long, value_name = "N", default_value_t = 20_000)]
-    pub messages: u64,
+    pub(crate) messages: u64,
 
     /// Seconds without an answer after which the server counts as hung
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
 
     /// Shell command that starts the server, now and whenever it has ended
     #[arg(long, value_name = "COMMAND")]
-    pub server_command: Option<String>,
+    pub(crate) server_command: Option<String>,
 
     /// File to which the output of --server-command is appended; without it, the output is dropped
     #[arg(long, value_name = "FILE", requires = "server_command")]
-    pub server_log: Option<PathBuf>,
+    pub(crate) server_log: Option<PathBuf>,
 
     /// Also write the results as JSON
     #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
 
     /// Show only cases that did not pass
     #[arg(short, long)]
-    pub quiet: bool,
+    pub(crate) quiet: bool,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -86,6 +86,24 @@ mod tests {
     fn command_line_is_consistent() {
         use clap::CommandFactory as _;
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn each_group_is_among_all() {
+        use clap::ValueEnum as _;
+
+        assert_eq!(Group::ALL, Group::value_variants());
+    }
+
+    #[test]
+    fn groups_have_their_names_on_the_command_line_and_in_json() {
+        use clap::ValueEnum as _;
+        for group in Group::ALL {
+            let value = group.to_possible_value().expect("none is hidden");
+
+            assert_eq!(value.get_name(), group.name());
+            assert_eq!(serde_json::json!(group), group.name());
+        }
     }
 
     #[test]

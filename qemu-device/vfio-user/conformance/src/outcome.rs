@@ -17,17 +17,17 @@ pub enum Stop {
 pub type Outcome<T = ()> = Result<T, Stop>;
 
 /// Returns that the rule is broken.
-pub fn fail<T>(reason: impl Into<String>) -> Outcome<T> {
+pub(crate) fn fail<T>(reason: impl Into<String>) -> Outcome<T> {
     Err(Stop::Failed(reason.into()))
 }
 
 /// Returns that the case does not apply.
-pub fn skip<T>(reason: impl Into<String>) -> Outcome<T> {
+pub(crate) fn skip<T>(reason: impl Into<String>) -> Outcome<T> {
     Err(Stop::Skipped(reason.into()))
 }
 
 /// Fails unless `holds`.
-pub fn ensure(holds: bool, reason: impl FnOnce() -> String) -> Outcome {
+pub(crate) fn ensure(holds: bool, reason: impl FnOnce() -> String) -> Outcome {
     if holds {
         Ok(())
     } else {
@@ -36,13 +36,13 @@ pub fn ensure(holds: bool, reason: impl FnOnce() -> String) -> Outcome {
 }
 
 /// Fails if a call on our side of the socket failed.
-pub fn local<T>(result: Result<T, impl std::fmt::Display>, what: &str) -> Outcome<T> {
+pub(crate) fn local<T>(result: Result<T, impl std::fmt::Display>, what: &str) -> Outcome<T> {
     result.map_err(|error| Stop::Failed(format!("kit: {what}: {error}")))
 }
 
 impl Stop {
     /// Puts the subject before the reason.
-    pub fn at(self, what: impl std::fmt::Display) -> Self {
+    pub(crate) fn at(self, what: impl std::fmt::Display) -> Self {
         match self {
             Self::Failed(reason) => Self::Failed(format!("{what}: {reason}")),
             skipped @ Self::Skipped(_) => skipped,

@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use clap::ValueEnum as _;
 use serde::Serialize;
 
 use crate::case::{Basis, Group};
@@ -26,6 +25,7 @@ pub enum Status {
 
 /// Results of a run.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// Seed of the random messages.
     pub seed: u64,
@@ -41,6 +41,7 @@ pub struct Report {
 
 /// A case in the report.
 #[derive(Debug, Serialize)]
+#[non_exhaustive]
 pub struct CaseReport {
     /// Full name.
     pub name: String,
@@ -95,7 +96,7 @@ impl Report {
     /// Returns the table by group.
     pub fn summary(&self) -> String {
         let mut text = String::from("\ngroup        passed failed skipped\n");
-        for group in Group::value_variants() {
+        for group in Group::ALL {
             let mut counts = BTreeMap::new();
             for case in self.cases.iter().filter(|case| case.group == *group) {
                 *counts.entry(case.status).or_insert(0_usize) += 1;
@@ -122,6 +123,14 @@ impl Report {
 }
 
 impl CaseReport {
+    /// Returns the name and, unless the case passed, the reason.
+    pub(crate) fn name_and_reason(&self) -> String {
+        match &self.reason {
+            None => self.name.clone(),
+            Some(reason) => format!("{}: {reason}", self.name),
+        }
+    }
+
     fn line(&self) -> String {
         let word = match self.status {
             Status::Passed => "ok",

@@ -11,35 +11,35 @@ use crate::outcome::{local, Outcome};
 use crate::wire::{command, Request};
 
 /// Version data of QEMU 11.1.
-pub const QEMU_VERSION: &str = concat!(
+pub(crate) const QEMU_VERSION: &str = concat!(
     r#"{"capabilities":{"migration":{"pgsize":4096,"max_bitmap_size":268435456},"#,
     r#""max_msg_fds":16,"max_data_xfer_size":1048576,"pgsizes":4096,"max_dma_maps":65535,"#,
     r#""write_multiple":true}}"#
 );
 
 /// Size of a DMA_MAP payload.
-pub const DMA_MAP_SIZE: u32 = 32;
+pub(crate) const DMA_MAP_SIZE: u32 = 32;
 /// Size of a DMA_UNMAP payload.
-pub const DMA_UNMAP_SIZE: u32 = 24;
+pub(crate) const DMA_UNMAP_SIZE: u32 = 24;
 /// Size of a GET_INFO payload.
-pub const INFO_SIZE: u32 = 16;
+pub(crate) const INFO_SIZE: u32 = 16;
 /// Size of a GET_REGION_INFO payload without capabilities.
-pub const REGION_INFO_SIZE: u32 = 32;
+pub(crate) const REGION_INFO_SIZE: u32 = 32;
 /// Size of a GET_IRQ_INFO payload.
-pub const IRQ_INFO_SIZE: u32 = 16;
+pub(crate) const IRQ_INFO_SIZE: u32 = 16;
 /// Size of a SET_IRQS payload without data.
-pub const SET_IRQS_SIZE: u32 = 20;
+pub(crate) const SET_IRQS_SIZE: u32 = 20;
 
 /// The device may read and write the memory.
-pub const READ_WRITE: u32 = 3;
+pub(crate) const READ_WRITE: u32 = 3;
 
 /// Makes VERSION 0.0 with `json` and its NUL.
-pub fn version(json: &str) -> Request {
+pub(crate) fn version(json: &str) -> Request {
     version_bytes(0, 0, json.as_bytes()).bytes(&[0])
 }
 
 /// Makes VERSION with any numbers and any data.
-pub fn version_bytes(major: u16, minor: u16, data: &[u8]) -> Request {
+pub(crate) fn version_bytes(major: u16, minor: u16, data: &[u8]) -> Request {
     Request::new(command::VERSION)
         .u16(major)
         .u16(minor)
@@ -47,14 +47,14 @@ pub fn version_bytes(major: u16, minor: u16, data: &[u8]) -> Request {
 }
 
 /// Makes DEVICE_GET_INFO.
-pub fn get_info() -> Request {
+pub(crate) fn get_info() -> Request {
     Request::new(command::GET_INFO)
         .u32(INFO_SIZE)
         .length(INFO_SIZE as usize)
 }
 
 /// Makes DEVICE_GET_REGION_INFO with room for `argsz` bytes in the reply.
-pub fn get_region_info(index: u32, argsz: u32) -> Request {
+pub(crate) fn get_region_info(index: u32, argsz: u32) -> Request {
     Request::new(command::GET_REGION_INFO)
         .u32(argsz)
         .u32(0)
@@ -63,7 +63,7 @@ pub fn get_region_info(index: u32, argsz: u32) -> Request {
 }
 
 /// Makes DEVICE_GET_IRQ_INFO.
-pub fn get_irq_info(index: u32) -> Request {
+pub(crate) fn get_irq_info(index: u32) -> Request {
     Request::new(command::GET_IRQ_INFO)
         .u32(IRQ_INFO_SIZE)
         .u32(0)
@@ -72,7 +72,7 @@ pub fn get_irq_info(index: u32) -> Request {
 }
 
 /// Makes DEVICE_SET_IRQS without data. Its `argsz` is right until data is appended.
-pub fn set_irqs(index: u32, flags: u32, start: u32, count: u32) -> Request {
+pub(crate) fn set_irqs(index: u32, flags: u32, start: u32, count: u32) -> Request {
     Request::new(command::SET_IRQS)
         .u32(SET_IRQS_SIZE)
         .u32(flags)
@@ -82,7 +82,13 @@ pub fn set_irqs(index: u32, flags: u32, start: u32, count: u32) -> Request {
 }
 
 /// Makes DEVICE_SET_IRQS with an array of booleans.
-pub fn set_irqs_bool(index: u32, flags: u32, start: u32, count: u32, chosen: &[u8]) -> Request {
+pub(crate) fn set_irqs_bool(
+    index: u32,
+    flags: u32,
+    start: u32,
+    count: u32,
+    chosen: &[u8],
+) -> Request {
     let data = u32::try_from(chosen.len()).unwrap_or(0);
     set_irqs(index, flags, start, count)
         .bytes(chosen)
@@ -90,12 +96,12 @@ pub fn set_irqs_bool(index: u32, flags: u32, start: u32, count: u32, chosen: &[u
 }
 
 /// Makes DMA_MAP of memory that the device may read and write, without a file.
-pub fn dma_map(address: u64, size: u64) -> Request {
+pub(crate) fn dma_map(address: u64, size: u64) -> Request {
     dma_map_raw(READ_WRITE, 0, address, size)
 }
 
 /// Makes DMA_MAP with all fields.
-pub fn dma_map_raw(flags: u32, offset: u64, address: u64, size: u64) -> Request {
+pub(crate) fn dma_map_raw(flags: u32, offset: u64, address: u64, size: u64) -> Request {
     Request::new(command::DMA_MAP)
         .u32(DMA_MAP_SIZE)
         .u32(flags)
@@ -105,7 +111,7 @@ pub fn dma_map_raw(flags: u32, offset: u64, address: u64, size: u64) -> Request 
 }
 
 /// Makes DMA_UNMAP.
-pub fn dma_unmap(flags: u32, address: u64, size: u64) -> Request {
+pub(crate) fn dma_unmap(flags: u32, address: u64, size: u64) -> Request {
     Request::new(command::DMA_UNMAP)
         .u32(DMA_UNMAP_SIZE)
         .u32(flags)
@@ -114,7 +120,7 @@ pub fn dma_unmap(flags: u32, address: u64, size: u64) -> Request {
 }
 
 /// Makes REGION_READ.
-pub fn read(region: u32, offset: u64, count: u32) -> Request {
+pub(crate) fn read(region: u32, offset: u64, count: u32) -> Request {
     Request::new(command::REGION_READ)
         .u64(offset)
         .u32(region)
@@ -122,13 +128,13 @@ pub fn read(region: u32, offset: u64, count: u32) -> Request {
 }
 
 /// Makes REGION_WRITE of `data`.
-pub fn write(region: u32, offset: u64, data: &[u8]) -> Request {
+pub(crate) fn write(region: u32, offset: u64, data: &[u8]) -> Request {
     let count = u32::try_from(data.len()).unwrap_or(u32::MAX);
     write_counting(region, offset, count, data)
 }
 
 /// Makes REGION_WRITE that claims to carry `count` bytes.
-pub fn write_counting(region: u32, offset: u64, count: u32, data: &[u8]) -> Request {
+pub(crate) fn write_counting(region: u32, offset: u64, count: u32, data: &[u8]) -> Request {
     Request::new(command::REGION_WRITE)
         .u64(offset)
         .u32(region)
@@ -138,19 +144,19 @@ pub fn write_counting(region: u32, offset: u64, count: u32, data: &[u8]) -> Requ
 
 /// One write of a REGION_WRITE_MULTI.
 #[derive(Clone, Copy, Debug)]
-pub struct Write {
+pub(crate) struct Write {
     /// Region.
-    pub region: u32,
+    pub(crate) region: u32,
     /// Offset in the region.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// Number of bytes.
-    pub count: u32,
+    pub(crate) count: u32,
     /// The bytes, lowest first.
-    pub data: u64,
+    pub(crate) data: u64,
 }
 
 /// Makes REGION_WRITE_MULTI that claims to carry `count` writes.
-pub fn write_multi(count: u64, writes: &[Write]) -> Request {
+pub(crate) fn write_multi(count: u64, writes: &[Write]) -> Request {
     let start = Request::new(command::REGION_WRITE_MULTI).u64(count);
     writes.iter().fold(start, |request, write| {
         request
@@ -162,17 +168,17 @@ pub fn write_multi(count: u64, writes: &[Write]) -> Request {
 }
 
 /// Makes DEVICE_RESET.
-pub fn reset() -> Request {
+pub(crate) fn reset() -> Request {
     Request::new(command::RESET)
 }
 
 /// Makes DEVICE_FEATURE.
-pub fn feature(flags: u32) -> Request {
+pub(crate) fn feature(flags: u32) -> Request {
     Request::new(command::FEATURE).u32(8).u32(flags)
 }
 
 /// Makes DEVICE_GET_REGION_IO_FDS.
-pub fn region_io_fds(index: u32) -> Request {
+pub(crate) fn region_io_fds(index: u32) -> Request {
     Request::new(command::GET_REGION_IO_FDS)
         .u32(4096)
         .u32(0)
@@ -181,7 +187,7 @@ pub fn region_io_fds(index: u32) -> Request {
 }
 
 /// Makes a file of `size` bytes in memory, sealed like QEMU's.
-pub fn memory(size: u64) -> Outcome<OwnedFd> {
+pub(crate) fn memory(size: u64) -> Outcome<OwnedFd> {
     let file = unsealed_memory(size)?;
     let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
     local(fcntl_add_seals(&file, seals), "sealing a file")?;
@@ -189,7 +195,7 @@ pub fn memory(size: u64) -> Outcome<OwnedFd> {
 }
 
 /// Makes a file of `size` bytes in memory that the client can still truncate.
-pub fn unsealed_memory(size: u64) -> Outcome<OwnedFd> {
+pub(crate) fn unsealed_memory(size: u64) -> Outcome<OwnedFd> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
     let file = local(memfd_create("conformance", flags), "memfd_create")?;
     local(ftruncate(&file, size), "ftruncate")?;
@@ -197,12 +203,12 @@ pub fn unsealed_memory(size: u64) -> Outcome<OwnedFd> {
 }
 
 /// Makes an eventfd.
-pub fn event() -> Outcome<OwnedFd> {
+pub(crate) fn event() -> Outcome<OwnedFd> {
     let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
     local(eventfd(0, flags), "eventfd")
 }
 
 /// Makes a second descriptor of the same file.
-pub fn duplicate(fd: &OwnedFd) -> Outcome<OwnedFd> {
+pub(crate) fn duplicate(fd: &OwnedFd) -> Outcome<OwnedFd> {
     local(fd.try_clone(), "dup")
 }

@@ -23,52 +23,52 @@ const MOST: u32 = 100;
 
 /// Properties that the server reports.
 #[derive(Debug, Default)]
-pub struct Survey {
+pub(crate) struct Survey {
     /// Reply to GET_INFO.
-    pub info: Vec<u8>,
+    pub(crate) info: Vec<u8>,
     /// `VFIO_DEVICE_FLAGS_…`
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// Regions, by index.
-    pub regions: Vec<Region>,
+    pub(crate) regions: Vec<Region>,
     /// Interrupt types, by index.
-    pub irqs: Vec<Irq>,
+    pub(crate) irqs: Vec<Irq>,
     /// The server's capabilities in its version.
-    pub capabilities: Value,
+    pub(crate) capabilities: Value,
 }
 
 /// A region.
 #[derive(Debug, Default)]
-pub struct Region {
+pub(crate) struct Region {
     /// Its number.
-    pub index: u32,
+    pub(crate) index: u32,
     /// `VFIO_REGION_INFO_FLAG_…`
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// Size in bytes.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Offset of its first byte in the file.
-    pub offset: u64,
+    pub(crate) offset: u64,
     /// Size of the whole information.
-    pub argsz: u32,
+    pub(crate) argsz: u32,
     /// Reply, with capabilities.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     /// Files that came with the reply.
-    pub files: Vec<OwnedFd>,
+    pub(crate) files: Vec<OwnedFd>,
 }
 
 /// An interrupt type.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Irq {
+pub(crate) struct Irq {
     /// Its number.
-    pub index: u32,
+    pub(crate) index: u32,
     /// `VFIO_IRQ_INFO_…`
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// Number of interrupts.
-    pub count: u32,
+    pub(crate) count: u32,
 }
 
 impl Survey {
     /// Reads all properties.
-    pub fn take(client: &mut Client) -> Outcome<Self> {
+    pub(crate) fn take(client: &mut Client) -> Outcome<Self> {
         let version = client.negotiate()?;
         let info = call(client, requests::get_info())?;
         let (regions, irqs) = (info.u32(8), info.u32(12));
@@ -89,19 +89,19 @@ impl Survey {
     }
 
     /// Returns a number of the server's capabilities.
-    pub fn capability(&self, name: &str) -> Option<u64> {
+    pub(crate) fn capability(&self, name: &str) -> Option<u64> {
         self.capabilities.get("capabilities")?.get(name)?.as_u64()
     }
 
     /// Returns the most bytes per read or write.
-    pub fn transfer(&self) -> u32 {
+    pub(crate) fn transfer(&self) -> u32 {
         self.capability("max_data_xfer_size")
             .and_then(|value| u32::try_from(value).ok())
             .unwrap_or(DEFAULT_TRANSFER)
     }
 
     /// Returns the most descriptors per message.
-    pub fn message_fds(&self) -> u32 {
+    pub(crate) fn message_fds(&self) -> u32 {
         self.capability("max_msg_fds")
             .and_then(|value| u32::try_from(value).ok())
             .unwrap_or(1)
@@ -109,45 +109,45 @@ impl Survey {
     }
 
     /// Returns the most DMA mappings.
-    pub fn dma_maps(&self) -> u64 {
+    pub(crate) fn dma_maps(&self) -> u64 {
         self.capability("max_dma_maps").unwrap_or(65_535)
     }
 
     /// Returns whether the server accepts several writes at once.
-    pub fn write_multiple(&self) -> bool {
+    pub(crate) fn write_multiple(&self) -> bool {
         let value = self.capabilities.get("capabilities");
         value.and_then(|value| value.get("write_multiple")) == Some(&Value::Bool(true))
     }
 
     /// Returns whether the device reports that it is a PCI device.
-    pub fn is_pci(&self) -> bool {
+    pub(crate) fn is_pci(&self) -> bool {
         self.flags & VFIO_DEVICE_FLAGS_PCI != 0
     }
 
     /// Returns whether the device can be reset.
-    pub fn resets(&self) -> bool {
+    pub(crate) fn resets(&self) -> bool {
         self.flags & VFIO_DEVICE_FLAGS_RESET != 0
     }
 
     /// Returns the number of regions.
-    pub fn region_count(&self) -> u32 {
+    pub(crate) fn region_count(&self) -> u32 {
         u32::try_from(self.regions.len()).unwrap_or(u32::MAX)
     }
 
     /// Returns the number of interrupt types.
-    pub fn irq_count(&self) -> u32 {
+    pub(crate) fn irq_count(&self) -> u32 {
         u32::try_from(self.irqs.len()).unwrap_or(u32::MAX)
     }
 
     /// Returns the configuration space of PCI.
-    pub fn config(&self) -> Outcome<&Region> {
+    pub(crate) fn config(&self) -> Outcome<&Region> {
         self.region("is the configuration space of a PCI device", |region| {
             self.is_pci() && region.index == VFIO_PCI_CONFIG_REGION_INDEX && region.size >= 64
         })
     }
 
     /// Returns a readable region: configuration space if it is one.
-    pub fn readable(&self) -> Outcome<&Region> {
+    pub(crate) fn readable(&self) -> Outcome<&Region> {
         self.config().or_else(|_| {
             self.region("can be read", |region| {
                 region.size > 0 && region.flags & VFIO_REGION_INFO_FLAG_READ != 0
@@ -156,7 +156,7 @@ impl Survey {
     }
 
     /// Returns a writable region: configuration space if it is one.
-    pub fn writable(&self) -> Outcome<&Region> {
+    pub(crate) fn writable(&self) -> Outcome<&Region> {
         self.config().or_else(|_| {
             self.region("can be written", |region| {
                 region.size > 0 && region.flags & VFIO_REGION_INFO_FLAG_WRITE != 0
@@ -165,14 +165,14 @@ impl Survey {
     }
 
     /// Returns a region that the client may map.
-    pub fn mappable(&self) -> Outcome<&Region> {
+    pub(crate) fn mappable(&self) -> Outcome<&Region> {
         self.region("may be mapped", |region| {
             region.flags & VFIO_REGION_INFO_FLAG_MMAP != 0
         })
     }
 
     /// Returns the first region that fits.
-    pub fn region(&self, what: &str, fits: impl Fn(&Region) -> bool) -> Outcome<&Region> {
+    pub(crate) fn region(&self, what: &str, fits: impl Fn(&Region) -> bool) -> Outcome<&Region> {
         self.regions
             .iter()
             .find(|region| fits(region))
@@ -181,7 +181,7 @@ impl Survey {
 
     /// Returns the interrupt type with the most interrupts that eventfds can be connected to, if it
     /// has at least `count`.
-    pub fn irq(&self, count: u32) -> Outcome<Irq> {
+    pub(crate) fn irq(&self, count: u32) -> Outcome<Irq> {
         self.irqs
             .iter()
             .filter(|irq| irq.flags & VFIO_IRQ_INFO_EVENTFD != 0 && irq.count >= count)
@@ -195,7 +195,7 @@ impl Survey {
     }
 
     /// Returns the first interrupt type that fits.
-    pub fn irq_that(&self, what: &str, fits: impl Fn(&Irq) -> bool) -> Outcome<Irq> {
+    pub(crate) fn irq_that(&self, what: &str, fits: impl Fn(&Irq) -> bool) -> Outcome<Irq> {
         self.irqs
             .iter()
             .copied()
@@ -205,7 +205,7 @@ impl Survey {
 }
 
 /// Returns the JSON of a VERSION reply.
-pub fn capabilities(version: &Message) -> Option<Value> {
+pub(crate) fn capabilities(version: &Message) -> Option<Value> {
     let data = version.payload.get(4..)?;
     serde_json::from_slice(data.strip_suffix(&[0])?).ok()
 }

@@ -39,13 +39,13 @@ pub struct Target {
 
 /// A descriptor of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenFile {
+pub(crate) struct OpenFile {
     /// Its number.
-    pub number: u32,
+    pub(crate) number: u32,
     /// Its name in the kernel.
-    pub name: String,
+    pub(crate) name: String,
     /// Whether a program that the server executes would inherit it.
-    pub inherited: bool,
+    pub(crate) inherited: bool,
 }
 
 impl OpenFile {
@@ -65,6 +65,15 @@ impl OpenFile {
 }
 
 /// Command that starts the server.
+///
+/// ```
+/// use ringbar_conformance::target::ServerCommand;
+///
+/// let command = ServerCommand {
+///     line: "my-server --socket /tmp/s".to_owned(),
+///     log: None,
+/// };
+/// ```
 #[derive(Debug)]
 pub struct ServerCommand {
     /// A shell command.
@@ -74,7 +83,8 @@ pub struct ServerCommand {
 }
 
 impl Target {
-    /// Makes a target that listens on `socket` by itself, or that `command` starts.
+    /// Makes a target that listens on `socket` by itself, or that `command` starts. It counts as
+    /// hung after `timeout` without an answer.
     pub fn new(socket: PathBuf, timeout: Duration, command: Option<ServerCommand>) -> Self {
         Self {
             socket,
@@ -88,22 +98,17 @@ impl Target {
     }
 
     /// Returns how often the kit started the server.
-    pub fn starts(&self) -> usize {
+    pub(crate) fn starts(&self) -> usize {
         self.starts
     }
 
-    /// Returns the path of the server's socket.
-    pub fn socket(&self) -> &Path {
-        &self.socket
-    }
-
     /// Returns the time after which the server counts as hung.
-    pub fn timeout(&self) -> Duration {
+    pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 
     /// Connects. Starts the server first, if it does not run and the kit has its command.
-    pub fn connect(&mut self, survey: &Rc<Survey>) -> Outcome<Client> {
+    pub(crate) fn connect(&mut self, survey: &Rc<Survey>) -> Outcome<Client> {
         let deadline = Instant::now() + self.timeout;
         if self.one_shot && self.used {
             self.ends_well(deadline);
@@ -129,7 +134,7 @@ impl Target {
     }
 
     /// Makes a connection that has negotiated.
-    pub fn session(&mut self, survey: &Rc<Survey>) -> Outcome<Client> {
+    pub(crate) fn session(&mut self, survey: &Rc<Survey>) -> Outcome<Client> {
         let mut client = self.connect(survey)?;
         match client.negotiate() {
             // A one-shot server may have accepted this connection just before it ended.
@@ -158,7 +163,7 @@ impl Target {
     }
 
     /// Ends the server, if the kit started it.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             // An error means that it has ended by itself.
             let _ended = child.kill();
@@ -169,7 +174,7 @@ impl Target {
     /// Returns the server's exit status, if it ended with another one than 0.
     ///
     /// A server that serves one client and ends well with it is started again.
-    pub fn crash(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn crash(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.try_wait().ok()??;
         self.child = None;
         self.one_shot |= status.success();
@@ -177,7 +182,7 @@ impl Target {
     }
 
     /// Returns the open descriptors of the server's process, if this process may see them.
-    pub fn open_files(&self) -> Option<Vec<OpenFile>> {
+    pub(crate) fn open_files(&self) -> Option<Vec<OpenFile>> {
         let pid = self.pid()?;
         let entries = fs::read_dir(format!("/proc/{pid}/fdinfo")).ok()?;
         Some(
@@ -188,7 +193,7 @@ impl Target {
     }
 
     /// Returns the peak memory of the server's process in bytes, if this process may see it.
-    pub fn peak_memory(&self) -> Option<u64> {
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?)).ok()?;
         let line = status
             .lines()

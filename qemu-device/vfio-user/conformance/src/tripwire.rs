@@ -14,17 +14,17 @@ use crate::outcome::{ensure, local, Outcome};
 
 /// The reading end of a pipe. The kernel reports when no process has the writing end any more.
 #[derive(Debug)]
-pub struct Tripwire(PipeReader);
+pub(crate) struct Tripwire(PipeReader);
 
 impl Tripwire {
     /// Makes a wire, and the descriptor to send away. The caller must not keep the descriptor.
-    pub fn new() -> Outcome<(Self, OwnedFd)> {
+    pub(crate) fn new() -> Outcome<(Self, OwnedFd)> {
         let (reader, writer) = local(std::io::pipe(), "pipe")?;
         Ok((Self(reader), writer.into()))
     }
 
     /// Makes a wire, and `count` descriptors to send away.
-    pub fn many(count: usize) -> Outcome<(Self, Vec<OwnedFd>)> {
+    pub(crate) fn many(count: usize) -> Outcome<(Self, Vec<OwnedFd>)> {
         let (wire, fd) = Self::new()?;
         let mut fds = Vec::with_capacity(count);
         for _ in 1..count {
@@ -35,7 +35,7 @@ impl Tripwire {
     }
 
     /// Fails unless the server closes what it received.
-    pub fn closed(&self, timeout: Duration) -> Outcome {
+    pub(crate) fn closed(&self, timeout: Duration) -> Outcome {
         let closed = wait(&self.0, PollFlags::empty(), Instant::now() + timeout)?;
         ensure(closed, || "a descriptor is still open in the server".into())
     }
@@ -44,11 +44,11 @@ impl Tripwire {
 /// A wire on an eventfd of another process. A signalled eventfd stays ready in epoll until its last
 /// descriptor is closed.
 #[derive(Debug)]
-pub struct EventTripwire(OwnedFd);
+pub(crate) struct EventTripwire(OwnedFd);
 
 impl EventTripwire {
     /// Makes a wire, and the eventfd to send away. The caller must not keep the eventfd.
-    pub fn new() -> Outcome<(Self, OwnedFd)> {
+    pub(crate) fn new() -> Outcome<(Self, OwnedFd)> {
         let event = crate::requests::event()?;
         let watch = local(epoll::create(epoll::CreateFlags::CLOEXEC), "epoll_create")?;
         let data = epoll::EventData::new_u64(0);
@@ -61,7 +61,7 @@ impl EventTripwire {
     }
 
     /// Fails unless the server closes what it received.
-    pub fn closed(&self, timeout: Duration) -> Outcome {
+    pub(crate) fn closed(&self, timeout: Duration) -> Outcome {
         let deadline = Instant::now() + timeout;
         while self.is_ready()? {
             // The close of the eventfd wakes no waiter, so this polls.

@@ -8,84 +8,84 @@
 use std::os::fd::OwnedFd;
 
 /// Length of the header.
-pub const HEADER: usize = 16;
+pub(crate) const HEADER: usize = 16;
 /// Bits of the field `flags` that tell commands from replies.
-pub const TYPE_MASK: u32 = 0xf;
+pub(crate) const TYPE_MASK: u32 = 0xf;
 /// Type of a reply.
-pub const TYPE_REPLY: u32 = 1;
+pub(crate) const TYPE_REPLY: u32 = 1;
 /// Flag: the client wants no reply.
-pub const NO_REPLY: u32 = 1 << 4;
+pub(crate) const NO_REPLY: u32 = 1 << 4;
 /// Flag: the command failed.
-pub const ERROR: u32 = 1 << 5;
+pub(crate) const ERROR: u32 = 1 << 5;
 /// Default of `max_data_xfer_size`, in bytes.
-pub const DEFAULT_TRANSFER: u32 = 1 << 20;
+pub(crate) const DEFAULT_TRANSFER: u32 = 1 << 20;
 /// Page size that both sides always support.
-pub const PAGE: u64 = 4096;
+pub(crate) const PAGE: u64 = 4096;
 
 /// Numbers of the commands.
-pub mod command {
+pub(crate) mod command {
     /// Negotiates version and limits.
-    pub const VERSION: u16 = 1;
+    pub(crate) const VERSION: u16 = 1;
     /// Makes client memory reachable.
-    pub const DMA_MAP: u16 = 2;
+    pub(crate) const DMA_MAP: u16 = 2;
     /// Makes client memory unreachable.
-    pub const DMA_UNMAP: u16 = 3;
+    pub(crate) const DMA_UNMAP: u16 = 3;
     /// Asks for the number of regions and of interrupt types.
-    pub const GET_INFO: u16 = 4;
+    pub(crate) const GET_INFO: u16 = 4;
     /// Asks for the description of a region.
-    pub const GET_REGION_INFO: u16 = 5;
+    pub(crate) const GET_REGION_INFO: u16 = 5;
     /// Asks for the file descriptors of a region's events.
-    pub const GET_REGION_IO_FDS: u16 = 6;
+    pub(crate) const GET_REGION_IO_FDS: u16 = 6;
     /// Asks for the description of an interrupt type.
-    pub const GET_IRQ_INFO: u16 = 7;
+    pub(crate) const GET_IRQ_INFO: u16 = 7;
     /// Connects, masks and raises interrupts.
-    pub const SET_IRQS: u16 = 8;
+    pub(crate) const SET_IRQS: u16 = 8;
     /// Reads a region.
-    pub const REGION_READ: u16 = 9;
+    pub(crate) const REGION_READ: u16 = 9;
     /// Writes a region.
-    pub const REGION_WRITE: u16 = 10;
+    pub(crate) const REGION_WRITE: u16 = 10;
     /// Reads client memory; only servers send it.
-    pub const DMA_READ: u16 = 11;
+    pub(crate) const DMA_READ: u16 = 11;
     /// Writes client memory; only servers send it.
-    pub const DMA_WRITE: u16 = 12;
+    pub(crate) const DMA_WRITE: u16 = 12;
     /// Resets the device.
-    pub const RESET: u16 = 13;
+    pub(crate) const RESET: u16 = 13;
     /// Number without a meaning in this version, earlier for dirty pages.
-    pub const UNUSED_14: u16 = 14;
+    pub(crate) const UNUSED_14: u16 = 14;
     /// Several small writes at once.
-    pub const REGION_WRITE_MULTI: u16 = 15;
+    pub(crate) const REGION_WRITE_MULTI: u16 = 15;
     /// Gets, sets or probes a feature.
-    pub const FEATURE: u16 = 16;
+    pub(crate) const FEATURE: u16 = 16;
     /// Reads migration data.
-    pub const MIG_DATA_READ: u16 = 17;
+    pub(crate) const MIG_DATA_READ: u16 = 17;
     /// Writes migration data.
-    pub const MIG_DATA_WRITE: u16 = 18;
+    pub(crate) const MIG_DATA_WRITE: u16 = 18;
     /// First number beyond those of the protocol.
-    pub const FIRST_UNKNOWN: u16 = 19;
+    pub(crate) const FIRST_UNKNOWN: u16 = 19;
 }
 
 /// A command to send. Its fields are not checked.
 #[derive(Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// Id in the header. If `None`, the kit's client chooses it.
-    pub id: Option<u16>,
+    pub(crate) id: Option<u16>,
     /// Number of the command.
-    pub command: u16,
+    pub(crate) command: u16,
     /// Size in the header. If `None`, the true size.
-    pub size: Option<u32>,
+    pub(crate) size: Option<u32>,
     /// Flags in the header.
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// Error in the header, which means nothing in a command.
-    pub error: u32,
+    pub(crate) error: u32,
     /// Bytes behind the header.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     /// File descriptors that go with the first byte. Our copies are closed once they are sent.
-    pub fds: Vec<OwnedFd>,
+    pub(crate) fds: Vec<OwnedFd>,
 }
 
 impl Request {
     /// Makes a command without payload.
-    pub fn new(command: u16) -> Self {
+    pub(crate) fn new(command: u16) -> Self {
         Self {
             id: None,
             command,
@@ -98,34 +98,34 @@ impl Request {
     }
 
     /// Appends 16 bits.
-    pub fn u16(self, value: u16) -> Self {
+    pub(crate) fn u16(self, value: u16) -> Self {
         self.bytes(&value.to_ne_bytes())
     }
 
     /// Appends 32 bits.
-    pub fn u32(self, value: u32) -> Self {
+    pub(crate) fn u32(self, value: u32) -> Self {
         self.bytes(&value.to_ne_bytes())
     }
 
     /// Appends 64 bits.
-    pub fn u64(self, value: u64) -> Self {
+    pub(crate) fn u64(self, value: u64) -> Self {
         self.bytes(&value.to_ne_bytes())
     }
 
     /// Appends bytes.
-    pub fn bytes(mut self, bytes: &[u8]) -> Self {
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
         self.payload.extend_from_slice(bytes);
         self
     }
 
     /// Changes the payload's length, with zeros if it grows.
-    pub fn length(mut self, length: usize) -> Self {
+    pub(crate) fn length(mut self, length: usize) -> Self {
         self.payload.resize(length, 0);
         self
     }
 
     /// Replaces the 32 bits at `offset` of the payload. Does nothing if the payload ends before.
-    pub fn with_u32(mut self, offset: usize, value: u32) -> Self {
+    pub(crate) fn with_u32(mut self, offset: usize, value: u32) -> Self {
         if let Some(field) = self.payload.get_mut(offset..offset.saturating_add(4)) {
             field.copy_from_slice(&value.to_ne_bytes());
         }
@@ -133,43 +133,43 @@ impl Request {
     }
 
     /// Replaces the id.
-    pub fn id(mut self, id: u16) -> Self {
+    pub(crate) fn id(mut self, id: u16) -> Self {
         self.id = Some(id);
         self
     }
 
     /// Replaces the size in the header by a false one.
-    pub fn size(mut self, size: u32) -> Self {
+    pub(crate) fn size(mut self, size: u32) -> Self {
         self.size = Some(size);
         self
     }
 
     /// Replaces the flags.
-    pub fn flags(mut self, flags: u32) -> Self {
+    pub(crate) fn flags(mut self, flags: u32) -> Self {
         self.flags = flags;
         self
     }
 
     /// Sets the flag that no reply is wanted.
-    pub fn no_reply(self) -> Self {
+    pub(crate) fn no_reply(self) -> Self {
         let flags = self.flags | NO_REPLY;
         self.flags(flags)
     }
 
     /// Appends a file descriptor.
-    pub fn fd(mut self, fd: impl Into<OwnedFd>) -> Self {
+    pub(crate) fn fd(mut self, fd: impl Into<OwnedFd>) -> Self {
         self.fds.push(fd.into());
         self
     }
 
     /// Appends file descriptors.
-    pub fn fds(mut self, fds: impl IntoIterator<Item = OwnedFd>) -> Self {
+    pub(crate) fn fds(mut self, fds: impl IntoIterator<Item = OwnedFd>) -> Self {
         self.fds.extend(fds);
         self
     }
 
     /// Returns the bytes of the message, with `id` unless it has one of its own.
-    pub fn to_bytes(&self, id: u16) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self, id: u16) -> Vec<u8> {
         let true_size = u32::try_from(self.payload.len().saturating_add(HEADER));
         let size = self.size.unwrap_or(true_size.unwrap_or(u32::MAX));
         let mut bytes = Vec::with_capacity(self.payload.len().saturating_add(HEADER));
@@ -185,44 +185,44 @@ impl Request {
 
 /// A received message.
 #[derive(Debug)]
-pub struct Message {
+pub(crate) struct Message {
     /// Id; that of a reply is the id of its command.
-    pub id: u16,
+    pub(crate) id: u16,
     /// Number of the command.
-    pub command: u16,
+    pub(crate) command: u16,
     /// Flags of the header.
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// Error of the header.
-    pub error: u32,
+    pub(crate) error: u32,
     /// Bytes behind the header.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     /// File descriptors that came with it.
-    pub fds: Vec<OwnedFd>,
+    pub(crate) fds: Vec<OwnedFd>,
 }
 
 impl Message {
     /// Returns whether it is a reply.
-    pub fn is_reply(&self) -> bool {
+    pub(crate) fn is_reply(&self) -> bool {
         self.flags & TYPE_MASK == TYPE_REPLY
     }
 
     /// Returns whether it reports a failed command.
-    pub fn is_error(&self) -> bool {
+    pub(crate) fn is_error(&self) -> bool {
         self.flags & ERROR != 0
     }
 
     /// Returns the 16 bits at `offset` of the payload; 0 if the payload is shorter.
-    pub fn u16(&self, offset: usize) -> u16 {
+    pub(crate) fn u16(&self, offset: usize) -> u16 {
         u16::from_ne_bytes(self.bytes_at(offset))
     }
 
     /// Returns the 32 bits at `offset` of the payload; 0 if the payload is shorter.
-    pub fn u32(&self, offset: usize) -> u32 {
+    pub(crate) fn u32(&self, offset: usize) -> u32 {
         u32::from_ne_bytes(self.bytes_at(offset))
     }
 
     /// Returns the 64 bits at `offset` of the payload; 0 if the payload is shorter.
-    pub fn u64(&self, offset: usize) -> u64 {
+    pub(crate) fn u64(&self, offset: usize) -> u64 {
         u64::from_ne_bytes(self.bytes_at(offset))
     }
 
@@ -233,7 +233,7 @@ impl Message {
 }
 
 /// Returns the size in a header, and the message without its payload; `None` for a short header.
-pub fn parse_header(bytes: &[u8]) -> Option<(u32, Message)> {
+pub(crate) fn parse_header(bytes: &[u8]) -> Option<(u32, Message)> {
     let (header, _) = bytes.split_first_chunk::<HEADER>()?;
     let message = Message {
         id: 0,

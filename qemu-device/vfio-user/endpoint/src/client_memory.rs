@@ -181,8 +181,8 @@ impl Mailbox {
             let client = inner.client.ok_or(Errno::NOTCONN)?;
             match build(&mut inner.requests, client) {
                 Ok((ticket, message)) => return Ok((ticket, message.to_vec())),
-                Err(Refused(NotSent::Transfer { .. })) => return Err(Errno::INVAL),
                 Err(Refused(NotSent::Busy)) => self.changed.wait(&mut inner),
+                Err(Refused(_)) => return Err(Errno::INVAL),
             }
         }
     }

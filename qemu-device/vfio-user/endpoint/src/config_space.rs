@@ -73,6 +73,7 @@ pub struct Bar {
 
 /// Kind of interrupts of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Messages {
     /// MSI-X, whose table and pending bits are in a BAR: best in pages of their own.
     MsiX {
@@ -103,6 +104,19 @@ pub struct ConfigEffects {
 }
 
 /// Configuration space of the device.
+///
+/// ```
+/// use ringbar_endpoint::config_space::{ConfigSpace, Identity, Messages};
+/// use ringbar_endpoint::config_space::{COMMAND, COMMAND_BUS_MASTER};
+///
+/// let identity = Identity { vendor: 0x1af4, device: 0x10f1, class: 0x12_0000, revision: 0 };
+/// let mut space = ConfigSpace::new(identity, &[], Messages::Msi { vectors: 1 });
+/// let mut vendor = [0; 2];
+/// space.read(0, &mut vendor);
+/// assert_eq!(vendor, [0xf4, 0x1a]);
+/// let effects = space.write(COMMAND as u64, &COMMAND_BUS_MASTER.to_le_bytes());
+/// assert_eq!(effects.bus_master, Some(true));
+/// ```
 #[derive(Clone, Debug)]
 pub struct ConfigSpace {
     bytes: [u8; USED],

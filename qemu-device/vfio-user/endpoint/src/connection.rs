@@ -19,7 +19,7 @@ use crate::stream::Stream;
 /// Most bytes that are received at once.
 const BUFFER: usize = 64 << 10;
 
-/// A client over a socket.
+/// A client over a socket. [`serve`](Self::serve) returns when the client has ended.
 #[derive(Debug)]
 pub struct Connection {
     stream: Arc<Stream>,
@@ -28,6 +28,7 @@ pub struct Connection {
 
 /// Reason for which a client was dropped.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Lost {
     /// The client broke the protocol.
     #[error(transparent)]

@@ -76,6 +76,24 @@ struct Mapped {
 }
 
 /// The DMA addresses that the client has mapped.
+///
+/// ```
+/// use ringbar_endpoint::dma::{DmaMap, Rights, Unreachable};
+/// use ringbar_endpoint::memory::SharedMemory;
+/// use ringbar_endpoint::protocol::device::DmaRange;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let guest = SharedMemory::new("guest", 4096)?; // in place of a client's memory
+/// let mut map = DmaMap::new();
+/// let range = DmaRange::new(0x8000, 4096).ok_or("empty")?;
+/// map.map(range, Rights::READ_WRITE, Some((guest.file().try_clone()?, 0)))?;
+///
+/// map.write(0x8010, &[7, 0, 0, 0])?;
+/// assert_eq!(guest.load(0x10), Some(7));
+/// assert_eq!(map.write(0x8ffe, &[0; 4]), Err(Unreachable));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Default)]
 pub struct DmaMap {
     ranges: Ranges<Mapping>,

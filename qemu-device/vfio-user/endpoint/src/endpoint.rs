@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::function::{Bus, Function, Trapped};
 use crate::memory::SharedMemory;
 use crate::shape::{Backing, Description, Shape};
+use crate::shape_fault;
 
 /// A function that can be served, by the thread of the connection alone or in a
 /// [`Worker`](crate::Worker).
@@ -41,8 +42,9 @@ impl<F: Function> Endpoint<F> {
     ///
     /// # Errors
     ///
-    /// Fails if the file behind a BAR cannot be duplicated.
+    /// Fails if the shape breaks a rule of PCI, or the file behind a BAR cannot be duplicated.
     pub fn new(function: F, shape: Shape) -> Result<Self, Error> {
+        shape_fault::check(&shape)?;
         let vectors = shape.vectors();
         Ok(Self {
             function,

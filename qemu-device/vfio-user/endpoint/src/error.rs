@@ -3,13 +3,18 @@
 //! Errors of memory, threads and DMA addresses.
 
 use std::io;
+use std::path::PathBuf;
 
 use ringbar_vfio_user::device::DmaRange;
 use ringbar_vfio_user::ranges::RangeFault;
 use ringbar_vfio_user::{Errno, Refusal};
 
+use crate::region_files::Unfit;
+use crate::shape_fault::ShapeFault;
+
 /// Reason for which a device cannot be made or started, or a request of the client is refused.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The system refuses memory.
     #[error("cannot make {size} bytes of memory for {name}: {source}")]
@@ -21,9 +26,30 @@ pub enum Error {
         /// Error of the system.
         source: io::Error,
     },
+    /// A file that is kept cannot be the memory of a region.
+    #[error("the file that is kept for {name} of {size} bytes does not fit: {fault}")]
+    RegionFile {
+        /// Name of the memory.
+        name: &'static str,
+        /// Size that the memory must have.
+        size: usize,
+        /// Reason.
+        fault: Unfit,
+    },
+    /// A broker hands out no files.
+    #[error("region files from {}: {source}", path.display())]
+    Broker {
+        /// Path of the broker's socket.
+        path: PathBuf,
+        /// Error of the system, or of the data.
+        source: io::Error,
+    },
     /// The file behind memory cannot be shared.
     #[error("cannot share the memory of a BAR: {0}")]
     Share(io::Error),
+    /// The shape breaks a rule of PCI.
+    #[error(transparent)]
+    Shape(#[from] ShapeFault),
     /// The system refuses a thread.
     #[error("cannot start the thread of the device: {0}")]
     Thread(io::Error),
@@ -55,9 +81,13 @@ impl From<Error> for Refusal {
         match error {
             Error::DmaRange(fault) => fault.into(),
             Error::DmaMap(error) => Errno::from_io_error(&error).unwrap_or(Errno::IO).into(),
-            Error::Memory { .. } | Error::Share(_) | Error::Thread(_) | Error::DmaFile { .. } => {
-                Errno::INVAL.into()
-            }
+            Error::Memory { .. }
+            | Error::RegionFile { .. }
+            | Error::Broker { .. }
+            | Error::Share(_)
+            | Error::Shape(_)
+            | Error::Thread(_)
+            | Error::DmaFile { .. } => Errno::INVAL.into(),
         }
     }
 }

@@ -34,6 +34,40 @@ pub trait Function {
 }
 
 /// A function that also works between accesses, on the thread of a [`Worker`](crate::Worker).
+///
+/// ```
+/// use ringbar_endpoint::function::{Bus, Function, Next, Work};
+///
+/// /// Counts down from the value that the guest has written, then raises vector 0.
+/// struct Countdown(u32);
+///
+/// impl Function for Countdown {
+///     fn read(&mut self, _bar: u32, _offset: u64, data: &mut [u8], _bus: &mut Bus) {
+///         data.fill(self.0.to_le_bytes()[0]);
+///     }
+///     fn write(&mut self, _bar: u32, _offset: u64, data: &[u8], _bus: &mut Bus) {
+///         self.0 = data.first().copied().unwrap_or(0).into();
+///     }
+///     fn reset(&mut self, _bus: &mut Bus) {
+///         self.0 = 0;
+///     }
+/// }
+///
+/// impl Work for Countdown {
+///     fn work(&mut self, bus: &mut Bus) -> Next {
+///         match self.0 {
+///             0 => return Next::Wait,
+///             1 => bus.interrupt(0),
+///             _ => {}
+///         }
+///         self.0 -= 1;
+///         Next::Now
+///     }
+///     fn has_work(&self) -> bool {
+///         self.0 > 0
+///     }
+/// }
+/// ```
 pub trait Work: Function {
     /// Does a bounded piece of work. Accesses, resets and the end of DMA mappings wait for it.
     fn work(&mut self, bus: &mut Bus) -> Next;
@@ -44,6 +78,7 @@ pub trait Work: Function {
 
 /// Time of the next call of [`Work::work`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Next {
     /// As soon as the requests that wait have been carried out.
     Now,

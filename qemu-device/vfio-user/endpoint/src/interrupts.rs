@@ -16,7 +16,8 @@ use crate::status::Status;
 
 /// The vectors of a device, each with an eventfd or none.
 ///
-/// A raised vector without eventfd is dropped: the client keeps the pending bits itself.
+/// A raised vector without eventfd is dropped: the client keeps the pending bits itself. A device
+/// in an [`Endpoint`](crate::Endpoint) has them behind its [`Bus`](crate::Bus).
 #[derive(Debug)]
 pub struct Vectors {
     index: u32,

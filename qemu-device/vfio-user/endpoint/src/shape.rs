@@ -39,6 +39,7 @@ pub struct BarShape {
 /// Memory or trap behind a BAR. Its size is a power of two. The function may keep a clone of an
 /// `Arc`.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Backing {
     /// This many bytes. Each access is a call of the [`Function`](crate::Function).
     Trapped(u64),
@@ -93,7 +94,7 @@ impl Shape {
             .map(|bar| Bar {
                 index: bar.index,
                 size: bar.backing.size(),
-                wide: matches!(bar.backing, Backing::Memory(_)),
+                wide: bar.backing.is_wide(),
             })
             .collect();
         ConfigSpace::new(self.identity, &bars, self.messages)
@@ -118,8 +119,13 @@ impl Shape {
 }
 
 impl Backing {
+    /// Returns whether its BAR has 64 bits.
+    pub(crate) fn is_wide(&self) -> bool {
+        matches!(self, Self::Memory(_))
+    }
+
     /// Returns the size in bytes.
-    fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match self {
             Self::Trapped(size) | Self::Messages(size) => *size,
             Self::Memory(memory) | Self::Parts(memory, _) => memory.size() as u64,

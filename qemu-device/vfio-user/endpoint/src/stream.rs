@@ -2,23 +2,15 @@
 
 //! Bytes and file descriptors over a socket.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::io::IoSlice;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use parking_lot::Mutex;
 use ringbar_vfio_user::Errno;
-use rustix::cmsg_space;
-use rustix::io::retry_on_intr;
-use rustix::net::{
-    recvmsg, sendmsg, shutdown, sockopt, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags,
-    ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown,
-};
+use rustix::net::{shutdown, Shutdown};
 
-/// Most file descriptors that the kernel delivers with one piece of data. With less room some would
-/// be lost.
-const KERNEL_MAX_FDS: usize = 253;
+use crate::passing::{self, Received};
 
 /// A socket whose messages are sent whole, from any thread.
 #[derive(Debug)]
@@ -26,17 +18,6 @@ pub(crate) struct Stream {
     socket: UnixStream,
     /// Held while a message is sent, so that no other message gets between its parts.
     sending: Mutex<()>,
-}
-
-/// Result of one receive.
-#[derive(Debug)]
-pub(crate) struct Received {
-    /// Number of bytes; 0 at the end.
-    pub(crate) length: usize,
-    /// File descriptors that came with them.
-    pub(crate) fds: Vec<OwnedFd>,
-    /// Whether there were more descriptors, which the system did not deliver.
-    pub(crate) incomplete: bool,
 }
 
 impl Stream {
@@ -48,33 +29,9 @@ impl Stream {
         }
     }
 
-    /// Waits for data. The caller must ask for no more bytes than up to the end of a message. Then
-    /// the file descriptors belong to the message of the first byte.
-    ///
-    /// Sockets among the descriptors are closed. No message needs one. A client that is gone would
-    /// seem to be there as long as this process holds the client's own end of the connection.
+    /// Waits for data, by the rules of [`passing::receive`].
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> Result<Received, Errno> {
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(KERNEL_MAX_FDS))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let message = retry_on_intr(|| {
-            recvmsg(
-                &self.socket,
-                &mut [IoSliceMut::new(buffer)],
-                &mut control,
-                RecvFlags::CMSG_CLOEXEC,
-            )
-        })?;
-        let mut fds = Vec::new();
-        for part in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(rights) = part {
-                fds.extend(rights.filter(|fd| sockopt::socket_type(fd).is_err()));
-            }
-        }
-        Ok(Received {
-            length: message.bytes,
-            fds,
-            incomplete: message.flags.contains(ReturnFlags::CTRUNC),
-        })
+        passing::receive(&self.socket, buffer)
     }
 
     /// Sends a message: in one piece, unless the system takes less than all of it. If that fails,
@@ -89,27 +46,16 @@ impl Stream {
 
     /// Sends all bytes of a message.
     fn send_whole(&self, message: &[u8], file: Option<&OwnedFd>) -> Result<(), Errno> {
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
         let files = file.map(AsFd::as_fd);
-        if files.is_some() {
-            control.push(SendAncillaryMessage::ScmRights(files.as_slice()));
-        }
+        let mut fds = files.as_slice();
         // A message may need several calls. Without the lock another thread's message could get
         // between them.
         let _whole = self.sending.lock();
         let mut rest = message;
         while !rest.is_empty() {
-            let sent = retry_on_intr(|| {
-                sendmsg(
-                    &self.socket,
-                    &[IoSlice::new(rest)],
-                    &mut control,
-                    SendFlags::NOSIGNAL,
-                )
-            })?;
+            let sent = passing::send(&self.socket, &[IoSlice::new(rest)], fds)?;
             // The file goes with the first bytes. With the next ones it would be sent again.
-            control.clear();
+            fds = &[];
             rest = rest.get(sent..).unwrap_or_default();
         }
         Ok(())

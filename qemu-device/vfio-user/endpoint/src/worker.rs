@@ -18,7 +18,8 @@ use crate::shape::Description;
 /// A function at work. The lock is free between two pieces of its work. So a request, also one that
 /// takes memory away, is answered only when no copy is under way.
 ///
-/// Dropping it ends the thread.
+/// Dropping it ends the thread. A [`Connection`](crate::Connection) serves it as it serves an
+/// [`Endpoint`]: `connection.serve(&mut Worker::start(endpoint)?)`.
 pub struct Worker<F> {
     shared: Arc<Shared<F>>,
     description: Arc<Description>,

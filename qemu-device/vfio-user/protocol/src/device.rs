@@ -10,9 +10,9 @@ use crate::Refusal;
 
 /// A device as the protocol sees it.
 ///
-/// Arguments have been checked: indices exist, accesses lie inside, rights are there, DMA ranges are
-/// whole pages, interrupt requests have a meaning. An error becomes the error number of the reply, if
-/// the client waits for one, and changes nothing in the session.
+/// Arguments have been checked: indices exist, accesses lie inside, rights are there, DMA ranges
+/// are whole pages, interrupt requests have a meaning. An error becomes the error number of the
+/// reply, if the client waits for one, and changes nothing in the session.
 ///
 /// No method may wait for the client, which answers nothing while it waits for the reply.
 pub trait Device {
@@ -55,6 +55,15 @@ pub trait Device {
 }
 
 /// A region of the device. A region that the device does not have has size 0.
+///
+/// ```
+/// use ringbar_vfio_user::device::Region;
+///
+/// let registers: Region<()> = Region::trapped(4096);
+/// let read_only = Region { write: false, ..registers.clone() };
+/// assert!(read_only.read && registers.holds(4092, 4));
+/// assert!(!registers.holds(4093, 4));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Region<Fd> {
     /// Size in bytes.
@@ -138,6 +147,15 @@ pub struct Interrupts {
 }
 
 /// Consecutive DMA addresses. The end is inclusive, as one past it may not fit.
+///
+/// ```
+/// use ringbar_vfio_user::device::DmaRange;
+///
+/// let last_page = DmaRange::new(0_u64.wrapping_sub(4096), 4096).unwrap();
+/// assert_eq!(last_page.last, u64::MAX);
+/// assert_eq!(last_page.size(), Some(4096));
+/// assert_eq!(DmaRange::new(u64::MAX, 2), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DmaRange {
     /// First address.
@@ -161,8 +179,8 @@ impl DmaRange {
         })
     }
 
-    /// Makes the range of `size` bytes from `address` to unmap. It may pass 2^64, as QEMU's does when
-    /// it takes everything down. `None` if it is empty.
+    /// Makes the range of `size` bytes from `address` to unmap. It may pass 2^64, as QEMU's does
+    /// when it takes everything down. `None` if it is empty.
     pub fn up_to_end(address: u64, size: u64) -> Option<Self> {
         Some(Self {
             first: address,

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! Assembly of messages from portions of any size.
+//!
+//! A [`Session`](crate::Session) has one for its client. A program between client and server has
+//! one for each side.
 
 use crate::refusal::Refusal;
 use crate::wire::{
@@ -12,6 +15,7 @@ use crate::wire::{
 ///
 /// The caller must close the connection. The session returns the same violation from then on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Violation {
     /// The header's size is smaller than the header itself.
     #[error("message of {0} bytes, shorter than its header")]
@@ -27,9 +31,29 @@ pub enum Violation {
     Truncated,
 }
 
-/// The message that is arriving.
+/// The message that is arriving, with its file descriptors.
+///
+/// It keeps no more than the longest message and [`MAX_FDS`] descriptors, whatever the peer sends.
+///
+/// ```
+/// use ringbar_vfio_user::incoming::Incoming;
+/// use ringbar_vfio_user::wire::{command, Builder, Header, HEADER_SIZE};
+///
+/// let mut message = Builder::default();
+/// let header = Header { id: 7, command: command::DEVICE_RESET, ..Header::default() };
+/// let mut bytes = message.start().u32(1).finish(header);
+///
+/// let mut incoming: Incoming<u8> = Incoming::new();
+/// assert_eq!(incoming.wanted(), HEADER_SIZE);
+/// while !bytes.is_empty() {
+///     incoming.take(&mut bytes)?;
+/// }
+/// assert!(incoming.is_complete());
+/// assert_eq!(incoming.payload(), 1_u32.to_ne_bytes());
+/// # Ok::<(), ringbar_vfio_user::Violation>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct Incoming<Fd> {
+pub struct Incoming<Fd> {
     start: Vec<u8>,
     header: Option<Header>,
     payload: Vec<u8>,
@@ -39,9 +63,15 @@ pub(crate) struct Incoming<Fd> {
     surplus_fds: bool,
 }
 
+impl<Fd> Default for Incoming<Fd> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<Fd> Incoming<Fd> {
     /// Makes an empty message.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             start: Vec::with_capacity(HEADER_SIZE),
             header: None,
@@ -53,7 +83,7 @@ impl<Fd> Incoming<Fd> {
     }
 
     /// Empties the message for the next one.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.start.clear();
         self.header = None;
         self.payload.clear();
@@ -64,43 +94,48 @@ impl<Fd> Incoming<Fd> {
     }
 
     /// Returns the header, once it is complete.
-    pub(crate) fn header(&self) -> Option<Header> {
+    pub fn header(&self) -> Option<Header> {
         self.header
     }
 
     /// Returns the bytes behind the header that have arrived; none of a message that is too long.
-    pub(crate) fn payload(&self) -> &[u8] {
+    pub fn payload(&self) -> &[u8] {
         &self.payload
     }
 
-    /// Returns the file descriptors of the message, for the command to take.
-    pub(crate) fn fds(&mut self) -> &mut Vec<Fd> {
+    /// Returns the file descriptors of the message, to be taken out. The others are closed by
+    /// [`clear`](Self::clear).
+    pub fn fds(&mut self) -> &mut Vec<Fd> {
         &mut self.fds
     }
 
     /// Checks whether no byte of the message has arrived.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.start.is_empty()
     }
 
     /// Returns the number of bytes that are kept.
-    pub(crate) fn kept(&self) -> usize {
+    pub fn kept(&self) -> usize {
         self.start.len().saturating_add(self.payload.len())
     }
 
     /// Checks whether the message has arrived as a whole.
-    pub(crate) fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.header.is_some() && self.left == 0
     }
 
     /// Checks whether the message is longer than any command.
-    pub(crate) fn is_too_long(&self) -> bool {
+    pub fn is_too_long(&self) -> bool {
         self.header
             .is_some_and(|header| to_usize(header.size) > MAX_MESSAGE)
     }
 
-    /// Returns the number of bytes up to the end of the header or the payload.
-    pub(crate) fn wanted(&self) -> usize {
+    /// Returns the number of bytes up to the end of the header or the payload; 0 if the message has
+    /// arrived as a whole.
+    ///
+    /// The caller must read at most this many bytes at a time. Otherwise descriptors can be
+    /// attributed to the wrong message.
+    pub fn wanted(&self) -> usize {
         match self.header {
             None => HEADER_SIZE.saturating_sub(self.start.len()),
             Some(_) => self.left,
@@ -108,7 +143,7 @@ impl<Fd> Incoming<Fd> {
     }
 
     /// Keeps the descriptors that one message may have. The others are dropped, and so closed.
-    pub(crate) fn take_fds(&mut self, fds: impl IntoIterator<Item = Fd>) {
+    pub fn take_fds(&mut self, fds: impl IntoIterator<Item = Fd>) {
         for fd in fds {
             if self.fds.len() < MAX_FDS {
                 self.fds.push(fd);
@@ -121,12 +156,16 @@ impl<Fd> Incoming<Fd> {
     }
 
     /// Returns the number of descriptors, up to one more than a message may have.
-    pub(crate) fn fd_count(&self) -> usize {
+    pub fn fd_count(&self) -> usize {
         self.fds.len().saturating_add(usize::from(self.surplus_fds))
     }
 
-    /// Takes bytes up to the end of the header or the payload.
-    pub(crate) fn take(&mut self, bytes: &mut &[u8]) -> Result<(), Violation> {
+    /// Takes bytes up to the end of the header or the payload out of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the header is none, so that the end of the message cannot be told.
+    pub fn take(&mut self, bytes: &mut &[u8]) -> Result<(), Violation> {
         let (taken, rest) = bytes.split_at(self.wanted().min(bytes.len()));
         *bytes = rest;
         match self.header {

@@ -12,6 +12,22 @@ use crate::wire::MAX_DMA_MAPS;
 /// Ranges that do not overlap, at most [`MAX_DMA_MAPS`], each with a value of the device.
 ///
 /// It is the only list of mappings: the device keeps it, and the session keeps none.
+///
+/// ```
+/// use ringbar_vfio_user::device::DmaRange;
+/// use ringbar_vfio_user::ranges::Ranges;
+///
+/// let page = |number: u64| DmaRange::new(number * 4096, 4096).unwrap();
+/// let mut ranges = Ranges::default();
+/// ranges.insert(page(1), "one").unwrap();
+/// ranges.insert(page(2), "two").unwrap();
+///
+/// assert!(ranges.insert(page(2), "again").is_err());
+/// assert_eq!(ranges.find(0x1fff), Some((page(1), &"one")));
+/// assert!(!ranges.is_empty());
+/// assert_eq!(ranges.remove(DmaRange::ALL).unwrap().len(), 2);
+/// assert!(ranges.is_empty());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Ranges<T> {
     /// Last address and value, by first address.
@@ -20,6 +36,7 @@ pub struct Ranges<T> {
 
 /// Reason for which a range is not mapped or not unmapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RangeFault {
     /// The range is mapped already, in part at least.
     #[error("DMA addresses {range} overlap the mapping {other}: unmap it first")]
@@ -125,6 +142,13 @@ impl<T> Ranges<T> {
     pub fn find(&self, address: u64) -> Option<(DmaRange, &T)> {
         self.up_to(address)
             .filter(|(found, _)| found.last >= address)
+    }
+
+    /// Returns all ranges with their values, by address.
+    pub fn iter(&self) -> impl Iterator<Item = (DmaRange, &T)> {
+        self.by_first
+            .iter()
+            .map(|(&first, (last, value))| (DmaRange { first, last: *last }, value))
     }
 
     /// Returns the number of ranges.

@@ -9,6 +9,7 @@ use crate::wire::command;
 
 /// Reason for which a command was not carried out. Each text names the value and the limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Refusal {
     /// The header has flags that have no meaning in a command.
     #[error("flags {0:#x} have no meaning in a command")]
@@ -168,6 +169,7 @@ pub enum Refusal {
 
 /// Reason for which a version message cannot be agreed to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum VersionFault {
     /// The major version is that of another protocol.
     #[error("major version {0}, not 0")]

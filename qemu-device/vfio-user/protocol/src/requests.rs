@@ -17,6 +17,18 @@ use crate::wire::{command, Builder, Fields, Header, FLAG_ERROR, MAX_TRANSFER, TY
 pub const MAX_PENDING: usize = 64;
 
 /// The requests that the client has not answered.
+///
+/// ```
+/// use ringbar_vfio_user::requests::{NotSent, Requests};
+/// use ringbar_vfio_user::session::ClientLimits;
+///
+/// let mut requests = Requests::default();
+/// let (ticket, message) = requests.read(0x1000, 64, ClientLimits::default()).unwrap();
+/// assert_eq!(message.len(), 32); // to send; `complete` takes the answer
+/// requests.forget(ticket);
+/// let refused = requests.read(0x1000, 0, ClientLimits::default());
+/// assert!(matches!(refused, Err(NotSent::Transfer { count: 0, .. })));
+/// ```
 #[derive(Debug, Default)]
 pub struct Requests {
     next: u16,
@@ -38,6 +50,7 @@ pub struct Ticket(u16);
 
 /// Reason for which a request cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NotSent {
     /// The length is 0, or longer than one message transfers.
     #[error("transfer of {count} bytes, the limit is {limit}")]
@@ -54,6 +67,7 @@ pub enum NotSent {
 
 /// An answer to no request, or to another one than its number names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unexpected {
     /// No request has this number.
     #[error("answer to message {0}, which does not wait for one")]

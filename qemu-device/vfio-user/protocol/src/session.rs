@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! One client, from its first byte to its last.
+#![doc = ""]
+#![doc = include_str!("../RULES.md")]
 
 use std::mem;
 
@@ -17,14 +19,15 @@ use vfio_bindings::bindings::vfio::{
     VFIO_REGION_INFO_FLAG_MMAP, VFIO_REGION_INFO_FLAG_READ, VFIO_REGION_INFO_FLAG_WRITE,
 };
 
-use crate::device::{self, Data, Device, DmaMap, DmaRange, Interrupts, Region, SetInterrupts};
+use crate::access::{region, Access};
+use crate::device::{self, Data, Device, DmaMap, DmaRange, Interrupts, SetInterrupts};
 use crate::incoming::Incoming;
 use crate::refusal::Refusal;
 use crate::version::Proposal;
 use crate::wire::{
     command, to_usize, Builder, Fields, Header, DMA_MAP_FLAG_FILE_IO, DMA_MAP_FLAG_MMAP,
-    FLAG_ERROR, FLAG_NO_REPLY, MAX_FDS, MAX_MESSAGE, MAX_TRANSFER, PAGE_SIZE, TYPE_COMMAND,
-    TYPE_MASK, TYPE_REPLY,
+    FLAG_ERROR, FLAG_NO_REPLY, MAX_FDS, MAX_MESSAGE, PAGE_SIZE, TYPE_COMMAND, TYPE_MASK,
+    TYPE_REPLY,
 };
 
 pub use crate::incoming::Violation;
@@ -606,48 +609,6 @@ impl<Fd> Session<Fd> {
     }
 }
 
-/// A read or write of a region.
-#[derive(Clone, Copy)]
-struct Access {
-    offset: u64,
-    region: u32,
-    count: u32,
-}
-
-impl Access {
-    /// Fails if the access is too long, leaves its region, or is not allowed there.
-    fn check<D: Device>(
-        self,
-        device: &D,
-        allowed: impl Fn(&Region<D::Fd>) -> bool,
-    ) -> Result<(), Refusal> {
-        if to_usize(self.count) > MAX_TRANSFER {
-            return Err(Refusal::Transfer {
-                count: self.count,
-                limit: MAX_TRANSFER,
-            });
-        }
-        let region = region(device, self.region)?;
-        if !region.holds(self.offset, self.count.into()) {
-            return Err(Refusal::OutsideRegion {
-                region: self.region,
-                offset: self.offset,
-                count: self.count,
-                size: region.size,
-            });
-        }
-        if !allowed(region) {
-            return Err(Refusal::Permission(self.region));
-        }
-        Ok(())
-    }
-
-    /// Copies the fields into the reply, unchanged.
-    fn echo(self, outgoing: &mut Builder) -> &mut Builder {
-        outgoing.u64(self.offset).u32(self.region).u32(self.count)
-    }
-}
-
 /// Takes `argsz` from the fields: the room that the client has for the payload of the reply. Fails
 /// if it is less than `least`.
 fn check_argsz(fields: &mut Fields<'_>, least: usize) -> Result<usize, Refusal> {
@@ -661,15 +622,6 @@ fn check_argsz(fields: &mut Fields<'_>, least: usize) -> Result<usize, Refusal> 
 /// Checks whether a DMA range consists of whole pages.
 fn whole_pages(address: u64, size: u64) -> bool {
     address.is_multiple_of(PAGE_SIZE) && size.is_multiple_of(PAGE_SIZE)
-}
-
-/// Returns the region with this index. Fails if the device has none.
-fn region<D: Device>(device: &D, index: u32) -> Result<&Region<D::Fd>, Refusal> {
-    let regions = device.regions();
-    find(regions, index).ok_or(Refusal::Region {
-        index,
-        count: regions.len(),
-    })
 }
 
 /// Returns the interrupts of a type. Fails if the device has no such type.
@@ -693,7 +645,7 @@ fn is_notification(index: u32) -> bool {
 }
 
 /// Returns the item with this index.
-fn find<T>(items: &[T], index: u32) -> Option<&T> {
+pub(crate) fn find<T>(items: &[T], index: u32) -> Option<&T> {
     items.get(to_usize(index))
 }
 

@@ -185,6 +185,19 @@ impl<'a> Fields<'a> {
 }
 
 /// A message under construction, in a buffer that is reused.
+///
+/// ```
+/// use ringbar_vfio_user::wire::{command, Builder, Fields, Header, HEADER_SIZE};
+///
+/// let mut message = Builder::default();
+/// let header = Header { id: 7, command: command::REGION_READ, ..Header::default() };
+/// let bytes = message.start().u64(16).u32(0).u32(4).finish(header);
+///
+/// assert_eq!(Header::parse(bytes), Some(Header { size: 32, ..header }));
+/// let mut fields = Fields(&bytes[HEADER_SIZE..]);
+/// assert_eq!((fields.u64(), fields.u32(), fields.u32()), (Some(16), Some(0), Some(4)));
+/// assert_eq!(fields.u32(), None);
+/// ```
 #[derive(Debug, Default)]
 pub struct Builder(Vec<u8>);
 

@@ -17,13 +17,11 @@ mod samples;
 mod version;
 mod write_multi;
 
-use clap::ValueEnum as _;
-
 use crate::case::{Case, Group};
 use crate::judge::Selected;
 
 /// Returns the cases of a group.
-pub const fn of(group: Group) -> &'static [Case] {
+pub(crate) const fn of(group: Group) -> &'static [Case] {
     match group {
         Group::Header => header::CASES,
         Group::Version => version::CASES,
@@ -42,9 +40,19 @@ pub const fn of(group: Group) -> &'static [Case] {
 }
 
 /// Returns the cases of the groups whose names contain one of the texts. Without groups, all groups
-/// count.
+/// count; without texts, all names do.
+///
+/// ```
+/// use ringbar_conformance::case::Group;
+/// use ringbar_conformance::cases::select;
+///
+/// let all = select(&[], &[]);
+/// let some = select(&[Group::Dma], &["unmap".to_owned()]);
+/// assert!(some.len() < all.len());
+/// assert!(some.iter().all(|selected| selected.name().starts_with("dma/")));
+/// ```
 pub fn select(groups: &[Group], texts: &[String]) -> Vec<Selected> {
-    Group::value_variants()
+    Group::ALL
         .iter()
         .filter(|group| groups.is_empty() || groups.contains(group))
         .flat_map(|&group| of(group).iter().map(move |case| Selected { group, case }))

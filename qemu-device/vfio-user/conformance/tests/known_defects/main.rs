@@ -5,10 +5,11 @@
 
 mod server;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ringbar_conformance::cases;
-use ringbar_conformance::judge::{Judge, Verdict};
+use ringbar_conformance::judge::{Judge, Selected, Verdict};
 use ringbar_conformance::outcome::Stop;
 use ringbar_conformance::target::Target;
 
@@ -17,8 +18,12 @@ const SHORT: Duration = Duration::from_secs(2);
 /// The kit's default.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Runs the named cases against the crate's server.
-fn judge(names: &[&str], timeout: Duration) -> Vec<Verdict> {
+/// Has `run` judge the crate's server by the named cases.
+fn judge<T>(
+    names: &[&str],
+    timeout: Duration,
+    run: impl FnOnce(&mut Judge, &[Selected]) -> T,
+) -> T {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");
     server::start(&path);
@@ -32,15 +37,20 @@ fn judge(names: &[&str], timeout: Duration) -> Vec<Verdict> {
         names.len(),
         "a case has another name now: {names:?}"
     );
-    selected
-        .into_iter()
-        .map(|case| judge.run(case, &|_, _| ()))
-        .collect()
+    run(&mut judge, &selected)
+}
+
+/// Returns the verdict of each of the named cases.
+fn verdicts(names: &[&str], timeout: Duration) -> Vec<Verdict> {
+    judge(names, timeout, |judge, cases| {
+        let verdicts = cases.iter().map(|case| judge.run(*case, &|_, _| ()));
+        verdicts.collect()
+    })
 }
 
 #[track_caller]
 fn assert_seen(names: &[&str]) {
-    for verdict in judge(names, SHORT) {
+    for verdict in verdicts(names, SHORT) {
         let seen = matches!(verdict.outcome, Err(Stop::Failed(_)));
         assert!(
             seen,
@@ -53,7 +63,7 @@ fn assert_seen(names: &[&str]) {
 
 #[track_caller]
 fn assert_fine(names: &[&str]) {
-    for verdict in judge(names, LONG) {
+    for verdict in verdicts(names, LONG) {
         assert_eq!(verdict.outcome, Ok(()), "{}", verdict.selected.name());
     }
 }
@@ -197,4 +207,20 @@ fn correct_server_passes() {
         "robustness/client-that-comes-back-50-times-is-served",
         "robustness/interrupts-go-with-their-client",
     ]);
+}
+
+#[test]
+fn many_cases_at_once_are_sorted_by_their_results() {
+    let failed = "dma/map-of-half-a-page-is-refused";
+    let skipped = "other/reset-of-a-device-without-reset-is-refused";
+    let passed = "header/id-0-is-echoed";
+
+    let (reasons, names) = judge(&[failed, skipped, passed], SHORT, Judge::run_all);
+
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
+    assert!(
+        reasons[0].starts_with(&format!("{failed}: ")),
+        "{reasons:?}"
+    );
+    assert_eq!(names, BTreeSet::from([skipped.to_owned()]));
 }

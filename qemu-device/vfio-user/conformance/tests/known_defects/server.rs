@@ -11,6 +11,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::Path;
 use std::thread;
 
+use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
 use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::{
     vfio_region_info, vfio_region_sparse_mmap_area, VFIO_IRQ_INFO_EVENTFD,
@@ -32,7 +33,7 @@ const VECTORS: u32 = 4;
 pub(crate) fn start(path: &Path) {
     let listener = UnixListener::bind(path).unwrap();
     thread::spawn(move || {
-        let file = File::from(ringbar_conformance::requests::memory(BAR_SIZE).unwrap());
+        let file = memory();
         let server = Server::from_owned_fd(OwnedFd::from(listener), true, irqs(), regions(&file));
         loop {
             let mut device = Device::default();
@@ -40,6 +41,15 @@ pub(crate) fn start(path: &Path) {
             let _ended = catch_unwind(AssertUnwindSafe(|| server.run(&mut device)));
         }
     });
+}
+
+/// Makes the memory of BAR 0, which cannot shrink.
+fn memory() -> File {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let memory = memfd_create("bar", flags).unwrap();
+    ftruncate(&memory, BAR_SIZE).unwrap();
+    fcntl_add_seals(&memory, SealFlags::SHRINK).unwrap();
+    File::from(memory)
 }
 
 fn irqs() -> Vec<IrqInfo> {

@@ -29,6 +29,16 @@ const START: u64 = 0x0c;
 const SUM: u64 = 0x10;
 const STATUS: u64 = 0x14;
 
+/// Offset and name of each register of BAR 0. A trace of the guest's accesses has these names.
+pub const REGISTERS: &[(u64, &str)] = &[
+    (ADDRESS_LOW, "ADDRESS_LOW"),
+    (ADDRESS_HIGH, "ADDRESS_HIGH"),
+    (LENGTH, "LENGTH"),
+    (START, "START"),
+    (SUM, "SUM"),
+    (STATUS, "STATUS"),
+];
+
 /// Most bytes of one run: the client waits for the whole of it.
 const MAX_LENGTH: u32 = 1 << 20;
 /// Bytes that are copied at once.

@@ -4,31 +4,40 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::{self, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use ringbar_endpoint::Connection;
-use ringbar_example_sum::Sum;
+use ringbar_example_sum::{Sum, REGISTERS};
 
 /// Longest time for which a client may take nothing. The next client waits for its end.
 const SEND_TIME: Duration = Duration::from_secs(30);
 
-/// Serves a PCI device that adds up bytes of guest memory, to one client after the other.
+/// Serves the PCI device `sum` to one client after the other.
 #[derive(Debug, Parser)]
 struct Options {
     /// Socket that QEMU connects to
-    #[arg(long, value_name = "PATH")]
-    socket: PathBuf,
+    #[arg(long, value_name = "PATH", required_unless_present = "registers")]
+    socket: Option<PathBuf>,
     /// Serve one client, and end with status 1 if it had to be dropped
     #[arg(long)]
     once: bool,
+    /// Print BAR, offset and name of each register, for a trace of the guest's accesses, and end
+    #[arg(long, conflicts_with_all = ["socket", "once"])]
+    registers: bool,
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
+    let options = Options::parse();
+    let done = match &options.socket {
+        Some(socket) => run(socket, options.once),
+        None => print_registers(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -37,10 +46,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints the registers, one per line.
+fn print_registers() -> Result<(), Box<dyn Error>> {
+    let mut out = io::stdout().lock();
+    for (offset, name) in REGISTERS {
+        writeln!(out, "0 {offset:#04x} {name}")?;
+    }
+    Ok(())
+}
+
 /// Serves clients. Fails if the socket cannot be used, and with `once` if the client was dropped.
-fn run(options: &Options) -> Result<(), Box<dyn Error>> {
-    let path = options.socket.display();
-    let listener = UnixListener::bind(&options.socket).map_err(|error| {
+fn run(socket: &Path, once: bool) -> Result<(), Box<dyn Error>> {
+    let path = socket.display();
+    let listener = UnixListener::bind(socket).map_err(|error| {
         format!("cannot listen on {path}: {error}; remove the file if no server runs there")
     })?;
     // A program that starts this server waits for this line.
@@ -48,8 +66,8 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     loop {
         let (client, _address) = listener.accept()?;
         let served = serve(client);
-        if options.once {
-            fs::remove_file(&options.socket)?;
+        if once {
+            fs::remove_file(socket)?;
             return served;
         }
         match served {

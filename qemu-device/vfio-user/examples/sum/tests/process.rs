@@ -66,6 +66,16 @@ fn command(socket: &Path) -> Command {
 }
 
 #[test]
+fn socket_is_missed_without_another_task() {
+    let server = env!("CARGO_BIN_EXE_ringbar-example-sum");
+    let output = Command::new(server).output().unwrap();
+
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text.contains("--socket <PATH>"), "{text}");
+}
+
+#[test]
 fn dropped_client_is_followed_by_the_next_one() {
     let server = Server::start(&[]);
     server.break_protocol();

@@ -10,6 +10,9 @@ mod requests;
 mod stream;
 mod version;
 
+#[cfg(not(feature = "test-utils"))]
+compile_error!("these tests use `testing`: cargo test --features test-utils");
+
 use ringbar_vfio_user::testing::{Seen, TestSession};
 use ringbar_vfio_user::wire::{Header, FLAG_ERROR, TYPE_REPLY};
 use ringbar_vfio_user::Errno;
