@@ -10,15 +10,21 @@ use ringbar_spec::wake::{Word, Words};
 
 /// Offset of the command register in configuration space.
 pub const COMMAND: usize = 4;
+/// Bit of the command register for memory space.
+const MEMORY_SPACE: u16 = 1 << 1;
 /// Bits of the command register for memory space and bus mastering.
-pub const COMMAND_ON: u16 = 1 << 1 | 1 << 2;
+pub const COMMAND_ON: u16 = MEMORY_SPACE | 1 << 2;
 
 /// Takes steps 1 and 2: enables the function, checks that it is a device that this driver side
 /// supports, and resets it, since it may have been used before.
+///
+/// Bus mastering is off until then. Otherwise work that a former driver left would go on, in memory
+/// that others have now (data sheet 11).
 pub fn begin<F: Function>(function: &mut F) -> Result<(), Error<F::Error>> {
-    enable(function)?;
+    function.write_config(COMMAND, &MEMORY_SPACE.to_le_bytes())?;
     check(function)?;
-    Ok(function.set(Register::RESET, RESET_KEY.into())?)
+    function.set(Register::RESET, RESET_KEY.into())?;
+    Ok(enable(function)?)
 }
 
 /// Switches memory space and bus mastering on.

@@ -38,7 +38,7 @@ impl<S> QueueMemory<S> {
         }
     }
 
-    /// Returns the memory that it is part of.
+    /// Returns the shared memory that holds this queue.
     pub fn shared(&self) -> &S {
         &self.shared
     }
@@ -82,13 +82,14 @@ impl<S: Shared> RingMemory for QueueMemory<S> {
         let copied = &descriptor.as_bytes()[..INLINE_LENGTH];
         self.shared
             .write_page(inline_descriptor(self.queue), copied);
+        // The inline copy lacks the reserved words, so it is valid only if they are 0.
         descriptor.reserved == [0; 3]
     }
 
     fn get_inline(&self) -> Completion {
         let mut completion = Completion::new_zeroed();
-        let beside = inline_completion(self.queue);
-        self.shared.read_page(beside, completion.as_mut_bytes());
+        let offset = inline_completion(self.queue);
+        self.shared.read_page(offset, completion.as_mut_bytes());
         // Orders the copy before the load of the generation that confirms it.
         fence(Ordering::Acquire);
         completion

@@ -59,6 +59,7 @@ impl Machine {
             queues: 2,
             vectors: 3,
             device_memory_size: 1 << 20,
+            boot_number: 1,
         });
         driver.set_bus_master(false);
         let shared = Recorded {
@@ -163,6 +164,8 @@ impl Function for Machine {
         self.note(Access::WriteConfig(offset, command));
         self.memory_space = command & 2 != 0;
         self.driver.set_bus_master(command & 4 != 0);
+        // The device is faster than the driver's next access.
+        self.driver.rest();
         Ok(())
     }
 }
@@ -210,12 +213,13 @@ fn steps_have_the_order_of_the_data_sheet() {
         *accesses,
         [
             // Step 1.
-            Access::WriteConfig(4, 6),
+            Access::WriteConfig(4, 2),
             // Step 2.
             Access::ReadConfig(0),
             Access::ReadRegister(register(Register::VERSION)),
             Access::ReadRegister(register(Register::IDENT)),
             Access::WriteRegister(register(Register::RESET)),
+            Access::WriteConfig(4, 6),
             // Step 4.
             word(Word::SubmissionTail),
             word(Word::SubmissionInline),
@@ -243,6 +247,18 @@ fn device_that_was_used_before_works_after_bring_up() {
         [],
         "nobody asked for an interrupt"
     );
+}
+
+#[test]
+fn work_that_a_former_driver_left_never_goes_on() {
+    let mut machine = Machine::used();
+    let memory = machine.driver.host.snapshot();
+
+    bring_up::begin(&mut machine).unwrap();
+
+    machine.driver.rest();
+    assert_eq!(machine.driver.host.snapshot(), memory);
+    assert_eq!(machine.driver.take_interrupts(), []);
 }
 
 #[test]
@@ -288,7 +304,7 @@ fn other_device_is_refused_and_not_reset() {
         matches!(error, Error::WrongDevice { property: "vendor and device", found: it, .. } if it == found),
         "{error}"
     );
-    assert_eq!(machine.driver.get(Register::RESET_GENERATION), 0);
+    assert_eq!(machine.driver.get(Register::RESET_GENERATION), 1);
 }
 
 #[test]

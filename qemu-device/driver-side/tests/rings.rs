@@ -32,6 +32,7 @@ fn set_up_with(inline: bool) -> (TestDriver, Ring<Modelled>, QueueSetup) {
         queues: 2,
         vectors: 3,
         device_memory_size: 1 << 20,
+        boot_number: 1,
     });
     let setup = driver.start_ring(QUEUE as u16, 7, ENTRIES, 1).setup;
     let memory = QueueMemory::new(driver.host.clone(), &setup);
@@ -224,7 +225,7 @@ fn reset_of_the_device_is_seen_by_its_generation() {
     driver.reset();
     let error = ring.pop().unwrap_err();
     assert!(
-        matches!(error, RingError::Reset { queue: 0, now: 1 }),
+        matches!(error, RingError::Reset { queue: 1, now: 2 }),
         "{error}"
     );
 }

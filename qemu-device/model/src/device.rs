@@ -13,6 +13,7 @@ use crate::window::Windows;
 use crate::words::QueueWords;
 use crate::{ConfigError, Effects, Host, LoggedError, MAX_VECTORS};
 use ringbar_spec::error::ErrorCode;
+use ringbar_spec::ids::BOOT_NUMBER_MAX;
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
 use ringbar_spec::regs::{Register, NO_QUEUE, RESET_KEY};
 use ringbar_spec::wake;
@@ -27,6 +28,9 @@ pub struct Config {
     /// Bytes of device memory: a power of two from [`DEVICE_MEMORY_MIN`] to
     /// [`DEVICE_MEMORY_MAX`].
     pub device_memory_size: u64,
+    /// Tells the device from others that were or will be in its place: from 1 to
+    /// [`BOOT_NUMBER_MAX`].
+    pub boot_number: u32,
 }
 
 /// The device.
@@ -48,12 +52,13 @@ pub struct Device {
 
 impl Device {
     /// Makes a device at power-on, with bus mastering off. The caller owns the shared words and the
-    /// device memory, and has set both to 0.
+    /// device memory, has set both to 0, and calls [`Device::show_generation`] before a driver side
+    /// looks at the words.
     ///
     /// # Errors
     ///
-    /// Fails if the number of queues or vectors or the size of the device memory is outside of its
-    /// limits (data sheet 1 and 13).
+    /// Fails if the number of queues or vectors, the size of the device memory or the boot number is
+    /// outside of its limits (data sheet 1, 12 and 13).
     pub fn new(config: Config) -> Result<Self, ConfigError> {
         let memory = DEVICE_MEMORY_MIN as u64..=DEVICE_MEMORY_MAX as u64;
         if !(1..=MAX_QUEUES).contains(&usize::from(config.queues)) {
@@ -67,11 +72,14 @@ impl Device {
         {
             return Err(ConfigError::DeviceMemory(config.device_memory_size));
         }
+        if !(1..=BOOT_NUMBER_MAX).contains(&config.boot_number) {
+            return Err(ConfigError::BootNumber(config.boot_number));
+        }
         let mut queues = Vec::new();
         queues.resize_with(config.queues.into(), || None);
         Ok(Self {
             config,
-            registers: RegisterFile::new(config.queues),
+            registers: RegisterFile::new(config.queues, config.boot_number),
             queues,
             windows: Windows::new(),
             schedule: Schedule::default(),
@@ -79,6 +87,13 @@ impl Device {
             scratch: Scratch::new(),
             batch: Batch::new(),
         })
+    }
+
+    /// Stores the generation of power-on where driver sides read it without a trap (data sheet 12).
+    pub fn show_generation(&self, host: &dyn Host) {
+        for queue in 0..self.config.queues {
+            QueueWords::new(host, queue).show_generation(self.registers.generation());
+        }
     }
 
     /// Reads from BAR 0, trapped. Fills `data` in every case, with 0 if the access is refused.

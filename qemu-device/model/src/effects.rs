@@ -73,11 +73,6 @@ impl Vectors {
         self.0 == 0
     }
 
-    /// Checks whether `vector` is in the set.
-    pub const fn contains(self, vector: u16) -> bool {
-        vector < MAX_VECTORS && self.0 >> vector & 1 != 0
-    }
-
     /// Returns the vectors, lowest first.
     pub fn iter(self) -> impl Iterator<Item = u16> {
         let mut left = self.0;

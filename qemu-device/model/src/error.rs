@@ -4,6 +4,7 @@
 //! device's error log.
 
 use crate::MAX_VECTORS;
+use ringbar_spec::ids::BOOT_NUMBER_MAX;
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
 
 /// A [`Config`](crate::Config) that no device can have.
@@ -21,4 +22,7 @@ pub enum ConfigError {
          to {DEVICE_MEMORY_MAX}"
     )]
     DeviceMemory(u64),
+    /// A boot number that no device has.
+    #[error("the device cannot have boot number {0}: give 1 to {BOOT_NUMBER_MAX}")]
+    BootNumber(u32),
 }

@@ -13,13 +13,13 @@ use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
 use std::num::NonZeroU16;
 
-/// Most bytes of a piece, and of a step (data sheet 6). The caller gives its lock back after each
-/// step, so this bounds the time for which a reset or a window close waits.
+/// Largest number of bytes of a piece, and of a step (data sheet 6). The caller gives its lock back
+/// after each step, so this bounds the time for which a reset or a window close waits.
 pub(crate) const PIECE: u64 = 64 << 10;
-/// Most descriptors, or pieces, of a step (data sheet 6).
+/// Largest number of descriptors, or pieces, of a step (data sheet 6).
 const UNITS: u32 = 64;
-/// Number of stretches that may be looked at for one unit. A window has up to 4096 segments;
-/// without a price, looking at all of them would take longer than any other step.
+/// Segments that are checked for reachability at the price of one unit. A window has up to 4096,
+/// and a step may check those of many descriptors: the price ends the step after a long search.
 const LOOKS_PER_UNIT: u32 = 16;
 
 /// Amount of work that a step may still do.
@@ -57,7 +57,7 @@ impl Budget {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
-    /// Takes looks at stretches of windows out of the budget.
+    /// Charges the budget for `looks` segments that were checked, in whole units, rounded down.
     fn spend_looks(&mut self, looks: u32) {
         self.units = self.units.saturating_sub(looks / LOOKS_PER_UNIT);
     }
@@ -91,7 +91,7 @@ impl WindowOffset {
 pub(crate) struct DescriptorOutcome {
     pub(crate) status: Status,
     pub(crate) result: u64,
-    /// Address of the memory that could not be reached, if that ended it.
+    /// If unreachable memory ended the descriptor: the address of that memory.
     unreachable: Option<DmaAddress>,
 }
 
@@ -140,7 +140,7 @@ enum Work {
     Make(Filling),
     /// Compares those of the source with the pattern of a seed.
     Verify(u64),
-    /// Adds those of the source to a checksum, which is this so far.
+    /// Continues a checksum over those of the source. The value is the checksum so far.
     Checksum(u32),
 }
 
@@ -169,12 +169,12 @@ pub(crate) struct Operation {
     /// Goes from the last byte to the first, as the source starts before the destination and
     /// reaches into it.
     backward: bool,
-    /// All memory was found reachable, so the operation may write.
-    checked: bool,
+    /// All memory was found reachable. Needed before the first of several pieces is written.
+    reachable: bool,
     aborted: bool,
 }
 
-/// A stretch without a gap in the windows that the operation uses.
+/// Bytes of an operation that lie in one segment of each window that it uses.
 struct Piece {
     /// First byte, counted from the start of the operation.
     start: u64,
@@ -188,8 +188,8 @@ impl Operation {
     ///
     /// The checks are made in the order of data sheet 8, which decides on the status of a
     /// descriptor that breaks several rules.
-    // Inlined because the result, passed through memory, is a good part of a short operation's
-    // time.
+    // Inlined: otherwise the result is passed through memory, which takes a good part of a short
+    // operation's time.
     #[inline]
     pub(crate) fn new(
         descriptor: &Descriptor,
@@ -256,7 +256,7 @@ impl Operation {
             backward: source
                 .zip(destination)
                 .is_some_and(|(from, to)| reaches_ahead(from, to, length)),
-            checked: false,
+            reachable: false,
             aborted: false,
         }))
     }
@@ -282,8 +282,8 @@ impl Operation {
         budget: &mut Budget,
     ) -> Option<DescriptorOutcome> {
         loop {
-            // The mark comes first. The window's number may be in use again, for memory that this
-            // descriptor was not checked for.
+            // `aborted` is looked at first. The window's number may be in use again, for memory
+            // that this descriptor was not checked for.
             if self.aborted {
                 return Some(Status::ABORTED.into());
             }
@@ -295,16 +295,17 @@ impl Operation {
                 return Some(Status::ABORTED.into());
             };
             // With a status of 1 to 8 nothing was written (data sheet 8). So all memory is looked
-            // at before the first of several pieces. A single piece needs no look: a call of the
-            // host has effect as a whole or not at all.
-            if !self.checked && piece.length < self.length {
+            // at before the first of several pieces. A single piece needs no look: `Host::copy` and
+            // `Host::write` fail without any effect.
+            if !self.reachable && piece.length < self.length {
                 if let Some(address) = self.unreachable(context, budget) {
-                    // A search that finds a gap costs a unit as well. Descriptors without reachable
-                    // memory would otherwise keep the lock for ever.
+                    // A search that finds unreachable memory costs one more unit. Without it, a
+                    // search of few looks would be free, because `spend_looks` rounds down. A step
+                    // could then go on as long as the driver side adds such descriptors.
                     budget.spend_unit();
                     return Some(DescriptorOutcome::unreachable(Status::DMA_FAULT, address));
                 }
-                self.checked = true;
+                self.reachable = true;
             }
             budget.spend_piece(piece.length);
             match self.work_on(&piece, context) {
@@ -341,12 +342,14 @@ impl Operation {
         context: &mut StepContext<'_>,
     ) -> Result<Option<DescriptorOutcome>, Unreachable> {
         let &Piece { start, length, .. } = piece;
-        // Not unwrapped here: an operation has only the places that it uses.
+        // The `?` stands in the arms that need the place: an operation that only writes has no
+        // `from`.
         let from = piece.from.ok_or(Unreachable);
         let to = piece.to.ok_or(Unreachable);
         match &mut self.work {
             Work::Copy => {
                 let (from, to) = (from?, to?);
+                // All bytes of the piece, except in a build that is wrong on purpose.
                 let length = bytes_to_write(Some(from), to, length);
                 // From place to place, without a copy in between. The host copies as `memmove` does
                 // (data sheet 7).
@@ -396,21 +399,21 @@ impl Operation {
     /// Returns the next piece, of at most `limit` bytes. `None` if a window is gone.
     #[inline]
     fn piece(&self, windows: &Windows, limit: u64) -> Option<Piece> {
-        let left = self.length.checked_sub(self.done)?;
-        let mut length = limit.min(left);
+        let remaining = self.length.checked_sub(self.done)?;
+        let mut length = limit.min(remaining);
         let mut start = self.done;
-        // The piece ends where the bytes that are left end. It may be no longer than the shortest
-        // stretch before that end, in either window.
         if self.backward {
+            // The piece ends at the end of the remaining bytes. It is cut so that it lies in one
+            // segment of each window, so below nothing shortens it further.
             for target in [self.source, self.destination].into_iter().flatten() {
-                let end = target.offset.checked_add(left)?;
+                let end = target.offset.checked_add(remaining)?;
                 length = windows.get(target.window)?.length_before(end, length)?;
             }
-            start = left.checked_sub(length)?;
+            start = remaining.checked_sub(length)?;
         }
-        // Each window may shorten the piece. The second one starts from the length that the first
-        // one left. The first location stays right for a shorter piece, because it is the piece's
-        // start.
+        // Going forward, each window may shorten the piece. The second one starts from the length
+        // that the first one left. The first location stays right for a shorter piece, because it
+        // is the piece's start.
         let mut place = |target: WindowOffset| {
             let window = windows.get(target.window)?;
             let run = window.from(target.offset.checked_add(start)?, length)?;
@@ -433,8 +436,8 @@ impl Operation {
         })
     }
 
-    /// Returns the first address that cannot be read in the source, then that cannot be written in
-    /// the destination (data sheet 8: source before destination).
+    /// Returns the first address of the source that cannot be read. If there is none, returns the
+    /// first of the destination that cannot be written (data sheet 8: source before destination).
     fn unreachable(&self, context: &StepContext<'_>, budget: &mut Budget) -> Option<DmaAddress> {
         let mut look = |target: Option<WindowOffset>, write: bool| {
             let target = target?;

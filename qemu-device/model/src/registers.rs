@@ -23,6 +23,7 @@ struct LogEntry {
 /// State of the registers. Registers that only give a command have none.
 pub(crate) struct RegisterFile {
     queues: u16,
+    boot_number: u32,
     generation: u32,
     /// Time at which [`Register::COUNTER`] is 0: that of the last reset, or of the first access.
     origin: Option<u64>,
@@ -42,12 +43,22 @@ pub(crate) struct RegisterFile {
     pub(crate) admin_status: ErrorCode,
 }
 
+/// Returns the generation after this one (data sheet 12). 0 and all ones are left out: a BAR reads so
+/// if it does not answer.
+fn next_generation(generation: u32) -> u32 {
+    match generation.wrapping_add(1) {
+        0 | u32::MAX => 1,
+        next => next,
+    }
+}
+
 impl RegisterFile {
-    /// Makes the registers at power-on of a device with this many queues.
-    pub(crate) fn new(queues: u16) -> Self {
+    /// Makes the registers at power-on of a device with this many queues and this boot number.
+    pub(crate) fn new(queues: u16, boot_number: u32) -> Self {
         Self {
             queues,
-            generation: 0,
+            boot_number,
+            generation: boot_number,
             origin: None,
             status: STATUS::zeroed().with_ready(true),
             irq_cause: IRQ_CAUSE::zeroed(),
@@ -67,14 +78,14 @@ impl RegisterFile {
         // Bus mastering belongs to configuration space, which `RESET` leaves alone. A caller that
         // resets configuration space as well switches it off by `Device::set_bus_master`.
         let bus_master = self.status.bus_master();
-        let generation = self.generation.wrapping_add(1);
-        *self = Self::new(self.queues);
+        let generation = next_generation(self.generation);
+        *self = Self::new(self.queues, self.boot_number);
         self.status = self.status.with_bus_master(bus_master);
         self.generation = generation;
         self.origin = Some(now);
     }
 
-    /// Returns the number of resets, modulo 2^32.
+    /// Returns the reset generation.
     pub(crate) fn generation(&self) -> u32 {
         self.generation
     }
@@ -111,6 +122,7 @@ impl RegisterFile {
                 .into_raw()
                 .into(),
             Register::LENGTH_LIMIT => ring::MAX_LENGTH.into(),
+            Register::BOOT_NUMBER => self.boot_number.into(),
             Register::IRQ_MASK => self.irq_mask.into_raw().into(),
             Register::ADMIN_STATUS => self.admin_status.0.into(),
             // Constants. Commands have nothing to show but `KICK`, which has a fixed word.
@@ -279,10 +291,17 @@ mod tests {
         value: 7,
     };
 
+    #[test]
+    fn generation_steps_past_the_values_of_a_bar_that_does_not_answer() {
+        let after = [1, u32::MAX - 2, u32::MAX - 1].map(next_generation);
+
+        assert_eq!(after, [2, u32::MAX - 1, 1]);
+    }
+
     /// Stands here because no test of the whole device makes 2^32 errors.
     #[test]
     fn error_count_saturates() {
-        let mut registers = RegisterFile::new(2);
+        let mut registers = RegisterFile::new(2, 1);
         registers.error_count = u32::MAX - 1;
 
         registers.log(ERROR, &mut Effects::default());
@@ -297,7 +316,7 @@ mod tests {
     /// Otherwise a register that is forgotten in `value` would silently read as 0.
     #[test]
     fn register_without_a_fixed_reset_value_does_not_read_0() {
-        let mut registers = RegisterFile::new(2);
+        let mut registers = RegisterFile::new(2, 1);
         registers.reset(0);
 
         for register in Register::ALL {
@@ -311,7 +330,7 @@ mod tests {
 
     #[test]
     fn error_count_of_a_queue_saturates() {
-        let mut registers = RegisterFile::new(2);
+        let mut registers = RegisterFile::new(2, 1);
         registers.queue_errors[1] = u32::MAX;
 
         registers.log(ERROR, &mut Effects::default());

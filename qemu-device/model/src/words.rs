@@ -26,7 +26,7 @@ impl<'a> QueueWords<'a> {
     pub(crate) fn reset(&self, generation: u32) {
         // First: the driver side copies words and the inline completion, then loads the generation
         // (data sheet 6). Stored last, it would still vouch for a copy of cleared bytes.
-        self.store(Word::Generation, generation);
+        self.show_generation(generation);
         // `write_shared` is a plain copy, which could be seen before an earlier store.
         self.fence();
         // A reset is the one case in which the device writes words of the driver side (data sheet
@@ -37,6 +37,11 @@ impl<'a> QueueWords<'a> {
             }
         }
         self.show_completion(&Completion::default());
+    }
+
+    /// Stores the generation.
+    pub(crate) fn show_generation(&self, generation: u32) {
+        self.store(Word::Generation, generation);
     }
 
     /// Copies the descriptor beside the submission tail. `None` if `submission_inline` is not 1.

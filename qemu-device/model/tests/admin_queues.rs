@@ -17,6 +17,7 @@ fn driver() -> TestDriver {
         queues: 4,
         vectors: 3,
         device_memory_size: MEMORY,
+        boot_number: 1,
     })
 }
 
@@ -192,6 +193,17 @@ fn queue_start_refuses_a_ring_that_passes_the_last_address() {
         1,
         8,
     );
+}
+
+#[test]
+fn queue_start_takes_a_ring_that_ends_at_the_last_address() {
+    let mut driver = driver();
+    let setup = QueueSetup {
+        submission_ring: u64::MAX - 511,
+        ..queue(&mut driver)
+    };
+
+    assert_eq!(driver.queue_start(&setup), ErrorCode::NONE);
 }
 
 #[test]

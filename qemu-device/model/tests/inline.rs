@@ -16,6 +16,7 @@ fn set_up() -> (TestDriver, Ring) {
         queues: 1,
         vectors: 2,
         device_memory_size: 1 << 20,
+        boot_number: 1,
     });
     let ring = driver.start_ring(0, 1, 4, 1);
     (driver, ring)

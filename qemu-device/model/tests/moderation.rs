@@ -14,6 +14,7 @@ const CONFIG: Config = Config {
     queues: 4,
     vectors: 5,
     device_memory_size: 16 << 20,
+    boot_number: 1,
 };
 /// Interrupt vector of queue 0.
 const VECTOR: u16 = 1;

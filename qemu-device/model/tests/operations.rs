@@ -42,6 +42,7 @@ impl Setup {
             queues: 1,
             vectors: 1,
             device_memory_size: MEMORY as u64,
+            boot_number: 1,
         });
         let ring = driver.start_ring(0, DOMAIN, 4, 0);
         driver.open_device_memory(DEVICE, DOMAIN, BOTH, 0, MEMORY as u64);

@@ -35,6 +35,7 @@ impl Setup {
             queues: 2,
             vectors: 1,
             device_memory_size: 32 << 20,
+            boot_number: 1,
         });
         let ring = driver.start_ring(1, DOMAIN, 4, 0);
         let mut segments = || {
@@ -461,6 +462,38 @@ fn queue_stops_when_the_completion_of_an_aborted_operation_cannot_be_written() {
         setup.driver.last_error(),
         (ErrorCode::COMPLETION_FAULT, 1, address)
     );
+}
+
+/// Fills a window of so many segments for one step. Returns the number of writes.
+fn writes_of_a_step(segments: u64) -> usize {
+    const PIECES: u16 = 5;
+    let mut setup = Setup::new();
+    let address = setup.driver.allocate(16 * segments as usize);
+    let list: Vec<_> = (0..segments)
+        .map(|number| Segment {
+            address: address + 16 * number,
+            length: 8,
+        })
+        .collect();
+    setup
+        .driver
+        .open_segments(PIECES, DOMAIN, RIGHT_WRITE, &list);
+    let descriptor = fill(1, 0, (PIECES, 0), 8 * segments as u32);
+    setup.ring.push(&setup.driver, &descriptor);
+    setup.ring.kick(&mut setup.driver);
+    setup.driver.host.start_recording();
+    setup.driver.step();
+    setup.writes().len()
+}
+
+#[test]
+fn search_through_many_segments_ends_the_step_after_a_piece() {
+    assert_eq!(writes_of_a_step(2048), 1);
+}
+
+#[test]
+fn search_through_few_segments_is_free() {
+    assert_eq!(writes_of_a_step(15), 15);
 }
 
 #[test]

@@ -13,10 +13,19 @@ const CONFIG: Config = Config {
     queues: 4,
     vectors: 5,
     device_memory_size: 16 << 20,
+    boot_number: 1,
 };
 
 fn driver() -> TestDriver {
     TestDriver::new(CONFIG)
+}
+
+/// Returns a driver of a device with this boot number.
+fn booted(boot_number: u32) -> TestDriver {
+    TestDriver::new(Config {
+        boot_number,
+        ..CONFIG
+    })
 }
 
 /// Makes a device at power-on, with bus mastering off.
@@ -154,14 +163,24 @@ fn counter_stays_at_0_when_the_clock_goes_back() {
 }
 
 #[test]
-fn reset_generation_starts_at_0_and_steps_with_each_reset() {
-    let mut driver = driver();
+fn reset_generation_starts_at_the_boot_number_and_steps_with_each_reset() {
+    let mut driver = booted(70);
 
     let first = driver.get(Register::RESET_GENERATION);
     driver.reset();
     driver.set(Register::RESET, RESET_KEY.into());
 
-    assert_eq!((first, driver.get(Register::RESET_GENERATION)), (0, 2));
+    assert_eq!((first, driver.get(Register::RESET_GENERATION)), (70, 72));
+}
+
+#[test]
+fn boot_number_stays_over_resets() {
+    let mut driver = booted(70);
+
+    let first = driver.get(Register::BOOT_NUMBER);
+    driver.reset();
+
+    assert_eq!((first, driver.get(Register::BOOT_NUMBER)), (70, 70));
 }
 
 #[test]
@@ -264,9 +283,17 @@ fn invalid_configurations_are_refused() {
             device_memory_size: 2 << 30,
             ..CONFIG
         },
+        Config {
+            boot_number: 0,
+            ..CONFIG
+        },
+        Config {
+            boot_number: 1 << 31,
+            ..CONFIG
+        },
     ];
 
     let made = wrong.map(|config| ringbar_model::Device::new(config).is_ok());
 
-    assert_eq!(made, [false; 8]);
+    assert_eq!(made, [false; 10]);
 }

@@ -18,6 +18,7 @@ fn driver() -> TestDriver {
         queues: 3,
         vectors: 4,
         device_memory_size: 1 << 20,
+        boot_number: 1,
     })
 }
 

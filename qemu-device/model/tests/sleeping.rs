@@ -23,6 +23,7 @@ fn driver() -> TestDriver {
         queues: QUEUES,
         vectors: 4,
         device_memory_size: 1 << 20,
+        boot_number: 1,
     });
     driver.open_device_memory(1, DOMAIN, RIGHT_READ | RIGHT_WRITE, 0, 1 << 20);
     driver
@@ -508,9 +509,9 @@ fn generation_of_every_queue_steps_with_each_reset() {
     driver.reset();
     driver.reset();
 
-    assert_eq!(before, [0; 3]);
-    assert_eq!([0, 1, 2].map(|queue| word(&driver, queue)), [2; 3]);
-    assert_eq!(driver.get(Register::RESET_GENERATION), 2);
+    assert_eq!(before, [1; 3]);
+    assert_eq!([0, 1, 2].map(|queue| word(&driver, queue)), [3; 3]);
+    assert_eq!(driver.get(Register::RESET_GENERATION), 3);
     assert_eq!(word(&driver, QUEUES.into()), 0);
 }
 

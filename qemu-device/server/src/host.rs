@@ -9,12 +9,32 @@ use std::time::Instant;
 use ringbar_endpoint::dma::{Access, DmaMap};
 use ringbar_endpoint::function::Bus;
 use ringbar_endpoint::memory::SharedMemory;
+use ringbar_endpoint::region_files::RegionFiles;
 use ringbar_model::{DmaAddress, Host, Location, Note, Unreachable};
-use ringbar_spec::layout::REGISTER_BAR_SIZE;
+use ringbar_spec::layout::{DEVICE_MEMORY_BAR, REGISTER_BAR, REGISTER_BAR_SIZE};
 use vm_memory::VolatileSlice;
 
 use crate::error::Error;
 use crate::events::Events;
+
+/// The outside of the model, as a server gives it. [`ServedMemory`] is that of an honest server.
+pub trait Outside {
+    /// The process as the model sees it, for one call.
+    type Host<'a>: Host
+    where
+        Self: 'a;
+
+    /// Returns the memory of the device itself.
+    fn memory(&self) -> &ServedMemory;
+
+    /// Returns the process as the model sees it, with the guest memory behind `bus`.
+    fn host<'a>(&'a self, bus: &'a Bus) -> Self::Host<'a>;
+
+    /// Raises an interrupt.
+    fn interrupt(&self, vector: u16, bus: &mut Bus) {
+        bus.interrupt(usize::from(vector));
+    }
+}
 
 /// Memory of the device itself, with the other services of this process.
 #[derive(Debug)]
@@ -40,16 +60,29 @@ pub struct ModelHost<'a> {
 }
 
 impl ServedMemory {
-    /// Makes the shared pages and `device_memory` bytes of device memory.
+    /// Makes the shared pages and `device_memory` bytes of device memory in new files.
     ///
     /// # Errors
     ///
     /// Fails if the system refuses the memory.
     pub fn new(device_memory: usize, events: Events) -> Result<Self, Error> {
-        let make = |name, size| SharedMemory::new(name, size).map(Arc::new);
+        Self::in_files(&RegionFiles::default(), device_memory, events)
+    }
+
+    /// Makes the shared pages and `device_memory` bytes of device memory in these files.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses the memory, or a file does not fit.
+    pub fn in_files(
+        files: &RegionFiles,
+        device_memory: usize,
+        events: Events,
+    ) -> Result<Self, Error> {
+        let make = |bar, name, size| files.memory(bar, name, size).map(Arc::new);
         Ok(Self {
-            shared_pages: make("ringbar-shared-pages", REGISTER_BAR_SIZE)?,
-            device_memory: make("ringbar-device-memory", device_memory)?,
+            shared_pages: make(REGISTER_BAR, "ringbar-shared-pages", REGISTER_BAR_SIZE)?,
+            device_memory: make(DEVICE_MEMORY_BAR, "ringbar-device-memory", device_memory)?,
             events,
             started: Instant::now(),
         })
@@ -60,11 +93,6 @@ impl ServedMemory {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Returns the process as the model sees it, with the guest memory behind `bus`.
-    pub fn host<'a>(&'a self, bus: &'a Bus) -> ModelHost<'a> {
-        self.host_with(bus.memory())
-    }
-
     /// Returns the process as the model sees it, with this guest memory or none.
     pub fn host_with<'a>(&'a self, guest: Option<&'a DmaMap>) -> ModelHost<'a> {
         ModelHost {
@@ -72,6 +100,18 @@ impl ServedMemory {
             shared_pages: &self.shared_pages,
             guest,
         }
+    }
+}
+
+impl Outside for ServedMemory {
+    type Host<'a> = ModelHost<'a>;
+
+    fn memory(&self) -> &ServedMemory {
+        self
+    }
+
+    fn host<'a>(&'a self, bus: &'a Bus) -> ModelHost<'a> {
+        self.host_with(bus.memory())
     }
 }
 

@@ -2,48 +2,21 @@
 
 //! Command line of the server.
 
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 
 use clap::Parser;
-use ringbar_server::sandbox::{self, Format, Parts};
-use ringbar_server::{inherited, trace, Error, Options, Server};
+use ringbar_server::server::Honest;
+use ringbar_server::{program, Options};
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    start_log(&options);
+    program::start_log(&options);
     #[cfg(feature = "sabotage")]
     if let Err(error) = sabotage() {
         log::error!("{error}");
         return ExitCode::FAILURE;
     }
-    end_on_panic(options.sandbox);
-    // Before anything is opened: a descriptor of this process's own would be closed with the
-    // others.
-    if let Err(error) = inherited::close_descriptors() {
-        log::warn!("inherited descriptors stay open: /proc/self/fd: {error}");
-    }
-    let result = match options.print_sandbox {
-        Some(format) => print_sandbox(&options, format),
-        None => serve(&options),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            log::error!("{error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Serves clients until the server ends.
-fn serve(options: &Options) -> Result<(), Error> {
-    let mut server = Server::bind(options)?;
-    // The sandbox comes before the first client: nothing of a client is read outside of it.
-    server.own_process()?.log();
-    eprintln!("listening on {}", server.path().display());
-    server.run()?;
-    log::info!("client gone, ending");
-    Ok(())
+    program::run(Honest, &options)
 }
 
 /// Switches on the fault that `RINGBAR_SABOTAGE` names. Fails if it names none: a server that is
@@ -61,40 +34,4 @@ fn sabotage() -> Result<(), String> {
     };
     log::warn!("built-in fault: {chosen:?}");
     Ok(())
-}
-
-/// Prints the sandbox that this process has on this kernel, not the one that it should have.
-fn print_sandbox(options: &Options, format: Format) -> Result<(), Error> {
-    let report = sandbox::enter(options)?;
-    match format {
-        Format::Table => print!("{report}"),
-        Format::Json => println!("{}", serde_json::json!(report)),
-    }
-    Ok(())
-}
-
-/// Starts the log with the filters of the command line.
-fn start_log(options: &Options) {
-    let mut builder = env_logger::Builder::new();
-    builder.parse_filters(&options.log);
-    if options.trace {
-        builder.filter_module(trace::TARGET, log::LevelFilter::Trace);
-    }
-    builder.init();
-}
-
-/// Ends the process if a thread panics. As long as the socket of a broken server is open, each
-/// access of the guest waits for an answer that never comes.
-fn end_on_panic(sandbox: Parts) {
-    let report = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if sandbox == Parts::NONE {
-            report(panic);
-        } else {
-            // A backtrace opens files, and the sandbox would kill the process before the text is
-            // out.
-            eprintln!("{panic}");
-        }
-        process::exit(101);
-    }));
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::builder::ArgPredicate;
 use clap::{Parser, ValueEnum};
 use ringbar_endpoint::config_space::MSI_VECTORS;
+use ringbar_spec::ids::BOOT_NUMBER_MAX;
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DEVICE_MEMORY_SIZE, MAX_QUEUES};
 
 use crate::sandbox::{Format, Parts};
@@ -52,6 +53,11 @@ pub struct Options {
     #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = parse_memory_size)]
     pub device_memory: usize,
 
+    /// Boot number of the first client's device, by which the driver tells this device from others in
+    /// its place; those of later clients follow from it. Drawn if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(BOOT_NUMBER_MAX)))]
+    pub boot_number: Option<u32>,
+
     /// End with the first client, instead of waiting for the next one
     #[arg(long)]
     pub once: bool,
@@ -64,6 +70,11 @@ pub struct Options {
     #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, require_equals = true,
           default_missing_value = "table")]
     pub print_sandbox: Option<Format>,
+
+    /// Socket of a broker that hands out the files behind BARs, so that this server can take over from
+    /// another one
+    #[arg(long, value_name = "PATH")]
+    pub region_files: Option<PathBuf>,
 
     /// What to log: a level, or target=level with commas between
     #[arg(long, value_name = "FILTER", default_value = "info")]
@@ -87,9 +98,11 @@ impl Options {
             queues: QUEUES,
             poll_time: POLL_TIME,
             device_memory: DEVICE_MEMORY_SIZE,
+            boot_number: None,
             once: false,
             sandbox: Parts::ALL,
             print_sandbox: None,
+            region_files: None,
             log: String::new(),
             events: None,
             trace: false,
@@ -99,6 +112,20 @@ impl Options {
     /// Returns the time for which the queues are polled after the last work.
     pub fn poll_time(&self) -> Duration {
         Duration::from_micros(self.poll_time.into())
+    }
+
+    /// Returns the boot number for a device that is made now.
+    pub fn boot_number(&self) -> u32 {
+        self.boot_number
+            .unwrap_or_else(|| fastrand::u32(1..=BOOT_NUMBER_MAX))
+    }
+
+    /// Returns the options for the device of the next client.
+    pub fn next_boot(mut self) -> Self {
+        // Not the next number: the generation of a device that was reset once is that too.
+        let drawn = |number: u32| fastrand::Rng::with_seed(number.into()).u32(1..=BOOT_NUMBER_MAX);
+        self.boot_number = self.boot_number.map(drawn);
+        self
     }
 
     /// Returns the number of interrupt vectors: one for errors and one per queue, as far as the
@@ -177,6 +204,37 @@ mod tests {
     fn memory_size_without_digits_is_refused() {
         assert!(parse_memory_size("").is_err());
         assert!(parse_memory_size("M").is_err());
+    }
+
+    #[test]
+    fn boot_numbers_of_later_devices_follow_from_the_first() {
+        let numbers = || {
+            let mut options = Options::new("unused");
+            options.boot_number = Some(7);
+            [(); 3].map(|()| {
+                let number = options.boot_number();
+                options = options.clone().next_boot();
+                number
+            })
+        };
+
+        let [first, second, third] = numbers();
+
+        assert_eq!(first, 7);
+        assert!(second.abs_diff(first) > 1000 && third.abs_diff(second) > 1000);
+        assert_eq!(numbers(), [first, second, third]);
+    }
+
+    #[test]
+    fn drawn_boot_numbers_differ() {
+        let options = Options::new("unused");
+
+        let numbers = [(); 4].map(|()| options.boot_number());
+
+        assert!(
+            numbers.windows(2).any(|pair| pair[0] != pair[1]),
+            "{numbers:?}"
+        );
     }
 
     #[test]

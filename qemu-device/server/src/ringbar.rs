@@ -6,20 +6,21 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use ringbar_endpoint::function::{Bus, Function, Trapped};
+use ringbar_endpoint::region_files::RegionFiles;
 use ringbar_endpoint::Endpoint;
 use ringbar_model::{Config, Device, Effects};
 
 use crate::error::Error;
 use crate::events::Events;
-use crate::host::ServedMemory;
+use crate::host::{Outside, ServedMemory};
 use crate::options::Options;
 use crate::shape::shape;
 use crate::trace::{GuestErrors, Named, RegisterName, Value, TARGET};
 
-/// The device of this server.
-pub struct Ringbar {
+/// The device of this server, with what the model has around it.
+pub struct Ringbar<O = ServedMemory> {
     model: Device,
-    memory: ServedMemory,
+    outside: O,
     guest_errors: GuestErrors,
     /// Time for which it polls after the last work before it sleeps.
     pub(crate) poll_time: Duration,
@@ -29,34 +30,57 @@ pub struct Ringbar {
     deadline: Option<u64>,
 }
 
-/// Makes the device as after power-on, without guest memory, that notes its work in `events`.
+/// Makes the device as after power-on, without guest memory, that notes its work in `events`. Its
+/// own memory is in new files.
 ///
 /// # Errors
 ///
 /// Fails if the model has no device of this shape, or if the system refuses memory.
 pub fn endpoint(options: &Options, events: Events) -> Result<Endpoint<Ringbar>, Error> {
-    let vectors = options.vectors();
-    let memory = ServedMemory::new(options.device_memory, events)?;
-    let shape = shape(&memory, options.interrupts, vectors);
-    let model = Device::new(Config {
-        queues: options.queues,
-        vectors,
-        device_memory_size: options.device_memory as u64,
-    })?;
-    let ringbar = Ringbar {
-        model,
-        memory,
-        guest_errors: GuestErrors::default(),
-        poll_time: options.poll_time(),
-        idle_since: None,
-        work: false,
-        awake: false,
-        deadline: None,
-    };
-    Ok(Endpoint::new(ringbar, shape)?)
+    endpoint_in_files(options, events, &RegionFiles::default())
 }
 
-impl Ringbar {
+/// As [`endpoint`], with the device's own memory in these files.
+///
+/// # Errors
+///
+/// As [`endpoint`], and if a file does not fit.
+pub fn endpoint_in_files(
+    options: &Options,
+    events: Events,
+    files: &RegionFiles,
+) -> Result<Endpoint<Ringbar>, Error> {
+    let memory = ServedMemory::in_files(files, options.device_memory, events)?;
+    let shape = shape(&memory, options.interrupts, options.vectors());
+    Ok(Endpoint::new(Ringbar::new(options, memory)?, shape)?)
+}
+
+impl<O: Outside> Ringbar<O> {
+    /// Makes the function as after power-on, in these surroundings.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the model has no device of this shape.
+    pub fn new(options: &Options, outside: O) -> Result<Self, Error> {
+        let model = Device::new(Config {
+            queues: options.queues,
+            vectors: options.vectors(),
+            device_memory_size: options.device_memory as u64,
+            boot_number: options.boot_number(),
+        })?;
+        model.show_generation(&outside.memory().host_with(None));
+        Ok(Self {
+            model,
+            outside,
+            guest_errors: GuestErrors::default(),
+            poll_time: options.poll_time(),
+            idle_since: None,
+            work: false,
+            awake: false,
+            deadline: None,
+        })
+    }
+
     /// Returns whether [`step`](Self::step) has something to do.
     pub fn has_steps(&self) -> bool {
         self.work
@@ -71,24 +95,24 @@ impl Ringbar {
     /// Returns the time at which [`poll`](Self::poll) must be called at the latest.
     pub fn deadline(&self) -> Option<Instant> {
         let since = Duration::from_nanos(self.deadline?);
-        self.memory.started.checked_add(since)
+        self.outside.memory().started.checked_add(since)
     }
 
     /// Does a bounded piece of the device's work.
     pub fn step(&mut self, bus: &mut Bus) {
-        let effects = self.model.step(&self.memory.host(bus));
+        let effects = self.model.step(&self.outside.host(bus));
         self.apply(effects, Cause::Work, bus);
     }
 
     /// Looks for work in the queues that are awake.
     pub fn poll(&mut self, bus: &mut Bus) {
-        let effects = self.model.poll(&self.memory.host(bus));
+        let effects = self.model.poll(&self.outside.host(bus));
         self.apply(effects, Cause::Work, bus);
     }
 
     /// Puts the queues without work to sleep.
     pub fn sleep(&mut self, bus: &mut Bus) {
-        let effects = self.model.sleep(&self.memory.host(bus));
+        let effects = self.model.sleep(&self.outside.host(bus));
         self.apply(effects, Cause::Work, bus);
     }
 
@@ -97,8 +121,8 @@ impl Ringbar {
         // The record comes before the interrupt. The guest may react at once, and its accesses
         // would otherwise have earlier times than their cause.
         for vector in effects.interrupts.iter() {
-            self.memory.events.interrupt(vector);
-            bus.interrupt(usize::from(vector));
+            self.outside.memory().events.interrupt(vector);
+            self.outside.interrupt(vector, bus);
         }
         self.work = effects.work;
         self.awake = effects.awake;
@@ -107,7 +131,8 @@ impl Ringbar {
         // step.
         for error in &effects.errors {
             self.guest_errors.note(error, &cause);
-            self.memory
+            self.outside
+                .memory()
                 .events
                 .error(error.code.0, error.queue(), error.value);
         }
@@ -115,10 +140,13 @@ impl Ringbar {
 }
 
 /// Accesses are those of registers, in BAR 0: all else is mapped, or QEMU's.
-impl Function for Ringbar {
+impl<O: Outside> Function for Ringbar<O> {
     fn read(&mut self, bar: u32, offset: u64, data: &mut [u8], bus: &mut Bus) {
-        let effects = self.model.read(offset, data, self.memory.now());
-        self.memory.events.access(false, bar, offset, data);
+        let effects = self.model.read(offset, data, self.outside.memory().now());
+        self.outside
+            .memory()
+            .events
+            .access(false, bar, offset, data);
         spoil(offset, data);
         self.apply(effects, Cause::Read(offset, data.len()), bus);
     }
@@ -127,15 +155,15 @@ impl Function for Ringbar {
         if is_dropped(offset) {
             return;
         }
-        let host = self.memory.host(bus);
-        let effects = self.model.write(offset, data, self.memory.now(), &host);
-        self.memory.events.access(true, bar, offset, data);
+        let now = self.outside.memory().now();
+        let effects = self.model.write(offset, data, now, &self.outside.host(bus));
+        self.outside.memory().events.access(true, bar, offset, data);
         self.apply(effects, Cause::Write(offset, data), bus);
     }
 
     fn reset(&mut self, bus: &mut Bus) {
-        let host = self.memory.host(bus);
-        let effects = self.model.reset(self.memory.now(), &host);
+        let now = self.outside.memory().now();
+        let effects = self.model.reset(now, &self.outside.host(bus));
         self.apply(effects, Cause::Reset, bus);
     }
 

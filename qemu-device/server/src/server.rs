@@ -9,12 +9,14 @@ use std::{fs, process, thread};
 
 use log::Level;
 use ringbar_endpoint::client_log::note;
-use ringbar_endpoint::{Connection, Endpoint, Worker};
+use ringbar_endpoint::region_files::RegionFiles;
+use ringbar_endpoint::{Connection, Endpoint, Work, Worker};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::error::Error;
 use crate::events::Events;
+use crate::host::ServedMemory;
 use crate::options::Options;
 use crate::ringbar::{self, Ringbar};
 use crate::sandbox::{self, Report};
@@ -23,12 +25,60 @@ use crate::socket::Socket;
 /// Time between two tries to get files or memory that the system lacks.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// The devices of a server, and the way in which a client gets one.
+pub trait Devices {
+    /// A device.
+    type Function: Work + Send + 'static;
+
+    /// Makes a device as after power-on, that notes its work in `events` and has its own memory in
+    /// these files.
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no device of this shape, if the system refuses memory, or if a file does
+    /// not fit.
+    fn make(
+        &self,
+        options: &Options,
+        events: Events,
+        files: &RegionFiles,
+    ) -> Result<Endpoint<Self::Function>, Error>;
+
+    /// Serves a device to a client until the client is gone.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses a thread, or if the client was dropped.
+    fn serve(&self, client: UnixStream, device: Endpoint<Self::Function>) -> Result<(), Error> {
+        Ok(Connection::new(client).serve(&mut Worker::start(device)?)?)
+    }
+}
+
+/// Devices that do as the data sheet says.
+#[derive(Clone, Copy, Debug)]
+pub struct Honest;
+
+impl Devices for Honest {
+    type Function = Ringbar<ServedMemory>;
+
+    fn make(
+        &self,
+        options: &Options,
+        events: Events,
+        files: &RegionFiles,
+    ) -> Result<Endpoint<Self::Function>, Error> {
+        ringbar::endpoint_in_files(options, events, files)
+    }
+}
+
 /// A device that listens for its client.
-pub struct Server {
+pub struct Server<D: Devices = Honest> {
     socket: Socket,
-    device: Endpoint<Ringbar>,
-    // Opened once: the sandbox lets no process open files.
+    devices: D,
+    device: Endpoint<D::Function>,
+    // Both opened once: the sandbox lets no process open files.
     events: Events,
+    files: RegionFiles,
     options: Options,
 }
 
@@ -37,8 +87,20 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// Fails if the file for events, the memory of the device or the socket cannot be made.
+    /// As [`Server::bind_with`].
     pub fn bind(options: &Options) -> Result<Self, Error> {
+        Self::bind_with(Honest, options)
+    }
+}
+
+impl<D: Devices> Server<D> {
+    /// Makes one of these devices and its socket. Clients can connect from now on.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file for events, the socket or the memory of the device cannot be made, or if no
+    /// broker hands out the files that the options ask for.
+    pub fn bind_with(devices: D, options: &Options) -> Result<Self, Error> {
         let events = match &options.events {
             Some(path) => Events::append(path).map_err(|source| Error::Events {
                 path: path.clone(),
@@ -46,10 +108,18 @@ impl Server {
             })?,
             None => Events::default(),
         };
+        // First: a second server on this socket must not clear the memory of the first one.
+        let socket = Socket::bind(&options.socket)?;
+        let files = match &options.region_files {
+            Some(path) => RegionFiles::from_broker(path)?,
+            None => RegionFiles::default(),
+        };
         Ok(Self {
-            device: ringbar::endpoint(options, events.clone())?,
+            device: devices.make(options, events.clone(), &files)?,
+            devices,
             events,
-            socket: Socket::bind(&options.socket)?,
+            files,
+            socket,
             options: options.clone(),
         })
     }
@@ -72,9 +142,11 @@ impl Server {
     pub fn run(self) -> Result<(), Error> {
         let Self {
             socket,
+            devices,
             mut device,
             events,
-            options,
+            files,
+            mut options,
         } = self;
         loop {
             // With `once` a caller waits for this process and reads its status: it learns of a
@@ -84,15 +156,16 @@ impl Server {
                 false => patiently(|| socket.accept(), Error::is_shortage)?,
             };
             // Returns when the worker has ended, so no two devices run at a time.
-            let result = serve(client, device);
+            let result = devices.serve(client, device);
             match result {
                 result if options.once => return result,
                 Ok(()) => note(module_path!(), Level::Info, format_args!("client gone")),
                 Err(error) => note(module_path!(), Level::Warn, format_args!("{error}")),
             }
+            options = options.next_boot();
             // Options that were good for the first device are good for this one. So any error is a
             // shortage that may pass.
-            device = patiently(|| ringbar::endpoint(&options, events.clone()), |_| true)?;
+            device = patiently(|| devices.make(&options, events.clone(), &files), |_| true)?;
         }
     }
 
@@ -134,11 +207,6 @@ impl Server {
             .map_err(start)?;
         Ok(report)
     }
-}
-
-/// Serves the device to a client until it is gone.
-fn serve(client: UnixStream, device: Endpoint<Ringbar>) -> Result<(), Error> {
-    Ok(Connection::new(client).serve(&mut Worker::start(device)?)?)
 }
 
 /// Tries again as long as the attempt fails in a way that may pass.

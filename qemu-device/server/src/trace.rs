@@ -17,7 +17,8 @@ use ringbar_spec::names::NamedByte;
 /// Log target of traced accesses: `--trace` switches it on.
 pub const TARGET: &str = "ringbar_server::trace";
 
-/// An offset in BAR 0, shown as name of a register or of a field of a shared page, index and byte.
+/// An offset in BAR 0, shown as the name of a register or of a field of a shared page, with the
+/// index in an array, and the byte unless it is the first: `KICK[3]`, `SCRATCH+7`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegisterName(pub u64);
 

@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use ringbar_endpoint::function::{Bus, Next, Work};
 
+use crate::host::Outside;
 use crate::ringbar::Ringbar;
 
-/// Number of polling passes before the lock is given back. Meanwhile a request waits for the lock,
-/// and QEMU's threads for a processor, of which there are fewer than threads.
-const LOOKS: u32 = 32;
+/// Polls before the lock is given back. Meanwhile requests wait for the lock. QEMU's threads wait
+/// for a processor, because a small machine has fewer processors than threads.
+const POLLS: u32 = 32;
 
-impl Work for Ringbar {
+impl<O: Outside> Work for Ringbar<O> {
     fn work(&mut self, bus: &mut Bus) -> Next {
         if self.has_steps() {
             // One step per call, as reset, window close and DMA_UNMAP wait until it is over.
@@ -21,12 +22,12 @@ impl Work for Ringbar {
             // Queues that are awake get no kick, so their doorbells are looked at between the steps
             // of other queues (data sheet 6).
             self.poll(bus);
-            // The polling time of the next work begins anew.
+            // There was work, so the idle time starts from zero.
             self.idle_since = None;
             return Next::Now;
         }
         if self.is_awake() {
-            return self.look(bus);
+            return self.poll_for_a_moment(bus);
         }
         // All queues sleep. Only a request, or a held interrupt that becomes due, gives work.
         self.idle_since = None;
@@ -40,16 +41,17 @@ impl Work for Ringbar {
         }
     }
 
+    // True also if a queue only polls, or only a held interrupt is left.
     fn has_work(&self) -> bool {
         self.has_steps() || self.is_awake() || self.deadline().is_some()
     }
 }
 
-impl Ringbar {
+impl<O: Outside> Ringbar<O> {
     /// Polls the doorbells for a moment. Puts the queues to sleep after the polling time without
     /// work.
-    fn look(&mut self, bus: &mut Bus) -> Next {
-        let found = (0..LOOKS).any(|_| {
+    fn poll_for_a_moment(&mut self, bus: &mut Bus) -> Next {
+        let found = (0..POLLS).any(|_| {
             hint::spin_loop();
             self.poll(bus);
             self.has_steps()
@@ -58,7 +60,7 @@ impl Ringbar {
             return Next::Now;
         }
         match self.idle_since {
-            // The clock starts at the first moment without work. Work in between sets it back.
+            // The clock starts at the first moment without work. Work in between clears it.
             None => self.idle_since = Some(Instant::now()),
             Some(since) if since.elapsed() >= self.poll_time => self.sleep(bus),
             Some(_) => {}

@@ -4,17 +4,22 @@
 //! no more descriptors, and little more memory, than it began with.
 
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
+use ringbar_broker::serve::{self, Surroundings, Times};
+use ringbar_broker::socket;
 use ringbar_conformance::cases;
 use ringbar_conformance::judge::Judge;
-use ringbar_conformance::outcome::Stop;
 use ringbar_conformance::target::{ServerCommand, Target};
 
 /// Time after which a server that does not reply counts as hung.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Random messages per case that sends them. The program of the kit sends more.
 const MESSAGES: u64 = 3000;
+/// The same behind a broker, which gets random messages in its own tests.
+const FEW_MESSAGES: u64 = 200;
 
 /// Most that the server's memory may grow by.
 const GROWTH: u64 = 64 << 20;
@@ -27,6 +32,13 @@ const NOT_APPLICABLE: &[&str] = &[
     "region/write-to-an-unwritable-region-is-refused",
     "write-multi/200-writes-are-accepted-if-offered",
     "write-multi/one-write-is-accepted-if-offered",
+];
+
+/// Rules about the process that listens. Behind a broker, that is the process of the test.
+const ABOUT_THE_PROCESS: &[&str] = &[
+    "fds/kept-ones-are-closed-on-exec",
+    "fds/open-in-the-server-are-as-many-after-as-before",
+    "robustness/memory-stays-bounded",
 ];
 
 /// Judges a server with these options.
@@ -42,17 +54,7 @@ fn assert_conformant(options: &str) {
     let target = Target::new(socket, TIMEOUT, Some(command));
     let mut judge = Judge::new(target, 1, MESSAGES).unwrap();
     let before = judge.usage().unwrap().expect("the server's own process");
-    let mut broken = Vec::new();
-    let mut skipped = BTreeSet::new();
-    for selected in cases::select(&[], &[]) {
-        match judge.run(selected, &|_, _| ()).outcome {
-            Ok(()) => {}
-            Err(Stop::Failed(reason)) => broken.push(format!("{}: {reason}", selected.name())),
-            Err(Stop::Skipped(_)) => {
-                skipped.insert(selected.name());
-            }
-        }
-    }
+    let (broken, skipped) = judge.run_all(&cases::select(&[], &[]));
 
     assert!(broken.is_empty(), "rules broken:\n{}", broken.join("\n"));
     let expected: BTreeSet<String> = NOT_APPLICABLE.iter().map(|name| (*name).into()).collect();
@@ -66,6 +68,45 @@ fn assert_conformant(options: &str) {
         after.open_files
     );
     assert!(growth <= GROWTH, "memory grew by {growth} bytes");
+}
+
+#[test]
+fn server_behind_a_broker_keeps_every_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let [client, path] = ["client", "server"].map(|name| folder.path().join(name));
+    let listener = socket::listen(&client).unwrap();
+    let server = env!("CARGO_BIN_EXE_ringbar-server");
+    let mut server = Command::new(server)
+        .arg("--socket")
+        .arg(&path)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Ends with the process: it waits for clients for ever.
+    thread::spawn(move || {
+        let around = Surroundings {
+            server: &path,
+            files: None,
+            times: Times {
+                // A slow machine must not make the server a dead one.
+                limit: TIMEOUT,
+                pause: Duration::from_millis(1),
+            },
+        };
+        serve::run(&listener, around, false)
+    });
+
+    let target = Target::new(client, TIMEOUT, None);
+    let result = Judge::new(target, 1, FEW_MESSAGES)
+        .map(|mut judge| judge.run_all(&cases::select(&[], &[])));
+    server.kill().unwrap();
+    server.wait().unwrap();
+
+    let (broken, skipped) = result.unwrap();
+    assert!(broken.is_empty(), "rules broken:\n{}", broken.join("\n"));
+    let expected = NOT_APPLICABLE.iter().chain(ABOUT_THE_PROCESS);
+    let expected: BTreeSet<String> = expected.map(|name| (*name).into()).collect();
+    assert_eq!(skipped, expected);
 }
 
 #[test]

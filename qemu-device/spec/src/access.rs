@@ -51,8 +51,8 @@ const FEATURES: u64 = {
 
 /// Access of each register, and its value after power-on and every reset (data sheet 4).
 ///
-/// `None` stands for a value that differs between devices or between resets: limits are the
-/// device's own, generations step. The rows are in the order of [`Register::ALL`].
+/// `None` stands for a value that differs between devices or between resets: limits and the
+/// boot number are the device's own, generations step. The rows are in the order of [`Register::ALL`].
 #[rustfmt::skip]
 const TABLE: [(Register, Access, Option<u64>); Register::ALL.len()] = [
     (Register::IDENT, ReadOnly, Some(ids::IDENT as u64)),
@@ -69,6 +69,7 @@ const TABLE: [(Register, Access, Option<u64>); Register::ALL.len()] = [
     (Register::QUEUE_LIMITS, ReadOnly, None),
     (Register::WINDOW_LIMITS, ReadOnly, None),
     (Register::LENGTH_LIMIT, ReadOnly, None),
+    (Register::BOOT_NUMBER, ReadOnly, None),
     (Register::RESET, WriteOnly, Some(0)),
     (Register::IRQ_MASK, ReadWrite, Some(0)),
     (Register::ADMIN_STATUS, ReadOnly, Some(0)),

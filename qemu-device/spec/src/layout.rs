@@ -40,6 +40,18 @@ pub const DOORBELL_PAGES: usize = 0x8_0000;
 /// First status page; one page per queue. Shared memory that the device side writes.
 pub const STATUS_PAGES: usize = 0xc_0000;
 
+/// Returns how many bytes of a device memory BAR of `size` bytes a driver side uses: no more than
+/// [`DEVICE_MEMORY_MAX`]. Returns `None` if the parts of such a BAR would not be whole pages.
+pub const fn usable_memory(size: u64) -> Option<usize> {
+    if size < DEVICE_MEMORY_MIN as u64 || !size.is_power_of_two() {
+        None
+    } else if size > DEVICE_MEMORY_MAX as u64 {
+        Some(DEVICE_MEMORY_MAX)
+    } else {
+        Some(size as usize)
+    }
+}
+
 /// A part of the device memory. Each part has a cache policy of its own when it is mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryPart {

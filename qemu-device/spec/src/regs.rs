@@ -59,7 +59,7 @@ register! {
         63:0 nanoseconds;
     }
 
-    /// Count of resets of every kind, modulo 2^32. Starts at 0 with power-on.
+    /// Steps by one with every reset of any kind, past 0 and all ones. [`BOOT_NUMBER`] at power-on.
     pub RESET_GENERATION(u32) @ 0x0028 {
         31:0 count;
     }
@@ -102,6 +102,12 @@ register! {
     /// Largest length of a descriptor, in bytes.
     pub LENGTH_LIMIT(u32) @ 0x0048 {
         31:0 bytes;
+    }
+
+    /// A number that is drawn at power-on, from 1 to
+    /// [`ids::BOOT_NUMBER_MAX`](super::ids::BOOT_NUMBER_MAX). It stays the same over resets.
+    pub BOOT_NUMBER(u32) @ 0x004c {
+        31:0 number;
     }
 
     // Admin page.

@@ -7,12 +7,12 @@
 
 use ringbar_spec::access::Access;
 use ringbar_spec::layout::{
-    memory_part, MemoryPart, ADMIN_PAGE, DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DOORBELL_PAGES,
-    KICK_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET, PAGE_SIZE,
-    PUBLIC_PAGE,
+    memory_part, usable_memory, MemoryPart, ADMIN_PAGE, DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN,
+    DOORBELL_PAGES, KICK_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET,
+    PAGE_SIZE, PUBLIC_PAGE,
 };
 use ringbar_spec::names::{self, PAGE_FIELDS};
-use ringbar_spec::pages::{inline_completion, inline_descriptor, DoorbellPage, StatusPage};
+use ringbar_spec::pages::{inline_completion, inline_descriptor};
 use ringbar_spec::regs::{
     Register, ERROR_LAST, ERROR_LOG_ENTRIES, IRQ_CAUSE, IRQ_MASK, NO_QUEUE, QUEUE_LIMITS, STATUS,
     VERSION, WINDOW_LIMITS,
@@ -43,7 +43,7 @@ fn identification_is_pinned() {
     assert_eq!((ids::VENDOR_ID, ids::DEVICE_ID), (0x1af4, 0x10f0));
     assert_eq!((ids::REVISION_ID, ids::CLASS_CODE), (1, 0x088000));
     assert_eq!(ids::IDENT.to_le_bytes(), *b"RBAR");
-    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (2, 3));
+    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (2, 4));
 }
 
 #[test]
@@ -67,6 +67,7 @@ fn offsets_are_pinned() {
             (0x40, 4),
             (0x44, 4),
             (0x48, 4),
+            (0x4c, 4),
             (0x1000, 4),
             (0x1004, 4),
             (0x1008, 4),
@@ -352,8 +353,6 @@ fn structs_have_no_padding() {
     assert_eq!(size_of::<QueueSetup>(), 64);
     assert_eq!(size_of::<WindowSetup>(), 64);
     assert_eq!(size_of::<Segment>(), 16);
-    assert_eq!(size_of::<DoorbellPage>(), PAGE_SIZE);
-    assert_eq!(size_of::<StatusPage>(), PAGE_SIZE);
     let alignments = [
         align_of::<Descriptor>(),
         align_of::<Completion>(),
@@ -407,6 +406,27 @@ fn parts_of_the_device_memory_cover_it_in_whole_pages() {
             offset + length
         });
         assert_eq!(end, size);
+    }
+}
+
+#[test]
+fn device_memory_is_used_as_far_as_the_interface_has_it() {
+    let (least, most) = (DEVICE_MEMORY_MIN as u64, DEVICE_MEMORY_MAX as u64);
+
+    let used = [least, most, most * 2].map(usable_memory);
+
+    assert_eq!(
+        used.map(Option::unwrap),
+        [DEVICE_MEMORY_MIN, DEVICE_MEMORY_MAX, DEVICE_MEMORY_MAX]
+    );
+}
+
+#[test]
+fn device_memory_without_whole_pages_for_each_part_is_unusable() {
+    let least = DEVICE_MEMORY_MIN as u64;
+
+    for size in [0, 1, least / 2, least - 1, least + 4096, least * 3] {
+        assert_eq!(usable_memory(size), None, "{size} bytes");
     }
 }
 

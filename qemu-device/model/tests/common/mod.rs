@@ -17,6 +17,7 @@ pub(crate) fn driver() -> TestDriver {
         queues: 4,
         vectors: 3,
         device_memory_size: MEMORY,
+        boot_number: 1,
     })
 }
 

@@ -76,6 +76,7 @@ proptest! {
             queues,
             vectors: 1,
             device_memory_size: 1 << 20,
+            boot_number: 1,
         }).unwrap();
 
         for (write, offset, width, mut data) in accesses {

@@ -40,6 +40,7 @@ impl World {
             queues: QUEUES,
             vectors: VECTORS,
             device_memory_size: MEMORY,
+            boot_number: 1,
         });
         for arena in ARENAS {
             driver.host.map(arena, vec![0; ARENA as usize], true);

@@ -24,13 +24,19 @@ pub struct Opened {
     pub writable: bool,
 }
 
+/// Returns whether an operation reads a source window, and whether it writes a destination window
+/// (data sheet 7).
+pub fn windows_used(opcode: Opcode) -> (bool, bool) {
+    let reads = [Opcode::COPY, Opcode::VERIFY, Opcode::CRC32C].contains(&opcode);
+    let writes = [Opcode::COPY, Opcode::FILL, Opcode::PATTERN].contains(&opcode);
+    (reads, writes)
+}
+
 /// Returns the status that data sheet 8 demands, for memory that can be reached. Returns
 /// [`Status::OK`] if the bytes decide between that and [`Status::MISMATCH`].
 pub fn status(descriptor: &Descriptor, targets: &[Target]) -> Status {
     let opcode = Opcode(descriptor.opcode);
-    // Data sheet 7: the windows that each operation uses.
-    let reads = [Opcode::COPY, Opcode::VERIFY, Opcode::CRC32C].contains(&opcode);
-    let writes = [Opcode::COPY, Opcode::FILL, Opcode::PATTERN].contains(&opcode);
+    let (reads, writes) = windows_used(opcode);
     if !Opcode::ALL.iter().any(|(known, _)| *known == opcode) {
         return Status::BAD_OPCODE;
     }

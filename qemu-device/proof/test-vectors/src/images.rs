@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The bytes of the scene's memories and the outcomes of descriptors, computed from the data sheet.
+//! Expected bytes of the memories that the test vectors use (`scene.rs`), and expected completions,
+//! computed from the data sheet.
 
 use crate::scene::{self, Window};
 use crate::{crc32c, pattern_bytes};
@@ -14,7 +15,7 @@ pub struct Images {
 }
 
 impl Default for Images {
-    /// Returns the bytes as before each vector.
+    /// Returns the bytes with which each test vector starts.
     fn default() -> Self {
         Self {
             windows: scene::windows(),
@@ -31,6 +32,7 @@ impl Images {
 
     /// Carries out a descriptor, one byte after another. Returns its completion.
     pub fn carry_out(&mut self, descriptor: &Descriptor) -> Completion {
+        // The windows as the checks see them: numbers, sizes and rights.
         let targets: Vec<_> = self.windows.iter().map(Window::target).collect();
         let mut status = crate::status(descriptor, &targets);
         let mut result = 0;
@@ -89,8 +91,8 @@ impl Images {
     /// Returns the bytes that a descriptor reads.
     fn source(&self, descriptor: &Descriptor) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(descriptor.length as usize);
-        let places = self.places(descriptor.source_window, descriptor.source_offset);
-        for (memory, range) in places {
+        let pieces = self.pieces(descriptor.source_window, descriptor.source_offset);
+        for (memory, range) in pieces {
             let left = descriptor.length as usize - bytes.len();
             let end = range.end.min(range.start + left);
             bytes.extend_from_slice(&self.memories[memory][range.start..end]);
@@ -101,7 +103,7 @@ impl Images {
     /// Writes bytes to the place that a descriptor writes.
     fn write(&mut self, descriptor: &Descriptor, mut bytes: &[u8]) {
         for (memory, range) in
-            self.places(descriptor.destination_window, descriptor.destination_offset)
+            self.pieces(descriptor.destination_window, descriptor.destination_offset)
         {
             let (now, rest) = bytes.split_at(range.len().min(bytes.len()));
             self.memories[memory][range.start..][..now.len()].copy_from_slice(now);
@@ -109,16 +111,17 @@ impl Images {
         }
     }
 
-    /// Returns memories and ranges from `offset` of a window on.
-    fn places(&self, window: u16, offset: u64) -> Vec<(usize, std::ops::Range<usize>)> {
+    /// Returns the pieces of memory behind a window, starting at `offset`: the number of a memory
+    /// and a range of it.
+    fn pieces(&self, window: u16, offset: u64) -> Vec<(usize, std::ops::Range<usize>)> {
         let window = self.windows.iter().find(|it| it.number == window);
         let mut skip = offset as usize;
-        let mut places = Vec::new();
+        let mut pieces = Vec::new();
         for part in window.into_iter().flat_map(|window| &window.parts) {
             let skipped = skip.min(part.range.len());
             skip -= skipped;
-            places.push((part.memory, part.range.start + skipped..part.range.end));
+            pieces.push((part.memory, part.range.start + skipped..part.range.end));
         }
-        places
+        pieces
     }
 }

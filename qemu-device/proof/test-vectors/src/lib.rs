@@ -2,11 +2,11 @@
 
 //! Test vectors of the device as data, with the results that the data sheet demands.
 //!
-//! A [`Vector`] is a batch of descriptors with their completions. All vectors run on one [`scene`]:
-//! memories with known bytes, and windows of every kind on them. A [`Path`] is a way to the device:
-//! it makes memories and windows, carries descriptors out, and reads bytes back. [`run`] runs
-//! vectors on a path and compares every completion and every byte of every memory. It reports one
-//! [`Row`] per vector; [`Table`] puts the rows of several paths side by side.
+//! A [`TestVector`] is a batch of descriptors with their completions. All vectors run on one
+//! [`scene`]: memories with known bytes, and windows of every kind on them. A [`Path`] is a way to
+//! the device: it makes memories and windows, carries descriptors out, and reads bytes back.
+//! [`run`] runs vectors on a path and compares every completion and every byte of every memory. It
+//! reports one [`Row`] per vector; [`Table`] puts the rows of several paths side by side.
 //!
 //! [`Images`] computes the results of a descriptor. It is written from the data sheet and shares no
 //! code with the model. Vectors made by hand state their results as well.
@@ -29,7 +29,7 @@ pub mod scene;
 mod table;
 mod vector;
 
-pub use check::{status, Opened, Target};
+pub use check::{status, windows_used, Opened, Target};
 pub use crc32c::crc32c;
 pub use images::Images;
 pub use path::{run, Failure, Path, BATCH};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Random descriptors: half of them sound, the others wrong in any way.
+//! Random descriptors: half of them sound, the others with one to three changes, which make most of
+//! them wrong.
 
 use crate::check::{Opened, Target};
 use fastrand::Rng;
@@ -38,9 +39,10 @@ impl Generator {
         self.random.u32(0..limit)
     }
 
-    /// Makes a descriptor whose windows exist, have the right, and hold its bytes.
+    /// Makes a descriptor whose windows are open, grant the rights that it needs, and contain its
+    /// bytes.
     fn sound(&mut self) -> Descriptor {
-        let opcode = Opcode(self.random.u16(0..6));
+        let (opcode, _) = Opcode::ALL[self.random.usize(..Opcode::ALL.len())];
         let mut descriptor = Descriptor {
             opcode: opcode.0,
             tag: self.random.u32(..),
@@ -55,19 +57,20 @@ impl Generator {
         let destination = writes.then(|| self.usable(|it| it.writable));
         let room = [source, destination].into_iter().flatten();
         let room = room.map(|(_, length)| length).min().unwrap_or(1);
-        // Mostly short, so that many are carried out.
+        // At most 8 KiB, far below the limit: a run then gets through many descriptors.
         let most = 1 << self.random.u32(3..14);
         let length = self.random.u64(1..=room.min(most));
         descriptor.length = length as u32;
-        if let Some((window, end)) = source {
+        if let Some((window, size)) = source {
             descriptor.source_window = window;
-            descriptor.source_offset = self.random.u64(0..=end - length);
+            descriptor.source_offset = self.random.u64(0..=size - length);
         }
-        if let Some((window, end)) = destination {
+        if let Some((window, size)) = destination {
             descriptor.destination_window = window;
-            descriptor.destination_offset = self.random.u64(0..=end - length);
+            descriptor.destination_offset = self.random.u64(0..=size - length);
         }
-        // Only operands that data sheet 7 allows: a wrong one would be spoilt already.
+        // Only operands that data sheet 7 allows. With another one the descriptor would not be
+        // sound.
         descriptor.operand = match opcode {
             Opcode::COPY => 0,
             Opcode::CRC32C => self.random.u32(..).into(),
@@ -76,17 +79,17 @@ impl Generator {
         descriptor
     }
 
-    /// Returns number and length of a random window that fits.
-    fn usable(&mut self, fits: impl Fn(&Opened) -> bool) -> (u16, u64) {
-        let fitting: Vec<_> = self
+    /// Returns number and length of a random window that is open and has the right.
+    fn usable(&mut self, has_right: impl Fn(&Opened) -> bool) -> (u16, u64) {
+        let candidates: Vec<_> = self
             .targets
             .iter()
-            .filter_map(|target| Some((target.window, target.open.filter(&fits)?.length)))
+            .filter_map(|target| Some((target.window, target.open.filter(&has_right)?.length)))
             .collect();
-        fitting[self.random.usize(..fitting.len())]
+        candidates[self.random.usize(..candidates.len())]
     }
 
-    /// Makes one field of a descriptor wrong, perhaps.
+    /// Changes one field of a descriptor at random. In most cases the descriptor is wrong then.
     fn spoil(&mut self, descriptor: &mut Descriptor) {
         match self.random.u8(0..9) {
             0 => descriptor.opcode = self.random.u16(..) >> self.random.u32(0..16),
@@ -120,6 +123,7 @@ impl Generator {
         let target = self.targets[self.random.usize(..self.targets.len())];
         let room = target.open.map_or(4096, |it| it.length);
         let last = room.wrapping_sub(length.into());
+        // With this offset, offset + length is just 2^64.
         let wraps = u64::from(length).wrapping_neg();
         let edges = [0, last, room, wraps, 1 << 32, 1 << 63, u64::MAX];
         let edge = edges[self.random.usize(..edges.len())];

@@ -87,6 +87,21 @@ struct Limited {
 
 /// Returns the calls that may have some arguments only.
 fn limited(options: &Options) -> Vec<Limited> {
+    let mut calls = always_limited(options);
+    if options.region_files.is_some() {
+        let hole = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        calls.push(Limited {
+            name: stringify!(SYS_fallocate),
+            number: libc::SYS_fallocate,
+            only: "clear a file for the next device",
+            rules: vec![vec![is(1, hole)]],
+        });
+    }
+    calls
+}
+
+/// Returns those that each server may make.
+fn always_limited(options: &Options) -> Vec<Limited> {
     let largest_file = options.device_memory.max(REGISTER_BAR_SIZE) as u64;
     let no_exec = || bits(2, libc::PROT_EXEC, 0);
     // The kernel's limit of data counts neither shared memory nor stacks that grow. Without these

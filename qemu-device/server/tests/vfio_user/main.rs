@@ -11,3 +11,4 @@ mod process;
 mod sandbox;
 mod sleeping;
 mod stress;
+mod swap;

@@ -125,7 +125,7 @@ impl Drop for Running {
 }
 
 /// Starts a server and waits for the log line with which it begins to listen.
-fn listen(socket: &Path, arguments: &[&str]) -> (Child, BufReader<ChildStderr>) {
+pub(crate) fn listen(socket: &Path, arguments: &[&str]) -> (Child, BufReader<ChildStderr>) {
     let mut child = command()
         .arg("--socket")
         .arg(socket)
@@ -187,6 +187,7 @@ fn help_names_every_option() {
         "--once",
         "--sandbox",
         "--print-sandbox",
+        "--region-files",
         "--log",
         "--events",
         "--trace",
@@ -318,8 +319,8 @@ fn server_without_a_file_for_the_next_device_waits_until_there_is_one() {
 
 #[test]
 fn server_without_a_file_for_the_next_client_waits_until_there_is_one() {
-    // The lower ones belong to the device.
-    assert_waits_for_files(7, "cannot accept a client");
+    // The lower ones belong to the socket and the device.
+    assert_waits_for_files(8, "cannot accept a client");
 }
 
 #[test]

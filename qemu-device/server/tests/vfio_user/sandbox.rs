@@ -149,13 +149,14 @@ fn waiting_server_has_no_descriptor_but_those_it_needs() {
     assert_eq!(
         kinds,
         [
-            // Those of the device, then those for the client.
-            "/memfd:ringbar-shared-pages",
-            "/memfd:ringbar-device-memory",
-            "/memfd:ringbar-shared-pages",
-            "/memfd:ringbar-device-memory",
-            // One listens, two are for signals.
+            // It listens.
             "socket:",
+            // Those of the device.
+            "/memfd:ringbar-shared-pages",
+            "/memfd:ringbar-device-memory",
+            "/memfd:ringbar-shared-pages",
+            "/memfd:ringbar-device-memory",
+            // For signals.
             "socket:",
             "socket:",
         ]

@@ -8,6 +8,6 @@ mod mark;
 mod say;
 mod sections;
 
-pub use mark::{Mark, UnknownMark};
+pub use mark::{Mark, UnknownMark, BARS};
 pub use say::{say, INSTRUCTION};
 pub use sections::say_sections;

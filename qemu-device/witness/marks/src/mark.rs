@@ -5,6 +5,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+/// Most BARs of a PCI function, whose numbers count from 0.
+pub const BARS: usize = 6;
+
 /// An event in the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mark {
@@ -21,6 +24,8 @@ pub enum Mark {
     Arm,
     /// Recording of accesses stops.
     Disarm,
+    /// The driver is about to be loaded. Its code of an earlier load is gone.
+    Load,
     /// A section of the driver is at `address` of the kernel's memory.
     Section {
         /// Name in the module's ELF file, such as `.text`.
@@ -69,6 +74,7 @@ impl fmt::Display for Mark {
             } => write!(f, "bar {number} {address:#x} {size:#x}"),
             Self::Arm => f.write_str("arm"),
             Self::Disarm => f.write_str("disarm"),
+            Self::Load => f.write_str("load"),
             Self::Section { name, address } => write!(f, "section {address:#x} {name}"),
             Self::Program { name, address } => write!(f, "program {address:#x} {name}"),
             Self::Begin { case } => write!(f, "begin {case}"),
@@ -107,6 +113,7 @@ fn parse(text: &str) -> Option<Mark> {
     match word {
         "arm" if rest.is_empty() => Some(Mark::Arm),
         "disarm" if rest.is_empty() => Some(Mark::Disarm),
+        "load" if rest.is_empty() => Some(Mark::Load),
         "bar" => {
             let (number, rest) = rest.split_once(' ')?;
             let (address, size) = rest.split_once(' ')?;
@@ -168,6 +175,7 @@ mod tests {
             },
             Mark::Arm,
             Mark::Disarm,
+            Mark::Load,
             Mark::Section {
                 name: ".text".into(),
                 address: u64::MAX,
@@ -201,6 +209,7 @@ mod tests {
             "",
             "armed",
             "arm now",
+            "load 1",
             "bar 0",
             "bar 0 1 2",
             "end",

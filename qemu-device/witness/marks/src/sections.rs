@@ -6,15 +6,14 @@ use std::fs;
 
 use crate::{say, Mark};
 
-/// Folder with the addresses of the driver's sections.
-const SECTIONS: &str = "/sys/module/ringbar/sections";
 /// Sections with code.
-const CODE: &[&str] = &[".text", ".init.text", ".exit.text"];
+const CODE: &[&str] = &[".text", ".text.unlikely", ".init.text", ".exit.text"];
 
-/// Marks the sections of the driver. The caller has loaded it.
-pub fn say_sections() {
+/// Marks the sections of the driver in this module. The caller has loaded it.
+pub fn say_sections(module: &str) {
     for name in CODE {
-        let address = fs::read_to_string(format!("{SECTIONS}/{name}")).unwrap_or_default();
+        let address = fs::read_to_string(format!("/sys/module/{module}/sections/{name}"));
+        let address = address.unwrap_or_default();
         let digits = address.trim().strip_prefix("0x");
         if let Some(Ok(address)) = digits.map(|digits| u64::from_str_radix(digits, 16)) {
             let name = (*name).to_owned();

@@ -9,6 +9,8 @@
 
 #![expect(unsafe_code, reason = "all of QEMU's plugin interface is C")]
 
+mod executed;
+
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::ffi::{c_char, c_int, c_uint, c_void, CStr};
@@ -30,10 +32,13 @@ use qemu_plugin_sys::{
 };
 use ringbar_marks::INSTRUCTION;
 
+use executed::Counters;
+
 use crate::byte_order;
+use crate::code::Code as Executed;
 use crate::config::PortInstruction;
 use crate::map::Seen;
-use crate::options::{From, Options};
+use crate::options::{From, Options, What};
 use crate::page;
 use crate::recorder::{Code, Recorder, Transfer, Wish};
 
@@ -44,6 +49,8 @@ const VERSION: c_int = 7;
 #[unsafe(no_mangle)]
 static qemu_plugin_version: c_int = VERSION;
 
+/// Longest instruction of x86, in bytes.
+const LONGEST_INSTRUCTION: usize = 15;
 /// Longest text of a mark. The length comes from the guest, so it must not determine an allocation.
 const LONGEST_MARK: usize = 4096;
 /// Bytes of the stack that are searched for return addresses.
@@ -90,14 +97,28 @@ unsafe extern "C" {
 /// State of the plugin, from install to the end of the process.
 struct Plugin {
     id: qemu_plugin_id_t,
-    recorder: Recorder,
+    kind: Kind,
     /// Whether accesses are watched after the next reset.
     armed: AtomicBool,
     /// Addresses of the instructions after reads of I/O ports. QEMU ends a block of code there.
     behind_port_reads: Mutex<HashSet<u64>>,
 }
 
+/// Kind of records, with their recorder.
+enum Kind {
+    Accesses(Box<Recorder>),
+    Code(Executed, Counters),
+}
+
 impl Plugin {
+    /// Returns the recorder of accesses.
+    fn recorder(&self) -> Option<&Recorder> {
+        match &self.kind {
+            Kind::Accesses(recorder) => Some(recorder),
+            Kind::Code(..) => None,
+        }
+    }
+
     /// Notes the instruction after a read of an I/O port.
     fn note_port_read(&self, next: u64) {
         let places = self.behind_port_reads.lock();
@@ -138,15 +159,13 @@ unsafe extern "C" fn qemu_plugin_install(
         Ok(options) => options,
         Err(error) => return refuse(&error.to_string()),
     };
-    let recorder = match Recorder::create(&options) {
-        Ok(recorder) => recorder,
-        Err(error) => {
-            return refuse(&format!("cannot make {}: {error}", options.out.display()));
-        }
+    let kind = match kind(&options) {
+        Ok(kind) => kind,
+        Err(reason) => return refuse(&reason),
     };
     let plugin = PLUGIN.get_or_init(|| Plugin {
         id,
-        recorder,
+        kind,
         armed: AtomicBool::new(options.from == From::Boot),
         behind_port_reads: Mutex::default(),
     });
@@ -155,6 +174,20 @@ unsafe extern "C" fn qemu_plugin_install(
     }
     start(ptr::null_mut());
     0
+}
+
+/// Creates the recorder that the options ask for.
+fn kind(options: &Options) -> Result<Kind, String> {
+    match options.what {
+        What::Accesses => {
+            let recorder = Recorder::create(options).map_err(|error| error.to_string())?;
+            Ok(Kind::Accesses(Box::new(recorder)))
+        }
+        What::Code => {
+            let code = Executed::create(options).map_err(|error| error.to_string())?;
+            Ok(Kind::Code(code, Counters::new()))
+        }
+    }
 }
 
 /// Prints the reason. Returns the status by which QEMU refuses the plugin.
@@ -191,15 +224,20 @@ extern "C" fn start(_userdata: *mut c_void) {
     // SAFETY: QEMU gave the id. The callback stays valid, because this plugin never asks to be
     // unloaded.
     unsafe { qemu_plugin_register_atexit_cb(plugin.id, finish, ptr::null_mut()) };
-    if plugin.armed.load(Ordering::Relaxed) {
-        plugin.recorder.armed();
+    if let Some(recorder) = plugin
+        .recorder()
+        .filter(|_| plugin.armed.load(Ordering::Relaxed))
+    {
+        recorder.armed();
     }
 }
 
 /// Ends the recording. QEMU calls this when it exits.
 extern "C" fn finish(_userdata: *mut c_void) {
-    if let Some(plugin) = PLUGIN.get() {
-        plugin.recorder.finish();
+    match PLUGIN.get().map(|plugin| &plugin.kind) {
+        Some(Kind::Accesses(recorder)) => recorder.finish(),
+        Some(Kind::Code(code, counters)) => code.finish(|number| counters.is_set(number)),
+        None => {}
     }
 }
 
@@ -216,6 +254,10 @@ extern "C" fn translate(block: *mut qemu_plugin_tb, _userdata: *mut c_void) {
     let is_mark = instruction(0).is_some_and(|first| bytes(first).as_slice() == INSTRUCTION);
     if let Some(load) = instruction(1).filter(|_| is_mark) {
         on_memory(load, mark, 0);
+        return;
+    }
+    if let Kind::Code(code, counters) = &plugin.kind {
+        counters.watch(code, block);
         return;
     }
     if !plugin.armed.load(Ordering::Relaxed) {
@@ -248,10 +290,9 @@ extern "C" fn translate(block: *mut qemu_plugin_tb, _userdata: *mut c_void) {
     }
 }
 
-/// Returns the first bytes of an instruction: as many as the comparison with a mark needs, and one
-/// more.
+/// Returns the bytes of an instruction.
 fn bytes(instruction: *mut qemu_plugin_insn) -> Vec<u8> {
-    let mut bytes = vec![0u8; INSTRUCTION.len() + 1];
+    let mut bytes = vec![0u8; LONGEST_INSTRUCTION];
     // SAFETY: The instruction is QEMU's, during its translation. The buffer has the length that is
     // passed.
     let length =
@@ -303,7 +344,14 @@ extern "C" fn mark(cpu: c_uint, info: qemu_plugin_meminfo_t, address: u64, _user
         eprintln!("ringbar-plugin: a mark of the guest cannot be read");
         return;
     };
-    let wish = plugin.recorder.mark(cpu, &String::from_utf8_lossy(&text));
+    let text = String::from_utf8_lossy(&text);
+    let wish = match &plugin.kind {
+        Kind::Accesses(recorder) => recorder.mark(cpu, &text),
+        Kind::Code(code, _) => {
+            code.mark(&text);
+            None
+        }
+    };
     let armed = plugin.armed.load(Ordering::Relaxed);
     match wish {
         Some(Wish::Arm) if !armed => plugin.armed.store(true, Ordering::Relaxed),
@@ -324,13 +372,15 @@ extern "C" fn memory(
     address: u64,
     userdata: *mut c_void,
 ) {
-    let Some(plugin) = PLUGIN.get() else { return };
-    let Some(first) = page::bytes_before_next(address, || width(info)) else {
-        return in_page(plugin, cpu, info, address, None, userdata);
+    let Some(recorder) = PLUGIN.get().and_then(Plugin::recorder) else {
+        return;
     };
-    in_page(plugin, cpu, info, address, Some(0..first), userdata);
+    let Some(first) = page::bytes_before_next(address, || width(info)) else {
+        return in_page(recorder, cpu, info, address, None, userdata);
+    };
+    in_page(recorder, cpu, info, address, Some(0..first), userdata);
     in_page(
-        plugin,
+        recorder,
         cpu,
         info,
         address,
@@ -341,7 +391,7 @@ extern "C" fn memory(
 
 /// Records an access, or the given bytes of it, which lie in one page.
 fn in_page(
-    plugin: &Plugin,
+    recorder: &Recorder,
     cpu: c_uint,
     info: qemu_plugin_meminfo_t,
     address: u64,
@@ -360,7 +410,7 @@ fn in_page(
     // SAFETY: QEMU has just returned the pointer, which is not null, and no call since then
     // replaced its contents.
     let address = unsafe { qemu_plugin_hwaddr_phys_addr(place) };
-    if !trapped && !plugin.recorder.is_device_memory(address) {
+    if !trapped && !recorder.is_device_memory(address) {
         return;
     }
     let region = trapped.then(|| {
@@ -370,7 +420,7 @@ fn in_page(
         // SAFETY: QEMU returns a C string.
         unsafe { CStr::from_ptr(name) }.to_str().unwrap_or_default()
     });
-    let Some(place) = plugin.recorder.find(Seen { address, region }) else {
+    let Some(place) = recorder.find(Seen { address, region }) else {
         return;
     };
     // SAFETY: The function computes a truth value from a number.
@@ -385,7 +435,7 @@ fn in_page(
         None => transfer,
     };
     let code = code(cpu, userdata);
-    plugin.recorder.access(code, place, transfer, trapped);
+    recorder.access(code, place, transfer, trapped);
 }
 
 /// Returns the width of the access in this callback, in bytes.
@@ -409,7 +459,9 @@ struct Reading {
 
 /// Takes an access to an I/O port. QEMU calls this before the instruction.
 extern "C" fn port_access<const WRITE: bool, const WIDTH: u32>(cpu: c_uint, userdata: *mut c_void) {
-    let Some(plugin) = PLUGIN.get() else { return };
+    let Some(recorder) = PLUGIN.get().and_then(Plugin::recorder) else {
+        return;
+    };
     let Some((port, value)) = register(&RDX).zip(register(&RAX)) else {
         return;
     };
@@ -418,9 +470,7 @@ extern "C" fn port_access<const WRITE: bool, const WIDTH: u32>(cpu: c_uint, user
         width: WIDTH,
     };
     let value = cut(value, WIDTH);
-    let place = plugin
-        .recorder
-        .find_port(instruction, port as u16, value as u32);
+    let place = recorder.find_port(instruction, port as u16, value as u32);
     let Some(place) = place else { return };
     let code = code(cpu, userdata);
     if WRITE {
@@ -429,7 +479,7 @@ extern "C" fn port_access<const WRITE: bool, const WIDTH: u32>(cpu: c_uint, user
             write: true,
             value: Some(value.into()),
         };
-        plugin.recorder.access(code, place, transfer, true);
+        recorder.access(code, place, transfer, true);
     } else {
         let width = WIDTH;
         READING.set(Some(Reading { code, place, width }));
@@ -438,7 +488,8 @@ extern "C" fn port_access<const WRITE: bool, const WIDTH: u32>(cpu: c_uint, user
 
 /// Takes the value of a read of an I/O port. QEMU calls this before the instruction after the read.
 extern "C" fn after_port_read(_cpu: c_uint, _userdata: *mut c_void) {
-    let Some((plugin, reading)) = PLUGIN.get().zip(READING.take()) else {
+    let recorder = PLUGIN.get().and_then(Plugin::recorder);
+    let Some((recorder, reading)) = recorder.zip(READING.take()) else {
         return;
     };
     let transfer = Transfer {
@@ -447,7 +498,7 @@ extern "C" fn after_port_read(_cpu: c_uint, _userdata: *mut c_void) {
         value: register(&RAX).map(|value| cut(value, reading.width).into()),
     };
     let Reading { code, place, .. } = reading;
-    plugin.recorder.access(code, place, transfer, true);
+    recorder.access(code, place, transfer, true);
 }
 
 /// Returns the lowest bytes of a register.

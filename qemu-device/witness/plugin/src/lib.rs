@@ -7,6 +7,9 @@
 //! After that it watches every load and store of all code, and writes those that reach the device
 //! to a file.
 //!
+//! With `record=code` it records which code of the kernel's modules was executed, and no accesses:
+//! [`code`] keeps the counters that translated code sets, and [`jump`] knows conditional jumps.
+//!
 //! [`ffi`] is the interface to QEMU and has all unsafe code. [`recorder`] selects and writes,
 //! [`map`] locates the device, and [`config`] follows accesses to configuration space. [`page`] and
 //! [`byte_order`] describe accesses as they reach memory.
@@ -21,9 +24,11 @@
 
 mod byte_order;
 mod clock;
+mod code;
 mod config;
 #[cfg(not(test))]
 mod ffi;
+mod jump;
 mod map;
 mod options;
 mod page;

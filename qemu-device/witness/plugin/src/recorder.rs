@@ -3,14 +3,17 @@
 //! Selection and output of records.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use ringbar_marks::Mark;
 use ringbar_records::place::{Place, Space};
 use ringbar_records::record::{Access, Hex, Record, Sum, FORMAT};
+use ringbar_records::register_names::{RegisterNames, WrongLine};
+use thiserror::Error;
 
 use crate::clock;
 use crate::config::{PortInstruction, Ports};
@@ -62,6 +65,32 @@ pub(crate) enum Wish {
     Disarm,
 }
 
+/// Reason for which nothing can be recorded.
+#[derive(Debug, Error)]
+pub(crate) enum CreateError {
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("{}, {source}", path.display())]
+    Names { path: PathBuf, source: WrongLine },
+}
+
+/// Reads the names of registers.
+fn names(path: &Path) -> Result<RegisterNames, CreateError> {
+    let text = fs::read_to_string(path).map_err(|source| CreateError::File {
+        action: "read",
+        path: path.to_owned(),
+        source,
+    })?;
+    RegisterNames::parse(&text).map_err(|source| CreateError::Names {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// Recorder of the guest's accesses and marks.
 pub(crate) struct Recorder {
     map: Map,
@@ -70,14 +99,20 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Creates the file and writes its first line.
-    pub(crate) fn create(options: &Options) -> io::Result<Self> {
-        let file = File::create(&options.out)?;
-        Ok(Self::new(options, Box::new(file)))
+    /// Reads the names of the registers, creates the file and writes its first line.
+    pub(crate) fn create(options: &Options) -> Result<Self, CreateError> {
+        let names = options.registers.as_deref().map(names).transpose()?;
+        let file = File::create(&options.out).map_err(|source| CreateError::File {
+            action: "make",
+            path: options.out.clone(),
+            source,
+        })?;
+        Ok(Self::new(options, names, Box::new(file)))
     }
 
     /// Starts a recorder that writes to `out`.
-    fn new(options: &Options, out: Box<dyn Write + Send>) -> Self {
+    fn new(options: &Options, names: Option<RegisterNames>, out: Box<dyn Write + Send>) -> Self {
+        let map = Map::new(options.function, &options.socket, names);
         let mut book = Book {
             out: Some(BufWriter::new(out)),
             last: HashMap::new(),
@@ -88,9 +123,10 @@ impl Recorder {
             time: clock::now(),
             format: FORMAT,
             writer: concat!("ringbar-plugin ", env!("CARGO_PKG_VERSION")).to_owned(),
+            other_device: map.is_of_other_device(),
         });
         Self {
-            map: Map::new(options.function, &options.socket),
+            map,
             ports: Ports::new(options.function),
             book: Mutex::new(book),
         }
@@ -470,6 +506,19 @@ mod tests {
         assert_eq!(fixture.recorder.mark(0, "arm"), Some(Wish::Arm));
         assert_eq!(fixture.recorder.mark(0, "disarm"), Some(Wish::Disarm));
         assert_eq!(fixture.recorder.mark(0, "hello"), None);
+    }
+
+    #[test]
+    fn names_that_cannot_be_read_are_told_with_file_and_line() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), "0 0x0 A\n0 4 B\n").expect("written");
+        let registers = format!("registers={}", file.path().display());
+        let options = Options::parse(["out=/dev/null", &registers]).expect("options");
+
+        let error = Recorder::create(&options).err().expect("refused");
+
+        let begin = format!("{}, line 2, \"0 4 B\": ", file.path().display());
+        assert!(error.to_string().starts_with(&begin), "{error}");
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub enum Record {
         format: u32,
         /// Name and version of the writer.
         writer: String,
+        /// Whether the device is another one than ringbar's, whose server has named its registers.
+        #[serde(default, skip_serializing_if = "is_false")]
+        other_device: bool,
     },
     /// Recording of accesses begins: code translated from now on is watched.
     Armed {
@@ -217,6 +220,14 @@ fn once() -> u64 {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_once(count: &u64) -> bool {
     *count == 1
 }
@@ -237,15 +248,20 @@ impl Record {
 
     /// Returns its line, including the line feed.
     pub fn line(&self) -> serde_json::Result<String> {
-        let mut line = serde_json::to_string(self)?;
-        line.push('\n');
-        Ok(line)
+        line_of(self)
     }
 
     /// Parses a line.
     pub fn parse(line: &str) -> serde_json::Result<Self> {
         serde_json::from_str(line)
     }
+}
+
+/// Returns the line of a record, including the line feed.
+pub(crate) fn line_of(record: &impl Serialize) -> serde_json::Result<String> {
+    let mut line = serde_json::to_string(record)?;
+    line.push('\n');
+    Ok(line)
 }
 
 #[cfg(test)]

@@ -28,6 +28,10 @@ pub(crate) enum Error {
     },
     #[error("{}: {reason}", path.display())]
     Code { path: PathBuf, reason: String },
+    #[error("{}: {reason}", path.display())]
+    Document { path: PathBuf, reason: String },
+    #[error("the coverage cannot be written: {0}")]
+    Coverage(serde_json::Error),
     #[error("the timeline cannot be written: {0}")]
     Timeline(#[from] serde_json::Error),
 }

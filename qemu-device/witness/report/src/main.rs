@@ -4,7 +4,8 @@
 //!
 //! `judge` takes the records of the TCG plugin and the device server, and prints complaints. The
 //! runner calls it before it writes its results. `draw` takes the results as well. It writes a
-//! timeline as JSON lines and in the Chrome trace format, and a page of HTML.
+//! timeline as JSON lines and in the Chrome trace format, and a page of HTML. `coverage` is for runs
+//! that recorded executed code: [`lines`] finds the lines of the driver in it.
 //!
 //! [`run`] is the joined run, and [`names`] finds the code at an address. [`witness`] compares the
 //! run with the claims of tests and documents. [`coverage`] counts uses, [`operations`] follows
@@ -19,9 +20,12 @@ mod coverage;
 mod device_picture;
 mod error;
 mod life_picture;
+mod lines;
 mod names;
+mod object_file;
 mod operations;
 mod options;
+mod other_registers;
 mod page;
 mod paint;
 mod picture;
@@ -40,20 +44,22 @@ use clap::Parser as _;
 use crate::coverage::Coverage;
 use crate::error::Error;
 use crate::names::Names;
-use crate::options::{Command, Drawing, Options, Recorded};
+use crate::options::{Command, Covering, Drawing, Options, Recorded};
 use crate::run::Run;
 use crate::witness::Testimony;
 
 fn main() -> ExitCode {
     match Options::parse().command {
         Command::Judge(recorded) => judge(&recorded),
+        Command::Coverage(covering) => cover(&covering),
         Command::Draw(drawing) => match draw(&drawing) {
             Ok(page) => {
                 println!("report: {}", page.display());
                 ExitCode::SUCCESS
             }
             Err(error) => {
-                // In the form in which the runner ends a failed run. The run itself may have passed.
+                // In the form in which the runner ends a failed run. The run itself may have
+                // passed.
                 eprintln!("ringbar: FAILED: {error}");
                 eprintln!("logs:  {}", drawing.recorded.logs.display());
                 if let Some(again) = again(&drawing) {
@@ -85,10 +91,31 @@ fn judge(recorded: &Recorded) -> ExitCode {
     }
 }
 
+/// Prints the lines of the driver that runs have reached.
+fn cover(covering: &Covering) -> ExitCode {
+    match lines::cover(covering) {
+        Ok(outcome) => {
+            print!("{}", outcome.text);
+            println!("report: {}", outcome.page.display());
+            for complaint in &outcome.complaints {
+                eprintln!("ringbar: FAILED: {complaint}");
+            }
+            match outcome.complaints.as_slice() {
+                [] => ExitCode::SUCCESS,
+                _ => ExitCode::FAILURE,
+            }
+        }
+        Err(error) => {
+            eprintln!("ringbar: FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Reads and joins the records of a run.
 fn joined(recorded: &Recorded) -> Result<Run, Error> {
     let records = run::read(&recorded.logs)?;
-    let names = Names::load(&recorded.module, &recorded.programs, &records)?;
+    let names = Names::load(recorded, &records)?;
     Ok(Run::join(records, &names))
 }
 

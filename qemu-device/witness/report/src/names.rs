@@ -2,29 +2,30 @@
 
 //! Names for addresses of the guest: function, file and line of the code there.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::rc::Rc;
 
 use addr2line::Context;
-use gimli::{EndianRcSlice, RunTimeEndian};
-use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionIndex};
+use object::{Object, ObjectSymbol};
 use ringbar_marks::Mark;
 use ringbar_records::record::{Access, Hex, Record};
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::object_file::{dwarf, Layout, Reader};
+use crate::options::Recorded;
 
 /// Start of the kernel's half of an address space.
 const KERNEL: u64 = 1 << 63;
-/// Distance between the module's sections in this layout. In an object file all of them are at 0.
-const PART: u64 = 1 << 32;
-/// Folders of this project. They identify its files among the paths in debug information.
+/// Folders of the checkout. They identify its files among the paths in debug information.
 const FOLDERS: &[&str] = &["guest-driver/", "guest-rootfs/", "qemu-device/"];
+/// Way from a project of the user's own to the checkout.
+const CHECKOUT: &str = "ringbar/";
 /// Files that only carry out accesses for their callers. The caller is more informative.
 const ACCESSORS: &[&str] = &[
     "guest-rootfs/client/src/mapping.rs",
+    "guest-rootfs/tests/src/raw.rs",
     "guest-driver/device/registers.rs",
     "qemu-device/spec/src/wake.rs",
 ];
@@ -48,6 +49,7 @@ pub(crate) struct Site {
 pub(crate) struct Names {
     driver: Code,
     programs: BTreeMap<String, Code>,
+    sources: Sources,
     /// Sections of the driver: where they were loaded, and where they are in `driver`. Sorted by
     /// time.
     sections: Vec<Section>,
@@ -63,10 +65,14 @@ struct Section {
 
 impl Names {
     /// Reads the code that the records refer to.
-    pub(crate) fn load(module: &Path, programs: &Path, records: &[Record]) -> Result<Self, Error> {
+    pub(crate) fn load(recorded: &Recorded, records: &[Record]) -> Result<Self, Error> {
+        let Recorded {
+            module, programs, ..
+        } = recorded;
         let mut names = Self {
             driver: Code::default(),
             programs: BTreeMap::new(),
+            sources: Sources(recorded.root.clone()),
             sections: Vec::new(),
         };
         if records.is_empty() {
@@ -126,7 +132,7 @@ impl Names {
                 return Site::default();
             };
             let code = self.programs.get(name);
-            let found = code.and_then(|code| code.find(pc.checked_sub(base)?));
+            let found = code.and_then(|code| code.find(pc.checked_sub(base)?, &self.sources));
             return Site {
                 owner: name.to_owned(),
                 ..found.unwrap_or_default()
@@ -142,7 +148,7 @@ impl Names {
         match here {
             Some(here) => Site {
                 owner: "driver".to_owned(),
-                ..self.driver.find(here).unwrap_or_default()
+                ..self.driver.find(here, &self.sources).unwrap_or_default()
             },
             None => Site {
                 owner: "kernel".to_owned(),
@@ -175,11 +181,9 @@ fn marks(records: &[Record]) -> impl Iterator<Item = (u64, Mark)> + '_ {
 }
 
 /// Converts an address.
-fn address(number: Hex) -> u64 {
+pub(crate) fn address(number: Hex) -> u64 {
     u64::try_from(number.0).unwrap_or_default()
 }
-
-type Reader = EndianRcSlice<RunTimeEndian>;
 
 /// An ELF file with its debug information.
 #[derive(Default)]
@@ -205,32 +209,25 @@ impl Code {
     fn read(bytes: &[u8]) -> Result<Self, String> {
         let file = object::File::parse(bytes).map_err(|error| error.to_string())?;
         let layout = Layout::of(&file);
-        let mut code = Self::default();
-        for section in file.sections() {
-            if let Some(place) = layout.0.get(&section.index()) {
-                let name = section.name().unwrap_or_default().to_owned();
-                code.parts.insert(name, (*place, section.size()));
-            }
-        }
+        let mut code = Self {
+            parts: layout.parts(&file),
+            ..Self::default()
+        };
         for symbol in file.symbols().filter(|symbol| symbol.is_definition()) {
             let begin = layout.place(symbol.section_index(), symbol.address());
             let name = rustc_demangle::demangle(symbol.name().unwrap_or_default());
             let end = begin.saturating_add(symbol.size());
             code.symbols.insert(begin, (end, format!("{name:#}")));
         }
-        let load = |id: gimli::SectionId| -> Result<Reader, String> {
-            let data = section_data(&file, &layout, id.name())?;
-            Ok(EndianRcSlice::new(Rc::from(data), RunTimeEndian::Little))
-        };
-        let dwarf = gimli::Dwarf::load(load)?;
-        let context = Context::from_dwarf(dwarf).map_err(|error| error.to_string())?;
+        let context =
+            Context::from_dwarf(dwarf(&file, &layout)?).map_err(|error| error.to_string())?;
         code.context = Some(context);
         Ok(code)
     }
 
-    /// Returns the innermost function of this project around an address that does more than
+    /// Returns the innermost function of these sources around an address that does more than
     /// accesses. Without one, returns the innermost function of all.
-    fn find(&self, address: u64) -> Option<Site> {
+    fn find(&self, address: u64, sources: &Sources) -> Option<Site> {
         let context = self.context.as_ref()?;
         let mut innermost = None;
         if let Ok(mut frames) = context.find_frames(address).skip_all_loads() {
@@ -238,7 +235,7 @@ impl Code {
                 let function = frame.function.as_ref();
                 let function = function.and_then(|name| Some(name.demangle().ok()?.into_owned()));
                 let location = frame.location.as_ref();
-                let file = location.and_then(|location| ours(location.file?));
+                let file = location.and_then(|location| sources.shown(location.file?));
                 let line = location.and_then(|location| location.line).unwrap_or(0);
                 let site = Site {
                     owner: String::new(),
@@ -283,13 +280,29 @@ impl Code {
     }
 }
 
-/// Returns a file's path below the checkout, if it belongs to this project.
-fn ours(file: &str) -> Option<&str> {
+/// Folders with the sources of a user's own project, as debug information names them. The checkout
+/// needs none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sources(Vec<String>);
+
+impl Sources {
+    /// Returns a file's path below the project or the checkout, if it belongs to one of them.
+    pub(crate) fn shown<'a>(&self, file: &'a str) -> Option<&'a str> {
+        let below = |root: &String| file.strip_prefix(root.as_str())?.strip_prefix('/');
+        match self.0.iter().find_map(below) {
+            Some(file) => Some(of_checkout(file, CHECKOUT).unwrap_or(file)),
+            None => of_checkout(file, ""),
+        }
+    }
+}
+
+/// Returns a file's path below the checkout, to which `way` leads.
+fn of_checkout<'a>(file: &'a str, way: &str) -> Option<&'a str> {
     FOLDERS
         .iter()
-        .filter_map(|folder| file.find(folder))
+        .filter_map(|folder| file.find(&format!("{way}{folder}")))
         .min()
-        .and_then(|at| file.get(at..))
+        .and_then(|at| file.get(at.checked_add(way.len())?..))
 }
 
 /// Returns a function's name without the compiler's hash.
@@ -300,76 +313,55 @@ fn short(name: &str) -> String {
     plain.map_or(name, |(name, _)| name).to_owned()
 }
 
-/// Places of sections with code. They differ from each other, in an object file too.
-struct Layout(HashMap<SectionIndex, u64>);
-
-impl Layout {
-    /// Places the sections of a file.
-    fn of(file: &object::File<'_>) -> Self {
-        let apart = file.kind() == object::ObjectKind::Relocatable;
-        let code = file
-            .sections()
-            .filter(|section| section.kind() == object::SectionKind::Text);
-        let places = (1..).zip(code).map(|(number, section)| {
-            let place = if apart {
-                number * PART
-            } else {
-                section.address()
-            };
-            (section.index(), place)
-        });
-        Self(places.collect())
-    }
-
-    /// Returns the place of a symbol. In an object file its address counts from its section.
-    fn place(&self, section: Option<SectionIndex>, address: u64) -> u64 {
-        let place = section.and_then(|section| self.0.get(&section));
-        match place {
-            Some(place) if *place >= PART && address < PART => place + address,
-            _ => address,
-        }
-    }
-}
-
-/// Returns the bytes of a section, with an object file's relocations applied.
-fn section_data(file: &object::File<'_>, layout: &Layout, name: &str) -> Result<Vec<u8>, String> {
-    let Some(section) = file.section_by_name(name) else {
-        return Ok(Vec::new());
-    };
-    let data = section.uncompressed_data();
-    let mut data = data
-        .map_err(|error| format!("{name}: {error}"))?
-        .into_owned();
-    for (offset, relocation) in section.relocations() {
-        let RelocationTarget::Symbol(index) = relocation.target() else {
-            continue;
-        };
-        let symbol = file.symbol_by_index(index);
-        let symbol = symbol.map_err(|error| format!("{name}: {error}"))?;
-        let place = layout.place(symbol.section_index(), symbol.address());
-        let value = place.wrapping_add_signed(relocation.addend()).to_le_bytes();
-        let bytes = usize::from(relocation.size() / 8);
-        let target = usize::try_from(offset)
-            .ok()
-            .and_then(|offset| data.get_mut(offset..offset.checked_add(bytes)?));
-        if let Some((target, value)) = target.zip(value.get(..bytes)) {
-            target.copy_from_slice(value);
-        }
-    }
-    Ok(data)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::object_file::PART;
 
     #[test]
     fn path_of_this_project_is_cut_to_the_checkout() {
+        let sources = Sources::default();
+
         assert_eq!(
-            ours("/c/x/guest-driver/queue.rs"),
+            sources.shown("/c/x/guest-driver/queue.rs"),
             Some("guest-driver/queue.rs")
         );
-        assert_eq!(ours("/kernel/src/rust/kernel/io.rs"), None);
+        assert_eq!(sources.shown("/kernel/src/rust/kernel/io.rs"), None);
+    }
+
+    #[test]
+    fn path_of_another_project_is_cut_to_that_project() {
+        let sources = Sources(
+            ["/guest-driver/own", "/build/module"]
+                .map(str::to_owned)
+                .into(),
+        );
+        let shown = |file| sources.shown(file);
+
+        assert_eq!(
+            shown("/guest-driver/own/frob/test/src/main.rs"),
+            Some("frob/test/src/main.rs")
+        );
+        assert_eq!(
+            shown("/build/module/frob/driver/frob_main.rs"),
+            Some("frob/driver/frob_main.rs")
+        );
+        assert_eq!(shown("/guest-driver-old/x.rs"), None);
+        assert_eq!(shown("/kernel/src/rust/kernel/io.rs"), None);
+    }
+
+    #[test]
+    fn path_of_the_checkout_in_another_project_is_cut_to_the_checkout() {
+        let sources = Sources(vec!["/own".to_owned()]);
+
+        assert_eq!(
+            sources.shown("/own/frob/driver/../../ringbar/guest-driver/mapping/gate.rs"),
+            Some("guest-driver/mapping/gate.rs")
+        );
+        assert_eq!(
+            sources.shown("/c/guest-rootfs/tests/src/raw.rs"),
+            Some("guest-rootfs/tests/src/raw.rs")
+        );
     }
 
     #[test]
@@ -383,6 +375,7 @@ mod tests {
         let names = Names {
             driver: Code::default(),
             programs: BTreeMap::new(),
+            sources: Sources::default(),
             sections: vec![section(10, 0x1000), section(20, 0x1080)],
         };
 
@@ -408,7 +401,8 @@ mod tests {
             .find(|(_, (_, name))| name.ends_with("names::short"))
             .expect("a symbol");
 
-        let site = code.find(*address).expect("a place");
+        let site = code.find(*address, &Sources::default());
+        let site = site.expect("a place");
 
         assert!(site.function.ends_with("short"), "{site:?}");
     }

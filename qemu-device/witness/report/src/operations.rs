@@ -180,7 +180,7 @@ impl<'a> Story<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::names::Site;
     use ringbar_records::place::Place;
@@ -225,10 +225,10 @@ mod tests {
         moment("device", Happening::Event(event))
     }
 
-    #[test]
-    fn operation_has_its_whole_life() {
+    /// Returns a run with an operation that has all steps but a kick.
+    pub(crate) fn example() -> Run {
         let tag = Hex(7);
-        let run = Run {
+        Run {
             moments: vec![
                 access("dma", 5, 0xc_0000, false, 0),
                 access("dma", 10, 0x8_0000, true, 1),
@@ -256,7 +256,12 @@ mod tests {
                 access("dma", 80, 0xc_0000, false, 1),
             ],
             ..Run::default()
-        };
+        }
+    }
+
+    #[test]
+    fn operation_has_its_whole_life() {
+        let run = example();
 
         let operations = of(&run);
 

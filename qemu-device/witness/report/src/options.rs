@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 
 /// Joins the records of a run, checks them, and draws them.
 ///
-/// Exit status: 0 if all claims hold or the report is drawn, 1 if a claim is broken or the work
-/// failed, 2 if the command line is wrong.
+/// Exit status: 0 if all claims hold, the report is drawn or the coverage is sufficient, 1 if not or
+/// if the work failed, 2 if the command line is wrong.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Options {
@@ -26,10 +26,12 @@ pub(crate) enum Command {
     Judge(Recorded),
     /// Draws the page and the timeline of a run, and prints the path of the page.
     Draw(Drawing),
+    /// Prints the lines of the driver that runs have reached, and writes them as JSON and as a page.
+    Coverage(Covering),
 }
 
 /// A run, and the code that it ran.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Recorded {
     /// Folder with the logs of a run
     #[arg(long, value_name = "DIR")]
@@ -40,6 +42,10 @@ pub(crate) struct Recorded {
     /// File with the paths of the guest's programs, which have debug information
     #[arg(long, value_name = "FILE")]
     pub(crate) programs: PathBuf,
+    /// Folder of other sources than the checkout's, as debug information names it: their files are
+    /// shown by their paths below it. May be given more than once
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Vec<String>,
 }
 
 /// Options of `draw`.
@@ -57,6 +63,27 @@ pub(crate) struct Drawing {
     #[arg(long, value_name = "FILE")]
     pub(crate) versions: Option<PathBuf>,
     /// Folder for the timeline and the page
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// Options of `coverage`.
+#[derive(Debug, Args)]
+pub(crate) struct Covering {
+    /// Folder with the logs of a run that recorded executed code; may be given more than once. The
+    /// jumps of the first run's module are counted
+    #[arg(long, value_name = "DIR", required = true)]
+    pub(crate) run: Vec<PathBuf>,
+    /// Folder with the sources
+    #[arg(long, value_name = "DIR")]
+    pub(crate) sources: PathBuf,
+    /// Document with the reasons for unreached lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) reasons: PathBuf,
+    /// Accepts any share of lines, and unreached lines without a reason: not everything ran
+    #[arg(long)]
+    pub(crate) partial: bool,
+    /// Folder for `coverage.json` and `coverage.html`
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 }

@@ -19,7 +19,7 @@ use crate::paint::{painted, STYLE};
 use crate::results::{Results, Test, TestRun};
 use crate::run::{Case, Happening, Moment, Run};
 use crate::witness::Testimony;
-use crate::{bench_picture, device_picture, life_picture, picture};
+use crate::{bench_picture, device_picture, life_picture, other_registers, picture};
 
 /// File with the style of the page, beside it.
 pub(crate) const STYLE_FILE: &str = "report.css";
@@ -76,34 +76,44 @@ pub(crate) fn render(content: &Content<'_>) -> String {
 
 /// Renders the page with these limits.
 fn draw(content: &Content<'_>, lines: usize, rows: usize) -> String {
+    let body = html! {
+        h1 { "ringbar: what happened" }
+        nav {
+            @for (name, id) in sections(content) { a href=(format!("#{id}")) { (name) } " " }
+        }
+        (results(content, rows))
+        @if content.run.recorded {
+            (operations(content))
+            @if content.run.other_device {
+                (other_registers::render(content.run, rows))
+            } @else {
+                (who(content.run))
+            }
+            (timeline(content.run, lines))
+            @if !content.run.other_device { (coverage(content.coverage, rows)) }
+        } @else {
+            p { "Accesses were not recorded in this run: " code { "make trace" } " does." }
+        }
+        @if !content.run.other_device { (device(content.run)) }
+        @if let Some(measured) = content.bench { (bench(measured)) }
+        (environment(content, rows))
+    };
+    document("ringbar report", &body)
+}
+
+/// Renders a page with the style of all pages.
+pub(crate) fn document(title: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";
-                title { "ringbar report" }
+                title { (title) }
                 link rel="stylesheet" href=(STYLE_FILE);
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                h1 { "ringbar: what happened" }
-                nav {
-                    @for (name, id) in sections(content) { a href=(format!("#{id}")) { (name) } " " }
-                }
-                (results(content, rows))
-                @if content.run.recorded {
-                    (operations(content))
-                    (who(content.run))
-                    (timeline(content.run, lines))
-                    (coverage(content.coverage, rows))
-                } @else {
-                    p { "Accesses were not recorded in this run: " code { "make trace" } " does." }
-                }
-                (device(content.run))
-                @if let Some(measured) = content.bench { (bench(measured)) }
-                (environment(content, rows))
-            }
+            body { (body) }
         }
     };
     page.into_string()
@@ -112,14 +122,18 @@ fn draw(content: &Content<'_>, lines: usize, rows: usize) -> String {
 /// Returns the sections of the page, with their anchors. A blank stands between the links for
 /// readers that show no style.
 fn sections(content: &Content<'_>) -> Vec<(&'static str, &'static str)> {
-    let recorded = content.run.recorded;
+    let Run {
+        recorded,
+        other_device,
+        ..
+    } = *content.run;
     [
         ("results", "results", true),
         ("operations", "operations", !content.operations.is_empty()),
         ("accesses", "who", recorded),
         ("timeline", "timeline", recorded),
-        ("coverage", "coverage", recorded),
-        ("device", "device", true),
+        ("coverage", "coverage", recorded && !other_device),
+        ("device", "device", !other_device),
         ("benchmark", "bench", content.bench.is_some()),
         ("environment", "environment", true),
     ]
@@ -130,7 +144,7 @@ fn sections(content: &Content<'_>) -> Vec<(&'static str, &'static str)> {
 }
 
 /// Renders the number of rows that were left out.
-fn left_out(all: usize, rows: usize) -> Markup {
+pub(crate) fn left_out(all: usize, rows: usize) -> Markup {
     html! { @if all > rows { p.soft { (all - rows) " more are left out: a page has at most " (LARGEST / 1_000_000) " MB." } } }
 }
 
@@ -447,7 +461,7 @@ fn is_shared(moment: &Moment) -> bool {
 }
 
 /// Returns the style of an actor.
-fn who_class(owner: &str) -> &'static str {
+pub(crate) fn who_class(owner: &str) -> &'static str {
     match owner {
         "driver" => "who-driver",
         "kernel" => "who-kernel",
@@ -677,272 +691,4 @@ fn versions(lines: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::names::Site;
-    use ringbar_records::place::{Place, Space};
-    use ringbar_records::record::{Access, Hex};
-    use serde_json::json;
-
-    fn access(case: usize) -> Moment {
-        Moment {
-            case,
-            phase: None,
-            site: Site {
-                owner: "dma".to_owned(),
-                function: "a_function_with_a_name_of_usual_length".to_owned(),
-                place: "guest-rootfs/tests/src/bin/dma.rs:100".to_owned(),
-            },
-            what: Happening::Access(Access {
-                time: 1,
-                cpu: 0,
-                pc: Hex(0),
-                callers: vec![],
-                place: Place::in_bar(0, 0),
-                width: 4,
-                write: false,
-                value: Some(Hex(1)),
-                trapped: true,
-                count: 1,
-                until: None,
-            }),
-        }
-    }
-
-    fn page(run: &Run, bench: Option<&Benchmark>) -> String {
-        let coverage = Coverage::of(run);
-        page_of(run, bench, &coverage, vec![])
-    }
-
-    fn page_of(
-        run: &Run,
-        bench: Option<&Benchmark>,
-        coverage: &Coverage,
-        runs: Vec<TestRun>,
-    ) -> String {
-        render(&Content {
-            results: &Results { runs },
-            run,
-            coverage,
-            testimony: &Testimony::default(),
-            operations: &[],
-            bench,
-            versions: Some("QEMU_VERSION=1:11.1.99\nQEMU_SERIES=1:11.1.\n"),
-            commands: &[],
-        })
-    }
-
-    /// Returns a run with so many programs, and as many cases and failures in each.
-    fn results(many: usize) -> TestRun {
-        let case = json!({ "name": "a_case_with_a_name_of_usual_length", "outcome": "passed" });
-        let program = json!({ "name": "dma", "outcome": "passed", "parts": vec![case; many] });
-        let failure = json!({ "message": "it failed", "details": vec!["a line of a log"; many] });
-        let run = json!({
-            "name": "run", "seconds": 1.0, "good": false, "passed": 0, "failed": 0, "skipped": 0,
-            "configuration": {}, "guest": [], "again": "make run",
-            "programs": vec![program; many], "failures": vec![failure; many],
-        });
-        serde_json::from_value(run).expect("a run")
-    }
-
-    #[test]
-    fn story_of_a_case_is_shown_and_other_diagnostics_are_not() {
-        let mut run = results(1);
-        run.programs[0].parts[0].diagnostics = ["| after <00>", "seed 5"].map(str::to_owned).into();
-
-        let page = page_of(&Run::default(), None, &Coverage::default(), vec![run]);
-
-        assert!(page.contains("<pre>after &lt;00&gt;\n</pre>"));
-        assert!(!page.contains("seed 5"));
-    }
-
-    #[test]
-    fn seeds_of_a_program_are_one_line() {
-        let mut run = results(20);
-        for (number, part) in (10..).zip(&mut run.programs[0].parts) {
-            part.diagnostics = vec![format!("seed {number}"), "seed 10".to_owned()];
-        }
-
-        let page = page_of(&Run::default(), None, &Coverage::default(), vec![run]);
-
-        let line = "10, 11, 12, 13, 14, 15, 16, 17 and 12 more in results.ktap";
-        assert_eq!(page.matches("seeds of").count(), 1);
-        assert!(page.contains(line), "{page}");
-    }
-
-    #[test]
-    fn verdicts_differ_without_colours() {
-        let mut run = results(3);
-        for (outcome, part) in ["failed", "crashed", "skipped"]
-            .iter()
-            .zip(&mut run.programs[0].parts)
-        {
-            part.outcome = (*outcome).to_owned();
-        }
-
-        let page = page_of(&Run::default(), None, &Coverage::default(), vec![run]);
-
-        for words in ["✗ FAILED", "✓ passed", "✗ failed", "✗ crashed", "– skipped"] {
-            assert!(page.contains(words), "{words}");
-        }
-    }
-
-    /// Returns a page with all pictures.
-    fn pictured() -> String {
-        let run = Run {
-            recorded: true,
-            cases: vec![Case::default()],
-            moments: vec![access(0)],
-            ..Run::default()
-        };
-        page(&run, Some(&crate::bench::tests::example()))
-    }
-
-    #[test]
-    fn page_needs_no_style_inside_it() {
-        let page = pictured();
-
-        assert!(page.contains("<link rel=\"stylesheet\" href=\"report.css\">"));
-        assert!(
-            !page.contains(" style="),
-            "an attribute that a server may forbid"
-        );
-        let shapes = page.split('<').filter(|tag| {
-            let name = tag.split([' ', '>']).next();
-            matches!(name, Some("rect" | "line" | "circle"))
-        });
-        let mut count = 0;
-        for shape in shapes {
-            let tag = shape.split('>').next().unwrap_or_default();
-            assert!(
-                tag.contains("fill=") || tag.contains("stroke="),
-                "black without a style: {tag}"
-            );
-            count += 1;
-        }
-        assert!(count > 20, "{count}");
-    }
-
-    #[test]
-    fn links_to_sections_stand_apart_and_lead_somewhere() {
-        let page = pictured();
-
-        let (_, nav) = page.split_once("<nav>").expect("links");
-        let (nav, _) = nav.split_once("</nav>").expect("an end");
-        assert!(nav.contains("</a> <a"), "{nav}");
-        let anchors: Vec<_> = nav.split("href=\"#").skip(1).collect();
-        assert!(anchors.len() > 5, "{nav}");
-        for anchor in anchors {
-            let id = anchor.split('"').next().unwrap_or_default();
-            assert!(page.contains(&format!(" id=\"{id}\"")), "{id}");
-        }
-    }
-
-    #[test]
-    fn printed_page_is_light_and_shows_the_cases() {
-        let (_, print) = STYLE.split_once("@media print").expect("a style for paper");
-
-        for words in [
-            "color-scheme: light",
-            "--text: #000",
-            "table.programs details::details-content",
-        ] {
-            assert!(print.contains(words), "{words}");
-        }
-        let page = page_of(
-            &Run::default(),
-            None,
-            &Coverage::default(),
-            vec![results(1)],
-        );
-        assert!(page.contains("<table class=\"programs\">"));
-    }
-
-    #[test]
-    fn run_of_some_programs_names_the_command_for_all() {
-        let some = |tests: &str| {
-            let mut run = results(1);
-            run.configuration.insert("tests".to_owned(), tests.into());
-            page_of(&Run::default(), None, &Coverage::default(), vec![run])
-        };
-
-        assert!(some("tour,dma").contains("make run TESTS=all"));
-        assert!(!some("all").contains("make run TESTS=all"));
-    }
-
-    #[test]
-    fn page_of_a_long_run_has_its_limit() {
-        let run = Run {
-            recorded: true,
-            cases: vec![Case::default(); 1000],
-            moments: (0..1000).flat_map(|case| vec![access(case); 100]).collect(),
-            ..Run::default()
-        };
-
-        let page = page(&run, None);
-
-        assert!(page.len() <= LARGEST, "{}", page.len());
-        assert!(
-            page.contains("dma.rs:100"),
-            "nothing of the timeline is left"
-        );
-    }
-
-    #[test]
-    fn page_with_long_tables_has_its_limit_and_counts_the_omitted_rows() {
-        let run = Run {
-            recorded: true,
-            ..Run::default()
-        };
-        let many = 20_000;
-        let site = || access(0).site;
-        let coverage = Coverage {
-            unknown: (0..many)
-                .map(|offset| ((Space::Reserved, offset, site()), 1))
-                .collect(),
-            spins: (0..many)
-                .map(|number| ((format!("REGISTER {number}"), site()), 1))
-                .collect(),
-            ..Coverage::default()
-        };
-
-        let page = page_of(&run, None, &coverage, vec![results(300)]);
-
-        assert!(page.len() <= LARGEST, "{}", page.len());
-        for words in ["0x0", "REGISTER 0", "dma", "more are left out"] {
-            assert!(page.contains(words), "{words}");
-        }
-    }
-
-    #[test]
-    fn benchmark_is_shown_with_goals_met_and_missed() {
-        let bench = crate::bench::tests::example();
-
-        let page = page(&Run::default(), Some(&bench));
-
-        for words in ["at least 150, ✓ met", "at most 1.03, ✗ missed", "<circle"] {
-            assert!(page.contains(words), "{words}");
-        }
-    }
-
-    #[test]
-    fn versions_are_those_that_the_run_had() {
-        let page = page(&Run::default(), None);
-
-        assert!(page.contains("1:11.1.99"));
-        assert!(!page.contains("QEMU_SERIES"));
-        assert!(!page.contains("LINUX_VERSION"), "a pinned one is shown");
-    }
-
-    #[test]
-    fn pinned_versions_are_parsed() {
-        assert!(versions(PINNED).any(|(name, _)| name == "QEMU_VERSION"));
-    }
-
-    #[test]
-    fn figure_has_only_significant_digits() {
-        let figures = [0.0, 0.0123, 0.5, 1.034, 12.34, 2_100_000.0].map(figure);
-
-        assert_eq!(figures, ["0", "1.23e-2", "0.50", "1.03", "12.3", "2100000"]);
-    }
-}
+mod tests;

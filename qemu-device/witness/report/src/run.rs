@@ -55,6 +55,9 @@ pub(crate) struct Run {
     pub(crate) bars: Vec<(u32, u64, u64)>,
     /// Whether any record exists.
     pub(crate) recorded: bool,
+    /// Whether the device is another one than ringbar's. No document lists its registers, and its
+    /// server writes no events.
+    pub(crate) other_device: bool,
     /// Index of the present phase, while records are joined.
     pub(crate) phase: Option<usize>,
 }
@@ -115,7 +118,10 @@ impl Run {
             let time = record.time();
             let place = program.as_ref().map(|(name, base)| (name.as_str(), *base));
             match record {
-                Record::Start { .. } => started += 1,
+                Record::Start { other_device, .. } => {
+                    started += 1;
+                    run.other_device |= other_device;
+                }
                 Record::End { .. } => ended += 1,
                 Record::Armed { .. } => {
                     run.armed.get_or_insert(time);
@@ -159,15 +165,19 @@ impl Run {
         moments.take_while(move |moment| moment.case == case)
     }
 
+    /// Returns all accesses of the guest: moment, place, whether they are writes, count.
+    pub(crate) fn accesses(&self) -> impl Iterator<Item = (&Moment, &Place, bool, u64)> {
+        self.moments.iter().filter_map(|moment| match &moment.what {
+            Happening::Access(access) => Some((moment, &access.place, access.write, access.count)),
+            Happening::Sum(sum) => Some((moment, &sum.place, sum.write, sum.count)),
+            Happening::Event(_) => None,
+        })
+    }
+
     /// Returns all writes of the guest: moment, place, count.
     pub(crate) fn writes(&self) -> impl Iterator<Item = (&Moment, &Place, u64)> {
-        self.moments.iter().filter_map(|moment| match &moment.what {
-            Happening::Access(access) if access.write => {
-                Some((moment, &access.place, access.count))
-            }
-            Happening::Sum(sum) if sum.write => Some((moment, &sum.place, sum.count)),
-            _ => None,
-        })
+        let writes = self.accesses().filter(|(_, _, write, _)| *write);
+        writes.map(|(moment, place, _, count)| (moment, place, count))
     }
 
     /// Returns the timeline, one line of JSON per moment.
@@ -445,6 +455,7 @@ mod words {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::options::Recorded;
     use ringbar_records::record::{Hex, What};
 
     /// Returns an access to a register of BAR 0.
@@ -528,6 +539,7 @@ pub(crate) mod tests {
             time: 0,
             format: 1,
             writer: "test".to_owned(),
+            other_device: false,
         };
         let mut all = vec![start];
         all.extend(records);
@@ -536,8 +548,7 @@ pub(crate) mod tests {
     }
 
     fn join(records: Vec<Record>) -> Run {
-        let nowhere = Path::new("");
-        let names = Names::load(nowhere, nowhere, &[]).expect("nothing to load");
+        let names = Names::load(&Recorded::default(), &[]).expect("nothing to load");
         Run::join(records, &names)
     }
 
@@ -635,6 +646,7 @@ pub(crate) mod tests {
             time: 0,
             format: 1,
             writer: "test".to_owned(),
+            other_device: false,
         };
         assert!(!join(vec![start, interrupt(1)]).whole);
     }

@@ -191,3 +191,43 @@ fn run_that_cannot_be_drawn_ends_with_its_logs_and_the_command_that_repeats_it()
     assert!(ended.stderr.contains("FAILED: "), "{}", ended.stderr);
     assert!(ended.stderr.ends_with(&end), "{}", ended.stderr);
 }
+
+/// Returns the records of a run with another device than ringbar's: an access at an
+/// offset that is reserved in ringbar.
+fn other_device() -> String {
+    let access = |pc: &str, write: bool| {
+        json!({
+            "kind": "access", "time": 2, "cpu": 0, "pc": pc, "space": "register", "name": "START",
+            "offset": 0x808, "width": 4, "write": write, "value": "0x1", "trapped": true,
+        })
+    };
+    [
+        json!({ "kind": "start", "time": 0, "format": 1, "writer": "test", "other_device": true }),
+        json!({ "kind": "armed", "time": 1 }),
+        access("0xffffffff80000000", true),
+        json!({ "kind": "end", "time": 3 }),
+    ]
+    .map(|record| format!("{record}\n"))
+    .concat()
+}
+
+#[test]
+fn other_device_needs_neither_events_nor_a_data_sheet() {
+    let ended = Folder::with(&other_device()).judge();
+
+    assert_eq!(ended.stdout, "", "{}", ended.stderr);
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn page_of_another_device_has_its_registers_and_none_of_ringbars() {
+    let folder = Folder::with(&other_device());
+
+    let ended = folder.draw();
+
+    let page = fs::read_to_string(folder.path("report.html")).expect("a page");
+    assert_eq!(ended.status, Some(0), "{}", ended.stderr);
+    let row = "<td class=\"c\">START</td><td>write</td><td class=\"who-kernel\">kernel</td>";
+    assert!(page.contains(row), "{page}");
+    assert!(!page.contains("IRQ_MASK"), "a register of ringbar's");
+}
