@@ -37,9 +37,9 @@ use kernel::{
 /// The driver as the PCI core sees it.
 pub(crate) struct RingbarDriver;
 
-/// All that belongs to a bound device. Dropped in this order: the files in debugfs, because the next
-/// device may take the node's number; the node, so that no new file comes; the binding, which ends
-/// all calls, mappings and DMA; then interrupts; then the device itself.
+/// All that belongs to a bound device. Dropped in this order: the files in debugfs, because the
+/// next device may take the node's number; the node, so that no new file comes; the binding, which
+/// ends all calls, mappings and DMA; then interrupts; then the device itself.
 #[pin_data]
 pub(crate) struct DriverData<'bound> {
     #[pin]
@@ -82,12 +82,15 @@ impl pci::Driver for RingbarDriver {
             // SAFETY: Probe has only begun, so no DMA memory of this device is allocated or mapped
             // while its parameters change.
             unsafe { dma::Device::dma_set_max_seg_size(pdev, u32::MAX) };
-            pdev.set_master();
-
+            let core = pdev;
             let pdev: &'bound pci::Device<Bound> = pdev;
             let files = no_files()?;
             let vectors = interrupt::allocate(pdev)?;
-            let device = Device::new(pdev, vectors.len() as u32)?;
+            let recovery = KBox::new(files.shared().recovery.clone(), GFP_KERNEL)?;
+            let device = Device::new(pdev, vectors.len() as u32, recovery)?;
+            // Now that the device was reset. A former owner may have left work that pauses while
+            // this is off (data sheet 11): a kernel before a kexec, whose memory others have now.
+            core.set_master();
             let node = Node::register(pdev.as_ref(), files.clone())?;
             Ok(try_pin_init!(DriverData {
                 device <- device,

@@ -16,15 +16,16 @@ mod staging;
 pub(crate) mod transfer;
 mod waiters;
 pub(crate) mod wakeups;
-mod watchdog;
 
 use crate::{
     device::{
+        kept::Taken,
         limits::{
             Amount,
             Charge, //
         },
         owner::Owner,
+        registers::Silence,
         Device, //
     },
     interface::{
@@ -42,11 +43,11 @@ use crate::{
             Words, //
         },
     },
-    memory::buffer::allocate, //
+    mapping::memory::CoherentMemory, //
 };
 use core::mem::size_of;
 use kernel::{
-    dma::Coherent,
+    error::code::ERESTARTSYS,
     io::{
         io_project,
         Io, //
@@ -71,8 +72,8 @@ pub(crate) struct Queue {
     progress: Option<Progress>,
     /// Of a queue of the kernel that has moved bytes.
     staging: Option<Staging>,
-    submission: Coherent<[u8]>,
-    completion: Coherent<[u8]>,
+    submission: CoherentMemory,
+    completion: CoherentMemory,
     _charge: Charge,
     waiters: Arc<Waiters>,
 }
@@ -92,7 +93,8 @@ impl Queue {
     /// # Errors
     ///
     /// `EINVAL` for a number of entries that no ring has, or unknown flags; `ENOSPC` over a
-    /// limit, or if all queues are taken; `ENOMEM`; `EIO` if the device refuses or is lost.
+    /// limit, or if all queues are taken; `ENOMEM`; `EIO` if the device refuses or is lost;
+    /// `ERESTARTSYS` if it is being reset.
     fn start(
         device: &Device<'_>,
         wakeups: &Arc<Wakeups>,
@@ -113,8 +115,9 @@ impl Queue {
             bytes: (sizes[0] + sizes[1]) as u64,
             ..Amount::default()
         })?;
-        let submission = allocate(device, sizes[0])?;
-        let completion = allocate(device, sizes[1])?;
+        let parent = device.pdev().as_ref();
+        let submission = CoherentMemory::new(parent, sizes[0])?;
+        let completion = CoherentMemory::new(parent, sizes[1])?;
         let number = device.take_queue()?;
         let waiters = Waiters::new(number, device.vector(number))
             .inspect_err(|_| device.give_back_queue(number))?;
@@ -136,8 +139,14 @@ impl Queue {
             .add(queue.waiters.clone())
             .and_then(|()| queue.restart(device))
         {
-            // A lost device may start it when it comes back.
-            let _ = queue.stop(device, wakeups);
+            if error == ERESTARTSYS {
+                // Nothing to stop: the device was not asked to start it.
+                queue.leave(wakeups);
+                device.give_back_queue(number);
+            } else {
+                // A lost device may start it when it comes back.
+                let _ = queue.stop(device, wakeups);
+            }
             return Err(error);
         }
         Ok(queue)
@@ -147,14 +156,15 @@ impl Queue {
     ///
     /// # Errors
     ///
-    /// `EIO` if the device was reset since it was started first, is lost or refuses.
+    /// `EIO` if the device was reset since it was started first, is lost or refuses; `ERESTARTSYS`
+    /// if it is being reset, and the queue was not stopped.
     fn reset(&mut self, device: &Device<'_>) -> Result {
         if !device.registers().is_current(self.generation) {
             return Err(EIO);
         }
+        device.stop_queue(self.generation, Silence::Restart, self.number)?;
         self.waiters.stopped();
-        device.stop_queue(self.generation, self.number)?;
-        self.restart(device)
+        self.restart(device).map_err(ended)
     }
 
     fn restart(&mut self, device: &Device<'_>) -> Result {
@@ -186,12 +196,12 @@ impl Queue {
     }
 
     /// Returns the submission ring, whole pages.
-    pub(crate) fn submission(&self) -> &Coherent<[u8]> {
+    pub(crate) fn submission(&self) -> &CoherentMemory {
         &self.submission
     }
 
     /// Returns the completion ring, whole pages.
-    pub(crate) fn completion(&self) -> &Coherent<[u8]> {
+    pub(crate) fn completion(&self) -> &CoherentMemory {
         &self.completion
     }
 
@@ -203,7 +213,11 @@ impl Queue {
     /// Returns the memory for the pieces of a transfer, made for the first one.
     fn staging(&mut self, device: &Device<'_>, owner: &Owner) -> Result<&mut Staging> {
         if self.staging.is_none() {
-            self.staging = Some(Staging::new(device, owner)?);
+            // Otherwise the window would be opened for a queue that a reset has ended.
+            if !device.registers().is_current(self.generation) {
+                return Err(EIO);
+            }
+            self.staging = Some(Staging::new(device, owner).map_err(ended)?);
         }
         self.staging.as_mut().ok_or(EIO)
     }
@@ -221,7 +235,7 @@ impl Queue {
         let mut tail = self.submitted();
         for descriptor in descriptors {
             let start = slot(tail, self.entries) as usize * size_of::<Descriptor>();
-            io_project!(self.submission, [try: start..start + size_of::<Descriptor>()])
+            io_project!(*self.submission, [try: start..start + size_of::<Descriptor>()])
                 .copy_from_slice(descriptor.as_bytes());
             tail = tail.wrapping_add(1);
         }
@@ -240,8 +254,10 @@ impl Queue {
         tail: u32,
         completions: &mut [Completion],
     ) -> Result<usize> {
-        let head = self.progress.as_ref().ok_or(EINVAL)?.taken;
-        if distance(head, tail) > self.entries {
+        let progress = self.progress.as_ref().ok_or(EINVAL)?;
+        let head = progress.taken;
+        // The device wrote the tail. Completions that it cannot have would be bytes of an earlier turn.
+        if distance(head, tail) > distance(head, progress.submitted) {
             dev_warn!(
                 device.pdev(),
                 "queue {}: completion tail {} is wrong\n",
@@ -254,7 +270,7 @@ impl Queue {
         let mut index = head;
         for completion in completions.iter_mut().take(there) {
             let start = slot(index, self.entries) as usize * size_of::<Completion>();
-            io_project!(self.completion, [try: start..start + size_of::<Completion>()])
+            io_project!(*self.completion, [try: start..start + size_of::<Completion>()])
                 .copy_to_slice(completion.as_mut_bytes());
             index = index.wrapping_add(1);
         }
@@ -270,9 +286,8 @@ impl Queue {
     ///
     /// `EIO` if the device may still write its memory, which is then never freed.
     fn stop(self, device: &Device<'_>, wakeups: &Wakeups) -> Result {
-        self.waiters.gone();
-        wakeups.remove(&self.waiters);
-        match device.stop_queue(self.generation, self.number) {
+        self.leave(wakeups);
+        match device.stop_queue(self.generation, Silence::Wait, self.number) {
             Ok(()) => device.give_back_queue(self.number),
             Err(error) => {
                 self.keep(device);
@@ -282,11 +297,29 @@ impl Queue {
         self.staging.map_or(Ok(()), |staging| staging.close(device))
     }
 
-    /// Keeps its memory, as the device may still write it. Its number stays taken.
+    /// Ends the waits for its completions.
+    fn leave(&self, wakeups: &Wakeups) {
+        self.waiters.gone();
+        wakeups.remove(&self.waiters);
+    }
+
+    /// Keeps its memory and its number, as the device may still write the memory.
     fn keep(self, device: &Device<'_>) {
-        device.kept().queue([self.submission, self.completion]);
+        let bytes = self.submission.size() + self.completion.size();
+        let rings = [self.submission, self.completion];
+        device.keep(self.generation, Taken::Queue(self.number), bytes, rings);
         if let Some(staging) = self.staging {
             staging.keep(device);
         }
+    }
+}
+
+/// Returns the error of a call on a queue for `error`. A reset that begins during the call ends the
+/// queue, so the call does not wait for the end of that reset.
+fn ended(error: Error) -> Error {
+    if error == ERESTARTSYS {
+        EIO
+    } else {
+        error
     }
 }

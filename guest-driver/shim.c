@@ -30,3 +30,8 @@ void ringbar_dma_sync_for_device(struct device *device, dma_addr_t address, size
 {
 	dma_sync_single_for_device(device, address, size, DMA_BIDIRECTIONAL);
 }
+
+bool ringbar_machine_sleeps(void)
+{
+	return pm_suspend_in_progress();
+}

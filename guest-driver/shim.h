@@ -6,6 +6,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/io.h>
 #include <linux/sched/signal.h>
+#include <linux/suspend.h>
 
 void ringbar_memset_io(void __iomem *address, int value, size_t length);
 unsigned long ringbar_memlock_limit(void);
@@ -13,5 +14,6 @@ dma_addr_t ringbar_dma_map_single(struct device *device, void *start, size_t siz
 int ringbar_dma_mapping_error(struct device *device, dma_addr_t address);
 void ringbar_dma_sync_for_cpu(struct device *device, dma_addr_t address, size_t size);
 void ringbar_dma_sync_for_device(struct device *device, dma_addr_t address, size_t size);
+bool ringbar_machine_sleeps(void);
 
 #endif

@@ -4,7 +4,8 @@
 
 use crate::{
     device::limits::Amount,
-    file::Files, //
+    file::Files,
+    mapping::signals::Signals, //
 };
 use kernel::{
     debugfs::{
@@ -46,7 +47,7 @@ struct ErrorLog(Arc<Files>);
 impl Writer for ErrorLog {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.0.gate().with(|device| {
-            device.check()?;
+            device.check(Signals::Fatal)?;
             device.errors().show(device.limits().queues, f)
         });
         shown.unwrap_or_else(|_| writeln!(f, "the device does not answer"))

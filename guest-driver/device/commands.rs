@@ -4,13 +4,11 @@
 //!
 //! A command names a block in memory by its DMA address. The caller gives one command at a time.
 
-use super::{
-    kept::Kept,
-    registers::{
-        Answer,
-        RegisterBar,
-        Registers, //
-    },
+use super::registers::{
+    Answer,
+    RegisterBar,
+    Registers,
+    Silence, //
 };
 use crate::interface::{
     error::ErrorCode,
@@ -31,6 +29,7 @@ use core::mem::offset_of;
 use kernel::{
     device::Bound,
     dma::Coherent,
+    error::code::ERESTARTSYS,
     io::{
         io_project,
         Io, //
@@ -60,7 +59,8 @@ impl Commands {
     ///
     /// # Errors
     ///
-    /// `EIO` if the device refuses or is lost.
+    /// `EIO` if the device refuses or is lost; `ERESTARTSYS` if it is being reset, and nothing was
+    /// done.
     pub(super) fn start_queue(&self, registers: &Registers<'_>, setup: QueueSetup) -> Result<u32> {
         let queue = setup.queue;
         let words = registers.words(queue)?;
@@ -72,15 +72,16 @@ impl Commands {
         words.store(Word::DriverInterruptAt, u32::MAX);
         io_project!(self.block, .queue).copy_write(setup);
         let address = self.block.dma_address() + offset_of!(SetupBlock, queue) as u64;
-        let generation = registers.settle()?;
+        let generation = registers.settle(Silence::Restart)?;
         let start = |bar: &RegisterBar<'_>| bar.try_write_reg(regs::QUEUE_START::from(address));
-        match registers.command(generation, start)? {
+        match registers.command(generation, Silence::Restart, start)? {
             Answer::Code(ErrorCode::NONE) => Ok(generation),
             Answer::Code(code) => Err(registers.refused("QUEUE_START", code)),
             Answer::Reset => {
                 // The reset came before the command or after it. In the first case the queue runs,
                 // and would write its rings after they were freed.
-                self.stop_queue(registers, registers.settle()?, queue)?;
+                let generation = registers.settle(Silence::Wait)?;
+                self.stop_queue(registers, generation, Silence::Wait, queue)?;
                 Err(EIO)
             }
         }
@@ -90,36 +91,39 @@ impl Commands {
     ///
     /// # Errors
     ///
-    /// `EIO` if the device refuses or is lost: it may still use the rings.
+    /// `EIO` if the device refuses or is lost: it may still use the rings. As [`Silence`].
     pub(super) fn stop_queue(
         &self,
         registers: &Registers<'_>,
         generation: u32,
+        silence: Silence,
         queue: u32,
     ) -> Result {
         let stop = |bar: &RegisterBar<'_>| {
             bar.write_reg(regs::QUEUE_STOP::from(queue));
             Ok(())
         };
-        match registers.command(generation, stop)? {
+        match registers.command(generation, silence, stop)? {
             // A queue that hit an error has stopped by itself, and a reset stops all.
             Answer::Code(ErrorCode::NONE | ErrorCode::QUEUE_STOPPED) | Answer::Reset => Ok(()),
             Answer::Code(code) => Err(registers.refused("QUEUE_STOP", code)),
         }
     }
 
-    /// Opens a window. Returns the reset generation in which it is open.
+    /// Opens a window. Returns the reset generation in which it is open. `keep` gets memory that a
+    /// lost device may still read.
     ///
     /// # Errors
     ///
-    /// `EIO` if the device refuses or is lost; `ENOMEM`.
+    /// `EIO` if the device refuses or is lost; `ENOMEM`; `ERESTARTSYS` if it is being reset, and
+    /// nothing was done.
     pub(super) fn open_window(
         &self,
         pdev: &pci::Device<Bound>,
         registers: &Registers<'_>,
-        kept: &Kept,
         setup: WindowSetup,
         segments: &[Segment],
+        keep: impl FnOnce(Coherent<[u8]>),
     ) -> Result<u32> {
         let window = setup.window;
         let (address, list) = if segments.len() <= MAX_PARTS as usize {
@@ -128,11 +132,14 @@ impl Commands {
             let list = long_list(pdev, setup, segments)?;
             (list.dma_address(), Some(list))
         };
-        let generation = registers.settle()?;
+        let generation = registers.settle(Silence::Restart)?;
         let open = |bar: &RegisterBar<'_>| bar.try_write_reg(regs::WINDOW_OPEN::from(address));
-        let answer = registers.command(generation, open).inspect_err(|_| {
+        let answer = registers.command(generation, Silence::Restart, open);
+        let answer = answer.inspect_err(|error| {
             // A lost device may read it when it comes back.
-            list.into_iter().for_each(|list| kept.buffer(list));
+            if let Some(list) = list.filter(|_| *error != ERESTARTSYS) {
+                keep(list);
+            }
         })?;
         match answer {
             Answer::Code(ErrorCode::NONE) => Ok(generation),
@@ -140,7 +147,8 @@ impl Commands {
             Answer::Reset => {
                 // The reset came before the command or after it. In the first case the window is
                 // open, and would show memory that was freed.
-                self.close_window(registers, registers.settle()?, window)?;
+                let generation = registers.settle(Silence::Wait)?;
+                self.close_window(registers, generation, Silence::Wait, window)?;
                 Err(EIO)
             }
         }
@@ -150,18 +158,19 @@ impl Commands {
     ///
     /// # Errors
     ///
-    /// `EIO` if the device refuses or is lost: it may still use the memory.
+    /// `EIO` if the device refuses or is lost: it may still use the memory. As [`Silence`].
     pub(super) fn close_window(
         &self,
         registers: &Registers<'_>,
         generation: u32,
+        silence: Silence,
         window: u32,
     ) -> Result {
         let close = |bar: &RegisterBar<'_>| {
             bar.write_reg(regs::WINDOW_CLOSE::from(window));
             Ok(())
         };
-        match registers.command(generation, close)? {
+        match registers.command(generation, silence, close)? {
             Answer::Code(ErrorCode::NONE | ErrorCode::WINDOW_IS_CLOSED) | Answer::Reset => Ok(()),
             Answer::Code(code) => Err(registers.refused("WINDOW_CLOSE", code)),
         }

@@ -10,7 +10,8 @@ use crate::interface::{
     ids,
     layout,
     regs,
-    ring, //
+    ring,
+    setup, //
 };
 use kernel::{
     device::Bound,
@@ -43,30 +44,115 @@ impl Limits {
     /// # Errors
     ///
     /// `ENODEV` if the driver does not know the device.
-    pub(super) fn read(pdev: &pci::Device<Bound>, registers: &Registers<'_>) -> Result<Self> {
-        let bar = registers.bar()?;
+    pub(super) fn read(
+        pdev: &pci::Device<Bound>,
+        registers: &Registers<'_>,
+        bar: &RegisterBar<'_>,
+    ) -> Result<Self> {
         let version = check(pdev, bar)?;
         // Ends all queues and windows of an earlier user: the device would go on to write memory
         // that the kernel has given to others since.
-        registers.reset()?;
+        registers.reset(version.1)?;
         let queue_limits = bar.read(regs::QUEUE_LIMITS);
         let window_limits = bar.read(regs::WINDOW_LIMITS);
-        Ok(Self {
+        let limits = Self {
             version,
             opcodes: bar.try_read(regs::FEATURES)?.into_raw(),
-            // The device may have more than the interface knows places for, which are of no use.
-            queues: u32::from(queue_limits.queues()).min(layout::MAX_QUEUES as u32),
-            entries: u32::from(queue_limits.entries()).min(ring::MAX_ENTRIES),
-            windows: window_limits.windows().into(),
-            segments: window_limits.segments().into(),
-            length: bar.read(regs::LENGTH_LIMIT).into_raw(),
-        })
+            // BAR 0 has pages for no more, whatever the device says.
+            queues: usable(
+                pdev,
+                "queues",
+                queue_limits.queues().into(),
+                layout::MAX_QUEUES as u32,
+            ),
+            entries: usable(
+                pdev,
+                "entries of a ring",
+                queue_limits.entries().into(),
+                ring::MAX_ENTRIES,
+            ),
+            windows: usable(
+                pdev,
+                "windows",
+                window_limits.windows().into(),
+                setup::MAX_WINDOWS.into(),
+            ),
+            segments: usable(
+                pdev,
+                "segments of a window",
+                window_limits.segments().into(),
+                setup::MAX_SEGMENTS,
+            ),
+            length: usable(
+                pdev,
+                "bytes of a descriptor",
+                bar.read(regs::LENGTH_LIMIT).into_raw(),
+                ring::MAX_LENGTH,
+            ),
+        };
+        limits.check(pdev)?;
+        Ok(limits)
+    }
+
+    /// Checks that the driver can work with these limits (data sheet 13).
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if not.
+    fn check(&self, pdev: &pci::Device<Bound>) -> Result {
+        for (name, value) in [
+            ("queues", self.queues),
+            ("windows", self.windows),
+            ("segments of a window", self.segments),
+            ("bytes of a descriptor", self.length),
+        ] {
+            if value == 0 {
+                dev_err!(pdev, "the device has 0 {}, the least is 1\n", name);
+                return Err(ENODEV);
+            }
+        }
+        if !ring::entries_valid(self.entries) {
+            dev_err!(
+                pdev,
+                "the device has rings of {} entries, not of a power of two from {}\n",
+                self.entries,
+                ring::MIN_ENTRIES
+            );
+            return Err(ENODEV);
+        }
+        Ok(())
+    }
+
+    /// Returns whether a device with these limits can stand in for one with `others`: all numbers
+    /// and operations that the driver has told processes of still hold.
+    pub(super) fn cover(&self, others: &Self) -> bool {
+        self.opcodes & others.opcodes == others.opcodes
+            && self.queues >= others.queues
+            && self.entries >= others.entries
+            && self.windows >= others.windows
+            && self.segments >= others.segments
+            && self.length >= others.length
     }
 
     /// Returns whether the device has a window with this number, open or not.
     pub(crate) fn has_window(&self, window: u16) -> bool {
         (1..=self.windows).contains(&window.into())
     }
+}
+
+/// Returns a limit of the device, no higher than the interface has it. Logs a higher one: a process
+/// would wonder where the rest is.
+fn usable(pdev: &pci::Device<Bound>, name: &str, told: u32, most: u32) -> u32 {
+    if told > most {
+        dev_warn!(
+            pdev,
+            "the device has {} {}, of which the driver uses {}\n",
+            told,
+            name,
+            most
+        );
+    }
+    told.min(most)
 }
 
 /// Returns the version of the interface, if the driver knows it.

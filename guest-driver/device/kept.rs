@@ -1,20 +1,127 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Memory that is never freed, as the device did not confirm that it no longer writes it.
+//! Objects that the driver keeps, as the device did not confirm that it no longer uses them.
 //!
-//! Losing it is the smaller harm: the kernel would give freed memory to another owner, and the
-//! device would overwrite it there.
+//! Losing their memory is the smaller harm: the kernel would give freed memory to another owner,
+//! and the device would overwrite it there. They are freed once a reset of the device was confirmed,
+//! which ends all its accesses. If that never happens, their memory is lost for good.
 
+use super::ranges::Range;
+use crate::interface::layout::MemoryPart;
+use core::mem::forget;
 use kernel::{
-    dma::Coherent,
     fmt,
+    prelude::*,
     sync::atomic::{
         Atomic,
         Relaxed, //
     },
 };
 
-/// Counts of the memory that one device has kept since it was bound.
+/// What an object has taken of the device, to be given back with it.
+#[derive(Clone, Copy)]
+pub(crate) enum Taken {
+    /// Nothing: the device did not confirm that it made the object.
+    Nothing,
+    /// A queue.
+    Queue(u32),
+    /// A window.
+    Window(u16),
+    /// A window on a range of device memory, and the range.
+    DeviceMemory(u16, MemoryPart, Range),
+}
+
+/// Memory of an object. Dropping it loses what it holds for good, and leaves nothing else behind.
+trait Memory: Send {
+    /// Frees what it holds.
+    fn free(&mut self);
+}
+
+struct Held<T>(Option<T>);
+
+impl<T: Send> Memory for Held<T> {
+    fn free(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl<T> Drop for Held<T> {
+    fn drop(&mut self) {
+        forget(self.0.take());
+    }
+}
+
+/// An object that is kept. Dropping it loses its memory for good.
+pub(super) struct Orphan {
+    /// The reset generation in which the device may still use the memory.
+    generation: u32,
+    taken: Taken,
+    bytes: usize,
+    memory: KBox<dyn Memory>,
+}
+
+/// The objects that one device has kept, under the lock of admin commands.
+pub(super) struct Orphans(KVec<Orphan>);
+
+impl Orphans {
+    /// Returns an empty list.
+    pub(super) fn new() -> Self {
+        Self(KVec::new())
+    }
+
+    /// Keeps `memory` of so many bytes, which the device may use in `generation`. If there is no
+    /// memory for the list, it is lost for good.
+    pub(super) fn add<T: Send + 'static>(
+        &mut self,
+        kept: &Kept,
+        generation: u32,
+        taken: Taken,
+        bytes: usize,
+        memory: T,
+    ) {
+        kept.count(taken, bytes);
+        // The places first. The allocator would drop a value for which it has none, and the memory
+        // would be freed.
+        let place = self.0.reserve(1, GFP_KERNEL);
+        let (Ok(()), Ok(place)) = (place, KBox::<Held<T>>::new_uninit(GFP_KERNEL)) else {
+            return forget(memory);
+        };
+        let memory: KBox<Held<T>> = KBox::write(place, Held(Some(memory)));
+        // Cannot fail: there is room.
+        let _ = self.0.push_within_capacity(Orphan {
+            generation,
+            taken,
+            bytes,
+            memory,
+        });
+    }
+
+    /// Takes all objects out, if a reset that led to `generation` has ended what the device did with
+    /// each of them.
+    pub(super) fn take_older(&mut self, generation: u32) -> KVec<Orphan> {
+        // Objects are kept of one generation, unless a reset came between two of them. Those then
+        // wait for the next reset, as a list of their own would need memory.
+        match self.0.iter().any(|orphan| orphan.generation == generation) {
+            true => KVec::new(),
+            false => core::mem::replace(&mut self.0, KVec::new()),
+        }
+    }
+}
+
+impl Orphan {
+    /// Returns what it has taken of the device.
+    pub(super) fn taken(&self) -> Taken {
+        self.taken
+    }
+
+    /// Frees the memory.
+    pub(super) fn free(mut self, kept: &Kept) {
+        kept.discount(self.taken, self.bytes);
+        self.memory.free();
+    }
+}
+
+/// Counts of what one device has kept since it was bound, and not freed.
 pub(crate) struct Kept {
     queues: Atomic<u64>,
     buffers: Atomic<u64>,
@@ -23,7 +130,7 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// Returns counts of 0.
-    pub(crate) const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             queues: Atomic::new(0),
             buffers: Atomic::new(0),
@@ -31,31 +138,21 @@ impl Kept {
         }
     }
 
-    /// Keeps the rings of a queue.
-    pub(crate) fn queue(&self, rings: [Coherent<[u8]>; 2]) {
-        self.queues.fetch_add(1, Relaxed);
-        for ring in rings {
-            self.bytes.fetch_add(ring.size() as u64, Relaxed);
-            core::mem::forget(ring);
-        }
-    }
-
-    /// Keeps a DMA buffer.
-    pub(crate) fn buffer(&self, memory: Coherent<[u8]>) {
-        let bytes = memory.size();
-        self.memory(memory, bytes);
-    }
-
-    /// Keeps other memory of so many bytes, which counts as a buffer.
-    pub(crate) fn memory<T>(&self, memory: T, bytes: usize) {
-        self.count_buffer(bytes);
-        core::mem::forget(memory);
-    }
-
-    /// Counts a buffer of so many bytes, whose owner keeps the memory.
-    pub(crate) fn count_buffer(&self, bytes: usize) {
-        self.buffers.fetch_add(1, Relaxed);
+    fn count(&self, taken: Taken, bytes: usize) {
+        self.number(taken).fetch_add(1, Relaxed);
         self.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+
+    fn discount(&self, taken: Taken, bytes: usize) {
+        self.number(taken).fetch_sub(1, Relaxed);
+        self.bytes.fetch_sub(bytes as u64, Relaxed);
+    }
+
+    fn number(&self, taken: Taken) -> &Atomic<u64> {
+        match taken {
+            Taken::Queue(_) => &self.queues,
+            Taken::Nothing | Taken::Window(_) | Taken::DeviceMemory(..) => &self.buffers,
+        }
     }
 
     /// Returns the bytes of all of them.

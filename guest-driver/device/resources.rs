@@ -24,7 +24,7 @@ extern "C" {
 /// # Errors
 ///
 /// `ENOMEM`.
-pub(super) fn zero(range: IoRange) -> Result {
+pub(super) fn zero(range: IoRange<'_>) -> Result {
     let mapping = WriteCombiningMapping::new(range)?;
     // SAFETY: The mapping was made just now, is writable, and is as long as the range.
     unsafe { ringbar_memset_io(mapping.0, 0, range.length()) };
@@ -56,12 +56,12 @@ impl<'bound> RequestedBar<'bound> {
     }
 
     /// Returns the size in bytes.
-    pub(crate) fn size(&self) -> Result<usize> {
+    fn size(&self) -> Result<usize> {
         Ok(usize::try_from(self.pdev.resource_len(self.bar)?)?)
     }
 
     /// Returns all of the BAR.
-    pub(crate) fn range(&self) -> Result<IoRange> {
+    pub(crate) fn range(&self) -> Result<IoRange<'_>> {
         IoRange::new(self.pdev, self.bar, 0, self.size()?)
     }
 }
@@ -92,7 +92,7 @@ impl WriteCombiningMapping {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(range: IoRange) -> Result<Self> {
+    pub(crate) fn new(range: IoRange<'_>) -> Result<Self> {
         // SAFETY: By its invariants the range is in a BAR that this driver has requested.
         let start = unsafe { bindings::ioremap_wc(range.start(), range.length() as c_ulong) };
         if start.is_null() {
@@ -109,23 +109,16 @@ impl Drop for WriteCombiningMapping {
     }
 }
 
-/// With a single access, turns bus mastering off on a device that does not answer. Marks the device as
-/// dead for the PCI core, so that no configuration access of the kernel reaches it any more.
+/// Marks the device as dead for the PCI core, so that no configuration access of the kernel reaches
+/// it any more.
 ///
-/// Each further access would last until QEMU's time-out, and a removal of the driver makes several.
-pub(crate) fn give_up(pdev: &pci::Device<Bound>) {
-    let pdev = as_raw(pdev);
-    let (register, value) = (
-        bindings::PCI_COMMAND as i32,
-        bindings::PCI_COMMAND_MEMORY as u16,
-    );
-    // Not `pci_clear_master`: it would read the register first, and write the meaningless value
-    // back.
-    // SAFETY: The pointer is that of a reference to a valid device, which is bound.
-    unsafe { bindings::pci_write_config_word(pdev, register, value) };
+/// Each access to a device that does not answer lasts until QEMU's time-out, and a removal of the
+/// driver makes several.
+pub(super) fn mark_dead(pdev: &pci::Device<Bound>) {
     // SAFETY: The pointer is that of a reference to a valid device. The PCI core changes
     // the field without a lock, so this store is volatile and without a lock, too.
     unsafe {
-        (&raw mut (*pdev).error_state).write_volatile(bindings::pci_channel_io_perm_failure);
+        (&raw mut (*as_raw(pdev)).error_state)
+            .write_volatile(bindings::pci_channel_io_perm_failure);
     }
 }

@@ -11,8 +11,7 @@ mod uapi;
 
 use kernel::{
     device::{Bound, Core},
-    dma::{Coherent, Device as _, DmaMask},
-    fs::File,
+    dma::{Device as _, DmaMask},
     io::Io,
     page::PAGE_SIZE,
     pci,
@@ -27,8 +26,6 @@ use kernel::{
 use mapping::prelude::*;
 
 // Registers of BAR 0. Those of the DMA may be 8 bytes wide, which the device does not need.
-const FACTORIAL: usize = 0x08;
-const STATUS: usize = 0x20;
 const INTERRUPT_STATUS: usize = 0x24;
 const INTERRUPT_ACKNOWLEDGE: usize = 0x64;
 const DMA_SOURCE: usize = 0x80;
@@ -36,10 +33,6 @@ const DMA_TARGET: usize = 0x88;
 const DMA_LENGTH: usize = 0x90;
 const DMA_COMMAND: usize = 0x98;
 
-/// [`STATUS`]: a factorial is being computed.
-const STATUS_COMPUTING: u32 = 1;
-/// [`STATUS`]: raise an interrupt for each factorial.
-const STATUS_INTERRUPT: u32 = 0x80;
 /// [`DMA_COMMAND`]: begin. Stays until the copy is done.
 const DMA_RUN: u32 = 1;
 /// [`DMA_COMMAND`]: the device writes memory, instead of reading it.
@@ -56,32 +49,13 @@ struct Edu;
 struct Device<'bound> {
     pdev: &'bound pci::Device<Bound>,
     bar: pci::Bar<'bound, 0x100>,
-    buffer: Coherent<[u8]>,
+    buffer: CoherentMemory,
     events: Arc<Events>,
-    /// It carries out one piece of work at a time, and raises an interrupt at its end.
+    /// It carries out one copy at a time, and raises an interrupt at its end.
     busy: Atomic<bool>,
 }
 
-impl<'bound> Device<'bound> {
-    fn new(pdev: &'bound pci::Device<Bound>, events: Arc<Events>) -> Result<Self> {
-        let bar = pdev.iomap_region_sized(0, c"ringbar_edu")?;
-        // An earlier driver may have left work whose interrupt came later.
-        bar.write32(u32::MAX, INTERRUPT_ACKNOWLEDGE);
-        bar.write32(STATUS_INTERRUPT, STATUS);
-        Ok(Self {
-            pdev,
-            bar,
-            buffer: Coherent::zeroed_slice(pdev.as_ref(), uapi::BUFFER_SIZE, GFP_KERNEL)?,
-            events,
-            busy: Atomic::new(false),
-        })
-    }
-
-    fn begin(&self) -> Result {
-        let begun = self.busy.cmpxchg(false, true, Full);
-        begun.map(|_| ()).map_err(|_| EBUSY)
-    }
-
+impl Device<'_> {
     fn start_copy(&self, copy: &uapi::StartCopy) -> Result {
         let inside = |offset: u32| {
             let end = offset.checked_add(copy.length);
@@ -97,36 +71,14 @@ impl<'bound> Device<'bound> {
             uapi::FROM_DEVICE => (device, memory, DMA_WRITES),
             _ => return Err(EINVAL),
         };
-        self.begin()?;
+        let begun = self.busy.cmpxchg(false, true, Full);
+        begun.map_err(|_| EBUSY)?;
         self.bar.write32(source, DMA_SOURCE);
         self.bar.write32(target, DMA_TARGET);
         self.bar.write32(copy.length, DMA_LENGTH);
         let command = DMA_RUN | direction | DMA_INTERRUPT;
         self.bar.write32(command, DMA_COMMAND);
         Ok(())
-    }
-
-    fn start_factorial(&self, number: u32) -> Result {
-        self.begin()?;
-        self.bar.write32(number, FACTORIAL);
-        Ok(())
-    }
-
-    /// Ends all work. A copy that runs ends without reaching memory.
-    fn quiesce(&self) {
-        clear_master(self.pdev);
-        // Without MSI the interrupt of a factorial comes by the pin, which has no handler then.
-        self.bar.write32(0, STATUS);
-        // Work that is left would reach the memory of the next binding, or pass for its own.
-        for _ in 0..1000 {
-            let computing = self.bar.read32(STATUS) & STATUS_COMPUTING != 0;
-            if !computing && self.bar.read32(DMA_COMMAND) & DMA_RUN == 0 {
-                self.bar.write32(u32::MAX, INTERRUPT_ACKNOWLEDGE);
-                return;
-            }
-            fsleep(Delta::from_millis(10));
-        }
-        dev_warn!(self.pdev, "the device is still busy after 10 s\n");
     }
 }
 
@@ -139,7 +91,7 @@ impl PciDriver for Edu {
             return false;
         }
         device.bar.write32(pending, INTERRUPT_ACKNOWLEDGE);
-        // Before the count: a process that sees the count may begin the next piece of work.
+        // Before the count: a process that sees the count may begin the next copy.
         device.busy.store(false, Release);
         device.events.count_one_more();
         true
@@ -164,12 +116,7 @@ impl Driver for Edu {
     const KINDS: &'static [Entry<OpenFile<Self>>] =
         &[populated::<Registers>(), populated::<DmaBuffer>()];
 
-    fn open(
-        _: &Device<'_>,
-        _: &Arc<Events>,
-        _: &[Arc<OpenFile<Self>>],
-        _: &File,
-    ) -> Result<((), ())> {
+    fn open(_: &Opening<'_, '_, Self>) -> Result<((), ())> {
         Ok(((), ()))
     }
 
@@ -179,15 +126,9 @@ impl Driver for Edu {
                 let copy = arguments::get(argument)?;
                 file.gate().with(|device| device.start_copy(&copy))?;
             }
-            uapi::FACTORIAL => {
-                let uapi::Factorial { number } = arguments::get(argument)?;
-                file.gate().with(|device| device.start_factorial(number))?;
-            }
             // Not inside the gate: the end of the binding would wait for it.
-            uapi::WAIT => arguments::progress(argument, |wait: &mut uapi::Wait| {
-                let outcome = file.shared().wait(wait.interrupts, wait.milliseconds);
-                wait.interrupts = file.shared().count();
-                outcome
+            uapi::WAIT => arguments::timed(argument, |wait: &mut uapi::Wait, deadline| {
+                file.shared().wait_and_count(&mut wait.interrupts, deadline)
             })?,
             _ => return Err(ENOTTY),
         }
@@ -198,11 +139,22 @@ impl Driver for Edu {
         events.dismiss();
     }
 
-    fn end(device: &Device<'_>, objects: &mut dyn Iterator<Item = ()>) {
-        device.quiesce();
-        objects.for_each(drop);
+    /// A copy that runs ends without reaching memory.
+    fn quiesce(device: &Device<'_>) {
+        clear_master(device.pdev);
+        // A copy that is left would reach the memory of the next binding, or pass for its own.
+        for _ in 0..1000 {
+            if device.bar.read32(DMA_COMMAND) & DMA_RUN == 0 {
+                device.bar.write32(u32::MAX, INTERRUPT_ACKNOWLEDGE);
+                return;
+            }
+            fsleep(Delta::from_millis(10));
+        }
+        dev_warn!(device.pdev, "the device is still busy after 10 s\n");
     }
 }
+
+arguments::timed_argument!(uapi::Wait, milliseconds);
 
 /// The page of registers. A process may only read it: with those of the DMA it could have the
 /// device read and write any memory.
@@ -210,19 +162,20 @@ enum Registers {}
 
 impl Kind for Registers {
     type File = OpenFile<Edu>;
-    type Memory<'a> = IoMemory;
+    type Memory<'a> = IoMemory<'a>;
     const NUMBER: u8 = offset::decode(uapi::REGISTERS).kind;
     const NAME: &'static str = "registers";
     const WRITABLE: bool = false;
     const FORK: Fork = Fork::Withheld;
     const COUNT: u32 = 1;
-    const DEBUGGER: bool = false;
 
-    fn memory(device: &Device<'_>, (): &(), _: u16) -> Result<IoMemory> {
-        Ok(IoMemory {
-            range: IoRange::new(device.pdev, 0, 0, PAGE_SIZE)?,
-            policy: CachePolicy::Uncached,
-        })
+    fn memory<'a>(device: &'a Device<'_>, (): &'a (), _: u16) -> Result<IoMemory<'a>> {
+        let page = IoRange::new(device.pdev, 0, 0, PAGE_SIZE)?;
+        Ok(IoMemory::new(page, CachePolicy::Uncached))
+    }
+
+    fn check_debugger(_: &Device<'_>) -> Result {
+        Err(EPERM)
     }
 }
 
@@ -231,17 +184,14 @@ enum DmaBuffer {}
 
 impl Kind for DmaBuffer {
     type File = OpenFile<Edu>;
-    type Memory<'a> = CoherentMemory<'a>;
+    type Memory<'a> = &'a CoherentMemory;
     const NUMBER: u8 = offset::decode(uapi::BUFFER).kind;
     const NAME: &'static str = "dma-buffer";
     const FORK: Fork = Fork::Inherited;
     const COUNT: u32 = 1;
 
-    fn memory<'a>(device: &'a Device<'_>, (): &'a (), _: u16) -> Result<CoherentMemory<'a>> {
-        Ok(CoherentMemory {
-            device: device.pdev.as_ref(),
-            memory: &device.buffer,
-        })
+    fn memory<'a>(device: &'a Device<'_>, (): &'a (), _: u16) -> Result<&'a CoherentMemory> {
+        Ok(&device.buffer)
     }
 }
 
@@ -272,8 +222,17 @@ impl pci::Driver for Edu {
             unsafe { pdev.dma_set_mask_and_coherent(DmaMask::new::<28>())? };
             pdev.set_master();
 
+            let bar = pdev.iomap_region_sized(0, c"ringbar_edu")?;
+            // An earlier driver may have left a copy whose interrupt came later.
+            bar.write32(u32::MAX, INTERRUPT_ACKNOWLEDGE);
             let events = Events::new()?;
-            let device = Device::new(pdev, events.clone())?;
+            let device = Device {
+                pdev,
+                bar,
+                buffer: CoherentMemory::new(pdev.as_ref(), uapi::BUFFER_SIZE)?,
+                events: events.clone(),
+                busy: Atomic::new(false),
+            };
             // SAFETY: The driver core drops the data before the driver is unbound.
             unsafe { PciData::new(pdev, pci::IrqTypes::all(), device, Files::new(events)?) }
         })

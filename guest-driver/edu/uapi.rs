@@ -8,10 +8,8 @@ use zerocopy_derive::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Starts a copy between the DMA buffer and the memory in the device: a [`StartCopy`].
 pub const COPY: u32 = ioctl::<StartCopy>(WRITE, 0);
-/// Starts the computation of a factorial, which [`RESULT`] shows: a [`Factorial`].
-pub const FACTORIAL: u32 = ioctl::<Factorial>(WRITE, 1);
 /// Waits for interrupts of the device: a [`Wait`].
-pub const WAIT: u32 = ioctl::<Wait>(READ | WRITE, 2);
+pub const WAIT: u32 = ioctl::<Wait>(READ | WRITE, 1);
 
 /// mmap offset of the registers: one page, read-only, uncached.
 pub const REGISTERS: u64 = 1 << 56;
@@ -23,15 +21,15 @@ pub const BUFFER_SIZE: usize = 4096;
 
 /// Offset in the registers: 0x010000ed, of which the upper half is a version.
 pub const IDENTIFICATION: usize = 0x00;
-/// Offset in the registers: the last factorial, modulo 2^32.
-pub const RESULT: usize = 0x08;
+/// Offset in the registers: the bytes of the last copy.
+pub const LENGTH: usize = 0x90;
 
 /// [`StartCopy::direction`]: the device reads the DMA buffer.
 pub const TO_DEVICE: u32 = 0;
 /// [`StartCopy::direction`]: the device writes the DMA buffer.
 pub const FROM_DEVICE: u32 = 1;
 
-/// Argument of [`COPY`]. Fails with `EBUSY` while the device works.
+/// Argument of [`COPY`]. Fails with `EBUSY` while the device copies.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct StartCopy {
@@ -45,14 +43,6 @@ pub struct StartCopy {
     pub device_offset: u32,
 }
 
-/// Argument of [`FACTORIAL`]. Fails with `EBUSY` while the device works.
-#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Factorial {
-    /// In: the number whose factorial is wanted.
-    pub number: u32,
-}
-
 /// Argument of [`WAIT`].
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -61,7 +51,10 @@ pub struct Wait {
     /// it has handled.
     pub interrupts: u64,
     /// In: the longest time to wait, in milliseconds. Then the call fails with `ETIMEDOUT`.
-    pub milliseconds: u64,
+    pub milliseconds: u32,
+    /// In: 0. Out: 0, or after `EINTR` a mark of when the call began. A call with that mark, and
+    /// else the same argument, has the time that is left.
+    pub began: u32,
 }
 
 const WRITE: u32 = 1;

@@ -20,7 +20,10 @@ use crate::{
         Ringbar, //
     },
     mapping::{
-        driver::Driver,
+        driver::{
+            Driver,
+            Opening, //
+        },
         map::Entry, //
     },
     queue::owner::QueueOwner, //
@@ -29,10 +32,7 @@ use kernel::{
     bindings,
     fs::File,
     prelude::*,
-    sync::{
-        poll::PollTable,
-        Arc, //
-    },
+    sync::poll::PollTable,
     uaccess::UserPtr, //
 };
 
@@ -46,14 +46,10 @@ impl Driver for Ringbar {
     const NODE: &'static str = "ringbar";
     const KINDS: &'static [Entry<OpenFile>] = kinds::KINDS;
 
-    fn open(
-        _device: &Device<'_>,
-        shared: &Shared,
-        others: &[Arc<OpenFile>],
-        file: &File,
-    ) -> Result<(Owner, Objects)> {
-        let user = User::new(shared.accounts.clone(), file.cred().euid());
-        let owner = Owner::new(user, shared::free_domain(others));
+    fn open(opening: &Opening<'_, '_, Self>) -> Result<(Owner, Objects)> {
+        let accounts = opening.shared.accounts.clone();
+        let user = User::new(accounts, opening.file.cred().euid());
+        let owner = Owner::new(user, shared::free_domain(opening.others));
         Ok((owner, Objects::default()))
     }
 
@@ -77,10 +73,11 @@ impl Driver for Ringbar {
 
     fn dismiss(shared: &Shared) {
         shared.wakeups.dismiss();
+        shared.recovery.end();
     }
 
     fn end(device: &Device<'_>, objects: &mut dyn Iterator<Item = Objects>) {
-        let quiet = device.registers().quiesce();
+        let quiet = device.quiesce();
         for objects in objects {
             match quiet {
                 Ok(()) => drop(objects),
@@ -95,7 +92,7 @@ impl Driver for Ringbar {
     }
 
     #[cfg(sabotage)]
-    fn drop_file(file: Arc<OpenFile>) {
+    fn drop_file(file: kernel::sync::Arc<OpenFile>) {
         crate::sabotage::at_release(file);
     }
 }

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     device::{
         limits::Accounts,
+        recovery::Recovery,
         Gate, //
     },
     queue::wakeups::Wakeups, //
@@ -28,6 +29,8 @@ use kernel::{
 pub(crate) struct Shared {
     /// Queues of the files.
     pub(crate) wakeups: Arc<Wakeups>,
+    /// Looks at a device that is lost.
+    pub(crate) recovery: Arc<Recovery>,
     /// The share of the device that each user has.
     pub(crate) accounts: Arc<Accounts>,
 }
@@ -40,6 +43,7 @@ pub(crate) fn no_files() -> Result<Arc<Files>> {
     let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
     let shared = Shared {
         wakeups: Wakeups::new(gate.clone())?,
+        recovery: Recovery::new(gate.clone())?,
         accounts: Accounts::new()?,
     };
     Files::behind(gate, shared)

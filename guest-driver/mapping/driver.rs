@@ -19,6 +19,18 @@ use kernel::{
     uaccess::UserPtr, //
 };
 
+/// A file that is being opened.
+pub(crate) struct Opening<'a, 'bound, D: Driver> {
+    /// The device, which stays bound meanwhile.
+    pub(crate) device: &'a D::Device<'bound>,
+    /// The part that all files of the device share.
+    pub(crate) shared: &'a D::Shared,
+    /// The files of the device that are open: none comes or goes meanwhile.
+    pub(crate) others: &'a [Arc<OpenFile<D>>],
+    /// The file itself.
+    pub(crate) file: &'a fs::File,
+}
+
 /// A driver with a node that processes open, and through which they map memory.
 ///
 /// The calls of one file run side by side, and beside the end of the binding.
@@ -38,18 +50,12 @@ pub(crate) trait Driver: HasDevice {
     /// Every kind of mapping of a file.
     const KINDS: &'static [Entry<OpenFile<Self>>];
 
-    /// Returns both parts of a file that is being opened. `others` are the files of the device that
-    /// are open: none comes or goes meanwhile. Called inside the gate.
+    /// Returns both parts of a file that is being opened. Called inside the gate.
     ///
     /// # Errors
     ///
     /// Any error is that of `open` for the process.
-    fn open(
-        device: &Self::Device<'_>,
-        shared: &Self::Shared,
-        others: &[Arc<OpenFile<Self>>],
-        file: &fs::File,
-    ) -> Result<(Self::File, Self::Objects)>;
+    fn open(opening: &Opening<'_, '_, Self>) -> Result<(Self::File, Self::Objects)>;
 
     /// Carries out an ioctl.
     ///
@@ -77,9 +83,14 @@ pub(crate) trait Driver: HasDevice {
     /// when they look.
     fn dismiss(_shared: &Self::Shared) {}
 
+    /// Stops the DMA of a device, whose objects are freed right after that. Neither a call nor a
+    /// process reaches the device any more.
+    fn quiesce(_device: &Self::Device<'_>) {}
+
     /// Ends the use of a device: first stops its DMA, then frees the objects, which `objects` takes
-    /// out of the files one by one. Neither a call nor a process reaches them any more.
-    fn end(_device: &Self::Device<'_>, objects: &mut dyn Iterator<Item = Self::Objects>) {
+    /// out of the files one by one. Only a driver whose device may fail to stop has one of its own.
+    fn end(device: &Self::Device<'_>, objects: &mut dyn Iterator<Item = Self::Objects>) {
+        Self::quiesce(device);
         objects.for_each(drop);
     }
 

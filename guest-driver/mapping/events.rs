@@ -4,6 +4,11 @@
 //!
 //! They wait outside of the gate: inside, the end of the binding would wait for them.
 
+use super::{
+    arguments::End,
+    deadline::Deadline,
+    signals::Signals, //
+};
 use kernel::{
     new_condvar,
     new_mutex,
@@ -16,10 +21,8 @@ use kernel::{
         },
         Arc,
         CondVar,
-        CondVarTimeoutResult,
         Mutex, //
-    },
-    time::msecs_to_jiffies, //
+    }, //
 };
 
 /// A count of events, and the threads that wait for it. Outlives the binding of driver and device.
@@ -72,26 +75,34 @@ impl Events {
     ///
     /// # Errors
     ///
-    /// `ENODEV` if the device is gone; `ETIMEDOUT`; `EINTR`.
-    pub(crate) fn wait(&self, count: u64, milliseconds: u64) -> Result {
-        let milliseconds = u32::try_from(milliseconds).unwrap_or(u32::MAX);
-        let mut left = msecs_to_jiffies(milliseconds);
-        let mut gone = self.gone.lock();
+    /// `ENODEV` if the device is gone; `ETIMEDOUT`; as [`Signals::sleep`].
+    pub(crate) fn wait(&self, count: u64, deadline: &Deadline, signals: Signals) -> Result {
         loop {
+            // First: the event may come with the end of the time.
+            let expired = deadline.is_over();
+            let gone = self.gone.lock();
             if *gone {
                 return Err(ENODEV);
             }
             if self.count() >= count {
                 return Ok(());
             }
-            left = match self.wake.wait_interruptible_timeout(&mut gone, left) {
-                CondVarTimeoutResult::Woken { jiffies } => jiffies,
-                // The event may have come with the last jiffy.
-                CondVarTimeoutResult::Timeout if self.count() < count => return Err(ETIMEDOUT),
-                CondVarTimeoutResult::Timeout => 0,
-                CondVarTimeoutResult::Signal { .. } => return Err(EINTR),
-            };
+            if expired {
+                return Err(ETIMEDOUT);
+            }
+            signals.sleep(&self.wake, gone, deadline)?;
         }
+    }
+
+    /// Waits until there were `count` events, and sets it to how many there were in any case.
+    ///
+    /// # Errors
+    ///
+    /// As [`Events::wait`], with [`Signals::Any`].
+    pub(crate) fn wait_and_count(&self, count: &mut u64, deadline: &Deadline) -> Result<End> {
+        let outcome = self.wait(*count, deadline, Signals::Any);
+        *count = self.count();
+        outcome.map(|()| End::Whole)
     }
 
     /// Wakes all waiters, now and from now on: the device is gone.

@@ -3,7 +3,10 @@
 //! An open file of a device's node, and all that are open.
 
 use super::{
-    driver::Driver,
+    driver::{
+        Driver,
+        Opening, //
+    },
     gate::Gate,
     mapped_file::MappedFile,
     mappings::Mappings, //
@@ -97,8 +100,14 @@ impl<D: Driver> OpenFile<D> {
     /// [`OpenFile::release`] must be called before `file` is released, whatever happens.
     pub(super) unsafe fn open(files: &Arc<Files<D>>, file: &fs::File) -> Result<Arc<Self>> {
         let mut open = files.open.lock();
-        let gate = &files.gate;
-        let (own, owned) = gate.with(|device| D::open(device, &files.shared, &open, file))?;
+        let (own, owned) = files.gate.with(|device| {
+            D::open(&Opening {
+                device,
+                shared: &files.shared,
+                others: &open,
+                file,
+            })
+        })?;
         // SAFETY: Only the kernel's calls for the file, and callers that find it in the list, use
         // the mappings. The caller promises to end both with `release`, before `file` is released.
         let mappings = unsafe { Mappings::new(file) };

@@ -28,6 +28,11 @@ use kernel::{
     uaccess::UserPtr, //
 };
 
+// `shim.c`: a field of the running task.
+extern "C" {
+    fn mapping_in_compat_syscall() -> bool;
+}
+
 /// The file operations of the nodes of driver `D`.
 pub(super) struct FileOperations<D>(PhantomData<D>);
 
@@ -40,9 +45,23 @@ impl<D: Driver> FileOperations<D> {
         mmap: Some(mmap_hook::<D>),
         poll: Some(poll::<D>),
         unlocked_ioctl: Some(ioctl::<D>),
-        compat_ioctl: bindings::compat_ptr_ioctl,
+        compat_ioctl: Some(compat_ioctl),
         ..pin_init::zeroed()
     };
+}
+
+/// Refuses the calls of 32-bit processes. Such a process could do everything but map: mmap offsets
+/// need 51 bits of pages, and its mmap has 32.
+///
+/// # Errors
+///
+/// `EOPNOTSUPP`.
+fn check_caller() -> Result {
+    // SAFETY: Reads a field of the running task, and needs nothing.
+    match unsafe { mapping_in_compat_syscall() } {
+        true => Err(EOPNOTSUPP),
+        false => Ok(()),
+    }
 }
 
 /// # Safety
@@ -55,6 +74,7 @@ unsafe extern "C" fn open<D: Driver>(
     // SAFETY: By the safety section inode and file are those that are being opened, valid for the
     // call.
     let result = to_result(unsafe { bindings::nonseekable_open(inode, file) });
+    let result = result.and_then(|()| check_caller());
     // SAFETY: The file is valid for the call. The misc core has put a pointer to its own structure
     // there, which is that of a node with these operations. It keeps the node registered meanwhile.
     let node = unsafe { Node::<D>::of((*file).private_data) };
@@ -103,7 +123,8 @@ unsafe extern "C" fn mmap_hook<D: Driver>(
     // SAFETY: `open` has opened the file, and the VFS does not release it during a call for it.
     let opened = unsafe { OpenFile::<D>::borrow(file) };
     // SAFETY: The VMA is being made, and only this call has it meanwhile.
-    match map::map(D::KINDS, &*opened, unsafe { VmaNew::from_raw(vma) }) {
+    let vma = unsafe { VmaNew::from_raw(vma) };
+    match check_caller().and_then(|()| map::map(D::KINDS, &*opened, vma)) {
         Ok(()) => 0,
         Err(error) => error.to_errno(),
     }
@@ -139,4 +160,17 @@ unsafe extern "C" fn ioctl<D: Driver>(
         Ok(value) => value as c_long,
         Err(error) => error.to_errno() as c_long,
     }
+}
+
+/// Refuses the ioctls of 32-bit processes: they may have got the file from another process.
+///
+/// # Safety
+///
+/// The VFS calls it.
+unsafe extern "C" fn compat_ioctl(
+    _file: *mut bindings::file,
+    _number: c_uint,
+    _argument: c_ulong,
+) -> c_long {
+    EOPNOTSUPP.to_errno() as c_long
 }

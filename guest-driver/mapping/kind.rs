@@ -3,15 +3,11 @@
 //! A kind of mapping, which a driver implements for each kind of region that its files have.
 
 use super::{
-    access::Access,
     mappable::Mappable,
     mapped_file::MappedFile,
     setup::Fork, //
 };
-use kernel::{
-    bindings,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// The device of the files that have kind `K`.
 pub(crate) type DeviceOf<'bound, K> = <<K as Kind>::File as MappedFile>::Device<'bound>;
@@ -38,9 +34,6 @@ pub(crate) trait Kind: Sized {
     /// Number of regions, whose indices count from 0. Without this, [`memory`](Kind::memory)
     /// refuses an index that means nothing.
     const COUNT: u32 = 1 << 16;
-    /// Whether a debugger may reach the memory. A kind of trapped registers refuses: reading one
-    /// may do something in the device.
-    const DEBUGGER: bool = true;
 
     /// Checks whether the calling process may map from byte `offset` of this kind on at all.
     ///
@@ -62,44 +55,13 @@ pub(crate) trait Kind: Sized {
         index: u16,
     ) -> Result<Self::Memory<'a>>;
 
-    /// Carries out the access of a debugger to bytes from `offset` of the region on. Returns their
-    /// number. Not called without [`DEBUGGER`](Kind::DEBUGGER).
+    /// Checks whether a debugger may reach the memory now. A kind of trapped registers refuses:
+    /// reading one may do something in the device.
     ///
     /// # Errors
     ///
     /// Any error gives the debugger `EIO`.
-    fn access(
-        device: &DeviceOf<'_, Self>,
-        objects: &ObjectsOf<Self>,
-        index: u16,
-        offset: usize,
-        access: Access<'_>,
-    ) -> Result<usize> {
-        Self::memory(device, objects, index)?.access(offset, access)
+    fn check_debugger(_device: &DeviceOf<'_, Self>) -> Result {
+        Ok(())
     }
-}
-
-/// The memory that a fault handler maps.
-pub(crate) enum Target {
-    /// A bare page frame, by number. The memory populates by
-    /// [`VmaSetup::frames`](super::setup::VmaSetup::frames).
-    Frame(usize),
-    /// A page, which the mapping will hold. The memory populates by
-    /// [`VmaSetup::pages`](super::setup::VmaSetup::pages).
-    Page(*mut bindings::page),
-}
-
-/// A kind that is mapped page by page, when a page is touched.
-pub(crate) trait FaultKind: Kind {
-    /// Returns the page at byte `offset` of the region, a multiple of the page size.
-    ///
-    /// # Errors
-    ///
-    /// Any error gives the process SIGBUS.
-    fn fault(
-        device: &DeviceOf<'_, Self>,
-        objects: &ObjectsOf<Self>,
-        index: u16,
-        offset: usize,
-    ) -> Result<Target>;
 }

@@ -6,12 +6,11 @@
 //! the rest.
 
 use super::{
-    kind::{
-        FaultKind,
-        Kind, //
-    },
+    implied_exec,
+    kind::Kind,
     mappable::{
         Mappable,
+        OnFault,
         Span, //
     },
     mapped_file::MappedFile,
@@ -47,16 +46,23 @@ pub(crate) const fn populated<K: Kind>() -> Entry<K::File> {
     Entry {
         number: K::NUMBER,
         name: K::NAME,
-        map: |file, vma, region| set_up::<K>(file, vma, region, Operations::<K>::POPULATED),
+        map: |file, vma, region| set_up::<K>(file, vma, region, Operations::<K>::POPULATED, |_| 0),
     }
 }
 
 /// Returns the entry of a kind that the fault handler populates.
-pub(crate) const fn on_fault<K: FaultKind>() -> Entry<K::File> {
+pub(crate) const fn on_fault<K: Kind>() -> Entry<K::File>
+where
+    for<'a> K::Memory<'a>: OnFault,
+{
     Entry {
         number: K::NUMBER,
         name: K::NAME,
-        map: |file, vma, region| set_up::<K>(file, vma, region, Operations::<K>::ON_FAULT),
+        map: |file, vma, region| {
+            set_up::<K>(file, vma, region, Operations::<K>::ON_FAULT, |memory| {
+                memory.serial().raw()
+            })
+        },
     }
 }
 
@@ -64,14 +70,15 @@ pub(crate) const fn on_fault<K: FaultKind>() -> Entry<K::File> {
 ///
 /// # Errors
 ///
-/// `EINVAL` if the mapping is private; `EPERM` if it is executable, or the process may not have the
-/// region; `EACCES` if it is writable and the kind is not; `ENXIO` if there is no such region;
-/// `EOVERFLOW` if it leaves the region; `ENODEV` if the device is gone; `ENOMEM`.
+/// `EINVAL` if the mapping is private; `EPERM` if the process asks for execute permission, or may
+/// not have the region; `EACCES` if it is writable and the kind is not; `ENXIO` if there is no such
+/// region; `EOVERFLOW` if it leaves the region; `ENODEV` if the device is gone; `ENOMEM`.
 pub(super) fn map<F: MappedFile>(kinds: &[Entry<F>], file: &F, vma: &VmaNew) -> Result {
     // Not VM_SHARED: a shared mapping of a file opened read-only lacks it.
     if vma.flags() & flags::MAYSHARE == 0 {
         return Err(EINVAL);
     }
+    implied_exec::take_away(vma);
     // Without VM_MAYEXEC, mprotect cannot make the mapping executable later.
     vma.try_clear_mayexec().map_err(|_| EPERM)?;
     // SAFETY: The VMA is valid, and only this hook has it yet.
@@ -96,12 +103,14 @@ fn bytes(pgoff: usize) -> u64 {
     (pgoff as u64) << PAGE_SHIFT
 }
 
-/// Checks the request against kind and region, fills the VMA and gives it its operations.
+/// Checks the request against kind and region, fills the VMA and gives it its operations. `data` is
+/// what these need to know of the memory.
 fn set_up<K: Kind>(
     file: &K::File,
     vma: &VmaNew,
     region: Region,
     operations: &'static bindings::vm_operations_struct,
+    data: fn(&K::Memory<'_>) -> usize,
 ) -> Result {
     K::check(region.offset)?;
     if u32::from(region.index) >= K::COUNT {
@@ -124,12 +133,16 @@ fn set_up<K: Kind>(
         // Before the first page is there. Otherwise revocation could not find the address space,
         // and the page would stay.
         file.mappings().remember(vma.mm())?;
+        let data = data(&memory);
         memory.populate(K::FORK, span, VmaSetup::new(vma))?;
         // Last: the kernel calls `close`, which counts down, only for a VMA whose hook succeeded.
         file.mappings().count_one_more(vma.mm().as_raw());
         // SAFETY: The VMA is valid, and only this hook has it yet. The operations are those of a
-        // VMA of a file of this type.
-        unsafe { (*vma.as_ptr()).vm_ops = operations };
+        // VMA of a file of this type, and nothing but them looks at the data.
+        unsafe {
+            (*vma.as_ptr()).vm_ops = operations;
+            (*vma.as_ptr()).vm_private_data = data as *mut c_void;
+        }
         Ok(())
     })
 }

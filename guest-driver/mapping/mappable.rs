@@ -6,10 +6,12 @@ use super::{
     access::Access,
     cache::CachePolicy,
     memory::{
+        CoherentMemory,
         Contiguous,
         Scattered, //
     },
     pci::IoRange,
+    serial::Serial,
     setup::{
         Fork,
         Fresh,
@@ -18,11 +20,12 @@ use super::{
     },
 };
 use kernel::{
-    device::{
-        self,
-        Bound, //
-    },
+    bindings,
     dma::Coherent,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*, //
 };
 
@@ -40,8 +43,7 @@ pub(crate) trait Mappable {
     /// Returns its size in bytes.
     fn size(&self) -> usize;
 
-    /// Fills the VMA with the part `span` of it, or leaves it to
-    /// [`FaultKind::fault`](super::kind::FaultKind::fault).
+    /// Fills the VMA with the part `span` of it, or leaves it to [`OnFault::page`].
     ///
     /// # Errors
     ///
@@ -56,13 +58,47 @@ pub(crate) trait Mappable {
     fn access(self, offset: usize, access: Access<'_>) -> Result<usize>;
 }
 
-/// I/O memory, by `io_remap_pfn_range`.
-pub(crate) struct IoMemory {
-    pub(crate) range: IoRange,
-    pub(crate) policy: CachePolicy,
+/// The page that a fault handler enters.
+pub(crate) enum Target {
+    /// A bare page frame, by number. The memory populates by [`VmaSetup::frames`].
+    Frame(usize),
+    /// A page, which the mapping will hold. The memory populates by [`VmaSetup::pages`].
+    Page(*mut bindings::page),
 }
 
-impl Mappable for IoMemory {
+/// Memory that is mapped page by page, when a page is touched.
+///
+/// # Safety
+///
+/// The target of `page` is of the kind for which [`Mappable::populate`] prepares the VMA, and lies
+/// in this memory, which stays until its mappings are revoked. `serial` is that of this memory
+/// alone.
+pub(crate) unsafe trait OnFault: Mappable {
+    /// Returns its serial number.
+    fn serial(&self) -> Serial;
+
+    /// Returns the page at byte `offset`, a multiple of the page size.
+    ///
+    /// # Errors
+    ///
+    /// Any error gives the process SIGBUS.
+    fn page(&self, offset: usize) -> Result<Target>;
+}
+
+/// I/O memory, by `io_remap_pfn_range`.
+pub(crate) struct IoMemory<'a> {
+    range: IoRange<'a>,
+    policy: CachePolicy,
+}
+
+impl<'a> IoMemory<'a> {
+    /// Returns the memory in `range`, to be mapped with this policy.
+    pub(crate) fn new(range: IoRange<'a>, policy: CachePolicy) -> Self {
+        Self { range, policy }
+    }
+}
+
+impl Mappable for IoMemory<'_> {
     fn size(&self) -> usize {
         self.range.length()
     }
@@ -78,41 +114,51 @@ impl Mappable for IoMemory {
 }
 
 /// I/O memory, page by page on faults. The driver has reserved the range for the policy.
-pub(crate) struct IoOnFault(pub(crate) IoMemory);
-
-impl Mappable for IoOnFault {
-    fn size(&self) -> usize {
-        self.0.size()
-    }
-
-    fn populate(self, fork: Fork, _span: Span, setup: VmaSetup<'_, Fresh>) -> Result<Populated> {
-        Ok(setup.frames(fork, self.0.policy).on_fault())
-    }
-
-    fn access(self, offset: usize, access: Access<'_>) -> Result<usize> {
-        self.0.access(offset, access)
-    }
+pub(crate) struct IoOnFault<'a> {
+    pub(crate) memory: IoMemory<'a>,
+    pub(crate) serial: Serial,
 }
 
-/// Coherent memory, by `dma_mmap_coherent`.
-pub(crate) struct CoherentMemory<'a> {
-    /// The device that the memory was allocated for.
-    pub(crate) device: &'a device::Device<Bound>,
-    pub(crate) memory: &'a Coherent<[u8]>,
-}
-
-impl Mappable for CoherentMemory<'_> {
+impl Mappable for IoOnFault<'_> {
     fn size(&self) -> usize {
         self.memory.size()
     }
 
-    fn populate(self, fork: Fork, span: Span, setup: VmaSetup<'_, Fresh>) -> Result<Populated> {
-        let setup = setup.dma(fork);
-        setup.coherent(self.device, self.memory, span.offset)
+    fn populate(self, fork: Fork, _span: Span, setup: VmaSetup<'_, Fresh>) -> Result<Populated> {
+        Ok(setup.frames(fork, self.memory.policy).on_fault())
     }
 
     fn access(self, offset: usize, access: Access<'_>) -> Result<usize> {
-        access.coherent(self.memory, offset)
+        self.memory.access(offset, access)
+    }
+}
+
+// SAFETY: Returns frames, and `populate` prepares for these. The range lies in a requested BAR,
+// which stays until its mappings are revoked. The serial number comes with the memory.
+unsafe impl OnFault for IoOnFault<'_> {
+    fn serial(&self) -> Serial {
+        self.serial
+    }
+
+    fn page(&self, offset: usize) -> Result<Target> {
+        let page = self.memory.range.part(offset, PAGE_SIZE)?;
+        Ok(Target::Frame((page.start() >> PAGE_SHIFT) as usize))
+    }
+}
+
+/// Mapped by `dma_mmap_coherent`.
+impl Mappable for &CoherentMemory {
+    fn size(&self) -> usize {
+        let memory: &Coherent<[u8]> = self;
+        memory.size()
+    }
+
+    fn populate(self, fork: Fork, span: Span, setup: VmaSetup<'_, Fresh>) -> Result<Populated> {
+        setup.dma(fork).coherent(self, span.offset)
+    }
+
+    fn access(self, offset: usize, access: Access<'_>) -> Result<usize> {
+        access.coherent(self, offset)
     }
 }
 
@@ -143,5 +189,17 @@ impl Mappable for &Scattered {
     /// Refuses: the kernel counts these pages, and reaches them by itself.
     fn access(self, _offset: usize, _access: Access<'_>) -> Result<usize> {
         Err(EPERM)
+    }
+}
+
+// SAFETY: Returns pages of its own memory, and `populate` prepares for pages. Each memory draws its
+// serial number when it is allocated.
+unsafe impl OnFault for &Scattered {
+    fn serial(&self) -> Serial {
+        Scattered::serial(self)
+    }
+
+    fn page(&self, offset: usize) -> Result<Target> {
+        Ok(Target::Page(Scattered::page(self, offset)?))
     }
 }

@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Memory of the kernel that processes map without a device: physically contiguous, or of vmalloc.
-//!
-//! Coherent memory for a device needs no type of this layer: it is `kernel::dma::Coherent`.
+//! Memory of the kernel that processes map: coherent with a device, physically contiguous, or of
+//! vmalloc.
 
-use super::cache::CachePolicy;
+use super::{
+    cache::CachePolicy,
+    serial::Serial, //
+};
+use core::ops::Deref;
 use kernel::{
     bindings,
+    device::{
+        self,
+        Bound, //
+    },
+    dma::Coherent,
     error::to_result,
     page::{
         PAGE_SHIFT,
         PAGE_SIZE, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::aref::ARef, //
 };
 
 extern "C" {
@@ -22,6 +31,44 @@ extern "C" {
     fn set_memory_wc(address: c_ulong, pages: c_int) -> c_int;
     fn set_memory_uc(address: c_ulong, pages: c_int) -> c_int;
     fn set_memory_wb(address: c_ulong, pages: c_int) -> c_int;
+}
+
+/// Zeroed memory that a device and processes share, in whole pages, and the device for which it was
+/// allocated. With another device, the kernel would map other memory to the process, or none.
+pub(crate) struct CoherentMemory {
+    device: ARef<device::Device>,
+    bytes: Coherent<[u8]>,
+}
+
+impl CoherentMemory {
+    /// Allocates at least `size` bytes. Whole pages, as a process would otherwise see the kernel's
+    /// other data in the last page that it maps.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(device: &device::Device<Bound>, size: usize) -> Result<Self> {
+        let size = size.checked_next_multiple_of(PAGE_SIZE).ok_or(ENOMEM)?;
+        let bytes = Coherent::zeroed_slice(device, size, GFP_KERNEL)?;
+        let device: &device::Device = device;
+        Ok(Self {
+            device: device.into(),
+            bytes,
+        })
+    }
+
+    /// Returns the device.
+    pub(super) fn device(&self) -> &device::Device {
+        &self.device
+    }
+}
+
+impl Deref for CoherentMemory {
+    type Target = Coherent<[u8]>;
+
+    fn deref(&self) -> &Coherent<[u8]> {
+        &self.bytes
+    }
 }
 
 /// Physically contiguous, zeroed memory in whole pages, with a cache policy.
@@ -145,7 +192,10 @@ impl Drop for Contiguous {
 }
 
 /// Zeroed memory in whole pages, contiguous in the kernel's address space alone.
-pub(crate) struct Scattered(VVec<u8>);
+pub(crate) struct Scattered {
+    bytes: VVec<u8>,
+    serial: Serial,
+}
 
 impl Scattered {
     /// Allocates `size` bytes, a multiple of the page size.
@@ -154,12 +204,20 @@ impl Scattered {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(size: usize) -> Result<Self> {
-        Ok(Self(VVec::zeroed(size, GFP_KERNEL)?))
+        Ok(Self {
+            bytes: VVec::zeroed(size, GFP_KERNEL)?,
+            serial: Serial::new(),
+        })
     }
 
     /// Returns the size in bytes.
     pub(crate) fn size(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
+    }
+
+    /// Returns its serial number.
+    pub(super) fn serial(&self) -> Serial {
+        self.serial
     }
 
     /// Returns the page at `offset`.
@@ -168,11 +226,11 @@ impl Scattered {
     ///
     /// `EINVAL` if that is outside.
     pub(crate) fn page(&self, offset: usize) -> Result<*mut bindings::page> {
-        if offset >= self.0.len() {
+        if offset >= self.bytes.len() {
             return Err(EINVAL);
         }
         // SAFETY: The offset was checked, so the address lies in memory of vmalloc, which this
         // owns.
-        Ok(unsafe { bindings::vmalloc_to_page(self.0.as_ptr().wrapping_add(offset).cast()) })
+        Ok(unsafe { bindings::vmalloc_to_page(self.bytes.as_ptr().wrapping_add(offset).cast()) })
     }
 }

@@ -7,18 +7,15 @@
 
 use super::{
     access::Access,
-    kind::{
-        DeviceOf,
-        FaultKind,
-        Kind,
-        ObjectsOf,
+    kind::Kind,
+    mappable::{
+        Mappable,
+        OnFault,
         Target, //
     },
     mapped_file::MappedFile,
-    offset::{
-        decode,
-        Region, //
-    },
+    offset::decode,
+    serial::Serial,
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -60,7 +57,10 @@ impl<K: Kind> Operations<K> {
         };
 }
 
-impl<K: FaultKind> Operations<K> {
+impl<K: Kind> Operations<K>
+where
+    for<'a> K::Memory<'a>: OnFault,
+{
     /// For a kind that is populated page by page.
     pub(super) const ON_FAULT: &'static bindings::vm_operations_struct =
         &bindings::vm_operations_struct {
@@ -98,7 +98,10 @@ unsafe extern "C" fn close<K: Kind>(vma: *mut bindings::vm_area_struct) {
 /// # Safety
 ///
 /// The kernel calls it for a page of a VMA of kind `K` that is not there, with the VMA locked.
-unsafe extern "C" fn fault<K: FaultKind>(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t {
+unsafe extern "C" fn fault<K: Kind>(vmf: *mut bindings::vm_fault) -> bindings::vm_fault_t
+where
+    for<'a> K::Memory<'a>: OnFault,
+{
     // SAFETY: The caller promises that the fault is valid for the call, with all that it points to.
     let (vma, pgoff, address, flags) = unsafe {
         let place = &(*vmf).__bindgen_anon_1;
@@ -109,17 +112,43 @@ unsafe extern "C" fn fault<K: FaultKind>(vmf: *mut bindings::vm_fault) -> bindin
     let file = unsafe { file_of::<K>(vma) };
     let region = decode((pgoff as u64) << PAGE_SHIFT);
     let inserted = file.with_objects(|device, objects| {
-        match K::fault(device, objects, region.index, region.offset as usize)? {
+        let memory = K::memory(device, objects, region.index)?;
+        // SAFETY: The caller promises that the VMA is valid and locked.
+        match unsafe { page(vma, &memory, region.offset as usize) }? {
             // Both inside `with_objects`, so that revocation comes before or after. Outside, a page
             // could be entered after revocation, and stay.
-            // SAFETY: The VMA is one of frames, locked, and the address lies in it.
+            // SAFETY: By the promise of `OnFault` the VMA is one of frames. It is locked, and the
+            // address lies in it.
             Target::Frame(frame) => Ok(unsafe { bindings::vmf_insert_pfn(vma, address, frame) }),
-            // SAFETY: The VMA is one of pages, locked, and `K` returned a page that is there. The
-            // kernel takes a reference of its own.
+            // SAFETY: By the promise of `OnFault` the VMA is one of pages, and the page is there.
+            // The VMA is locked. The kernel takes a reference of its own.
             Target::Page(page) => Ok(unsafe { vmf_insert_page_mkwrite(vmf, page, written) }),
         }
     });
     inserted.unwrap_or(bindings::vm_fault_reason_VM_FAULT_SIGBUS)
+}
+
+/// Returns the page of `memory` at byte `offset`, for a VMA.
+///
+/// # Errors
+///
+/// `EFAULT` if the VMA is a mapping of earlier memory, which had the same number; the errors of
+/// [`OnFault::page`].
+///
+/// # Safety
+///
+/// The VMA must be valid and locked.
+unsafe fn page(
+    vma: *mut bindings::vm_area_struct,
+    memory: &impl OnFault,
+    offset: usize,
+) -> Result<Target> {
+    // SAFETY: The caller promises that the VMA is valid and locked.
+    let mapped = unsafe { (*vma).vm_private_data } as usize;
+    if Serial::from_raw(mapped) != memory.serial() {
+        return Err(EFAULT);
+    }
+    memory.page(offset)
 }
 
 /// # Safety
@@ -134,7 +163,7 @@ unsafe extern "C" fn access<K: Kind>(
     write: c_int,
 ) -> c_int {
     // SAFETY: The caller promises just what `reach` asks for.
-    unsafe { reach::<K>(vma, address, buffer, length, write, |_, _, _, _| Ok(())) }
+    unsafe { reach::<K>(vma, address, buffer, length, write, |_, _, _| Ok(())) }
 }
 
 /// As [`access`], for a kind that is populated page by page. Enters the page first, as a touch of
@@ -143,22 +172,27 @@ unsafe extern "C" fn access<K: Kind>(
 /// # Safety
 ///
 /// As of [`access`].
-unsafe extern "C" fn access_on_fault<K: FaultKind>(
+unsafe extern "C" fn access_on_fault<K: Kind>(
     vma: *mut bindings::vm_area_struct,
     address: c_ulong,
     buffer: *mut c_void,
     length: c_int,
     write: c_int,
-) -> c_int {
-    let enter = |device: &DeviceOf<'_, K>, objects: &ObjectsOf<K>, region: Region, there| {
+) -> c_int
+where
+    for<'a> K::Memory<'a>: OnFault,
+{
+    let enter = |memory: &K::Memory<'_>, offset: usize, there: bool| {
         if there {
             return Ok(());
         }
-        let offset = region.offset as usize & PAGE_MASK;
-        match K::fault(device, objects, region.index, offset)? {
+        // SAFETY: The caller promises that the VMA is valid and locked.
+        match unsafe { page(vma, memory, offset & PAGE_MASK) }? {
             Target::Frame(frame) => {
-                // SAFETY: The VMA is one of frames, locked, and the address lies in it.
-                let entered = unsafe { bindings::vmf_insert_pfn(vma, address, frame) };
+                let start = address & PAGE_MASK;
+                // SAFETY: By the promise of `OnFault` the VMA is one of frames. It is locked, and
+                // the address lies in it.
+                let entered = unsafe { bindings::vmf_insert_pfn(vma, start, frame) };
                 if entered == bindings::vm_fault_reason_VM_FAULT_NOPAGE {
                     Ok(())
                 } else {
@@ -173,8 +207,9 @@ unsafe extern "C" fn access_on_fault<K: FaultKind>(
     unsafe { reach::<K>(vma, address, buffer, length, write, enter) }
 }
 
-/// Carries out the access of a debugger, after `enter`, which learns whether the page is there.
-/// Returns the number of bytes or an errno, of which the kernel makes `EIO`.
+/// Carries out the access of a debugger, after `enter`, which learns the memory, the byte in it,
+/// and whether the page is there. Returns the number of bytes or an errno, of which the kernel
+/// makes `EIO`.
 ///
 /// All of it is inside [`MappedFile::with_objects`], so that revocation comes before or after.
 ///
@@ -187,12 +222,9 @@ unsafe fn reach<K: Kind>(
     buffer: *mut c_void,
     length: c_int,
     write: c_int,
-    enter: impl FnOnce(&DeviceOf<'_, K>, &ObjectsOf<K>, Region, bool) -> Result,
+    enter: impl FnOnce(&K::Memory<'_>, usize, bool) -> Result,
 ) -> c_int {
     let carry_out = || {
-        if !K::DEBUGGER {
-            return Err(EPERM);
-        }
         let length = usize::try_from(length)?;
         // SAFETY: The caller promises a valid, locked VMA with the address, and the buffer.
         let access = unsafe { Access::new(vma, address, buffer, length, write != 0) }?;
@@ -205,9 +237,11 @@ unsafe fn reach<K: Kind>(
         let region = decode(((pgoff as u64) << PAGE_SHIFT) + (address - start) as u64);
         // SAFETY: The caller promises that the VMA is one of kind `K`, and so of a `K::File`.
         unsafe { file_of::<K>(vma) }.with_objects(|device, objects| {
-            enter(device, objects, region, access.is_present())?;
+            K::check_debugger(device)?;
+            let memory = K::memory(device, objects, region.index)?;
             let offset = usize::try_from(region.offset)?;
-            K::access(device, objects, region.index, offset, access)
+            enter(&memory, offset, access.is_present())?;
+            memory.access(offset, access)
         })
     };
     let copied: Result<usize> = carry_out();

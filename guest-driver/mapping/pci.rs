@@ -2,6 +2,7 @@
 
 //! Parts of a PCI device that the `pci` abstractions of Linux 7.3 do not offer.
 
+use core::marker::PhantomData;
 use kernel::{
     bindings,
     device::Bound,
@@ -14,22 +15,24 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The range is whole pages and lies in a BAR that the driver has requested. The driver removes
-/// all mappings of the range before it gives the BAR back.
+/// The range is whole pages and lies in a BAR of a device that is bound for `'a`. The BAR was
+/// requested when the range was made. The layer removes all mappings before the device is unbound.
 #[derive(Clone, Copy)]
-pub(crate) struct IoRange {
+pub(crate) struct IoRange<'a> {
     start: u64,
     length: usize,
+    device: PhantomData<&'a pci::Device<Bound>>,
 }
 
-impl IoRange {
-    /// Returns the range of `length` bytes at `offset` of `bar`, which the caller has requested.
+impl<'a> IoRange<'a> {
+    /// Returns the range of `length` bytes at `offset` of `bar`.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the range leaves the BAR or is not whole pages.
+    /// `EINVAL` if the range leaves the BAR or is not whole pages; `EBUSY` if the driver has not
+    /// requested the BAR, which another driver may then use.
     pub(crate) fn new(
-        pdev: &pci::Device<Bound>,
+        pdev: &'a pci::Device<Bound>,
         bar: u32,
         offset: usize,
         length: usize,
@@ -39,10 +42,14 @@ impl IoRange {
         if !aligned || end as u64 > pdev.resource_len(bar)? {
             return Err(EINVAL);
         }
-        // INVARIANT: Pages and bounds were checked just now; the caller has requested the BAR.
+        if !is_requested(pdev, bar) {
+            return Err(EBUSY);
+        }
+        // INVARIANT: Pages, bounds and request were checked just now, and the device is bound.
         Ok(Self {
             start: pdev.resource_start(bar)? + offset as u64,
             length,
+            device: PhantomData,
         })
     }
 
@@ -60,6 +67,7 @@ impl IoRange {
         Ok(Self {
             start: self.start + offset as u64,
             length,
+            device: PhantomData,
         })
     }
 
@@ -72,6 +80,26 @@ impl IoRange {
     pub(crate) fn length(&self) -> usize {
         self.length
     }
+}
+
+/// Returns whether `bar`, which the device has, was requested: by its driver, as no other driver has
+/// the device meanwhile.
+fn is_requested(pdev: &pci::Device<Bound>, bar: u32) -> bool {
+    // SAFETY: The reference is to a valid device.
+    let resources = unsafe { &raw const (*as_raw(pdev)).resource };
+    let resource: *const bindings::resource = resources.cast();
+    let resource = resource.wrapping_add(bar as usize);
+    // A request is a resource inside that of the BAR. The kernel links it under a lock of its own,
+    // so this load is volatile.
+    // SAFETY: The array of resources has one for each BAR of the device.
+    let request = unsafe { (&raw const (*resource).child).read_volatile() };
+    !request.is_null()
+}
+
+/// Turns bus mastering on.
+pub(crate) fn set_master(pdev: &pci::Device<Bound>) {
+    // SAFETY: The reference is to a valid device, which is bound.
+    unsafe { bindings::pci_set_master(as_raw(pdev)) };
 }
 
 /// Turns bus mastering off: the device can reach no memory and send no message any more. Its

@@ -9,17 +9,15 @@
 
 use super::{
     cache::CachePolicy,
-    memory::Contiguous,
+    memory::{
+        CoherentMemory,
+        Contiguous, //
+    },
     pci::IoRange, //
 };
 use core::marker::PhantomData;
 use kernel::{
     bindings,
-    device::{
-        self,
-        Bound, //
-    },
-    dma::Coherent,
     error::to_result,
     mm::virt::{
         flags,
@@ -146,7 +144,7 @@ impl VmaSetup<'_, Frames> {
     /// # Errors
     ///
     /// `EINVAL` if the VMA is not as long as the range; `ENOMEM`.
-    pub(crate) fn io(self, range: IoRange) -> Result<Populated> {
+    pub(crate) fn io(self, range: IoRange<'_>) -> Result<Populated> {
         self.check_length(range.length())?;
         // SAFETY: The VMA is being made and just as long as the range, which by its invariants lies
         // in a BAR that the driver has requested. Revocation takes the frames away before the BAR
@@ -222,12 +220,7 @@ impl VmaSetup<'_, Dma> {
     /// # Errors
     ///
     /// `ENXIO` if the VMA goes beyond the memory; `ENOMEM`.
-    pub(crate) fn coherent(
-        self,
-        device: &device::Device<Bound>,
-        memory: &Coherent<[u8]>,
-        offset: usize,
-    ) -> Result<Populated> {
+    pub(crate) fn coherent(self, memory: &CoherentMemory, offset: usize) -> Result<Populated> {
         let raw = self.vma.as_ptr();
         // SAFETY: The VMA is valid, and only the mmap hook has it yet.
         let pgoff = unsafe { (*raw).vm_pgoff };
@@ -236,11 +229,11 @@ impl VmaSetup<'_, Dma> {
         // SAFETY: The VMA is valid, and only the mmap hook has it yet.
         unsafe { (*raw).vm_pgoff = offset >> PAGE_SHIFT };
         // SAFETY: The VMA is being made. Memory, DMA address and size belong together by the
-        // invariants of `Coherent`, and `device` is the one it was allocated for. Revocation, or
-        // the end of the file that the VMA holds, comes before the memory is freed.
+        // invariants of `Coherent`. `CoherentMemory` holds the device for which it was allocated.
+        // Revocation, or the end of the file that the VMA holds, comes before the memory is freed.
         let result = to_result(unsafe {
             bindings::dma_mmap_attrs(
-                core::ptr::from_ref(device).cast_mut().cast(),
+                core::ptr::from_ref(memory.device()).cast_mut().cast(),
                 raw,
                 memory.as_mut_ptr().cast(),
                 memory.dma_address(),

@@ -27,6 +27,21 @@ unsigned long mapping_pgprot_cache_bits(pgprot_t prot)
 	return pgprot_val(prot) & _PAGE_CACHE_MASK;
 }
 
+bool mapping_read_implies_exec(void)
+{
+	return current->personality & READ_IMPLIES_EXEC;
+}
+
+bool mapping_in_compat_syscall(void)
+{
+	return in_compat_syscall();
+}
+
+bool mapping_fatal_signal_pending(void)
+{
+	return fatal_signal_pending(current);
+}
+
 phys_addr_t mapping_virt_to_phys(const void *address)
 {
 	return virt_to_phys((volatile void *)address);

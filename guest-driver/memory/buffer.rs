@@ -18,9 +18,9 @@ use crate::{
         mmap,
         setup::Segment, //
     },
+    mapping::memory::CoherentMemory,
 };
 use kernel::{
-    dma::Coherent,
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -32,7 +32,7 @@ pub(crate) const MAX_BUFFER: usize = 4 << 20;
 /// A DMA buffer and its own window.
 pub(crate) struct Buffer {
     own: OwnWindow,
-    memory: Coherent<[u8]>,
+    memory: CoherentMemory,
 }
 
 impl Buffer {
@@ -49,7 +49,7 @@ impl Buffer {
     ) -> Result<Self> {
         let size = checked_size(create.size, MAX_BUFFER)?;
         let charge = charge(owner, size)?;
-        let memory = allocate(device, size)?;
+        let memory = CoherentMemory::new(device.pdev().as_ref(), size)?;
         let segment = Segment {
             address: memory.dma_address(),
             length: memory.size() as u64,
@@ -59,9 +59,7 @@ impl Buffer {
             Ok(own) => Self { own, memory },
             Err(error) => {
                 // A lost device may open the window when it comes back.
-                if device.registers().is_lost() {
-                    device.kept().buffer(memory);
-                }
+                device.keep_if_lost(memory.size(), memory);
                 return Err(error);
             }
         };
@@ -82,7 +80,7 @@ impl Buffer {
     }
 
     /// Returns the memory, whole pages.
-    pub(crate) fn memory(&self) -> &Coherent<[u8]> {
+    pub(crate) fn memory(&self) -> &CoherentMemory {
         &self.memory
     }
 
@@ -120,7 +118,7 @@ impl Buffer {
 
     /// Keeps the memory of a device that may still write it.
     pub(super) fn keep(self, device: &Device<'_>) {
-        device.kept().buffer(self.memory);
+        self.own.keep(device, self.memory.size(), self.memory);
     }
 }
 
@@ -132,13 +130,6 @@ pub(super) fn charge(owner: &Owner, size: usize) -> Result<Charge> {
         bytes: size as u64,
         ..Amount::default()
     })
-}
-
-/// Allocates zeroed coherent memory for at least `size` bytes, in whole pages. Otherwise a process
-/// could see the kernel's other data in a page that it maps.
-pub(crate) fn allocate(device: &Device<'_>, size: usize) -> Result<Coherent<[u8]>> {
-    let size = size.next_multiple_of(PAGE_SIZE);
-    Coherent::zeroed_slice(device.pdev().as_ref(), size, GFP_KERNEL)
 }
 
 /// Returns `size` in whole pages.

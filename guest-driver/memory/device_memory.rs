@@ -21,6 +21,7 @@ use crate::{
         layout::MemoryPart,
         mmap, //
     },
+    mapping::serial::Serial,
 };
 use kernel::prelude::*;
 
@@ -29,6 +30,7 @@ pub(crate) struct DeviceMemory {
     own: OwnWindow,
     part: MemoryPart,
     range: Range,
+    serial: Serial,
 }
 
 impl DeviceMemory {
@@ -51,7 +53,12 @@ impl DeviceMemory {
         let target = WindowTarget::DeviceMemory(range);
         let own = OwnWindow::open(device, owner, charge, create.rights, target)
             .inspect_err(|_| device.give_back_memory(part, range))?;
-        let memory = Self { own, part, range };
+        let memory = Self {
+            own,
+            part,
+            range,
+            serial: Serial::new(),
+        };
         create.window = memory.window().into();
         create.size = range.length as u64;
         create.offset = memory.offset();
@@ -76,6 +83,12 @@ impl DeviceMemory {
     /// Returns the range, whole pages.
     pub(crate) fn range(&self) -> Range {
         self.range
+    }
+
+    /// Returns its serial number, by which the mapping layer tells it from a later range with the
+    /// same window.
+    pub(crate) fn serial(&self) -> Serial {
+        self.serial
     }
 
     /// Returns the offset at which processes map it.
@@ -107,8 +120,16 @@ impl DeviceMemory {
     ///
     /// `EIO` if the device may still write the range, which no other owner gets then.
     pub(super) fn close(self, device: &Device<'_>) -> Result {
-        self.own.close(device)?;
-        device.give_back_memory(self.part, self.range);
-        Ok(())
+        let closed = self.own.close(device);
+        match closed {
+            Ok(()) => device.give_back_memory(self.part, self.range),
+            Err(_) => self.keep(device),
+        }
+        closed
+    }
+
+    /// Keeps the range of a device that may still write it.
+    pub(super) fn keep(self, device: &Device<'_>) {
+        self.own.keep_range(device, self.part, self.range);
     }
 }

@@ -9,7 +9,6 @@ use crate::{
         owner::denied,
         Device, //
     },
-    interface::layout::MemoryPart,
     mapping::memory::{
         Contiguous,
         Scattered, //
@@ -40,20 +39,15 @@ impl OwnedMemory {
             .ok_or_else(|| denied(device.limits().has_window(window)))
     }
 
-    /// Returns the range of device memory with this window, of the lazy part or of the others.
+    /// Returns the range of device memory with this window.
     ///
     /// # Errors
     ///
     /// `EPERM` if it is not this file's, `ENXIO` if the device has no such window.
-    pub(crate) fn range(
-        &self,
-        device: &Device<'_>,
-        window: u16,
-        lazy: bool,
-    ) -> Result<&DeviceMemory> {
+    pub(crate) fn range(&self, device: &Device<'_>, window: u16) -> Result<&DeviceMemory> {
         self.ranges
             .iter()
-            .find(|range| range.window() == window && (range.part() == MemoryPart::Lazy) == lazy)
+            .find(|range| range.window() == window)
             .ok_or_else(|| denied(device.limits().has_window(window)))
     }
 
@@ -140,6 +134,7 @@ impl OwnedMemory {
         self.buffers
             .drain_all()
             .for_each(|buffer| buffer.keep(device));
+        self.ranges.drain_all().for_each(|range| range.keep(device));
     }
 }
 

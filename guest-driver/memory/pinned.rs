@@ -118,7 +118,7 @@ impl Drop for Locked {
     }
 }
 
-/// Pages of a process that stay where they are, until dropped or for ever.
+/// Pages of a process that stay where they are, until dropped.
 ///
 /// # Invariants
 ///
@@ -127,8 +127,6 @@ pub(super) struct Pinned {
     range: UserRange,
     pages: KVVec<*mut bindings::page>,
     writable: bool,
-    /// The pages stay pinned for ever.
-    kept: bool,
     _locked: Locked,
 }
 
@@ -161,7 +159,6 @@ impl Pinned {
             range,
             pages: KVVec::with_capacity(count, GFP_KERNEL)?,
             writable,
-            kept: false,
             _locked: locked,
         };
         let start = range.address - range.offset();
@@ -205,23 +202,10 @@ impl Pinned {
     pub(super) fn count(&self) -> usize {
         self.pages.len()
     }
-
-    /// Leaves the pages pinned when this is dropped.
-    pub(super) fn keep(&mut self) {
-        self.kept = true;
-    }
-
-    /// Returns whether the pages stay pinned.
-    pub(super) fn is_kept(&self) -> bool {
-        self.kept
-    }
 }
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
         let (pages, count) = (self.pages.as_mut_ptr(), self.pages.len());
         // SAFETY: By the type invariants the pages are pinned once each, and only this unpins them.
         // DMA has finished, so the device cannot write them any more.

@@ -6,13 +6,10 @@
 //! no longer uses them.
 
 use super::pinned::Pinned;
-use crate::{
-    device::kept::Kept,
-    interface::setup::{
-        Segment,
-        RIGHT_READ,
-        RIGHT_WRITE, //
-    },
+use crate::interface::setup::{
+    Segment,
+    RIGHT_READ,
+    RIGHT_WRITE, //
 };
 use kernel::{
     bindings,
@@ -41,8 +38,8 @@ impl Drop for Table {
 
 /// Memory of a process, pinned and mapped for a device's DMA.
 ///
-/// Must be dropped while the driver is bound to the device, after the last use by the device, or
-/// else given to [`UserMemory::keep`].
+/// Must be dropped while the driver is bound to the device, after the last use by the device.
+/// Forgetting it keeps the memory for ever.
 ///
 /// # Invariants
 ///
@@ -115,15 +112,8 @@ impl UserMemory {
         })
     }
 
-    /// Leaves the pages pinned and mapped for ever, as the device may still write them. They count
-    /// as a buffer in `kept`, and no longer against the process's limit.
-    pub(super) fn keep(mut self, kept: &Kept) {
-        kept.count_buffer(self.size());
-        self.pinned.keep();
-    }
-
     /// Returns the number of bytes that are pinned.
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.pinned.count() * PAGE_SIZE
     }
 
@@ -153,9 +143,6 @@ impl UserMemory {
 
 impl Drop for UserMemory {
     fn drop(&mut self) {
-        if self.pinned.is_kept() {
-            return;
-        }
         let device = as_raw(&self.device);
         // SAFETY: By the type invariants the table is mapped for the device, in this direction. The
         // owner drops this while the driver is bound.

@@ -68,9 +68,7 @@ impl View {
             }),
             Err(error) => {
                 // A lost device may open the window when it comes back.
-                if device.registers().is_lost() {
-                    memory.keep(device.kept());
-                }
+                device.keep_if_lost(memory.size(), memory);
                 Err(error)
             }
         }
@@ -95,10 +93,9 @@ impl View {
         self.window.close(device)
     }
 
-    /// Keeps memory of a process pinned, as the device may go on to write it.
+    /// Keeps its window, and memory of a process pinned, as the device may go on to write it.
     pub(super) fn keep(self, device: &Device<'_>) {
-        if let Some(memory) = self.memory {
-            memory.keep(device.kept());
-        }
+        let bytes = self.memory.as_ref().map_or(0, UserMemory::size);
+        self.window.keep(device, bytes, self.memory);
     }
 }

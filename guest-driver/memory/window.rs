@@ -4,12 +4,17 @@
 
 use crate::{
     device::{
+        kept::Taken,
         limits::Charge,
         owner::Owner,
+        ranges::Range,
         Device,
         WindowTarget, //
     },
-    interface::setup, //
+    interface::{
+        layout::MemoryPart,
+        setup, //
+    },
 };
 use kernel::prelude::*;
 
@@ -64,6 +69,11 @@ impl Window {
     /// `EIO` if the device does not confirm that.
     pub(crate) fn close(&self, device: &Device<'_>) -> Result {
         device.close_window(self.generation, self.number)
+    }
+
+    /// Keeps its number and `memory` of so many bytes, which it shows: the device may still use it.
+    pub(crate) fn keep<T: Send + 'static>(self, device: &Device<'_>, bytes: usize, memory: T) {
+        device.keep(self.generation, Taken::Window(self.number), bytes, memory);
     }
 }
 
@@ -123,6 +133,17 @@ impl OwnWindow {
             return Err(EIO);
         }
         self.window.close(device)
+    }
+
+    /// Keeps its number and `memory` of so many bytes, which it shows: the device may still use it.
+    pub(super) fn keep<T: Send + 'static>(self, device: &Device<'_>, bytes: usize, memory: T) {
+        self.window.keep(device, bytes, memory);
+    }
+
+    /// Keeps its number and the range of device memory that it shows.
+    pub(super) fn keep_range(self, device: &Device<'_>, part: MemoryPart, range: Range) {
+        let Window { number, generation } = self.window;
+        device.keep(generation, Taken::DeviceMemory(number, part, range), 0, ());
     }
 }
 

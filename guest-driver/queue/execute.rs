@@ -12,11 +12,18 @@ use super::{
         Session, //
     },
 };
-use crate::interface::{
-    ioctl,
-    ring::{
-        Completion,
-        Descriptor, //
+use crate::{
+    interface::{
+        ioctl,
+        ring::{
+            Completion,
+            Descriptor, //
+        },
+    },
+    mapping::{
+        arguments::End,
+        deadline::Deadline,
+        signals, //
     },
 };
 use core::mem::size_of;
@@ -36,17 +43,18 @@ const BATCH: u32 = 64;
 ///
 /// # Errors
 ///
-/// `EINVAL` for a reserved field; `EFAULT`; `ENOMEM`; as [`Session::begin`] and [`Session::run`].
-/// The number of completed descriptors is in the argument.
-pub(crate) fn execute(file: &impl QueueOwner, execute: &mut ioctl::Execute) -> Result {
+/// `EFAULT`; `ENOMEM`; as [`Session::begin`] and [`Session::run`]. The number of completed
+/// descriptors is in the argument.
+pub(crate) fn execute(
+    file: &impl QueueOwner,
+    execute: &mut ioctl::Execute,
+    deadline: &Deadline,
+) -> Result<End> {
     let count = core::mem::take(&mut execute.count);
-    if execute.reserved != 0 {
-        return Err(EINVAL);
-    }
     let mut from = user_slice::<Descriptor>(execute.descriptors, count)?.reader();
     let mut to = user_slice::<Completion>(execute.completions, count)?.writer();
     let waiters = kernel_queue(file, execute.queue)?;
-    let mut session = Session::begin(file, execute.queue, &waiters, execute.timeout_ms)?;
+    let session = Session::begin(file, execute.queue, &waiters, deadline)?;
     let batch = session.with_queue(|_device, queue| Ok(queue.entries().min(BATCH)))?;
     let mut descriptors = KVec::from_elem(Descriptor::default(), batch as usize, GFP_KERNEL)?;
     let mut completions = KVec::from_elem(Completion::default(), batch as usize, GFP_KERNEL)?;
@@ -62,8 +70,11 @@ pub(crate) fn execute(file: &impl QueueOwner, execute: &mut ioctl::Execute) -> R
         to.write_slice(completions.as_bytes())?;
         execute.count += taken as u32;
         waited?;
+        if execute.count < count && signals::pending() {
+            return Ok(End::Part);
+        }
     }
-    Ok(())
+    Ok(End::Whole)
 }
 
 /// Returns the process's array of `count` values at `address`.

@@ -9,15 +9,25 @@ use super::{
     waiters::Waiters,
     Queue, //
 };
-use crate::interface::{
-    ioctl,
-    layout::PAGE_SIZE,
-    mmap, //
+use crate::{
+    interface::{
+        ioctl,
+        layout::PAGE_SIZE,
+        mmap, //
+    },
+    mapping::{
+        arguments::{
+            timed_argument,
+            End,
+            Timed, //
+        },
+        deadline::Deadline,
+        signals::Signals, //
+    },
 };
 use kernel::{
     prelude::*,
-    sync::Arc,
-    time::msecs_to_jiffies, //
+    sync::Arc, //
 };
 
 /// Takes a queue and starts it; see [`ioctl::CREATE_QUEUE`].
@@ -51,19 +61,22 @@ pub(crate) fn create(file: &impl QueueOwner, create: &mut ioctl::CreateQueue) ->
 }
 
 /// Waits until the queue has posted as many completions as asked for; see [`ioctl::WAIT`].
-pub(crate) fn wait(file: &impl QueueOwner, wait: &mut ioctl::Wait) -> Result {
-    if wait.reserved != 0 {
-        return Err(EINVAL);
-    }
+pub(crate) fn wait(
+    file: &impl QueueOwner,
+    wait: &mut ioctl::Wait,
+    deadline: &Deadline,
+) -> Result<End> {
     let waiters = waiters(file, wait.queue)?;
     let wanted = core::mem::take(&mut wait.completion_tail);
     waiters.wait(
         &file.wakeups().gate,
         waiters.run(),
         wanted,
-        &mut msecs_to_jiffies(wait.timeout_ms),
+        deadline,
+        Signals::Any,
         &mut wait.completion_tail,
-    )
+    )?;
+    Ok(End::Whole)
 }
 
 /// Sets the eventfd that interrupts of a queue signal; see [`ioctl::SET_EVENTFD`].
@@ -123,3 +136,7 @@ fn waiters(file: &impl QueueOwner, queue: u32) -> Result<Arc<Waiters>> {
 fn wake_pollers(file: &impl QueueOwner) {
     file.wakeups().pollers.notify_all();
 }
+
+timed_argument!(ioctl::Wait, timeout_ms);
+timed_argument!(ioctl::Execute, timeout_ms);
+timed_argument!(ioctl::Transfer, timeout_ms);

@@ -16,14 +16,14 @@ use crate::{
         Completion,
         Descriptor, //
     },
+    mapping::{
+        deadline::Deadline,
+        signals::Signals, //
+    },
 };
 use kernel::{
     prelude::*,
-    sync::Arc,
-    time::{
-        msecs_to_jiffies,
-        Jiffies, //
-    },
+    sync::Arc, //
 };
 
 /// A call that has its turn on a queue of the kernel.
@@ -32,7 +32,7 @@ pub(super) struct Session<'a, F> {
     number: u32,
     waiters: &'a Arc<Waiters>,
     turn: Turn<'a>,
-    left: Jiffies,
+    deadline: &'a Deadline,
 }
 
 impl<'a, F: QueueOwner> Session<'a, F> {
@@ -45,41 +45,44 @@ impl<'a, F: QueueOwner> Session<'a, F> {
         file: &'a F,
         number: u32,
         waiters: &'a Arc<Waiters>,
-        timeout_ms: u32,
+        deadline: &'a Deadline,
     ) -> Result<Self> {
-        let mut left = msecs_to_jiffies(timeout_ms);
-        let turn = waiters.take_turn(&file.wakeups().gate, &mut left)?;
-        let mut session = Self {
+        let turn = waiters.take_turn(&file.wakeups().gate, deadline)?;
+        let session = Self {
             file,
             number,
             waiters,
             turn,
-            left,
+            deadline,
         };
         let mut tail = session.with_queue(|_device, queue| Ok(queue.submitted()))?;
-        session.wait(tail, &mut tail)?;
+        session.wait(tail, Signals::Any, &mut tail)?;
         session.with_queue(|device, queue| queue.take(device, tail, &mut []))?;
         Ok(session)
     }
 
     /// Carries out descriptors, no more than the rings have entries. Returns the number of
     /// completions that it took, and whether it has waited for all of them.
+    ///
+    /// Only a signal that kills the process ends the wait early. After another one the process
+    /// would call again, and so have the device carry the same descriptors out twice.
     pub(super) fn run(
-        &mut self,
+        &self,
         descriptors: &[Descriptor],
         completions: &mut [Completion],
     ) -> Result<(usize, Result)> {
         let wanted = self.with_queue(|device, queue| queue.submit(device, descriptors))?;
         let mut tail = wanted.wrapping_sub(descriptors.len() as u32);
-        let waited = self.wait(wanted, &mut tail);
+        let waited = self.wait(wanted, Signals::Fatal, &mut tail);
         let taken = self.with_queue(|device, queue| queue.take(device, tail, completions))?;
         Ok((taken, waited))
     }
 
-    fn wait(&mut self, wanted: u32, tail: &mut u32) -> Result {
+    fn wait(&self, wanted: u32, signals: Signals, tail: &mut u32) -> Result {
         let gate = &self.file.wakeups().gate;
+        let run = self.turn.run();
         self.waiters
-            .wait(gate, self.turn.run(), wanted, &mut self.left, tail)
+            .wait(gate, run, wanted, self.deadline, signals, tail)
     }
 
     /// Calls `f` with the queue, if it is still that with which the call began. The process may

@@ -61,9 +61,7 @@ impl Staging {
             }),
             Err(error) => {
                 // A lost device may open the window when it comes back.
-                if device.registers().is_lost() {
-                    device.kept().memory(memory, PIECE);
-                }
+                device.keep_if_lost(PIECE, memory);
                 Err(error)
             }
         }
@@ -94,6 +92,6 @@ impl Staging {
 
     /// Keeps the memory of a device that may still write it.
     pub(super) fn keep(self, device: &Device<'_>) {
-        device.kept().memory(self.memory, PIECE);
+        self.window.keep(device, PIECE, self.memory);
     }
 }

@@ -14,13 +14,20 @@ use super::{
     },
     staging::PIECE,
 };
-use crate::interface::{
-    ioctl,
-    ring::{
-        Completion,
-        Descriptor,
-        Opcode,
-        Status, //
+use crate::{
+    interface::{
+        ioctl,
+        ring::{
+            Completion,
+            Descriptor,
+            Opcode,
+            Status, //
+        },
+    },
+    mapping::{
+        arguments::End,
+        deadline::Deadline,
+        signals, //
     },
 };
 use kernel::{
@@ -42,15 +49,16 @@ enum Direction {
 ///
 /// # Errors
 ///
-/// `EINVAL` for a reserved field, an unknown direction, or a window number that none has; as
-/// [`Session::begin`] and [`Session::run`]; `EFAULT`; `ENOMEM`; `ENOSPC` over a limit. The number
-/// of bytes that were moved is in the argument.
-pub(crate) fn transfer(file: &impl QueueOwner, transfer: &mut ioctl::Transfer) -> Result {
+/// `EINVAL` for an unknown direction, or a window number that none has; as [`Session::begin`] and
+/// [`Session::run`]; `EFAULT`; `ENOMEM`; `ENOSPC` over a limit. The number of bytes that were moved
+/// is in the argument.
+pub(crate) fn transfer(
+    file: &impl QueueOwner,
+    transfer: &mut ioctl::Transfer,
+    deadline: &Deadline,
+) -> Result<End> {
     let left = core::mem::take(&mut transfer.length);
     let mut left = usize::try_from(left)?;
-    if transfer.reserved != 0 {
-        return Err(EINVAL);
-    }
     let window = u16::try_from(transfer.window).map_err(|_| EINVAL)?;
     let direction = match transfer.direction {
         ioctl::TRANSFER_INTO_WINDOW => Direction::IntoWindow,
@@ -58,7 +66,7 @@ pub(crate) fn transfer(file: &impl QueueOwner, transfer: &mut ioctl::Transfer) -
         _ => return Err(EINVAL),
     };
     let waiters = kernel_queue(file, transfer.queue)?;
-    let mut session = Session::begin(file, transfer.queue, &waiters, transfer.timeout_ms)?;
+    let session = Session::begin(file, transfer.queue, &waiters, deadline)?;
     let memory = UserPtr::from_addr(usize::try_from(transfer.address)?);
     let (mut reader, mut writer) = UserSlice::new(memory, left).reader_writer();
     // A piece between the process and the staging memory. The lock of the queues guards the staging
@@ -70,21 +78,35 @@ pub(crate) fn transfer(file: &impl QueueOwner, transfer: &mut ioctl::Transfer) -
         if direction == Direction::IntoWindow {
             reader.read_slice(piece)?;
         }
-        let staged = session.with_queue(|device, queue| {
+        let (staged, tag) = session.with_queue(|device, queue| {
             let staging = queue.staging(device, file.owner())?;
             if direction == Direction::IntoWindow {
                 staging.memory().write(piece)?;
             }
-            Ok(staging.window())
+            // A number that no earlier piece of the queue had: a completion of one of them would
+            // not be ours.
+            Ok((staging.window(), queue.submitted()))
         })?;
         let offset = transfer.offset.saturating_add(transfer.length);
-        let descriptor = copy(direction, staged, window, offset, length);
+        let descriptor = Descriptor {
+            tag,
+            ..copy(direction, staged, window, offset, length)
+        };
         let mut completions = [Completion::default()];
         let (taken, waited) = session.run(&[descriptor], &mut completions)?;
         waited?;
         let [completion] = completions;
-        if taken != 1 {
-            return Err(EIO);
+        if taken != 1 || completion.tag != tag {
+            return session.with_queue(|device, queue| {
+                dev_warn!(
+                    device.pdev(),
+                    "queue {}: completion of tag {}, not of {}\n",
+                    queue.number(),
+                    completion.tag,
+                    tag
+                );
+                Err(EIO)
+            });
         }
         transfer.status = completion.status.into();
         if completion.status != Status::OK.0 {
@@ -99,8 +121,11 @@ pub(crate) fn transfer(file: &impl QueueOwner, transfer: &mut ioctl::Transfer) -
         }
         transfer.length += length as u64;
         left -= length;
+        if left > 0 && signals::pending() {
+            return Ok(End::Part);
+        }
     }
-    Ok(())
+    Ok(End::Whole)
 }
 
 /// Returns the descriptor that copies a piece between window `staged`, from its beginning on, and

@@ -21,6 +21,10 @@ use crate::{
             Words, //
         },
     },
+    mapping::{
+        deadline::Deadline,
+        signals::Signals, //
+    },
     queue::eventfd::EventFd, //
 };
 use kernel::{
@@ -31,10 +35,8 @@ use kernel::{
     sync::{
         Arc,
         CondVar,
-        CondVarTimeoutResult,
         Mutex, //
-    },
-    time::Jiffies, //
+    }, //
 };
 
 /// How often `poll` arms again while completions come in. Without a limit, a fast device could hold
@@ -56,7 +58,8 @@ pub(crate) struct Waiters {
 
 struct State {
     life: Life,
-    /// The run of the queue: each reset of the queue begins another.
+    /// Number of starts of the queue. A reset of the queue, which stops and starts it, raises it. A
+    /// reset of the device does not.
     run: u32,
     /// Index that was armed for. It may have been posted already; compare it with the tail.
     armed: u32,
@@ -65,7 +68,7 @@ struct State {
     event: Option<EventFd>,
     /// Number of calls that sleep.
     asleep: u32,
-    /// A call carries out descriptors.
+    /// A call has its turn: the device carries out its descriptors, and other calls wait.
     busy: bool,
     /// A poller may wait: it has looked and was not woken since.
     polled: bool,
@@ -85,7 +88,7 @@ enum Life {
 }
 
 impl Waiters {
-    /// Returns no waiters, for a queue that does not run yet.
+    /// Returns an empty set of waiters, for a queue that was not started yet.
     ///
     /// # Errors
     ///
@@ -131,17 +134,17 @@ impl Waiters {
     /// Notes that the queue was stopped. Wakes its waiters.
     pub(crate) fn stopped(&self) {
         self.state.lock().life = Life::Stopped;
-        self.rouse();
+        self.wake_to_look_again();
     }
 
     /// Notes that the file does not have the queue any more. Wakes its waiters.
     pub(crate) fn gone(&self) {
         self.state.lock().life = Life::Gone;
-        self.rouse();
+        self.wake_to_look_again();
     }
 
-    /// Wakes all waiters, to look again.
-    pub(crate) fn rouse(&self) {
+    /// Wakes all waiters to look again, though the device may have announced nothing.
+    pub(crate) fn wake_to_look_again(&self) {
         let state = self.state.lock();
         if let Some(event) = &state.event {
             event.signal();
@@ -170,24 +173,24 @@ impl Waiters {
         if announced == state.announced {
             return false;
         }
-        self.wake_all(&mut state, announced);
+        self.wake_for(&mut state, announced);
         true
     }
 
     /// Wakes the waiters if the device was reset or is lost, or if completions came that `poll`
     /// could not arm for: no interrupt reports these. Returns whether it has woken them.
-    pub(crate) fn look_after(&self, device: &Device<'_>) -> bool {
+    pub(crate) fn wake_without_interrupt(&self, device: &Device<'_>) -> bool {
         let mut state = self.state.lock();
         if core::mem::take(&mut state.outrun) {
             let announced = state.announced;
-            self.wake_all(&mut state, announced);
+            self.wake_for(&mut state, announced);
             return true;
         }
         match state.life {
             Life::Runs(generation) if !device.registers().is_current(generation) => {
                 let (tail, known) = state.announced;
                 if !known {
-                    self.wake_all(&mut state, (tail, true));
+                    self.wake_for(&mut state, (tail, true));
                 }
                 !known
             }
@@ -195,7 +198,7 @@ impl Waiters {
         }
     }
 
-    fn wake_all(&self, state: &mut State, news: (u32, bool)) {
+    fn wake_for(&self, state: &mut State, news: (u32, bool)) {
         state.announced = news;
         state.polled = false;
         if let Some(event) = &state.event {
@@ -216,7 +219,7 @@ impl Waiters {
     }
 
     /// Waits until the queue has posted `wanted` completions in this run. Sets `tail` to the number
-    /// that it has posted, and `left` to the time that is left.
+    /// that it has posted.
     ///
     /// # Errors
     ///
@@ -226,10 +229,11 @@ impl Waiters {
         gate: &Gate,
         run: u32,
         wanted: u32,
-        left: &mut Jiffies,
+        deadline: &Deadline,
+        signals: Signals,
         tail: &mut u32,
     ) -> Result {
-        self.sleep_until(gate, left, |device, state| {
+        self.sleep_until(gate, deadline, signals, |device, state| {
             self.look(device, state, run, wanted, tail)
         })
     }
@@ -239,31 +243,34 @@ impl Waiters {
     /// # Errors
     ///
     /// As [`Waiters::sleep_until`].
-    pub(crate) fn take_turn(&self, gate: &Gate, left: &mut Jiffies) -> Result<Turn<'_>> {
+    pub(crate) fn take_turn(&self, gate: &Gate, deadline: &Deadline) -> Result<Turn<'_>> {
         let mut run = 0;
-        self.sleep_until(gate, left, |_device, state| {
+        self.sleep_until(gate, deadline, Signals::Any, |_device, state| {
             run = state.run;
             Ok(!core::mem::replace(&mut state.busy, true))
         })?;
         Ok(Turn { waiters: self, run })
     }
 
-    /// Sleeps until `done` returns true. `done` arms for the completion that is to wake it.
+    /// Sleeps until `done` returns true. If it returns false, something must wake the caller:
+    /// `done` has armed for a completion, or waits for another call to end.
     ///
     /// Sleeps outside the gate, so that the device can go.
     ///
     /// # Errors
     ///
-    /// `ETIMEDOUT`; `EINTR`; `EIO` if the device is lost; `ENXIO` if the file does not have the
-    /// queue any more; `ENODEV`; the errors of `done`.
+    /// `ETIMEDOUT`; `EIO` if the device is lost; `ENXIO` if the file does not have the queue any
+    /// more; `ENODEV`; as [`Signals::sleep`]; the errors of `done`.
     fn sleep_until(
         &self,
         gate: &Gate,
-        left: &mut Jiffies,
+        deadline: &Deadline,
+        signals: Signals,
         mut done: impl FnMut(&Device<'_>, &mut State) -> Result<bool>,
     ) -> Result {
-        let mut expired = false;
         loop {
+            // First: the completion may come with the end of the time.
+            let expired = deadline.is_over();
             // The lock is kept until the call sleeps. Otherwise a wake-up between this look and the
             // sleep would be lost.
             let waiting = gate.with(|device| {
@@ -280,20 +287,13 @@ impl Waiters {
             if expired {
                 drop(state);
                 // The server may have died, and the device with it: then the error is EIO.
-                gate.with(|device| device.check())?;
+                gate.with(|device| device.check(signals))?;
                 return Err(ETIMEDOUT);
             }
             state.asleep += 1;
-            let woken = self.wake.wait_interruptible_timeout(&mut state, *left);
-            state.asleep -= 1;
-            match woken {
-                CondVarTimeoutResult::Woken { jiffies } => *left = jiffies,
-                CondVarTimeoutResult::Signal { .. } => return Err(EINTR),
-                CondVarTimeoutResult::Timeout => {
-                    *left = 0;
-                    expired = true;
-                }
-            }
+            let slept = signals.sleep(&self.wake, state, deadline);
+            self.state.lock().asleep -= 1;
+            slept?;
         }
     }
 
@@ -319,8 +319,8 @@ impl Waiters {
                 posted = self.arm(state, &words, index);
             }
         }
-        // After the tail was read, before it is trusted: a reset sets the tail back. Checked first,
-        // a reset in between would go unnoticed.
+        // The generation is checked after the tail was read and before the tail is used, as a reset
+        // sets the tail back. A check before the read would not notice a reset between both.
         let current = device.registers().is_current(generation);
         if current {
             *tail = posted;
@@ -419,8 +419,8 @@ fn check(device: &Device<'_>, words: &QueueWords<'_, '_>, generation: u32) -> Re
     }
 }
 
-/// Returns whether a tail has come to `wanted`. Both wrap around: a distance below half the number
-/// range counts as not beyond.
+/// Returns whether a tail has reached `wanted`. Both wrap around, so it has if the distance from
+/// `wanted` to it is below 2^31.
 fn reaches(tail: u32, wanted: u32) -> bool {
     distance(wanted, tail) < 1 << 31
 }

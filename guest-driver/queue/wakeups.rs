@@ -5,13 +5,12 @@
 
 use crate::{
     device::{
+        delayed,
         Device,
         Gate, //
     },
-    queue::{
-        waiters::Waiters,
-        watchdog, //
-    },
+    mapping::signals::Signals,
+    queue::waiters::Waiters, //
 };
 use kernel::{
     new_mutex, new_poll_condvar,
@@ -21,6 +20,7 @@ use kernel::{
         Arc,
         Mutex, //
     },
+    time::Msecs,
     workqueue::{
         impl_has_delayed_work,
         new_delayed_work,
@@ -28,6 +28,9 @@ use kernel::{
         WorkItem, //
     },
 };
+
+/// Between two looks of the watchdog at shared words.
+const PERIOD: Msecs = 250;
 
 /// The queues that files of a device have, and the way to the device. Outlives the binding of
 /// driver and device.
@@ -55,8 +58,9 @@ impl WorkItem for Wakeups {
     type Pointer = Arc<Self>;
 
     fn run(this: Arc<Self>) {
-        if this.gate.with(|device| Ok(this.watch(device))) == Ok(true) {
-            watchdog::start(this);
+        let watch = |device: &Device<'_>| Ok(this.watch(device));
+        if delayed::machine_sleeps() || this.gate.with(watch) == Ok(true) {
+            delayed::start(this, PERIOD);
         }
     }
 }
@@ -83,7 +87,7 @@ impl Wakeups {
     /// `ENOMEM`.
     pub(crate) fn add(self: &Arc<Self>, waiters: Arc<Waiters>) -> Result {
         self.queues.lock().push(waiters, GFP_KERNEL)?;
-        watchdog::start(self.clone());
+        delayed::start(self.clone(), PERIOD);
         Ok(())
     }
 
@@ -110,9 +114,9 @@ impl Wakeups {
     /// Wakes all waiters, now that the gate is closed, and ends the watchdog. May sleep.
     pub(crate) fn dismiss(self: &Arc<Self>) {
         let queues = core::mem::take(&mut *self.queues.lock());
-        queues.iter().for_each(|queue| queue.rouse());
+        queues.iter().for_each(|queue| queue.wake_to_look_again());
         self.pollers.notify_all();
-        watchdog::stop(self);
+        delayed::stop(self);
     }
 
     /// Looks at all queues once, and wakes waiters if the device was reset or is lost, which no
@@ -120,11 +124,14 @@ impl Wakeups {
     fn watch(&self, device: &Device<'_>) -> bool {
         let awaited = self.queues.lock().iter().any(|queue| queue.awaited());
         if awaited {
-            // The check traps, so it is made only for a waiter. `look_after` sees its outcome.
-            let _ = device.check();
+            // The check traps, so it is made only for a waiter. `wake_without_interrupt` sees its
+            // outcome.
+            let _ = device.check(Signals::None);
         }
         let queues = self.queues.lock();
-        let looked = queues.iter().map(|queue| queue.look_after(device));
+        let looked = queues
+            .iter()
+            .map(|queue| queue.wake_without_interrupt(device));
         if looked.fold(false, |news, queue| news | queue) {
             self.pollers.notify_all();
         }

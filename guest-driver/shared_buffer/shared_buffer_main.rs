@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Memory of the kernel that a process makes, maps and destroys: a complete driver without hardware.
+//! Memory of the kernel that a process makes, maps and destroys: a complete driver without
+//! hardware.
 //!
 //! `README.md` walks through this file.
 
@@ -15,7 +16,6 @@ use kernel::{
     device::{Bound, Core},
     driver::Registration,
     faux,
-    fs::File,
     page::PAGE_SIZE,
     prelude::*,
     sync::Arc,
@@ -34,6 +34,7 @@ struct SharedBuffer;
 /// A buffer that a file owns.
 struct Buffer {
     number: Number,
+    size: usize,
     memory: Memory,
 }
 
@@ -56,13 +57,6 @@ impl Memory {
                 Ok(Self::Scattered(Scattered::new(size)?))
             }
             _ => Err(EINVAL),
-        }
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            Self::Contiguous(memory) => memory.size(),
-            Self::Scattered(memory) => memory.size(),
         }
     }
 }
@@ -92,6 +86,7 @@ fn create(file: &OpenFile<SharedBuffer>, create: &mut uapi::Create) -> Result {
     let size = (create.size as usize).next_multiple_of(PAGE_SIZE);
     let buffer = Buffer {
         memory: Memory::new(create, size)?,
+        size,
         number: file.shared().take()?,
     };
     create.offset = buffer.offset();
@@ -111,8 +106,7 @@ fn destroy(file: &OpenFile<SharedBuffer>, destroy: uapi::Destroy) -> Result {
         let found = buffers.iter().position(|it| it.offset() == destroy.offset);
         buffers.remove(found.ok_or(ENXIO)?).map_err(|_| ENXIO)
     })?;
-    let mappings = file.mappings();
-    mappings.revoke_region(destroy.offset, buffer.memory.size());
+    file.mappings().revoke_region(destroy.offset, buffer.size);
     Ok(())
 }
 
@@ -130,12 +124,7 @@ impl Driver for SharedBuffer {
     const KINDS: &'static [Entry<OpenFile<Self>>] =
         &[populated::<ContiguousKind>(), on_fault::<VmallocKind>()];
 
-    fn open(
-        (): &(),
-        _: &Arc<Numbers>,
-        _: &[Arc<OpenFile<Self>>],
-        _: &File,
-    ) -> Result<((), KVec<Buffer>)> {
+    fn open(_: &Opening<'_, '_, Self>) -> Result<((), KVec<Buffer>)> {
         Ok(((), KVec::new()))
     }
 
@@ -182,14 +171,6 @@ impl Kind for VmallocKind {
             Memory::Scattered(memory) => Ok(memory),
             Memory::Contiguous(_) => Err(ENXIO),
         }
-    }
-}
-
-impl FaultKind for VmallocKind {
-    fn fault((): &(), buffers: &KVec<Buffer>, number: u16, offset: usize) -> Result<Target> {
-        Ok(Target::Page(
-            Self::memory(&(), buffers, number)?.page(offset)?,
-        ))
     }
 }
 

@@ -11,8 +11,7 @@ mod uapi;
 
 use kernel::{
     device::{Bound, Core},
-    dma::{Coherent, Device as _, DmaMask},
-    fs::File,
+    dma::{Device as _, DmaMask},
     io::Io,
     page::PAGE_SIZE,
     pci,
@@ -33,7 +32,7 @@ const STATUS: usize = 0x14;
 /// [`STATUS`]: the last run has ended well.
 const DONE: u32 = 1;
 /// Longest time that a run may take, in milliseconds.
-const PATIENCE: u64 = 5000;
+const PATIENCE: u32 = 5000;
 
 /// The driver, for the PCI core and for the mapping layer.
 struct Sum;
@@ -105,20 +104,15 @@ impl Driver for Sum {
     type Shared = Arc<Turns>;
     type File = ();
     /// The buffer, until the device goes.
-    type Objects = Option<Coherent<[u8]>>;
+    type Objects = Option<CoherentMemory>;
 
     const NODE: &'static str = "ringbar-sum";
     const KINDS: &'static [Entry<OpenFile<Self>>] =
         &[populated::<Registers>(), populated::<DmaBuffer>()];
 
-    fn open(
-        device: &Device<'_>,
-        _: &Self::Shared,
-        _: &[Arc<OpenFile<Self>>],
-        _: &File,
-    ) -> Result<((), Self::Objects)> {
-        let parent = device.pdev.as_ref();
-        let buffer = Coherent::zeroed_slice(parent, uapi::BUFFER_SIZE, GFP_KERNEL)?;
+    fn open(opening: &Opening<'_, '_, Self>) -> Result<((), Self::Objects)> {
+        let parent = opening.device.pdev.as_ref();
+        let buffer = CoherentMemory::new(parent, uapi::BUFFER_SIZE)?;
         Ok(((), Some(buffer)))
     }
 
@@ -131,7 +125,7 @@ impl Driver for Sum {
     }
 
     fn release(device: &Device<'_>, _: &Self::Shared, buffer: Self::Objects) {
-        // A call that a signal ended has left its run. The device answers a read only after it.
+        // A process that was killed has left its run. The device answers a read only after it.
         let _ = device.bar.read32(STATUS);
         drop(buffer);
     }
@@ -140,9 +134,8 @@ impl Driver for Sum {
         turns.events().dismiss();
     }
 
-    fn end(device: &Device<'_>, objects: &mut dyn Iterator<Item = Self::Objects>) {
+    fn quiesce(device: &Device<'_>) {
         clear_master(device.pdev);
-        objects.for_each(drop);
     }
 }
 
@@ -152,19 +145,24 @@ enum Registers {}
 
 impl Kind for Registers {
     type File = OpenFile<Sum>;
-    type Memory<'a> = IoMemory;
+    type Memory<'a> = IoMemory<'a>;
     const NUMBER: u8 = offset::decode(uapi::REGISTERS).kind;
     const NAME: &'static str = "registers";
     const WRITABLE: bool = false;
     const FORK: Fork = Fork::Withheld;
     const COUNT: u32 = 1;
-    const DEBUGGER: bool = false;
 
-    fn memory(device: &Device<'_>, _: &Option<Coherent<[u8]>>, _: u16) -> Result<IoMemory> {
-        Ok(IoMemory {
-            range: IoRange::new(device.pdev, 0, 0, PAGE_SIZE)?,
-            policy: CachePolicy::Uncached,
-        })
+    fn memory<'a>(
+        device: &'a Device<'_>,
+        _: &'a Option<CoherentMemory>,
+        _: u16,
+    ) -> Result<IoMemory<'a>> {
+        let page = IoRange::new(device.pdev, 0, 0, PAGE_SIZE)?;
+        Ok(IoMemory::new(page, CachePolicy::Uncached))
+    }
+
+    fn check_debugger(_: &Device<'_>) -> Result {
+        Err(EPERM)
     }
 }
 
@@ -173,21 +171,18 @@ enum DmaBuffer {}
 
 impl Kind for DmaBuffer {
     type File = OpenFile<Sum>;
-    type Memory<'a> = CoherentMemory<'a>;
+    type Memory<'a> = &'a CoherentMemory;
     const NUMBER: u8 = offset::decode(uapi::BUFFER).kind;
     const NAME: &'static str = "dma-buffer";
     const FORK: Fork = Fork::Inherited;
     const COUNT: u32 = 1;
 
     fn memory<'a>(
-        device: &'a Device<'_>,
-        buffer: &'a Option<Coherent<[u8]>>,
+        _: &'a Device<'_>,
+        buffer: &'a Option<CoherentMemory>,
         _: u16,
-    ) -> Result<CoherentMemory<'a>> {
-        Ok(CoherentMemory {
-            device: device.pdev.as_ref(),
-            memory: buffer.as_ref().ok_or(ENXIO)?,
-        })
+    ) -> Result<&'a CoherentMemory> {
+        buffer.as_ref().ok_or(ENXIO)
     }
 }
 
@@ -231,6 +226,6 @@ kernel::module_pci_driver! {
     type: Sum,
     name: "ringbar_sum",
     authors: ["The ringbar authors"],
-    description: "Driver for the example device sum: an example of the mapping layer",
+    description: "Driver for the example device sum, on the mapping layer",
     license: "GPL v2",
 }

@@ -11,14 +11,11 @@ use crate::{
     interface::mmap,
     mapping::{
         kind::Kind,
-        mappable::CoherentMemory,
+        memory::CoherentMemory,
         setup::Fork, //
     },
 };
-use kernel::{
-    dma::Coherent,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// A queue's submission ring.
 pub(crate) enum SubmissionRing {}
@@ -29,7 +26,7 @@ pub(crate) enum DmaBuffer {}
 
 impl Kind for SubmissionRing {
     type File = OpenFile;
-    type Memory<'a> = CoherentMemory<'a>;
+    type Memory<'a> = &'a CoherentMemory;
     const NUMBER: u8 = mmap::KIND_SUBMISSION_RING;
     const NAME: &'static str = "submission-ring";
     const FORK: Fork = Fork::Withheld;
@@ -38,15 +35,15 @@ impl Kind for SubmissionRing {
         device: &'a Device<'_>,
         objects: &'a Objects,
         index: u16,
-    ) -> Result<CoherentMemory<'a>> {
+    ) -> Result<&'a CoherentMemory> {
         let queue = objects.queues.mapped(device, index)?;
-        Ok(of(device, queue.submission()))
+        Ok(queue.submission())
     }
 }
 
 impl Kind for CompletionRing {
     type File = OpenFile;
-    type Memory<'a> = CoherentMemory<'a>;
+    type Memory<'a> = &'a CoherentMemory;
     const NUMBER: u8 = mmap::KIND_COMPLETION_RING;
     const NAME: &'static str = "completion-ring";
     const WRITABLE: bool = false;
@@ -56,15 +53,15 @@ impl Kind for CompletionRing {
         device: &'a Device<'_>,
         objects: &'a Objects,
         index: u16,
-    ) -> Result<CoherentMemory<'a>> {
+    ) -> Result<&'a CoherentMemory> {
         let queue = objects.queues.mapped(device, index)?;
-        Ok(of(device, queue.completion()))
+        Ok(queue.completion())
     }
 }
 
 impl Kind for DmaBuffer {
     type File = OpenFile;
-    type Memory<'a> = CoherentMemory<'a>;
+    type Memory<'a> = &'a CoherentMemory;
     const NUMBER: u8 = mmap::KIND_BUFFER;
     const NAME: &'static str = "dma-buffer";
     const FORK: Fork = Fork::Inherited;
@@ -73,16 +70,8 @@ impl Kind for DmaBuffer {
         device: &'a Device<'_>,
         objects: &'a Objects,
         index: u16,
-    ) -> Result<CoherentMemory<'a>> {
+    ) -> Result<&'a CoherentMemory> {
         let buffer = objects.memory.buffer(device, index)?;
-        Ok(of(device, buffer.memory()))
-    }
-}
-
-/// Returns memory that was allocated for `device`, as a process can map it.
-fn of<'a>(device: &'a Device<'_>, memory: &'a Coherent<[u8]>) -> CoherentMemory<'a> {
-    CoherentMemory {
-        device: device.pdev().as_ref(),
-        memory,
+        Ok(buffer.memory())
     }
 }

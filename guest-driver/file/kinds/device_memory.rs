@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Ranges of the device memory. The part that a range is of decides how it is mapped.
+//! Ranges of the device memory. The part in which a range lies decides how it is mapped.
 
 use crate::{
     device::Device,
@@ -13,96 +13,75 @@ use crate::{
         mmap, //
     },
     mapping::{
-        access::Access,
         cache::CachePolicy,
-        kind::{
-            FaultKind,
-            Kind,
-            Target, //
-        },
+        kind::Kind,
         mappable::{
             IoMemory,
-            IoOnFault,
-            Mappable, //
+            IoOnFault, //
         },
         setup::Fork, //
     },
 };
-use kernel::{
-    page::{
-        PAGE_SHIFT,
-        PAGE_SIZE, //
-    },
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// A range of the write-combining or the uncached part.
 pub(crate) enum DeviceMemory {}
-/// A range of the lazy part. Write-combining, for which the driver has reserved the part.
+/// A range of the lazy part. Always write-combining: `vmf_insert_pfn` takes the policy that the
+/// driver has reserved for the whole part (`device/resources.rs`).
 pub(crate) enum LazyDeviceMemory {}
 
 impl Kind for DeviceMemory {
     type File = OpenFile;
-    type Memory<'a> = IoMemory;
+    type Memory<'a> = IoMemory<'a>;
     const NUMBER: u8 = mmap::KIND_DEVICE_MEMORY;
     const NAME: &'static str = "device-memory";
     const FORK: Fork = Fork::Inherited;
 
-    fn memory(device: &Device<'_>, objects: &Objects, index: u16) -> Result<IoMemory> {
-        range(device, objects, index, false)
+    fn memory<'a>(
+        device: &'a Device<'_>,
+        objects: &'a Objects,
+        index: u16,
+    ) -> Result<IoMemory<'a>> {
+        let owned = objects.memory.range(device, index)?;
+        let policy = match owned.part() {
+            MemoryPart::WriteCombining => CachePolicy::WriteCombining,
+            MemoryPart::Uncached => CachePolicy::Uncached,
+            // As for a range that is not there: it is not one of this kind.
+            MemoryPart::Lazy => return Err(EPERM),
+        };
+        let range = device.memory_range(owned.range())?;
+        Ok(IoMemory::new(range, policy))
     }
 
-    fn access(
-        device: &Device<'_>,
-        objects: &Objects,
-        index: u16,
-        offset: usize,
-        access: Access<'_>,
-    ) -> Result<usize> {
-        device.check_not_lost()?;
-        Self::memory(device, objects, index)?.access(offset, access)
+    fn check_debugger(device: &Device<'_>) -> Result {
+        device.check_not_lost()
     }
 }
 
 impl Kind for LazyDeviceMemory {
     type File = OpenFile;
-    type Memory<'a> = IoOnFault;
+    type Memory<'a> = IoOnFault<'a>;
     const NUMBER: u8 = mmap::KIND_LAZY_DEVICE_MEMORY;
     const NAME: &'static str = "lazy-device-memory";
     const FORK: Fork = Fork::Inherited;
 
-    fn memory(device: &Device<'_>, objects: &Objects, index: u16) -> Result<IoOnFault> {
-        Ok(IoOnFault(range(device, objects, index, true)?))
-    }
-
-    fn access(
-        device: &Device<'_>,
-        objects: &Objects,
+    fn memory<'a>(
+        device: &'a Device<'_>,
+        objects: &'a Objects,
         index: u16,
-        offset: usize,
-        access: Access<'_>,
-    ) -> Result<usize> {
-        device.check_not_lost()?;
-        Self::memory(device, objects, index)?.access(offset, access)
+    ) -> Result<IoOnFault<'a>> {
+        let owned = objects.memory.range(device, index)?;
+        if owned.part() != MemoryPart::Lazy {
+            // As for a range that is not there: it is not one of this kind.
+            return Err(EPERM);
+        }
+        let range = device.memory_range(owned.range())?;
+        let memory = IoMemory::new(range, CachePolicy::WriteCombining);
+        let serial = owned.serial();
+        Ok(IoOnFault { memory, serial })
     }
-}
 
-impl FaultKind for LazyDeviceMemory {
-    fn fault(device: &Device<'_>, objects: &Objects, index: u16, offset: usize) -> Result<Target> {
-        let memory = range(device, objects, index, true)?;
-        let page = memory.range.part(offset, PAGE_SIZE)?;
-        Ok(Target::Frame((page.start() >> PAGE_SHIFT) as usize))
+    fn check_debugger(device: &Device<'_>) -> Result {
+        device.check_not_lost()
     }
-}
-
-/// Returns the range with this index, of the lazy part or of the others.
-fn range(device: &Device<'_>, objects: &Objects, index: u16, lazy: bool) -> Result<IoMemory> {
-    let owned = objects.memory.range(device, index, lazy)?;
-    Ok(IoMemory {
-        range: device.memory_range(owned.range())?,
-        policy: match owned.part() {
-            MemoryPart::WriteCombining | MemoryPart::Lazy => CachePolicy::WriteCombining,
-            MemoryPart::Uncached => CachePolicy::Uncached,
-        },
-    })
 }

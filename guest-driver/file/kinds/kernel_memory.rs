@@ -10,11 +10,7 @@ use crate::{
     },
     interface::mmap,
     mapping::{
-        kind::{
-            FaultKind,
-            Kind,
-            Target, //
-        },
+        kind::Kind,
         memory::{
             Contiguous,
             Scattered, //
@@ -58,11 +54,5 @@ impl Kind for VmallocMemory {
         index: u16,
     ) -> Result<&'a Scattered> {
         objects.memory.scattered(index)
-    }
-}
-
-impl FaultKind for VmallocMemory {
-    fn fault(_device: &Device<'_>, objects: &Objects, index: u16, offset: usize) -> Result<Target> {
-        Ok(Target::Page(objects.memory.scattered(index)?.page(offset)?))
     }
 }

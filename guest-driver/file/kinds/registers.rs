@@ -16,13 +16,9 @@ use crate::{
         mmap, //
     },
     mapping::{
-        access::Access,
         cache::CachePolicy,
         kind::Kind,
-        mappable::{
-            IoMemory,
-            Mappable, //
-        },
+        mappable::IoMemory,
         setup::Fork, //
     },
 };
@@ -42,12 +38,11 @@ pub(crate) enum Status {}
 
 impl Kind for PublicRegisters {
     type File = OpenFile;
-    type Memory<'a> = IoMemory;
+    type Memory<'a> = IoMemory<'a>;
     const NUMBER: u8 = mmap::KIND_PUBLIC_REGISTERS;
     const NAME: &'static str = "public-registers";
     const FORK: Fork = Fork::Withheld;
     const COUNT: u32 = 1;
-    const DEBUGGER: bool = false;
 
     fn check(offset: u64) -> Result {
         // The other pages of the BAR belong to the driver or a queue. No capability gives access to
@@ -60,36 +55,40 @@ impl Kind for PublicRegisters {
         Ok(())
     }
 
-    fn memory(device: &Device<'_>, _objects: &Objects, _index: u16) -> Result<IoMemory> {
+    fn memory<'a>(
+        device: &'a Device<'_>,
+        _objects: &'a Objects,
+        _index: u16,
+    ) -> Result<IoMemory<'a>> {
         page(device, layout::PUBLIC_PAGE, 0)
+    }
+
+    fn check_debugger(device: &Device<'_>) -> Result {
+        trapped(device)
     }
 }
 
 macro_rules! queue_page {
-    ($kind:ident, $number:path, $name:literal, $writable:literal, $first:path, $debugger:literal) => {
+    ($kind:ident, $number:path, $name:literal, $writable:literal, $first:path, $check:path) => {
         impl Kind for $kind {
             type File = OpenFile;
-            type Memory<'a> = IoMemory;
+            type Memory<'a> = IoMemory<'a>;
             const NUMBER: u8 = $number;
             const NAME: &'static str = $name;
             const WRITABLE: bool = $writable;
             const FORK: Fork = Fork::Withheld;
-            const DEBUGGER: bool = $debugger;
 
-            fn memory(device: &Device<'_>, objects: &Objects, index: u16) -> Result<IoMemory> {
+            fn memory<'a>(
+                device: &'a Device<'_>,
+                objects: &'a Objects,
+                index: u16,
+            ) -> Result<IoMemory<'a>> {
                 objects.queues.mapped(device, index)?;
                 page(device, $first, index)
             }
 
-            fn access(
-                device: &Device<'_>,
-                objects: &Objects,
-                index: u16,
-                offset: usize,
-                access: Access<'_>,
-            ) -> Result<usize> {
-                device.check_not_lost()?;
-                Self::memory(device, objects, index)?.access(offset, access)
+            fn check_debugger(device: &Device<'_>) -> Result {
+                $check(device)
             }
         }
     };
@@ -100,7 +99,7 @@ queue_page!(
     "kick",
     true,
     layout::KICK_PAGES,
-    false
+    trapped
 );
 queue_page!(
     Doorbell,
@@ -108,7 +107,7 @@ queue_page!(
     "doorbell",
     true,
     layout::DOORBELL_PAGES,
-    true
+    Device::check_not_lost
 );
 queue_page!(
     Status,
@@ -116,13 +115,16 @@ queue_page!(
     "status",
     false,
     layout::STATUS_PAGES,
-    true
+    Device::check_not_lost
 );
 
 /// Returns page `index` of those that start at `first`.
-fn page(device: &Device<'_>, first: usize, index: u16) -> Result<IoMemory> {
-    Ok(IoMemory {
-        range: device.register_page(first + usize::from(index) * PAGE_SIZE)?,
-        policy: CachePolicy::Uncached,
-    })
+fn page<'a>(device: &'a Device<'_>, first: usize, index: u16) -> Result<IoMemory<'a>> {
+    let page = device.register_page(first + usize::from(index) * PAGE_SIZE)?;
+    Ok(IoMemory::new(page, CachePolicy::Uncached))
+}
+
+/// Refuses a debugger: reading a trapped register may do something in the device.
+fn trapped(_device: &Device<'_>) -> Result {
+    Err(EPERM)
 }

@@ -59,7 +59,7 @@ class Execute(ctypes.Structure):
         ("queue", c_uint32),
         ("count", c_uint32),
         ("timeout_ms", c_uint32),
-        ("reserved", c_uint32),
+        ("began", c_uint32),
     ]
 
 

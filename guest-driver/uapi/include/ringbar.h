@@ -108,7 +108,10 @@ struct ringbar_create_device_memory {
  * @queue: Number of the queue, one with RINGBAR_QUEUE_KERNEL.
  * @count: In: how many descriptors, any number. Out: how many were completed.
  * @timeout_ms: In: longest wait for them in milliseconds.
- * @reserved: 0.
+ * @began: In: 0 for a new call. Out: 0, or a mark of when the call began, if a signal ended it
+ *	early. After EINTR nothing was done, and the rest of the argument is as it was. Without an
+ *	error @count were completed. A call with the mark goes on, with the rest, for the time that
+ *	is left.
  */
 struct ringbar_execute {
 	__u64 descriptors;
@@ -116,7 +119,7 @@ struct ringbar_execute {
 	__u32 queue;
 	__u32 count;
 	__u32 timeout_ms;
-	__u32 reserved;
+	__u32 began;
 };
 
 /**
@@ -125,13 +128,14 @@ struct ringbar_execute {
  * @completion_tail: In: wait until this many completions were ever posted. Out: how many were.
  *	Modulo 2^32.
  * @timeout_ms: In: longest wait in milliseconds.
- * @reserved: 0.
+ * @began: In: 0 for a new call. Out: 0, or after EINTR a mark of when the call began. The rest of
+ *	the argument is then as it was: a call with it waits for the time that is left.
  */
 struct ringbar_wait {
 	__u32 queue;
 	__u32 completion_tail;
 	__u32 timeout_ms;
-	__u32 reserved;
+	__u32 began;
 };
 
 /**
@@ -216,7 +220,10 @@ struct ringbar_open_user_window {
  * @timeout_ms: In: longest wait in milliseconds.
  * @status: Out: how the device's last copy ended, a RINGBAR_STATUS_ constant; if it is not 0,
  *	nothing comes after it.
- * @reserved: 0.
+ * @began: In: 0 for a new call. Out: 0, or a mark of when the call began, if a signal ended it
+ *	early. After EINTR nothing was done, and the rest of the argument is as it was. Without an
+ *	error @length bytes were moved. A call with the mark goes on, with the rest, for the time that
+ *	is left.
  */
 struct ringbar_transfer {
 	__u64 address;
@@ -227,7 +234,7 @@ struct ringbar_transfer {
 	__u32 direction;
 	__u32 timeout_ms;
 	__u32 status;
-	__u32 reserved;
+	__u32 began;
 };
 
 /**
@@ -566,6 +573,7 @@ struct ringbar_kick_page {
  * @queue_limits: Limits of the queues, in the RINGBAR_REG_QUEUE_LIMITS_ bits.
  * @window_limits: Limits of the windows, in the RINGBAR_REG_WINDOW_LIMITS_ bits.
  * @length_limit: Largest length of a descriptor, in bytes.
+ * @boot_number: Drawn at power-on, the same over resets. Since RINGBAR_BOOT_MINOR.
  */
 struct ringbar_public_page {
 	__u32 ident;
@@ -583,7 +591,8 @@ struct ringbar_public_page {
 	__u32 queue_limits;
 	__u32 window_limits;
 	__u32 length_limit;
-	__u32 gap_4c[1005];
+	__u32 boot_number;
+	__u32 gap_50[1004];
 };
 
 /* Value of @ident: the bytes `RBAR`. */
@@ -591,9 +600,11 @@ struct ringbar_public_page {
 /* Major version of the interface in this header. The driver refuses a device with another one. */
 #define RINGBAR_VERSION_MAJOR 2
 /* Minor version of the interface in this header. */
-#define RINGBAR_VERSION_MINOR 3
+#define RINGBAR_VERSION_MINOR 4
 /* First minor version with the inline copies. */
 #define RINGBAR_INLINE_MINOR 3
+/* First minor version with @boot_number. */
+#define RINGBAR_BOOT_MINOR 4
 
 /* Bits of @version: major version. */
 #define RINGBAR_REG_VERSION_MAJOR 0xffff0000U

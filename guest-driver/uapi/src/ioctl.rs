@@ -152,8 +152,11 @@ pub struct Execute {
     pub count: u32,
     /// In: longest wait for them in milliseconds.
     pub timeout_ms: u32,
-    /// 0.
-    pub reserved: u32,
+    /// In: 0 for a new call. Out: 0, or a mark of when the call began, if a signal ended it early.
+    /// After `EINTR` nothing was done, and the rest of the argument is as it was. Without an error
+    /// `count` were completed. A call with the mark goes on, with the rest, for the time that is
+    /// left.
+    pub began: u32,
 }
 const _: () = assert!(size_of::<Execute>() == 32);
 
@@ -169,8 +172,9 @@ pub struct Wait {
     pub completion_tail: u32,
     /// In: longest wait in milliseconds.
     pub timeout_ms: u32,
-    /// 0.
-    pub reserved: u32,
+    /// In: 0 for a new call. Out: 0, or after `EINTR` a mark of when the call began. The rest of
+    /// the argument is then as it was: a call with it waits for the time that is left.
+    pub began: u32,
 }
 const _: () = assert!(size_of::<Wait>() == 16);
 
@@ -280,8 +284,11 @@ pub struct Transfer {
     pub timeout_ms: u32,
     /// Out: how the device's last copy ended, a `Status`; if it is not 0, nothing comes after it.
     pub status: u32,
-    /// 0.
-    pub reserved: u32,
+    /// In: 0 for a new call. Out: 0, or a mark of when the call began, if a signal ended it early.
+    /// After `EINTR` nothing was done, and the rest of the argument is as it was. Without an error
+    /// `length` bytes were moved. A call with the mark goes on, with the rest, for the time that is
+    /// left.
+    pub began: u32,
 }
 const _: () = assert!(size_of::<Transfer>() == 48);
 

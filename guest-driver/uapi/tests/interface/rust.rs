@@ -100,6 +100,7 @@ fn numbers() -> Vec<Number> {
         ids::VERSION_MAJOR,
         ids::VERSION_MINOR,
         ids::INLINE_MINOR,
+        ids::BOOT_MINOR,
     ));
     // `u64::from` takes no `usize`.
     let sizes = [
@@ -169,16 +170,16 @@ fn structures() -> Vec<Structure> {
             size, offset, rights, part, window, reserved,
         }
         Execute as "ringbar_execute" {
-            descriptors, completions, queue, count, timeout_ms, reserved,
+            descriptors, completions, queue, count, timeout_ms, began,
         }
-        Wait as "ringbar_wait" { queue, completion_tail, timeout_ms, reserved }
+        Wait as "ringbar_wait" { queue, completion_tail, timeout_ms, began }
         CreateMemory as "ringbar_create_memory" { size, offset, kind, policy }
         Object as "ringbar_object" { number, reserved }
         OpenWindow as "ringbar_open_window" { parts, count, rights, window, reserved }
         WindowPart as "ringbar_window_part" { buffer, reserved, offset, length }
         OpenUserWindow as "ringbar_open_user_window" { address, length, rights, window }
         Transfer as "ringbar_transfer" {
-            address, offset, length, queue, window, direction, timeout_ms, status, reserved,
+            address, offset, length, queue, window, direction, timeout_ms, status, began,
         }
         SetEventFd as "ringbar_set_eventfd" { queue, fd }
         Descriptor as "ringbar_descriptor" {

@@ -3,9 +3,10 @@
 //! Public definitions of the source files, to find those that `rust.rs` lacks.
 //!
 //! The header has what a process can reach: arguments of ioctls, mmap offsets, rings, the pages of
-//! a queue and the public registers. Everything else that is public in `uapi` or `spec` is in a list
-//! here, with the reason. So a new definition is in the header or in a list, or the test fails. The
-//! registers of `register!` need no list: `rust.rs` takes those in the pages of a process.
+//! a queue and the public registers. Everything else that is public in `uapi` or `spec` is in a
+//! list here, with the reason. So a new definition is in the header or in a list, or the test
+//! fails. The registers of `register!` need no list: `rust.rs` takes those in the pages of a
+//! process.
 
 use crate::rust;
 use std::collections::BTreeSet;
@@ -14,6 +15,8 @@ use std::path::Path;
 
 /// Folders with the source files, from this crate's own.
 const FOLDERS: [&str; 2] = ["src", "../../qemu-device/spec/src"];
+/// A file of the mapping layer that this crate compiles by path.
+const SHARED: &str = "../mapping/offset.rs";
 
 /// Modules of which the header has nothing, and the reason.
 const MODULES_NOT_IN_C: [(&str, &str); 7] = [
@@ -33,7 +36,16 @@ const MODULES_NOT_IN_C: [(&str, &str); 7] = [
 ];
 
 /// Other definitions that the header does not have, and the reason.
-const NOT_IN_C: [(&str, &[&str]); 6] = [
+const NOT_IN_C: [(&str, &[&str]); 8] = [
+    (
+        "a decoded mmap offset: a process gets offsets, and the driver takes them apart",
+        &[
+            "offset::Region",
+            "offset::Region.kind",
+            "offset::Region.index",
+            "offset::Region.offset",
+        ],
+    ),
     (
         "a length in words, which C has in the type of the field",
         &["pages::INLINE_WORDS"],
@@ -58,6 +70,10 @@ const NOT_IN_C: [(&str, &[&str]); 6] = [
             "ids::REVISION_ID",
             "ids::CLASS_CODE",
         ],
+    ),
+    (
+        "what a device may draw, of which a process sees the outcome",
+        &["ids::BOOT_NUMBER_MAX"],
     ),
     (
         "places in BARs and sizes of them: a process has mmap offsets and the answer to INFO",
@@ -121,17 +137,19 @@ pub(crate) fn differences() -> Vec<String> {
 
 /// Returns name and text of each module.
 fn sources() -> Vec<(String, String)> {
-    let mut all = Vec::new();
-    for folder in FOLDERS {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        for entry in fs::read_dir(&folder).expect("a folder of sources") {
-            let path = entry.expect("an entry").path();
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = FOLDERS
+        .iter()
+        .flat_map(|folder| fs::read_dir(here.join(folder)).expect("a folder of sources"));
+    entries
+        .map(|entry| entry.expect("an entry").path())
+        .chain([here.join(SHARED)])
+        .map(|path| {
             let module = path.file_stem().and_then(|name| name.to_str());
             let module = module.expect("a name in UTF-8").to_owned();
-            all.push((module, fs::read_to_string(&path).expect("a file with text")));
-        }
-    }
-    all
+            (module, fs::read_to_string(&path).expect("a file with text"))
+        })
+        .collect()
 }
 
 /// Returns the names of a file's public definitions that are not functions: `NAME`, `Type`,

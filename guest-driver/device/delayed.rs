@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Starts and ends the watchdog: work that runs again and again, as long as it starts itself.
+//! Starts and ends work that runs again and again, as long as it starts itself.
 
 use kernel::{
     bindings, container_of,
@@ -18,26 +18,37 @@ use kernel::{
     },
 };
 
-/// Between two looks at shared words.
-const PERIOD: Msecs = 250;
+extern "C" {
+    // In `shim.c`: calls `pm_suspend_in_progress`, which is inline in the kernel.
+    fn ringbar_machine_sleeps() -> bool;
+}
 
-/// Starts the watchdog of `value`, if it does not run already.
+/// Returns whether the machine sleeps, falls asleep or wakes.
 ///
-/// Called inside the gate, or by the watchdog itself. Otherwise it could start after [`stop`].
-pub(crate) fn start<T>(value: Arc<T>)
+/// Work runs before the PCI core has restored the BARs. Work that looked at the device then could
+/// give it up: how long the rest of the machine takes to wake is not the device's fault.
+pub(crate) fn machine_sleeps() -> bool {
+    // SAFETY: The function reads a variable of the kernel.
+    unsafe { ringbar_machine_sleeps() }
+}
+
+/// Has the work of `value` run in so many milliseconds, unless it is to run already.
+///
+/// Called inside the gate, or by the work itself. Otherwise it could start after [`stop`].
+pub(crate) fn start<T>(value: Arc<T>, delay: Msecs)
 where
     T: WorkItem<Pointer = Arc<T>> + HasDelayedWork<T> + Send + Sync + 'static,
 {
-    let period: Jiffies = msecs_to_jiffies(PERIOD);
+    let delay: Jiffies = msecs_to_jiffies(delay);
     // Not bound to a processor: a device that does not answer holds one up, and with it all other
     // work that is bound to it.
     // SAFETY: The kernel sets this queue up before it loads modules, and never destroys it.
     let queue = unsafe { Queue::from_raw(bindings::system_dfl_wq) };
-    // If the watchdog was started already, the reference comes back and is dropped.
-    let _ = queue.enqueue_delayed(value, period);
+    // If the work was started already, the reference comes back and is dropped.
+    let _ = queue.enqueue_delayed(value, delay);
 }
 
-/// Ends the watchdog of `value`, with the gate closed: it neither runs nor will.
+/// Ends the work of `value`, with the gate closed: it neither runs nor will.
 pub(crate) fn stop<T>(value: &Arc<T>)
 where
     T: WorkItem<Pointer = Arc<T>> + HasDelayedWork<T>,

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Hands out numbers, of queues or windows.
+//! A set of numbers that are handed out: of regions, or of things of a device.
 
 use core::ops::Range;
 use kernel::prelude::*;
 
 /// Numbers, each of which is free or taken.
-pub(super) struct Numbers {
+pub(crate) struct NumberSet {
     whole: Range<u32>,
     /// Bit n % 64 of word n / 64: number n is taken.
     taken: KVec<u64>,
 }
 
-impl Numbers {
+impl NumberSet {
     /// Returns numbers that are all free.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn new(whole: Range<u32>) -> Result<Self> {
+    pub(crate) fn new(whole: Range<u32>) -> Result<Self> {
         let words = whole.end.div_ceil(u64::BITS) as usize;
         Ok(Self {
             whole,
@@ -31,20 +31,20 @@ impl Numbers {
     /// # Errors
     ///
     /// `ENOSPC` if there is none.
-    pub(super) fn lowest(&self) -> Result<u32> {
+    pub(crate) fn lowest(&self) -> Result<u32> {
         let mut whole = self.whole.clone();
         whole.find(|number| !self.is_taken(*number)).ok_or(ENOSPC)
     }
 
     /// Takes a number.
-    pub(super) fn take(&mut self, number: u32) {
+    pub(crate) fn take(&mut self, number: u32) {
         if let Some(word) = self.word(number) {
             *word |= bit(number);
         }
     }
 
     /// Gives a number back.
-    pub(super) fn give_back(&mut self, number: u32) {
+    pub(crate) fn give_back(&mut self, number: u32) {
         if let Some(word) = self.word(number) {
             *word &= !bit(number);
         }
