@@ -8,6 +8,7 @@
 //! is a test: a missed goal fails nothing.
 
 mod bench;
+mod clock;
 mod edu;
 mod interrupt;
 mod plans;

@@ -5,7 +5,7 @@
 use crate::bench::{
     memory_file, nanoseconds, page, ram, rate, run_ahead, run_batch, Bench, Copies, KICK, SMALL,
 };
-use crate::{edu, interrupt, queues, Error, Goal, LeftOut, Line, Op, Row};
+use crate::{clock, edu, interrupt, queues, Error, Goal, LeftOut, Line, Op, Row};
 use ringbar_client::{Mapping, Part, Rights};
 use ringbar_spec::regs::IDENT;
 use ringbar_spec::ring::Completion;
@@ -140,6 +140,14 @@ pub fn plans() -> Vec<Plan> {
         goal: at_most(0.0),
         numerator: ("wake-ups", "1", idle_wakeups),
         denominator: ("time", "s", |_| Ok(1.0)),
+    });
+    plans.push(Plan {
+        name: "clock",
+        what: "reading the guest's clock: HPET / TSC (the runner tells the kernel its speed)",
+        unit: "x",
+        goal: None,
+        numerator: ("clock_gettime, HPET", "ns", clock::from_hpet),
+        denominator: ("clock_gettime, TSC", "ns", clock::from_tsc),
     });
     plans
 }

@@ -8,7 +8,8 @@ use crate::{Error, KernelQueue, Mapping, Queue};
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_uapi::{ioctl, mmap};
-use rustix::io::Errno;
+use rustix::fs::{fcntl_getfl, OFlags};
+use rustix::io::{retry_on_intr, Errno};
 use rustix::ioctl::{Getter, Opcode, Setter, Updater};
 use std::fs::{File, OpenOptions};
 use std::ops::Range;
@@ -100,6 +101,23 @@ impl Device {
         Ok(Self {
             file: Arc::new(file),
             writable,
+        })
+    }
+
+    /// Takes an open file of a node: one that another process has passed on, or that was left open
+    /// across `exec`. Its regions are mapped writable if the file is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] if the kernel does not tell how the file was opened.
+    pub fn from_file(file: File) -> Result<Self, Error> {
+        let flags = fcntl_getfl(&file).map_err(|errno| Error::Refused {
+            call: "F_GETFL",
+            errno,
+        })?;
+        Ok(Self {
+            file: Arc::new(file),
+            writable: flags.contains(OFlags::RDWR),
         })
     }
 
@@ -309,7 +327,8 @@ impl Device {
         })
     }
 
-    /// Waits for completions of a queue. [`Queue::wait`] does so for its own queue.
+    /// Waits for completions of a queue. [`Queue::wait`] does so for its own queue. A signal does
+    /// not end the wait.
     ///
     /// # Errors
     ///
@@ -351,6 +370,9 @@ impl Device {
     }
 
     /// Lets the kernel carry out descriptors. [`KernelQueue::execute`] does so for its own queue.
+    ///
+    /// A signal does not end it: it goes on with the descriptors that are left, for the time that
+    /// is left.
     pub fn execute(
         &self,
         queue: u32,
@@ -361,28 +383,47 @@ impl Device {
         let count = descriptors.len().min(completions.len());
         // The smaller count: the driver writes one completion per descriptor, and must not write
         // beyond the slice.
-        let mut execute = ioctl::Execute {
-            descriptors: descriptors.as_ptr().addr() as u64,
-            completions: completions.as_mut_ptr().expose_provenance() as u64,
-            queue,
-            count: count.try_into().unwrap_or(u32::MAX),
-            timeout_ms: timeout.as_millis().try_into().unwrap_or(u32::MAX),
-            reserved: 0,
-        };
-        self.update::<{ ioctl::EXECUTE as Opcode }, _>("EXECUTE", &mut execute)?;
-        Ok(execute.count as usize)
+        let (descriptors, completions) = (&descriptors[..count], &mut completions[..count]);
+        let mut done = 0;
+        let mut began = 0;
+        loop {
+            let (descriptors, completions) = (&descriptors[done..], &mut completions[done..]);
+            let mut execute = ioctl::Execute {
+                descriptors: descriptors.as_ptr().addr() as u64,
+                completions: completions.as_mut_ptr().expose_provenance() as u64,
+                queue,
+                count: descriptors.len().try_into().unwrap_or(u32::MAX),
+                timeout_ms: timeout.as_millis().try_into().unwrap_or(u32::MAX),
+                began,
+            };
+            self.update::<{ ioctl::EXECUTE as Opcode }, _>("EXECUTE", &mut execute)?;
+            done += execute.count as usize;
+            began = execute.began;
+            // With a mark, a signal has ended the call before its end.
+            if began == 0 || done >= count {
+                return Ok(done);
+            }
+        }
     }
 
     /// Moves bytes between `address` of the process and a window, in the direction that `transfer`
-    /// names.
+    /// names. Goes on after a signal.
     pub(crate) fn transfer(&self, transfer: &mut ioctl::Transfer) -> Result<(), Error> {
-        self.update::<{ ioctl::TRANSFER as Opcode }, _>("TRANSFER", transfer)?;
-        match Status(transfer.status as u16) {
-            Status::OK => Ok(()),
-            status => Err(Error::NotMoved {
-                status,
-                moved: transfer.length,
-            }),
+        let mut left = transfer.length;
+        let mut moved = 0;
+        loop {
+            self.update::<{ ioctl::TRANSFER as Opcode }, _>("TRANSFER", transfer)?;
+            moved += transfer.length;
+            match Status(transfer.status as u16) {
+                // With a mark, a signal has ended the call before its end.
+                Status::OK if transfer.began == 0 => return Ok(()),
+                Status::OK => {}
+                status => return Err(Error::NotMoved { status, moved }),
+            }
+            left = left.saturating_sub(transfer.length);
+            transfer.address += transfer.length;
+            transfer.offset += transfer.length;
+            transfer.length = left;
         }
     }
 
@@ -395,36 +436,41 @@ impl Device {
         self.set::<NUMBER, _>(call, object)
     }
 
-    /// Issues a call that reads a `T`.
-    fn set<const NUMBER: Opcode, T: IntoBytes + Immutable>(
+    /// Issues a call that reads a `T`. Issues it again if a signal came first.
+    fn set<const NUMBER: Opcode, T: IntoBytes + Immutable + Copy>(
         &self,
         call: &'static str,
         argument: T,
     ) -> Result<(), Error> {
         const { assert!(size_of::<T>() == size(NUMBER)) };
-        // SAFETY: The number belongs to a call that reads as many bytes as a `T` has, which the
-        // assertion checks.
-        let set = unsafe { Setter::<NUMBER, T>::new(argument) };
-        // SAFETY: The setter holds a `T` that the kernel only reads. Addresses in it are checked by
-        // the kernel.
-        let answer = unsafe { rustix::ioctl::ioctl(&*self.file, set) };
+        let answer = retry_on_intr(|| {
+            // SAFETY: The number belongs to a call that reads as many bytes as a `T` has, which the
+            // assertion checks.
+            let set = unsafe { Setter::<NUMBER, T>::new(argument) };
+            // SAFETY: The setter holds a `T` that the kernel only reads. Addresses in it are
+            // checked by the kernel.
+            unsafe { rustix::ioctl::ioctl(&*self.file, set) }
+        });
         answer.map_err(|errno| Error::Refused { call, errno })
     }
 
     /// Issues a call that reads and writes a `T`. The caller is responsible for memory that the
-    /// argument points to.
+    /// argument points to. Issues it again if a signal came first: the driver has done nothing
+    /// then, and the argument is ready for it.
     fn update<const NUMBER: Opcode, T: FromBytes + IntoBytes>(
         &self,
         call: &'static str,
         argument: &mut T,
     ) -> Result<(), Error> {
         const { assert!(size_of::<T>() == size(NUMBER)) };
-        // SAFETY: The number belongs to a call that reads and writes as many bytes as a `T` has,
-        // which the assertion checks. Any bytes are a valid `T`.
-        let update = unsafe { Updater::<NUMBER, T>::new(argument) };
-        // SAFETY: The updater borrows `argument` exclusively. Apart from it, the kernel writes only
-        // to memory that `argument` points to, which callers of this function own.
-        let answer = unsafe { rustix::ioctl::ioctl(&*self.file, update) };
+        let answer = retry_on_intr(|| {
+            // SAFETY: The number belongs to a call that reads and writes as many bytes as a `T`
+            // has, which the assertion checks. Any bytes are a valid `T`.
+            let update = unsafe { Updater::<NUMBER, T>::new(argument) };
+            // SAFETY: The updater borrows `argument` exclusively. Apart from it, the kernel writes
+            // only to memory that `argument` points to, which callers of this function own.
+            unsafe { rustix::ioctl::ioctl(&*self.file, update) }
+        });
         answer.map_err(|errno| Error::Refused { call, errno })
     }
 }

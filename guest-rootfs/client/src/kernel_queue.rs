@@ -33,7 +33,8 @@ impl KernelQueue {
     /// Carries out descriptors in order and writes their completions. The shorter slice limits the
     /// count. The count may exceed the entries of the rings.
     ///
-    /// Returns the number of completed descriptors.
+    /// Returns the number of completed descriptors. A signal does not end it: it goes on with the
+    /// descriptors that are left, for the time that is left.
     pub fn execute(
         &mut self,
         descriptors: &[Descriptor],
@@ -47,7 +48,7 @@ impl KernelQueue {
     /// Writes bytes into a window, starting at `offset`.
     ///
     /// The kernel and the device copy each piece once. This is the way to a window for memory that
-    /// the device cannot reach itself.
+    /// the device cannot reach itself. A signal does not end it.
     pub fn write(
         &mut self,
         window: u16,

@@ -31,6 +31,12 @@
 //! | poll or epoll on the file, for all its queues | [`Device`] is `AsFd`, then [`Queue::pop`] | `examples/epoll.rs` |
 //! | an eventfd for each queue | [`Queue::set_event_fd`], [`Queue::arm`], then [`Queue::pop`] | `examples/eventfd.rs` |
 //!
+//! # Signals
+//!
+//! Every call goes on after a signal, with its handler run. No descriptor is carried out twice, and
+//! the time-out is that of the whole call. A program that a signal should end waits by an eventfd
+//! or epoll, together with a `signalfd`.
+//!
 //! # Trust
 //!
 //! The device or another thread can change mapped memory at any time. So a [`Mapping`] never lends

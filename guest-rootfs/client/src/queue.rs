@@ -65,8 +65,13 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Maps a queue that was just started.
-    pub(crate) fn map(device: &Device, create: &CreateQueue) -> Result<Self, Error> {
+    /// Maps a queue that was just started or reset, from the answer to its
+    /// [start](Device::start_queue). Another process may have started it, with the same file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`], with the errors of mmap.
+    pub fn map(device: &Device, create: &CreateQueue) -> Result<Self, Error> {
         let entries = create.entries as usize;
         let inline = device.info()?.version_minor >= INLINE_MINOR;
         let map =
@@ -178,6 +183,7 @@ impl Queue {
     }
 
     /// Waits until `count` completions can be taken. Polls the ring for a short time, then sleeps.
+    /// A signal does not end the wait.
     ///
     /// # Errors
     ///
@@ -193,7 +199,7 @@ impl Queue {
             queue: self.number,
             completion_tail: self.ring.head().wrapping_add(count),
             timeout_ms: timeout.as_millis().try_into().unwrap_or(u32::MAX),
-            reserved: 0,
+            began: 0,
         };
         match self.device.wait(&mut wait) {
             // Both errors may have several causes. The pages show whether the queue stopped, the

@@ -3,6 +3,7 @@
 //! The task and the drivers that the kernel command line names.
 
 use crate::driver::{Driver, Drivers};
+use crate::kexec::Part;
 use crate::programs::Selection;
 use std::fs;
 
@@ -19,11 +20,12 @@ pub(crate) enum Task {
     Boot,
 }
 
-/// Returns the task and the drivers that the kernel command line names.
-pub(crate) fn from_kernel() -> Result<(Task, Drivers), String> {
+/// Returns the task and the drivers that the kernel command line names, and the part of this boot
+/// in a change of kernels, if it has one.
+pub(crate) fn from_kernel() -> Result<(Task, Drivers, Option<Part>), String> {
     let line = fs::read_to_string("/proc/cmdline")
         .map_err(|error| format!("cannot read the kernel command line: {error}"))?;
-    Ok((Task::parse(&line), drivers(&line)))
+    Ok((Task::parse(&line), drivers(&line), Part::parse(&line)))
 }
 
 /// Reads the drivers from a command line. Without a word about them, ringbar's is meant.

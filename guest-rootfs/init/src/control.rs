@@ -6,11 +6,10 @@
 //! init then works without.
 
 use crate::others;
-use rustix::fs::OFlags;
-use rustix::termios::{tcgetattr, tcsetattr, OptionalActions};
-use std::fs::{self, File, OpenOptions};
+use crate::serial;
+use crate::threads::Thread;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -20,11 +19,20 @@ const CLOCK: &str = "/proc/uptime";
 /// Time between two beats.
 const BEAT: Duration = Duration::from_secs(1);
 
-/// The running program, and the reason for which it was killed.
+/// The running program, and how it was killed.
 #[derive(Debug, Default)]
 struct Running {
     program: Option<String>,
-    killed: Option<String>,
+    killed: Option<Killed>,
+}
+
+/// The kill of a program.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Killed {
+    /// Reason in the order.
+    pub(crate) reason: String,
+    /// Threads of all processes just before.
+    pub(crate) threads: Vec<Thread>,
 }
 
 /// State that init and the line's threads share.
@@ -58,8 +66,8 @@ impl Control {
         self.lock().killed.is_some()
     }
 
-    /// Notes that the program has ended. Returns the reason if it was killed.
-    pub(crate) fn end(&self) -> Option<String> {
+    /// Notes that the program has ended. Returns how it was killed, if it was.
+    pub(crate) fn end(&self) -> Option<Killed> {
         std::mem::take(&mut *self.lock()).killed
     }
 
@@ -92,11 +100,17 @@ impl Control {
     /// Kills all processes, if the program still runs. One program runs at a time, so all processes
     /// are its own.
     fn kill(&self, program: &str, reason: &str) {
+        // Before the kill: afterwards they neither run nor wait. Without the lock: a file in
+        // `/proc` may wait for a process that hangs in `exec`, and the beats must go on meanwhile.
+        let threads = others::threads();
         // Held while killing: otherwise a program that begins meanwhile would be killed in place of
         // this one.
         let mut running = self.lock();
         if running.program.as_deref() == Some(program) {
-            running.killed = Some(reason.to_owned());
+            running.killed = Some(Killed {
+                reason: reason.to_owned(),
+                threads,
+            });
             others::kill_all();
         }
     }
@@ -108,16 +122,9 @@ impl Control {
     }
 }
 
-/// Opens the port twice, without echo and without a special meaning of any byte.
+/// Opens the port twice.
 fn ports() -> Option<(File, File)> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true);
-    options.custom_flags(OFlags::NOCTTY.bits().cast_signed());
-    let port = options.open(PORT).ok()?;
-    // This fails if the node exists without a port behind it.
-    let mut modes = tcgetattr(&port).ok()?;
-    modes.make_raw();
-    tcsetattr(&port, OptionalActions::Now, &modes).ok()?;
+    let port = serial::open(PORT)?;
     Some((port.try_clone().ok()?, port))
 }
 
@@ -143,6 +150,20 @@ mod tests {
         for line in ["", "kill", "kill dma", "killall dma x", "beat 1 2"] {
             assert_eq!(order(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn killed_program_leaves_the_reason_and_the_threads_of_that_moment() {
+        let control = Control::default();
+        control.begin("dma");
+
+        // Only the first process of a machine kills. A test is another one.
+        control.kill("dma", "it printed no line");
+
+        assert!(control.is_killed());
+        let killed = control.end().expect("it was killed");
+        assert_eq!(killed.reason, "it printed no line");
+        assert_ne!(killed.threads, []);
     }
 
     #[test]

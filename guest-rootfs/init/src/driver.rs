@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Loads the driver and reads the properties of its device. Ringbar's is one of several drivers: the
-//! kernel command line may name others.
+//! Loads the driver and reads the properties of its device. Ringbar's is one of several drivers:
+//! the kernel command line may name others.
 
 use crate::marks;
 use ringbar_client::Device;
@@ -47,7 +47,7 @@ impl Drivers {
     pub(crate) fn load(&self) -> Result<Vec<Fact>, String> {
         match self {
             Self::Ringbar => load(),
-            Self::Own(drivers) => drivers.iter().map(Driver::load).collect(),
+            Self::Own(drivers) => load_own(drivers),
         }
     }
 
@@ -108,11 +108,21 @@ fn insert(name: &str) -> Result<(), String> {
     })
 }
 
+/// Loads drivers of other devices. The witness knows the first one, and its device.
+fn load_own(drivers: &[Driver]) -> Result<Vec<Fact>, String> {
+    marks::before_own();
+    let facts = drivers.iter().map(Driver::load).collect();
+    if let Some(first) = drivers.first() {
+        marks::after_own(&first.name);
+    }
+    facts
+}
+
 /// Loads ringbar's driver. Returns the properties found.
 fn load() -> Result<Vec<Fact>, String> {
-    marks::before_driver();
+    marks::before_ringbar();
     insert(RINGBAR)?;
-    marks::after_driver();
+    marks::after_ringbar(RINGBAR);
     let device = Device::open(NODE).map_err(|error| {
         format!("{error} (no device was found: is the server there? the console may say more)")
     })?;

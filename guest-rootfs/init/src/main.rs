@@ -9,6 +9,7 @@
 //! The kernel command line names the task: `ringbar.tests=all`, `ringbar.tests=NAME,NAME`,
 //! `ringbar.shell`, `ringbar.debug` or `ringbar.boot`. `ringbar.args=WORD,WORD` gives the programs
 //! arguments. `ringbar.driver=NAME:NODE` names a driver that init loads in place of ringbar's.
+//! `ringbar.kexec` and `ringbar.heir` are for a machine that changes its kernel first.
 
 mod command_line;
 mod control;
@@ -16,19 +17,24 @@ mod driver;
 mod fair_server;
 mod follow;
 mod kernel_log;
+mod kexec;
 mod marks;
 mod others;
 mod programs;
 mod results;
+mod resumption;
+mod serial;
 mod shell;
 mod subtest;
 mod system;
+mod threads;
 
 use command_line::Task;
 use control::Control;
 use driver::Drivers;
 use kernel_log::KernelLog;
 use results::Results;
+use resumption::Resumption;
 use std::path::Path;
 
 fn main() {
@@ -44,15 +50,31 @@ fn main() {
 fn work() -> Result<(), String> {
     system::mount_all()?;
     fair_server::turn_off(Path::new(fair_server::FOLDER))?;
-    let (task, drivers) = command_line::from_kernel()?;
+    let (task, drivers, part) = command_line::from_kernel()?;
+    if let Some(part) = part {
+        part.play(&drivers).inspect_err(|error| give_up(error))?;
+    }
     match task {
         Task::Tests(selection, arguments) => {
             let mut results = Results::open()?;
             // First: the first beat tells the runner that the boot is over.
             let control = Control::start();
             let log = KernelLog::open().inspect_err(|error| results.bail_out(error))?;
-            let ran = load(&drivers, &mut results)
-                .and_then(|()| run_tests(&mut results, &control, &log, &selection, &arguments));
+            let ran = Resumption::ask().and_then(|resumption| {
+                let chosen = programs::choose(&selection)?;
+                if let Some(name) = resumption.as_ref().and_then(|it| chosen.get(it.programs)) {
+                    programs::play(name, programs::HEIR)?;
+                }
+                load(&drivers, &mut results, resumption.as_ref())?;
+                run_tests(
+                    &mut results,
+                    &control,
+                    &log,
+                    &chosen,
+                    &arguments,
+                    resumption,
+                )
+            });
             let ran = ran.inspect_err(|error| results.bail_out(error));
             log.finish();
             ran
@@ -72,8 +94,25 @@ fn work() -> Result<(), String> {
     }
 }
 
-/// Begins the results, loads the drivers, and reports their properties.
-fn load(drivers: &Drivers, results: &mut Results) -> Result<(), String> {
+/// Reports that the tests cannot begin.
+fn give_up(reason: &str) {
+    if let Ok(mut results) = Results::open() {
+        results.bail_out(reason);
+    }
+}
+
+/// Loads the drivers. Begins the results with their properties, unless these have begun before a
+/// restart of the machine.
+fn load(
+    drivers: &Drivers,
+    results: &mut Results,
+    resumption: Option<&Resumption>,
+) -> Result<(), String> {
+    if resumption.is_some() {
+        // Ends a line that the reset may have cut off.
+        results.line("");
+        return drivers.load().map(|_| ());
+    }
     results.line("KTAP version 1");
     results.line(&format!("# kernel: {}", system::kernel_release()));
     for (name, value) in drivers.load()? {
@@ -82,21 +121,25 @@ fn load(drivers: &Drivers, results: &mut Results) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs the chosen programs one after the other.
+/// Runs the chosen programs one after the other, after a restart of the machine the rest of them.
 fn run_tests(
     results: &mut Results,
     control: &Control,
     log: &KernelLog,
-    selection: &programs::Selection,
+    chosen: &[String],
     arguments: &[String],
+    mut resumption: Option<Resumption>,
 ) -> Result<(), String> {
-    let chosen = programs::choose(selection)?;
-    // Readers learn the names even if the run ends before these programs begin.
-    results.line(&format!("# programs: {}", chosen.join(", ")));
-    results.line(&format!("1..{}", chosen.len()));
-    for (number, program) in (1..).zip(&chosen) {
+    if resumption.is_none() {
+        // Readers learn the names even if the run ends before these programs begin.
+        results.line(&format!("# programs: {}", chosen.join(", ")));
+        results.line(&format!("1..{}", chosen.len()));
+    }
+    let ended = resumption.as_ref().map_or(0, |it| it.programs);
+    for (number, program) in (1..).zip(chosen).skip(ended) {
         log.enter(program);
-        let ran = programs::run(results, control, number, program, arguments);
+        let resumption = resumption.take();
+        let ran = programs::run(results, control, number, program, arguments, resumption);
         log.leave();
         ran?;
     }

@@ -2,15 +2,19 @@
 
 //! Marks that tell the witness, if there is one, about device and driver.
 
-use ringbar_marks::{say, say_sections, Mark};
+use ringbar_marks::{say, say_sections, Mark, BARS};
 use ringbar_spec::ids;
 use std::fs;
+use std::path::Path;
 
 /// Folder with all PCI functions in sysfs.
 const DEVICES: &str = "/sys/bus/pci/devices";
+/// The device that the runner's first server serves, behind the first port.
+const FIRST: &str = "/sys/bus/pci/devices/0000:01:00.0";
 
-/// Marks the BARs of the device, and the moment from which accesses count.
-pub(crate) fn before_driver() {
+/// Marks the BARs of ringbar's device, the coming load, the moment from which accesses count, and
+/// the begin of probe.
+pub(crate) fn before_ringbar() {
     let ids = (id(ids::VENDOR_ID), id(ids::DEVICE_ID));
     let devices = fs::read_dir(DEVICES).into_iter().flatten().flatten();
     let ours = devices.map(|device| device.path()).filter(|device| {
@@ -19,18 +23,37 @@ pub(crate) fn before_driver() {
     });
     // The witness watches one device: the first one on the bus.
     if let Some(device) = ours.min() {
-        let resource = fs::read_to_string(device.join("resource")).unwrap_or_default();
-        bars(&resource).iter().for_each(say);
+        say_bars(&device);
     }
+    say(&Mark::Load);
     say(&Mark::Arm);
     let phase = "probe".to_owned();
     say(&Mark::Enter { phase });
 }
 
-/// Marks the end of the probe and the sections of the driver.
-pub(crate) fn after_driver() {
+/// Marks the end of the probe and the sections of ringbar's driver.
+pub(crate) fn after_ringbar(module: &str) {
     say(&Mark::Leave);
-    say_sections();
+    say_sections(module);
+}
+
+/// Marks the BARs of the first device with a server, the coming load, and the moment from which
+/// accesses count. For drivers of other devices, about whose probe the witness knows nothing.
+pub(crate) fn before_own() {
+    say_bars(Path::new(FIRST));
+    say(&Mark::Load);
+    say(&Mark::Arm);
+}
+
+/// Marks the sections of the driver of that device.
+pub(crate) fn after_own(module: &str) {
+    say_sections(module);
+}
+
+/// Marks the BARs of a device, if it is there.
+fn say_bars(device: &Path) {
+    let resource = fs::read_to_string(device.join("resource")).unwrap_or_default();
+    bars(&resource).iter().for_each(say);
 }
 
 /// Reads the BARs from sysfs's `resource`: one line per BAR with first byte, last byte and flags.
@@ -45,7 +68,8 @@ fn bars(resource: &str) -> Vec<Mark> {
             size,
         })
     };
-    (0..6).zip(resource.lines()).filter_map(bar).collect()
+    let numbers = 0..BARS as u32;
+    numbers.zip(resource.lines()).filter_map(bar).collect()
 }
 
 /// Returns a number as sysfs shows it.

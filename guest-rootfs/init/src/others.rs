@@ -2,6 +2,7 @@
 
 //! Processes besides init: those that a program leaves behind, and those that survive SIGKILL.
 
+use crate::threads::{self, Thread};
 use rustix::process::{kill_process_group, waitpid, Pid, Signal, WaitOptions};
 use std::fs;
 use std::path::Path;
@@ -21,8 +22,8 @@ const GRACE_LOOK: Duration = Duration::from_millis(20);
 /// Time between two looks at killed processes.
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
-/// Most lines of a report on processes that survive SIGKILL.
-const LINES: usize = 80;
+/// Most lines of a report on processes.
+pub(crate) const LINES: usize = 80;
 
 /// A process.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,6 +56,12 @@ pub(crate) fn clear(output: Option<u64>, looks: u32) -> Cleared {
     kill_all();
     let stuck = if gone(looks, LOOK) { Vec::new() } else { all() };
     Cleared { left, stuck }
+}
+
+/// Returns the threads of all processes.
+pub(crate) fn threads() -> Vec<Thread> {
+    let threads = |other: Other| threads::of(other.pid);
+    all().into_iter().flat_map(threads).collect()
 }
 
 /// Kills all processes but this one.
@@ -169,28 +176,6 @@ impl Other {
         };
         format!("{} ({}), state {}{place}", self.pid, self.name, self.state)
     }
-
-    /// Returns the kernel stack of each of its threads.
-    fn stacks(&self) -> Vec<String> {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.pid))
-            .into_iter()
-            .flatten()
-            .flatten();
-        let stack = |thread: fs::DirEntry| {
-            let read = |file| fs::read_to_string(thread.path().join(file)).unwrap_or_default();
-            let name = format!(
-                "{} ({}):",
-                thread.file_name().display(),
-                read("comm").trim()
-            );
-            let stack = read("stack");
-            let calls = stack
-                .lines()
-                .map(|call| format!("  {}", call.trim_start_matches("[<0>] ")));
-            std::iter::once(name).chain(calls).collect::<Vec<_>>()
-        };
-        threads.flat_map(stack).collect()
-    }
 }
 
 /// Returns a report on processes that survive SIGKILL. If one of them runs, the kernel also prints
@@ -203,7 +188,8 @@ pub(crate) fn describe(stuck: &[Other]) -> Vec<String> {
     }
     let lines = |other: &Other| {
         let first = format!("cannot be killed: {}", other.stuck());
-        std::iter::once(first).chain(other.stacks())
+        let threads = threads::of(other.pid).into_iter();
+        std::iter::once(first).chain(threads.flat_map(|thread| thread.lines()))
     };
     stuck.iter().flat_map(lines).take(LINES).collect()
 }

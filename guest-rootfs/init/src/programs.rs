@@ -2,11 +2,13 @@
 
 //! Finds test programs, runs them, and passes on their KTAP.
 
-use crate::control::Control;
+use crate::control::{Control, Killed};
 use crate::follow::{follow, Followed};
 use crate::others;
 use crate::results::Results;
+use crate::resumption::{self, Resumption};
 use crate::subtest::Subtest;
+use crate::threads::Thread;
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
@@ -15,6 +17,9 @@ use std::time::Duration;
 
 /// Folder of the test programs.
 const FOLDER: &str = "/tests";
+
+/// Role of a program before the driver is loaded, in a boot that has the memory of another one.
+pub(crate) const HEIR: &str = "heir";
 
 /// Program that checks the leftovers of all others, so it runs last.
 const LAST: &str = "leaks";
@@ -100,8 +105,25 @@ fn sort(programs: &mut [String]) {
     programs.sort_by(|a, b| (a == LAST, a).cmp(&(b == LAST, b)));
 }
 
+/// Runs a program in a role. The console has its words.
+///
+/// # Errors
+///
+/// Fails if the program does.
+pub(crate) fn play(name: &str, role: &str) -> Result<(), String> {
+    let program = format!("{FOLDER}/{name}");
+    let status = Command::new(&program).args(["--as", role]).status();
+    let status = status.map_err(|error| format!("cannot run {program} as {role}: {error}"))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!(
+            "{program} as {role}: {status}; the console has its reason"
+        )),
+    }
+}
+
 /// Runs a program. The results of its cases and its own result go to `results`. Processes that it
-/// started end with it.
+/// started end with it. With a `resumption` the program goes on after a restart of the machine.
 ///
 /// Fails if a process survives SIGKILL. Later programs could then not be trusted.
 pub(crate) fn run(
@@ -110,14 +132,22 @@ pub(crate) fn run(
     number: usize,
     name: &str,
     arguments: &[String],
+    resumption: Option<Resumption>,
 ) -> Result<(), String> {
-    let mut subtest = Subtest::of(name);
+    let mut subtest = match &resumption {
+        None => Subtest::of(name),
+        Some(resumption) => Subtest::resumed(name, resumption.results),
+    };
     for line in subtest.header() {
         results.line(&line);
     }
     control.begin(name);
     let looks = looks();
-    let followed = spawn_and_follow(results, control, &mut subtest, name, looks, arguments);
+    let failures = resumption.as_ref().map_or(0, |it| it.failures);
+    let mut command = Command::new(format!("{FOLDER}/{name}"));
+    command.args(arguments);
+    command.envs(resumption.map(|it| (resumption::VARIABLE, it.value())));
+    let followed = spawn_and_follow(results, control, &mut subtest, looks, command);
     let held = followed.as_ref().ok().and_then(|followed| followed.held);
     let complaint = match &followed {
         Ok(Followed {
@@ -135,12 +165,13 @@ pub(crate) fn run(
     // it.
     let waited = matches!(followed, Ok(Followed { status: None, .. }));
     let cleared = others::clear(held, if waited { 1 } else { looks });
-    let killed = control
-        .end()
-        .map(|reason| format!("hung and was killed: {reason}"));
+    let killed = control.end();
+    let hung = killed
+        .as_ref()
+        .map(|killed| format!("hung and was killed: {}", killed.reason));
     let missing = missing(&subtest);
     // The first one is the reason of the case that did not end.
-    let complaints: Vec<_> = killed
+    let complaints: Vec<_> = hung
         .into_iter()
         .chain(complaint)
         .chain(missing)
@@ -148,6 +179,9 @@ pub(crate) fn run(
         .collect();
     for complaint in &complaints {
         results.line(&Subtest::note(&format!("{name}: {complaint}")));
+    }
+    for line in killed.iter().flat_map(at_the_kill) {
+        results.line(&Subtest::note(&line));
     }
     for line in others::describe(&cleared.stuck) {
         results.line(&Subtest::note(&line));
@@ -158,7 +192,8 @@ pub(crate) fn run(
     {
         results.line(&line);
     }
-    let is_good = complaints.is_empty() && cleared.stuck.is_empty();
+    // The program knows nothing of failures before a restart.
+    let is_good = complaints.is_empty() && cleared.stuck.is_empty() && failures == 0;
     let verdict = if is_good { "ok" } else { "not ok" };
     results.line(&format!("{verdict} {number} {name}"));
     match cleared.stuck.first() {
@@ -168,6 +203,20 @@ pub(crate) fn run(
         )),
         None => Ok(()),
     }
+}
+
+/// Returns the report on a killed program: its threads just before the kill, and advice for a
+/// program that only computes.
+fn at_the_kill(killed: &Killed) -> Vec<String> {
+    let threads = &killed.threads;
+    let ran = threads.iter().any(Thread::is_running);
+    let advice = "a thread ran: if it computes and does not hang, let it print a line like `# round 5` from \
+                  time to time";
+    let lines = threads.iter().flat_map(Thread::lines).take(others::LINES);
+    std::iter::once("its threads just before that:".to_owned())
+        .chain(lines)
+        .chain(ran.then(|| advice.to_owned()))
+        .collect()
 }
 
 /// Returns the complaint about results that did not come.
@@ -184,14 +233,10 @@ fn spawn_and_follow(
     results: &mut Results,
     control: &Control,
     subtest: &mut Subtest,
-    name: &str,
     looks: u32,
-    arguments: &[String],
+    mut command: Command,
 ) -> std::io::Result<Followed> {
-    let mut child = Command::new(format!("{FOLDER}/{name}"))
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .spawn()?;
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
     let mut left = looks;
     let patience = || {
         if !control.is_killed() {
@@ -259,6 +304,32 @@ mod tests {
         let mut programs = ["attack", "bench", "dma"].map(str::to_owned).to_vec();
         drop_benchmark(&mut programs);
         assert_eq!(programs, ["attack", "dma"]);
+    }
+
+    fn killed_in(state: &str) -> Vec<String> {
+        at_the_kill(&Killed {
+            reason: "it printed no line".to_owned(),
+            threads: vec![Thread::sample(state)],
+        })
+    }
+
+    #[test]
+    fn report_on_a_killed_program_that_ran_has_advice() {
+        let report = killed_in("R (running)");
+
+        assert_eq!(report[0], "its threads just before that:");
+        assert!(report[1].contains("state R (running)"), "{report:?}");
+        assert!(report[2].contains("let it print a line"), "{report:?}");
+    }
+
+    #[test]
+    fn report_on_a_killed_program_that_waited_has_its_stack() {
+        let report = killed_in("S (sleeping)");
+
+        assert_eq!(
+            report.last().map(String::as_str),
+            Some("  do_syscall_64+0x6d")
+        );
     }
 
     #[test]

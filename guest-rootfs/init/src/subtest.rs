@@ -26,6 +26,9 @@ pub(crate) struct Subtest {
     planned: Option<usize>,
     /// Number of results.
     results: usize,
+    /// Whether the program goes on after a restart of the machine. Then version, names and plan were
+    /// sent before.
+    resumed: bool,
 }
 
 /// Part of a program's line.
@@ -46,12 +49,25 @@ impl Subtest {
             cases: Vec::new(),
             planned: None,
             results: 0,
+            resumed: false,
+        }
+    }
+
+    /// Goes on with the subtest of a program that has so many results.
+    pub(crate) fn resumed(program: &str, results: usize) -> Self {
+        Self {
+            results,
+            resumed: true,
+            ..Self::of(program)
         }
     }
 
     /// Returns the lines that begin it. The kernel's parser wants the version first.
-    pub(crate) fn header(&self) -> [String; 2] {
-        [
+    pub(crate) fn header(&self) -> Vec<String> {
+        if self.resumed {
+            return vec![Self::note("the machine has restarted")];
+        }
+        vec![
             format!("{INDENT}KTAP version 1"),
             format!("{INDENT}# Subtest: {}", self.program),
         ]
@@ -72,10 +88,16 @@ impl Subtest {
             // The runner needs them if the run ends in this program.
             Kind::Cases(names) if self.planned.is_none() && self.cases.is_empty() => {
                 self.cases = names.split(", ").map(str::to_owned).collect();
+                if self.resumed {
+                    return None;
+                }
                 true
             }
             Kind::Plan(count) if self.planned.is_none() && (1..=MAX_PLAN).contains(&count) => {
                 self.planned = Some(count);
+                if self.resumed {
+                    return None;
+                }
                 true
             }
             // Readers take a result with the program's own name for the end of the program.
@@ -104,7 +126,9 @@ impl Subtest {
         let mut lines = Vec::new();
         let planned = self.planned.unwrap_or_else(|| {
             let count = self.cases.len().clamp(1, MAX_PLAN);
-            lines.push(format!("{INDENT}1..{count}"));
+            if !self.resumed {
+                lines.push(format!("{INDENT}1..{count}"));
+            }
             count
         });
         let first = self.results.saturating_add(1);
@@ -261,6 +285,38 @@ mod tests {
                 "    ok 2 b # SKIP not run: the program had ended",
             ]
         );
+    }
+
+    #[test]
+    fn program_that_goes_on_sends_only_the_results_that_are_left() {
+        let mut subtest = Subtest::resumed("dma", 1);
+        let program = [
+            "KTAP version 1",
+            "# cases: a, b, c",
+            "1..3",
+            "ok 1 a",
+            "ok 2 b",
+        ];
+
+        let sent: Vec<_> = program
+            .iter()
+            .filter_map(|line| subtest.line(line))
+            .collect();
+
+        assert_eq!(subtest.header(), ["    # the machine has restarted"]);
+        assert_eq!(sent, ["    # ok 1 a", "    ok 2 b"]);
+        let closed = subtest.close("ended with 1");
+        assert_eq!(closed, ["    not ok 3 c # ERROR ended with 1"]);
+    }
+
+    #[test]
+    fn program_that_goes_on_and_dies_at_once_gets_no_second_plan() {
+        let mut subtest = Subtest::resumed("dma", 1);
+        subtest.line("# cases: a, b");
+
+        let closed = subtest.close("killed by signal 9");
+
+        assert_eq!(closed, ["    not ok 2 b # ERROR killed by signal 9"]);
     }
 
     #[test]

@@ -5,7 +5,8 @@
 use crate::taint::Taint;
 use std::fmt;
 
-/// Beginning of all of them. Lines of programs are indented, so no program can send one.
+/// Beginning of each line about the kernel's log. Lines of programs are indented, so no program can
+/// send one.
 const BEGINNING: &str = "# kernel-log ";
 /// Name in place of a program where none ran.
 const NOBODY: &str = "-";
@@ -165,7 +166,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_accepted(text in any::<String>()) {
+        fn any_text_is_parsed_without_a_panic(text in any::<String>()) {
             Line::parse(&text);
         }
     }

@@ -12,23 +12,23 @@ const MAX_SECONDS: f64 = 86_400.0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Width {
     /// 1 byte.
-    Byte,
+    U8,
     /// 2 bytes.
-    Half,
+    U16,
     /// 4 bytes.
-    Word,
+    U32,
     /// 8 bytes.
-    Double,
+    U64,
 }
 
 impl Width {
     /// Returns the width with this many bytes, if there is one.
     pub(crate) fn of(bytes: usize) -> Option<Self> {
         match bytes {
-            1 => Some(Self::Byte),
-            2 => Some(Self::Half),
-            4 => Some(Self::Word),
-            8 => Some(Self::Double),
+            1 => Some(Self::U8),
+            2 => Some(Self::U16),
+            4 => Some(Self::U32),
+            8 => Some(Self::U64),
             _ => None,
         }
     }
@@ -36,20 +36,20 @@ impl Width {
     /// Returns the number of bytes.
     pub(crate) fn bytes(self) -> usize {
         match self {
-            Self::Byte => 1,
-            Self::Half => 2,
-            Self::Word => 4,
-            Self::Double => 8,
+            Self::U8 => 1,
+            Self::U16 => 2,
+            Self::U32 => 4,
+            Self::U64 => 8,
         }
     }
 
     /// Returns the largest number of this width.
     pub(crate) fn max(self) -> u64 {
         match self {
-            Self::Byte => u8::MAX.into(),
-            Self::Half => u16::MAX.into(),
-            Self::Word => u32::MAX.into(),
-            Self::Double => u64::MAX,
+            Self::U8 => u8::MAX.into(),
+            Self::U16 => u16::MAX.into(),
+            Self::U32 => u32::MAX.into(),
+            Self::U64 => u64::MAX,
         }
     }
 }
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn widths_are_those_of_the_data_sheet() {
-        assert_eq!("8".parse(), Ok(Width::Double));
+        assert_eq!("8".parse(), Ok(Width::U64));
         assert!("3".parse::<Width>().is_err());
         assert!("0".parse::<Width>().is_err());
     }

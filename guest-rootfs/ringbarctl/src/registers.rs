@@ -84,7 +84,7 @@ impl Access {
     fn new(place: RegisterPlace, width: Option<Width>) -> Result<Self, Error> {
         let register = place.register();
         let own = register.and_then(|register| Width::of(register.info().width));
-        let width = width.or(own).unwrap_or(Width::Word);
+        let width = width.or(own).unwrap_or(Width::U32);
         let offset = place.offset();
         if !offset.is_multiple_of(width.bytes()) {
             return Err(Error::Alignment { offset, width });
@@ -141,20 +141,20 @@ impl Registers {
     /// Reads a register with the width of the access.
     fn read(&self, access: &Access) -> u64 {
         match access.width {
-            Width::Byte => self.0.read::<u8>(access.offset).into(),
-            Width::Half => self.0.read::<u16>(access.offset).into(),
-            Width::Word => self.0.read::<u32>(access.offset).into(),
-            Width::Double => self.0.read(access.offset),
+            Width::U8 => self.0.read::<u8>(access.offset).into(),
+            Width::U16 => self.0.read::<u16>(access.offset).into(),
+            Width::U32 => self.0.read::<u32>(access.offset).into(),
+            Width::U64 => self.0.read(access.offset),
         }
     }
 
     /// Writes a register with the width of the access.
     fn write(&self, access: &Access, value: u64) {
         match access.width {
-            Width::Byte => self.0.write(access.offset, value as u8),
-            Width::Half => self.0.write(access.offset, value as u16),
-            Width::Word => self.0.write(access.offset, value as u32),
-            Width::Double => self.0.write(access.offset, value),
+            Width::U8 => self.0.write(access.offset, value as u8),
+            Width::U16 => self.0.write(access.offset, value as u16),
+            Width::U32 => self.0.write(access.offset, value as u32),
+            Width::U64 => self.0.write(access.offset, value),
         }
     }
 
@@ -171,8 +171,8 @@ impl Registers {
         }
         let last = ERROR_LAST::from_raw(self.0.read(ERROR_LAST::INFO.offset));
         let value: u64 = self.0.read(ERROR_VALUE::INFO.offset);
-        // The error may belong to another process. It is this access's only if it names no queue
-        // and this offset.
+        // The error may belong to another process. It is this access's error only if its queue is
+        // `NO_QUEUE` and its value is this offset.
         if last.queue() as u16 != NO_QUEUE || value != access.offset as u64 {
             return Ok(done);
         }
@@ -212,7 +212,7 @@ impl fmt::Display for Answer {
 pub(crate) mod tests {
     use super::*;
 
-    /// Returns a page as the public registers read without a server.
+    /// Returns a page of ones: the public registers have these values when there is no server.
     pub(crate) fn page_of_ones() -> Mapping {
         let page = Mapping::anonymous(PAGE_SIZE).expect("there is memory");
         page.write_bytes(0, &[0xff; PAGE_SIZE]);
@@ -226,9 +226,9 @@ pub(crate) mod tests {
 
     #[test]
     fn register_is_accessed_as_a_whole() {
-        assert_eq!(access("SCRATCH", None).expect("fine").width, Width::Double);
-        assert_eq!(access("0x18", None).expect("fine").width, Width::Double);
-        assert_eq!(access("0x1c", None).expect("fine").width, Width::Word);
+        assert_eq!(access("SCRATCH", None).expect("fine").width, Width::U64);
+        assert_eq!(access("0x18", None).expect("fine").width, Width::U64);
+        assert_eq!(access("0x1c", None).expect("fine").width, Width::U32);
     }
 
     #[test]

@@ -54,6 +54,13 @@ impl Case {
     }
 }
 
+/// Returns functions of one type with their names: `steps![Step: one, two]`. For cases that are
+/// steps of a story, each of which goes on where the last one ended.
+#[macro_export]
+macro_rules! steps {
+    ($type:ty: $($step:ident),* $(,)?) => { [$((stringify!($step), $step as $type)),*] };
+}
+
 impl From<Case> for Vec<Case> {
     fn from(case: Case) -> Self {
         vec![case]

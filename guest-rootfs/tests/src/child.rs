@@ -5,12 +5,12 @@
 
 #![expect(
     unsafe_code,
-    reason = "changes users, namespaces and limits, and crashes"
+    reason = "changes users, namespaces, personality and limits, and crashes"
 )]
 
 use crate::fork;
-use std::io;
 use std::process::ExitStatus;
+use std::{fs, io};
 
 /// Runs `body` in a forked child. The child ends with code 0 if `body` returns.
 pub fn run(body: impl FnOnce()) -> ExitStatus {
@@ -44,8 +44,19 @@ pub fn become_ordinary_user() {
     );
 }
 
-/// Allows the calling process a core file of any size.
+/// Gives the calling process execute permission with each permission to read, as old programs have
+/// it.
+pub fn let_reading_imply_executing() {
+    // SAFETY: Takes a number only, and changes this process alone.
+    let set = unsafe { libc::personality(libc::READ_IMPLIES_EXEC as libc::c_ulong) };
+    assert_ne!(set, -1, "{}", io::Error::last_os_error());
+}
+
+/// Allows the calling process a core file of any size. Shared mappings of files go into it too: by
+/// default the kernel leaves them out, whatever their driver says.
 pub fn allow_core_file() {
+    // The default 0x33, and bit 3 (`man 5 core`).
+    fs::write("/proc/self/coredump_filter", "0x3b").expect("procfs is mounted");
     let limit = libc::rlimit {
         rlim_cur: libc::RLIM_INFINITY,
         rlim_max: libc::RLIM_INFINITY,

@@ -5,15 +5,24 @@
 use std::fs;
 
 /// Path of core files after a call of [`choose_place`].
-const PLACE: &str = "/tmp/core";
+pub const PLACE: &str = "/tmp/core";
 /// Type of a segment with memory.
 const PT_LOAD: u32 = 1;
 
 /// Makes the kernel write core files to [`PLACE`].
 pub fn choose_place() {
-    fs::write("/proc/sys/kernel/core_pattern", PLACE).expect("root may choose the place");
+    choose(PLACE);
     fs::write("/proc/sys/kernel/core_uses_pid", "0").expect("root may choose the name");
     let _old = fs::remove_file(PLACE);
+}
+
+/// Makes the kernel start a program for each core file, which reads it from its standard input.
+pub fn choose_reader(command: &str) {
+    choose(&format!("|{command}"));
+}
+
+fn choose(pattern: &str) {
+    fs::write("/proc/sys/kernel/core_pattern", pattern).expect("root may choose the place");
 }
 
 /// Returns how many bytes of the mapping at `address` are in the core file; `None` if it has no

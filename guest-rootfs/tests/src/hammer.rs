@@ -107,6 +107,16 @@ impl LongCopies {
         })
     }
 
+    /// Returns the number of bytes of a copy.
+    pub fn length(&self) -> usize {
+        LONG
+    }
+
+    /// Sets the first bytes of the memory that is copied.
+    pub fn fill(&mut self, bytes: &[u8]) {
+        self.source.mapping().write_bytes(0, bytes);
+    }
+
     /// Starts the copies.
     pub fn start(&mut self) -> Result<(), Error> {
         let copy = copy(&self.source, &self.destination, LONG);

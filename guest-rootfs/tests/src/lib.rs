@@ -7,6 +7,9 @@
 //! attribute [`case`]. It panics when something is wrong.
 
 pub mod arguments;
+mod asleep;
+mod bytes;
+pub mod canaries;
 mod cases;
 pub mod child;
 pub mod core_file;
@@ -14,36 +17,50 @@ pub mod debugfs;
 pub mod debugger;
 mod epoll;
 pub mod fork;
+mod freezer;
 mod hammer;
 mod kept;
+pub mod kernel_log;
 pub mod page_table;
+pub mod pages;
 pub mod parameter;
 mod pci;
 pub mod raw;
 mod register;
+pub mod restart;
 pub mod rules;
 mod runner;
+pub mod sharing;
+pub mod signals;
+mod slot;
 pub mod smaps;
+pub mod status;
 mod story;
 mod suite;
 pub mod usage;
+mod withheld;
 pub mod witness;
 
+pub use asleep::{poller, sleeper};
+pub use bytes::expect_bytes;
 pub use cases::{Case, Listed, Outcome, Skip, CASES};
 pub use epoll::{Epoll, Trigger};
+pub use freezer::Freezer;
 pub use hammer::{hammer, Hammer, LongCopies};
 pub use kept::KeptOnPurpose;
 #[doc(hidden)]
 pub use linkme;
 pub use parameter::seed;
-pub use pci::{PciFunction, Removed, Unbound};
+pub use pci::{PciFunction, Removed, Reset, Unbound, Without};
 pub use register::{expect_field, expect_register};
 pub use ringbar_case::case;
 pub use ringbar_client::descriptors::nop;
 pub use ringbar_test_vectors::pattern_bytes;
 pub use runner::Runner;
+pub use slot::Slot;
 pub use story::{hex, Chapter};
 pub use suite::{run, run_all};
+pub use withheld::Withheld;
 
 use ringbar_client::{descriptors, Buffer, Device, Mapping, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
@@ -161,12 +178,20 @@ pub fn bounces() -> bool {
     parameter::word("swiotlb").is_some_and(|word| word == "force") && !has_iommu()
 }
 
-/// Returns the number of interrupts that the kernel has counted for the driver, on all processors.
+/// Returns the number of interrupts that the kernel has counted for the device under test, on all
+/// processors. Other devices may raise some meanwhile, one that lies too.
 pub fn interrupts() -> u64 {
     let table = fs::read_to_string("/proc/interrupts").expect("procfs is mounted");
+    let function = PciFunction::under_test();
+    // The name of the interrupt controller has it: PCI-MSIX-0000:01:00.0.
+    let address = function
+        .folder()
+        .file_name()
+        .expect("a function has a name");
+    let of_function = format!("-{}", address.to_string_lossy());
     table
         .lines()
-        .filter(|line| line.ends_with("ringbar"))
+        .filter(|line| line.ends_with("ringbar") && line.contains(&of_function))
         .flat_map(|line| {
             line.split_whitespace()
                 .skip(1)
@@ -186,6 +211,14 @@ pub fn pinned_pages() -> i64 {
         count.parse().expect("a number")
     };
     count("nr_foll_pin_acquired") - count("nr_foll_pin_released")
+}
+
+/// Returns the number of pages that the kernel counts as pinned by this process.
+pub fn pinned_by_us() -> u64 {
+    let pinned = status::field(std::process::id(), "VmPin:");
+    let kib = pinned.strip_suffix(" kB").expect("a size in KiB");
+    let kib: u64 = kib.parse().expect("a number");
+    kib * 1024 / PAGE_SIZE as u64
 }
 
 /// The result of `poll` for a file with completions to take.

@@ -8,11 +8,34 @@ use std::io;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 /// Offset of the command register (PCI Local Bus 3.0, 6.2.2).
 const COMMAND: u64 = 0x04;
+/// Bit of the command register: the function answers in its BARs.
+const MEMORY: u16 = 1 << 1;
 /// Bit of the command register: the function may master the bus.
 const BUS_MASTER: u16 = 1 << 2;
+
+/// Offset of a bridge's control register (PCI-to-PCI Bridge Architecture 1.2, 3.2.5.18).
+const BRIDGE_CONTROL: u64 = 0x3e;
+/// Bit of a bridge's control register: the bus below is in reset.
+const BUS_RESET: u16 = 1 << 6;
+/// Time for which the bit must be set, at least (PCI Local Bus 3.0, 4.3.2).
+const BUS_RESET_TIME: Duration = Duration::from_millis(2);
+
+/// A way in which the kernel resets a function through sysfs. It saves the configuration before and
+/// restores it after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// The function resets itself (FLR).
+    Function,
+    /// The port above resets its bus, by `reset_method` of the function.
+    Bus,
+    /// The same, by `reset_subordinate` of the port.
+    Subordinate,
+}
 
 /// A PCI function.
 #[derive(Clone, Debug)]
@@ -34,6 +57,11 @@ impl PciFunction {
         }
     }
 
+    /// Opens the configuration space, also if no driver is bound.
+    pub fn config(&self) -> File {
+        config(&self.folder)
+    }
+
     /// Returns the function's folder in sysfs.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -41,20 +69,31 @@ impl PciFunction {
 
     /// Turns bus mastering on or off.
     pub fn set_bus_master(&self, on: bool) {
-        let config = self.config();
-        let mut command = [0; 2];
-        config
-            .read_exact_at(&mut command, COMMAND)
-            .expect("the command register can be read");
-        let old = u16::from_le_bytes(command);
-        let new = if on {
-            old | BUS_MASTER
-        } else {
-            old & !BUS_MASTER
-        };
-        config
-            .write_all_at(&new.to_le_bytes(), COMMAND)
-            .expect("the command register can be written");
+        self.set_command(BUS_MASTER, on);
+    }
+
+    /// Turns bus mastering off, until the returned value is dropped.
+    pub fn without_bus_master(&self) -> Without<'_> {
+        self.without(BUS_MASTER)
+    }
+
+    /// Keeps the function from answering in its BARs, as during a reset, until the returned value
+    /// is dropped. After four seconds without an answer, the driver gives the device up for good.
+    pub fn without_memory(&self) -> Without<'_> {
+        self.without(MEMORY)
+    }
+
+    fn without(&self, bit: u16) -> Without<'_> {
+        self.set_command(bit, false);
+        Without {
+            function: self,
+            bit,
+        }
+    }
+
+    /// Sets or clears a bit of the command register.
+    fn set_command(&self, bit: u16, on: bool) {
+        set_bits(&config(&self.folder), COMMAND, bit, on);
     }
 
     /// Returns whether QEMU 11.1 can take the device out: it aborts on a device with MSI-X.
@@ -78,10 +117,48 @@ impl PciFunction {
         end()..=end()
     }
 
-    /// Resets the function by FLR. Without the first write the kernel might choose another way.
+    /// Resets the function by FLR.
     pub fn reset(&self) {
-        fs::write(self.folder.join("reset_method"), "flr").expect("the function has FLR");
-        fs::write(self.folder.join("reset"), "1").expect("the function is reset");
+        self.try_reset().expect("the function is reset");
+    }
+
+    /// As [`PciFunction::reset`], for a function that may go meanwhile.
+    pub fn try_reset(&self) -> io::Result<()> {
+        // Otherwise the kernel might choose another way.
+        fs::write(self.folder.join("reset_method"), "flr")?;
+        fs::write(self.folder.join("reset"), "1")
+    }
+
+    /// Resets the function in a way. Returns what the kernel reports of it.
+    pub fn reset_by(&self, way: Reset) -> io::Result<()> {
+        let method = |name| {
+            fs::write(self.folder.join("reset_method"), name)?;
+            fs::write(self.folder.join("reset"), "1")
+        };
+        match way {
+            Reset::Function => method("flr"),
+            Reset::Bus => {
+                let report = method("bus");
+                // Otherwise a later program would reset the bus where it means the function.
+                fs::write(self.folder.join("reset_method"), "default")?;
+                report
+            }
+            Reset::Subordinate => fs::write(self.port().join("reset_subordinate"), "1"),
+        }
+    }
+
+    /// Has the port above reset its bus, without a word to the kernel. The function loses its
+    /// configuration.
+    pub fn reset_bus_behind_the_kernel(&self) {
+        let port = config(self.port());
+        set_bits(&port, BRIDGE_CONTROL, BUS_RESET, true);
+        thread::sleep(BUS_RESET_TIME);
+        set_bits(&port, BRIDGE_CONTROL, BUS_RESET, false);
+    }
+
+    /// Returns the folder of the port above.
+    fn port(&self) -> &Path {
+        self.folder.parent().expect("a port is above it")
     }
 
     /// Returns whether the device can be taken out after the loss of its server. Skips the case if
@@ -112,7 +189,8 @@ impl PciFunction {
         self.write_to_driver("bind").is_ok()
     }
 
-    fn tell_driver(&self, what: &str) {
+    /// Tells the driver to `bind` or `unbind` the function. Fails if it does not.
+    pub fn tell_driver(&self, what: &str) {
         self.write_to_driver(what).expect("the driver obeys");
     }
 
@@ -121,13 +199,40 @@ impl PciFunction {
         let file = format!("/sys/bus/pci/drivers/ringbar/{what}");
         fs::write(file, name.as_encoded_bytes())
     }
+}
 
-    fn config(&self) -> File {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.folder.join("config"))
-            .expect("configuration space can be opened")
+/// Opens the configuration space of the device with this folder in sysfs.
+fn config(folder: &Path) -> File {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(folder.join("config"))
+        .expect("configuration space can be opened")
+}
+
+/// Sets or clears bits of a register in configuration space.
+fn set_bits(config: &File, register: u64, bits: u16, on: bool) {
+    let mut value = [0; 2];
+    config
+        .read_exact_at(&mut value, register)
+        .expect("the register can be read");
+    let old = u16::from_le_bytes(value);
+    let new = if on { old | bits } else { old & !bits };
+    config
+        .write_all_at(&new.to_le_bytes(), register)
+        .expect("the register can be written");
+}
+
+/// A function with a bit of its command register cleared. When dropped, it is set again.
+#[derive(Debug)]
+pub struct Without<'a> {
+    function: &'a PciFunction,
+    bit: u16,
+}
+
+impl Drop for Without<'_> {
+    fn drop(&mut self) {
+        self.function.set_command(self.bit, true);
     }
 }
 
@@ -165,7 +270,6 @@ pub struct Removed<'a> {
 
 impl Drop for Removed<'_> {
     fn drop(&mut self) {
-        let bridge = self.function.folder.parent().expect("a port is above it");
-        fs::write(bridge.join("rescan"), "1").expect("the kernel looks for devices");
+        fs::write(self.function.port().join("rescan"), "1").expect("the kernel looks for devices");
     }
 }

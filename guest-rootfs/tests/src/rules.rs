@@ -37,14 +37,23 @@ type Rule = fn(&Driver, &Kind) -> Outcome;
 pub struct Driver {
     /// Name of its module.
     pub module: &'static str,
-    /// Node of the device under test.
+    /// Node of the device under test, in `/dev`.
     pub node: &'static str,
-    /// Folder of that device in debugfs.
-    pub debugfs: debugfs::Folder,
-    /// Folder of the driver in sysfs, where devices are bound and unbound.
-    pub sysfs: &'static str,
     /// Its kinds of mappings.
     pub kinds: Vec<Kind>,
+}
+
+impl Driver {
+    /// Returns the folder of the device in debugfs.
+    pub fn debugfs(&self) -> debugfs::Folder {
+        debugfs::Folder(self.node_name())
+    }
+
+    /// Returns the name of the node, which debugfs and sysfs have too.
+    fn node_name(&self) -> &'static str {
+        let name = self.node.strip_prefix("/dev/");
+        name.unwrap_or_else(|| panic!("{}: the table has a node that is not in /dev", self.node))
+    }
 }
 
 /// Makes a region, whose file is opened read-only if asked for.
@@ -139,23 +148,37 @@ pub fn open_node(node: &str, read_only: bool) -> Arc<File> {
     Arc::new(file.unwrap_or_else(|error| panic!("{node}: {error}")))
 }
 
-/// Makes the cases of all rules about mappings, for `#[case]`. All rules run against one kind before
-/// the next kind's turn.
+/// Returns a [`Make`] for the region at a fixed mmap offset of a node.
+pub fn fixed(node: &'static str, offset: u64, size: usize) -> Make {
+    Rc::new(move |read_only| Region {
+        file: open_node(node, read_only),
+        offset,
+        size,
+    })
+}
+
+/// Makes the cases of all rules about mappings, for `#[case]`. All rules run against one kind
+/// before the next kind's turn.
 pub fn each_kind(_name: &'static str, driver: fn() -> Driver) -> Vec<Case> {
-    cases(driver, &[mapping::RULES, debugger::RULES])
+    cases(&Rc::new(driver()), &[mapping::RULES, debugger::RULES])
 }
 
-/// Makes the cases of all rules about the removal of a device with live mappings, for `#[case]`.
+/// Makes the cases of all rules about the removal of a device, for `#[case]`: one about its node,
+/// and those about live mappings, which run per kind.
 pub fn removal(_name: &'static str, driver: fn() -> Driver) -> Vec<Case> {
-    cases(driver, &[removal::RULES])
+    let driver = Rc::new(driver());
+    let mut cases = cases(&driver, &[removal::RULES]);
+    let (name, rule) = removal::RULE_OF_THE_NODE;
+    let behind_the_kinds = driver.kinds.len() + 1;
+    cases.push(Case::new(name, move || rule(&driver)).in_turn(behind_the_kinds));
+    cases
 }
 
-fn cases(driver: fn() -> Driver, rules: &[&'static [(&'static str, Rule)]]) -> Vec<Case> {
-    let driver = Rc::new(driver());
+fn cases(driver: &Rc<Driver>, rules: &[&'static [(&'static str, Rule)]]) -> Vec<Case> {
     let mut cases = Vec::new();
     for (turn, kind) in (1..).zip(&driver.kinds) {
         for (name, rule) in rules.iter().copied().flatten() {
-            let (driver, kind) = (Rc::clone(&driver), kind.clone());
+            let (driver, kind) = (Rc::clone(driver), kind.clone());
             let case = Case::new(format!("{}: {name}", kind.name), move || {
                 rule(&driver, &kind)
             });

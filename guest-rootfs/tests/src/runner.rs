@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! The runner outside of the machine. It takes a device out of the machine, puts it back, ends or
-//! stops its server, and measures the host.
+//! stops its server, wakes the machine, injects errors of a link, and measures the host.
 //!
 //! A request is a line on the third serial port. The runner replies with a line when the work is
 //! done: `ok`, `ok` and a figure, or `error: REASON`. `ci/README.md` lists the requests.
@@ -9,11 +9,15 @@
 use rustix::termios::{
     tcflush, tcgetattr, tcsetattr, OptionalActions, QueueSelector, SpecialCodeIndex,
 };
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 const PORT: &str = "/dev/ttyS2";
+/// Whether a line on the port wakes the machine.
+const WAKES: &str = "/sys/class/tty/ttyS2/power/wakeup";
+/// Line that wakes, and says nothing.
+const KNOCK: &[u8] = b"knock";
 /// Longer than the runner's own time limits.
 const LIMIT: Duration = Duration::from_secs(180);
 /// Tenths of a second after which a read returns without a byte.
@@ -41,10 +45,25 @@ impl Runner {
         Some(Self { port })
     }
 
+    /// Calls `sleep`, while the runner sends lines on the port, and each of them wakes the machine.
+    pub fn knocking<T>(&mut self, sleep: impl FnOnce() -> T) -> T {
+        fs::write(WAKES, "enabled").expect("the port can wake the machine");
+        self.send("knock").expect("the runner is there");
+        let slept = sleep();
+        self.must("awake");
+        // A port that can wake is not set up again after a sleep in which it loses its registers.
+        fs::write(WAKES, "disabled").expect("the port can leave that to others");
+        slept
+    }
+
+    fn send(&mut self, request: &str) -> Result<(), String> {
+        let sent = self.port.write_all(format!("{request}\n").as_bytes());
+        sent.map_err(|error| format!("cannot write to {PORT}: {error}"))
+    }
+
     /// Sends a request and waits until it is done. Returns the part of the reply behind `ok`.
     pub fn ask(&mut self, request: &str) -> Result<String, String> {
-        let sent = self.port.write_all(format!("{request}\n").as_bytes());
-        sent.map_err(|error| format!("cannot write to {PORT}: {error}"))?;
+        self.send(request)?;
         let answer = self.answer()?;
         match answer.split_once(' ') {
             None if answer == "ok" => Ok(String::new()),
@@ -68,6 +87,7 @@ impl Runner {
             let mut byte = [0];
             match self.port.read(&mut byte) {
                 Ok(0) => {}
+                Ok(_) if byte == *b"\n" && line == KNOCK => line.clear(),
                 Ok(_) if byte == *b"\n" => return Ok(String::from_utf8_lossy(&line).into_owned()),
                 Ok(_) => line.extend(byte),
                 Err(error) => return Err(format!("cannot read from {PORT}: {error}")),

@@ -11,6 +11,7 @@
 use crate::space::fd;
 use rustix::io::Errno;
 use rustix::ioctl::{ioctl, opcode, NoArg, Opcode, Setter, Updater};
+use std::os::fd::RawFd;
 use vfio_bindings::bindings::vfio::{vfio_irq_info, vfio_region_info, VFIO_BASE, VFIO_TYPE};
 use vfio_ioctls::VfioDevice;
 
@@ -18,6 +19,7 @@ const GET_REGION_INFO: Opcode = opcode::none(VFIO_TYPE, VFIO_BASE as u8 + 8);
 const GET_IRQ_INFO: Opcode = opcode::none(VFIO_TYPE, VFIO_BASE as u8 + 9);
 const SET_IRQS: Opcode = opcode::none(VFIO_TYPE, VFIO_BASE as u8 + 10);
 const RESET: Opcode = opcode::none(VFIO_TYPE, VFIO_BASE as u8 + 11);
+const HOT_RESET: Opcode = opcode::none(VFIO_TYPE, VFIO_BASE as u8 + 13);
 
 /// Returns the answer of `VFIO_DEVICE_GET_REGION_INFO`, without capabilities.
 pub fn region_info(device: &VfioDevice, index: u32) -> Result<vfio_region_info, Errno> {
@@ -82,5 +84,37 @@ pub fn reset(device: &VfioDevice) -> Result<(), Errno> {
     // SAFETY: The number belongs to a call without an argument.
     let call = unsafe { NoArg::<RESET>::new() };
     // SAFETY: The kernel accesses no memory of the process for this call.
+    unsafe { ioctl(fd(device), call) }
+}
+
+/// Most groups of [`hot_reset`].
+const MOST_GROUPS: usize = 4;
+
+/// Arguments of `VFIO_DEVICE_PCI_HOT_RESET`. `size` covers the whole structure.
+#[repr(C)]
+struct HotReset {
+    size: u32,
+    flags: u32,
+    count: u32,
+    groups: [RawFd; MOST_GROUPS],
+}
+
+/// Resets the bus of the device with `VFIO_DEVICE_PCI_HOT_RESET`. Fails with the kernel's error.
+///
+/// # Panics
+///
+/// If there are more than four groups.
+pub fn hot_reset(device: &VfioDevice, groups: &[RawFd]) -> Result<(), Errno> {
+    let mut reset = HotReset {
+        size: size_of::<HotReset>() as u32,
+        flags: 0,
+        count: groups.len() as u32,
+        groups: [-1; MOST_GROUPS],
+    };
+    reset.groups[..groups.len()].copy_from_slice(groups);
+    // SAFETY: The number belongs to a call that reads at most as many bytes as `size` names, and at
+    // most `count` descriptors among them.
+    let call = unsafe { Setter::<HOT_RESET, _>::new(reset) };
+    // SAFETY: The setter holds the structure, whose size is `size`. The kernel only reads it.
     unsafe { ioctl(fd(device), call) }
 }

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! QEMU's device `edu` with the driver of `guest-driver/edu`: its registers, its interrupt, and DMA in
-//! both directions, as a process sees them in its own mappings. QEMU's `docs/specs/edu.rst` describes
-//! the device.
+//! QEMU's device `edu` with the driver of `guest-driver/edu`: its registers, its interrupt, and DMA
+//! in both directions, as a process sees them in its own mappings. QEMU's `docs/specs/edu.rst`
+//! describes the device.
 
 use ringbar_examples::node::Node;
 use ringbar_examples::uapi::edu::{
-    Factorial, StartCopy, Wait, BUFFER, BUFFER_SIZE, COPY, FACTORIAL, FROM_DEVICE, IDENTIFICATION,
-    REGISTERS, RESULT, TO_DEVICE, WAIT,
+    StartCopy, Wait, BUFFER, BUFFER_SIZE, COPY, FROM_DEVICE, IDENTIFICATION, LENGTH, REGISTERS,
+    TO_DEVICE, WAIT,
 };
 use ringbar_tests::raw::RawMapping;
-use ringbar_tests::rules::{self, open_node, Debugger, Driver, Kind, Region, PAGE};
-use ringbar_tests::{case, child, debugfs, run, PATIENCE};
+use ringbar_tests::rules::{self, Debugger, Driver, Kind, PAGE};
+use ringbar_tests::signals::{Handler, Timer};
+use ringbar_tests::{case, child, expect_bytes, run, PATIENCE};
 use rustix::io::Errno;
+use std::iter;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 const NODE: &str = "/dev/ringbar-edu0";
 /// Value of the identification register: version 1.0.
@@ -29,22 +31,13 @@ fn main() -> ExitCode {
 }
 
 fn driver() -> Driver {
-    let region = |offset, size| -> Rc<dyn Fn(bool) -> Region> {
-        Rc::new(move |read_only| Region {
-            file: open_node(NODE, read_only),
-            offset,
-            size,
-        })
-    };
     Driver {
         module: "ringbar_edu",
         node: NODE,
-        debugfs: debugfs::Folder("ringbar-edu0"),
-        sysfs: "/sys/bus/pci/drivers/ringbar_edu",
         kinds: vec![
             Kind {
                 name: "registers",
-                make: region(REGISTERS, PAGE),
+                make: rules::fixed(NODE, REGISTERS, PAGE),
                 flags: "io pf de dd dc",
                 policy: "uncached",
                 writable: false,
@@ -55,7 +48,7 @@ fn driver() -> Driver {
             },
             Kind {
                 name: "dma-buffer",
-                make: region(BUFFER, BUFFER_SIZE),
+                make: rules::fixed(NODE, BUFFER, BUFFER_SIZE),
                 flags: "io dma de dd",
                 policy: "cached",
                 writable: true,
@@ -74,7 +67,7 @@ fn mappings() -> Driver {
     driver()
 }
 
-/// The rules about a device that leaves, for each kind.
+/// The rules about a device that leaves: for its node, and for each kind.
 #[case(rules::removal)]
 fn removal() -> Driver {
     driver()
@@ -99,15 +92,23 @@ impl Edu {
 
     /// Fills the buffer with a word.
     fn fill(&self, word: u32) {
-        for offset in (0..BUFFER_SIZE).step_by(WORD) {
-            self.buffer.write(offset, word);
-        }
+        self.write(0, iter::repeat_n(word, BUFFER_SIZE / WORD));
     }
 
-    /// Returns `count` words of the buffer from `offset` on.
-    fn words(&self, offset: usize, count: usize) -> Vec<u32> {
-        let word = |number| self.buffer.read(offset + number * WORD);
-        (0..count).map(word).collect()
+    /// Writes words into the buffer from `offset` on. Returns their bytes.
+    fn write(&self, offset: usize, words: impl Iterator<Item = u32>) -> Vec<u8> {
+        let places = (offset..).step_by(WORD);
+        let write = |(place, word): (usize, u32)| {
+            self.buffer.write(place, word);
+            word.to_le_bytes()
+        };
+        places.zip(words).flat_map(write).collect()
+    }
+
+    /// Compares bytes of the buffer from `offset` on.
+    #[track_caller]
+    fn expect(&self, what: &str, offset: usize, expected: &[u8]) {
+        expect_bytes(what, &self.buffer.bytes(offset, expected.len()), expected);
     }
 
     /// Returns how many interrupts the driver has handled.
@@ -116,24 +117,18 @@ impl Edu {
     }
 
     /// Waits for so many interrupts in all. Returns how many came.
-    fn wait(&self, interrupts: u64, milliseconds: u64) -> Result<u64, Errno> {
+    fn wait(&self, interrupts: u64, milliseconds: u32) -> Result<u64, Errno> {
         let mut wait = Wait {
             interrupts,
             milliseconds,
+            ..Wait::default()
         };
         self.node.call(WAIT, &mut wait)?;
         Ok(wait.interrupts)
     }
 
-    /// Carries out an operation, and waits for its interrupt. Asserts that exactly one comes.
-    fn finish(&self, start: impl FnOnce(&Node) -> Result<(), Errno>) {
-        let before = self.interrupts();
-        start(&self.node).expect("the device is idle");
-        let after = self.wait(before + 1, PATIENCE.as_millis() as u64);
-        assert_eq!(after, Ok(before + 1), "interrupts");
-    }
-
-    /// Copies between the buffer and the device, and waits for the end.
+    /// Copies between the buffer and the device, and waits for the end. Asserts that exactly one
+    /// interrupt comes.
     fn copy(&self, direction: u32, buffer_offset: usize, device_offset: usize, length: usize) {
         let mut copy = StartCopy {
             direction,
@@ -141,7 +136,10 @@ impl Edu {
             buffer_offset: buffer_offset as u32,
             device_offset: device_offset as u32,
         };
-        self.finish(|node| node.call(COPY, &mut copy));
+        let before = self.interrupts();
+        self.node.call(COPY, &mut copy).expect("the device is idle");
+        let after = self.wait(before + 1, PATIENCE.as_millis() as u32);
+        assert_eq!(after, Ok(before + 1), "interrupts");
     }
 }
 
@@ -153,48 +151,43 @@ fn identification_register_is_in_the_mapping() {
 }
 
 #[case]
-fn factorial_is_in_the_mapped_register_after_one_interrupt() {
+fn length_of_a_copy_is_in_the_mapped_register_after_one_interrupt() {
     let edu = Edu::open();
 
-    for (number, factorial) in [(5, 120), (10, 3_628_800)] {
-        edu.finish(|node| node.call(FACTORIAL, &mut Factorial { number }));
-        assert_eq!(edu.registers.read(RESULT), factorial, "{number}!");
+    for length in [12, 3072] {
+        edu.copy(TO_DEVICE, 0, 0, length);
+        assert_eq!(edu.registers.read(LENGTH), length as u32);
     }
 }
 
 #[case]
 fn bytes_that_the_device_writes_are_in_the_mapping() {
     let edu = Edu::open();
-    let sent: Vec<u32> = (0..16).map(|number| 0x1234_0000 + number).collect();
-    for (number, word) in sent.iter().enumerate() {
-        edu.buffer.write(0x100 + number * WORD, *word);
-    }
-    edu.copy(TO_DEVICE, 0x100, 0x40, sent.len() * WORD);
-    // Otherwise these words could be those that the process wrote itself.
+    let sent = edu.write(0x100, (0..16).map(|number| 0x1234_0000 + number));
+    edu.copy(TO_DEVICE, 0x100, 0x40, sent.len());
+    // Otherwise these bytes could be those that the process wrote itself.
     edu.fill(UNTOUCHED);
 
-    edu.copy(FROM_DEVICE, 0x800, 0x40, sent.len() * WORD);
+    edu.copy(FROM_DEVICE, 0x800, 0x40, sent.len());
 
-    assert_eq!(edu.words(0x800, sent.len()), sent);
-    assert_eq!(edu.words(0x7f0, 4), [UNTOUCHED; 4], "before the copy");
-    assert_eq!(edu.words(0x840, 4), [UNTOUCHED; 4], "behind the copy");
-    assert_eq!(edu.words(0x100, 4), [UNTOUCHED; 4], "where they came from");
+    let untouched = UNTOUCHED.to_le_bytes().repeat(4);
+    edu.expect("the copy", 0x800, &sent);
+    edu.expect("before the copy", 0x7f0, &untouched);
+    edu.expect("behind the copy", 0x840, &untouched);
+    edu.expect("where they came from", 0x100, &untouched);
 }
 
 #[case]
 fn whole_buffer_is_copied_both_ways() {
     let edu = Edu::open();
-    let pattern = |number: usize| (number as u32).wrapping_mul(0x9e37_79b9);
-    for number in 0..BUFFER_SIZE / WORD {
-        edu.buffer.write(number * WORD, pattern(number));
-    }
+    let words = 0..(BUFFER_SIZE / WORD) as u32;
+    let sent = edu.write(0, words.map(|number| number.wrapping_mul(0x9e37_79b9)));
     edu.copy(TO_DEVICE, 0, 0, BUFFER_SIZE);
     edu.fill(0);
 
     edu.copy(FROM_DEVICE, 0, 0, BUFFER_SIZE);
 
-    let expected: Vec<_> = (0..BUFFER_SIZE / WORD).map(pattern).collect();
-    assert_eq!(edu.words(0, expected.len()), expected);
+    edu.expect("the buffer", 0, &sent);
 }
 
 #[case]
@@ -207,8 +200,9 @@ fn another_process_sees_the_devices_bytes_in_a_mapping_of_its_own() {
 
     let status = child::run(|| {
         let other = Edu::open();
-        assert_eq!(other.words(0, 16), [0xabcd_ef01; 16]);
-        assert_eq!(other.words(64, 1), [UNTOUCHED]);
+        let sent = 0xabcd_ef01_u32.to_le_bytes();
+        other.expect("the copy", 0, &sent.repeat(16));
+        other.expect("behind the copy", 64, &UNTOUCHED.to_le_bytes());
     });
 
     assert!(status.success(), "{status}");
@@ -270,7 +264,7 @@ fn copy_outside_of_the_memory_is_refused() {
 /// The device takes 100 ms for a copy, so the second call finds it at work, unless this process had
 /// to wait for a processor.
 #[case]
-fn busy_device_takes_no_other_work() {
+fn busy_device_takes_no_other_copy() {
     const ATTEMPTS: usize = 100;
     let edu = Edu::open();
     let busy = || {
@@ -282,15 +276,10 @@ fn busy_device_takes_no_other_work() {
         };
         edu.node.call(COPY, &mut copy).expect("the device is idle");
         let second = edu.node.call(COPY, &mut copy);
-        let factorial = edu.node.call(FACTORIAL, &mut Factorial { number: 3 });
-        let started = [second, factorial]
-            .iter()
-            .filter(|call| call.is_ok())
-            .count();
-        let all = before + 1 + started as u64;
-        let waited = edu.wait(all, PATIENCE.as_millis() as u64);
+        let all = before + 1 + u64::from(second.is_ok());
+        let waited = edu.wait(all, PATIENCE.as_millis() as u32);
         assert_eq!(waited, Ok(all), "interrupts");
-        (second, factorial) == (Err(Errno::BUSY), Err(Errno::BUSY))
+        second == Err(Errno::BUSY)
     };
 
     assert!((0..ATTEMPTS).any(|_| busy()), "never busy");
@@ -306,10 +295,40 @@ fn wait_for_an_interrupt_that_does_not_come_times_out() {
 }
 
 #[case]
+fn wait_among_signals_lasts_as_long_as_its_timeout() {
+    const TIMEOUT: Duration = Duration::from_millis(500);
+    let edu = Edu::open();
+    for handler in [Handler::Restarts, Handler::Interrupts] {
+        let given = Wait {
+            interrupts: edu.interrupts() + 1,
+            milliseconds: TIMEOUT.as_millis() as u32,
+            began: 0,
+        };
+        let mut wait = given;
+        let start = Instant::now();
+        let timer = Timer::start(Duration::from_millis(30), handler);
+        let mut interrupted = 0;
+        let outcome = loop {
+            match edu.node.call(WAIT, &mut wait) {
+                Err(Errno::INTR) => interrupted += 1,
+                outcome => break outcome,
+            }
+            let same = (wait.interrupts, wait.milliseconds);
+            assert_eq!(same, (given.interrupts, given.milliseconds));
+            assert_ne!(wait.began, 0);
+        };
+        assert_eq!(outcome, Err(Errno::TIMEDOUT), "{handler:?}");
+        assert!(start.elapsed() >= TIMEOUT, "{:?}", start.elapsed());
+        assert!(timer.ticks() > 0, "{handler:?}");
+        assert_eq!(interrupted > 0, handler == Handler::Interrupts);
+    }
+}
+
+#[case]
 fn unknown_ioctl_is_refused() {
     let edu = Edu::open();
     // The number behind the last one, with an argument of the same size.
-    let refused = edu.node.call(FACTORIAL + 2, &mut Factorial::default());
+    let refused = edu.node.call(WAIT + 1, &mut Wait::default());
 
     assert_eq!(refused, Err(Errno::NOTTY));
 }

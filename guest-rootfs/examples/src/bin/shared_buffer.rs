@@ -12,7 +12,7 @@ use ringbar_tests::fork::{self, SIGBUS};
 use ringbar_tests::raw::RawMapping;
 use ringbar_tests::rules::{self, open_node, Debugger, Driver, Kind, Region, PAGE};
 use ringbar_tests::usage::{self, Usage};
-use ringbar_tests::{case, debugfs, run};
+use ringbar_tests::{case, expect_bytes, run};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 use std::os::unix::process::ExitStatusExt;
@@ -60,8 +60,6 @@ fn driver() -> Driver {
     Driver {
         module: "ringbar_shared_buffer",
         node: NODE,
-        debugfs: debugfs::Folder("ringbar-shared-buffer0"),
-        sysfs: "/sys/bus/auxiliary/drivers/ringbar_shared_buffer.ringbar_shared_buffer",
         kinds: vec![
             kind("contiguous/cached", cached, "io pf de dd", "cached"),
             kind(
@@ -81,7 +79,7 @@ fn mappings() -> Driver {
     driver()
 }
 
-/// The rules about a device that leaves, for each kind.
+/// The rules about a device that leaves: for its node, and for each kind.
 #[case(rules::removal)]
 fn removal() -> Driver {
     driver()
@@ -204,6 +202,24 @@ fn destroyed_buffer_raises_sigbus() {
 }
 
 #[case]
+fn mapping_of_a_destroyed_buffer_does_not_show_the_next_one() {
+    for (kind, policy) in BUFFERS {
+        let node = open();
+        let make = || create(&node, PAGE as u64, kind, policy).unwrap().offset;
+        let offset = make();
+        let old = node.map(offset, PAGE);
+        old.write(0, 1);
+        assert_eq!(destroy(&node, offset), Ok(()));
+
+        assert_eq!(make(), offset, "the lowest number is taken first");
+
+        let status = fork::run(|| old.read(0) == 0);
+        assert_eq!(status.signal(), Some(SIGBUS), "kind {kind}: {status}");
+        assert_eq!(node.map(offset, PAGE).read(0), 0, "kind {kind}");
+    }
+}
+
+#[case]
 fn buffer_that_is_not_there_is_not_destroyed() {
     let node = open();
     let offset = create(&node, 2 * PAGE as u64, VMALLOC, CACHED)
@@ -251,16 +267,14 @@ fn new_buffer_has_none_of_the_last_ones_bytes() {
 
         let new = make();
 
-        assert!(
-            (0..4 * PAGE).step_by(4).all(|at| new.read(at) == 0),
-            "kind {kind}"
-        );
+        let what = format_args!("kind {kind}");
+        expect_bytes(what, &new.bytes(0, 4 * PAGE), &[0; 4 * PAGE]);
     }
 }
 
 #[case]
 fn closed_files_leave_no_memory_and_no_mapping_behind() {
-    let folder = driver().debugfs;
+    let folder = driver().debugfs();
     let use_one = || {
         let node = open();
         for (kind, policy) in BUFFERS {

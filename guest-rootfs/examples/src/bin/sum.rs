@@ -6,12 +6,14 @@
 use ringbar_examples::node::Node;
 use ringbar_examples::uapi::sum::{AddUp, ADD_UP, BUFFER, BUFFER_SIZE, REGISTERS};
 use ringbar_tests::raw::RawMapping;
-use ringbar_tests::rules::{self, open_node, Debugger, Driver, Kind, Region, PAGE};
-use ringbar_tests::{case, debugfs, run, until, Runner, Skip};
+use ringbar_tests::rules::{self, Debugger, Driver, Kind, PAGE};
+use ringbar_tests::signals::{Handler, Timer};
+use ringbar_tests::{case, fork, run, until, Runner, Skip, PATIENCE};
 use rustix::io::Errno;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 const NODE: &str = "/dev/ringbar-sum0";
 /// Offset of the register with the last sum.
@@ -22,22 +24,13 @@ fn main() -> ExitCode {
 }
 
 fn driver() -> Driver {
-    let region = |offset, size| -> Rc<dyn Fn(bool) -> Region> {
-        Rc::new(move |read_only| Region {
-            file: open_node(NODE, read_only),
-            offset,
-            size,
-        })
-    };
     Driver {
         module: "ringbar_sum",
         node: NODE,
-        debugfs: debugfs::Folder("ringbar-sum0"),
-        sysfs: "/sys/bus/pci/drivers/ringbar_sum",
         kinds: vec![
             Kind {
                 name: "registers",
-                make: region(REGISTERS, PAGE),
+                make: rules::fixed(NODE, REGISTERS, PAGE),
                 flags: "io pf de dd dc",
                 policy: "uncached",
                 writable: false,
@@ -48,7 +41,7 @@ fn driver() -> Driver {
             },
             Kind {
                 name: "dma-buffer",
-                make: region(BUFFER, BUFFER_SIZE),
+                make: rules::fixed(NODE, BUFFER, BUFFER_SIZE),
                 flags: "io dma de dd",
                 policy: "cached",
                 writable: true,
@@ -67,7 +60,7 @@ fn mappings() -> Driver {
     driver()
 }
 
-/// The rules about a device that leaves, for each kind.
+/// The rules about a device that leaves: for its node, and for each kind.
 #[case(rules::removal)]
 fn removal() -> Driver {
     driver()
@@ -102,54 +95,113 @@ impl Sum {
 
 #[case]
 fn device_adds_up_the_bytes_that_the_process_wrote() {
-    let sum = Sum::open();
-    sum.buffer.write(0x100, 0x0403_0201);
-    sum.buffer.write(0x104, 0xff00_0010);
+    let file = Sum::open();
+    file.buffer.write(0x100, 0x0403_0201);
+    file.buffer.write(0x104, 0xff00_0010);
 
-    assert_eq!(sum.add_up(0x100, 8), Ok(1 + 2 + 3 + 4 + 0x10 + 0xff));
-    assert_eq!(sum.add_up(0x101, 3), Ok(2 + 3 + 4), "not aligned");
+    assert_eq!(file.add_up(0x100, 8), Ok(1 + 2 + 3 + 4 + 0x10 + 0xff));
+    assert_eq!(file.add_up(0x101, 3), Ok(2 + 3 + 4), "not aligned");
 }
 
 #[case]
 fn sum_is_in_the_mapped_register() {
-    let sum = Sum::open();
-    let registers = sum.node.map_read_only(REGISTERS, PAGE);
-    sum.buffer.write(0, 0x0202_0202);
+    let file = Sum::open();
+    let registers = file.node.map_read_only(REGISTERS, PAGE);
+    file.buffer.write(0, 0x0202_0202);
 
-    assert_eq!(sum.add_up(0, 4), Ok(8));
+    assert_eq!(file.add_up(0, 4), Ok(8));
     assert_eq!(registers.read(SUM), 8);
 }
 
 #[case]
 fn whole_buffer_is_added_up_and_no_byte_is() {
-    let sum = Sum::open();
+    let file = Sum::open();
     for offset in (0..BUFFER_SIZE).step_by(4) {
-        sum.buffer.write(offset, 0xffff_ffff);
+        file.buffer.write(offset, 0xffff_ffff);
     }
 
-    assert_eq!(sum.add_up(0, BUFFER_SIZE), Ok(255 * BUFFER_SIZE as u32));
-    assert_eq!(sum.add_up(BUFFER_SIZE, 0), Ok(0));
+    assert_eq!(file.add_up(0, BUFFER_SIZE), Ok(255 * BUFFER_SIZE as u32));
+    assert_eq!(file.add_up(BUFFER_SIZE, 0), Ok(0));
 }
 
 #[case]
 fn bytes_outside_of_the_buffer_are_refused() {
-    let sum = Sum::open();
+    let file = Sum::open();
 
-    assert_eq!(sum.add_up(0, BUFFER_SIZE + 1), Err(Errno::INVAL));
-    assert_eq!(sum.add_up(BUFFER_SIZE, 1), Err(Errno::INVAL));
-    let overflow = sum.add_up(u32::MAX as usize, 1);
+    assert_eq!(file.add_up(0, BUFFER_SIZE + 1), Err(Errno::INVAL));
+    assert_eq!(file.add_up(BUFFER_SIZE, 1), Err(Errno::INVAL));
+    let overflow = file.add_up(u32::MAX as usize, 1);
     assert_eq!(overflow, Err(Errno::INVAL));
 }
 
 #[case]
 fn reserved_field_that_is_not_0_is_refused() {
-    let sum = Sum::open();
+    let file = Sum::open();
     let mut add = AddUp {
         reserved: 1,
         ..AddUp::default()
     };
 
-    assert_eq!(sum.node.call(ADD_UP, &mut add), Err(Errno::INVAL));
+    assert_eq!(file.node.call(ADD_UP, &mut add), Err(Errno::INVAL));
+}
+
+#[case]
+fn sums_among_signals_are_right() {
+    const TICKS: u32 = 50;
+    let file = Sum::open();
+    file.buffer.write(0, 0x0101_0101);
+    let timer = Timer::start(Duration::from_millis(5), Handler::Restarts);
+
+    while timer.ticks() < TICKS {
+        assert_eq!(file.add_up(0, 4), Ok(4));
+    }
+}
+
+/// Has another process keep the device busy while `body` runs, so that calls wait for their turn.
+fn beside_another_process(body: impl FnOnce(&Sum)) {
+    let file = Sum::open();
+    file.buffer.write(0, 0x0101_0101);
+    let other = fork::start(|| {
+        let other = Sum::open();
+        other.buffer.write(0, 0x0202_0202);
+        loop {
+            assert_eq!(other.add_up(0, 4), Ok(8));
+        }
+    });
+    body(&file);
+    other.kill();
+    let status = other.end();
+    assert_eq!(status.signal(), Some(fork::SIGKILL), "{status}");
+}
+
+/// The handler has no `SA_RESTART`. Only a call that waits for its turn has done nothing.
+#[case]
+fn call_that_waits_for_its_turn_is_interrupted() {
+    beside_another_process(|file| {
+        let deadline = Instant::now() + PATIENCE;
+        let _timer = Timer::start(Duration::from_millis(5), Handler::Interrupts);
+        loop {
+            match file.add_up(0, 4) {
+                Ok(sum) => assert_eq!(sum, 4),
+                Err(error) => {
+                    assert_eq!(error, Errno::INTR);
+                    break;
+                }
+            }
+            assert!(Instant::now() < deadline, "no signal met a wait for a turn");
+        }
+    });
+}
+
+#[case]
+fn sums_beside_another_process_among_signals_are_right() {
+    const TICKS: u32 = 100;
+    beside_another_process(|file| {
+        let timer = Timer::start(Duration::from_millis(5), Handler::Restarts);
+        while timer.ticks() < TICKS {
+            assert_eq!(file.add_up(0, 4), Ok(4));
+        }
+    });
 }
 
 #[case]
@@ -169,9 +221,9 @@ fn new_buffer_has_none_of_the_last_ones_bytes() {
     }
     drop(used);
 
-    let sum = Sum::open();
+    let file = Sum::open();
 
-    assert_eq!(sum.add_up(0, BUFFER_SIZE), Ok(0));
+    assert_eq!(file.add_up(0, BUFFER_SIZE), Ok(0));
 }
 
 /// Returns the runner's number of the driver's device: device n is on bus n + 1.
@@ -183,6 +235,26 @@ fn device_number() -> u32 {
         .and_then(|bus| u32::from_str_radix(bus, 16).ok());
     let number = bus.and_then(|bus| bus.checked_sub(1));
     number.unwrap_or_else(|| panic!("{device}: the runner's devices are on bus 1 and up"))
+}
+
+/// The runner kills the server, and starts another one when it puts the device back.
+#[case]
+fn call_ends_when_the_server_is_killed() -> Result<(), Skip> {
+    let Some(mut runner) = Runner::find() else {
+        return Err(Skip("no runner at the third serial port".into()));
+    };
+    let old = Sum::open();
+    let number = device_number();
+
+    runner.must(&format!("server_kill {number}"));
+    let lost = old.add_up(0, 4);
+    runner.must(&format!("device_del {number}"));
+    runner.must(&format!("device_add {number}"));
+    until("the node comes back", || Path::new(NODE).exists());
+
+    assert_eq!(lost, Err(Errno::TIMEDOUT), "no interrupt comes");
+    assert_eq!(Sum::open().add_up(0, 4), Ok(0));
+    Ok(())
 }
 
 /// The runner takes the device out of the machine and puts it back, with another server.
@@ -203,8 +275,8 @@ fn device_comes_back_with_another_server() -> Result<(), Skip> {
 
     assert_eq!(gone, Err(Errno::NODEV));
     assert!(!node_was_there, "{NODE} stayed without its device");
-    let sum = Sum::open();
-    sum.buffer.write(0, 0x0101_0101);
-    assert_eq!(sum.add_up(0, 4), Ok(4));
+    let file = Sum::open();
+    file.buffer.write(0, 0x0101_0101);
+    assert_eq!(file.add_up(0, 4), Ok(4));
     Ok(())
 }

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! A slow program. It computes for as long as `ringbar.slow=BOOTS` boots of this guest took, by
-//! default 20. It prints a line each second.
+//! A slow program, which the runner must not take for one that hangs: it computes for BOOTS times
+//! the boot time of this guest (`ringbar.slow=BOOTS`), and prints a line after each second of it.
+//!
+//! The runner takes a program for hung that prints no line for 30 times the boot time.
+//! `ci/sabotage.sh` divides this by 10 (`HASTE`): three boot times without a line are too long.
 
 use ringbar_tests::{parameter, run_all, Case};
 use std::fs;
@@ -10,7 +13,8 @@ use std::time::Duration;
 
 /// Number of boots if the kernel command line has none.
 const BOOTS: u32 = 20;
-/// Shortest time that the runner accepts as a boot.
+/// A shorter boot counts as this long for the runner (`SHORTEST_BOOT` of
+/// `ci/vm-runner/src/limits.rs`).
 const SHORTEST: Duration = Duration::from_secs(3);
 /// Unit of the times in `/proc/PID/stat`.
 const TICK: Duration = Duration::from_millis(10);
@@ -44,7 +48,7 @@ fn used() -> Duration {
     TICK * ticks as u32
 }
 
-/// Returns the guest's uptime at the start of its first program, which is at least the boot time.
+/// Returns the guest's uptime: a little more than its boot took, as no program ran before this one.
 fn boot() -> Duration {
     let uptime = fs::read_to_string("/proc/uptime").expect("procfs is mounted");
     let seconds = uptime.split_whitespace().next().expect("a number");

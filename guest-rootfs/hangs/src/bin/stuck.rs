@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Closes a file of the driver, twice. With the module `stuck` of `guest-driver/sabotage.rs` the
-//! close never returns.
+//! Opens the device's node and closes it. In the kernel module that is built with the
+//! fault `stuck` (`guest-driver/sabotage.rs`), the close never returns.
 
 use ringbar_client::Device;
 use ringbar_tests::{case, run, NODE};

@@ -102,6 +102,22 @@ fn debugger_loses_a_destroyed_buffer_although_another_has_its_number() {
 }
 
 #[case]
+fn debugger_loses_a_destroyed_lazy_range_although_another_has_its_number() {
+    let device = open();
+    let make = || device.create_device_memory(Part::Lazy, PAGE_SIZE, Rights::ReadWrite);
+    let memory = make().unwrap();
+    let (old, offset) = (map(&device, memory.offset(), true), memory.offset());
+    assert_eq!(own_word(address(&old)), Ok(0));
+    memory.close().unwrap();
+
+    let next = make().unwrap();
+    assert_eq!(next.offset(), offset, "the lowest number is taken first");
+
+    assert_eq!(own_word(address(&old)), Err(Errno::IO));
+    assert_eq!(own_word(address(&map(&device, next.offset(), true))), Ok(0));
+}
+
+#[case]
 fn debugger_loses_the_pages_of_a_destroyed_queue_although_another_has_its_number() {
     let device = open();
     let mapped = |queue: &Queue| {

@@ -6,8 +6,8 @@
 use ringbar_client::{descriptors, Buffer, Rights};
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_tests::{
-    case, copy, open, pattern_bytes, run, seed, signalled, succeed, with_event, PciFunction,
-    PATIENCE, SHORT,
+    case, copy, expect_bytes, open, pattern_bytes, run, seed, signalled, succeed, with_event,
+    PciFunction, PATIENCE, SHORT,
 };
 use std::process::ExitCode;
 
@@ -109,13 +109,12 @@ fn copy_moves_bytes_between_buffers() {
         descriptors::copy(0, (source.window(), 11), (destination.window(), 70), 5000),
     );
 
+    let mut expected = vec![UNTOUCHED; SIZE];
+    expected[70..5070].copy_from_slice(&bytes[11..5011]);
     let seen = destination.mapping().read_bytes(0, SIZE);
-    assert_eq!(seen[70..5070], bytes[11..5011]);
-    assert!(seen[..70]
-        .iter()
-        .chain(&seen[5070..])
-        .all(|byte| *byte == UNTOUCHED));
-    assert_eq!(source.mapping().read_bytes(0, SIZE), bytes);
+    expect_bytes("the destination", &seen, &expected);
+    let seen = source.mapping().read_bytes(0, SIZE);
+    expect_bytes("the source", &seen, &bytes);
 }
 
 #[case]

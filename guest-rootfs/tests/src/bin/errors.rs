@@ -5,23 +5,17 @@
 use ringbar_client::{descriptors, Device, Queue};
 use ringbar_spec::regs::{ERROR_LOG_ENTRIES, IDENT};
 use ringbar_spec::ring::{Descriptor, Status};
+use ringbar_tests::debugfs::RINGBAR;
 use ringbar_tests::{carry_out, case, open, run};
-use std::fs;
 use std::process::ExitCode;
-
-const FOLDER: &str = "/sys/kernel/debug/ringbar0";
 
 fn main() -> ExitCode {
     run()
 }
 
-fn show(file: &str) -> String {
-    fs::read_to_string(format!("{FOLDER}/{file}")).expect("debugfs is mounted and has our folder")
-}
-
 /// Returns the number of errors that the device has counted, and the lines about them.
 fn log() -> (u64, Vec<String>) {
-    let text = show("errors");
+    let text = RINGBAR.errors();
     let mut lines = text.lines();
     let count = lines.next().and_then(|line| line.strip_prefix("count "));
     let count = count.expect("the count comes first").parse();
@@ -35,7 +29,7 @@ fn log() -> (u64, Vec<String>) {
 /// Returns the number of errors that the driver shows for a queue.
 fn errors_of(queue: &Queue) -> u64 {
     let start = format!("queue {} errors ", queue.number());
-    let text = show("errors");
+    let text = RINGBAR.errors();
     let line = text.lines().find_map(|line| line.strip_prefix(&start));
     let line = line.expect("there is a line for each queue");
     line.parse().expect("a number")
@@ -141,5 +135,5 @@ fn successful_descriptor_is_not_an_error() {
 fn responding_device_leaves_no_kept_memory() {
     let device = open();
     drop((queue_of(&device), device));
-    assert_eq!(show("kept"), "queues 0\nbuffers 0\nbytes 0\n");
+    assert_eq!(RINGBAR.kept(), "queues 0\nbuffers 0\nbytes 0\n");
 }

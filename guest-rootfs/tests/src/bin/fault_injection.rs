@@ -6,6 +6,7 @@
 
 use ringbar_client::{descriptors, Device, Error, Mapping, MemoryKind, Part, Policy, Rights};
 use ringbar_spec::ring::{Completion, Status};
+use ringbar_tests::debugfs::{RINGBAR, UNUSED};
 use ringbar_tests::{case, nop, run, Case, PciFunction, Skip, NODE, PATIENCE};
 use rustix::event::{eventfd, EventfdFlags};
 use rustix::io::Errno;
@@ -15,7 +16,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
-const FOLDER: &str = "/sys/kernel/debug/ringbar0";
 /// Switch that limits failures to chosen caches.
 const CACHE_FILTER: &str = "/sys/kernel/debug/failslab/cache-filter";
 const PAGE: usize = 4096;
@@ -191,13 +191,13 @@ fn fail_each(call: fn() -> Result<(), Error>) {
     for nth in 1..LIMIT {
         let (result, injected) = with_failure(nth, call);
         assert_eq!(
-            show("mappings"),
+            RINGBAR.mappings(),
             "count 0\n",
             "the call left a mapping behind when allocation {nth} failed"
         );
         assert_eq!(
-            show("usage"),
-            "device queues 0 windows 0 buffers 0 bytes 0\n",
+            RINGBAR.usage(),
+            UNUSED,
             "the call left an object behind when allocation {nth} failed"
         );
         match result {
@@ -296,8 +296,4 @@ fn memory(memory: MemoryKind) -> Result<(), Error> {
 
 fn node() -> Result<Device, Error> {
     Device::open(NODE)
-}
-
-fn show(file: &str) -> String {
-    fs::read_to_string(format!("{FOLDER}/{file}")).expect("debugfs is mounted and has our folder")
 }

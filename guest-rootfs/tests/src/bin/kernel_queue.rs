@@ -5,8 +5,9 @@
 use ringbar_client::{descriptors, Error, Mapping, Rights};
 use ringbar_spec::layout::MAX_QUEUES;
 use ringbar_spec::ring::{Completion, Status};
+use ringbar_tests::debugfs::RINGBAR;
 use ringbar_tests::{
-    bounces, case, copy, nop, open, pattern_bytes, run, seed, PciFunction, PATIENCE,
+    bounces, case, copy, expect_bytes, nop, open, pattern_bytes, run, seed, PciFunction, PATIENCE,
 };
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
@@ -192,10 +193,8 @@ fn bytes_are_moved_between_process_and_window() {
         queue.write(window, at, bytes, PATIENCE).unwrap();
         let mut expected = vec![0; size];
         expected[offset..offset + length].copy_from_slice(bytes);
-        assert!(
-            buffer.mapping().read_bytes(0, size) == expected,
-            "{length} in"
-        );
+        let what = format_args!("{length} in");
+        expect_bytes(what, &buffer.mapping().read_bytes(0, size), &expected);
 
         // Other bytes than the written ones. Otherwise the read might return leftovers of the
         // write.
@@ -203,7 +202,7 @@ fn bytes_are_moved_between_process_and_window() {
         buffer.mapping().write_bytes(offset, &other);
         let mut seen = vec![0; length];
         queue.read(window, at, &mut seen, PATIENCE).unwrap();
-        assert!(seen == other, "{length} out");
+        expect_bytes(format_args!("{length} out"), &seen, &other);
     }
     if bounces() {
         assert!(in_use() > before);
@@ -229,7 +228,7 @@ fn bytes_of_several_queues_are_moved_side_by_side() {
                     queue.write(buffer.window(), 0, &bytes, PATIENCE).unwrap();
                     let mut seen = vec![0; bytes.len()];
                     queue.read(buffer.window(), 0, &mut seen, PATIENCE).unwrap();
-                    assert!(seen == bytes, "round {round} of {thread}");
+                    expect_bytes(format_args!("round {round} of {thread}"), &seen, &bytes);
                 }
             });
         }
@@ -253,7 +252,8 @@ fn transfer_beyond_the_window_returns_the_moved_bytes() {
     }
     let mut expected = vec![1; first_piece];
     expected.resize(size, 0);
-    assert!(buffer.mapping().read_bytes(0, size) == expected);
+    let seen = buffer.mapping().read_bytes(0, size);
+    expect_bytes("the buffer", &seen, &expected);
     let mut seen = [0; 2];
     let result = queue.read(buffer.window(), u64::MAX - 1, &mut seen, PATIENCE);
     assert!(matches!(
@@ -314,23 +314,19 @@ fn transfer_after_one_that_timed_out_moves_its_own_bytes() {
 
 #[case]
 fn transfer_memory_is_freed_with_the_queue() {
-    let before = (usage(), in_use());
+    let before = (RINGBAR.usage(), in_use());
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
     let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
-    let with_queue = usage();
+    let with_queue = RINGBAR.usage();
     queue.write(buffer.window(), 0, &[1; 64], PATIENCE).unwrap();
-    assert_ne!(usage(), with_queue);
-    let with_memory = usage();
+    assert_ne!(RINGBAR.usage(), with_queue);
+    let with_memory = RINGBAR.usage();
     // The queue uses one memory for all transfers, also after a reset.
     queue.reset().unwrap();
     queue.write(buffer.window(), 0, &[2; 64], PATIENCE).unwrap();
-    assert_eq!(usage(), with_memory);
+    assert_eq!(RINGBAR.usage(), with_memory);
     queue.close().unwrap();
     buffer.close().unwrap();
-    assert_eq!((usage(), in_use()), before);
-}
-
-fn usage() -> String {
-    fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is mounted")
+    assert_eq!((RINGBAR.usage(), in_use()), before);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The driver has leaked no memory in all programs before this one.
+//! The driver leaked no memory in any program before this one.
 //!
 //! `init` runs this program last. Only the debug kernel finds leaked memory.
 
@@ -30,13 +30,17 @@ fn driver_leaves_no_memory_behind() -> Result<(), Skip> {
     if parameter::word("kmemleak").as_deref() == Some("off") {
         return Err(Skip("the detector is off: kmemleak=off".into()));
     }
-    // Without a driver, memory that only a bound device refers to must be free as well.
+    // The detector reports only memory to which nothing refers. So unbind first. Memory to which
+    // only the bound device referred must be freed by that, and is reported otherwise.
     let function = PciFunction::under_test();
     let unbound = function.unbind();
     sleep(AGE);
-    // One scan misses an object if its pointer moves meanwhile. The next scan finds it.
+    // The detector reports an object only if its bytes have not changed since an earlier scan. The
+    // debug kernel does not scan by itself, so the first scan takes checksums, and the second one
+    // reports.
     for _ in 0..2 {
-        fs::write(DETECTOR, "scan").expect("the detector works: the console says why not");
+        fs::write(DETECTOR, "scan")
+            .expect("the detector scans; if it refuses, the console has the reason");
     }
     let report = fs::read_to_string(DETECTOR).expect("the report can be read");
     drop(unbound);
@@ -45,7 +49,7 @@ fn driver_leaves_no_memory_behind() -> Result<(), Skip> {
     Ok(())
 }
 
-/// Returns the objects that a function of the module allocated, or had allocated.
+/// Returns the reported objects with a function of the module in the backtrace of their allocation.
 fn of_the_driver(report: &str) -> Vec<&str> {
     report
         .split("unreferenced object")

@@ -3,7 +3,8 @@
 //! Limits per user and for all users of a device. Each case loads the module with its own limits.
 
 use ringbar_client::{Buffer, Device, Error, MemoryKind, Part, Policy, Rights};
-use ringbar_marks::say_sections;
+use ringbar_marks::{say, say_sections, Mark};
+use ringbar_tests::debugfs::{RINGBAR, UNUSED};
 use ringbar_tests::{case, fork, open, run, NODE};
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit, Uid};
@@ -19,8 +20,6 @@ const PAGE: usize = 4096;
 const OTHER: u32 = 65534;
 /// Bytes of the rings of a queue with few entries: one page each.
 const RINGS: usize = 2 * PAGE;
-/// Result of [`usage`] when no file has objects.
-const UNUSED: &str = "device queues 0 windows 0 buffers 0 bytes 0\n";
 
 fn main() -> ExitCode {
     let ended = run();
@@ -39,8 +38,9 @@ fn load(limits: &CStr) {
 fn reload(limits: &CStr) {
     delete_module(c"ringbar", 0).expect("the module is not in use");
     let module = File::open(MODULE).expect("the module is where init has found it");
+    say(&Mark::Load);
     finit_module(&module, limits, 0).expect("the module knows the limits");
-    say_sections();
+    say_sections("ringbar");
 }
 
 #[track_caller]
@@ -51,11 +51,6 @@ fn full<T>(result: Result<T, Error>) {
 
 fn buffer(device: &Device, size: usize) -> Result<Buffer, Error> {
     device.create_buffer(size, Rights::ReadWrite)
-}
-
-/// Returns the driver's counts.
-fn usage() -> String {
-    fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is there")
 }
 
 /// Runs `body` with a file that another user has opened. Fails unless `body` returns true.
@@ -287,20 +282,23 @@ fn bytes_of_a_device_are_limited() {
 fn refused_objects_are_not_counted() {
     load(c"user_bytes=1073741824 user_windows=100 user_buffers=0");
     let device = open();
-    assert_eq!(usage(), UNUSED);
+    assert_eq!(RINGBAR.usage(), UNUSED);
     // More memory than this part has.
     full(device.create_device_memory(Part::Lazy, 256 << 20, Rights::Read));
     // An invalid length and an invalid number of entries.
     buffer(&device, 0).unwrap_err();
     device.create_queue(3).unwrap_err();
-    assert_eq!(usage(), UNUSED);
+    assert_eq!(RINGBAR.usage(), UNUSED);
     let own = buffer(&device, PAGE).unwrap();
     device
         .open_window(&[own.part(0..2 * PAGE as u64)], Rights::Read)
         .unwrap_err();
     let _queue = device.create_queue(2).unwrap();
     let amount = format!("queues 1 windows 1 buffers 1 bytes {}", PAGE + RINGS);
-    assert_eq!(usage(), format!("device {amount}\nuser 0 {amount}\n"));
+    assert_eq!(
+        RINGBAR.usage(),
+        format!("device {amount}\nuser 0 {amount}\n")
+    );
 }
 
 #[case]
@@ -323,7 +321,7 @@ fn unmappable_objects_are_given_back() {
         refused.map(|answer| answer.unwrap_err().errno()) == [Some(Errno::NOMEM); 2]
     });
     assert!(status.success(), "{status}");
-    assert_eq!(usage(), UNUSED);
+    assert_eq!(RINGBAR.usage(), UNUSED);
 }
 
 #[case]

@@ -6,7 +6,9 @@ use ringbar_client::{descriptors, Buffer, Device, Error, Mapping, Queue, QueueOf
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_test_vectors::crc32c;
-use ringbar_tests::{break_ring, case, copy, fork, nop, open, pattern_bytes, run, seed, PATIENCE};
+use ringbar_tests::{
+    break_ring, case, copy, expect_bytes, fork, nop, open, pattern_bytes, run, seed, PATIENCE,
+};
 use ringbar_uapi::ioctl::Wait;
 use rustix::io::Errno;
 use std::os::unix::process::ExitStatusExt;
@@ -187,7 +189,7 @@ fn waiter_of_a_reset_queue_gets_eio() {
         queue: queue.number(),
         completion_tail: 1,
         timeout_ms: PATIENCE.as_millis() as u32,
-        reserved: 0,
+        began: 0,
     };
     let waiter = thread::spawn(move || device.wait(&mut wait));
     // On a busy machine the waiter may come after a reset. It then waits for the next one.
@@ -285,6 +287,7 @@ impl Worker {
         let done = [(); 3].map(|()| self.queue.pop().unwrap().expect("three were posted"));
         assert_eq!(done.map(|done| Status(done.status)), [Status::OK; 3]);
         assert_eq!(done[2].result, self.sum.into());
-        assert!(self.target.mapping().read_bytes(0, Self::SIZE) == self.bytes);
+        let seen = self.target.mapping().read_bytes(0, Self::SIZE);
+        expect_bytes("the target", &seen, &self.bytes);
     }
 }

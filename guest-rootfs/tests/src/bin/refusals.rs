@@ -5,12 +5,12 @@
 use ringbar_client::{descriptors, Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ring::{self, Completion, Descriptor, Status, MAX_ENTRIES};
-use ringbar_tests::{break_ring, carry_out, case, nop, open, run, PATIENCE, SHORT};
+use ringbar_tests::debugfs::RINGBAR;
+use ringbar_tests::{break_ring, carry_out, case, nop, open, run, PciFunction, PATIENCE, SHORT};
 use ringbar_uapi::ioctl::{self, Object, OpenWindow, Wait, WindowPart};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 use rustix::ioctl::{Opcode, Updater};
-use std::fs;
 use std::process::ExitCode;
 
 const PAGE: usize = 4096;
@@ -105,11 +105,17 @@ fn unknown_ioctl_is_refused() {
 }
 
 /// Issues an ioctl with unchecked arguments, which the client library would not issue.
-#[expect(unsafe_code, reason = "no library offers calls with bad arguments")]
 fn call<const NUMBER: Opcode, T>(device: &Device, mut argument: T) -> Result<(), Errno> {
+    update::<NUMBER, T>(device, &mut argument)
+}
+
+/// As [`call`], and shows the argument as the driver leaves it.
+#[expect(unsafe_code, reason = "no library offers calls with bad arguments")]
+fn update<const NUMBER: Opcode, T>(device: &Device, argument: &mut T) -> Result<(), Errno> {
     // SAFETY: The driver writes at most the argument of a call. It only reads the parts of an
-    // `OpenWindow`. An `Execute` points to arrays of its case, or to addresses without memory.
-    let call = unsafe { Updater::<NUMBER, T>::new(&mut argument) };
+    // `OpenWindow` and the bytes of a `Transfer`. An `Execute` points to arrays of its case, or to
+    // addresses without memory.
+    let call = unsafe { Updater::<NUMBER, T>::new(argument) };
     // SAFETY: The file is the driver's. The driver writes at most the argument, which outlives the
     // call.
     unsafe { rustix::ioctl::ioctl(&**device.file(), call) }
@@ -117,11 +123,9 @@ fn call<const NUMBER: Opcode, T>(device: &Device, mut argument: T) -> Result<(),
 
 /// Fails if the refused call took objects or bytes.
 fn takes_nothing(refuse: impl FnOnce()) {
-    let usage =
-        || fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs has our folder");
-    let before = usage();
+    let before = RINGBAR.usage();
     refuse();
-    assert_eq!(usage(), before);
+    assert_eq!(RINGBAR.usage(), before);
 }
 
 /// Opens a window on one unchecked part.
@@ -291,7 +295,7 @@ fn unreadable_and_unwritable_arrays_are_refused() {
         queue: queue.number(),
         count: 3,
         timeout_ms: PATIENCE.as_millis() as u32,
-        reserved: 0,
+        began: 0,
     };
     let execute = |argument| call::<{ ioctl::EXECUTE as Opcode }, _>(&device, argument);
     // The first page, and addresses of the kernel.
@@ -318,11 +322,6 @@ fn unreadable_and_unwritable_arrays_are_refused() {
         ..good
     };
     assert_eq!(execute(completions), Err(Errno::FAULT), "read-only memory");
-    let reserved = ioctl::Execute {
-        reserved: 1,
-        ..good
-    };
-    assert_eq!(execute(reserved), Err(Errno::INVAL));
     // The next call must not return completions that these calls left in the rings.
     let mut completions = [Completion::default(); 2];
     let done = queue.execute(&[nop(7), nop(8)], &mut completions, PATIENCE);
@@ -346,17 +345,11 @@ fn flags_and_reserved_fields_of_calls_on_queues_must_be_0() {
         reserved: 1,
         ..create
     };
-    let wait = Wait {
-        queue: queue.number(),
-        reserved: 1,
-        ..Default::default()
-    };
     takes_nothing(|| {
         for create in [flags, reserved] {
             let created = call::<{ ioctl::CREATE_QUEUE as Opcode }, _>(&device, create);
             assert_eq!(created, Err(Errno::INVAL), "{create:?}");
         }
-        refused(device.wait(&mut { wait }), Errno::INVAL);
         let object = Object {
             number: queue.number(),
             reserved: 1,
@@ -366,6 +359,71 @@ fn flags_and_reserved_fields_of_calls_on_queues_must_be_0() {
         let destroyed = call::<{ ioctl::DESTROY_QUEUE as Opcode }, _>(&device, object);
         assert_eq!(destroyed, Err(Errno::INVAL));
     });
+}
+
+#[case]
+fn mark_that_the_driver_did_not_give_gains_no_time() {
+    let device = open();
+    let queue = device.create_queue(4).unwrap();
+    for began in [1, 1 << 31, u32::MAX] {
+        let wait = |completion_tail| Wait {
+            queue: queue.number(),
+            completion_tail,
+            timeout_ms: 1,
+            began,
+        };
+        let mut there = wait(0);
+        device.wait(&mut there).expect("none is awaited");
+        assert_eq!(there.began, 0, "{began}");
+        let mut missing = wait(1);
+        refused(device.wait(&mut missing), Errno::TIMEDOUT);
+        assert_eq!((missing.completion_tail, missing.began), (0, 0), "{began}");
+    }
+}
+
+#[case]
+fn mark_that_the_driver_did_not_give_gains_a_call_on_a_kernel_queue_no_time() {
+    let device = open();
+    let mut queue = device.create_kernel_queue(4).unwrap();
+    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    // The first transfer makes the kernel's memory for transfers, which takes bus mastering.
+    queue.write(buffer.window(), 0, &[1], PATIENCE).unwrap();
+    let function = PciFunction::under_test();
+    // The device carries nothing out: without its time, a call would never end.
+    let silent = function.without_bus_master();
+    let (descriptors, mut completions) = ([nop(1)], [Completion::default()]);
+    let bytes = [2; 8];
+    for began in [1, 1 << 31, u32::MAX] {
+        let mut execute = ioctl::Execute {
+            descriptors: descriptors.as_ptr().expose_provenance() as u64,
+            completions: completions.as_mut_ptr().expose_provenance() as u64,
+            queue: queue.number(),
+            count: 1,
+            timeout_ms: 1,
+            began,
+        };
+        let executed = update::<{ ioctl::EXECUTE as Opcode }, _>(&device, &mut execute);
+        assert_eq!(executed, Err(Errno::TIMEDOUT), "{began}");
+        assert_eq!((execute.count, execute.began), (0, 0), "{began}");
+        let mut transfer = ioctl::Transfer {
+            address: bytes.as_ptr().expose_provenance() as u64,
+            length: bytes.len() as u64,
+            queue: queue.number(),
+            window: buffer.window().into(),
+            direction: ioctl::TRANSFER_INTO_WINDOW,
+            timeout_ms: 1,
+            began,
+            ..Default::default()
+        };
+        let moved = update::<{ ioctl::TRANSFER as Opcode }, _>(&device, &mut transfer);
+        assert_eq!(moved, Err(Errno::TIMEDOUT), "{began}");
+        assert_eq!((transfer.length, transfer.began), (0, 0), "{began}");
+    }
+    drop(silent);
+    // The queue takes the next call, and the device has not seen the refused bytes.
+    let done = queue.execute(&[nop(7)], &mut completions, PATIENCE);
+    assert_eq!((done.unwrap(), completions[0].tag), (1, 7));
+    assert_eq!(buffer.mapping().read_bytes(0, 8), [1, 0, 0, 0, 0, 0, 0, 0]);
 }
 
 #[case]

@@ -8,8 +8,8 @@ use ringbar_client::{Mapping, Word};
 use ringbar_marks::{say, Mark};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::{
-    COUNTER, ERROR_COUNT, ERROR_LAST, ERROR_VALUE, FEATURES, IDENT, IRQ_CAUSE, LENGTH_LIMIT,
-    QUEUE_LIMITS, SCRATCH, STATUS, VERSION,
+    BOOT_NUMBER, COUNTER, ERROR_COUNT, ERROR_LAST, ERROR_VALUE, FEATURES, IDENT, IRQ_CAUSE,
+    LENGTH_LIMIT, QUEUE_LIMITS, RESET_GENERATION, SCRATCH, STATUS, VERSION,
 };
 use ringbar_spec::{ids, regs, ring};
 use ringbar_tests::{case, expect_field, expect_register, open, run};
@@ -109,6 +109,18 @@ fn limits_match_the_drivers_report() {
     expect_field(&QUEUE_LIMITS::INFO, queues, "queues", info.queues);
     expect_field(&QUEUE_LIMITS::INFO, queues, "entries", info.max_entries);
     registers.expect(LENGTH_LIMIT::INFO.offset, info.max_length);
+}
+
+#[case]
+fn generation_counts_on_from_the_boot_number() {
+    let registers = registers();
+    let boot = read32(&registers, &BOOT_NUMBER::INFO);
+    let generation = read32(&registers, &RESET_GENERATION::INFO);
+
+    assert!((1..=ids::BOOT_NUMBER_MAX).contains(&boot), "{boot:#x}");
+    // Probe resets the device, and tests have reset it since, but not a thousand times.
+    let resets = generation.wrapping_sub(boot);
+    assert!((1..1000).contains(&resets), "{boot:#x} to {generation:#x}");
 }
 
 #[case]

@@ -5,8 +5,8 @@
 
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_tests::{
-    node, nop, parameter, pinned_pages, ready_for, run_all, within, Case, Epoll, KeptOnPurpose,
-    LongCopies, PciFunction, Runner, Skip, Trigger, LOSS, PATIENCE,
+    node, nop, parameter, pinned_pages, ready_for, run_all, steps, within, Case, Epoll,
+    KeptOnPurpose, LongCopies, PciFunction, Runner, Skip, Trigger, LOSS, PATIENCE,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
@@ -54,13 +54,8 @@ fn main() -> ExitCode {
 /// back.
 const TIMES: (u64, u64) = (20, 2);
 
-/// Returns functions with their names.
-macro_rules! steps {
-    ($($step:ident),* $(,)?) => { [$((stringify!($step), $step as Step)),*] };
-}
-
 /// The steps of each time.
-const STEPS: [(&str, Step); 9] = steps![
+const STEPS: [(&str, Step); 9] = steps![Step:
     sleepers_and_pollers_are_woken,
     calls_return_eio,
     mapped_pages_stay_and_report_the_lost_server,
@@ -85,7 +80,9 @@ fn cases(way: Way) -> Vec<Case> {
             step(story.as_mut().expect("it has begun"))
         })
     };
-    let all = STEPS.into_iter().chain(steps![device_comes_back_each_time]);
+    let all = STEPS
+        .into_iter()
+        .chain(steps![Step: device_comes_back_each_time]);
     all.map(case).collect()
 }
 
@@ -185,7 +182,7 @@ fn sleepers_and_pollers_are_woken(story: &mut Story) -> Result<(), Skip> {
         queue: used.queue.number(),
         completion_tail: 1,
         timeout_ms: 10 * LOSS.as_millis() as u32,
-        reserved: 0,
+        began: 0,
     };
     let (sleeping, polling) = (used.device.clone(), used.device.clone());
     let sleeper = thread::spawn(move || sleeping.wait(&mut wait));

@@ -46,7 +46,7 @@ fn waiter(device: &Device, queue: &Queue, count: u32) -> JoinHandle<Result<(), E
         queue: queue.number(),
         completion_tail: count,
         timeout_ms: PATIENCE.as_millis() as u32,
-        reserved: 0,
+        began: 0,
     };
     let device = device.clone();
     thread::spawn(move || device.wait(&mut wait))

@@ -124,7 +124,7 @@ fn no_wakeup_is_lost_waiting_in_a_call() {
             queue: queue.number(),
             completion_tail: posted,
             timeout_ms: PATIENCE.as_millis() as u32,
-            reserved: 0,
+            began: 0,
         };
         let waited = device.wait(&mut wait);
         waited.unwrap_or_else(|error| panic!("{error}: {}", state(queue)));
@@ -178,7 +178,7 @@ fn no_wakeup_is_lost_by_waiters_of_different_completions() {
             queue: number,
             completion_tail,
             timeout_ms: PATIENCE.as_millis() as u32,
-            reserved: 0,
+            began: 0,
         })
     };
     // Last round that the earlier waiter may begin, and last rounds that each waiter has ended.

@@ -135,7 +135,10 @@ fn tries_to_write(mapping: &RawMapping, address: usize, allowed: bool, kind: &Ki
 fn debugger_reads_across_pages_to_the_end_of_a_mapping(_driver: &Driver, kind: &Kind) -> Outcome {
     only_if(kind.debugger != Debugger::Refused, "debuggers are refused")?;
     let region = kind.region();
-    only_if(region.size > 2 * PAGE, "the region has one page")?;
+    only_if(
+        region.size > 2 * PAGE,
+        "the region has fewer than three pages",
+    )?;
     let whole = kind.map(&region);
     for offset in [PAGE - 4, PAGE, 2 * PAGE] {
         if kind.writable {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The rules for a device that leaves its driver while processes have it mapped: unbind returns, and
-//! the mapping has no pages any more.
+//! The rules for a device that leaves its driver while processes have it mapped: unbind returns,
+//! and the mapping has no pages any more.
 
 use super::{only_if, open_node, rules, Driver, Kind, Outcome, Rule};
 use crate::fork::{self, Fork, SIGBUS};
@@ -10,7 +10,7 @@ use rustix::mm::{MapFlags, ProtFlags};
 use std::fs;
 use std::io::{pipe, PipeWriter, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(super) const RULES: &[(&str, Rule)] = rules![
     mapping_raises_sigbus_after_unbind,
@@ -18,50 +18,79 @@ pub(super) const RULES: &[(&str, Rule)] = rules![
     inherited_mapping_raises_sigbus_after_unbind,
     mappings_are_uncounted_after_unbind,
     old_file_maps_nothing_after_unbind,
-    node_goes_at_unbind_and_returns_at_bind,
     kind_can_be_mapped_again_after_bind,
 ];
 
-/// A device that its driver has left. When dropped, the driver is bound again.
-struct Unbound<'a> {
-    driver: &'a Driver,
-    device: String,
+/// The rule about the node, which no kind changes.
+pub(super) const RULE_OF_THE_NODE: (&str, fn(&Driver)) = (
+    "node_goes_at_unbind_and_returns_at_bind",
+    node_goes_at_unbind_and_returns_at_bind,
+);
+
+/// The device behind a node and its driver, by their folders in sysfs. The folders stay while the
+/// driver is off the device, but the node does not.
+struct Binding {
+    device: PathBuf,
+    driver: PathBuf,
 }
 
-/// Takes the driver off its device. Returns when no mapping has a page of it any more.
-fn unbind(driver: &Driver) -> Unbound<'_> {
-    let device = bound_device(driver);
-    tell(driver, "unbind", &device);
-    Unbound { driver, device }
-}
+impl Binding {
+    /// Returns the binding of the device under test. The driver may have other devices.
+    fn of(driver: &Driver) -> Self {
+        let link = format!("/sys/class/misc/{}/device", driver.node_name());
+        let device = folder(Path::new(&link));
+        let driver = folder(&device.join("driver"));
+        Self { device, driver }
+    }
 
-impl Drop for Unbound<'_> {
-    fn drop(&mut self) {
-        tell(self.driver, "bind", &self.device);
+    /// Returns the name of the device on its bus.
+    fn device_name(&self) -> String {
+        let name = self.device.file_name().expect("a device has a name");
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Writes the name of the device into a file of the driver.
+    fn tell(&self, file: &str) {
+        let (path, device) = (self.driver.join(file), self.device_name());
+        fs::write(&path, &device)
+            .unwrap_or_else(|error| panic!("{device} to {}: {error}", path.display()));
     }
 }
 
-/// Returns the name of the device that the driver is bound to.
+/// Returns the folder that a link of sysfs leads to.
+fn folder(link: &Path) -> PathBuf {
+    let found = fs::canonicalize(link);
+    found.unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; is the driver bound to a device?",
+            link.display()
+        )
+    })
+}
+
+/// A device that its driver has left. When dropped, the driver is bound again.
+struct Unbound(Binding);
+
+/// Takes the driver off its device. Returns when no mapping has a page of it any more.
+fn unbind(driver: &Driver) -> Unbound {
+    let binding = Binding::of(driver);
+    binding.tell("unbind");
+    Unbound(binding)
+}
+
+impl Drop for Unbound {
+    fn drop(&mut self) {
+        self.0.tell("bind");
+    }
+}
+
+/// Returns the name of the device under test on its bus.
 ///
 /// # Panics
 ///
-/// Panics if it is bound to none.
+/// Panics if the driver is not bound to it.
 pub fn bound_device(driver: &Driver) -> String {
-    let entries = fs::read_dir(driver.sysfs);
-    let entries = entries.unwrap_or_else(|error| panic!("{}: {error}", driver.sysfs));
-    // The other links lead to the module.
-    let is_device = |path: &Path| path.is_symlink() && path.join("driver").exists();
-    let mut names = entries
-        .flatten()
-        .filter(|entry| is_device(&entry.path()))
-        .map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.next().expect("the driver is bound to a device")
-}
-
-/// Writes the name of a device into a file of the driver.
-fn tell(driver: &Driver, file: &str, device: &str) {
-    let path = format!("{}/{file}", driver.sysfs);
-    fs::write(&path, device).unwrap_or_else(|error| panic!("{device} to {path}: {error}"));
+    Binding::of(driver).device_name()
 }
 
 /// A child that has mapped a region. It touches the region again when it is told to.
@@ -132,12 +161,12 @@ fn inherited_mapping_raises_sigbus_after_unbind(driver: &Driver, kind: &Kind) ->
 fn mappings_are_uncounted_after_unbind(driver: &Driver, kind: &Kind) -> Outcome {
     let region = kind.region();
     let mapping = kind.map(&region);
-    assert!(driver.debugfs.count() >= 1, "mapped");
+    assert!(driver.debugfs().count() >= 1, "mapped");
     drop(unbind(driver));
     // The new binding has none of the old one's.
-    assert_eq!(driver.debugfs.count(), 0, "bound again");
+    assert_eq!(driver.debugfs().count(), 0, "bound again");
     drop(mapping);
-    assert_eq!(driver.debugfs.count(), 0, "unmapped");
+    assert_eq!(driver.debugfs().count(), 0, "unmapped");
     Ok(())
 }
 
@@ -156,13 +185,12 @@ fn old_file_maps_nothing_after_unbind(driver: &Driver, kind: &Kind) -> Outcome {
     Ok(())
 }
 
-fn node_goes_at_unbind_and_returns_at_bind(driver: &Driver, _kind: &Kind) -> Outcome {
+fn node_goes_at_unbind_and_returns_at_bind(driver: &Driver) {
     let unbound = unbind(driver);
     let gone = !Path::new(driver.node).exists();
     drop(unbound);
     assert!(gone);
     open_node(driver.node, false);
-    Ok(())
 }
 
 fn kind_can_be_mapped_again_after_bind(driver: &Driver, kind: &Kind) -> Outcome {

@@ -5,6 +5,8 @@
 use crate::victim::Victim;
 use fastrand::Rng;
 use ringbar_client::{descriptors, Part, Rights};
+use ringbar_tests::debugfs::RINGBAR;
+use ringbar_tests::fork::SIGKILL;
 use ringbar_tests::usage::{assert_back, Usage};
 use ringbar_tests::{case, fork, open, parameter};
 use std::io::{Read, Write};
@@ -20,17 +22,13 @@ const WARM_UP: u64 = 10;
 /// Bytes of a buffer: large enough that one descriptor on it takes the device a while.
 const SIZE: usize = 1 << 20;
 const ENTRIES: u32 = 8;
-/// Signal number (Linux `include/uapi/asm-generic/signal.h`).
-const SIGKILL: i32 = 9;
 
 #[case]
 fn processes_killed_with_dma_in_flight_leave_nothing_behind() {
     let seed = parameter::seed();
     let victim = Victim::start(seed);
     let mut random = Rng::with_seed(seed);
-    let owned =
-        || std::fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is mounted");
-    let (before_all, mut before) = (owned(), None);
+    let (before_all, mut before) = (RINGBAR.usage(), None);
     let [full, short] = KILLED;
     for number in 0..parameter::count(full, short) {
         if number == WARM_UP {
@@ -39,7 +37,7 @@ fn processes_killed_with_dma_in_flight_leave_nothing_behind() {
         kill_one(Duration::from_micros(random.u64(0..5000)));
     }
     assert_back(&before.expect("more than the first few were killed"));
-    assert_eq!(owned(), before_all, "what processes own");
+    assert_eq!(RINGBAR.usage(), before_all, "what processes own");
     victim.assert_untouched();
 }
 

@@ -5,13 +5,11 @@
 use crate::ground::Ground;
 use crate::victim::Victim;
 use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
-use ringbar_test_vectors::Target;
+use ringbar_test_vectors::{windows_used, Target};
 use ringbar_tests::{case, parameter, PATIENCE};
 
 /// Entries of the ring, and descriptors in flight at once.
 const ENTRIES: u32 = 1024;
-/// Known opcodes, the first unknown one, and the largest.
-const OPCODES: [u16; 8] = [0, 1, 2, 3, 4, 5, 6, u16::MAX];
 
 #[case]
 fn each_field_at_and_beyond_its_limit_ends_as_the_data_sheet_says() {
@@ -64,11 +62,17 @@ fn carry_out(ground: &mut Ground, batch: &[Descriptor], targets: &[Target]) -> u
     u64::from(count)
 }
 
+/// Returns the known opcodes, the first unknown one, and the largest.
+fn opcodes() -> impl Iterator<Item = u16> {
+    let known = Opcode::ALL.iter().map(|(opcode, _)| opcode.0);
+    let first_unknown = known.clone().max().map_or(0, |last| last + 1);
+    known.chain([first_unknown, u16::MAX])
+}
+
 /// Returns descriptors with each field at its limits, for each pair of windows.
 fn combinations(targets: &[Target]) -> impl Iterator<Item = Descriptor> + '_ {
     let numbers = || targets.iter().map(|target| target.window);
-    OPCODES
-        .into_iter()
+    opcodes()
         .flat_map(move |opcode| {
             numbers().flat_map(move |source_window| {
                 numbers().flat_map(move |destination_window| {
@@ -96,9 +100,8 @@ fn combinations(targets: &[Target]) -> impl Iterator<Item = Descriptor> + '_ {
 fn reserved(targets: &[Target]) -> impl Iterator<Item = Descriptor> {
     let both = |target: &&Target| target.open.is_some_and(|it| it.readable && it.writable);
     let window = targets.iter().find(both).map_or(0, |target| target.window);
-    OPCODES.into_iter().flat_map(move |opcode| {
-        let reads = [1, 4, 5].contains(&opcode);
-        let writes = [1, 2, 3].contains(&opcode);
+    opcodes().flat_map(move |opcode| {
+        let (reads, writes) = windows_used(Opcode(opcode));
         let sound = Descriptor {
             opcode,
             length: if reads || writes { 16 } else { 0 },

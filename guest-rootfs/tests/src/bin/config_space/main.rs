@@ -121,13 +121,14 @@ fn tool(name: &str, arguments: &[&str]) -> String {
 }
 
 /// Replaces parts of the output that depend on the machine: addresses of the function and its BARs,
-/// IOMMU group, number of granted messages. The interrupt controller grants all messages behind an
+/// IOMMU group, number of the slot, which is its controller's, number of granted messages. The interrupt controller grants all messages behind an
 /// IOMMU, otherwise one.
 fn plain(shown: &str) -> String {
     let lines = shown.lines().filter(|line| !line.contains("IOMMU group"));
     lines
         .map(|line| match line.split_once(' ') {
             Some((_, rest)) if !line.starts_with(char::is_whitespace) => format!("* {rest}\n"),
+            _ if line.contains("Physical Slot") => "\tPhysical Slot: *\n".to_owned(),
             _ if line.contains("Region") => without(line, " at ", ' '),
             _ if line.contains("MSI:") => without(line, " Count=", '/'),
             _ => format!("{line}\n"),

@@ -10,7 +10,7 @@ mod side;
 
 use fastrand::Rng;
 use ringbar_client::{descriptors, Queue};
-use ringbar_tests::{case, open, parameter, run, succeed, Case};
+use ringbar_tests::{case, expect_bytes, open, parameter, run, succeed, Case};
 use side::{Direction, Side};
 use std::process::ExitCode;
 
@@ -83,9 +83,6 @@ fn arrives(queue: &mut Queue, from: &Side, to: &Side, length: usize, random: &mu
         ),
     );
     let seen = to.read(destination - AROUND, expected.len());
-    let wrong = seen
-        .iter()
-        .zip(&expected)
-        .position(|(seen, expected)| seen != expected);
-    assert_eq!(wrong, None, "{length} bytes from {source} to {destination}");
+    let what = format_args!("{length} bytes from {source} to {destination}");
+    expect_bytes(what, &seen, &expected);
 }

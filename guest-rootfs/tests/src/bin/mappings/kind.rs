@@ -5,7 +5,7 @@
 use crate::table;
 use ringbar_client::{Device, MemoryKind, Part, Policy, QueueOffsets, Rights};
 use ringbar_tests::rules::{Driver, Kind, Region, PAGE};
-use ringbar_tests::{debugfs, open, NODE};
+use ringbar_tests::{open, NODE};
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
 use rustix::io::Errno;
 use std::rc::Rc;
@@ -19,8 +19,6 @@ pub(crate) fn driver() -> Driver {
     Driver {
         module: "ringbar",
         node: NODE,
-        debugfs: debugfs::RINGBAR,
-        sysfs: "/sys/bus/pci/drivers/ringbar",
         kinds: KINDS.iter().map(|(name, make)| kind(name, *make)).collect(),
     }
 }

@@ -150,7 +150,7 @@ fn sleep_in_wait(device: Device, queue: u32) -> JoinHandle<Result<(), Error>> {
             queue,
             completion_tail: NEVER,
             timeout_ms: u32::MAX,
-            reserved: 0,
+            began: 0,
         };
         device.wait(&mut wait)
     })

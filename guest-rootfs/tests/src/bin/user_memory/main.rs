@@ -9,15 +9,16 @@ mod zone;
 use raw::{file, open_at, RawMemory};
 use ringbar_client::{descriptors, Buffer, Error, Mapping, Part, Queue, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Status};
+use ringbar_tests::debugfs::RINGBAR;
 use ringbar_tests::{
-    bounces, carry_out, case, fork, has_iommu, on_debug_kernel, open, parameter, pattern_bytes,
-    pinned_pages, run, succeed, until, Case, PciFunction, Skip, PATIENCE,
+    bounces, carry_out, case, expect_bytes, fork, has_iommu, on_debug_kernel, open, parameter,
+    pattern_bytes, pinned_by_us, pinned_pages, run, succeed, until, Case, PciFunction, Skip,
+    PATIENCE,
 };
 use ringbar_uapi::ioctl::MAX_USER_WINDOW;
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use rustix::thread::{set_thread_res_uid, Uid};
-use std::fs;
 use std::io::{Read, Write};
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
@@ -56,15 +57,6 @@ fn unless_bounced(body: impl FnOnce()) -> Result<(), Skip> {
 /// Returns how many more pages are pinned than when the program began.
 fn pinned() -> i64 {
     pinned_pages() - BEFORE.get().expect("the program has begun")
-}
-
-/// Returns the number of pages that the kernel counts as pinned by this process.
-fn pinned_by_us() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("procfs is mounted");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmPin:"));
-    let count = line.and_then(|line| line.split_whitespace().next());
-    let kib: u64 = count.expect("it is counted").parse().expect("a number");
-    kib * 1024 / PAGE as u64
 }
 
 /// Makes memory of the process, filled with [`UNTOUCHED`].
@@ -121,7 +113,8 @@ fn device_writes_just_the_bytes_of_the_window() {
 
         let mut expected = vec![UNTOUCHED; memory.len()];
         expected[range.clone()].copy_from_slice(&pattern_bytes(7, range.len()));
-        assert!(memory.read_bytes(0, memory.len()) == expected, "{range:?}");
+        let seen = memory.read_bytes(0, memory.len());
+        expect_bytes(format_args!("{range:?}"), &seen, &expected);
         memory.write_bytes(0, &vec![UNTOUCHED; memory.len()]);
     }
 }
@@ -156,7 +149,8 @@ fn copies_at_any_alignment_arrive() {
         readable.close().unwrap();
         writable.close().unwrap();
         expected[to..to + length].copy_from_slice(&bytes[from..from + length]);
-        assert!(target.read_bytes(0, target.len()) == expected, "{copy:?}");
+        let seen = target.read_bytes(0, target.len());
+        expect_bytes(format_args!("{copy:?}"), &seen, &expected);
     }
 }
 
@@ -174,7 +168,7 @@ fn longest_copy_arrives() {
     let (readable, writable) = (readable.unwrap(), writable.unwrap());
     let longest = copy((readable.number(), 0), (writable.number(), 0), LONGEST);
     succeed(&mut queue, longest);
-    assert!(target.read_bytes(at, LONGEST) == bytes);
+    expect_bytes("the copy", &target.read_bytes(at, LONGEST), &bytes);
     for (offset, length) in [(0, at), (at + LONGEST, PAGE - at)] {
         assert_eq!(target.read_bytes(offset, length), vec![UNTOUCHED; length]);
     }
@@ -199,7 +193,7 @@ fn scattered_pages_are_one_window_in_their_order() {
     let all = copy((window.number(), 0), (target.number(), 0), pages * PAGE);
     succeed(&mut queue, all);
     let expected: Vec<u8> = bytes.rchunks(PAGE).flatten().copied().collect();
-    assert!(seen.read_bytes(0, seen.len()) == expected);
+    expect_bytes("the pages", &seen.read_bytes(0, seen.len()), &expected);
     window.close().unwrap();
     target.close().unwrap();
 }
@@ -403,24 +397,23 @@ fn pages_count_against_the_limit_of_locked_memory() {
 #[case(unbounced)]
 fn bytes_count_for_the_user_until_the_window_is_closed() {
     let device = open();
-    let before = usage();
+    let before = RINGBAR.usage();
     assert!(before.contains("bytes 0\n"), "{before}");
     let memory = memory(3 * PAGE);
     let window = device
         .open_user_window(&memory, 1..2 * PAGE + 1, Rights::Read)
         .unwrap();
     let expected = "queues 0 windows 1 buffers 0 bytes 12288\n";
-    assert_eq!(usage(), format!("device {expected}user 0 {expected}"));
+    assert_eq!(
+        RINGBAR.usage(),
+        format!("device {expected}user 0 {expected}")
+    );
     window.close().unwrap();
-    assert_eq!(usage(), before);
+    assert_eq!(RINGBAR.usage(), before);
     // More than the default limit of a user.
     let result = open_at(&device, PAGE as u64, 200 << 20, Rights::Read);
     refused(result, Errno::NOSPC);
-    assert_eq!(usage(), before);
-}
-
-fn usage() -> String {
-    fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is mounted")
+    assert_eq!(RINGBAR.usage(), before);
 }
 
 #[case(unbounced)]
@@ -482,7 +475,8 @@ fn pages_leave_the_zone(zone: &Range<u64>) {
     let window = window.unwrap();
     assert_eq!(movable(&memory), 0);
     succeed(&mut queue, pattern(window.number(), 0, 64 * PAGE, 5));
-    assert!(memory.read_bytes(0, 64 * PAGE) == pattern_bytes(5, 64 * PAGE));
+    let (seen, expected) = (memory.read_bytes(0, 64 * PAGE), pattern_bytes(5, 64 * PAGE));
+    expect_bytes("the memory", &seen, &expected);
     window.close().unwrap();
 }
 
@@ -507,7 +501,7 @@ fn parent_keeps_its_memory_over_a_fork() {
     succeed(&mut queue, pattern(window.number(), 8, 2 * PAGE - 8, 17));
     let mut expected = vec![1; 8];
     expected.extend(pattern_bytes(17, 2 * PAGE - 8));
-    assert!(memory.read_bytes(0, 2 * PAGE) == expected);
+    expect_bytes("the memory", &memory.read_bytes(0, 2 * PAGE), &expected);
     ours.write_all(b"!").unwrap();
     assert!(child.end().success());
     window.close().unwrap();

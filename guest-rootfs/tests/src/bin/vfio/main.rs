@@ -6,6 +6,7 @@
 //! The stock kernel offers container and group, the debug kernel device node and iommufd.
 
 mod ground;
+mod hot_reset;
 mod regions;
 
 use ground::Ground;

@@ -49,7 +49,7 @@ fn interrupts(driver: &mut VfioDriver) -> (u32, u32) {
 }
 
 /// Fails unless the device carries out a batch and its interrupt comes.
-fn assert_alive(driver: &mut VfioDriver) {
+pub(crate) fn assert_alive(driver: &mut VfioDriver) {
     let done = driver.run(&[Descriptor::default(); BATCH]);
     let done = done.expect("the device works");
     assert!(done.iter().all(|it| it.status == Status::OK.0), "{done:?}");

@@ -4,11 +4,11 @@
 
 use crate::pieces::Pieces;
 use crate::{ends_with, fill, refused, DEVICE_PARTS, PAGE};
-use ringbar_client::{Device, Mapping, Rights};
+use ringbar_client::{Device, Mapping, Part, Rights};
 use ringbar_spec::ring::Status;
+use ringbar_tests::debugfs::RINGBAR;
 use ringbar_tests::{case, fork, open, succeed};
 use rustix::io::Errno;
-use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
@@ -88,6 +88,22 @@ fn gone_everywhere(mapping: &Mapping, destroy: impl FnOnce()) {
 }
 
 #[case]
+fn mapping_of_a_destroyed_lazy_range_does_not_show_the_next_one() {
+    let device = open();
+    let make = || device.create_device_memory(Part::Lazy, PAGE, Rights::ReadWrite);
+    let memory = make().unwrap();
+    let (old, offset) = (map(&device, memory.offset()), memory.offset());
+    old.read::<u8>(0);
+    memory.close().unwrap();
+
+    let next = make().unwrap();
+    assert_eq!(next.offset(), offset, "the lowest number is taken first");
+
+    assert_gone(&old);
+    assert_eq!(map(&device, next.offset()).read::<u8>(0), 0);
+}
+
+#[case]
 fn mapping_of_a_destroyed_buffer_raises_sigbus() {
     let device = open();
     let neighbours = [(); 2].map(|()| device.create_buffer(PAGE, Rights::Read).unwrap());
@@ -139,7 +155,7 @@ fn destroyed_buffer_cannot_be_mapped_or_destroyed_again() {
 fn buffers_and_windows_can_be_made_and_destroyed_without_end() {
     let device = open();
     // More often than the device has windows.
-    let before = usage();
+    let before = RINGBAR.usage();
     for _ in 0..2000 {
         let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
         let window = device.open_window(&[buffer.part(1..9)], Rights::Read);
@@ -149,9 +165,5 @@ fn buffers_and_windows_can_be_made_and_destroyed_without_end() {
             .unwrap();
         buffer.close().unwrap();
     }
-    assert_eq!(usage(), before);
-}
-
-fn usage() -> String {
-    fs::read_to_string("/sys/kernel/debug/ringbar0/usage").expect("debugfs is mounted")
+    assert_eq!(RINGBAR.usage(), before);
 }

@@ -4,6 +4,7 @@
 
 use crate::{PAGE, UNTOUCHED};
 use ringbar_client::{Buffer, Device, Rights, Window};
+use ringbar_tests::expect_bytes;
 use std::ops::Range;
 
 /// Parts of several buffers, the buffers, and their expected bytes.
@@ -83,8 +84,9 @@ impl Pieces {
 
     #[track_caller]
     pub(crate) fn check(&self) {
-        for (buffer, contents) in self.buffers.iter().zip(&self.contents) {
-            assert!(buffer.mapping().read_bytes(0, contents.len()) == *contents);
+        for (number, (buffer, contents)) in self.buffers.iter().zip(&self.contents).enumerate() {
+            let seen = buffer.mapping().read_bytes(0, contents.len());
+            expect_bytes(format_args!("buffer {number}"), &seen, contents);
         }
     }
 }

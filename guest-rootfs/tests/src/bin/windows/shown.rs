@@ -6,7 +6,7 @@ use crate::pieces::Pieces;
 use crate::{copy, ends_with, fill, refused, DEVICE_PARTS, PAGE, UNTOUCHED};
 use ringbar_client::{descriptors, Rights};
 use ringbar_spec::ring::Status;
-use ringbar_tests::{case, open, pattern_bytes, seed, succeed};
+use ringbar_tests::{case, expect_bytes, open, pattern_bytes, seed, succeed};
 use ringbar_uapi::ioctl::MAX_PARTS;
 use rustix::io::Errno;
 
@@ -114,10 +114,8 @@ fn window_on_device_memory_shows_its_part_alone() {
 
         let mut expected = [UNTOUCHED; 2 * PAGE];
         expected[4001..4302].fill(0xff);
-        assert!(
-            memory.mapping().read_bytes(0, 2 * PAGE) == expected,
-            "{part:?}"
-        );
+        let seen = memory.mapping().read_bytes(0, 2 * PAGE);
+        expect_bytes(format_args!("{part:?}"), &seen, &expected);
     }
 }
 

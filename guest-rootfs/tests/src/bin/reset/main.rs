@@ -1,14 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Resets of the function (FLR) through sysfs, without the driver and while it uses the device.
+//! Resets from outside, without the driver and while it uses the device: of the function (FLR) and
+//! of its bus through sysfs, and of its bus behind the kernel's back.
 
-use ringbar_client::{Buffer, Device, Error, KernelQueue, Mapping, Queue, Rights};
+mod behind;
+mod bus;
+mod load;
+
+use load::{refused, Load, COPY, ENTRIES, LONG};
+use ringbar_client::{Error, KernelQueue, Mapping, Queue, Rights};
 use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Completion, Status};
 use ringbar_spec::wake::Word;
 use ringbar_tests::{
-    assert_device_works, case, copy, nop, open, pattern_bytes, ready_for, run, seed, succeed,
-    until, PciFunction, PATIENCE, SHORT,
+    assert_device_works, case, copy, expect_bytes, nop, open, pattern_bytes, poller, ready_for,
+    run, seed, succeed, until, PciFunction, PATIENCE, SHORT,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::{eventfd, EventfdFlags, PollFlags};
@@ -17,12 +23,6 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
-
-const ENTRIES: u32 = 16;
-/// Bytes of a copy that is in flight when the reset comes.
-const COPY: usize = 1 << 20;
-/// Longer than any wait of a test.
-const LONG: Duration = Duration::from_secs(300);
 
 fn main() -> ExitCode {
     run()
@@ -56,54 +56,10 @@ fn device_works_after_a_reset_without_driver() {
     assert_device_works(&open());
 }
 
-/// Queues of one file with copies in flight.
-struct Load {
-    device: Device,
-    buffers: [Buffer; 2],
-    queues: Vec<Queue>,
-}
-
-impl Load {
-    fn start() -> Self {
-        let device = open();
-        let buffers =
-            [Rights::Read, Rights::Write].map(|rights| device.create_buffer(COPY, rights).unwrap());
-        let queues = (0..3).map(|_| device.create_queue(ENTRIES).unwrap());
-        let mut load = Self {
-            queues: queues.collect(),
-            device,
-            buffers,
-        };
-        load.queues.iter_mut().for_each(|queue| {
-            let copy = copy(&load.buffers[0], &load.buffers[1], COPY);
-            (0..ENTRIES).for_each(|_| queue.push(copy).unwrap());
-            queue.submit();
-        });
-        load
-    }
-}
-
-/// Starts a thread that waits for one more completion than there will be.
-fn sleeper(load: &Load) -> thread::JoinHandle<Result<(), Error>> {
-    let device = load.device.clone();
-    let mut wait = Wait {
-        queue: load.queues[0].number(),
-        completion_tail: ENTRIES + 1,
-        timeout_ms: LONG.as_millis() as u32,
-        reserved: 0,
-    };
-    thread::spawn(move || device.wait(&mut wait))
-}
-
-#[track_caller]
-fn refused<T: std::fmt::Debug>(result: Result<T, Error>) {
-    assert_eq!(result.expect_err("refused").errno(), Some(Errno::IO));
-}
-
 #[case]
 fn sleeper_gets_eio() {
     let load = Load::start();
-    let sleeper = sleeper(&load);
+    let sleeper = load.sleeper();
     thread::sleep(SHORT);
     PciFunction::under_test().reset();
     refused(sleeper.join().unwrap());
@@ -127,8 +83,7 @@ fn batch_of_the_kernel_gets_eio() {
 fn poller_gets_pollerr() {
     let device = open();
     let _queue = device.create_queue(ENTRIES).unwrap();
-    let poller = device.clone();
-    let poller = thread::spawn(move || ready_for(&poller, LONG));
+    let poller = poller(&device);
     thread::sleep(SHORT);
     PciFunction::under_test().reset();
     assert_eq!(poller.join().unwrap(), PollFlags::ERR);
@@ -157,7 +112,7 @@ fn calls_on_older_objects_get_eio() {
         queue: number,
         completion_tail: 1,
         timeout_ms: LONG.as_millis() as u32,
-        reserved: 0,
+        began: 0,
     };
     refused(load.device.wait(&mut wait));
     refused(load.device.reset_queue(number));
@@ -192,7 +147,7 @@ fn sleeper_of_a_new_queue_is_woken() {
         queue: queue.number(),
         completion_tail: 1,
         timeout_ms: PATIENCE.as_millis() as u32,
-        reserved: 0,
+        began: 0,
     };
     let sleeper = thread::spawn(move || device.wait(&mut wait));
     thread::sleep(SHORT);
@@ -266,7 +221,8 @@ fn bytes_of_a_new_file_stay_whole_when_the_old_one_closes() {
     buffers[0].mapping().write_bytes(0, &bytes);
     drop(load);
     succeed(&mut queue, copy(&buffers[0], &buffers[1], COPY));
-    assert!(buffers[1].mapping().read_bytes(0, COPY) == bytes);
+    let seen = buffers[1].mapping().read_bytes(0, COPY);
+    expect_bytes("the copy", &seen, &bytes);
 }
 
 #[case]
@@ -274,7 +230,7 @@ fn repeated_resets_under_load_lose_nothing() {
     let function = PciFunction::under_test();
     for round in 0..10 {
         let load = Load::start();
-        let sleeper = sleeper(&load);
+        let sleeper = load.sleeper();
         function.reset();
         refused(sleeper.join().unwrap());
         let mut queue = load.device.create_queue(2).unwrap();

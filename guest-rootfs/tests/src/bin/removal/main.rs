@@ -2,6 +2,9 @@
 
 //! The driver leaves the device while a process uses it.
 
+mod during_reset;
+mod withheld;
+
 use ringbar_client::{Part, Rights};
 use ringbar_tests::{
     arguments, assert_device_works, case, fork, nop, open, ready_for, run, succeed, PciFunction,
@@ -135,7 +138,7 @@ fn sleeper_wakes_with_enodev_at_unbind() {
         queue: queue.number(),
         completion_tail: 1,
         timeout_ms: 10 * PATIENCE.as_millis() as u32,
-        reserved: 0,
+        began: 0,
     };
     let sleeper = std::thread::spawn(move || device.wait(&mut wait));
     std::thread::sleep(Duration::from_millis(50));

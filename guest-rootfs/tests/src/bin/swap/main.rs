@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The server of a device is replaced by another one under the running machine: swapped, killed,
+//! or stopped. A broker between QEMU and server keeps QEMU from noticing.
+
+mod workers;
+
+use ringbar_client::{Device, Error};
+use ringbar_tests::debugfs::{RINGBAR, UNUSED};
+use ringbar_tests::{
+    assert_device_works, nop, open, parameter, run_all, seed, sleeper, steps, until, Case, Runner,
+    Skip, PATIENCE,
+};
+use rustix::io::Errno;
+use std::cell::RefCell;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+use workers::Workers;
+
+/// Number of times that a server goes, in a full run and in a short one.
+const TIMES: (u64, u64) = (20, 3);
+/// Longest pause before a server goes, and before another one comes.
+const PAUSE: Duration = Duration::from_millis(1500);
+
+fn main() -> ExitCode {
+    let runner = Rc::new(RefCell::new(None));
+    let case = |(name, step): (&'static str, Step)| {
+        let runner = Rc::clone(&runner);
+        Case::new(name, move || {
+            let mut runner = runner.borrow_mut();
+            if runner.is_none() {
+                *runner = Some(find_runner()?);
+            }
+            step(runner.as_mut().expect("it was found"));
+            Ok(())
+        })
+    };
+    run_all(STEPS.into_iter().map(case).collect())
+}
+
+/// A case.
+type Step = fn(&mut Runner);
+
+const STEPS: [(&str, Step); 7] = steps![Step:
+    device_of_another_server_is_one_that_was_reset,
+    sleeper_is_woken_with_eio_when_the_server_is_killed,
+    calls_get_eio_while_there_is_no_server,
+    stopped_server_is_left_and_taken_back,
+    work_goes_on_after_each_swap,
+    work_goes_on_after_each_kill,
+    nothing_is_kept_in_the_end,
+];
+
+/// Returns the runner of a machine with a broker.
+fn find_runner() -> Result<Runner, Skip> {
+    let mut runner = Runner::find().ok_or(Skip(
+        "the machine has no runner that can replace a server".into(),
+    ))?;
+    match runner.ask("server_swap") {
+        Ok(_) => Ok(runner),
+        Err(reason) if reason.contains("no broker") => Err(Skip(
+            "no broker stands between QEMU and the server: start the machine with BROKER=1".into(),
+        )),
+        Err(reason) => panic!("server_swap: {reason}"),
+    }
+}
+
+/// Waits until the device works again, without any help.
+fn comes_back() {
+    until("the device works again", || works(&open()));
+    assert_device_works(&open());
+}
+
+/// Returns whether the device takes an operation.
+fn works(device: &Device) -> bool {
+    let run = || {
+        let mut queue = device.create_queue(4)?;
+        queue.push(nop(1))?;
+        queue.run(PATIENCE)
+    };
+    run().is_ok()
+}
+
+/// Fails unless an error is one that the driver's README names for a device that has gone.
+#[track_caller]
+fn assert_gone(error: &Error) {
+    let documented = matches!(error, Error::Reset { .. } | Error::ServerGone { .. })
+        || error.errno() == Some(Errno::IO);
+    assert!(documented, "{error}");
+}
+
+fn device_of_another_server_is_one_that_was_reset(runner: &mut Runner) {
+    comes_back();
+    let device = open();
+    let mut queue = device.create_queue(4).expect("a queue is free");
+    queue.push(nop(1)).expect("the ring has room");
+    queue.run(PATIENCE).expect("it works");
+    runner.must("server_swap");
+    let ran = queue.push(nop(2)).and_then(|()| queue.run(PATIENCE));
+    assert_gone(&ran.expect_err("the queue has gone"));
+    comes_back();
+}
+
+/// Ends the way to the server by a request of the runner. Fails unless a sleeper is woken with an
+/// error that the README names.
+#[track_caller]
+fn sleeper_gets_eio(runner: &mut Runner, request: &str) {
+    let device = open();
+    let queue = device.create_queue(4).expect("a queue is free");
+    let sleeper = sleeper(&device, &queue, 1);
+    runner.must(request);
+    let woken = sleeper.join().expect("the thread does not panic");
+    assert_gone(&woken.expect_err("nothing was completed"));
+}
+
+fn sleeper_is_woken_with_eio_when_the_server_is_killed(runner: &mut Runner) {
+    sleeper_gets_eio(runner, "server_kill");
+    runner.must("server_swap");
+    comes_back();
+}
+
+fn calls_get_eio_while_there_is_no_server(runner: &mut Runner) {
+    let device = open();
+    runner.must("server_kill");
+    let refused = [
+        device.create_queue(4).map(drop),
+        open().create_queue(4).map(drop),
+    ];
+    for refused in refused {
+        assert_gone(&refused.expect_err("the device has no server"));
+    }
+    runner.must("server_swap");
+    comes_back();
+}
+
+fn stopped_server_is_left_and_taken_back(runner: &mut Runner) {
+    sleeper_gets_eio(runner, "server_stop");
+    // The server finds that it was left, and takes the next client, which is the broker again.
+    runner.must("server_cont");
+    comes_back();
+}
+
+/// Has servers go at random moments while threads copy, and fails if one of them is wrong or does not
+/// go on.
+fn under_load(go: impl Fn(&mut fastrand::Rng)) {
+    let workers = Workers::start();
+    let (full, short) = TIMES;
+    let mut random = fastrand::Rng::with_seed(seed());
+    for _ in 0..parameter::count(full, short) {
+        thread::sleep(PAUSE.mul_f64(random.f64()));
+        go(&mut random);
+        workers.go_on();
+    }
+    workers.finish();
+}
+
+fn work_goes_on_after_each_swap(runner: &mut Runner) {
+    let runner = RefCell::new(runner);
+    under_load(|_random| runner.borrow_mut().must("server_swap"));
+}
+
+fn work_goes_on_after_each_kill(runner: &mut Runner) {
+    let runner = RefCell::new(runner);
+    under_load(|random| {
+        runner.borrow_mut().must("server_kill");
+        thread::sleep(PAUSE.mul_f64(random.f64()));
+        runner.borrow_mut().must("server_swap");
+    });
+}
+
+fn nothing_is_kept_in_the_end(_runner: &mut Runner) {
+    comes_back();
+    assert_eq!(RINGBAR.kept(), "queues 0\nbuffers 0\nbytes 0\n");
+    assert_eq!(RINGBAR.usage(), UNUSED);
+}
