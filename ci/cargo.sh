@@ -5,6 +5,8 @@
 # the caller that would change results. RINGBAR_RUSTC_WRAPPER names a wrapper for rustc, such as
 # sccache.
 #
+# With AT, cargo works on that project in place of the checkout, with a build folder of its own.
+#
 # Every checkout has its own build folder. cargo recognises a stale result by its time alone, so two
 # checkouts in one folder could receive each other's programs. A new checkout starts with a copy of
 # another one's folder, without the workspace's own crates. So it compiles no dependency again,
@@ -52,7 +54,7 @@ seed() {
 		if copy_at_rest "$other" "$1"; then break; fi
 		find "$1" -mindepth 1 -delete
 	done
-	printf '%s\n' "$checkout" >"$1/checkout"
+	printf '%s\n' "$tree" >"$1/checkout"
 	for other in "$RINGBAR_CACHE"/cargo-*-*/checkout; do
 		if [[ $other != "$1/"* && -f $other && ! -d $(<"$other") ]]; then rm -rf -- "${other%/checkout}"; fi
 	done
@@ -72,7 +74,7 @@ clear_environment() {
 
 # configurations: prints the files from which cargo reads its configuration.
 configurations() {
-	local folder=$checkout name
+	local folder=$tree name
 	local -A seen=()
 	while :; do
 		seen[${folder%/}/.cargo]=1
@@ -123,7 +125,11 @@ if [[ ${1:-} == --rustflags ]]; then
 	shift 2
 fi
 "$ci_dir/setup.sh" cargo
-cd "$checkout"
+if [[ -n $project ]]; then
+	check_project
+	work_on_project
+fi
+cd "$tree"
 clear_environment
 check_configuration
 version=$(rustc -vV)
@@ -131,7 +137,7 @@ target=$(sed -n 's/^host: //p' <<<"$version")
 # shellcheck disable=SC2119 # no files, only what comes from stdin
 rustc=$(cache_key <<<"$version")
 # shellcheck disable=SC2119
-CARGO_BUILD_BUILD_DIR=$(cache_entry cargo "$rustc-$(cache_key <<<"$checkout")" 3 seed)
+CARGO_BUILD_BUILD_DIR=$(cache_entry cargo "$rustc-$(cache_key <<<"$tree")" 3 seed)
 export CARGO_BUILD_BUILD_DIR CARGO_TARGET_DIR="$checkout/build/cargo"
 settle "$flags"
 contents "${rust_sources[@]}" | notice_changes "$CARGO_BUILD_BUILD_DIR/contents"

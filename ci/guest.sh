@@ -67,11 +67,12 @@ initramfs() {
 
 # example NAMES: packs what the examples need.
 example() {
-	local modules=() packing=("$programs"/example/packed/*) driver
+	local modules=() packing=("$programs"/example/packed/*) built=("$programs"/example/guest/*) driver
 	read_examples "$1"
+	if [[ -n $project ]]; then packing+=("$programs"/base/packed/*) built+=("$programs"/base/guest/*); fi
 	for driver in "${example_drivers[@]}"; do modules+=("$("$ci_dir/module.sh" path "$driver")"); done
 	mkdir -p "$guest"
-	printf '%s\n' "$programs"/example/guest/* >"$guest/example-programs"
+	printf '%s\n' "${built[@]}" >"$guest/example-programs"
 	pack "$(example_initramfs "$1")"
 }
 

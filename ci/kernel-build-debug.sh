@@ -18,8 +18,9 @@ lost=$(comm -23 <(grep -E '^(# )?CONFIG_' "$wanted" | sort) <(sort /kernel/build
 }
 
 # So long a build must not be in the way of whoever works on the machine.
-nice "${kbuild[@]}" -j"$(nproc)" vmlinux modules
+nice "${kbuild[@]}" -j"$(nproc)" bzImage modules
 llvm-objcopy --strip-all --remove-section .comment /kernel/build/vmlinux /kernel/vmlinux
+cp /kernel/build/arch/x86/boot/bzImage /kernel/vmlinuz
 cp /kernel/build/include/config/kernel.release /kernel/release
 # Modules are built with what is left: headers, tools, Rust metadata, symbol versions.
 find /kernel/build -path /kernel/build/scripts -prune -o -path /kernel/build/tools -prune -o \

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 packages=/usr/src/ringbar-kernel
-cp "$packages/release" /kernel/
+cp "$packages"/{release,vmlinuz} /kernel/
 cp -r "$packages/modules" /kernel/
 xz -d /kernel/modules/*.xz
 mkdir /kernel/src /kernel/build

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Prints a file with the debug kernel's symbols for gdb, at the addresses at which it runs. The
 # image that boots has none, and is loaded faster for it.
+#
+# Their table is rebuilt from System.map, because the build deletes the image with symbols. A build
+# that kept it would have another key in the cache: every machine would compile that kernel again.
 set -euo pipefail
 export KERNEL=debug
 # shellcheck source=ci/lib.sh

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Prints the folder of a kernel, `stock` or `debug`, by default that of KERNEL. It holds `vmlinux`,
-# `release`, `src` and `build`, a source tree prepared for Rust modules. `stock` also has `modules`:
-# those that guest programs need and that the debug kernel has built in.
+# `vmlinuz`, its image that unpacks itself, `release`, `src` and `build`, a source tree prepared for
+# Rust modules. `stock` also has `modules`: those that guest programs need and that the debug kernel
+# has built in.
 set -euo pipefail
 if (($# > 0)); then KERNEL=$1; fi
 # shellcheck source=ci/lib.sh

@@ -22,7 +22,7 @@ checkout=$(dirname "$ci_dir")
 if [[ $RINGBAR_CACHE != /* ]]; then RINGBAR_CACHE=$PWD/$RINGBAR_CACHE; fi
 export RINGBAR_CACHE
 # Entries of the cache are named `<kind>-<key>`. `make distclean` removes these kinds only.
-cache_kinds=(sysroot kernel extra python cargo module programs example-module example-programs)
+cache_kinds=(sysroot kernel extra semver mutants python cargo module programs example-module example-programs)
 # Kinds with a new entry per change, and how many of their entries stay.
 numerous_kinds=(module programs example-module example-programs)
 numerous=10
@@ -47,6 +47,14 @@ check_path() {
 }
 check_path "this checkout" "$checkout" ':' $'\\' $'\n'
 check_path "RINGBAR_CACHE" "$RINGBAR_CACHE" ':' '{' '}' $'\\' $'\n'
+# A project of the user's own, outside of this checkout: its folder, or nothing. ci/project.sh makes one.
+project=
+if [[ -n ${AT:-} ]]; then
+	project=$(realpath -m -- "$AT")
+	check_path "the project of AT" "$project" ':' $'\\' $'\n'
+	# Other scripts run in other folders.
+	export AT=$project EXAMPLE=${EXAMPLE:-all}
+fi
 if [[ -n ${TMPDIR:-} && ! (-d $TMPDIR && -w $TMPDIR) ]]; then die "TMPDIR=$TMPDIR is not a folder that you can write to: set it to one"; fi
 
 # Kernel, and the suffix of files made for it.
@@ -58,6 +66,54 @@ stock) kernel_suffix= ;;
 debug) kernel_suffix=-debug ;;
 *) die "KERNEL=$KERNEL: set it to stock or debug" ;;
 esac
+
+# Variables of make that change a run of tests.
+# shellcheck disable=SC2034 # for the scripts that source this file
+run_variables=(EXAMPLE KERNEL KERNEL_ARGS ACCEL INTERRUPTS HOTPLUG IOMMU KEXEC IMAGE DEVICES LIES BROKER WATCH TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES GDB)
+
+# set_locked AT: sets `locked`: the words with which cargo refuses to change Cargo.lock. Without AT it is
+# that of this checkout. That of the project AT may be older than the checkout that it uses, so there are
+# none.
+# shellcheck disable=SC2034 # for the scripts that source this file
+set_locked() { if [[ -n $1 ]]; then locked=(); else locked=(--locked); fi; }
+
+# check_project: fails if the folder of AT is no project of this checkout.
+check_project() {
+	[[ -d $project ]] || die "AT=$AT: there is no such folder: make new NAME=frob AT=$(printf %q "$AT") makes a project there"
+	[[ -e $project/ringbar ]] || die "AT=$AT: there is no ringbar in it, a link to a checkout or a submodule: for this one run ln -sfn $(printf '%q %q' "$checkout" "$project/ringbar")"
+	[[ $project/ringbar -ef $checkout ]] || die "AT=$AT: its ringbar is $(realpath -- "$project/ringbar"), this one is $checkout: run make in the project"
+}
+
+# closest WORD: prints the word on stdin that differs from WORD in the fewest letters, if it is
+# similar at all.
+closest() {
+	awk -v word="$1" '
+		function least(a, b, c) { if (b < a) a = b; return c < a ? c : a }
+		function changes(a, b,    i, j, row, before, diagonal) {
+			for (j = 0; j <= length(b); j++) row[j] = j
+			for (i = 1; i <= length(a); i++) {
+				diagonal = row[0]
+				row[0] = i
+				for (j = 1; j <= length(b); j++) {
+					before = row[j]
+					row[j] = least(row[j] + 1, row[j - 1] + 1, diagonal + (substr(a, i, 1) != substr(b, j, 1)))
+					diagonal = before
+				}
+			}
+			return row[length(b)]
+		}
+		{ n = changes(word, $0); if (NR == 1 || n < fewest) { fewest = n; best = $0 } }
+		# Up to half of the letters may differ. Otherwise it is an unrelated word.
+		END { if (NR && fewest * 2 <= length(word)) print best }'
+}
+
+# maybe WORD WORD...: prints a question in parentheses, if one of the other words is similar to the
+# first.
+maybe() {
+	local best
+	best=$(printf '%s\n' "${@:2}" | closest "$1")
+	if [[ -n $best ]]; then printf ' (did you mean %s?)' "$best"; fi
+}
 
 # without_example WHAT: fails if EXAMPLE is set. WHAT would run nothing of an example, and pass.
 without_example() {
@@ -160,10 +216,23 @@ for file in "$checkout"/guest-driver/{*/uapi,mapping/offset}.rs; do
 done
 rust_sources+=(Cargo.toml Cargo.lock ci/versions.env guest-driver/README.md)
 
-# contents PATH...: prints SHA-256 and name of each file at or below PATHs of the checkout, except
-# cargo's leftovers.
+# Folder of the sources that a script works on, and the way to this checkout in it.
+# shellcheck disable=SC2034 # for the scripts that source this file
+tree=$checkout in_tree=
+# work_on_project: has the script work on the sources of the project. Its crates use those of this
+# checkout. Roots and rules of modules are no part of them.
+work_on_project() {
+	# shellcheck disable=SC2034
+	tree=$project in_tree=ringbar/
+	rust_sources=("${rust_sources[@]/#/ringbar/}")
+	mapfile -t -O "${#rust_sources[@]}" rust_sources < <(cd "$project" && find . -mindepth 1 \( -path ./ringbar -o -path ./build -o -name target -o -name '.*' \) -prune -o \
+		-type f ! -name '*_main.rs' ! -name Kbuild -printf '%P\n' | sort)
+}
+
+# contents PATH...: prints SHA-256 and name of each file at or below PATHs of `tree`, except cargo's
+# leftovers.
 contents() (
-	cd "$checkout" || exit
+	cd "$tree" || exit
 	for path in "$@"; do
 		if [[ -e $path ]]; then find "$path" -name target -prune -o -type f -print0; fi
 	done | sort -z | xargs -0 -r sha256sum --
@@ -176,7 +245,7 @@ notice_changes() {
 	now=$(cat)
 	if [[ -f $note ]]; then
 		while IFS= read -r line; do
-			file=$checkout/${line:66}
+			file=$tree/${line:66}
 			if [[ ! $file -nt $note ]]; then touch -- "$file"; fi
 		done < <(comm -13 <(sort "$note") <(sort <<<"$now"))
 	fi
@@ -260,23 +329,33 @@ cache_abandon() {
 	rm -rf -- "$cache_tmp"
 }
 
+# entries KIND TEST...: calls find for the entries of a kind. Another build may rename the folder that
+# it has made meanwhile, which is no error.
+entries() { find "$RINGBAR_CACHE" -mindepth 1 -maxdepth 1 -name "$1-*" "${@:2}" 2>/dev/null || true; }
+
 # cache_sweep: removes half-made entries whose lock is free, since their run was killed. Also
 # removes entries that were not used for a month, and the least recently used ones of numerous
-# kinds.
+# kinds. One run does so at a time: two would remove the same entries.
 cache_sweep() {
-	local path name kind
+	local path name kind sweep
+	exec {sweep}>"$RINGBAR_CACHE/locks/sweep"
+	if ! flock -n "$sweep"; then
+		exec {sweep}>&-
+		return
+	fi
 	for path in "$RINGBAR_CACHE"/*.tmp.*; do
 		[[ -d $path ]] || continue
 		name=${path##*/}
 		flock -n "$RINGBAR_CACHE/locks/${name%.tmp.*}" rm -rf -- "$path" || true
 	done
 	for kind in "${cache_kinds[@]}"; do
-		find "$RINGBAR_CACHE" -mindepth 1 -maxdepth 1 -name "$kind-*" -mtime +30 -exec rm -rf -- {} +
+		entries "$kind" -mtime +30 -print0 | xargs -0 -r rm -rf --
 	done
 	for kind in "${numerous_kinds[@]}"; do
-		find "$RINGBAR_CACHE" -mindepth 1 -maxdepth 1 -name "$kind-*" ! -name '*.tmp.*' -printf '%T@ %p\0' |
+		entries "$kind" ! -name '*.tmp.*' -printf '%T@ %p\0' |
 			sort -z -r -n | tail -z -n "+$((numerous + 1))" | cut -z -d ' ' -f 2- | xargs -0 -r rm -rf --
 	done
+	exec {sweep}>&-
 }
 
 # free_kib DIR: prints the free space.

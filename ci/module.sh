@@ -5,9 +5,15 @@
 # build/module and build/module-NAME (build/module-debug and build/module-NAME-debug for
 # KERNEL=debug).
 #
+# `apart FOLDER` builds ringbar's module into build/FOLDER, whatever it is made of: for ci/mutants, whose modules no
+# cache is to keep.
+#
 # `lint [NAME...]` checks formatting and lints, by default of the modules of EXAMPLE, or else of all. `sabotage WHAT [NAME]`
 # builds a deliberately broken module into a folder of its own. `path NAME` prints the path of a
 # module that `build` makes.
+#
+# With AT, the modules are those of EXAMPLE in that project: NAME is a folder of the project. Kbuild
+# sees the folder and the checkout at places that relate to each other as they do in the project.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -17,12 +23,33 @@ source "$ci_dir/example.sh"
 # own_folders: prints the folders of drivers that have a Kbuild of their own.
 own_folders() { (cd "$checkout" && find guest-driver -mindepth 2 -maxdepth 2 -name Kbuild -printf '%h\n' | sort); }
 
+if [[ -n $project ]]; then
+	work_on_project
+	inside=/project
+else
+	inside=/ringbar
+fi
+
+# add_layer: adds the files of the mapping layer to `sources`. Tests have checkouts without it.
+add_layer() {
+	local layer=${in_tree}guest-driver/mapping
+	[[ -d $tree/$layer ]] || return 0
+	mapfile -t -O "${#sources[@]}" sources < <(cd "$tree" && find "$layer" -type f ! -name '*.md' -print)
+}
+
 # choose NAME: sets the module to work on: its folder and file, where its results are, its kind of
 # entry in the cache, and its inputs.
 choose() {
-	name=$1 folder=guest-driver
+	name=$1 folder=guest-driver shown=()
 	local prune=()
-	case $name in
+	case ${project:+project:}$name in
+	project:*)
+		folder=$name results=module-${name//\//-}
+		kind=example-$results
+		shown=(--show "$project/$folder" "$inside/$folder" --show "$checkout" "$inside/ringbar")
+		sources=()
+		add_layer
+		;;
 	ringbar)
 		results=module kind=module
 		# Its own files, and those that `interface.rs` names. Other drivers are no part of it.
@@ -36,14 +63,12 @@ choose() {
 			die "there is no module $name: $folder has no Kbuild; the modules are: ringbar $(own_folders | sed 's|.*/||' | paste -sd ' ')"
 		results=module-$name kind=example-module-$name
 		sources=()
-		if [[ -d $checkout/guest-driver/mapping ]]; then
-			mapfile -t sources < <(cd "$checkout" && find guest-driver/mapping -type f ! -name '*.md' -print)
-		fi
+		add_layer
 		;;
 	esac
-	mapfile -t -O "${#sources[@]}" sources < <(cd "$checkout" && find "$folder" -path guest-driver/uapi -prune -o "${prune[@]}" -type f ! -name '*.md' -print)
+	mapfile -t -O "${#sources[@]}" sources < <(cd "$tree" && find "$folder" -path guest-driver/uapi -prune -o "${prune[@]}" -type f ! -name '*.md' -print)
 	output=$checkout/build/$results$kernel_suffix
-	object=$(sed -n 's/^obj-m := *\([a-z0-9_]*\)\.o$/\1/p' "$checkout/$folder/Kbuild")
+	object=$(sed -n 's/^obj-m := *\([a-z0-9_]*\)\.o$/\1/p' "$tree/$folder/Kbuild")
 	[[ -n $object ]] || die "$folder/Kbuild has no line \`obj-m := NAME.o\`, which names the module"
 	# What a person calls it.
 	if [[ $name == ringbar ]]; then title='the module'; else title="the module of $name"; fi
@@ -54,13 +79,14 @@ choose() {
 kbuild() {
 	local output=$checkout/build/$1$kernel_suffix into=$1$kernel_suffix sabotage=$2 toolchain=()
 	shift 2
-	if [[ $KERNEL == debug ]]; then toolchain=(LLVM=1); fi
+	# The debug kernel has no debug information, but `make coverage` and gdb need that of the module.
+	if [[ $KERNEL == debug ]]; then toolchain=(LLVM=1 KRUSTFLAGS=-Cdebuginfo=2 KCFLAGS=-g); fi
 	mkdir -p "$output"
 	contents "${sources[@]}" | notice_changes "$output/contents"
 	# Kbuild sees the checkout as /ringbar. It refuses some characters in paths, and the module's debug
 	# information must not depend on the checkout's path.
-	"$ci_dir/in-sysroot.sh" --kernel "$("$ci_dir/kernel.sh")" \
-		make -s -C /kernel/build "${toolchain[@]}" "M=/ringbar/$folder" MO="/ringbar/build/$into" RINGBAR_SABOTAGE="$sabotage" "$@" modules ||
+	"$ci_dir/in-sysroot.sh" --kernel "$("$ci_dir/kernel.sh")" "${shown[@]}" \
+		make -s -C /kernel/build "${toolchain[@]}" "M=$inside/$folder" MO="/ringbar/build/$into" RINGBAR_ROOT="$inside" RINGBAR_SABOTAGE="$sabotage" "$@" modules ||
 		die "$title does not compile for the $KERNEL kernel: the first message above has the reason; correct $folder and run again"
 }
 
@@ -68,13 +94,19 @@ kbuild() {
 check_sources() {
 	local path commands=()
 	local -A known=()
-	while IFS= read -r path; do known[/ringbar/${path:66}]=1; done < <(contents "${sources[@]}")
+	while IFS= read -r path; do known[$inside/${path:66}]=1; done < <(contents "${sources[@]}")
 	# The file names the objects that the module is made of: ./shim.o. Those of older builds stay beside
 	# them.
 	while IFS= read -r path; do commands+=("$output/.${path#./}.cmd"); done <"$output/$object.mod"
 	while IFS= read -r path; do
-		[[ -n ${known[$path]:-} ]] || die "$path is compiled into $title, but ci/module.sh does not list it under sources"
-	done < <(grep -ohE '/ringbar/[^ ]+\.(rs|c|h)\b' "${commands[@]}" | sort -u | xargs realpath -sm -- | sort -u)
+		[[ -n ${known[$path]:-} ]] || unlisted "$path"
+	done < <(grep -ohE "$inside"'/[^ ]+\.(rs|c|h)\b' "${commands[@]}" | sort -u | xargs realpath -sm -- | sort -u)
+}
+
+# unlisted PATH: fails, as that input of the module is not among `sources`.
+unlisted() {
+	[[ -n $project ]] || die "$1 is compiled into $title, but ci/module.sh does not list it under sources"
+	die "${1/#\/project\//"$project/"} is compiled into $title, but is neither in $project/$folder nor in the mapping layer: a change of it would not be noticed: move it to $folder"
 }
 
 # fill FOLDER: copies the module, and rustc's incremental results for the next build. rustc never
@@ -103,7 +135,7 @@ seed() {
 # made_from KERNEL: prints all that determines the module.
 made_from() {
 	printf '%s\n' "${1##*/}"
-	contents "${sources[@]}" ci/module.sh ci/in-sysroot.sh
+	contents "${sources[@]}" "$in_tree"ci/{module,in-sysroot}.sh
 }
 
 # build: makes the module, unless it is already there.
@@ -130,14 +162,14 @@ provide() {
 		# Before the times are compared: this may set some.
 		contents "${sources[@]}" | notice_changes "$output/contents"
 		while :; do
-			before=$(cd "$checkout" && files_of "${sources[@]}")
+			before=$(cd "$tree" && files_of "${sources[@]}")
 			from=$(made_from "$1")
 			say "compiling $title for the $KERNEL kernel (usually takes 4 to 15 s)"
 			# The old module may come from the cache, and be younger than its parts here. Kbuild would then
 			# keep it.
 			rm -f -- "$output/$object.ko"
 			kbuild "$results" ''
-			if [[ $before == "$(cd "$checkout" && files_of "${sources[@]}")" ]]; then break; fi
+			if [[ $before == "$(cd "$tree" && files_of "${sources[@]}")" ]]; then break; fi
 			((++tries < 5)) || die "the sources changed during each compilation: do not edit them until the build has ended"
 			say "the sources changed during the compilation: compiling again"
 		done
@@ -153,9 +185,10 @@ provide() {
 # lint: checks the module's formatting, and lints it.
 lint() {
 	local roots
-	mapfile -t roots < <(cd "$checkout" && find "$folder" -maxdepth 1 -name '*_main.rs' -printf '/ringbar/%p\n')
+	mapfile -t roots < <(cd "$tree" && find "$folder" -maxdepth 1 -name '*_main.rs' -printf "$inside/%p\\n")
 	((${#roots[@]} == 1)) || die "$folder has ${#roots[@]} files *_main.rs: it needs one, the crate root"
-	"$ci_dir/in-sysroot.sh" rustfmt --check --edition 2021 --config-path /ringbar "${roots[@]}"
+	"$ci_dir/in-sysroot.sh" "${shown[@]}" rustfmt --check --edition 2021 --config-path /ringbar "${roots[@]}" ||
+		die "the format of $title differs from rustfmt's (see above): to correct it run rustfmt --edition 2021 $(printf '%q' "${project:+$project/}${roots[0]#"$inside/"}")"
 	kbuild "${results/module/module-clippy}" '' CLIPPY=1 KRUSTFLAGS=-Dwarnings
 }
 
@@ -178,13 +211,24 @@ sabotage)
 	choose "${3:-ringbar}"
 	kbuild "sabotage/$2" "$2"
 	;;
+apart)
+	choose ringbar
+	output=$checkout/build/$2$kernel_suffix
+	seed
+	kbuild "$2" ''
+	;;
 path)
 	choose "$2"
 	printf '%s\n' "$output/$object.ko"
 	;;
 *)
 	if [[ ${1:-} == build ]]; then shift; fi
-	for name in "${@:-ringbar}"; do
+	names=("${@:-ringbar}")
+	if (($# == 0)) && [[ -n $project ]]; then
+		read_examples "$EXAMPLE"
+		names=("${example_drivers[@]}")
+	fi
+	for name in "${names[@]}"; do
 		choose "$name"
 		build
 	done

@@ -3,11 +3,13 @@
 # Builds Rust programs into build/programs, or takes them from the cache: programs.sh GROUP...
 #
 # `boot`: programs that a run needs before the guest boots: server, runner, packer, and the guest's
-# programs, as built in guest/ and without line tables in packed/. `report`, `verdict`, `bench`,
-# `shell`, `plugin`: programs for later or for some runs only. `hangs`: the guest's programs that
-# hang, for ci/sabotage.sh. `wrong-server FEATURE`, alone: the server with a fault for
+# programs, as built in guest/ and without line tables in packed/. `report`, `verdict`, `bench`, `mutants`,
+# `liar`, `broker`, `shell`, `plugin`: programs for later or for some runs only. `hangs`: the guest's programs
+# that hang, for ci/sabotage.sh. `server`: the server alone, for `make swap`. `wrong-server FEATURE`, alone: the server with a fault for
 # ci/sabotage.sh, as build/programs/ringbar-server-FEATURE. `example NAMES`, alone: all programs that
-# a run of these examples needs; those of the guest are below build/programs/example.
+# a run of these examples needs; those of the guest are below build/programs/example. With AT, these
+# are the programs of that project alone, and `base` has the others. `apart PROGRAMS`, alone, builds
+# programs of the guest for ci/mutants, whatever they are made of.
 #
 # The cache identifies programs by the contents of all their inputs. So a new checkout with known
 # sources gets its programs at once, and cargo builds only what is new.
@@ -17,7 +19,7 @@ source "$(dirname "$0")/lib.sh"
 # shellcheck source=ci/example.sh
 source "$ci_dir/example.sh"
 
-usage="usage: $0 boot|report|verdict|bench|shell|plugin|hangs..., wrong-server FEATURE, or example NAMES"
+usage="usage: $0 boot|base|report|verdict|bench|mutants|liar|broker|server|shell|plugin|hangs..., wrong-server FEATURE, example NAMES, or apart PROGRAMS"
 flags=-Ctarget-feature=+crt-static
 # Version of rustc, and cargo's folder of results.
 version='' made=''
@@ -32,17 +34,30 @@ choose() {
 		mapfile -t -O 2 guest < <(find "$checkout/guest-rootfs/tests/src/bin" -mindepth 1 -maxdepth 1 -printf '%f\n' | sed 's/\.rs$//' | sort)
 		;;
 	report) host=(ringbar-report) ;;
+	liar) host=(ringbar-liar) ;;
+	broker) host=(ringbar-broker) ;;
+	server) host=(ringbar-server) ;;
 	verdict) host=(ringbar-verdict) ;;
 	bench) host=(ringbar-bench-host) ;;
+	mutants) host=(ringbar-mutants) ;;
 	shell) host=(ringbar-shell-check) ;;
 	hangs) host=(leaves sleeps slow spins stuck) ;;
 	plugin) library=libringbar_plugin.so ;;
 	wrong-server) host=(ringbar-server) features=(--features "ringbar-server/$2") suffix=-$2 ;;
+	base)
+		host=(ringbar-vm-runner ringbar-initramfs)
+		guest=(ringbar-init)
+		kind=example-programs into=base/
+		;;
 	example)
 		read_examples "$2"
-		host=(ringbar-vm-runner ringbar-initramfs "${example_servers[@]}")
-		guest=(ringbar-init "${example_programs[@]}")
+		host=("${example_servers[@]}") guest=("${example_programs[@]}")
 		kind=example-programs into=example/
+		if [[ -n $project ]]; then
+			work_on_project
+		else
+			host=(ringbar-vm-runner ringbar-initramfs "${host[@]}") guest=(ringbar-init "${guest[@]}")
+		fi
 		;;
 	*) die "$usage" ;;
 	esac
@@ -57,18 +72,22 @@ made_from() {
 	gcc -dumpfullversion
 	stat -L -c '%n %s %Y' "$libc"
 	printf '%s\n' "${guest[@]}"
-	contents "${rust_sources[@]}" ci/cargo.sh ci/programs.sh
+	contents "${rust_sources[@]}" "$in_tree"ci/{cargo,programs}.sh
 }
 
 # compile: builds the chosen programs. All are linked statically: the guest has no libraries, and
 # for the host this compiles dependencies once for both. Each build sees the same packages.
 # Otherwise cargo would choose other features, and compile the dependencies again.
 compile() {
+	local at='' which=(--workspace --exclude ringbar-fuzz) locked
+	# The group `base` of a project is of this checkout.
+	if [[ $tree != "$checkout" ]]; then at=$project which=(--workspace); fi
+	set_locked "$at"
 	if [[ -n $library ]]; then
 		# A plugin is a shared object, so it cannot be static.
-		"$ci_dir/cargo.sh" build --locked --release -p ringbar-plugin --lib 9>&-
+		AT=$at "$ci_dir/cargo.sh" build "${locked[@]}" --release -p ringbar-plugin --lib 9>&-
 	else
-		"$ci_dir/cargo.sh" --rustflags "$flags" build --locked --release --workspace --exclude ringbar-fuzz "${features[@]}" \
+		AT=$at "$ci_dir/cargo.sh" --rustflags "$flags" build --release "${locked[@]}" "${which[@]}" "${features[@]}" \
 			"${host[@]/#/--bin=}" "${guest[@]/#/--bin=}" 9>&-
 	fi
 }
@@ -82,9 +101,17 @@ check_sources() {
 		[[ -s $made/$name.d ]] || die "cargo lists no sources of $name: there is no $made/$name.d"
 		while IFS= read -r path; do
 			path=$(realpath -sm -- "$path")
-			[[ -n ${known[${path#"$checkout/"}]:-} ]] || die "$path is compiled into $name, but ci/lib.sh does not list it under rust_sources"
+			[[ -n ${known[${path#"$tree/"}]:-} ]] || unlisted "$path" "$name"
 		done < <(dependencies "$made/$name.d")
 	done
+}
+
+# unlisted PATH NAME: fails, as that input of a program is not among `rust_sources`.
+unlisted() {
+	local why='is in no folder of the project'
+	[[ $tree != "$checkout" && $1 != "$tree"/ringbar/* ]] || die "$1 is compiled into $2, but ci/lib.sh does not list it under rust_sources"
+	if [[ $1 == "$tree"/* ]]; then why='has a place or a name there that is not for crates (target, build, .*, Kbuild, *_main.rs)'; fi
+	die "$1 is compiled into $2, but $why: a change of it would not be noticed: move it to a folder of $project, and correct the path that names it (path = in a Cargo.toml, or in an attribute)"
 }
 
 # dependencies FILE: prints the paths in it, except that of the program. A blank within a path has a
@@ -147,9 +174,10 @@ provide() {
 	if [[ -f $note && $(<"$note") == "$key"$'\n'$(there) ]]; then return; fi
 	# Held to the end. A group that is already there did not come this far, so it never waits.
 	if ! flock -n 9; then
-		say "programs of this checkout are being compiled already: waiting for that"
+		say "waiting until the programs of \`$(cat "$programs/.compiles" 2>/dev/null)\` are compiled, which this run or another one has begun"
 		flock 9
 	fi
+	printf '%s\n' "$*" >"$programs/.compiles"
 	entry=$RINGBAR_CACHE/$kind-$key
 	if [[ -d $entry && $(state "$entry") != "$(cat "$entry/.state")" ]]; then
 		warn "programs in $entry were changed by hand: building them again"
@@ -159,10 +187,10 @@ provide() {
 		# A change during the compilation may or may not be in the programs. So they are compiled again
 		# until no source changed meanwhile.
 		while :; do
-			before=$(cd "$checkout" && files_of "${rust_sources[@]}")
+			before=$(cd "$tree" && files_of "${rust_sources[@]}")
 			from=$(made_from "$1")
 			compile
-			if [[ $before == "$(cd "$checkout" && files_of "${rust_sources[@]}")" ]]; then break; fi
+			if [[ $before == "$(cd "$tree" && files_of "${rust_sources[@]}")" ]]; then break; fi
 			((++tries < 5)) || die "the sources changed during each compilation: do not edit them until the build has ended"
 			say "the sources changed during the compilation: compiling again"
 		done
@@ -175,6 +203,14 @@ provide() {
 	printf '%s\n%s\n' "$key" "$(there)" >"$note"
 }
 
+# apart NAMES...: builds these programs of the guest, and puts them among those to pack, past the cache.
+apart() {
+	host=() guest=("$@") library='' features=()
+	compile
+	cp -t "$programs/packed" -- "${guest[@]/#/$made/}"
+	strip --strip-debug -- "${guest[@]/#/$programs/packed/}"
+}
+
 (($# > 0)) || die "$usage"
 "$ci_dir/setup.sh" cargo
 version=$(cd "$checkout" && rustc -vV)
@@ -182,8 +218,11 @@ made=$checkout/build/cargo/$(sed -n 's/^host: //p' <<<"$version")/release
 mkdir -p "$programs"
 # One build at a time per checkout.
 exec 9>"$programs/.lock"
-if [[ $1 == wrong-server || $1 == example ]]; then
+if [[ $1 == apart ]]; then
+	apart "${@:2}"
+elif [[ $1 == wrong-server || $1 == example ]]; then
 	(($# == 2)) || die "$usage"
+	if [[ $1 == example && -n $project ]]; then provide base; fi
 	provide "$@"
 else
 	for group in "$@"; do provide "$group"; done

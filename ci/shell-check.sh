@@ -16,7 +16,7 @@ place=$(mktemp -d)
 trap 'rm -rf -- "$place"' EXIT
 printf '#!/bin/sh\necho from the host\n' >"$place/file"
 chmod +x "$place/file"
-FILES=$place/file:/bin/shell-check-file QEMU_ARGS='-device edu' \
+SERVER=$programs/ringbar-server FILES=$place/file:/bin/shell-check-file QEMU_ARGS='-device edu' \
 	"$programs/ringbar-shell-check" "$ci_dir/vm.sh" shell
 # The mmap hook of the driver's node.
 STOP='ringbar_main::mapping::file_operations::mmap_hook<ringbar_main::device::Ringbar>' \

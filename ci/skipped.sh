@@ -17,9 +17,9 @@ awk '
 		test = words[4] " " words[2]
 	}
 	# The harness may begin the line with the name of the test.
-	match($0, /^( *<system-out>)?(test [^ ]+ \.\.\. )?skipped: /) {
+	match($0, /^( *<system-(out|err)>)?(test [^ ]+ \.\.\. )?skipped: /) {
 		reason = substr($0, RSTART + RLENGTH)
-		sub(/<\/system-out>.*/, "", reason)
+		sub(/<\/system-(out|err)>.*/, "", reason)
 		gsub(/&lt;/, "<", reason)
 		gsub(/&gt;/, ">", reason)
 		gsub(/&quot;/, "\"", reason)

@@ -18,6 +18,9 @@ source "$ci_dir/lock.sh"
 
 : "${RINGBAR_STAGES:=$ci_dir/stages}"
 logs=$checkout/build/report/stages
+# In a project, the user is in another folder.
+shown_logs=$logs
+if [[ -z $project ]]; then shown_logs=${logs#"$checkout"/}; fi
 names=()
 declare -A job=() kernel=() room=() after=() command=()
 
@@ -43,7 +46,7 @@ names_of() {
 		case $1 in
 		"$name" | all | "job:${job[$name]}" | "kernel:${kernel[$name]}") ;;
 		"example:${kernel[$name]}") [[ ${command[$name]} == *-examples ]] || continue ;;
-		example:*) [[ $name == @(module-lint|host-crates) ]] || continue ;;
+		example:*) [[ $name == @(fmt|lint|module-lint|host-crates) ]] || continue ;;
 		"vm:${kernel[$name]}") [[ ${command[$name]} =~ ci/(vm|shell-check).sh ]] || continue ;;
 		kernel:*) [[ ${kernel[$name]} == any ]] || continue ;;
 		*) continue ;;
@@ -93,6 +96,21 @@ begin() {
 	say "$name begins"
 }
 
+# where NAME: prints the log of a failed stage and the command that repeats it, in any folder if there
+# is a project.
+where() {
+	local variable value given='' again=${command[$1]}
+	for variable in AT "${run_variables[@]}" FUZZ_TIME FUZZ_COUNT FUZZ_SEED; do
+		value=${!variable:-}
+		if [[ -n $value && $variable=$value != KERNEL=stock ]]; then given+="$variable=${value@Q} "; fi
+	done
+	# The variables must reach each part of the command.
+	if [[ -n $given && $again == *[\&\;\|]* ]]; then again="bash -c ${again@Q}"; fi
+	again=$given$again
+	if [[ -n $project ]]; then again="(cd $(printf '%q' "$checkout") && $again)"; fi
+	printf 'all its output is in %s; again: %s\n' "$shown_logs/$1.log" "$again"
+}
+
 # end NAME STATUS: notes the result of a stage and reports it.
 end() {
 	local name=$1 status=$2 user system
@@ -108,7 +126,7 @@ end() {
 	else
 		state[$name]=failed
 		tail -n 60 "$logs/$name.log" >&2
-		say "$name FAILED after ${wall[$name]} s with status $status: all its output is in ${logs#"$checkout"/}/$name.log; again: ${command[$name]}"
+		say "$name FAILED after ${wall[$name]} s with status $status: $(where "$name")"
 	fi
 }
 
@@ -220,6 +238,17 @@ table() {
 	((sum[1] == 0))
 }
 
+# failures: ends this script with the stages that have not passed, as its last lines.
+failures() {
+	local name failed=()
+	for name in "${names[@]}"; do
+		[[ ${state[$name]:-passed} != passed ]] || continue
+		failed+=("$name")
+		if [[ ${state[$name]} == failed ]]; then say "$name failed: $(where "$name")"; fi
+	done
+	die "failed: ${failed[*]}"
+}
+
 run() {
 	local what chosen name all_ticks
 	# Variables of OpenMP change nproc's answer, but mean OpenMP programs only.
@@ -233,9 +262,7 @@ run() {
 	SECONDS=0
 	run_all
 	# shellcheck disable=SC2086 # two numbers
-	table "$(idle_since $all_ticks)" || die "failed: $(for name in "${names[@]}"; do
-		[[ ${state[$name]:-passed} == passed ]] || printf '%s ' "$name"
-	done)"
+	table "$(idle_since $all_ticks)" || failures
 }
 
 jobs_as_json() {

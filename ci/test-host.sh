@@ -8,6 +8,9 @@ source "$(dirname "$0")/lib.sh"
 # shellcheck source=ci/example.sh
 source "$ci_dir/example.sh"
 
+# Words for the end of a `cargo test`. Otherwise a test that skips itself would not show its reason.
+show_output=(-- --show-output)
+
 scripts() {
 	if command -v shellcheck >/dev/null; then
 		(cd "$checkout" && shellcheck -x ci/*.sh ci/tests/*.sh .ci/run)
@@ -32,7 +35,9 @@ crates() {
 	if [[ -n ${EXAMPLE:-} ]]; then
 		read_examples "$EXAMPLE"
 		if ((${#example_servers[@]})); then
-			"$ci_dir/cargo.sh" test --no-fail-fast --locked "${example_servers[@]/#/--package=}"
+			local locked
+			set_locked "$project"
+			"$ci_dir/cargo.sh" test --no-fail-fast "${locked[@]}" "${example_servers[@]/#/--package=}" "${show_output[@]}"
 		else
 			say "skipped: EXAMPLE=$EXAMPLE has no crate with tests on the host"
 		fi
@@ -42,8 +47,7 @@ crates() {
 		tested nextest run --config-file "$ci_dir/nextest.toml" --no-fail-fast
 		"$ci_dir/cargo.sh" test --locked --workspace --exclude ringbar-tests --exclude ringbar-examples --doc
 	else
-		# Otherwise a test that skips itself would not show its reason.
-		show=(-- --show-output)
+		show=("${show_output[@]}")
 		tested test --no-fail-fast
 	fi
 }

@@ -20,37 +20,6 @@ programs() {
 # known: prints the variables that the Makefile's help explains.
 known() { sed -n 's/^#? \([A-Z_]*\).*/\1/p' "$checkout/Makefile" | grep . | sort -u; }
 
-# closest WORD: prints the word on stdin that differs from WORD in the fewest letters, if it is
-# similar at all.
-closest() {
-	awk -v word="$1" '
-		function least(a, b, c) { if (b < a) a = b; return c < a ? c : a }
-		function changes(a, b,    i, j, row, before, diagonal) {
-			for (j = 0; j <= length(b); j++) row[j] = j
-			for (i = 1; i <= length(a); i++) {
-				diagonal = row[0]
-				row[0] = i
-				for (j = 1; j <= length(b); j++) {
-					before = row[j]
-					row[j] = least(row[j] + 1, row[j - 1] + 1, diagonal + (substr(a, i, 1) != substr(b, j, 1)))
-					diagonal = before
-				}
-			}
-			return row[length(b)]
-		}
-		{ n = changes(word, $0); if (NR == 1 || n < fewest) { fewest = n; best = $0 } }
-		# Up to half of the letters may differ. Otherwise it is an unrelated word.
-		END { if (NR && fewest * 2 <= length(word)) print best }'
-}
-
-# maybe WORD WORD...: prints a question in parentheses, if one of the other words is similar to the
-# first.
-maybe() {
-	local best
-	best=$(printf '%s\n' "${@:2}" | closest "$1")
-	if [[ -n $best ]]; then printf ' (did you mean %s?)' "$best"; fi
-}
-
 # one_of VARIABLE WORD...: fails if the variable has another value than these.
 one_of() {
 	local variable=$1 value=${!1:-} list
@@ -81,20 +50,24 @@ named() {
 	done
 }
 
-# example: fails if EXAMPLE names an unknown example, or is given with a variable of ringbar's device.
+# example: fails if EXAMPLE names an unknown example, is given with a variable of ringbar's device, or is
+# to be traced and has not one device with a server.
 example() {
-	local name names all variable
+	local variable
 	[[ -n ${EXAMPLE:-} ]] || return 0
-	mapfile -t all < <(examples)
-	IFS=, read -ra names <<<"$EXAMPLE,"
-	for name in "${names[@]}"; do
-		[[ " all ${all[*]} " == *" ${name:-?} "* ]] ||
-			die "EXAMPLE=$EXAMPLE: there is no example \`$name\`$(maybe "$name" "${all[@]}"); the examples are: all ${all[*]}"
-	done
-	for variable in INTERRUPTS DEVICES TRACE; do
+	for variable in INTERRUPTS DEVICES KEXEC; do
 		[[ ${!variable:-0} == 0 ]] || die "$variable=${!variable}: leave it out with EXAMPLE=$EXAMPLE: it is for ringbar's device alone"
 	done
 	read_examples "$EXAMPLE"
+	if [[ ${TRACE:-0} != 0 ]]; then check_traceable; fi
+}
+
+# kexec: fails if KEXEC asks for a machine that cannot change its kernel.
+kexec() {
+	[[ ${KEXEC:-0} == 1 ]] || return 0
+	[[ $KERNEL == stock ]] || die "KEXEC=1: the debug kernel starts no other kernel: leave KERNEL=$KERNEL out"
+	[[ ${IOMMU:-0} == 0 ]] || die "KEXEC=1: the IOMMU of IOMMU=$IOMMU would keep the device from the memory: leave it out"
+	[[ ${TRACE:-0} == 0 ]] || die "KEXEC=1: the witness of TRACE=$TRACE would take two kernels for one: leave it out"
 }
 
 # tests: fails if TESTS names an unknown program.
@@ -113,12 +86,17 @@ tests() {
 	die "TESTS=$TESTS: there is no test program \`${unknown[0]}\`$(maybe "${unknown[0]}" "${all[@]}"); the programs are: all ${all[*]}"
 }
 
-# arguments: fails if ARGS does not suit the one program in TESTS.
+# arguments: fails if ARGS does not suit the one program in TESTS, or that of EXAMPLE.
 arguments() {
 	local word words
 	[[ -n ${ARGS:-} ]] || return 0
-	[[ -n ${TESTS:-} && $TESTS != all && $TESTS != *,* ]] ||
-		die "ARGS=$ARGS: arguments are for one test program: name it, as in TESTS=dma ARGS=$ARGS"
+	if [[ -n ${EXAMPLE:-} ]]; then
+		[[ ${TESTS:-all} != all && $TESTS != *,* ]] || ((${#example_programs[@]} == 1)) ||
+			die "ARGS=$ARGS: arguments are for one test program: name it, as in TESTS=${example_programs[0]} ARGS=$ARGS; EXAMPLE=$EXAMPLE has the programs: ${example_programs[*]}"
+	else
+		[[ -n ${TESTS:-} && $TESTS != all && $TESTS != *,* ]] ||
+			die "ARGS=$ARGS: arguments are for one test program: name it, as in TESTS=dma ARGS=$ARGS"
+	fi
 	read -ra words <<<"$ARGS"
 	for word in "${words[@]}"; do
 		[[ $word =~ ^[A-Za-z0-9_-]+$ ]] || die "ARGS=$ARGS: $word has other characters than letters, digits, - and _; write names of cases, or parts of them, with blanks between them"
@@ -138,9 +116,39 @@ files() {
 	done
 }
 
+# stop: fails if STOP cannot be a place, or is a line of another driver than the one that gdb knows.
+stop() {
+	local file folder of=ringbar known=${example_drivers[0]:-ringbar}
+	if [[ -n $project && ${STOP:-} =~ ^(.*/.*):[0-9]+$ && $STOP != guest-driver/* ]]; then
+		file=${BASH_REMATCH[1]}
+		[[ -f $project/$file ]] || die "STOP=$STOP: there is no file $file in $project: name it as seen from there, as in STOP=$known/${known%%/*}_main.rs:1"
+		[[ $file == "$known"/* ]] || die "STOP=$STOP: gdb knows the driver in $known, which is loaded first, and $file is no part of it: set EXAMPLE to its example, or name a file in $known"
+		return
+	fi
+	[[ ${STOP:-driver} =~ ^[[:print:]]*[^[:space:]][[:print:]]*$ ]] || die "STOP=$STOP: say boot, driver, or a function or FILE:LINE of the driver"
+	[[ ${STOP:-} =~ ^(guest-driver/(.*)):[0-9]+$ ]] || return 0
+	file=${BASH_REMATCH[1]} folder=guest-driver/${BASH_REMATCH[2]%%/*}
+	[[ -f $checkout/$file ]] || die "STOP=$STOP: there is no file $file"
+	# Each driver has the mapping layer compiled into it.
+	[[ $folder != guest-driver/mapping ]] || return 0
+	[[ -z $project ]] || die "STOP=$STOP: $file is of the checkout, gdb knows the driver $known of the project: name a file of that"
+	if [[ -f $checkout/$folder/Kbuild ]]; then of=${folder#*/}; fi
+	case $of in
+	"$known") ;;
+	ringbar) die "STOP=$STOP: $file belongs to ringbar's driver, gdb knows that of EXAMPLE=$EXAMPLE: leave EXAMPLE out" ;;
+	*) die "STOP=$STOP: $file belongs to another driver than gdb knows, \`$known\`, which is loaded first: set EXAMPLE=$of" ;;
+	esac
+}
+
 named "$@"
 one_of INTERRUPTS msix msi
+one_of HOTPLUG acpi native
 one_of IOMMU 0 1
+one_of KEXEC 0 1
+one_of IMAGE 0 1
+one_of LIES 0 1
+one_of BROKER 0 1
+one_of WATCH 0 1
 one_of ACCEL tcg kvm auto
 one_of TRACE 0 1 boot
 one_of FULL 0 1
@@ -151,8 +159,9 @@ number TIMEOUT 1 1000000
 # It has up to 64 bits, which bash cannot compare.
 [[ ${SEED:-0} =~ ^[0-9]{1,20}$ ]] || die "SEED=$SEED: set it to the number that a random test printed"
 example
+kexec
 tests
 arguments
 files
-[[ ${STOP:-driver} =~ ^[[:print:]]*[^[:space:]][[:print:]]*$ ]] || die "STOP=$STOP: say boot, driver, or a function or FILE:LINE of the driver"
+stop
 [[ -z ${QEMU_ARGS:-} ]] || words_of "$QEMU_ARGS" >/dev/null 2>&1 || die "QEMU_ARGS=$QEMU_ARGS: a quote is open; quote as in a shell"

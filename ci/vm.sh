@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Boots the guest. `run` boots as the variables say, `shell` for a shell in it, and `debug` for a
 # shell and gdb. `configuration NAME` boots a line of the file of configurations. `sabotage NAME MODULE INITRAMFS [SERVER]` boots
-# with another module or server, and `bench` with the benchmark. `boot DEVICES` boots with so many
+# with another module or server, `plain NAME INITRAMFS` does so without a page, and `bench` with the benchmark. `boot DEVICES` boots with so many
 # devices and nothing to do. `measure NAME HINT` does the same as `run` for a benchmark, HINT, with
-# a report of its own. `verdict NAME...` makes one table of the results of these configurations on
+# a report of its own. `cover NAME` does the same as `run` for ci/coverage.sh, which sets COVERAGE to the
+# folder for the reports; so do configurations then. `verdict NAME...` makes one table of the results of these configurations on
 # each path to the device. `report` draws the page of the last run again, or that of NAME. `read
 # NAME` has the readers of others read the results of that run, as `configuration` does.
 #
-# With EXAMPLE, these examples run in place of ringbar: `run`, `shell` and `configuration`.
+# With EXAMPLE, these examples run in place of ringbar: `run`, `shell` and `configuration`. With AT,
+# they are those of that project.
 #
-# KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, IOMMU (0 or 1), DEVICES, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
+# KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, HOTPLUG, IOMMU (0 or 1), KEXEC, IMAGE, DEVICES, LIES, BROKER, WATCH, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
 # SERVER_ARGS, QEMU_ARGS, FILES, GDB and STOP are explained by `make help`.
 set -euo pipefail
 # The name of a configuration begins with its kernel.
@@ -28,6 +30,8 @@ listed=$checkout/build/guest/programs
 server=$programs/ringbar-server
 # Options of the runner for the drivers and devices of the examples in EXAMPLE.
 driven=()
+# Folders of a project's sources, as debug information names them.
+roots=()
 if [[ $KERNEL == debug ]]; then
 	# Any report ends the run. The debug kernel keeps records of all memory, so the guest needs more of
 	# it.
@@ -81,33 +85,75 @@ choose_examples() {
 		name=${path##*/}
 		driven+=(--driver "${name%.ko}${example_nodes[number]:+:${example_nodes[number]}}")
 	done
+	# Kbuild sees the project as /project. A module names its files by their paths from there on, and the
+	# folder in which it was compiled.
+	if [[ -n $project ]]; then roots=("$project" /project "/ringbar${module#"$checkout"}") roots[2]=${roots[2]%/*}; fi
 	for program in "${example_servers[@]}"; do driven+=(--own-server "$programs/$program"); done
 	for device in "${example_devices[@]}"; do driven+=(--qemu-arg=-device "--qemu-arg=$device"); done
 	driven+=(--interrupts "$example_messages")
+	# ci/variables.sh has refused ARGS for one of several programs.
+	if [[ -n ${ARGS:-} && ${TESTS:-all} == all ]]; then TESTS=${example_programs[0]}; fi
+}
+
+# name_registers: has the witness learn the names of the registers of the example's device from its
+# server.
+named=()
+name_registers() {
+	[[ ${TRACE:-0} != 0 && -n ${EXAMPLE:-} ]] || return 0
+	check_traceable
+	local server=${example_servers[0]} file=$checkout/build/guest/example-registers
+	mkdir -p "${file%/*}"
+	# A server that does not know the word may begin to serve.
+	if ! timeout 60 "$programs/$server" --registers >"$file" </dev/null || [[ ! -s $file ]]; then
+		die "\`$server --registers\` printed no registers, so a trace would have no names: have it print a line BAR OFFSET NAME for each, as qemu-device/vfio-user/examples/sum/src/main.rs does"
+	fi
+	named=("--plugin-arg=registers=$file")
 }
 
 # vm COMMAND NAME ARGS...: calls the runner for one configuration.
 vm() {
-	local command=$1 name=$2 args=() word words=("${words[@]}") files gdb
+	local command=$1 name=$2 args=() word words=("${words[@]}") files gdb boots=$kernel/vmlinux
+	local image=$kernel/vmlinuz
 	shift 2
+	if [[ ${IMAGE:-0} == 1 ]]; then
+		boots=$image
+		words+=(ringbar.image=1 nokaslr)
+	fi
 	args+=(--qemu "$ci_dir/qemu.sh")
-	args+=(--kernel "$kernel/vmlinux" --initrd "$initramfs" --name "$name" "${for_kernel[@]}")
+	args+=(--kernel "$boots" --initrd "$initramfs" --name "$name" "${for_kernel[@]}")
 	if [[ -n ${ACCEL:-} ]]; then args+=(--accel "$ACCEL"); fi
 	if [[ -n ${EXAMPLE:-} ]]; then
 		args+=("${driven[@]}")
 	else
+		if [[ ${LIES:-0} == 1 ]]; then
+			"$ci_dir/programs.sh" liar || return
+			server=$programs/ringbar-liar
+		fi
 		args+=(--server "$server")
+		if [[ ${BROKER:-0} == 1 || ${WATCH:-0} == 1 ]]; then
+			"$ci_dir/programs.sh" broker || return
+			args+=(--broker "$programs/ringbar-broker")
+		fi
+		if [[ ${WATCH:-0} == 1 ]]; then args+=(--watch); fi
 		if [[ -n ${INTERRUPTS:-} ]]; then args+=(--interrupts "$INTERRUPTS"); fi
 		if [[ -n ${DEVICES:-} ]]; then args+=(--devices "$DEVICES"); fi
 	fi
+	if [[ -n ${HOTPLUG:-} ]]; then args+=(--hotplug "$HOTPLUG"); fi
 	case ${IOMMU:-0} in
 	0) ;;
 	1) args+=(--iommu) ;;
 	*) die "IOMMU=$IOMMU: set it to 0 or 1" ;;
 	esac
 	words+=("ringbar.cycles=${CYCLES:-0}" "ringbar.full=${FULL:-0}")
+	if [[ ${KEXEC:-0} == 1 ]]; then
+		# The kernel starts no other.
+		args+=("--file=$image:/boot/vmlinuz")
+		words+=(ringbar.kexec)
+	fi
 	if [[ $KERNEL == debug ]]; then words+=("$(detector_word)"); fi
 	if [[ -n ${SEED:-} ]]; then words+=("ringbar.seed=$SEED"); fi
+	# The first kernel takes no word after `--`; the second one does.
+	if [[ ${KEXEC:-0} == 1 ]]; then words+=(--); fi
 	if [[ -n ${KERNEL_ARGS:-} ]]; then words+=("$KERNEL_ARGS"); fi
 	args+=(--append "${words[*]}")
 	case ${TRACE:-0} in
@@ -116,7 +162,10 @@ vm() {
 	boot) args+=(--plugin "$programs/libringbar_plugin.so" --plugin-arg=from=boot) ;;
 	*) die "TRACE=$TRACE: set it to 0, 1 or boot" ;;
 	esac
-	if [[ ${TRACE:-0} != 0 ]]; then "$ci_dir/programs.sh" plugin; fi
+	# The plugin records executed code in place of accesses.
+	if [[ -n ${COVERAGE:-} ]]; then args+=(--plugin "$programs/libringbar_plugin.so" --coverage); fi
+	if [[ ${TRACE:-0} != 0 || -n ${COVERAGE:-} ]]; then "$ci_dir/programs.sh" plugin; fi
+	args+=("${named[@]}")
 	for word in ${SERVER_ARGS:-}; do args+=("--server-arg=$word"); done
 	while IFS= read -r -d '' word; do args+=("--qemu-arg=$word"); done < <(words_of "${QEMU_ARGS:-}")
 	IFS=, read -ra files <<<"${FILES:-}"
@@ -131,24 +180,24 @@ vm() {
 # hint GOAL [PATTERN]: prints the command that repeats this run, without the variables that match
 # PATTERN. make needs each dollar doubled.
 hint() {
-	local variable value hint="make $1" but=${2:-}
-	for variable in EXAMPLE KERNEL KERNEL_ARGS ACCEL INTERRUPTS IOMMU DEVICES TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES GDB; do
+	local variable value hint='' but=${2:-}
+	for variable in "${run_variables[@]}"; do
 		value=${!variable:-}
 		# shellcheck disable=SC2053 # a pattern
 		if [[ -n $value && $value != stock && $variable != $but ]]; then hint+=" $variable=${value@Q}"; fi
 	done
-	printf '%s\n' "${hint//\$/\$\$}"
+	printf 'make %s%s\n' "${project:+-C ${project@Q} }$1" "${hint//\$/\$\$}"
 }
 
 # run NAME REPORT [HINT]: runs test programs. TESTS, ARGS and TIMEOUT matter here only. `more` has
 # further options for the runner.
 more=()
 run() {
-	local word files args=() code=(--module="$module" --programs="$listed")
+	local word files args=() code=(--module="$module" --programs="$listed" "${roots[@]/#/--root=}")
+	name_registers
 	# With the witness, a run takes longer and suits some programs only, so those variables are
 	# dropped. A caller with a hint of its own runs something else than `make trace` does.
-	# The witness knows ringbar alone.
-	if [[ -z ${3:-} && -z ${EXAMPLE:-} ]]; then args+=(--trace-hint "$(hint trace '@(TRACE|TESTS|ARGS|TIMEOUT)')"); fi
+	if [[ -z ${3:-} ]] && traceable; then args+=(--trace-hint "$(hint trace '@(TRACE|TESTS|ARGS|TIMEOUT)')"); fi
 	if [[ -n ${TESTS:-} ]]; then args+=("--tests=$TESTS"); fi
 	if [[ -n ${TIMEOUT:-} ]]; then args+=(--timeout "$TIMEOUT"); fi
 	for word in ${ARGS:-}; do args+=("--arg=$word"); done
@@ -173,6 +222,11 @@ run() {
 		end_tree "$builder"
 		exit "$status"
 	fi
+	# For a later `make report`: the report needs the code that ran.
+	if [[ -d $2/logs/$1 ]]; then printf '%s\n' "$module" "$listed" "${roots[@]}" >"$2/logs/$1/code.txt"; fi
+	if kill -0 "$builder" 2>/dev/null; then say "the results are complete; now compiling the program that draws their page"; fi
+	# If it failed, `report` compiles again, and shows why.
+	wait "$builder" || true
 	report "$1" "$2" || status=1
 	return "$status"
 }
@@ -180,9 +234,12 @@ run() {
 # report NAME REPORT: draws the run's page. A run that could not begin may have left no results.
 report() {
 	[[ -e $2/results.json ]] || return 0
+	local code=("$module" "$listed" "${roots[@]}") root=()
+	if [[ -e $2/logs/$1/code.txt ]]; then mapfile -t code <"$2/logs/$1/code.txt"; fi
 	"$ci_dir/programs.sh" report || return
+	root=("${code[@]:2}")
 	"$programs/ringbar-report" draw --logs "$2/logs/$1" --results "$2/results.json" \
-		--module "$module" --programs "$listed" --out "$2" \
+		--module "${code[0]}" --programs "${code[1]}" "${root[@]/#/--root=}" --out "$2" \
 		--versions "$sysroot/etc/ringbar-versions" \
 		--bench "$checkout/build/report/bench.json" --bench "$checkout/build/report/bench-trace.json"
 }
@@ -215,37 +272,36 @@ configuration_line() {
 # Together they take seconds.
 chain=tour,registers,device_memory,dma,checks,queue,client_examples,refusals,removal
 
-# both_tests CALLER HERE: prints the programs that both lists name, in the guest's format.
+# both_tests CALLER HERE: prints the programs that both lists have, in the guest's format. A list
+# without a name to run has all programs but those that it leaves out.
 both_tests() {
-	local name both=()
-	# The caller only leaves programs out.
-	if [[ $1 == -* && $2 == -* && ,$1 != *,[!-]* ]]; then
-		printf '%s\n' "$1,$2"
-		return
+	local list name bit=1 naming=0 both=() without=()
+	# For each name, the lists that have it, as `naming` has the lists with names.
+	local -A lists=()
+	for list in "$1" "$2"; do
+		for name in ${list//,/ }; do
+			case $name in
+			all) ;;
+			-*) without+=("$name") ;;
+			*)
+				lists[$name]=$((${lists[$name]:-0} | bit))
+				naming=$((naming | bit))
+				;;
+			esac
+		done
+		bit=2
+	done
+	if ((naming == 0)); then
+		both=("${without[@]}")
+		if [[ ${#both[@]} == 0 && -n $1$2 ]]; then both=(all); fi
 	fi
-	case $1,$2 in
-	,* | all,*) printf '%s\n' "$2" ;;
-	*, | *,all) printf '%s\n' "$1" ;;
-	*)
-		if [[ ,$1 != *,[!-]* ]]; then
-			for name in ${2//,/ }; do
-				if [[ ,$1, != *",-$name,"* ]]; then both+=("$name"); fi
-			done
-		else
-			for name in ${1//,/ }; do
-				case ,$2, in
-				*",-$name,"*) ;;
-				*,-*) both+=("$name") ;;
-				*",$name,"*) both+=("$name") ;;
-				esac
-			done
+	for name in ${1//,/ } ${2//,/ }; do
+		if [[ ${lists[$name]:-} == "$naming" && " ${without[*]} " != *" -$name "* ]]; then
+			both+=("$name")
+			unset "lists[$name]"
 		fi
-		(
-			IFS=,
-			printf '%s\n' "${both[*]}"
-		)
-		;;
-	esac
+	done
+	(IFS=, && printf '%s\n' "${both[*]}")
 }
 
 # configuration NAME: runs a line of the file of configurations.
@@ -268,10 +324,11 @@ configuration() {
 		choose_examples
 		# These programs alone are packed.
 		tests=$(IFS=, && printf '%s' "${example_programs[*]}")
-		# The witness knows ringbar alone. So do these variables, which make would refuse if they were in
-		# the command that repeats the run.
-		TRACE=0
-		unset DEVICES INTERRUPTS
+		# The witness would watch one of several devices.
+		traceable || TRACE=0
+		# These variables are for ringbar, and make would refuse them if they were in the command that
+		# repeats the run.
+		unset DEVICES INTERRUPTS KEXEC
 	fi
 	if [[ -n ${TESTS:-} && -z $(both_tests "$TESTS" "$tests") ]]; then
 		say "$name runs none of $TESTS"
@@ -285,6 +342,10 @@ configuration() {
 		return
 	fi
 	local status=0
+	if [[ -n ${COVERAGE:-} ]]; then
+		run "$name" "$COVERAGE/$name" "make coverage"
+		return
+	fi
 	run "$name" "$checkout/build/report/$name" || status=$?
 	read_by_others "$name" || status=1
 	return "$status"
@@ -334,6 +395,9 @@ shell() {
 	local example=()
 	if ((${#example_programs[@]})); then example=(--example "/tests/${example_programs[0]}"); fi
 	if [[ ${TESTS:-all} != all ]]; then example=(--example "/tests/${TESTS%%,*}${ARGS:+ $ARGS}"); fi
+	name_registers
+	# So that `make swap` can replace the server meanwhile.
+	: "${WATCH:=1}"
 	release_checkout
 	vm shell "$1" --report-dir "$(own_place "$checkout/build/report")" "${example[@]}" "${@:2}"
 }
@@ -346,7 +410,7 @@ debug() {
 		file=$("$ci_dir/kernel-symbols.sh")
 		symbols=(--kernel-symbols "$file")
 	fi
-	shell debug --debug="${STOP:-driver}" --module "$module" "${symbols[@]}" --sources "$checkout" --gdb "$(printf '%q' "$ci_dir/extra.sh") gdb"
+	shell debug --debug="${STOP:-driver}" --module "$module" "${symbols[@]}" --sources "${project:-$checkout}" --gdb "$(printf '%q' "$ci_dir/extra.sh") gdb"
 }
 
 # Drawing a page again or reading reports changes nothing that a run needs, so they take no lock.
@@ -362,6 +426,7 @@ configuration) configuration "$2" ;;
 read) read_by_others "$2" ;;
 verdict) verdict "${@:2}" ;;
 measure) run "$2" "$checkout/build/report/$2" "$3" ;;
+cover) run "$2" "$COVERAGE/$2" "make coverage" ;;
 report) if [[ -n ${2:-} ]]; then report "$2" "$checkout/build/report/$2"; else again; fi ;;
 sabotage)
 	module=$3 initramfs=$4
@@ -370,11 +435,15 @@ sabotage)
 	more=(--haste "${HASTE:-1}")
 	run "$2" "$checkout/build/report/$2" "make test-sabotage"
 	;;
+plain)
+	initramfs=$3
+	vm run "$2" --report-dir "$checkout/build/report/$2" --rerun-hint "make mutants" --tests="$TESTS"
+	;;
 bench)
 	# QEMU's own device `edu` serves for comparison.
 	more=(--measure "$programs/ringbar-bench-host" --qemu-arg=-device --qemu-arg=edu)
 	TESTS=bench run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;
-*) die "usage: $0 run|shell|debug|configuration NAME|verdict NAME...|report [NAME]|read NAME|measure NAME HINT|sabotage NAME MODULE INITRAMFS [SERVER]|bench|boot DEVICES" ;;
+*) die "usage: $0 run|shell|debug|configuration NAME|verdict NAME...|report [NAME]|read NAME|measure NAME HINT|cover NAME|sabotage NAME MODULE INITRAMFS [SERVER]|plain NAME INITRAMFS|bench|boot DEVICES" ;;
 esac

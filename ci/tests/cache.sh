@@ -71,3 +71,16 @@ fails entry_in_use_stays test ! -e "$RINGBAR_CACHE/sysroot-race"
 for number in {10..30}; do mkdir "$RINGBAR_CACHE/programs-$number" && touch -d "$number minutes ago" "$RINGBAR_CACHE/programs-$number"; done
 cache_sweep
 equal of_a_numerous_kind_the_newest_stay '10 19' "$(find "$RINGBAR_CACHE" -name 'programs-*' -printf '%f\n' | sort | sed -n 's/programs-//; 1p; $p' | tr '\n' ' ' | sed 's/ $//')"
+
+# Builds of several checkouts clean up at the same time, and each finds entries that another removes.
+statuses=()
+for round in {1..10}; do
+	mkdir "$RINGBAR_CACHE"/programs-"$round"-{1..60}
+	sweeps=()
+	for _ in {1..6}; do
+		(cache_sweep) 2>/dev/null &
+		sweeps+=($!)
+	done
+	for sweep in "${sweeps[@]}"; do wait "$sweep" || statuses+=("$?"); done
+done
+equal sweeps_at_the_same_time_do_not_fail '' "${statuses[*]}"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
 # Lists in the documents are complete: files with unsafe code, programs, scripts, configurations,
-# targets.
+# targets. Their links lead somewhere, and their lines are short.
 # shellcheck disable=SC2016 # the backticks are those of Markdown
 set -euo pipefail
 # shellcheck source=ci/tests/assert.sh
@@ -40,6 +40,15 @@ listed module_names_its_files 'guest-driver/README.md, "Files"' \
 listed guest_rootfs_names_its_programs 'guest-rootfs/README.md, the table with the heading "program"' \
 	"$(files guest-rootfs/tests/src/bin '*' | sed 's/\.rs$//')" \
 	"$(between '^| program' '^The kernel command line' guest-rootfs/README.md | grep -o '| `[a-z_]*` |' | tr -d '|` ' | sort)"
+listed driver_readme_names_the_cases_of_lives 'guest-driver/README.md, "When a process changes"' \
+	"$(grep -rhA 1 '^#\[case' guest-rootfs/tests/src/bin/lives | sed -n 's/^fn \([a-z0-9_]*\).*/\1/p' | sort)" \
+	"$(between '^## When a process changes' '^## When the machine changes' guest-driver/README.md | grep -o '`[a-z0-9]*_[a-z0-9_]*` |' | tr -d '`| ' | sort)"
+listed cases_of_the_machine_are_there 'guest-driver/README.md, "When the machine changes": there are no such cases' '' \
+	"$(between '^## When the machine changes' '^## When the device is reset' guest-driver/README.md | grep -o '`[a-z0-9]*_[a-z0-9_]*` |' | tr -d '`| ' | sort -u |
+		grep -vxFf <(grep -rhoE '^fn [a-z0-9_]+' guest-rootfs/tests/src/bin | sed 's/^fn //') || true)"
+listed guest_rootfs_names_the_files_of_the_library 'guest-rootfs/README.md, "The library of the test programs"' \
+	"$(cd guest-rootfs && find tests/src examples/src -maxdepth 1 -name '*.rs' ! -path examples/src/lib.rs | sort)" \
+	"$(between '^## The library' '^## ringbarctl' guest-rootfs/README.md | grep -oE '`[a-z]+/src/[a-z_]+\.rs` ' | tr -d '` ' | sort)"
 listed ci_names_its_scripts 'ci/README.md, the table with the heading "script"' \
 	"$(files ci '*.sh')" \
 	"$(between '^| script' '^## Jobs' ci/README.md | grep -oE '`[a-z-]+\.sh' | tr -d '`' | sort -u)"
@@ -57,4 +66,7 @@ listed links_of_documents_lead_somewhere 'documents: these links lead nowhere' '
 		done
 	done
 )"
+
+listed lines_of_documents_are_short 'documents: these lines are too long' '' \
+	"$(for document in "${documents[@]}"; do long_lines "$document"; done)"
 exit "$failed"

@@ -27,10 +27,12 @@ checkout() {
 	cat >"$folder/ci/in-sysroot.sh" <<'END'
 #!/usr/bin/env bash
 echo "$*" >>"$CALLS"
+[[ $* != *rustfmt* ]] || exit "${FORMAT:-0}"
 cd "$(dirname "$0")/.."
 for word in "$@"; do
 	case $word in
 	M=/ringbar/*) from=${word#M=/ringbar/} ;;
+	M=/project/*) from=$AT/${word#M=/project/} ;;
 	MO=/ringbar/*) folder=${word#MO=/ringbar/} ;;
 	RINGBAR_SABOTAGE=*) sabotage=${word#*=} ;;
 	esac
@@ -42,7 +44,7 @@ grep -q broken $source && exit 1
 if [[ ! -e $folder/$root.o || $source -nt $folder/$root.o ]]; then cp $source "$folder/$root.o"; fi
 if [[ ! -e $folder/$name.ko || $folder/$root.o -nt $folder/$name.ko ]]; then { cat "$folder/$root.o" && echo "$sabotage"; } >"$folder/$name.ko"; fi
 printf './%s.o\n' "$root" shim >"$folder/$name.mod"
-echo "/ringbar/guest-driver/../$source /ringbar/${READ:-$source}" | tee "$folder/.$root.o.cmd" >"$folder/.shim.o.cmd"
+echo "/ringbar/guest-driver/../$source /ringbar/${READ:-$source}" "${AT:+/project/frob/driver/../../${READ:-ringbar/guest-driver/mapping/mod.rs}}" | tee "$folder/.$root.o.cmd" >"$folder/.shim.o.cmd"
 # Of an object that is no longer part of the module.
 echo /ringbar/guest-driver/gone.c >"$folder/.old.o.cmd"
 END
@@ -59,6 +61,9 @@ source="$place/a b#c,d%eü/guest-driver/ringbar_main.rs"
 equal first_build_calls_kbuild 'one, 1' "$(result 'a b#c,d%eü')"
 equal kbuild_sees_a_plain_path yes "$(grep -q ' M=/ringbar/guest-driver MO=/ringbar/build/module ' "$CALLS" && echo yes)"
 equal nothing_has_changed_and_kbuild_is_not_called 'one, 0' "$(result 'a b#c,d%eü')"
+equal wrong_format_is_told_with_the_command_that_corrects_it \
+	"ringbar: error: the format of the module of small differs from rustfmt's (see above): to correct it run rustfmt --edition 2021 guest-driver/small/small_main.rs" \
+	"$(FORMAT=1 "$place/a b#c,d%eü/ci/module.sh" lint small 2>&1 || true)"
 checkout second
 equal other_checkout_of_the_same_is_served 'one, 0' "$(result second)"
 
@@ -115,3 +120,34 @@ equal missing_module_is_named_with_those_that_are_there \
 echo 'obj-y := x.o' >"$folder/small/Kbuild"
 equal build_file_without_a_module_is_named 'ringbar: error: guest-driver/small/Kbuild has no line `obj-m := NAME.o`, which names the module' \
 	"$(message "$place/second/ci/module.sh" small)"
+
+# A driver of a project outside, which uses the second checkout.
+project=$place/own
+mkdir -p "$project/frob/driver" && ln -s ../second "$project/ringbar"
+echo 'obj-m := my_frob.o' >"$project/frob/driver/Kbuild"
+echo frob >"$project/frob/driver/frob_main.rs"
+crate "$project/frob" frob frob
+printf '%s\n' 'driver driver' 'program frob' >"$project/frob/example"
+# own: builds the modules of the project, and prints that one and the number of calls of Kbuild.
+own() {
+	: >"$CALLS"
+	AT=$project "$place/second/ci/module.sh" 2>"$place/messages" || cat "$place/messages" >&2
+	echo "$(head -n 1 "$place/second/build/module-frob-driver/my_frob.ko"), $(wc -l <"$CALLS")"
+}
+equal driver_of_a_project_is_built 'frob, 1' "$(own)"
+equal and_kbuild_sees_it_where_the_project_has_it yes \
+	"$(grep -q -- " --show $project/frob/driver /project/frob/driver --show $place/second /project/ringbar .* M=/project/frob/driver MO=/ringbar/build/module-frob-driver RINGBAR_ROOT=/project " "$CALLS" && echo yes)"
+equal its_path_is_printed "$place/second/build/module-frob-driver/my_frob.ko" "$(AT=$project "$place/second/ci/module.sh" path frob/driver)"
+equal unchanged_driver_of_a_project_is_not_compiled_again 'frob, 0' "$(own)"
+echo edited >"$project/frob/driver/frob_main.rs"
+equal edited_driver_of_a_project_is_compiled 'edited, 1' "$(own)"
+echo again >"$place/second/guest-driver/mapping/mod.rs"
+equal layer_is_part_of_the_driver_of_a_project 'edited, 1' "$(own)"
+echo broken >"$project/frob/driver/frob_main.rs"
+equal driver_of_a_project_that_fails_is_named_with_its_folder \
+	'ringbar: error: the module of frob/driver does not compile for the stock kernel: the first message above has the reason; correct frob/driver and run again' \
+	"$(AT=$project message "$place/second/ci/module.sh")"
+echo other >"$project/frob/driver/frob_main.rs"
+equal file_of_a_project_that_the_key_lacks_is_refused \
+	"ringbar: error: $project/frob/device/registers.rs is compiled into the module of frob/driver, but is neither in $project/frob/driver nor in the mapping layer: a change of it would not be noticed: move it to frob/driver" \
+	"$(AT=$project READ=frob/device/registers.rs message "$place/second/ci/module.sh")"

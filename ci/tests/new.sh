@@ -10,15 +10,9 @@ place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 export RINGBAR_CACHE=$place/cache
 checkout=$place/checkout
-cd "$ci/.."
+sum_alone "$checkout"
 mkdir -p "$checkout/guest-driver/edu" "$checkout"/guest-rootfs/{tests/src/bin/vectors,hangs/src/bin}
 touch "$checkout/guest-rootfs/tests/src/bin/dma.rs" "$checkout/guest-rootfs/hangs/src/bin/stuck.rs"
-# Examples that were made in this checkout are no part of it.
-cp -r --parents ci Cargo.toml Cargo.lock rustfmt.toml guest-driver/{README.md,sum,mapping/prelude.rs} guest-rootfs/examples/src/bin/sum.rs qemu-device/vfio-user/examples/sum "$checkout"
-find "$checkout/ci/examples" -type f ! -name sum -delete
-sed -i '\|"qemu-device/vfio-user/examples/|{ \|/sum"|!d }' "$checkout/Cargo.toml"
-printf '#[path = "../../../guest-driver/sum/uapi.rs"]\npub mod sum;\n' >"$checkout/guest-rootfs/examples/src/uapi.rs"
-printf '#!/bin/sh\n' >"$checkout/ci/cargo.sh"
 
 # refused NAME: prints the error for a name.
 refused() { ("$checkout/ci/new.sh" "$1" 2>&1 >/dev/null | grep error: | sed 's/.*error: //') || true; }
@@ -48,9 +42,10 @@ before=$(state)
 with_cargo 'echo changed >>Cargo.lock; exit 1'
 equal failure_of_cargo_is_told 'cargo cannot add ringbar-example-frob to Cargo.lock (see above); nothing was made' "$(refused frob)"
 equal failure_leaves_the_checkout_as_it_was "$before" "$(state)"
+# A shell starts what it puts in the background with SIGINT ignored, and this test may be started so.
 for signal in INT TERM; do
 	with_cargo "kill -$signal \$PPID; sleep 0.2"
-	fails "told_to_end_it_fails $signal" "$checkout/ci/new.sh" frob
+	fails "told_to_end_it_fails $signal" env "--default-signal=$signal" "$checkout/ci/new.sh" frob
 	equal "told_to_end_it_leaves_the_checkout_as_it_was $signal" "$before" "$(state)"
 done
 for line in 'Cargo.toml:"qemu-device/vfio-user/examples/frob"' 'guest-rootfs/examples/src/uapi.rs:pub mod frob;' 'guest-driver/README.md:`frob/frob_main.rs`'; do
@@ -75,11 +70,27 @@ equal crate_is_in_the_workspace 1 "$(grep -c '"qemu-device/vfio-user/examples/my
 equal interface_is_in_the_library yes "$(grep -q 'pub mod my_frob;' guest-rootfs/examples/src/uapi.rs && echo yes)"
 equal file_with_unsafe_code_is_listed yes "$(grep -q '^`unsafe` is in `my_frob/my_frob_main.rs`,$' guest-driver/README.md && echo yes)"
 made=(guest-driver/my_frob qemu-device/vfio-user/examples/my_frob guest-rootfs/examples/src/bin/my_frob.rs ci/examples/my_frob)
-equal nothing_of_the_copied_name_is_left '' "$(grep -rnE '(ringbar[_-](example[_-])?sum|/sum\b|\bSum\b|uapi::sum|sum_main)' "${made[@]}" || true)"
+equal nothing_of_the_copied_name_is_left '' "$(grep -rnE '(ringbar[_-](example[_-])?sum|/sum\b|\bSum\b|uapi::sum|sum_main)' "${made[@]}" | grep -v 'HERE: tests of the device' || true)"
 equal device_number_is_its_own '0x10f2 0x10f2' "$(grep -rohE '0x10f[0-9a-f]' guest-driver/my_frob/my_frob_main.rs qemu-device/vfio-user/examples/my_frob/src/lib.rs | paste -sd ' ')"
-equal each_part_says_where_to_write 4 "$(grep -rl 'HERE: ' "${made[@]}" | wc -l)"
+# marked FILE: prints the first two words of each line that a mark is above.
+marked() { sed -n '/HERE: /{ n; s/^ *//; s/^\([^ ]*\( [A-Za-z_]*\)\?\).*/\1/p }' "$1" | paste -sd ,; }
+equal device_says_where_to_write '//! A,const ADDRESS_LOW,/// The,let shape,fn run,impl Function' "$(marked "${made[1]}/src/lib.rs")"
+equal driver_says_where_to_write '//! The,// Registers,fn start,fn sum,fn add_up,const KINDS,uapi::ADD_UP' "$(marked "${made[0]}/my_frob_main.rs" | sed 's,([^,]*,,g; s, $,,')"
+equal interface_says_where_to_write '/// Has,/// Argument' "$(marked "${made[0]}/uapi.rs")"
+equal test_program_says_where_to_write '//! The,/// Offset,/// Has,#[case]' "$(marked "${made[2]}")"
+equal other_files_say_where_to_write 'Cargo.toml README.md conformance.rs device.rs' \
+	"$(grep -rlE '(//|#|<!--) HERE: ' "${made[@]}" --include={Cargo.toml,README.md,conformance.rs,device.rs} | sed 's|.*/||' | sort | paste -sd ' ')"
+equal tests_that_it_has_hold_for_any_device 'conformance.rs device.rs registers.rs' "$(find "${made[1]}/tests" -type f -printf '%f\n' | sort | paste -sd ' ')"
+equal titles_are_about_no_work '' "$(grep -nE '^ *(description|/// Serves).*\b(adds?|sum)\b' -r "${made[@]}" || true)"
+equal its_document_does_not_offer_itself '' "$(grep -niE 'to copy|to begin' "${made[0]}/README.md" || true)"
 equal what_is_made_is_formatted '' "$(rustfmt --check --config-path . --edition 2024 "${made[1]}"/src/*.rs "${made[1]}"/tests/*.rs guest-rootfs/examples/src/uapi.rs "${made[2]}" 2>&1)"
 with_cargo 'echo "$*" >>Cargo.lock'
 ci/new.sh other 2>/dev/null
 equal network_is_left_alone_otherwise 'update --workspace --offline --quiet' "$(tail -n 1 Cargo.lock)"
 equal next_example_has_the_next_number 0x10f3 "$(grep -ohE '0x10f[0-9a-f]' guest-driver/other/other_main.rs)"
+# A longer name makes longer lines, and a shorter one lines that would fit into one.
+for name in x abcdefgh_ijklmnopqrs; do
+	ci/new.sh "$name" 2>/dev/null
+	equal "lines_of_documents_are_short $name" '' "$(for document in guest-driver/{README.md,"$name/README.md"}; do long_lines "$document"; done)"
+	equal "driver_is_formatted $name" '' "$(for file in guest-driver/"$name"/{"${name}_main",uapi}.rs; do rustfmt --check --config-path . --edition 2021 <"$file" 2>&1 || echo "$file"; done)"
+done

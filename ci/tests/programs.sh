@@ -20,6 +20,7 @@ echo called >>"$CALLS"
 folder=$CARGO_TARGET_DIR/$CARGO_BUILD_TARGET/release
 mkdir -p "$folder"
 source=$PWD/qemu-device/server/src/main.rs
+if [[ ! -e $source ]]; then source=$PWD/frob/device/src/main.rs; fi
 for argument in "$@"; do
 	case $argument in --bin=*) ;; *) continue ;; esac
 	program=$folder/${argument#--bin=}
@@ -126,6 +127,44 @@ equal example_that_was_built_before_is_served 'ringbar-init sum , 0' "$(packed),
 programs 'a b' boot
 equal examples_leave_ringbars_programs_alone yes,0 "$(test -e "$place/a b/build/programs/packed/waiting" && echo yes),$(calls)"
 fails group_of_examples_needs_a_name programs 'a b' example
+
+# A project outside, with a device and a test program, which uses this checkout.
+project="$place/own project" device="$place/own project/frob/device/src/main.rs"
+mkdir -p "$project"/frob/{driver,device/src} && ln -s '../a b' "$project/ringbar"
+echo device >"$device"
+crate "$project/frob/device" frob-device frob frob-device
+touch "$project/frob/driver/"{Kbuild,frob_main.rs,uapi.rs}
+printf '%s\n' 'driver driver' 'program frob' 'server frob-device' >"$project/frob/example"
+# own: builds, and prints the source of the project's server and the number of cargo calls.
+own() {
+	AT=$project programs 'a b' example all
+	echo "$(head -n 1 "$place/a b/build/programs/frob-device"), $(calls)"
+}
+equal project_has_its_programs_and_the_checkout_the_others 'device, 2' "$(own)"
+equal its_test_program_is_for_the_guest 'frob ' "$(packed)"
+equal and_init_is_there yes "$(test -e "$place/a b/build/programs/base/packed/ringbar-init" && echo yes)"
+equal lock_of_a_project_may_follow_the_checkout 0 "$(grep -c -e --locked "$place/a b/build/programs/frob-device" || true)"
+equal unchanged_project_calls_no_cargo 'device, 0' "$(own)"
+echo edited >"$device"
+equal edited_device_is_compiled_alone 'edited, 1' "$(own)"
+echo edited >"$project/frob/driver/frob_main.rs"
+equal driver_of_a_project_is_no_part_of_its_programs 'edited, 0' "$(own)"
+echo edited >"$project/frob/driver/uapi.rs"
+equal its_interface_is 'edited, 1' "$(own)"
+echo changed >>"$source"
+equal checkout_is_part_of_a_project 'edited, 2' "$(own)"
+# read_by_own FILE: prints the error of a build whose compiler reads a file more.
+read_by_own() {
+	echo >>"$device"
+	AT=$project EXTRA=${1// /\\ } "$place/a b/ci/programs.sh" example all 2>&1 | sed -n 's/^ringbar: error: //p' || true
+}
+end="a change of it would not be noticed: move it to a folder of $project, and correct the path that names it (path = in a Cargo.toml, or in an attribute)"
+equal driver_that_a_program_of_a_project_reads_is_refused \
+	"$project/frob/driver/frob_main.rs is compiled into frob-device, but has a place or a name there that is not for crates (target, build, .*, Kbuild, *_main.rs): $end" \
+	"$(read_by_own "$project/frob/driver/frob_main.rs")"
+equal crate_beside_a_project_is_refused "$place/shared/lib.rs is compiled into frob-device, but is in no folder of the project: $end" "$(read_by_own "$place/shared/lib.rs")"
+programs 'a b' example sum
+equal project_leaves_other_examples_alone 'ringbar-init sum ' "$(packed)"
 
 echo >"$place/a b/README.md" && echo five >"$source"
 fails file_that_the_key_lacks_is_refused env EXTRA="$place/a\\ b/README.md" "$place/a b/ci/programs.sh" boot

@@ -94,15 +94,24 @@ for what in vm:debug job:y kernel:stock e; do
 	equal "refused_example_runs_nothing $what" '' "$(calls)"
 	equal "refused_example_is_named $what" "ringbar: error: EXAMPLE=edu: $what is for ringbar alone: leave EXAMPLE out, or run make test EXAMPLE=edu" "$(<"$place/err")"
 done
-EXAMPLE=edu stages example:stock <<<'
+examples='
 a            x  stock  2  -  work a
 host-crates  x  any    2  -  work crates
 fmt          x  any    2  -  work fmt
 b            x  stock  1  -  ci/vm.sh configuration stock-examples
 c            x  debug  1  -  ci/vm.sh configuration debug-examples
+lint         x  any    2  -  work clippy
+package      x  any    1  -  work package
 module-lint  x  any    1  -  work lint
 '
-equal example_selects_its_run_its_lint_and_its_crates '+crates +lint +stock-examples ' "$(grep -F + "$CALLS" | sort | tr '\n' ' ')"
+EXAMPLE=edu stages example:stock <<<"$examples"
+equal example_selects_its_run_its_lints_and_its_crates '+clippy +crates +fmt +lint +stock-examples ' "$(grep -F + "$CALLS" | sort | tr '\n' ' ')"
+mkdir -p "$place/own/frob" && ln -s ../checkout "$place/own/ringbar"
+touch "$place/own/frob/Kbuild"
+crate "$place/own/frob" frob frob
+printf '%s\n' 'driver .' 'program frob' >"$place/own/frob/example"
+AT=$place/own stages example:stock <<<"$examples"
+equal example_of_a_project_selects_the_same '+clippy +crates +fmt +lint +stock-examples ' "$(grep -F + "$CALLS" | sort | tr '\n' ' ')"
 fails unknown_stage_is_refused stages what <<<"$kinds"
 fails stage_that_needs_a_later_one_is_refused stages all <<<'
 a  x  stock  1  b  work a
@@ -119,6 +128,31 @@ fails failed_stage_fails_the_whole stages all <<<"$failing"
 equal failed_stage_keeps_only_those_back_that_need_it '+d -d ' "$(calls)"
 equal stages_that_failed_or_were_left_out_count_as_failed '0 passed, 3 failed, 0 skipped' "$(<"$place/out")"
 equal output_of_a_failed_stage_is_shown because "$(grep -x because "$place/err")"
+equal last_lines_are_the_failure_its_log_and_its_command \
+	'ringbar: a failed: all its output is in build/report/stages/a.log; again: echo because; false
+ringbar: error: failed: a b c' "$(tail -n 2 "$place/err")"
+
+# again: prints the command that repeats the last failed stage.
+again() { sed -n 's/.*; again: //p' "$place/err" | tail -n 1; }
+noted='
+host-crates  x  any  1  -  test 1 && echo "$EXAMPLE|$AT|$KERNEL|$KERNEL_ARGS|$SEED|$QEMU_ARGS" >>"$CALLS" && false
+'
+export KERNEL_ARGS='swiotlb=force quiet' SEED=7 QEMU_ARGS="-name 'a b'"
+for at in '' "$place/own"; do
+	what=host-crates
+	if [[ -n $at ]]; then what=example:debug; fi
+	AT=$at EXAMPLE=${at:+frob} KERNEL=debug fails "stage_with_variables_fails $at" stages "$what" <<<"$noted"
+	calls=$(calls)
+	equal "stage_gets_the_variables $at" "${at:+frob}|$at|debug|$KERNEL_ARGS|7|$QEMU_ARGS " "$calls"
+	# A checkout's user is in its folder, a project's in any.
+	(cd "${at:-$checkout}" && unset KERNEL_ARGS SEED QEMU_ARGS && bash -c "$(again)") || true
+	equal "command_that_repeats_a_stage_gives_it_the_same $at" "$calls$calls" "$(calls)"
+done
+unset KERNEL_ARGS SEED QEMU_ARGS
+EXAMPLE=edu fails failed_crates_of_an_example_fail_the_whole stages example:stock <<<'
+host-crates  x  any  1  -  ci/test-host.sh nothing
+'
+equal command_that_repeats_them_names_the_example "EXAMPLE='edu' ci/test-host.sh nothing" "$(again)"
 
 stages all <<<'
 a  x  stock  1  -  printf "7 passed, 0 failed, 1 skipped\n"
@@ -126,6 +160,22 @@ b  x  stock  1  -  printf "     Summary [  1.0s] 5 tests run: 4 passed (1 slow),
 '
 equal cases_of_runner_nextest_and_cargo_are_added_up '14 passed, 0 failed, 4 skipped' "$(<"$place/out")"
 equal table_for_tools_has_each_stage '"a" "b" ' "$(grep -o '"stage":"[a-z]*"' "$checkout/build/report/stages.json" | cut -d : -f 2 | tr '\n' ' ')"
+
+# The host's own programs stand in for the sysroot. The stage ends after so many ticks of its own
+# processor time.
+mkdir -p "$place/sysroot" "$RINGBAR_CACHE" && ln -s /etc /usr "$place/sysroot"
+printf '#!/bin/sh\necho %q\n' "$place/sysroot" >"$checkout/ci/sysroot.sh"
+cat >"$place/bin/compute" <<'END'
+#!/usr/bin/env bash
+while read -r stat </proc/self/stat && read -r -a fields <<<"${stat##*) }" && ((fields[11] < 80)); do
+	for ((number = 0; number < 20000; number++)); do :; done
+done
+END
+chmod +x "$place/bin/compute" && cp "$place/bin/compute" "$checkout/build/compute"
+stages all <<<'
+a  x  stock  1  -  ci/in-sysroot.sh build/compute
+'
+equal processor_time_in_the_sysroot_counts yes "$(awk -F '"cpu":' '/"a"/ && $2 + 0 >= 0.8 { print "yes" }' "$checkout/build/report/stages.json")"
 
 cat >"$RINGBAR_STAGES" <<<'a  x  stock  1  -  echo $$ >"$CALLS"; exec sleep 600'
 rm -f "$CALLS"

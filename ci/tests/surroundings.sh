@@ -25,6 +25,13 @@ chmod +x "$place/bin/cargo"
 unset CARGO_BUILD_BUILD_DIR CARGO_TARGET_DIR
 host=$(rustc -vV | sed -n 's/^host: //p')
 
+# The variables of make do not reach the script tests: with FUZZ_SEED=1, one failed in CI alone.
+equal variables_of_make_do_not_reach_the_tests '' "$(FUZZ_SEED=1 KERNEL=debug TESTS=pages EXAMPLE=edu bash -c 'source "$1/tests/assert.sh"; env' _ "$ci" | grep -E '^(FUZZ_SEED|KERNEL|TESTS|EXAMPLE)=')"
+
+# Nor does make itself, which runs all of them: below it, a make of a test printed two lines more.
+printf 'all:\n\t@bash -c '\''source "$(CI)/tests/assert.sh"; env'\''\n' >"$place/Makefile"
+equal variables_of_a_running_make_do_not_reach_the_tests '' "$(make --no-print-directory -C "$place" CI="$ci" | grep -E '^(MAKE|MFLAGS|GNUMAKE)' || true)"
+
 # told ARG...: prints the variables of cargo and rustc, without folders and those that are always
 # there.
 told() {

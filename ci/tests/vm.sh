@@ -8,7 +8,7 @@ source "$(dirname "$0")/assert.sh"
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-export RINGBAR_CACHE=$place/cache STATUS CALLS=$place/calls ARGUMENTS=$place/arguments
+export RINGBAR_CACHE=$place/cache STATUS CALLS=$place/calls ARGUMENTS=$place/arguments DRAWN=$place/drawn
 # The checkout's path contains words that have a meaning below build/report. Here they must have
 # none.
 checkout=$place/bench/sabotage-x
@@ -33,8 +33,10 @@ mkdir -p "$2/logs/$name" && touch "$2/results.json"
 sleep 0.02
 exit "$STATUS"
 END
-printf '#!/bin/sh\necho "report ${3##*/}" >>"$CALLS"\n' >"$programs/ringbar-report"
-printf '#!/bin/sh\n' | tee "$programs/"ringbar-{verdict,bench-host} "$checkout/ci/"{build,sysroot,programs}.sh >"$checkout/ci/kernel.sh"
+printf '#!/bin/sh\necho "report ${3##*/}" >>"$CALLS"\necho "$*" >"$DRAWN"\n' >"$programs/ringbar-report"
+printf '#!/bin/sh\n' | tee "$programs/"ringbar-{verdict,bench-host} "$checkout/ci/"{sysroot,programs}.sh >"$checkout/ci/kernel.sh"
+# Stands in for the build, which then runs the command.
+printf '#!/bin/sh\n[ $# = 0 ] || echo build >>"$CALLS"\nexport RINGBAR_HELD=%q\nexec ${1:+"$@"}\n' "$checkout" >"$checkout/ci/build.sh"
 chmod +x "$programs/"*
 
 # vm STATUS ARG...: prints the exit status of vm.sh if each run ends with STATUS. `calls` has its
@@ -66,6 +68,22 @@ DEVICES=3 CYCLES=7 vm 0 configuration stock-msi-iommu
 equal callers_variables_win '3 7' "$(told --devices) $(told ringbar.cycles)"
 KERNEL_ARGS='more' vm 0 configuration stock-bounced
 equal words_for_the_kernel_come_on_top 'swiotlb=force more' "$(grep -o 'swiotlb=force more' "$ARGUMENTS" | head -n 1)"
+equal kernel_that_starts_another_has_its_image '/usr/src/ringbar-kernel/vmlinuz:/boot/vmlinuz ringbar.kexec' \
+	"$(told --file) $(grep -o 'ringbar\.kexec' "$ARGUMENTS" | head -n 1)"
+equal kernel_starts_without_its_image vmlinux "$(basename "$(told --kernel)")"
+IMAGE=1 vm 0 configuration stock-bounced
+equal kernel_that_shall_wake_starts_by_its_image 'vmlinuz 1' "$(basename "$(told --kernel)") $(told ringbar.image)"
+vm 0 configuration stock-swapped
+equal broker_stands_before_servers_that_are_replaced 'ringbar-broker' "$(basename "$(told --broker)")"
+equal servers_of_a_run_are_not_watched '' "$(grep -oE -- '--watch' "$ARGUMENTS" || true)"
+WATCH=1 vm 0 configuration stock-bounced
+equal watched_servers_have_a_broker 'ringbar-broker --watch' "$(basename "$(told --broker)") $(grep -oE -- '--watch' "$ARGUMENTS" | head -n 1)"
+KEXEC=0 vm 0 configuration stock-bounced
+equal caller_can_leave_the_second_kernel_out '' "$(grep -o 'ringbar\.kexec' "$ARGUMENTS" || true)"
+vm 0 configuration stock-msi-iommu
+equal one_configuration_has_the_native_controller_of_slots native "$(told --hotplug)"
+HOTPLUG=acpi vm 0 configuration stock-msi-iommu
+equal controller_of_the_slots_is_the_callers acpi "$(told --hotplug)"
 TESTS=dma,attack,queue vm 0 configuration stock-bounced
 equal of_the_callers_programs_those_of_the_configuration_run dma "$(told --tests)"
 TESTS=vanished_server,queue vm 0 configuration stock-msi-iommu
@@ -94,7 +112,9 @@ TRACE=1 vm 0 configuration stock-examples
 equal there_is_no_witness_for_examples '' "$(grep -o -- --plugin "$ARGUMENTS" || true)"
 EXAMPLE=edu,sum vm 0 run
 equal examples_run_in_place_of_the_chain 'edu-sum ' "$(told --name) $(told --tests)"
-equal failed_case_of_an_example_is_not_traced '' "$(grep -o -- --trace-hint "$ARGUMENTS" || true)"
+equal failed_case_of_several_examples_is_not_traced '' "$(grep -o -- --trace-hint "$ARGUMENTS" || true)"
+EXAMPLE=sum ARGS='bytes sum' vm 0 run
+equal arguments_are_for_the_one_program_of_an_example 'sum --arg=bytes --arg=sum' "$(told --tests) $(grep -oE -- '--arg=[a-z]+' "$ARGUMENTS" | paste -sd ' ')"
 EXAMPLE=sum vm 0 shell
 equal shell_of_an_example_has_its_server '--driver ringbar_sum:/dev/ringbar-sum0 --initrd guest/example-sum.cpio --interrupts msi --name shell --own-server programs/ringbar-example-sum ' "$(options)"
 EXAMPLE=tow vm 0 run
@@ -122,6 +142,32 @@ equal traced_run_is_judged_with_the_code_that_it_ran "--judge ./build/programs/r
 --judge-arg=judge
 --judge-arg=--module=./build/module/ringbar.ko
 --judge-arg=--programs=./build/guest/programs" "$(judge)"
+printf '#!/bin/sh\necho "0 0x0c START $*"\n' >"$programs/ringbar-example-sum"
+chmod +x "$programs/ringbar-example-sum"
+TRACE=1 EXAMPLE=sum vm 0 run
+equal traced_run_of_an_example_is_judged_with_the_code_that_it_ran "--judge-arg=--module=./build/module-sum/ringbar_sum.ko
+--judge-arg=--programs=./build/guest/example-programs" "$(judge | grep -e '=--')"
+equal witness_gets_the_names_of_the_registers_from_the_examples_server '0 0x0c START --registers' "$(cat "$(told --plugin-arg=registers)")"
+printf '#!/bin/sh\nexit 2\n' >"$programs/ringbar-example-sum"
+TRACE=1 EXAMPLE=sum vm 0 run
+equal server_without_names_of_registers_runs_nothing '1 ' "$ended $calls"
+equal server_without_names_of_registers_is_named_with_what_to_do 1 \
+	"$(TRACE=1 EXAMPLE=sum "$checkout/ci/vm.sh" run 2>&1 | grep -c '`ringbar-example-sum --registers` printed no registers.*have it print a line BAR OFFSET NAME')"
+# A project outside, which uses this checkout. Its sources are where it is, and where Kbuild sees them.
+project=$place/own
+mkdir -p "$project/frob/driver" && ln -s "$checkout" "$project/ringbar"
+echo 'obj-m := ringbar_frob.o' >"$project/frob/driver/Kbuild"
+crate "$project/frob" frob-device frob-device frob
+printf '%s\n' 'driver driver' 'program frob' 'server frob-device' >"$project/frob/example"
+printf '#!/bin/sh\necho "0 0x0c START"\n' >"$programs/frob-device"
+chmod +x "$programs/frob-device"
+of_project="--root=$project --root=/project --root=/ringbar/build/module-frob-driver"
+AT=$project TRACE=1 vm 0 run
+equal traced_run_of_a_project_is_judged_with_its_sources "$of_project" "$(judge | sed -n 's/^--judge-arg=\(--root\)/\1/p' | paste -sd ' ')"
+equal page_of_a_project_is_drawn_with_its_sources "$of_project" "$(grep -o -e '--root=[^ ]*' "$DRAWN" | paste -sd ' ')"
+: >"$DRAWN"
+vm 0 report
+equal page_of_a_project_is_drawn_again_with_its_sources "$of_project" "$(grep -o -e '--root=[^ ]*' "$DRAWN" | paste -sd ' ')"
 TRACE=1 vm 0 sabotage sabotage-leak broken.ko initramfs
 equal traced_run_of_another_module_is_judged_with_that_module --judge-arg=--module=broken.ko "$(judge | grep module)"
 vm 0 run
@@ -152,11 +198,28 @@ for tests in '' dma all -languages; do
 	equal "other_run_has_no_files '$tests'" '' "$(files)"
 done
 
+# Stands in for the compilation of the report program: it ends when the run says that it waits for
+# it, or after half a minute.
+cp "$checkout/ci/programs.sh" "$place/programs.sh"
+cat >"$checkout/ci/programs.sh" <<'END'
+#!/bin/sh
+[ "$1" = report ] || exit 0
+for _ in $(seq 600); do
+	grep -q page "$CALLS.err" && break
+	sleep 0.05
+done
+END
+STATUS=0 "$checkout/ci/vm.sh" run 2>"$CALLS.err" >/dev/null
+equal run_says_that_it_waits_for_the_program_of_the_page 1 "$(grep -c 'now compiling the program that draws their page' "$CALLS.err")"
+mv "$place/programs.sh" "$checkout/ci/programs.sh"
+
 printf '#!/bin/sh\necho /symbols\n' >"$checkout/ci/kernel-symbols.sh"
 KERNEL=debug vm 0 debug
 equal gdb_gets_the_symbols_of_the_debug_kernel /symbols "$(told --kernel-symbols)"
 vm 0 debug
 equal gdb_gets_no_symbols_of_a_kernel_that_has_none '' "$(told --kernel-symbols)"
+EXAMPLE=sum STOP=guest-driver/sum/sum_main.rs:69 vm 0 debug
+equal gdb_gets_the_place_and_the_driver_of_an_example 'guest-driver/sum/sum_main.rs:69 ringbar_sum.ko' "$(told --debug) $(basename "$(told --module)")"
 EXAMPLE=edu,sum vm 0 debug
 equal gdb_gets_the_driver_that_is_loaded_first ringbar_edu.ko "$(basename "$(told --module)")"
 
@@ -174,6 +237,8 @@ done)"
 trace_hint() { grep -oE -- "--trace-hint make trace( [A-Z_]+='[^']*')*" "$ARGUMENTS" || true; }
 IOMMU=1 TESTS=dma TIMEOUT=9 vm 0 run
 equal failed_case_may_be_traced_in_the_same_machine "--trace-hint make trace IOMMU='1'" "$(trace_hint)"
+EXAMPLE=sum vm 0 run
+equal failed_case_of_an_example_with_a_server_may_be_traced "--trace-hint make trace EXAMPLE='sum'" "$(trace_hint)"
 vm 0 measure bench 'make bench'
 equal failed_case_of_another_target_is_not_traced '' "$(trace_hint)"
 
@@ -183,6 +248,12 @@ vm 0 sabotage sabotage-leak module initramfs
 vm 0 bench
 vm 0 report
 equal last_real_run_is_drawn_again '1 report stock-64-queues ' "$calls"
+# The runner makes the folder anew.
+rm -r "$checkout/build/report/logs/sum"
+EXAMPLE=sum vm 0 run
+vm 0 report
+equal page_is_drawn_again_with_the_code_that_ran 'ringbar_sum.ko example-programs' \
+	"$(sed -nE 's|.*--module [^ ]*/([^ ]*) --programs [^ ]*/([^ ]*) .*|\1 \2|p' "$DRAWN")"
 vm 0 report bench
 equal page_of_a_benchmark_is_drawn_again_on_request '1 report bench ' "$calls"
 rm -r "$checkout/build/report"

@@ -36,6 +36,9 @@ pub(crate) enum Error {
         /// All text of gdb.
         text: String,
     },
+    /// The server's program could not be replaced.
+    #[error("the server's program, which SERVER names, cannot be replaced: {0}")]
+    Server(std::io::Error),
     /// gdb could not be run.
     #[error("gdb cannot be run: {0}")]
     NoGdb(#[from] std::io::Error),

@@ -2,6 +2,9 @@
 
 //! Actions of a person, and their expected results.
 
+use std::path::PathBuf;
+use std::{env, fs};
+
 use crate::error::Error;
 use crate::terminal::Terminal;
 
@@ -13,7 +16,7 @@ pub(crate) type Step = (&'static str, fn(&mut Terminal) -> Result<(), Error>);
 const WELCOME_LINES: usize = 40;
 
 /// Steps in order. Each begins and ends at the prompt, except the first and the last.
-pub(crate) const STEPS: [Step; 9] = [
+pub(crate) const STEPS: [Step; 10] = [
     ("prompt_comes_with_the_facts_and_without_the_boot", prompt),
     ("size_is_that_of_the_window", size),
     ("size_follows_the_window", resize),
@@ -22,6 +25,7 @@ pub(crate) const STEPS: [Step; 9] = [
     ("ctrl_c_ends_ringbarctl_watch", watch),
     ("argument_of_a_test_program_chooses_its_cases", choose),
     ("file_of_the_host_and_argument_for_qemu_are_there", extras),
+    ("new_build_of_the_server_serves_the_device", swap),
     ("exit_powers_off_and_ends_well", exit),
 ];
 
@@ -128,6 +132,20 @@ fn choose(terminal: &mut Terminal) -> Result<(), Error> {
 fn extras(terminal: &mut Terminal) -> Result<(), Error> {
     terminal.expect("/bin/shell-check-file", "from the host")?;
     terminal.expect("lspci -n", "1234:11e8")
+}
+
+/// Replaces the program of the server, which `ci/shell-check.sh` names, as `make swap` does. The
+/// machine goes on with the new one, and the driver says so.
+fn swap(terminal: &mut Terminal) -> Result<(), Error> {
+    let server = PathBuf::from(env::var_os("SERVER").unwrap_or_default());
+    let new = server.with_extension("new");
+    let replaced = fs::copy(&server, &new).and_then(|_| fs::rename(&new, &server));
+    replaced.map_err(Error::Server)?;
+    terminal.until("device 0 is served by the new build")?;
+    terminal.line("")?;
+    terminal.prompt()?;
+    let works = "until /tests/tour >/dev/null; do sleep 0.1; done; dmesg | grep 'after power-on'";
+    terminal.expect(works, "boot number")
 }
 
 /// Leaves the shell, which powers the guest off.

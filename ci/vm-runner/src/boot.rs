@@ -12,7 +12,7 @@ use crate::options::BootOptions;
 use crate::process::Process;
 use crate::run;
 use crate::screen::{printable, Screen};
-use crate::server;
+use crate::service::{Service, Surroundings};
 use crate::tail::Tail;
 use crate::workplace::Workplace;
 
@@ -32,12 +32,12 @@ pub(crate) fn run(
     screen: &Screen,
 ) -> Result<Duration, Error> {
     let machine_options = &options.machine;
-    let mut servers = Vec::new();
-    for (device, program) in (0..).zip(machine_options.servers()) {
-        let mut log = Tail::create(&place.file(&server::log_name(device)))?;
-        let server = server::start(program, machine_options, place, device, &mut log, interrupt);
-        servers.push(server.inspect_err(|_| screen.details(&log.last_lines()))?);
-    }
+    let around = Surroundings {
+        options: machine_options,
+        place,
+        interrupt,
+    };
+    let _servers = Service::start_each(around, screen)?;
     let mut results = Tail::create(&place.file("results.ktap"))?;
     let task = "ringbar.boot".to_owned();
     let machine = run::machine(machine_options, acceleration, place, task)?;

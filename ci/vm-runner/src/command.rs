@@ -25,7 +25,8 @@ use crate::verdict::{self, Ending, Observed, Verdict};
 use crate::workplace::Workplace;
 
 /// Parts that all commands need. Fields drop in this order: processes that children left behind end
-/// first. Otherwise one of them could write to the folder while it is removed, and some of it stays.
+/// first. Otherwise one of them could write to the folder while it is removed, and some of it
+/// stays.
 struct Stage {
     _descendants: Descendants,
     place: Workplace,
@@ -59,7 +60,7 @@ pub(crate) fn run(options: &RunOptions) -> ExitCode {
         Err(error) => return give_up(&screen, &error),
     };
     let mut reports = Reports::of(options, stage.logs.clone());
-    if let Err(error) = reports.begin() {
+    if let Err(error) = reports.begin(&stage.place) {
         return give_up(&screen, &error);
     }
     let mut acceleration = None;
@@ -109,8 +110,8 @@ fn observe(
     )
 }
 
-/// Adds the complaints of the witness to a run that came to its end. A judge that cannot judge fails
-/// the run.
+/// Adds the complaints of the witness to a run that came to its end. A judge that cannot judge
+/// fails the run.
 fn judge(options: &RunOptions, stage: &Stage, observed: &mut Observed) {
     if matches!(
         observed.ending,
@@ -155,14 +156,13 @@ fn traced_again(
 
 /// Returns the observation of a run that did not begin, for the reports.
 fn not_made(error: &Error) -> Observed {
-    let mut observed = Observed::not_made(error.to_string());
-    if let Error::Interrupted { signal } = error {
-        observed.ending = Ending::Interrupted {
+    Observed::not_made(match error {
+        Error::Interrupted { signal } => Ending::Interrupted {
             signal: *signal,
             stage: Some(verdict::Stage::NoKernel),
-        };
-    }
-    observed
+        },
+        _ => Ending::NotMade(error.to_string()),
+    })
 }
 
 /// Boots to a shell. Returns the exit status.

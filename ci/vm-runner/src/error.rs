@@ -47,15 +47,24 @@ pub(crate) enum Error {
     /// The device server ended before it was ready.
     #[error(
         "the device server {} ended with {end} before it was ready; \
-         its output is above, its command in server-command.txt", program.display()
+         its output is above, its command: {command}", program.display()
     )]
-    ServerEnded { program: PathBuf, end: String },
+    ServerEnded {
+        program: PathBuf,
+        end: String,
+        command: String,
+    },
     /// The device server did not report that it is ready.
     #[error(
         "the device server {} did not print \"listening on\" within {} s; \
-         a server prints it as soon as QEMU may connect", program.display(), limit.as_secs()
+         a server prints it as soon as QEMU may connect; its command: {command}",
+        program.display(), limit.as_secs()
     )]
-    ServerSilent { program: PathBuf, limit: Duration },
+    ServerSilent {
+        program: PathBuf,
+        limit: Duration,
+        command: String,
+    },
     /// KVM is required but runs no guest.
     #[error("KVM was asked for, but {reason}; use --accel tcg or --accel auto")]
     Kvm { reason: String },

@@ -68,19 +68,26 @@ impl Guard {
     }
 
     /// Looks at the guest. Orders init to kill a hanging program. Returns the hang if more than a
-    /// program hangs. `now` counts from any fixed moment.
+    /// program hangs. `now` counts from any fixed moment. While the machine is `restarting`, a beat
+    /// may be of the boot before or of the next one.
     pub(crate) fn step(
         &mut self,
         now: Duration,
         running: Option<&str>,
+        restarting: bool,
     ) -> Result<Option<Hang>, Error> {
+        if restarting {
+            self.clock.restart();
+        }
         for beat in self
             .control
             .read()?
             .iter()
             .filter_map(|line| Beat::parse(line))
         {
-            self.clock.beat(now, beat.clock);
+            if !restarting {
+                self.clock.beat(now, beat.clock);
+            }
             self.watchdog.beat(beat);
         }
         self.steps = self.steps.wrapping_add(1);

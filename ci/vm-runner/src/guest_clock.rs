@@ -59,9 +59,17 @@ impl fmt::Display for WrongClock {
 pub(crate) struct GuestClock {
     /// Promptest beat of each second of the host.
     pairs: Vec<Pair>,
+    /// Finding about a clock before the machine restarted.
+    earlier: Option<WrongClock>,
 }
 
 impl GuestClock {
+    /// Notes that the machine restarts: the guest's time begins again.
+    pub(crate) fn restart(&mut self) {
+        self.earlier = self.complaint();
+        self.pairs.clear();
+    }
+
     /// Notes a beat. Both times count from any fixed moment.
     pub(crate) fn beat(&mut self, host: Duration, guest: Duration) {
         let pair = Pair { host, guest };
@@ -77,6 +85,11 @@ impl GuestClock {
 
     /// Returns the finding if the clock was wrong, at the end of the run.
     pub(crate) fn complaint(&self) -> Option<WrongClock> {
+        self.earlier.clone().or_else(|| self.judge())
+    }
+
+    /// Returns the finding about the clock since the last start of the machine.
+    fn judge(&self) -> Option<WrongClock> {
         let (first, last) = (self.pairs.first()?.host, self.pairs.last()?.host);
         let part = last.saturating_sub(first).checked_div(PARTS)?;
         let (early, late) = (first.saturating_add(part), last.saturating_sub(part));
@@ -176,6 +189,36 @@ mod tests {
             watch(30, 1.0, |host| if host < 15.0 { 2.5 } else { 0.0 }),
             None
         );
+    }
+
+    /// Adds 40 beats, one per second of the host from `host` on. The guest's clock begins at `guest`.
+    fn beats(clock: &mut GuestClock, host: f64, guest: f64, speed: f64) {
+        for beat in 0..40 {
+            let passed = f64::from(beat);
+            clock.beat(seconds(host + passed), seconds(guest + speed * passed));
+        }
+    }
+
+    #[test]
+    fn clock_that_begins_again_after_a_restart_is_accepted() {
+        let mut clock = GuestClock::default();
+        beats(&mut clock, 0.0, 4.0, 1.0);
+        clock.restart();
+        // Later than before, although the machine booted meanwhile.
+        beats(&mut clock, 60.0, 45.0, 1.0);
+
+        assert_eq!(clock.complaint(), None);
+    }
+
+    #[test]
+    fn wrong_clock_before_a_restart_is_reported() {
+        let mut clock = GuestClock::default();
+        beats(&mut clock, 0.0, 0.0, 2.0);
+        clock.restart();
+        beats(&mut clock, 60.0, 5.0, 1.0);
+
+        let wrong = clock.complaint().expect("it was wrong");
+        assert!((wrong.speed - 2.0).abs() < 0.1, "{wrong:?}");
     }
 
     #[test]

@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::limits::{seconds, Origin};
+
 /// A hang that ends the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hang {
@@ -15,11 +17,11 @@ pub(crate) enum Hang {
     /// The processors run, but init does not beat.
     Spins {
         ran: Duration,
-        boots: u64,
+        limit: Origin,
         program: Option<String>,
     },
     /// Init beats but runs nothing.
-    Idle { had: Duration, boots: u64 },
+    Idle { had: Duration, limit: Origin },
     /// Init was ordered to kill a program, but sends no result of it.
     Disobeyed {
         program: String,
@@ -38,29 +40,29 @@ impl fmt::Display for Hang {
             Self::Boot { ran } => write!(
                 f,
                 "its kernel has run for {} of processor time since its last line, and init has not started",
-                time(*ran)
+                seconds(*ran)
             ),
-            Self::Spins { ran, boots, program } => {
+            Self::Spins { ran, limit, program } => {
                 write!(
                     f,
-                    "its kernel spins: {} of processor time, {boots} boots of this guest, without a beat of init",
-                    time(*ran)
+                    "its kernel spins: {} of processor time without a beat of init; the limit is {limit}",
+                    seconds(*ran)
                 )?;
                 match program {
                     Some(program) => write!(f, "; the last beat came from program {program}'s time"),
                     None => Ok(()),
                 }
             }
-            Self::Idle { had, boots } => write!(
+            Self::Idle { had, limit } => write!(
                 f,
-                "init beats, but neither runs a program nor powers off: for {} of the guest's time, {boots} boots",
-                time(*had)
+                "init beats, but neither runs a program nor powers off: for {} of the guest's time; the limit is {limit}",
+                seconds(*had)
             ),
             Self::Disobeyed { program, had, beating } => write!(
                 f,
                 "init was told to kill program {program}, and has not said that it did in {} of the guest's time; \
                  its last beat names {}",
-                time(*had),
+                seconds(*had),
                 beating.as_deref().unwrap_or("no program")
             ),
         }
@@ -74,9 +76,4 @@ pub(crate) struct HungProgram {
     pub(crate) program: String,
     /// Time that it had, and its limit.
     pub(crate) reason: String,
-}
-
-/// Returns a time for people, to a tenth of a second.
-pub(crate) fn time(time: Duration) -> String {
-    format!("{:.1} s", time.as_secs_f64())
 }

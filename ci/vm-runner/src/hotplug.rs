@@ -5,11 +5,12 @@
 //!
 //! The guest sends requests on its third serial port, one per line. The runner carries them out by
 //! QEMU's monitor or by a signal. [`slot`](crate::slot) decides which request is allowed when, and
-//! `ci/README.md` defines the protocol. On the same port the guest asks for figures of the host:
-//! [`measure`](crate::measure).
+//! `ci/README.md` defines the protocol. On the same port the guest asks to be woken, and for errors
+//! of links ([`whole_machine`](crate::whole_machine)), for restarts of the machine
+//! ([`restart`](crate::restart)), and for figures of the host ([`measure`](crate::measure)).
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::error::Error;
 use crate::interrupt::Interrupt;
@@ -19,36 +20,29 @@ use crate::options::MachineOptions;
 use crate::port::Port;
 use crate::process::{End, Process};
 use crate::qmp;
-use crate::request;
+use crate::request::{self, Asked, MachineAction};
+use crate::restart::{self, Place, Restart};
 use crate::screen::Screen;
-use crate::server::{self, Server};
+use crate::server;
+use crate::service::{Service, Surroundings};
 use crate::slot::{self, Action, Slot};
-use crate::tail::Tail;
+use crate::whole_machine::WholeMachine;
 use crate::workplace::Workplace;
 
-/// Time in which a server must end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// A device's slot and server.
+/// A device's slot and the processes behind it.
 struct Device<'a> {
-    number: u32,
-    /// The program to start whenever the device is plugged in.
-    program: Server<'a>,
     slot: Slot,
-    /// `None` while the slot is empty.
-    server: Option<Process>,
-    log: Tail,
+    service: Service<'a>,
 }
 
 /// Servers of all devices, and the lines for hot plug.
 pub(crate) struct Hotplug<'a> {
-    options: &'a MachineOptions,
     /// Program that measures the host.
     measure: Option<&'a Path>,
-    place: &'a Workplace,
-    interrupt: &'a Interrupt,
     monitor: Port,
     requests: Port,
+    machine: WholeMachine,
+    restart: Restart,
     devices: Vec<Device<'a>>,
 }
 
@@ -66,27 +60,26 @@ impl<'a> Hotplug<'a> {
         let requests = Port::create(&ports.requests)?;
         // The pipe keeps the greeting until QEMU starts and reads it.
         monitor.send(&qmp::hello())?;
-        let mut devices = Vec::new();
-        for (number, program) in (0..).zip(options.servers()) {
-            let mut log = Tail::create(&place.file(&server::log_name(number)))?;
-            let server = server::start(program, options, place, number, &mut log, interrupt);
-            let server = server.inspect_err(|_| screen.details(&log.last_lines()))?;
-            let device = machine::device(number, &place.socket(number));
-            devices.push(Device {
-                number,
-                program,
-                slot: Slot::new(options.interrupts, number, device),
-                server: Some(server),
-                log,
-            });
-        }
-        Ok(Self {
+        let around = Surroundings {
             options,
-            measure,
             place,
             interrupt,
+        };
+        let with_slot = |service: Service<'a>| {
+            let number = service.device();
+            let brokered = service.has_broker();
+            let device = machine::device(number, brokered, &place.socket(number));
+            let slot = Slot::new(options.interrupts, brokered, number, device);
+            Device { slot, service }
+        };
+        let services = Service::start_each(around, screen)?;
+        let devices = services.into_iter().map(with_slot).collect();
+        Ok(Self {
+            measure,
             monitor,
             requests,
+            machine: WholeMachine::new(),
+            restart: Restart::new(),
             devices,
         })
     }
@@ -101,30 +94,47 @@ impl<'a> Hotplug<'a> {
     pub(crate) fn running(&mut self) -> Option<u32> {
         let mut devices = self.devices.iter_mut();
         devices.find_map(|device| {
-            let end = device.server.as_mut()?.end();
-            end.is_none().then_some(device.number)
+            let runs = device.service.server().is_some() && device.service.end().is_none();
+            runs.then_some(device.number())
         })
     }
 
-    /// Carries out requests of the guest, as far as that needs no waiting.
-    pub(crate) fn step(&mut self) -> Result<(), Error> {
+    /// Carries out requests of the guest, as far as that needs no waiting. `place` is where the
+    /// results stand.
+    pub(crate) fn step(&mut self, place: Place, screen: &Screen) -> Result<(), Error> {
         // Looked at before the monitor is read, and used after that. A server may end before or
         // after QEMU reports that its device has left, and each order must work.
         let ended: Vec<_> = self.devices.iter_mut().map(Device::right_end).collect();
         for line in self.monitor.read()? {
             let message = qmp::parse(&line).map_err(|reason| Error::Monitor { reason })?;
             self.each(|device| device.slot.message(&message))?;
+            let actions = self.machine.message(&message);
+            self.act(actions)?;
+            let actions = self.restart.message(&message, Instant::now());
+            self.act(actions)?;
         }
         let mut ended = ended.into_iter();
         self.each(|device| match ended.next() {
             Some(true) => device.slot.server_ended(),
-            _ if device.is_paused() => device.slot.server_stopped(),
+            _ if device.is_paused() => {
+                device.signal(Process::pause_group);
+                device.slot.server_stopped()
+            }
             _ => Vec::new(),
         })?;
         for line in self.requests.read()? {
-            self.request(line.trim())?;
+            self.request(line.trim(), place)?;
+        }
+        for device in &mut self.devices {
+            if let Some(served) = device.service.follow_program(screen) {
+                device.slot.has_another_server(served);
+            }
         }
         let now = Instant::now();
+        let actions = self.machine.tick(now);
+        self.act(actions)?;
+        let actions = self.restart.tick(now);
+        self.act(actions)?;
         self.each(|device| device.slot.tick(now))
     }
 
@@ -134,48 +144,73 @@ impl<'a> Hotplug<'a> {
         self.each(|device| device.slot.release())
     }
 
+    /// Returns whether the machine was reset, and the next boot has not reported.
+    pub(crate) fn is_restarting(&self) -> bool {
+        self.restart.is_booting()
+    }
+
     /// Reads the servers' logs.
     pub(crate) fn read_logs(&mut self) -> Result<(), Error> {
-        let mut logs = self.devices.iter_mut().map(|device| &mut device.log);
-        logs.try_for_each(|log| log.read().map(|_| ()))
+        let mut devices = self.devices.iter_mut();
+        devices.try_for_each(|device| device.service.read_log())
     }
 
     /// Returns the name of a server's log and its last lines.
     pub(crate) fn last_lines(&self, number: u32) -> (String, Vec<String>) {
-        let device = self.devices.iter().find(|device| device.number == number);
-        let lines = device.map_or_else(Vec::new, |device| device.log.last_lines());
+        let device = self.devices.iter().find(|device| device.number() == number);
+        let lines = device.map_or_else(Vec::new, |device| device.service.last_lines());
         (server::log_name(number), lines)
     }
 
     /// Ends the servers.
     pub(crate) fn stop(&mut self) {
-        self.devices.iter_mut().for_each(Device::stop);
+        let devices = self.devices.iter_mut();
+        devices.for_each(|device| device.service.stop());
     }
 
     /// Takes a request of the guest. Sends the answer at once, unless the request takes time.
-    fn request(&mut self, line: &str) -> Result<(), Error> {
+    fn request(&mut self, line: &str, place: Place) -> Result<(), Error> {
         let busy = self.devices.iter().any(|device| device.slot.is_busy());
-        if busy {
+        if busy || self.machine.is_busy() || self.restart.is_busy() {
             let reason = "the runner still works on the request before this one";
             return self.requests.send(&slot::refusal(reason));
         }
         if let Some(what) = line.strip_prefix("measure ") {
-            let pid = self.devices.first().and_then(Device::pid);
+            let pid = self.devices.first_mut().and_then(Device::pid);
             let answer = measure::figure(self.measure, what, pid);
             return self.requests.send(&match answer {
                 Ok(figure) => format!("ok {figure}"),
                 Err(reason) => slot::refusal(&reason),
             });
         }
+        if let Some(asked) = restart::parse(line) {
+            let actions = match asked {
+                Ok(asked) => self.restart.request(asked, place),
+                Err(reason) => vec![MachineAction::Answer(slot::refusal(&reason))],
+            };
+            return self.act(actions);
+        }
         let devices = u32::try_from(self.devices.len()).unwrap_or(u32::MAX);
+        let now = Instant::now();
         let (request, number) = match request::parse(line, devices) {
-            Ok(understood) => understood,
+            Ok(Asked::Device(request, number)) => (request, number),
+            Ok(Asked::Machine(request)) => {
+                let actions = self.machine.request(request, now);
+                return self.act(actions);
+            }
             Err(reason) => return self.requests.send(&slot::refusal(&reason)),
         };
-        let now = Instant::now();
-        self.each(|device| match device.number == number {
+        self.each(|device| match device.number() == number {
             true => device.slot.request(request, now),
             false => Vec::new(),
+        })
+    }
+
+    /// Carries out actions that are about the whole machine.
+    fn act(&mut self, actions: Vec<MachineAction>) -> Result<(), Error> {
+        actions.into_iter().try_for_each(|action| match action {
+            MachineAction::Command(line) => self.monitor.send(&line),
+            MachineAction::Answer(line) => self.requests.send(&line),
         })
     }
 
@@ -188,14 +223,17 @@ impl<'a> Hotplug<'a> {
                     match action {
                         Action::Command(line) => self.monitor.send(&line)?,
                         Action::Answer(line) => self.requests.send(&line)?,
-                        Action::StartServer => {
-                            let started = device.start(self.options, self.place, self.interrupt)?;
+                        Action::StartServer(lie) => {
+                            let started = for_guest(device.service.start_all(lie))?;
                             actions.extend(device.slot.server_started(started));
                         }
-                        Action::EndServer => device.stop(),
+                        Action::SwapServer => {
+                            let swapped = for_guest(device.service.start_server())?;
+                            actions.extend(device.slot.server_swapped(swapped));
+                        }
+                        Action::EndServer => device.service.stop(),
                         Action::KillServer => {
-                            let killed = device.server.as_mut().map_or(Ok(()), Process::kill);
-                            let killed = killed.map_err(|error| error.to_string());
+                            let killed = device.service.kill_server();
                             actions.extend(device.slot.server_killed(killed));
                         }
                         Action::StopServer => device.signal(Process::pause),
@@ -208,63 +246,67 @@ impl<'a> Hotplug<'a> {
     }
 }
 
+/// Returns the error of a server that does not start for the guest: it does not fail the run.
+fn for_guest(started: Result<(), Error>) -> Result<Result<(), String>, Error> {
+    match started {
+        Err(error @ Error::Interrupted { .. }) => Err(error),
+        started => Ok(started.map_err(|error| error.to_string())),
+    }
+}
+
 impl Device<'_> {
-    /// Returns how the server ended, if it has.
-    fn end(&mut self) -> Option<End> {
-        self.server.as_mut().and_then(Process::end)
+    /// Returns the number of the device.
+    fn number(&self) -> u32 {
+        self.service.device()
     }
 
-    /// Returns how the server ended, if it was not allowed to.
+    /// Returns how a process ended that was not allowed to.
     fn wrong_end(&mut self) -> Option<(u32, End)> {
-        let end = self.end()?;
-        (!self.slot.server_may_end(end)).then_some((self.number, end))
+        let end = match self.service.has_broker() {
+            true => self.wrong_end_behind_broker(),
+            false => {
+                let end = self.service.end()?;
+                (!self.slot.server_may_end(end)).then_some(end)
+            }
+        };
+        end.map(|end| (self.number(), end))
     }
 
-    /// Returns whether the server ended as it was allowed to.
+    /// As [`Self::wrong_end`], of a broker or the server behind it.
+    fn wrong_end_behind_broker(&mut self) -> Option<End> {
+        if let Some(end) = self.service.end() {
+            // Whatever the server does, a broker ends with QEMU's connection alone.
+            return (!end.is_good() || !self.slot.device_leaves()).then_some(end);
+        }
+        let end = self.service.server_end()?;
+        (!self.slot.server_is_killed()).then_some(end)
+    }
+
+    /// Returns whether a process ended as it was allowed to.
     fn right_end(&mut self) -> bool {
-        self.end().is_some_and(|end| self.slot.server_may_end(end))
+        if self.service.has_broker() {
+            let killed = self.slot.server_is_killed() && self.service.server_end().is_some();
+            return killed || self.service.end().is_some_and(End::is_good);
+        }
+        let end = self.service.end();
+        end.is_some_and(|end| self.slot.server_may_end(end))
     }
 
     /// Returns whether the server is stopped by a signal.
-    fn is_paused(&self) -> bool {
-        self.server.as_ref().is_some_and(Process::is_paused)
-    }
-
-    /// Starts another server. The inner error is for the guest: a server that fails to start does
-    /// not fail the run.
-    fn start(
-        &mut self,
-        options: &MachineOptions,
-        place: &Workplace,
-        interrupt: &Interrupt,
-    ) -> Result<Result<(), String>, Error> {
-        let (program, number, log) = (self.program, self.number, &mut self.log);
-        match server::start(program, options, place, number, log, interrupt) {
-            Ok(server) => {
-                self.server = Some(server);
-                Ok(Ok(()))
-            }
-            Err(error @ Error::Interrupted { .. }) => Err(error),
-            Err(error) => Ok(Err(error.to_string())),
-        }
+    fn is_paused(&mut self) -> bool {
+        let server = self.service.server();
+        server.is_some_and(|server| server.is_paused())
     }
 
     /// Returns the server's process number.
-    fn pid(&self) -> Option<u32> {
-        self.server.as_ref().map(Process::id)
+    fn pid(&mut self) -> Option<u32> {
+        self.service.server().map(|server| server.id())
     }
 
     /// Sends a signal to the server, if there is one.
-    fn signal(&self, send: impl FnOnce(&Process)) {
-        if let Some(server) = &self.server {
+    fn signal(&mut self, send: impl FnOnce(&Process)) {
+        if let Some(server) = self.service.server() {
             send(server);
-        }
-    }
-
-    /// Ends the server, if there is one.
-    fn stop(&mut self) {
-        if let Some(mut server) = self.server.take() {
-            server.stop(GRACE);
         }
     }
 }

@@ -6,14 +6,16 @@
 //! init's first beat. So they grow on a slow machine, on the debug kernel and with the witness. A
 //! false alarm is worse than a late one.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Shortest time that counts as a boot. With a smaller unit, a moment of bad luck could exceed a
 /// limit.
 const SHORTEST_BOOT: Duration = Duration::from_secs(3);
 
-/// Boots between two signs of life of a program that is not in [`LONG`]. That is longer than a test
-/// waits for a missing event (`PATIENCE` of the guest's tests), so the test can report it first.
+/// Longest time between two signs of life of a program that is not in [`LONG`], in boots. It is
+/// longer than a test waits for a missing event (`PATIENCE` of the guest's tests), so the test can
+/// report it first.
 const USUAL: u32 = 30;
 
 /// Programs whose cases take long with their full counts, and their limits. Each is several times
@@ -34,30 +36,78 @@ const LONG: &[(&str, u32)] = &[
     ("wakeups", 100),
 ];
 
-/// Boots for which the processors may run without a beat of init. A beat needs almost no processor
-/// time.
+/// Longest time for which the processors may run without a beat of init, in boots. A beat needs
+/// almost no processor time.
 const WITHOUT_BEAT: u32 = 30;
 
-/// Boots in which init must kill a program after the order, or report that it cannot. Init itself
-/// waits for three boots of its own clock.
+/// Longest time from the runner's request to kill a program until init has killed it or reports
+/// that it cannot, in boots. Init itself gives up after three boots by the guest's clock.
 const TO_KILL: u32 = 30;
 
 /// Processor time between two lines of a booting kernel, while the time of a boot is still unknown.
 /// A quiet kernel prints nothing at all, so this covers a whole boot.
 const UNTIL_INIT: Duration = Duration::from_secs(900);
 
-/// Looks at a machine that stands still. QEMU stands still for 5 s per access when it waits for a
-/// lost or stopped server, several times in a row. The runner makes at most ten looks per second.
+/// Number of looks after which a machine that stands still counts as hung. QEMU stands still for 5
+/// s per access when it waits for a lost or stopped server, several times in a row. The runner
+/// makes at most ten looks per second.
 const STILL: u32 = 1200;
 
-/// Fewest looks, even with haste. A process that waits for a processor of a busy host shows no
-/// demand until it gets one.
+/// Lower bound of that number, whatever [`Limits::haste`] is. On a busy host a process that waits
+/// for a processor uses no processor time, and so it seems to stand still.
 const FEWEST_LOOKS: u32 = 60;
+
+/// A limit of this guest for people: its seconds, and where they come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    limit: Duration,
+    boot: Duration,
+}
+
+impl Origin {
+    /// Explains a limit of a guest whose boot took `boot`.
+    pub(crate) fn new(limit: Duration, boot: Duration) -> Self {
+        Self { limit, boot }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let times = |unit: Duration| tenths(self.limit.as_secs_f64() / unit.as_secs_f64());
+        let boot = seconds(self.boot);
+        write!(f, "{}, which is ", seconds(self.limit))?;
+        if self.boot < SHORTEST_BOOT {
+            write!(
+                f,
+                "{} times {}, as this guest booted in less ({boot} of processor time)",
+                times(SHORTEST_BOOT),
+                seconds(SHORTEST_BOOT)
+            )
+        } else {
+            write!(
+                f,
+                "{} times the {boot} of processor time in which this guest booted",
+                times(self.boot)
+            )
+        }
+    }
+}
+
+/// Returns a time for people, to a tenth of a second.
+pub(crate) fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+/// Rounds to tenths. Haste makes limits of parts of a boot.
+fn tenths(number: f64) -> f64 {
+    (number * 10.0).round() / 10.0
+}
 
 /// Limits of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Divisor of all limits, for tests of the limits.
+    /// Divisor of the limits, for tests of them. That of killing is not divided, and the number of
+    /// looks has a lower bound.
     haste: u32,
 }
 
@@ -127,6 +177,30 @@ mod tests {
             10 * limits.program(fast, Some("dma"))
         );
         assert_eq!(limits.without_beat(slow), 10 * limits.without_beat(fast));
+    }
+
+    #[test]
+    fn limit_is_explained_by_the_boot() {
+        let boot = Duration::from_millis(4500);
+        let limits = Limits::new(1);
+        let limit = limits.program(limits.unit(boot), Some("dma"));
+
+        assert_eq!(
+            Origin::new(limit, boot).to_string(),
+            "135.0 s, which is 30 times the 4.5 s of processor time in which this guest booted"
+        );
+    }
+
+    #[test]
+    fn limit_after_a_very_short_boot_is_explained_too() {
+        let boot = Duration::from_millis(1200);
+        let limits = Limits::new(100);
+        let limit = limits.program(limits.unit(boot), Some("dma"));
+
+        assert_eq!(
+            Origin::new(limit, boot).to_string(),
+            "0.9 s, which is 0.3 times 3.0 s, as this guest booted in less (1.2 s of processor time)"
+        );
     }
 
     #[test]

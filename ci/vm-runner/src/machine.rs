@@ -2,12 +2,14 @@
 
 //! QEMU's command line. Pure: it depends on its input only.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{json, Value};
 
-use crate::options::MemorySize;
+use crate::options::{MemorySize, SlotControl};
+use crate::patience::patience;
 use crate::slot;
 
 /// Prevents a hang of Linux 7.3 at boot, about once in 50 times, just before its message "Switched
@@ -33,6 +35,9 @@ const LOG_ROOM: &str = "log_buf_len=1M";
 /// that QEMU emulates. Its clock is then too fast by the same factor. The kernel still refines the
 /// given speed, by a percent at most.
 const TSC_SPEED: &str = "tsc_early_khz=";
+
+/// Turns hotplug by ACPI off.
+const NO_ACPI_HOTPLUG: &str = "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off";
 
 /// Resolved way in which QEMU runs the guest's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +92,7 @@ pub(crate) struct Machine {
     pub(crate) memory: MemorySize,
     pub(crate) processors: u32,
     pub(crate) iommu: bool,
+    pub(crate) slots: SlotControl,
     pub(crate) kernel: PathBuf,
     pub(crate) initrd: PathBuf,
     /// Words for the guest's init, such as `ringbar.tests=all`.
@@ -101,6 +107,8 @@ pub(crate) struct Machine {
     pub(crate) shell: Option<ShellPorts>,
     /// Sockets of the servers, one per device.
     pub(crate) sockets: Vec<PathBuf>,
+    /// Brokers listen on them in place of the servers.
+    pub(crate) brokered: bool,
     /// Argument for the TCG plugin, if there is one.
     pub(crate) plugin: Option<OsString>,
     /// Lines for hot plug, if the runner serves them.
@@ -136,9 +144,13 @@ impl Machine {
                 ["-device", "intel-iommu,caching-mode=on,intremap=on"],
             );
         }
+        if self.slots == SlotControl::Native {
+            // Without that of ACPI, the firmware's tables leave the root ports to the kernel.
+            add(&mut line, ["-global", NO_ACPI_HOTPLUG]);
+        }
         for (number, socket) in (0..).zip(&self.sockets) {
             let port = root_port(number);
-            let device = device(number, socket).to_string();
+            let device = device(number, self.brokered, socket).to_string();
             add(&mut line, ["-device", &port, "-device", &device]);
         }
         self.serial_ports(&mut line);
@@ -226,32 +238,23 @@ pub(crate) fn plugin(file: &Path, out: &Path, socket: &Path, arguments: &[String
 /// devices are 0000:01:00.0, 0000:02:00.0 and so on, and the driver finds them in this order.
 fn root_port(number: u32) -> String {
     let (address, slot) = (number.saturating_add(4), number.saturating_add(1));
-    format!(
-        "pcie-root-port,id=port{number},bus=pcie.0,addr={address:#x},chassis={slot},slot={slot}"
-    )
+    let name = port_name(number);
+    format!("pcie-root-port,id={name},bus=pcie.0,addr={address:#x},chassis={slot},slot={slot}")
 }
 
-/// Number of the first device that tests may lose.
-const TO_BE_LOST: u32 = 2;
-
-/// Returns how long QEMU waits for an answer of a device's server, in milliseconds. The whole
-/// machine stands still meanwhile, and unbinding a driver makes several accesses. With the usual
-/// time the kernel reports stalls while a server is stopped.
-fn patience(number: u32) -> u32 {
-    match number {
-        0..TO_BE_LOST => 5000,
-        TO_BE_LOST.. => 1000,
-    }
+/// Returns QEMU's name of the root port above a device.
+pub(crate) fn port_name(number: u32) -> String {
+    format!("port{number}")
 }
 
 /// Returns a device in the form of QEMU's `device_add`, which its command line also accepts.
-pub(crate) fn device(number: u32, socket: &Path) -> Value {
+pub(crate) fn device(number: u32, brokered: bool, socket: &Path) -> Value {
     json!({
         "driver": "vfio-user-pci",
         "id": slot::name(number),
-        "bus": format!("port{number}"),
+        "bus": port_name(number),
         "addr": "0x0",
-        "x-msg-timeout": patience(number),
+        "x-msg-timeout": patience(number, brokered),
         "socket": { "type": "unix", "path": socket.to_string_lossy() },
     })
 }
@@ -324,6 +327,12 @@ fn doubled_commas(path: &Path) -> OsString {
     }
 }
 
+/// Returns a command as a line for a shell.
+pub(crate) fn command_line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    shell_line(words.map(OsStr::to_owned))
+}
+
 /// Returns a command line with the quotes that a shell needs.
 pub(crate) fn shell_line(words: impl IntoIterator<Item = OsString>) -> String {
     let quoted = |word: OsString| {
@@ -347,6 +356,7 @@ mod tests {
             memory: "512M".parse().expect("a size"),
             processors: 2,
             iommu: false,
+            slots: SlotControl::Acpi,
             kernel: "/k/vmlinux".into(),
             initrd: "/k/initrd".into(),
             task: "ringbar.tests=all".into(),
@@ -355,6 +365,7 @@ mod tests {
             results: "/t/results.ktap".into(),
             shell: None,
             sockets: vec!["/t/device0.sock".into()],
+            brokered: false,
             plugin: None,
             hotplug: None,
             control: None,
@@ -406,6 +417,17 @@ mod tests {
         assert!(line.find("intel-iommu,caching-mode=on") < line.find("pcie-root-port"));
         assert!(line.contains("kernel-irqchip=split"));
         assert!(machine.kernel_command_line().ends_with("intel_iommu=on"));
+    }
+
+    #[test]
+    fn native_controller_takes_the_slots_from_acpi() {
+        let machine = Machine {
+            slots: SlotControl::Native,
+            ..machine()
+        };
+
+        let expected = "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off";
+        assert!(text(&machine).contains(expected));
     }
 
     #[test]

@@ -7,9 +7,9 @@
 //! people, and reports for tools.
 //!
 //! [`machine`] composes QEMU's command line, [`run`] decides when a run ends, and [`verdict`]
-//! judges it, with the complaints that [`judge`] gets from the witness. [`hotplug`] unplugs and plugs devices at the guest's request. [`watchdog`] decides
-//! when a program or the guest hangs, by the time that the guest has had. [`limits`] has the
-//! limits.
+//! judges it, with the complaints that [`judge`] gets from the witness. [`hotplug`] unplugs and
+//! plugs devices at the guest's request. [`watchdog`] decides when a program or the guest hangs, by
+//! the time that the guest has had. [`limits`] has the limits.
 //!
 //! The runner does not build anything and does not know the contents of tests. It changes files in
 //! its temporary folder and the report folder only.
@@ -40,21 +40,27 @@ mod machine;
 mod measure;
 mod meter;
 mod options;
+mod patience;
 mod port;
 mod process;
 mod qmp;
 mod report;
 mod reports;
 mod request;
+mod restart;
 mod run;
 mod screen;
 mod server;
+mod service;
 mod shell;
+mod silence;
 mod slot;
 mod tail;
 mod tsc;
 mod verdict;
+mod watch;
 mod watchdog;
+mod whole_machine;
 mod window;
 mod workplace;
 

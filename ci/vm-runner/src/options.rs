@@ -53,6 +53,14 @@ pub(crate) struct MachineOptions {
     /// with `--socket PATH --once`, prints "listening on", and ends when QEMU does.
     #[arg(long, value_name = "BIN", requires = "driver")]
     pub(crate) own_server: Vec<PathBuf>,
+    /// Broker that QEMU connects to in place of each of ringbar's servers. The guest may then ask for
+    /// another server behind a device.
+    #[arg(long, value_name = "BIN", requires = "server")]
+    pub(crate) broker: Option<PathBuf>,
+    /// Ends the servers behind brokers when their program is another one than they were started from, and
+    /// starts the new one.
+    #[arg(long, requires = "broker")]
+    pub(crate) watch: bool,
     /// QEMU, or a script that runs it with its arguments.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) qemu: PathBuf,
@@ -76,6 +84,9 @@ pub(crate) struct MachineOptions {
     /// Adds an IOMMU to the machine, and lets the guest's kernel use it.
     #[arg(long)]
     pub(crate) iommu: bool,
+    /// Controller by which the guest learns that a device is unplugged or plugged in.
+    #[arg(long, value_enum, default_value_t = SlotControl::Acpi)]
+    pub(crate) hotplug: SlotControl,
     /// Size of the guest's memory, in M or G.
     #[arg(long, value_name = "SIZE", default_value = "512M")]
     pub(crate) memory: MemorySize,
@@ -102,6 +113,9 @@ pub(crate) struct MachineOptions {
     /// An argument for the plugin; may be given more than once.
     #[arg(long, value_name = "KEY=VALUE", requires = "plugin")]
     pub(crate) plugin_arg: Vec<String>,
+    /// Has the plugin record the executed code of the driver in place of accesses.
+    #[arg(long, requires = "plugin")]
+    pub(crate) coverage: bool,
     /// An argument for the device server; may be given more than once.
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub(crate) server_arg: Vec<String>,
@@ -115,6 +129,11 @@ pub(crate) struct MachineOptions {
 }
 
 impl MachineOptions {
+    /// Returns whether accesses to the device are recorded.
+    pub(crate) fn records_accesses(&self) -> bool {
+        self.plugin.is_some() && !self.coverage
+    }
+
     /// Returns the server of each device.
     pub(crate) fn servers(&self) -> Vec<Server<'_>> {
         let devices = self.server.iter().flat_map(|server| {
@@ -237,6 +256,15 @@ impl Interrupts {
             Self::Msi => "msi",
         }
     }
+}
+
+/// Controller of the slots, by which the guest learns of a device that goes or comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SlotControl {
+    /// That of ACPI, QEMU's own choice.
+    Acpi,
+    /// That of PCI Express in each root port (pciehp).
+    Native,
 }
 
 /// An amount of memory in MiB.

@@ -170,8 +170,24 @@ impl Process {
         Ok(())
     }
 
-    /// Stops it until [`Process::go_on`].
+    /// Kills it, and with it its sockets.
+    pub(crate) fn kill_at_once(&mut self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Stops it until [`Process::go_on`], without the others of its group.
+    ///
+    /// A shell waits for the `exec` of its child (vfork) and cannot stop meanwhile. A child that is
+    /// stopped before it would keep the shell from ever being stopped.
     pub(crate) fn pause(&self) {
+        if let Some(pid) = self.pid().filter(|_| !self.gone) {
+            // An error means that the process is not left.
+            let _ = kill_process(pid, Signal::STOP);
+        }
+    }
+
+    /// Stops its group as well, once it is stopped itself.
+    pub(crate) fn pause_group(&self) {
         self.signal(Signal::STOP);
     }
 

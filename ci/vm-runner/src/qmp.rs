@@ -10,8 +10,15 @@ use serde_json::{json, Value};
 pub(crate) enum Message {
     /// QEMU carried out the command with this number, or refused it with this reason.
     Answer(u64, Result<(), String>),
+    /// QEMU carried out the command with this number, and this is its text. Only commands of the
+    /// monitor for people have one.
+    Said(u64, String),
+    /// The machine sleeps (ACPI S3).
+    Suspended,
     /// The device with this name has left the machine.
     Deleted(String),
+    /// The machine was reset.
+    Reset,
     /// A message without meaning for the runner.
     Other,
 }
@@ -45,12 +52,17 @@ pub(crate) fn parse(line: &str) -> Result<Message, String> {
     if let (Some(id), Some(error)) = (parsed.id, parsed.error) {
         return Ok(Message::Answer(id, Err(error.desc)));
     }
-    if let (Some(id), Some(_)) = (parsed.id, parsed.answer) {
-        return Ok(Message::Answer(id, Ok(())));
+    if let (Some(id), Some(answer)) = (parsed.id, parsed.answer) {
+        return Ok(match answer {
+            Value::String(text) => Message::Said(id, text),
+            _ => Message::Answer(id, Ok(())),
+        });
     }
     let name = parsed.data.and_then(|data| data.device);
     match (parsed.event.as_deref(), name) {
         (Some("DEVICE_DELETED"), Some(Value::String(name))) => Ok(Message::Deleted(name)),
+        (Some("SUSPEND"), _) => Ok(Message::Suspended),
+        (Some("RESET"), _) => Ok(Message::Reset),
         _ => Ok(Message::Other),
     }
 }
@@ -88,6 +100,20 @@ mod tests {
     }
 
     #[test]
+    fn text_of_a_command_for_people_is_kept() {
+        let message = parse(r#"{"return": "OK id: port0\r\n", "id": 9}"#);
+
+        assert_eq!(message, Ok(Message::Said(9, "OK id: port0\r\n".to_owned())));
+    }
+
+    #[test]
+    fn machine_that_sleeps_is_noticed() {
+        let line = r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "SUSPEND"}"#;
+
+        assert_eq!(parse(line), Ok(Message::Suspended));
+    }
+
+    #[test]
     fn device_that_left_is_named() {
         let line = r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "DEVICE_DELETED",
             "data": {"device": "ringbar0", "path": "/machine/peripheral/ringbar0"}}"#;
@@ -100,6 +126,14 @@ mod tests {
         let line = r#"{"event": "DEVICE_DELETED", "data": {"path": "/machine/peripheral/x"}}"#;
 
         assert_eq!(parse(line), Ok(Message::Other));
+    }
+
+    #[test]
+    fn reset_is_known() {
+        let line = r#"{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "RESET",
+            "data": {"guest": false, "reason": "host-qmp-system-reset"}}"#;
+
+        assert_eq!(parse(line), Ok(Message::Reset));
     }
 
     #[test]

@@ -6,7 +6,6 @@
 //! leave the green ones of an earlier run.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +14,8 @@ use crate::ktap::Closing;
 use crate::machine::{shell_line, Acceleration};
 use crate::options::RunOptions;
 use crate::report::{self, Configuration, Run};
-use crate::verdict::{Observed, Verdict};
+use crate::verdict::{Ending, Observed, Verdict};
+use crate::workplace::Workplace;
 
 /// Reason for which a run is red until it has ended.
 const NO_END: &str = "this run has no end: its runner still runs, or was killed";
@@ -68,20 +68,13 @@ impl Reports {
         self.run.configuration.accelerator = Some(acceleration.name().to_owned());
     }
 
-    /// Writes the reports of a run that has not ended, in place of those of an earlier run.
-    pub(crate) fn begin(&self) -> Result<(), Error> {
-        let results = self.results();
-        match fs::remove_file(&results) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(Error::File {
-                    action: "removed",
-                    path: results,
-                    source: error,
-                })
-            }
-            _ => (),
-        }
-        let observed = Observed::not_made(NO_END.to_owned());
+    /// Writes the reports of a run that begins in `place`, in place of those of an earlier run, and
+    /// removes the logs of that one.
+    pub(crate) fn begin(&self, place: &Workplace) -> Result<(), Error> {
+        // This run has no logs yet, so all logs of an earlier run go. Otherwise a runner that is
+        // killed would leave them beside its own results.
+        place.keep_logs(&self.run.logs)?;
+        let observed = Observed::not_made(Ending::NotMade(NO_END.to_owned()));
         self.write(&observed, &Verdict::of(&observed))
     }
 

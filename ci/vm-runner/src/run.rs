@@ -23,6 +23,7 @@ use crate::machine::{self, Acceleration, Machine};
 use crate::options::{MachineOptions, RunOptions};
 use crate::process::{End, Process};
 use crate::screen::Screen;
+use crate::silence::Silence;
 use crate::tail::Tail;
 use crate::tsc;
 use crate::verdict::{Ending, Observed, Stage};
@@ -75,6 +76,7 @@ pub(crate) fn run(
         logs,
         stream: Stream::default(),
         kernel: Kernel::default(),
+        silence: Silence::default(),
         first_end: None,
         stop_at: None,
     }
@@ -108,6 +110,7 @@ pub(crate) fn machine(
         memory: options.memory,
         processors: options.smp,
         iommu: options.iommu,
+        slots: options.hotplug,
         kernel: options.kernel.clone(),
         initrd: files::initramfs(&options.initrd, &options.file, place)?,
         task: task + &options.drivers(),
@@ -119,10 +122,15 @@ pub(crate) fn machine(
             .zip(options.servers())
             .map(|(device, _)| place.socket(device))
             .collect(),
+        brokered: options.broker.is_some(),
         plugin: options.plugin.as_ref().map(|file| {
-            let out = place.file("accesses.jsonl");
+            let (out, what) = match options.coverage {
+                true => ("executed.jsonl", Some("record=code".to_owned())),
+                false => ("accesses.jsonl", None),
+            };
+            let arguments: Vec<_> = options.plugin_arg.iter().cloned().chain(what).collect();
             // The plugin watches the first of several devices.
-            machine::plugin(file, &out, &place.socket(0), &options.plugin_arg)
+            machine::plugin(file, &place.file(out), &place.socket(0), &arguments)
         }),
         hotplug: None,
         control: None,
@@ -194,6 +202,7 @@ struct Watch<'a> {
     logs: Logs,
     stream: Stream,
     kernel: Kernel,
+    silence: Silence,
     first_end: Option<FirstEnd>,
     stop_at: Option<Instant>,
 }
@@ -233,17 +242,30 @@ impl Watch<'_> {
             let qemu_end = self.qemu.end();
             let server_end = self.hotplug.server_end();
             self.read(screen)?;
-            self.hotplug.step()?;
+            self.hotplug.step(self.stream.place(), screen)?;
             if qemu_end.is_some() {
                 self.hotplug.release()?;
             }
             let running = self.stream.running().map(|(program, _)| program);
-            let hang = self.guard.step(self.began.elapsed(), running)?;
+            let restarting = self.hotplug.is_restarting();
+            let hang = self.guard.step(self.began.elapsed(), running, restarting)?;
             if let Some(ending) = self.ending(qemu_end, server_end, hang) {
                 return Ok(ending);
             }
             screen.tick(self.stream.running());
+            self.show_silence(screen);
             sleep(STEP);
+        }
+    }
+
+    /// Shows a case that runs for long.
+    fn show_silence(&mut self, screen: &Screen) {
+        let (Some((program, _)), Some((case, began))) = (self.stream.running(), self.stream.case())
+        else {
+            return;
+        };
+        if let Some(ran) = self.silence.due(began, self.began.elapsed()) {
+            screen.still(program, case, ran);
         }
     }
 

@@ -20,6 +20,9 @@ const SHOWN_DIAGNOSTICS: usize = 20;
 /// Lines per program that its cases may show to people, whatever their outcome.
 const SHOWN_STORY: usize = 40;
 
+/// Reasons of skipped cases shown per program.
+const SHOWN_REASONS: usize = 10;
+
 /// The terminal, or another file behind standard error.
 pub(crate) struct Screen {
     began: Instant,
@@ -79,6 +82,13 @@ impl Screen {
         self.status
             .set_message(format!("{}  {seconds} s", printable(&doing)));
         self.status.tick();
+    }
+
+    /// Shows that a case of a program has run for this long and goes on.
+    pub(crate) fn still(&self, program: &str, case: Option<&str>, ran: Duration) {
+        let case = case.map_or_else(String::new, |case| format!("case {case} of "));
+        let seconds = ran.as_secs();
+        self.note(&format!("still in {case}{program}: {seconds} s"));
     }
 
     /// Removes the status line, so that another program can use the terminal.
@@ -183,11 +193,23 @@ impl Screen {
         self.say(&format!(
             "{mark} {name:<20} {total}{skipped}, {seconds:.1} s"
         ));
+        self.skipped(&skips(cases.iter().map(|(_, case)| *case)));
         self.story(cases.iter().map(|(_, case)| *case));
         for (path, case) in cases {
             if case.outcome.is_failure() {
                 self.failed_case(&path, case);
             }
+        }
+    }
+
+    /// Shows why cases of a program were skipped.
+    fn skipped(&self, reasons: &[(&str, usize)]) {
+        for (reason, count) in reasons.iter().take(SHOWN_REASONS) {
+            self.note(&format!("  {count} skipped: {reason}"));
+        }
+        match reasons.len().saturating_sub(SHOWN_REASONS) {
+            0 => (),
+            more => self.note(&format!("  {more} more reasons in results.ktap")),
         }
     }
 
@@ -237,6 +259,23 @@ impl Drop for Screen {
     fn drop(&mut self) {
         self.status.finish_and_clear();
     }
+}
+
+/// Returns the reasons of skipped cases in the order of the first case with each, and how many
+/// cases have it.
+fn skips<'a>(cases: impl Iterator<Item = &'a Test>) -> Vec<(&'a str, usize)> {
+    let mut reasons: Vec<(&str, usize)> = Vec::new();
+    for case in cases.filter(|case| case.outcome == Outcome::Skipped) {
+        let reason = match case.reason.as_str() {
+            "" => "without a reason",
+            reason => reason,
+        };
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => reasons.push((reason, 1)),
+        }
+    }
+    reasons
 }
 
 /// Returns the text of a diagnostic for people: one that begins with `| `. It is shown whatever the

@@ -19,12 +19,12 @@ use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::ktap::{Progress, Stream};
 use crate::machine::Acceleration;
-use crate::options::{MachineOptions, ShellOptions};
+use crate::options::ShellOptions;
 use crate::port::Port;
 use crate::process::{End, Process};
 use crate::run;
 use crate::screen::Screen;
-use crate::server;
+use crate::service::{Service, Surroundings};
 use crate::tail::Tail;
 use crate::window::Window;
 use crate::workplace::Workplace;
@@ -66,7 +66,12 @@ pub(crate) fn run(
 ) -> Result<ShellEnd, Error> {
     let machine_options = &options.machine;
     screen.booting(acceleration);
-    let servers = servers(machine_options, place, interrupt, screen)?;
+    let around = Surroundings {
+        options: machine_options,
+        place,
+        interrupt,
+    };
+    let servers = Service::start_each(around, screen)?;
     let console = Tail::create(&place.file("console.log"))?;
     let ports = place.shell_ports();
     let line = Port::create(&ports.line)?;
@@ -113,21 +118,6 @@ pub(crate) fn run(
     })
 }
 
-/// Starts the servers of all devices.
-fn servers(
-    options: &MachineOptions,
-    place: &Workplace,
-    interrupt: &Interrupt,
-    screen: &Screen,
-) -> Result<Vec<Process>, Error> {
-    let start = |(device, program)| {
-        let mut log = Tail::create(&place.file(&server::log_name(device)))?;
-        let server = server::start(program, options, place, device, &mut log, interrupt);
-        server.inspect_err(|_| screen.details(&log.last_lines()))
-    };
-    (0..).zip(options.servers()).map(start).collect()
-}
-
 /// Returns words for the kernel command line. The kernel puts an unknown word with a `=` into
 /// init's environment.
 fn shell_task(word: &str, terminal: Option<&str>) -> String {
@@ -148,10 +138,10 @@ fn ended_by_user(place: &Workplace) -> bool {
 }
 
 /// A machine with a shell. Fields drop in order, so QEMU ends before the servers that it uses.
-struct Session {
+struct Session<'a> {
     qemu: Process,
     qemu_log: Tail,
-    servers: Vec<Process>,
+    servers: Vec<Service<'a>>,
     console: Tail,
     line: Port,
     window: Window,
@@ -164,7 +154,7 @@ struct Session {
     trace: usize,
 }
 
-impl Session {
+impl Session<'_> {
     /// Watches the machine until one of its processes ends.
     fn follow(
         mut self,
@@ -192,6 +182,9 @@ impl Session {
             if let Some(end) = end {
                 return self.judged(end, screen);
             }
+            for service in &mut self.servers {
+                service.follow_program(screen);
+            }
             if !self.open {
                 screen.tick(None);
             } else if self.window.has_changed() {
@@ -206,7 +199,7 @@ impl Session {
         if let Some(end) = self.qemu.end() {
             return Some(ShellEnd::Qemu(end));
         }
-        let end = self.servers.iter_mut().find_map(Process::end)?;
+        let end = self.servers.iter_mut().find_map(Service::end)?;
         // QEMU may have ended first. Its end is then the cause, and the server's only follows.
         sleep(QEMU_STAYS);
         if let Some(end) = self.qemu.end() {

@@ -7,6 +7,7 @@
 
 use std::time::{Duration, Instant};
 
+use ringbar_lies::Lie;
 use serde_json::{json, Value};
 
 use crate::options::Interrupts;
@@ -27,8 +28,12 @@ pub(crate) enum Action {
     Command(String),
     /// Send a line to the guest.
     Answer(String),
-    /// Start a server, and report by [`Slot::server_started`] whether it listens.
-    StartServer,
+    /// Start a server, with a lie if there is one, and report by [`Slot::server_started`] whether it
+    /// listens.
+    StartServer(Option<Lie>),
+    /// End the server behind the broker and start another, and report by [`Slot::server_swapped`]
+    /// whether it listens.
+    SwapServer,
     /// Stop the server, which is no longer needed.
     EndServer,
     /// Kill the server, and report by [`Slot::server_killed`] whether that is possible.
@@ -71,6 +76,8 @@ enum Server {
 #[derive(Debug)]
 pub(crate) struct Slot {
     interrupts: Interrupts,
+    /// A broker stands between QEMU and the server.
+    brokered: bool,
     /// Name of the device in QEMU.
     name: String,
     /// The device, in the form of QEMU's `device_add`.
@@ -85,9 +92,10 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// Returns slot `number` with the device in it. Each slot needs its own number.
-    pub(crate) fn new(interrupts: Interrupts, number: u32, device: Value) -> Self {
+    pub(crate) fn new(interrupts: Interrupts, brokered: bool, number: u32, device: Value) -> Self {
         Self {
             interrupts,
+            brokered,
             name: name(number),
             device,
             content: Content::Device,
@@ -104,9 +112,14 @@ impl Slot {
         self.asked.is_some()
     }
 
+    /// Returns whether the device leaves its slot or has left it, so that QEMU closes its connection.
+    pub(crate) fn device_leaves(&self) -> bool {
+        matches!(self.content, Content::Leaving | Content::ServerOnly)
+    }
+
     /// Returns whether the server may end like this.
     pub(crate) fn server_may_end(&self, end: End) -> bool {
-        let leaves = matches!(self.content, Content::Leaving | Content::ServerOnly);
+        let leaves = self.device_leaves();
         match self.server {
             Server::Untouched | Server::Stopped => leaves && end.is_good(),
             // QEMU may have closed the connection while the server was stopped. The server then
@@ -121,10 +134,11 @@ impl Slot {
         self.asked = Some(now);
         match request {
             Request::DeviceDel => self.delete(),
-            Request::DeviceAdd => self.add(),
+            Request::DeviceAdd(lie) => self.add(lie),
             Request::ServerKill => self.kill(),
             Request::ServerStop => self.stop(),
             Request::ServerCont => self.go_on(),
+            Request::ServerSwap => self.swap(),
         }
     }
 
@@ -147,12 +161,12 @@ impl Slot {
     }
 
     /// Starts a server. The device follows when the server listens.
-    fn add(&mut self) -> Vec<Action> {
+    fn add(&mut self, lie: Option<Lie>) -> Vec<Action> {
         if self.content != Content::Nothing {
             return self.refuse("the slot is not empty");
         }
         self.content = Content::Coming;
-        vec![Action::StartServer]
+        vec![Action::StartServer(lie)]
     }
 
     /// Kills the server, with its device in the slot.
@@ -164,6 +178,43 @@ impl Slot {
             return self.refuse("its server was killed before");
         }
         vec![Action::KillServer]
+    }
+
+    /// Has another server behind the broker.
+    fn swap(&mut self) -> Vec<Action> {
+        if !self.brokered {
+            return self.refuse(
+                "QEMU does not connect to a server again, and this machine has no broker; \
+                 run with --broker",
+            );
+        }
+        if self.content != Content::Device {
+            return self.refuse(ABSENT);
+        }
+        vec![Action::SwapServer]
+    }
+
+    /// Notes that the server behind the broker was replaced by one that listens, or that none could be
+    /// started.
+    pub(crate) fn server_swapped(&mut self, swapped: Result<(), String>) -> Vec<Action> {
+        self.has_another_server(swapped.is_ok());
+        match swapped {
+            Ok(()) => self.answer("ok".to_owned()),
+            Err(reason) => self.refuse(&reason),
+        }
+    }
+
+    /// Notes that the server behind the broker was ended, and whether another one took its place.
+    pub(crate) fn has_another_server(&mut self, served: bool) {
+        self.server = match served {
+            true => Server::Untouched,
+            false => Server::Killed,
+        };
+    }
+
+    /// Returns whether the server behind the broker may end.
+    pub(crate) fn server_is_killed(&self) -> bool {
+        self.server == Server::Killed
     }
 
     /// Notes that the server was killed, or could not be.
@@ -329,7 +380,7 @@ mod tests {
     const KILLED: End = End::Signal(9);
 
     fn slot(interrupts: Interrupts) -> (Slot, Instant) {
-        let slot = Slot::new(interrupts, 0, json!({ "driver": "d" }));
+        let slot = Slot::new(interrupts, false, 0, json!({ "driver": "d" }));
         (slot, Instant::now())
     }
 
@@ -400,14 +451,24 @@ mod tests {
     fn device_comes_after_its_server() {
         let (mut slot, now) = empty_slot();
 
-        let asked = slot.request(Request::DeviceAdd, now);
+        let asked = slot.request(Request::DeviceAdd(None), now);
         let started = slot.server_started(Ok(()));
         let added = slot.message(&Message::Answer(2, Ok(())));
 
         let command = r#"{"arguments":{"driver":"d"},"execute":"device_add","id":2}"#;
-        assert_eq!(asked, [Action::StartServer]);
+        assert_eq!(asked, [Action::StartServer(None)]);
         assert_eq!(started, [Action::Command(command.to_owned())]);
         assert_eq!(added, answered("ok"));
+    }
+
+    #[test]
+    fn server_is_started_with_the_lie_of_the_request() {
+        let (mut slot, now) = empty_slot();
+        let lie = Some(Lie::RegistersShort);
+
+        let asked = slot.request(Request::DeviceAdd(lie), now);
+
+        assert_eq!(asked, [Action::StartServer(lie)]);
     }
 
     #[test]
@@ -424,7 +485,7 @@ mod tests {
     fn refused_request_does_not_block_the_next_one() {
         let (mut slot, now) = slot(Interrupts::Msi);
 
-        assert_refused(&slot.request(Request::DeviceAdd, now), "not empty");
+        assert_refused(&slot.request(Request::DeviceAdd(None), now), "not empty");
 
         let command = Action::Command(DEVICE_DEL.to_owned());
         assert_eq!(slot.request(Request::DeviceDel, now), [command]);
@@ -452,31 +513,37 @@ mod tests {
     fn refusal_of_device_add_ends_the_server() {
         let (mut slot, now) = empty_slot();
 
-        slot.request(Request::DeviceAdd, now);
+        slot.request(Request::DeviceAdd(None), now);
         slot.server_started(Ok(()));
         let actions = slot.message(&Message::Answer(2, Err("no\nbus".to_owned())));
 
         assert_eq!(actions.first(), Some(&Action::EndServer));
         assert_refused(&actions, "QEMU refused device_add: no bus");
-        assert_eq!(slot.request(Request::DeviceAdd, now), [Action::StartServer]);
+        assert_eq!(
+            slot.request(Request::DeviceAdd(None), now),
+            [Action::StartServer(None)]
+        );
     }
 
     #[test]
     fn server_that_does_not_start_refuses_the_request() {
         let (mut slot, now) = empty_slot();
 
-        slot.request(Request::DeviceAdd, now);
+        slot.request(Request::DeviceAdd(None), now);
         let actions = slot.server_started(Err("no memory".to_owned()));
 
         assert_refused(&actions, "no memory");
-        assert_eq!(slot.request(Request::DeviceAdd, now), [Action::StartServer]);
+        assert_eq!(
+            slot.request(Request::DeviceAdd(None), now),
+            [Action::StartServer(None)]
+        );
     }
 
     #[test]
     fn answer_to_an_older_command_is_not_taken_for_this_one() {
         let (mut slot, now) = empty_slot();
 
-        slot.request(Request::DeviceAdd, now);
+        slot.request(Request::DeviceAdd(None), now);
         slot.server_started(Ok(()));
 
         assert!(slot.message(&Message::Answer(1, Ok(()))).is_empty());
@@ -503,7 +570,10 @@ mod tests {
         slot.message(&deleted());
 
         assert_eq!(slot.server_ended(), [Action::EndServer]);
-        assert_eq!(slot.request(Request::DeviceAdd, now), [Action::StartServer]);
+        assert_eq!(
+            slot.request(Request::DeviceAdd(None), now),
+            [Action::StartServer(None)]
+        );
     }
 
     #[test]
@@ -555,7 +625,7 @@ mod tests {
         let too_early = slot.server_ended();
         slot.message(&deleted());
         let left = slot.server_ended();
-        slot.request(Request::DeviceAdd, now);
+        slot.request(Request::DeviceAdd(None), now);
         slot.server_started(Ok(()));
 
         assert_eq!(asked, [Action::Command(DEVICE_DEL.to_owned())]);
@@ -651,9 +721,54 @@ mod tests {
     }
 
     #[test]
+    fn server_cannot_be_replaced_without_a_broker() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+
+        let actions = slot.request(Request::ServerSwap, now);
+
+        assert!(
+            matches!(&actions[..], [Action::Answer(line)] if line.contains("--broker")),
+            "{actions:?}"
+        );
+        assert!(!slot.is_busy());
+    }
+
+    #[test]
+    fn server_behind_a_broker_is_replaced_whether_it_runs_or_was_killed() {
+        let now = Instant::now();
+        let mut slot = Slot::new(Interrupts::Msix, true, 0, json!({}));
+
+        let first = slot.request(Request::ServerSwap, now);
+        let swapped = slot.server_swapped(Ok(()));
+        slot.request(Request::ServerKill, now);
+        slot.server_killed(Ok(()));
+        let killed = slot.server_is_killed();
+        let ended = slot.server_ended();
+        let second = slot.request(Request::ServerSwap, now);
+        let again = slot.server_swapped(Ok(()));
+
+        assert_eq!((first, swapped), (vec![Action::SwapServer], answered("ok")));
+        assert!(killed);
+        assert_eq!(ended, answered("ok"));
+        assert_eq!((second, again), (vec![Action::SwapServer], answered("ok")));
+        assert!(!slot.server_is_killed());
+    }
+
+    #[test]
+    fn server_that_cannot_be_started_leaves_the_device_without_one() {
+        let mut slot = Slot::new(Interrupts::Msi, true, 0, json!({}));
+        slot.request(Request::ServerSwap, Instant::now());
+
+        let actions = slot.server_swapped(Err("no such file".to_owned()));
+
+        assert_eq!(actions, answered("error: no such file"));
+        assert!(slot.server_is_killed());
+    }
+
+    #[test]
     fn slots_do_not_mix() {
         let (mut first, now) = slot(Interrupts::Msi);
-        let mut second = Slot::new(Interrupts::Msi, 1, json!({ "driver": "d" }));
+        let mut second = Slot::new(Interrupts::Msi, false, 1, json!({ "driver": "d" }));
         first.request(Request::DeviceDel, now);
         second.request(Request::DeviceDel, now);
 

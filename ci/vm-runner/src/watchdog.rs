@@ -13,8 +13,8 @@
 use std::time::Duration;
 
 use crate::beat::Beat;
-use crate::hang::{time, Hang};
-use crate::limits::Limits;
+use crate::hang::Hang;
+use crate::limits::{seconds, Limits, Origin};
 
 /// QEMU stands still if it asks for less processor time than this between two looks. A sleeping
 /// guest also asks for less, but it beats.
@@ -162,12 +162,12 @@ impl Watchdog {
             return late.then_some(Alarm::End(Hang::Boot { ran }));
         };
         let unit = self.limits.unit(boot);
-        if ran > self.limits.without_beat(unit) {
-            let (boots, program) = (boots(ran, unit), self.beating());
+        let limit = self.limits.without_beat(unit);
+        if ran > limit {
             return Some(Alarm::End(Hang::Spins {
                 ran,
-                boots,
-                program,
+                limit: Origin::new(limit, boot),
+                program: self.beating(),
             }));
         }
         match &self.told {
@@ -180,28 +180,24 @@ impl Watchdog {
                 };
                 (had > self.limits.killing(unit)).then_some(Alarm::End(hang))
             }
-            None => self.without_progress(unit, running),
+            None => self.without_progress(boot, running),
         }
     }
 
     /// Returns the reaction if no results come any more.
-    fn without_progress(&mut self, unit: Duration, running: Option<&str>) -> Option<Alarm> {
+    fn without_progress(&mut self, boot: Duration, running: Option<&str>) -> Option<Alarm> {
         let had = self.had().saturating_sub(self.progress);
-        let limit = self.limits.program(unit, running);
+        let limit = self.limits.program(self.limits.unit(boot), running);
         if had <= limit {
             return None;
         }
+        let limit = Origin::new(limit, boot);
         let Some(program) = running else {
-            return Some(Alarm::End(Hang::Idle {
-                had,
-                boots: boots(had, unit),
-            }));
+            return Some(Alarm::End(Hang::Idle { had, limit }));
         };
         let reason = format!(
-            "it printed no line in {} of the guest's time; the limit is {}, {} boots of this guest",
-            time(had),
-            time(limit),
-            boots(limit, unit)
+            "it printed no line in {} of the guest's time; the limit is {limit}",
+            seconds(had)
         );
         self.told = Some((program.to_owned(), self.had()));
         Some(Alarm::Kill {
@@ -214,14 +210,6 @@ impl Watchdog {
     fn beating(&self) -> Option<String> {
         self.beat.as_ref().and_then(|beat| beat.program.clone())
     }
-}
-
-/// Returns the whole boots in a time. The unit is never zero.
-fn boots(time: Duration, unit: Duration) -> u64 {
-    let boots = time.as_nanos().checked_div(unit.as_nanos());
-    boots
-        .and_then(|boots| u64::try_from(boots).ok())
-        .unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

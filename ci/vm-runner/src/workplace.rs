@@ -2,8 +2,8 @@
 
 //! The private folder of a run: sockets and logs, under a short path.
 
-use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,25 +11,23 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::error::Error;
-use crate::machine::{shell_line, HotplugPorts, ShellPorts};
+use crate::machine::{command_line, HotplugPorts, ShellPorts};
+use crate::server;
 
 /// Longest path of a socket: `sun_path` has 108 bytes, and the last one is 0.
 const SOCKET_PATH_LIMIT: usize = 107;
 
-/// Logs that are kept after a run.
+/// Logs that are kept after a run, besides those of the servers.
 const LOGS: &[&str] = &[
     "console.log",
     "terminal.log",
     "results.ktap",
-    "server.log",
-    "server1.log",
-    "server2.log",
-    "server3.log",
     "qemu.log",
     "qemu-command.txt",
     "server-command.txt",
     "accesses.jsonl",
     "events.jsonl",
+    "executed.jsonl",
     "witness.txt",
 ];
 
@@ -59,20 +57,27 @@ impl Workplace {
 
     /// Writes a command line among the logs.
     pub(crate) fn note(&self, name: &str, command: &Command) -> Result<(), Error> {
-        let words = std::iter::once(command.get_program()).chain(command.get_args());
         let path = self.file(name);
-        fs::write(&path, shell_line(words.map(OsStr::to_owned)) + "\n").map_err(|source| {
-            Error::File {
-                action: "written",
-                path,
-                source,
-            }
+        fs::write(&path, command_line(command) + "\n").map_err(|source| Error::File {
+            action: "written",
+            path,
+            source,
         })
     }
 
-    /// Returns the path of the socket on which the server of a device listens.
+    /// Returns the path of the socket to which QEMU connects for a device.
     pub(crate) fn socket(&self, device: u32) -> PathBuf {
         self.file(&format!("device{device}.sock"))
+    }
+
+    /// Returns the path of the socket on which the server of a device listens for its broker.
+    pub(crate) fn server_socket(&self, device: u32) -> PathBuf {
+        self.file(&format!("server{device}.sock"))
+    }
+
+    /// Returns the path of the socket on which a broker hands out the files of a device's regions.
+    pub(crate) fn region_files(&self, device: u32) -> PathBuf {
+        self.file(&format!("files{device}.sock"))
     }
 
     /// Returns the paths of the lines for hot plug.
@@ -126,21 +131,48 @@ impl Workplace {
             path: target.to_owned(),
             source,
         })?;
-        for name in LOGS {
-            let (from, to) = (self.file(name), target.join(name));
-            if !from.exists() {
-                // The run ended before this log existed. An old one must go: it would pass for a
-                // log of this run. An error means that there is none.
-                let _ = fs::remove_file(&to);
-                continue;
-            }
-            fs::copy(&from, &to).map_err(|source| Error::File {
-                action: "written",
-                path: to,
-                source,
-            })?;
-        }
-        Ok(())
+        let mut names: Vec<String> = LOGS.iter().copied().map(str::to_owned).collect();
+        names.extend(server_logs(self.folder())?);
+        names.extend(server_logs(target)?);
+        names.iter().try_for_each(|name| self.keep(name, target))
+    }
+
+    /// Copies a log to `target`. If there is none, removes that of an earlier run: it would pass
+    /// for a log of this run.
+    fn keep(&self, name: &str, target: &Path) -> Result<(), Error> {
+        let (from, to) = (self.file(name), target.join(name));
+        let (action, done) = match from.exists() {
+            true => ("written", fs::copy(&from, &to).map(|_| ())),
+            false => ("removed", removed(&to)),
+        };
+        done.map_err(|source| Error::File {
+            action,
+            path: to,
+            source,
+        })
+    }
+}
+
+/// Returns the names of the servers' logs in a folder. A run may have any number of servers.
+fn server_logs(folder: &Path) -> Result<Vec<String>, Error> {
+    let names = fs::read_dir(folder).and_then(|entries| {
+        let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+        names.collect::<io::Result<Vec<_>>>()
+    });
+    let mut names = names.map_err(|source| Error::File {
+        action: "read",
+        path: folder.to_owned(),
+        source,
+    })?;
+    names.retain(|name| server::is_log_name(name));
+    Ok(names)
+}
+
+/// Removes a file, if it exists.
+fn removed(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -193,5 +225,30 @@ mod tests {
         assert!(!target.path().join("qemu.log").exists());
         let server = fs::read_to_string(target.path().join("server.log")).expect("there");
         assert_eq!(server, "new");
+    }
+
+    #[test]
+    fn logs_of_all_servers_are_kept_and_earlier_ones_removed() {
+        let place = Workplace::create().expect("a folder");
+        let target = tempfile::tempdir().expect("a folder");
+        for device in 0..8 {
+            fs::write(target.path().join(server::log_name(device)), "old").expect("written");
+        }
+        for device in 0..6 {
+            fs::write(place.file(&server::log_name(device)), "new").expect("written");
+        }
+
+        let other = target.path().join("server-of-mine.log");
+        fs::write(&other, "mine").expect("written");
+
+        place.keep_logs(target.path()).expect("kept");
+
+        let log = |device| fs::read_to_string(target.path().join(server::log_name(device))).ok();
+        assert!((0..6).all(|device| log(device).as_deref() == Some("new")));
+        assert_eq!([log(6), log(7)], [None, None]);
+        assert!(
+            other.exists(),
+            "a file that is no log of a run is left alone"
+        );
     }
 }

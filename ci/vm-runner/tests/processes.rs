@@ -120,6 +120,21 @@ fn traced_run_does_not_suggest_a_trace() {
 }
 
 #[test]
+fn run_for_coverage_records_executed_code_and_no_accesses() {
+    let server = format!("echo \"called with: $*\" >&2\n{GOOD_SERVER}");
+    let fixture = Fixture::new(&server, GOOD_GUEST);
+
+    let finished = run(&fixture, &["--plugin", "plugin.so", "--coverage"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let command = fixture.log("qemu-command.txt");
+    assert!(command.contains("/executed.jsonl,"), "{command}");
+    assert!(command.contains(",record=code"), "{command}");
+    let log = fixture.log("server.log");
+    assert!(!log.contains("--events"), "{log}");
+}
+
+#[test]
 fn failure_outside_of_cases_does_not_suggest_a_trace() {
     let fixture = Fixture::new(GOOD_SERVER, "leave");
 
@@ -142,6 +157,42 @@ fn story_of_a_case_is_shown_below_its_program() {
     let lines: Vec<_> = below.lines().skip(1).take(2).collect();
     assert_eq!(lines, ["  │ DMA   before", "  │   00 00"], "{all}");
     assert!(!all.contains("seed 5"), "{all}");
+}
+
+#[test]
+fn reasons_of_skipped_cases_are_shown_below_their_program() {
+    let guest =
+        "tell 1..1 '# Subtest: dma' ' 1..5' ' ok 1 a' ' ok 2 b # SKIP no IOMMU' ' ok 3 c # SKIP'
+        tell ' ok 4 d # SKIP no IOMMU' ' ok 5 e # SKIP one device' 'ok 1 dma'
+        leave";
+    let fixture = Fixture::new(GOOD_SERVER, guest);
+
+    let finished = run(&fixture, &[]);
+
+    let all = finished.stderr;
+    let below = all.split_once("✓ dma").map_or("", |(_, rest)| rest);
+    let lines: Vec<_> = below.lines().skip(1).take(3).collect();
+    let expected = [
+        "  2 skipped: no IOMMU",
+        "  1 skipped: without a reason",
+        "  1 skipped: one device",
+    ];
+    assert_eq!(lines, expected, "{all}");
+}
+
+#[test]
+fn endless_list_of_reasons_is_cut() {
+    let guest = "tell 1..1 '# Subtest: dma' ' 1..13' ' ok 1 a'
+        for number in $(seq 2 13); do tell \" ok $number c$number # SKIP reason $number\"; done
+        tell 'ok 1 dma'; leave";
+    let fixture = Fixture::new(GOOD_SERVER, guest);
+
+    let finished = run(&fixture, &[]);
+
+    let all = finished.stderr;
+    assert!(all.contains("  1 skipped: reason 11\n"), "{all}");
+    assert!(!all.contains("reason 12"), "{all}");
+    assert!(all.contains("  2 more reasons in results.ktap"), "{all}");
 }
 
 #[test]
@@ -509,6 +560,19 @@ fn reports_of_an_interrupted_run_have_its_cases_and_the_reason() {
 }
 
 #[test]
+fn reports_of_a_run_that_was_interrupted_before_it_began_have_the_reason() {
+    let fixture = Fixture::new("ready; exec sleep 1000", GOOD_GUEST);
+
+    assert_eq!(fixture.interrupt(Signal::INT), Some(130));
+
+    let results = fixture.log("results.ktap");
+    assert!(
+        results.contains("# interrupted by signal 2; the guest never started"),
+        "{results}"
+    );
+}
+
+#[test]
 fn terminated_run_ends_everything() {
     let fixture = Fixture::new(GOOD_SERVER, "ready; sleep 1000");
     assert_eq!(fixture.interrupt(Signal::TERM), Some(143));
@@ -531,6 +595,8 @@ fn green_reports_of_an_earlier_run_do_not_survive_a_runner_that_is_killed() {
     let fixture = Fixture::new(GOOD_SERVER, GOOD_GUEST);
     run(&fixture, &[]);
     assert!(fixture.report("results.json").contains("\"good\": true"));
+    let console = fixture.path("report/logs/default/console.log");
+    assert!(console.exists());
     std::fs::remove_file(fixture.path("gone")).expect("removed");
     fixture.script("qemu", "ready; exec sleep 1000");
 
@@ -551,6 +617,7 @@ fn green_reports_of_an_earlier_run_do_not_survive_a_runner_that_is_killed() {
         results.ends_with("    not ok 1 setup\nnot ok 1 machine\n"),
         "{results}"
     );
+    assert!(!console.exists(), "a log of the earlier run is left");
 }
 
 #[test]

@@ -46,6 +46,14 @@ impl Test {
         whole
     }
 
+    /// Returns the last lines of an unfinished program. Its cut-off case has them, if there is one.
+    pub(crate) fn last_lines(&self) -> &[String] {
+        let is_cut_off =
+            |part: &&Self| part.outcome == Outcome::Crashed && part.reason == BROKEN_OFF;
+        let holder = self.parts.iter().rfind(is_cut_off).unwrap_or(self);
+        &holder.diagnostics
+    }
+
     /// Returns the cases of an unfinished program that have no result.
     pub(super) fn cut_off(&self) -> Vec<Self> {
         if self.outcome != Outcome::Unfinished {
@@ -96,8 +104,8 @@ fn not_run(name: String, number: usize) -> Test {
     }
 }
 
-/// Returns an announced name, or one made of `noun` and the number. The guest may announce anything,
-/// and readers of KTAP take `#` for the begin of a directive.
+/// Returns an announced name, or one made of `noun` and the number. The guest may announce
+/// anything, and readers of KTAP take `#` for the begin of a directive.
 fn name(announced: &[String], number: usize, noun: &str) -> String {
     let place = number.checked_sub(1);
     let known = place.and_then(|place| announced.get(place));

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::line::{self, DirectiveKind, Kind, ResultLine};
+use crate::restart::Place;
 
 /// Diagnostics kept per test. The log has the others. Without a limit a broken guest could fill the
 /// memory.
@@ -54,8 +55,8 @@ pub(crate) struct Test {
     pub(crate) parts: Vec<Test>,
     /// Other lines before its result.
     pub(crate) diagnostics: Vec<String>,
-    /// Time from its beginning to its result, by their arrival. A case begins with the result before
-    /// it, the first one with its program.
+    /// Time from its beginning to its result, by their arrival. A case begins with the result
+    /// before it, the first one with its program.
     pub(crate) duration: Duration,
 }
 
@@ -171,6 +172,25 @@ impl Stream {
     pub(crate) fn running(&self) -> Option<(&str, usize)> {
         let results = self.inner.iter().map(|level| level.tests.len()).sum();
         self.running.as_deref().map(|name| (name, results))
+    }
+
+    /// Returns where the results stand: programs that have ended, and results of the running one.
+    pub(crate) fn place(&self) -> Place {
+        let cases = || self.inner.iter().flat_map(|level| &level.tests);
+        Place {
+            programs: self.root.tests.len(),
+            results: cases().count(),
+            failures: cases().filter(|case| case.outcome.is_failure()).count(),
+        }
+    }
+
+    /// Returns the name of the running case, if the program announced it, and its begin. Returns
+    /// `None` between programs.
+    pub(crate) fn case(&self) -> Option<(Option<&str>, Duration)> {
+        self.running.as_ref()?;
+        let level = self.inner.first();
+        let name = level.and_then(|level| level.names.get(level.tests.len()));
+        Some((name.map(String::as_str), self.last))
     }
 
     /// Returns the program that ended last.
@@ -306,8 +326,8 @@ impl Stream {
         Some(Progress::Fact(fact.0, fact.1))
     }
 
-    /// Takes the names of planned programs or cases, before their plan. Returns whether the comment is
-    /// such a line.
+    /// Takes the names of planned programs or cases, before their plan. Returns whether the comment
+    /// is such a line.
     fn announcement(&mut self, indent: usize, text: &str) -> bool {
         let word = match indent {
             0 => "programs: ",
@@ -576,6 +596,40 @@ ok 2 dma\r
         assert_eq!(results.facts, [("kernel".to_owned(), "x".to_owned())]);
         assert_eq!(results.programs[0].names, ["x", "y"]);
         assert_eq!(results.programs[0].parts[0].diagnostics, [""; 0]);
+    }
+
+    #[test]
+    fn running_case_has_its_announced_name_and_its_begin() {
+        let mut stream = Stream::default();
+        let mut seen = Vec::new();
+        let lines = [
+            "# Subtest: dma",
+            "    # cases: x, y",
+            "    1..2",
+            "    # round 1",
+            "    ok 1 x",
+            "    ok 2 y",
+            "ok 1 dma",
+        ];
+        for (line, second) in lines.iter().zip(1..) {
+            stream.line(line, Duration::from_secs(second));
+            let case = stream.case();
+            seen.push(case.map(|(name, began)| (name.map(str::to_owned), began.as_secs())));
+        }
+
+        let named = |name: &str, began| Some((Some(name.to_owned()), began));
+        assert_eq!(
+            seen,
+            [
+                Some((None, 1)),
+                named("x", 1),
+                named("x", 1),
+                named("x", 1),
+                named("y", 5),
+                Some((None, 6)),
+                None
+            ]
+        );
     }
 
     #[test]

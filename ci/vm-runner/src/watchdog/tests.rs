@@ -111,7 +111,8 @@ fn reason_names_the_time_and_the_limit() {
     let Some((_, Alarm::Kill { reason, .. })) = alarm else {
         panic!("{alarm:?}");
     };
-    let expected = "it printed no line in 121.0 s of the guest's time; the limit is 120.0 s, 30 boots of this guest";
+    let expected = "it printed no line in 121.0 s of the guest's time; the limit is 120.0 s, \
+        which is 30 times the 4.0 s of processor time in which this guest booted";
     assert_eq!(reason, expected);
 }
 

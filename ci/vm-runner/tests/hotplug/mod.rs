@@ -4,19 +4,19 @@
 //!
 //! One script plays the guest, which sends requests, and QEMU's monitor, which receives commands.
 
-mod servers;
+pub(crate) mod servers;
 
 use crate::fixture::{Fixture, GOOD_GUEST, GOOD_SERVER};
 use crate::{assert_failed, run};
 
 /// A server for one device after the other. The guest's script decides when a device leaves.
-const SERVER: &str = r#"listening; until gone; do
+pub(crate) const SERVER: &str = r#"listening; until gone; do
     if [ -e "$RINGBAR_FIXTURE/deleted" ]; then rm "$RINGBAR_FIXTURE/deleted"; exit 0; fi
     sleep 0.02
 done"#;
 
 /// QEMU unplugs the device on command.
-const DELETE: &str = r#"
+pub(crate) const DELETE: &str = r#"
 told # qmp_capabilities
 ask device_del
 told
@@ -125,6 +125,38 @@ fn refusal_of_the_monitor_reaches_the_guest() {
     let log = fixture.log("qemu.log");
     let answer = "answer: error: QEMU refused device_del: no such bus";
     assert!(log.contains(answer), "{log}");
+}
+
+#[test]
+fn machine_that_asked_to_be_woken_is_woken_when_it_sleeps() {
+    let guest = format!(
+        r#"told; ask wake; answered; monitor '{{"event": "SUSPEND"}}'; told; {GOOD_GUEST}"#
+    );
+    let fixture = Fixture::new(GOOD_SERVER, &guest);
+
+    let finished = run(&fixture, &[]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = fixture.log("qemu.log");
+    assert!(log.contains("answer: ok"), "{log}");
+    assert!(log.contains(r#""execute":"system_wakeup""#), "{log}");
+}
+
+#[test]
+fn link_error_is_answered_when_qemu_has_it() {
+    let guest = format!(
+        r#"told; ask link_fatal; told
+        monitor "{{\"return\": \"OK id: port0\", \"id\": ${{command##*:}}"; answered
+        {GOOD_GUEST}"#
+    );
+    let fixture = Fixture::new(GOOD_SERVER, &guest);
+
+    let finished = run(&fixture, &[]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = fixture.log("qemu.log");
+    assert!(log.contains("pcie_aer_inject_error port0 DLP"), "{log}");
+    assert!(log.contains("answer: ok"), "{log}");
 }
 
 #[test]

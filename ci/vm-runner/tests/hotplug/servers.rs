@@ -19,7 +19,8 @@ const STATE: &str = r#"
 state() { sed 's/.*) \(.\).*/state: \1/' "/proc/$(cat "$RINGBAR_FIXTURE/pid$1")/stat" >&2; }
 "#;
 
-fn named_server() -> String {
+/// Returns a good server that reports its number.
+pub(crate) fn named_server() -> String {
     format!("{NAMED_SERVER}{GOOD_SERVER}")
 }
 
@@ -35,6 +36,61 @@ fn devices_have_servers_and_logs_of_their_own() {
     let command = fixture.log("qemu-command.txt");
     assert_eq!(command.matches("vfio-user-pci").count(), 2, "{command}");
 }
+
+/// Returns a guest that has the server of its device killed, then takes the device out and puts it
+/// back.
+pub(crate) fn revival() -> String {
+    format!(
+        r#"ask server_kill; answered {DELETE} answered
+        ask device_add; told; monitor '{{"return": {{}}, "id": 2}}'; answered
+        {GOOD_GUEST}"#
+    )
+}
+
+/// Runs a [`revival`]. Fails unless another server follows the first one.
+#[track_caller]
+pub(crate) fn assert_comes_back_after_its_server_was_killed(fixture: &Fixture) {
+    let finished = run(fixture, &["--interrupts", "msi"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let answers = fixture.log("qemu.log").matches("answer: ok").count();
+    assert_eq!(answers, 3);
+    let servers = fixture.log("server.log").matches("listening on").count();
+    assert_eq!(servers, 2);
+}
+
+/// Returns a guest that has the server of its device stopped and continued.
+pub(crate) fn pause() -> String {
+    format!(
+        "{STATE} told; ask server_stop; answered; state 0
+        ask server_cont; answered; until state 0 2>&1 | grep -q '[RS]'; do sleep 0.01; done
+        {GOOD_GUEST}"
+    )
+}
+
+/// Runs a [`pause`] of a [`named_server`]. Fails unless the server stood still, and then went on.
+#[track_caller]
+pub(crate) fn assert_is_stopped_and_continued(fixture: &Fixture) {
+    let finished = run(fixture, &[]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = fixture.log("qemu.log");
+    assert!(log.contains("answer: ok\nstate: T\nanswer: ok\n"), "{log}");
+}
+
+/// Returns a guest whose run ends while the server of its device is stopped.
+pub(crate) fn stopped_to_the_end() -> String {
+    format!("told; ask server_stop; answered; {GOOD_GUEST}")
+}
+
+/// Returns a named server that crashes when it goes on.
+pub(crate) fn fragile_server() -> String {
+    format!("trap 'kill -SEGV $$' CONT\n{}", named_server())
+}
+
+/// Guest that has the server of its device stopped and continued, and then waits.
+pub(crate) const PAUSE_WITHOUT_END: &str =
+    "told; ask server_stop; answered; ask server_cont; answered; sleep 1000";
 
 #[test]
 fn server_that_the_guest_has_killed_does_not_fail_the_run() {
@@ -60,42 +116,17 @@ fn death_of_another_server_fails_the_run() {
 
 #[test]
 fn device_comes_back_after_its_server_was_killed() {
-    let guest = format!(
-        r#"ask server_kill; answered {DELETE} answered
-        ask device_add; told; monitor '{{"return": {{}}, "id": 2}}'; answered
-        {GOOD_GUEST}"#
-    );
-    let fixture = Fixture::new(SERVER, &guest);
-
-    let finished = run(&fixture, &["--interrupts", "msi"]);
-
-    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    let answers = fixture.log("qemu.log").matches("answer: ok").count();
-    assert_eq!(answers, 3);
-    let servers = fixture.log("server.log").matches("listening on").count();
-    assert_eq!(servers, 2);
+    assert_comes_back_after_its_server_was_killed(&Fixture::new(SERVER, &revival()));
 }
 
 #[test]
 fn server_is_stopped_and_continued() {
-    let guest = format!(
-        "{STATE} told; ask 'server_stop'; answered; state 0
-        ask server_cont; answered; until state 0 2>&1 | grep -q '[RS]'; do sleep 0.01; done
-        {GOOD_GUEST}"
-    );
-    let fixture = Fixture::new(&named_server(), &guest);
-
-    let finished = run(&fixture, &[]);
-
-    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
-    let log = fixture.log("qemu.log");
-    assert!(log.contains("answer: ok\nstate: T\nanswer: ok\n"), "{log}");
+    assert_is_stopped_and_continued(&Fixture::new(&named_server(), &pause()));
 }
 
 #[test]
 fn stopped_server_ends_with_the_run() {
-    let guest = format!("told; ask server_stop; answered; {GOOD_GUEST}");
-    let fixture = Fixture::new(&named_server(), &guest);
+    let fixture = Fixture::new(&named_server(), &stopped_to_the_end());
 
     let finished = run(&fixture, &[]);
 
@@ -122,9 +153,7 @@ fn continued_server_may_end_with_an_error() {
 
 #[test]
 fn continued_server_that_crashes_fails_the_run() {
-    let server = format!("trap 'kill -SEGV $$' CONT\n{}", named_server());
-    let guest = "told; ask server_stop; answered; ask server_cont; answered; sleep 1000";
-    let fixture = Fixture::new(&server, guest);
+    let fixture = Fixture::new(&fragile_server(), PAUSE_WITHOUT_END);
 
     let finished = run(&fixture, &[]);
 

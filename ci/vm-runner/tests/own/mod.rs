@@ -2,6 +2,8 @@
 
 //! Runs of a driver in place of ringbar's, with a server of its own or without any.
 
+mod servers;
+
 use crate::fixture::{Fixture, GOOD_GUEST, GOOD_SERVER};
 use crate::{assert_failed, run};
 
@@ -22,6 +24,17 @@ fn own_server_is_called_as_its_readme_says() {
     let log = fixture.log("server.log");
     assert!(log.starts_with("called with: --socket /"), "{log}");
     assert!(log.contains("device0.sock --once --fast\n"), "{log}");
+}
+
+#[test]
+fn own_server_of_a_recorded_run_is_called_alike() {
+    let fixture = Fixture::of_driver(DRIVER, &server(), GOOD_GUEST);
+
+    let finished = run(&fixture, &["--plugin", "plugin.so"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = fixture.log("server.log");
+    assert!(log.contains("device0.sock --once\n"), "{log}");
 }
 
 #[test]
@@ -64,6 +77,23 @@ fn own_server_that_ends_at_once_is_named_with_its_status_and_its_output() {
         finished.stderr.contains("no such device"),
         "{}",
         finished.stderr
+    );
+}
+
+#[test]
+fn second_own_server_that_ends_at_once_is_named_with_its_command() {
+    let fixture = Fixture::of_driver(DRIVER, GOOD_SERVER, GOOD_GUEST);
+    fixture.script("another", "exit 3");
+    let another = fixture.path("another").display().to_string();
+
+    let finished = run(&fixture, &["--own-server", &another, "--server-arg=--fast"]);
+
+    let command = format!("{another} --socket ");
+    assert_failed(&finished, &command);
+    assert!(
+        finished.summary().contains("device1.sock --once --fast"),
+        "{}",
+        finished.summary()
     );
 }
 

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! A change in the driver or in the client library: it is compiled, and the guest's programs use it
+//! in one boot.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::guest_log;
+use crate::interrupt::Interrupt;
+use crate::judge::{Judge, Judgement};
+use crate::place::{self, Place};
+use crate::results::Verdict;
+use crate::state::State;
+use crate::step::{End, Step};
+use crate::target::{Kind, Target};
+
+/// Name of the configuration in reports, and of the folder with the changed module.
+const NAME: &str = "mutant";
+
+/// Builds and boots in the copy of the checkout.
+#[derive(Debug)]
+pub(crate) struct Guest<'a> {
+    place: &'a Place,
+    target: &'a Target,
+    interrupt: &'a Interrupt,
+}
+
+impl<'a> Guest<'a> {
+    /// Creates the guest for this target.
+    pub(crate) fn new(place: &'a Place, target: &'a Target, interrupt: &'a Interrupt) -> Self {
+        Self {
+            place,
+            target,
+            interrupt,
+        }
+    }
+
+    /// Compiles without a change and runs the programs. Returns the seconds of the run.
+    fn green(&self) -> Result<f64, Error> {
+        self.compile()
+            .must("compiling without a change", self.interrupt)?;
+        self.pack()?;
+        let began = Instant::now();
+        self.boot()
+            .must("running the programs without a change", self.interrupt)?;
+        Ok(began.elapsed().as_secs_f64())
+    }
+
+    /// Returns the file with the output of the boot.
+    fn log(&self) -> PathBuf {
+        self.file("boot.log")
+    }
+
+    /// Returns the path of a file about this target.
+    fn file(&self, name: &str) -> PathBuf {
+        self.place.file(&format!("{}-{name}", self.target.name))
+    }
+
+    /// Returns a step that calls a script of the copy.
+    fn script(&self, name: &str) -> Step {
+        self.place
+            .script(name, self.file(&name.replace(".sh", ".log")))
+    }
+
+    /// Returns the step that compiles the change, past the cache of modules and programs.
+    fn compile(&self) -> Step {
+        match self.target.kind {
+            Kind::Driver => self.script("module.sh").args(["apart", NAME]),
+            Kind::Client | Kind::Host => self
+                .script("programs.sh")
+                .args(["apart"])
+                .args(self.target.tests),
+        }
+    }
+
+    /// Returns the folder of the changed module and of the initramfs, in the copy.
+    fn folder(&self) -> PathBuf {
+        self.place.tree().join("build").join(NAME)
+    }
+
+    /// Returns the path of the initramfs.
+    fn initramfs(&self) -> PathBuf {
+        self.folder().join("initramfs.cpio")
+    }
+
+    /// Packs module and programs.
+    fn pack(&self) -> Result<(), Error> {
+        let folder = self.folder();
+        fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+        let module = match self.target.kind {
+            Kind::Driver => folder.join("ringbar.ko"),
+            Kind::Client | Kind::Host => self.place.tree().join("build/module/ringbar.ko"),
+        };
+        self.script("guest.sh")
+            .args(["initramfs"])
+            .args([module, self.initramfs()])
+            .must("packing the guest", self.interrupt)
+    }
+
+    /// Returns the step that boots and runs the programs.
+    fn boot(&self) -> Step {
+        self.place
+            .script("vm.sh", self.log())
+            .args(["plain", NAME])
+            .args([self.initramfs()])
+            .env("TESTS", self.target.tests.join(","))
+            .env("DEVICES", "4")
+            .env("INTERRUPTS", "msix")
+            .env("CYCLES", "1")
+            .env("FULL", "0")
+    }
+}
+
+impl Judge for Guest<'_> {
+    /// Builds all that a guest needs first. The run of the programs takes minutes, so it is not
+    /// repeated for the same sources.
+    fn baseline(&self, state: &State) -> Result<Duration, Error> {
+        self.script("build.sh")
+            .must("building the guest", self.interrupt)?;
+        let (note, tests) = (self.file("baseline.json"), state.all());
+        let noted = serde_json::from_str::<(u64, f64)>(&place::text(&note)).ok();
+        if let Some((_, seconds)) = noted.filter(|(of, _)| *of == tests) {
+            return Ok(Duration::from_secs_f64(seconds));
+        }
+        let seconds = self.green()?;
+        let text = serde_json::to_string(&(tests, seconds))
+            .map_err(|error| Error::file(&note)(error.into()))?;
+        fs::write(&note, text).map_err(Error::file(&note))?;
+        Ok(Duration::from_secs_f64(seconds))
+    }
+
+    /// Compiles, packs and boots. The run ends at the first failed program or at the limit.
+    fn judge(&self, limit: Duration) -> Result<Judgement, Error> {
+        if self.compile().watch(self.interrupt, || Ok(false))? != End::Good {
+            return Ok((Verdict::Unviable, None));
+        }
+        self.pack()?;
+        let (log, began) = (self.log(), Instant::now());
+        let look = || Ok(guest_log::has_failed(&place::text(&log)) || began.elapsed() > limit);
+        let end = self.boot().watch(self.interrupt, look)?;
+        match (end, guest_log::failed_case(&place::text(&log))) {
+            (End::Good, _) => Ok((Verdict::Missed, None)),
+            (End::Cut, None) => Ok((Verdict::Timeout, None)),
+            (_, Some(by)) => Ok((Verdict::Caught, Some(by))),
+            (End::Bad, None) => Err(Error::Failed {
+                what: "running the programs".to_owned(),
+                log,
+            }),
+        }
+    }
+}
