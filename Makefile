@@ -99,7 +99,7 @@ distclean: ## remove build/ and ringbar's cache
 #? ARGS=           names of cases of the one program in TESTS or EXAMPLE, or parts of them: TESTS=dma ARGS=partial
 #? INTERRUPTS=msix msix or msi
 #? HOTPLUG=acpi    controller of the slots, by which a device is unplugged: acpi, or native, that of each root port (pciehp)
-#? IMAGE=0         1: QEMU starts the kernel by its packed image, so the machine can sleep in RAM; the boot takes seconds longer; make test: 1 in stock-resets
+#? IMAGE=0         1: QEMU starts the kernel by its packed image, so the machine can sleep in RAM; the boot takes seconds longer; make test: 1 in stock-resets and debug-resets
 #? LIES=0          1 for devices that lie to the driver when the guest orders it: TESTS=lies DEVICES=3
 #? BROKER=0        1 for a broker between QEMU and each server, so that tests can replace servers: TESTS=swap
 #? WATCH=0         1: make swap replaces the servers of a run too, as it does those of make shell
@@ -108,8 +108,8 @@ distclean: ## remove build/ and ringbar's cache
 #? TRACE=0         1: record each access to the device from probe on; boot: from power-on
 #? DEVICES=1       1 to 4; make test: 4, 2 in stock-traced, 1 in stock-64-queues
 #? TIMEOUT=        seconds after which a run ends in any case; by default none: hangs are noticed, however slow the machine is
-#? CYCLES=0        how often removal_cycles removes the device; make test: 100 in stock-msix, else 10; make soak: 100
-#? FULL=0          1 for random and repeated tests in full; make test: 1 in stock-msix and stock-vanished; make soak: 1
+#? CYCLES=0        how often removal_cycles removes the device; make test: 10; make soak: 100
+#? FULL=0          1 for random and repeated tests in full; make soak: 1
 #? SEED=           number that a random test printed, to repeat it; seed of the samples of make mutants, by default 1
 #? FUZZ_TIME=600   seconds of libFuzzer per target of make fuzz
 #? FUZZ_COUNT=     inputs per target of make fuzz-short; 10000000 messages, 5000000 descriptors
