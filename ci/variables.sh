@@ -62,6 +62,11 @@ example() {
 	if [[ ${TRACE:-0} != 0 ]]; then check_traceable; fi
 }
 
+# hotplug: fails if HOTPLUG asks for a controller that the kernel does not bear.
+hotplug() {
+	[[ ${HOTPLUG:-acpi},$KERNEL != native,debug ]] || die "HOTPLUG=native: lockdep of the debug kernel reports pciehp's own order of locks: leave it or KERNEL=debug out"
+}
+
 # kexec: fails if KEXEC asks for a machine that cannot change its kernel.
 kexec() {
 	[[ ${KEXEC:-0} == 1 ]] || return 0
@@ -159,6 +164,7 @@ number TIMEOUT 1 1000000
 # It has up to 64 bits, which bash cannot compare.
 [[ ${SEED:-0} =~ ^[0-9]{1,20}$ ]] || die "SEED=$SEED: set it to the number that a random test printed"
 example
+hotplug
 kexec
 tests
 arguments

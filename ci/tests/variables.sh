@@ -65,6 +65,7 @@ refused file_without_a_place_is_refused 'write HOST:GUEST' "FILES=$place/a b"
 refused folder_is_refused 'is not a readable file' "FILES=$place:/x"
 
 misspelt() { "$ci/variables.sh" "$@" 2>&1 || true; }
+refused native_controller_needs_the_stock_kernel "HOTPLUG=native: lockdep of the debug kernel reports pciehp's own order of locks" HOTPLUG=native KERNEL=debug
 equal second_kernel_needs_the_stock_kernel 'ringbar: error: KEXEC=1: the debug kernel starts no other kernel: leave KERNEL=debug out' "$(said KEXEC=1 KERNEL=debug)"
 equal second_kernel_needs_the_memory_without_an_iommu 'ringbar: error: KEXEC=1: the IOMMU of IOMMU=1 would keep the device from the memory: leave it out' "$(said KEXEC=1 IOMMU=1)"
 equal misspelt_variable_is_refused_with_the_closest 'ringbar: error: there is no variable TEST: did you mean TESTS? `make` alone lists them' "$(misspelt IOMMU TEST)"
