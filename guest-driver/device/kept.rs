@@ -8,12 +8,16 @@
 
 use super::ranges::Range;
 use crate::interface::layout::MemoryPart;
-use core::mem::forget;
+use core::mem::{
+    forget,
+    ManuallyDrop, //
+};
 use kernel::{
     fmt,
     prelude::*,
     sync::atomic::{
         Atomic,
+        Full,
         Relaxed, //
     },
 };
@@ -31,33 +35,13 @@ pub(crate) enum Taken {
     DeviceMemory(u16, MemoryPart, Range),
 }
 
-/// Memory of an object. Dropping it loses what it holds for good, and leaves nothing else behind.
-trait Memory: Send {
-    /// Frees what it holds.
-    fn free(&mut self);
-}
-
-struct Held<T>(Option<T>);
-
-impl<T: Send> Memory for Held<T> {
-    fn free(&mut self) {
-        self.0 = None;
-    }
-}
-
-impl<T> Drop for Held<T> {
-    fn drop(&mut self) {
-        forget(self.0.take());
-    }
-}
-
-/// An object that is kept. Dropping it loses its memory for good.
+/// An object that is kept. Dropping it keeps its memory for good.
 pub(super) struct Orphan {
     /// The reset generation in which the device may still use the memory.
     generation: u32,
     taken: Taken,
     bytes: usize,
-    memory: KBox<dyn Memory>,
+    memory: ManuallyDrop<KBox<dyn Send>>,
 }
 
 /// The objects that one device has kept, under the lock of admin commands.
@@ -83,16 +67,16 @@ impl Orphans {
         // The places first. The allocator would drop a value for which it has none, and the memory
         // would be freed.
         let place = self.0.reserve(1, GFP_KERNEL);
-        let (Ok(()), Ok(place)) = (place, KBox::<Held<T>>::new_uninit(GFP_KERNEL)) else {
+        let (Ok(()), Ok(place)) = (place, KBox::<T>::new_uninit(GFP_KERNEL)) else {
             return forget(memory);
         };
-        let memory: KBox<Held<T>> = KBox::write(place, Held(Some(memory)));
+        let memory: KBox<T> = KBox::write(place, memory);
         // Cannot fail: there is room.
         let _ = self.0.push_within_capacity(Orphan {
             generation,
             taken,
             bytes,
-            memory,
+            memory: ManuallyDrop::new(memory),
         });
     }
 
@@ -108,6 +92,36 @@ impl Orphans {
     }
 }
 
+impl Drop for Orphans {
+    /// Lists what is left as lost: the driver leaves a device that has confirmed no reset.
+    fn drop(&mut self) {
+        if self.0.is_empty() {
+            return;
+        }
+        let lost = Lost {
+            _orphans: core::mem::replace(&mut self.0, KVec::new()),
+            before: Atomic::new(0),
+        };
+        // Without memory for the list nothing refers to them.
+        if let Ok(lost) = KBox::new(lost, GFP_KERNEL) {
+            let lost: &'static Lost = KBox::leak(lost);
+            let before = LOST.xchg(core::ptr::from_ref(lost).addr(), Full);
+            lost.before.store(before, Relaxed);
+        }
+    }
+}
+
+/// What one device had kept when the driver left it. Never freed.
+struct Lost {
+    _orphans: KVec<Orphan>,
+    /// Address of the `Lost` before, or 0.
+    before: Atomic<usize>,
+}
+
+/// Address of the last [`Lost`]. Nobody reads the list. The kernel's leak detector would report
+/// memory to which nothing refers, and a debugger could not find it.
+static LOST: Atomic<usize> = Atomic::new(0);
+
 impl Orphan {
     /// Returns what it has taken of the device.
     pub(super) fn taken(&self) -> Taken {
@@ -115,9 +129,9 @@ impl Orphan {
     }
 
     /// Frees the memory.
-    pub(super) fn free(mut self, kept: &Kept) {
+    pub(super) fn free(self, kept: &Kept) {
         kept.discount(self.taken, self.bytes);
-        self.memory.free();
+        drop(ManuallyDrop::into_inner(self.memory));
     }
 }
 
