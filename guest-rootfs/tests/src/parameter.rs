@@ -19,7 +19,7 @@ pub fn number(name: &str) -> Option<u64> {
     )
 }
 
-/// Returns a repeat count: `full` with `ringbar.full=1`, as `make test` has it, or `short`.
+/// Returns a repeat count: `full` with `ringbar.full=1`, as `make soak` has it, or `short`.
 pub fn count(full: u64, short: u64) -> u64 {
     if number("ringbar.full") == Some(1) {
         full
