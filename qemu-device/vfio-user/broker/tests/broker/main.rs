@@ -7,6 +7,7 @@ mod client;
 mod common;
 mod dead;
 mod deaths;
+mod example;
 mod exchange;
 mod files;
 mod record;
