@@ -10,7 +10,7 @@ set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-targets=(session dma device)
+targets=(session broker dma device)
 : "${FUZZ_TIME:=600}"
 build=(--locked --profile fuzz -p ringbar-fuzz)
 

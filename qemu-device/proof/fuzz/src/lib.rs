@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod broker;
 pub mod device;
 pub mod dma;
 pub mod input;
@@ -34,6 +35,12 @@ pub const TARGETS: &[Target] = &[
         run: session::run,
         longest: 400,
         short: (10_000_000, "messages"),
+    },
+    Target {
+        name: "broker",
+        run: broker::run,
+        longest: 4000,
+        short: (2_000_000, "messages"),
     },
     Target {
         name: "dma",

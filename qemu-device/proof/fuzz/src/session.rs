@@ -94,7 +94,8 @@ fn message(input: &mut Input<'_>) -> Message {
     }
 }
 
-fn well_formed(input: &mut Input<'_>) -> Vec<u8> {
+/// Returns a message of a client, with a header that fits.
+pub(crate) fn well_formed(input: &mut Input<'_>) -> Vec<u8> {
     match input.byte() % 16 {
         0 => testing::version(testing::VERSION_TEXT),
         1 => {
