@@ -226,7 +226,7 @@ impl<'bound> Registers<'bound> {
             return Err(ENODEV);
         }
         if minor_version >= ids::BOOT_MINOR {
-            self.note_boot();
+            self.note_boot()?;
         }
         self.set_up(generation);
         Ok(())
@@ -240,8 +240,15 @@ impl<'bound> Registers<'bound> {
     }
 
     /// Reads the boot number, and logs another one than before.
-    fn note_boot(&self) {
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the device does not answer.
+    fn note_boot(&self) -> Result {
         let boot = self.bar.read(regs::BOOT_NUMBER).into_raw();
+        if boot == u32::MAX {
+            return Err(EIO);
+        }
         let before = self.boot.xchg(boot, Relaxed);
         if before != 0 && before != boot {
             dev_warn!(
@@ -251,6 +258,7 @@ impl<'bound> Registers<'bound> {
                 before
             );
         }
+        Ok(())
     }
 
     /// Returns the reset generation for which the registers are set up. All resets that led to it
@@ -320,8 +328,10 @@ impl<'bound> Registers<'bound> {
         while looks < LOOKS {
             if let Some(generation) = self.generation() {
                 if self.set_up_for() != generation {
-                    if self.boot.load(Relaxed) != 0 {
-                        self.note_boot();
+                    // A new server writes the words before accesses reach it. Until then writes have
+                    // no effect: a command would be lost, and the status read after it be good.
+                    if self.boot.load(Relaxed) != 0 && self.note_boot().is_err() {
+                        return Err(self.lose());
                     }
                     self.set_up(generation);
                 }
