@@ -101,7 +101,7 @@ distclean: ## remove build/ and ringbar's cache
 #? HOTPLUG=acpi    controller of the slots, by which a device is unplugged: acpi, or native, that of each root port (pciehp)
 #? IMAGE=0         1: QEMU starts the kernel by its packed image, so the machine can sleep in RAM; the boot takes seconds longer; make test: 1 in stock-resets and debug-resets
 #? LIES=0          1 for devices that lie to the driver when the guest orders it: TESTS=lies DEVICES=3
-#? BROKER=0        1 for a broker between QEMU and each server, so that tests can replace servers: TESTS=swap
+#? BROKER=0        1 for a broker between QEMU and each server, so that tests can replace servers, by another build: TESTS=swap
 #? WATCH=0         1: make swap replaces the servers of a run too, as it does those of make shell
 #? IOMMU=0         1 for a virtual IOMMU
 #? KEXEC=0         1: the tests run with a second kernel, which the first one starts while the device copies; make test: 1 in stock-bounced

@@ -40,7 +40,7 @@ pair() {
 	printf 'boot %s %s\nmake-run %s %s\n' "$with" "$without" "$run" "$without" >>"$times"
 }
 
-"$ci_dir/programs.sh" report bench
+"$ci_dir/programs.sh" report bench broker
 "$ci_dir/vm.sh" bench
 : >"$times"
 for ((i = 1; i <= BOOTS; i++)); do

@@ -134,6 +134,11 @@ vm() {
 			"$ci_dir/programs.sh" broker || return
 			args+=(--broker "$programs/ringbar-broker")
 		fi
+		if [[ ${BROKER:-0} == 1 ]]; then
+			# Another build of the model. It tells no lie unless the guest orders one.
+			"$ci_dir/programs.sh" liar || return
+			args+=(--other-server "$programs/ringbar-liar")
+		fi
 		if [[ ${WATCH:-0} == 1 ]]; then args+=(--watch); fi
 		if [[ -n ${INTERRUPTS:-} ]]; then args+=(--interrupts "$INTERRUPTS"); fi
 		if [[ -n ${DEVICES:-} ]]; then args+=(--devices "$DEVICES"); fi
@@ -440,8 +445,9 @@ plain)
 	vm run "$2" --report-dir "$checkout/build/report/$2" --rerun-hint "make mutants" --tests="$TESTS"
 	;;
 bench)
-	# QEMU's own device `edu` serves for comparison.
-	more=(--measure "$programs/ringbar-bench-host" --qemu-arg=-device --qemu-arg=edu)
+	# For comparison there are QEMU's own device `edu`, and a second device whose server is behind a broker.
+	DEVICES=2 KERNEL_ARGS="ringbar.brokered=1 ${KERNEL_ARGS:-}"
+	more=(--measure "$programs/ringbar-bench-host" --qemu-arg=-device --qemu-arg=edu --broker "$programs/ringbar-broker" --broker-from 1)
 	TESTS=bench run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;

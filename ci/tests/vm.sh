@@ -75,6 +75,7 @@ IMAGE=1 vm 0 configuration stock-bounced
 equal kernel_that_shall_wake_starts_by_its_image 'vmlinuz 1' "$(basename "$(told --kernel)") $(told ringbar.image)"
 vm 0 configuration stock-swapped
 equal broker_stands_before_servers_that_are_replaced 'ringbar-broker' "$(basename "$(told --broker)")"
+equal another_build_takes_turns_with_the_server 'ringbar-server ringbar-liar' "$(basename "$(told --server)") $(basename "$(told --other-server)")"
 equal servers_of_a_run_are_not_watched '' "$(grep -oE -- '--watch' "$ARGUMENTS" || true)"
 WATCH=1 vm 0 configuration stock-bounced
 equal watched_servers_have_a_broker 'ringbar-broker --watch' "$(basename "$(told --broker)") $(grep -oE -- '--watch' "$ARGUMENTS" | head -n 1)"
@@ -246,6 +247,8 @@ vm 0 configuration stock-msix
 vm 0 configuration stock-64-queues
 vm 0 sabotage sabotage-leak module initramfs
 vm 0 bench
+equal second_device_of_the_benchmark_is_behind_a_broker 'ringbar-broker 1 2 1' \
+	"$(basename "$(told --broker)") $(told --broker-from) $(told --devices) $(told ringbar.brokered)"
 vm 0 report
 equal last_real_run_is_drawn_again '1 report stock-64-queues ' "$calls"
 # The runner makes the folder anew.

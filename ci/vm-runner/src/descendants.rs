@@ -64,16 +64,46 @@ impl Drop for Descendants {
     }
 }
 
+/// Returns the numbers of all processes below this one.
+pub(crate) fn all() -> Vec<i32> {
+    let parents: Vec<_> = processes()
+        .into_iter()
+        .filter_map(|pid| Some((pid, parent(pid)?)))
+        .collect();
+    let mut found = vec![me()];
+    loop {
+        let is_new =
+            |&&(pid, parent): &&(i32, i32)| found.contains(&parent) && !found.contains(&pid);
+        let more: Vec<_> = parents.iter().filter(is_new).map(|(pid, _)| *pid).collect();
+        if more.is_empty() {
+            break;
+        }
+        found.extend(more);
+    }
+    found.remove(0);
+    found
+}
+
 /// Returns the numbers of all processes whose parent is this one.
 fn children() -> Vec<i32> {
-    let me = getpid().as_raw_nonzero().get();
+    let mut all = processes();
+    all.retain(|pid| parent(*pid) == Some(me()));
+    all
+}
+
+/// Returns the number of this process.
+fn me() -> i32 {
+    getpid().as_raw_nonzero().get()
+}
+
+/// Returns the numbers of all processes.
+fn processes() -> Vec<i32> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| parent(*pid) == Some(me))
         .collect()
 }
 
@@ -84,4 +114,33 @@ fn parent(pid: i32) -> Option<i32> {
     // follow.
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn child_of_a_child_is_among_all() {
+        let mut child = Command::new("sh")
+            .args(["-c", "sleep 1000 & echo $!; wait"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("a pipe");
+        BufReader::new(output).read_line(&mut line).expect("a line");
+        let grandchild: i32 = line.trim().parse().expect("a number");
+
+        let found = all();
+
+        let pid = i32::try_from(child.id()).expect("a number");
+        assert!(found.contains(&pid) && found.contains(&grandchild));
+        assert!(!found.contains(&me()));
+        let grandchild = Pid::from_raw(grandchild).expect("not 0");
+        kill_process(grandchild, Signal::KILL).expect("killed");
+        child.wait().expect("ended");
+    }
 }

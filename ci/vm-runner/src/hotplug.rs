@@ -7,12 +7,14 @@
 //! QEMU's monitor or by a signal. [`slot`](crate::slot) decides which request is allowed when, and
 //! `ci/README.md` defines the protocol. On the same port the guest asks to be woken, and for errors
 //! of links ([`whole_machine`](crate::whole_machine)), for restarts of the machine
-//! ([`restart`](crate::restart)), and for figures of the host ([`measure`](crate::measure)).
+//! ([`restart`](crate::restart)), for figures of the host ([`measure`](crate::measure)), and for what
+//! the processes of the run hold ([`held`](crate::held)).
 
 use std::path::Path;
 use std::time::Instant;
 
 use crate::error::Error;
+use crate::held;
 use crate::interrupt::Interrupt;
 use crate::machine;
 use crate::measure;
@@ -183,6 +185,12 @@ impl<'a> Hotplug<'a> {
                 Err(reason) => slot::refusal(&reason),
             });
         }
+        if line == "held" {
+            return self.requests.send(&match held::line() {
+                Ok(held) => format!("ok {held}"),
+                Err(reason) => slot::refusal(&reason),
+            });
+        }
         if let Some(asked) = restart::parse(line) {
             let actions = match asked {
                 Ok(asked) => self.restart.request(asked, place),
@@ -228,7 +236,7 @@ impl<'a> Hotplug<'a> {
                             actions.extend(device.slot.server_started(started));
                         }
                         Action::SwapServer => {
-                            let swapped = for_guest(device.service.start_server())?;
+                            let swapped = for_guest(device.service.swap_server())?;
                             actions.extend(device.slot.server_swapped(swapped));
                         }
                         Action::EndServer => device.service.stop(),

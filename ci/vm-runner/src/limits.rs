@@ -29,6 +29,7 @@ const LONG: &[(&str, u32)] = &[
     ("mappings", 100),
     ("removal_cycles", 400),
     ("reset", 100),
+    ("swap", 100),
     ("user_memory", 100),
     ("vanished_server", 100),
     ("vectors", 200),

@@ -107,8 +107,8 @@ pub(crate) struct Machine {
     pub(crate) shell: Option<ShellPorts>,
     /// Sockets of the servers, one per device.
     pub(crate) sockets: Vec<PathBuf>,
-    /// Brokers listen on them in place of the servers.
-    pub(crate) brokered: bool,
+    /// Number of the first device for which a broker listens in place of the server.
+    pub(crate) brokered_from: Option<u32>,
     /// Argument for the TCG plugin, if there is one.
     pub(crate) plugin: Option<OsString>,
     /// Lines for hot plug, if the runner serves them.
@@ -150,7 +150,8 @@ impl Machine {
         }
         for (number, socket) in (0..).zip(&self.sockets) {
             let port = root_port(number);
-            let device = device(number, self.brokered, socket).to_string();
+            let brokered = self.brokered_from.is_some_and(|first| number >= first);
+            let device = device(number, brokered, socket).to_string();
             add(&mut line, ["-device", &port, "-device", &device]);
         }
         self.serial_ports(&mut line);
@@ -365,7 +366,7 @@ mod tests {
             results: "/t/results.ktap".into(),
             shell: None,
             sockets: vec!["/t/device0.sock".into()],
-            brokered: false,
+            brokered_from: None,
             plugin: None,
             hotplug: None,
             control: None,

@@ -27,6 +27,7 @@ mod files;
 mod guard;
 mod guest_clock;
 mod hang;
+mod held;
 mod hotplug;
 mod interrupt;
 mod judge;

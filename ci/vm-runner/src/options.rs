@@ -3,7 +3,7 @@
 //! The command line.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -57,6 +57,13 @@ pub(crate) struct MachineOptions {
     /// another server behind a device.
     #[arg(long, value_name = "BIN", requires = "server")]
     pub(crate) broker: Option<PathBuf>,
+    /// Number of the first device behind a broker. QEMU connects to the servers of those before it.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "broker")]
+    pub(crate) broker_from: u32,
+    /// Another build of the server. Each `server_swap` of the guest starts the one that did not serve
+    /// before.
+    #[arg(long, value_name = "BIN", requires = "broker")]
+    pub(crate) other_server: Option<PathBuf>,
     /// Ends the servers behind brokers when their program is another one than they were started from, and
     /// starts the new one.
     #[arg(long, requires = "broker")]
@@ -132,6 +139,12 @@ impl MachineOptions {
     /// Returns whether accesses to the device are recorded.
     pub(crate) fn records_accesses(&self) -> bool {
         self.plugin.is_some() && !self.coverage
+    }
+
+    /// Returns the broker before a device of ringbar's, if there is one.
+    pub(crate) fn broker_of(&self, device: u32) -> Option<&Path> {
+        let broker = self.broker.as_deref();
+        broker.filter(|_| device >= self.broker_from)
     }
 
     /// Returns the server of each device.

@@ -122,7 +122,7 @@ pub(crate) fn machine(
             .zip(options.servers())
             .map(|(device, _)| place.socket(device))
             .collect(),
-        brokered: options.broker.is_some(),
+        brokered_from: options.broker.as_ref().map(|_| options.broker_from),
         plugin: options.plugin.as_ref().map(|file| {
             let (out, what) = match options.coverage {
                 true => ("executed.jsonl", Some("record=code".to_owned())),

@@ -56,7 +56,7 @@ impl<'a> Server<'a> {
     ) -> Launch<'a> {
         let mut command = Command::new(self.program());
         let is_ours = self.is_ringbars();
-        let is_behind = is_ours && options.broker.is_some();
+        let is_behind = is_ours && options.broker_of(device).is_some();
         let socket = match is_behind {
             true => place.server_socket(device),
             false => place.socket(device),

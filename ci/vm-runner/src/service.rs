@@ -38,6 +38,8 @@ pub(crate) struct Service<'a> {
     broker: Option<Process>,
     /// `None` while the slot is empty.
     server: Option<Process>,
+    /// Whether the other build of the server serves.
+    other: bool,
     /// Lie that the servers tell from their start on, until the device is taken out.
     lie: Option<Lie>,
     log: Tail,
@@ -62,6 +64,7 @@ impl<'a> Service<'a> {
             program,
             broker: None,
             server: None,
+            other: false,
             lie: None,
             log,
         };
@@ -91,13 +94,23 @@ impl<'a> Service<'a> {
         self.start_server()
     }
 
+    /// Starts a server of the other build, if there is one. Ends the one before, if it has not ended.
+    pub(crate) fn swap_server(&mut self) -> Result<(), Error> {
+        self.other = !self.other;
+        self.start_server()
+    }
+
     /// Starts a server. Ends the one before, if it has not ended.
     pub(crate) fn start_server(&mut self) -> Result<(), Error> {
         if let Some(mut server) = self.server.take() {
             server.stop(GRACE);
         }
         let Surroundings { options, place, .. } = self.around;
-        let launch = self.program.launch(options, place, self.device);
+        let program = match (&options.other_server, self.other) {
+            (Some(other), true) => Server::Ringbar(other),
+            _ => self.program,
+        };
+        let launch = program.launch(options, place, self.device);
         let launch = launch.with(self.lie);
         self.server = Some(self.start_process(launch)?);
         Ok(())
@@ -134,7 +147,7 @@ impl<'a> Service<'a> {
 
     /// Returns the program of the broker, if this device has one.
     fn broker_program(&self) -> Option<&'a Path> {
-        let broker = self.around.options.broker.as_deref();
+        let broker = self.around.options.broker_of(self.device);
         broker.filter(|_| self.program.is_ringbars())
     }
 

@@ -3,13 +3,15 @@
 //! The server of a device is replaced by another one under the running machine: swapped, killed,
 //! or stopped. A broker between QEMU and server keeps QEMU from noticing.
 
+mod build;
+mod held;
 mod workers;
 
 use ringbar_client::{Device, Error};
 use ringbar_tests::debugfs::{RINGBAR, UNUSED};
 use ringbar_tests::{
-    assert_device_works, nop, open, parameter, run_all, seed, sleeper, steps, until, Case, Runner,
-    Skip, PATIENCE,
+    arguments, assert_device_works, nop, open, parameter, run_all, seed, sleeper, steps, until,
+    Case, Runner, Skip, PATIENCE,
 };
 use rustix::io::Errno;
 use std::cell::RefCell;
@@ -19,12 +21,21 @@ use std::thread;
 use std::time::Duration;
 use workers::Workers;
 
-/// Number of times that a server goes, in a full run and in a short one.
-const TIMES: (u64, u64) = (20, 3);
+use build::Build;
+use held::Held;
+
+/// Number of times that a server is swapped, in a full run and in a short one. Even, so that the same
+/// build serves in the end.
+const SWAPS: (u64, u64) = (100, 4);
+/// Number of times that a server is killed. Even for the same reason.
+const KILLS: (u64, u64) = (20, 4);
 /// Longest pause before a server goes, and before another one comes.
 const PAUSE: Duration = Duration::from_millis(1500);
 
 fn main() -> ExitCode {
+    if arguments::role().is_some_and(|words| words == [workers::WORK]) {
+        return workers::work();
+    }
     let runner = Rc::new(RefCell::new(None));
     let case = |(name, step): (&'static str, Step)| {
         let runner = Rc::clone(&runner);
@@ -48,7 +59,7 @@ const STEPS: [(&str, Step); 7] = steps![Step:
     sleeper_is_woken_with_eio_when_the_server_is_killed,
     calls_get_eio_while_there_is_no_server,
     stopped_server_is_left_and_taken_back,
-    work_goes_on_after_each_swap,
+    work_goes_on_after_each_swap_to_another_build,
     work_goes_on_after_each_kill,
     nothing_is_kept_in_the_end,
 ];
@@ -142,31 +153,42 @@ fn stopped_server_is_left_and_taken_back(runner: &mut Runner) {
     comes_back();
 }
 
-/// Has servers go at random moments while threads copy, and fails if one of them is wrong or does not
-/// go on.
-fn under_load(go: impl Fn(&mut fastrand::Rng)) {
+/// Has servers go at random moments while processes copy, and fails if one of them is wrong or does not
+/// go on, or if anything is left behind on the host.
+fn under_load(
+    runner: &mut Runner,
+    (full, short): (u64, u64),
+    go: impl Fn(&mut Runner, &mut fastrand::Rng),
+) {
+    comes_back();
+    let before = Held::now(runner);
     let workers = Workers::start();
-    let (full, short) = TIMES;
     let mut random = fastrand::Rng::with_seed(seed());
     for _ in 0..parameter::count(full, short) {
         thread::sleep(PAUSE.mul_f64(random.f64()));
-        go(&mut random);
+        go(runner, &mut random);
         workers.go_on();
     }
     workers.finish();
+    comes_back();
+    before.assert_again(runner);
 }
 
-fn work_goes_on_after_each_swap(runner: &mut Runner) {
-    let runner = RefCell::new(runner);
-    under_load(|_random| runner.borrow_mut().must("server_swap"));
+fn work_goes_on_after_each_swap_to_another_build(runner: &mut Runner) {
+    under_load(runner, SWAPS, |runner, _random| {
+        let before = Build::of_server();
+        runner.must("server_swap");
+        until("another build serves the device", || {
+            Build::of_server() != before
+        });
+    });
 }
 
 fn work_goes_on_after_each_kill(runner: &mut Runner) {
-    let runner = RefCell::new(runner);
-    under_load(|random| {
-        runner.borrow_mut().must("server_kill");
+    under_load(runner, KILLS, |runner, random| {
+        runner.must("server_kill");
         thread::sleep(PAUSE.mul_f64(random.f64()));
-        runner.borrow_mut().must("server_swap");
+        runner.must("server_swap");
     });
 }
 

@@ -1,94 +1,139 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Threads that use the device, each with a file of its own, and begin again when the device has gone.
+//! Processes that use the device and begin again when it has gone.
 
 use crate::assert_gone;
-use ringbar_tests::{hammer, open, until};
+use ringbar_tests::{arguments, hammer, open, until};
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Number of threads.
+/// Role of such a process.
+pub(crate) const WORK: &str = "work";
+/// Line of the process for some rounds.
+const DONE: &str = "done";
+/// Number of processes.
 const WORKERS: usize = 4;
-/// Rounds of each thread that show that it goes on.
+/// Rounds per line.
 const ROUNDS: u64 = 10;
-/// Pause before a thread begins again.
+/// Lines that show that a process goes on. The rounds of the first may have been done before.
+const LINES: u64 = 2;
+/// Pause before a process begins again.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A thread, and the rounds of copies that it has checked.
+/// A process, and the number of its lines. Killed when dropped.
 struct Worker {
-    rounds: Arc<AtomicU64>,
-    thread: JoinHandle<()>,
+    process: Child,
+    lines: Arc<AtomicU64>,
+    /// Ends with the process.
+    reader: JoinHandle<()>,
 }
 
-/// The threads.
-pub(crate) struct Workers {
-    enough: Arc<AtomicBool>,
-    workers: Vec<Worker>,
-}
+/// The processes.
+pub(crate) struct Workers(Vec<Worker>);
 
 impl Workers {
-    /// Starts the threads.
+    /// Starts the processes.
     pub(crate) fn start() -> Self {
-        let enough = Arc::new(AtomicBool::new(false));
-        let workers = (0..WORKERS).map(|_| Worker::start(Arc::clone(&enough)));
-        let workers = Self {
-            workers: workers.collect(),
-            enough,
-        };
+        let workers = Self((0..WORKERS).map(|_| Worker::start()).collect());
         workers.go_on();
         workers
     }
 
-    /// Waits until each thread has done some more rounds. Fails if one of them does not.
+    /// Waits until each process has done some more rounds. Fails if one of them does not.
     #[track_caller]
     pub(crate) fn go_on(&self) {
-        let counts = || self.workers.iter().map(Worker::rounds);
-        let wanted: Vec<_> = counts().map(|rounds| rounds + ROUNDS).collect();
-        until("all threads go on", || {
-            let ended = self
-                .workers
-                .iter()
-                .any(|worker| worker.thread.is_finished());
+        let counts = || self.0.iter().map(Worker::lines);
+        let wanted: Vec<_> = counts().map(|lines| lines + LINES).collect();
+        until("all processes go on", || {
+            // The status of a process that has ended is judged in the end.
+            let ended = self.0.iter().any(|worker| worker.reader.is_finished());
             ended
                 || counts()
                     .zip(&wanted)
-                    .all(|(rounds, wanted)| rounds >= *wanted)
+                    .all(|(lines, wanted)| lines >= *wanted)
         });
     }
 
-    /// Ends the threads. Fails if a byte, a completion or an error was wrong.
+    /// Ends the processes. Fails if a byte, a completion or an error was wrong.
     #[track_caller]
-    pub(crate) fn finish(self) {
-        self.enough.store(true, Ordering::Relaxed);
-        for worker in self.workers {
-            worker.thread.join().expect("every byte is right");
+    pub(crate) fn finish(mut self) {
+        for worker in &mut self.0 {
+            // The end of its input.
+            drop(worker.process.stdin.take());
+            let status = worker.process.wait().expect("a child of ours");
+            assert!(status.success(), "a process: {status}");
         }
     }
 }
 
 impl Worker {
-    fn start(enough: Arc<AtomicBool>) -> Self {
-        let rounds = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&rounds);
-        let thread = thread::spawn(move || {
-            while !enough.load(Ordering::Relaxed) {
-                let another_round = || {
-                    count.fetch_add(1, Ordering::Relaxed);
-                    !enough.load(Ordering::Relaxed)
-                };
-                let ended = hammer(&open(), another_round);
-                if let Err(error) = ended {
-                    assert_gone(&error);
-                    thread::sleep(PAUSE);
-                }
-            }
-        });
-        Self { rounds, thread }
+    fn start() -> Self {
+        let mut process = Command::new("/proc/self/exe")
+            .args([arguments::AS, WORK])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program can start itself");
+        let output = process.stdout.take().expect("its output is a pipe");
+        let lines = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&lines);
+        let reader = thread::spawn(move || count_lines(output, &count));
+        Self {
+            process,
+            lines,
+            reader,
+        }
     }
 
-    fn rounds(&self) -> u64 {
-        self.rounds.load(Ordering::Relaxed)
+    fn lines(&self) -> u64 {
+        self.lines.load(Ordering::Relaxed)
     }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // The kill fails if the process has already ended.
+        let _ended = self.process.kill();
+        let _status = self.process.wait();
+    }
+}
+
+/// Counts the lines about work.
+fn count_lines(output: ChildStdout, count: &AtomicU64) {
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        if line == DONE {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Plays the role of a process: copies and checks until its input ends.
+pub(crate) fn work() -> ExitCode {
+    let enough = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&enough);
+    thread::spawn(move || {
+        // An error ends the work too.
+        let _end = io::stdin().read(&mut [0]);
+        stop.store(true, Ordering::Relaxed);
+    });
+    let mut rounds = 0;
+    while !enough.load(Ordering::Relaxed) {
+        let another_round = || {
+            rounds += 1;
+            if u64::is_multiple_of(rounds, ROUNDS) {
+                println!("{DONE}");
+            }
+            !enough.load(Ordering::Relaxed)
+        };
+        let ended = hammer(&open(), another_round);
+        if let Err(error) = ended {
+            assert_gone(&error);
+            thread::sleep(PAUSE);
+        }
+    }
+    ExitCode::SUCCESS
 }
