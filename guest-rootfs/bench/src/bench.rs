@@ -59,6 +59,8 @@ pub trait Outside {
 /// A device under measurement.
 pub struct Bench {
     node: PathBuf,
+    /// Another one, whose server is behind a broker.
+    brokered: Option<PathBuf>,
     outside: Option<Box<dyn Outside>>,
 }
 
@@ -68,13 +70,30 @@ impl Bench {
     pub fn new(node: impl AsRef<Path>, outside: Option<Box<dyn Outside>>) -> Self {
         Self {
             node: node.as_ref().to_owned(),
+            brokered: None,
             outside,
+        }
+    }
+
+    /// Returns the same context with a second device, whose server is behind a broker.
+    pub fn with_brokered(self, node: impl AsRef<Path>) -> Self {
+        Self {
+            brokered: Some(node.as_ref().to_owned()),
+            ..self
         }
     }
 
     /// Opens the device. Each measurement has its own file, and closing the file cleans up.
     pub(crate) fn open(&self) -> Result<Device, Error> {
         Ok(Device::open(&self.node)?)
+    }
+
+    /// Opens the device behind a broker.
+    pub(crate) fn open_brokered(&self) -> Result<Device, Error> {
+        let node = self.brokered.as_ref().ok_or_else(|| {
+            Error::Missing("the machine has no device behind a broker; `make bench` has one".into())
+        })?;
+        Ok(Device::open(node)?)
     }
 
     /// Asks the host for a figure.

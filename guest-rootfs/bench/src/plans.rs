@@ -211,7 +211,7 @@ fn batches() -> [Plan; 5] {
 }
 
 /// Returns the rows about single round trips and trapped reads.
-fn reads() -> [Plan; 4] {
+fn reads() -> [Plan; 5] {
     let edu: (_, _, Half) = ("read of a register of `edu`", "ns", read_edu);
     let ours: (_, _, Half) = ("trapped read of IDENT", "ns", read_ours);
     let trip: (_, _, Half) = ("64-byte copy there and back", "ns", |bench| {
@@ -254,6 +254,18 @@ fn reads() -> [Plan; 4] {
             denominator: ("socketpair there and back", "ns", |bench| {
                 bench.ask("socketpair")
             }),
+        },
+        Plan {
+            name: "trapped-read-broker",
+            what: "trapped register read: server behind a broker / server alone",
+            unit: "x",
+            goal: at_most(1.5),
+            numerator: (
+                "trapped read of IDENT, behind a broker",
+                "ns",
+                read_brokered,
+            ),
+            denominator: ours,
         },
     ]
 }
@@ -434,6 +446,12 @@ fn executed<const BATCH: usize>(bench: &mut Bench) -> Result<f64, Error> {
 /// Measures a trapped read of this device.
 fn read_ours(bench: &mut Bench) -> Result<f64, Error> {
     let device = bench.open()?;
+    register_read(&device.map_public_registers()?, IDENT::INFO.offset)
+}
+
+/// Measures a trapped read of the device behind a broker.
+fn read_brokered(bench: &mut Bench) -> Result<f64, Error> {
+    let device = bench.open_brokered()?;
     register_read(&device.map_public_registers()?, IDENT::INFO.offset)
 }
 

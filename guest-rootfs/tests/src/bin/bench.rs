@@ -5,7 +5,7 @@
 //! measured. The table shows that.
 
 use ringbar_bench::{plans, Bench, Outside, Rounds, PAIRS};
-use ringbar_tests::{run_all, Case, Runner, NODE};
+use ringbar_tests::{node, parameter, run_all, Case, Runner, NODE};
 use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -16,7 +16,11 @@ fn main() -> ExitCode {
         let rounds = rounds.clone();
         Case::new(format!("round_{number}"), move || {
             let outside = Runner::find().map(|runner| Box::new(Host(runner)) as Box<dyn Outside>);
-            rounds.borrow_mut().measure(&mut Bench::new(NODE, outside));
+            let mut bench = Bench::new(NODE, outside);
+            if let Some(number) = brokered() {
+                bench = bench.with_brokered(node(number));
+            }
+            rounds.borrow_mut().measure(&mut bench);
         })
     };
     let mut cases: Vec<_> = (1..=PAIRS).map(round).collect();
@@ -27,6 +31,11 @@ fn main() -> ExitCode {
         }
     }));
     run_all(cases)
+}
+
+/// Returns the number of the device whose server is behind a broker, if `ci/vm.sh` names one.
+fn brokered() -> Option<u32> {
+    parameter::number("ringbar.brokered")?.try_into().ok()
 }
 
 /// The host, through the runner.
