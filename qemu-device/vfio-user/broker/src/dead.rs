@@ -18,25 +18,25 @@ const UNMAP_SIZE: usize = 24;
 /// Payload of a reply to `REGION_WRITE_MULTI`: the number of writes.
 const MULTI_SIZE: usize = 8;
 
+/// What an absent device does with a request.
+enum Outcome {
+    /// It is carried out, with this payload of the reply.
+    Done(Vec<u8>),
+    /// It is a question about the device.
+    Question,
+    /// It is refused.
+    Refused(Errno),
+}
+
 /// Makes the reply to a request in place of the server, and notes the request in the record.
 pub fn answer<Fd: Descriptor>(request: &Message<Fd>, record: &mut Record<Fd>) -> Message<Fd> {
-    let carried_out = match request.header.command {
-        command::REGION_READ => all_ones(request),
-        command::REGION_WRITE => head(request, ACCESS_SIZE),
-        command::REGION_WRITE_MULTI => head(request, MULTI_SIZE),
-        command::DMA_UNMAP => head(request, UNMAP_SIZE),
-        command::DMA_MAP | command::DEVICE_SET_IRQS | command::DEVICE_RESET => Some(Vec::new()),
-        command::DEVICE_GET_INFO
-        | command::DEVICE_GET_REGION_INFO
-        | command::DEVICE_GET_IRQ_INFO => {
+    let payload = match outcome(request) {
+        Outcome::Done(payload) => payload,
+        Outcome::Question => {
             let known = record.info(request);
             return known.unwrap_or_else(|| request.refusal(Errno::IO));
         }
-        // Also the command of an earlier VERSION: there is one for each connection.
-        _ => return request.refusal(Errno::IO),
-    };
-    let Some(payload) = carried_out else {
-        return request.refusal(Errno::INVAL);
+        Outcome::Refused(errno) => return request.refusal(errno),
     };
     match record.note(request, None) {
         Ok(()) => {}
@@ -50,6 +50,33 @@ pub fn answer<Fd: Descriptor>(request: &Message<Fd>, record: &mut Record<Fd>) ->
         }
     }
     request.reply(&payload)
+}
+
+/// Makes the reply to a request about a device that no server will serve again. So nothing is
+/// recorded, and questions about the device are refused.
+pub fn last_answer<Fd>(request: &Message<Fd>) -> Message<Fd> {
+    match outcome(request) {
+        Outcome::Done(payload) => request.reply(&payload),
+        Outcome::Question => request.refusal(Errno::IO),
+        Outcome::Refused(errno) => request.refusal(errno),
+    }
+}
+
+/// Returns what an absent device does with a request.
+fn outcome<Fd>(request: &Message<Fd>) -> Outcome {
+    let payload = match request.header.command {
+        command::REGION_READ => all_ones(request),
+        command::REGION_WRITE => head(request, ACCESS_SIZE),
+        command::REGION_WRITE_MULTI => head(request, MULTI_SIZE),
+        command::DMA_UNMAP => head(request, UNMAP_SIZE),
+        command::DMA_MAP | command::DEVICE_SET_IRQS | command::DEVICE_RESET => Some(Vec::new()),
+        command::DEVICE_GET_INFO
+        | command::DEVICE_GET_REGION_INFO
+        | command::DEVICE_GET_IRQ_INFO => return Outcome::Question,
+        // Also the command of an earlier VERSION: there is one for each connection.
+        _ => return Outcome::Refused(Errno::IO),
+    };
+    payload.map_or(Outcome::Refused(Errno::INVAL), Outcome::Done)
 }
 
 /// Returns the payload of a read of an absent device; `None` for a request that is none.

@@ -154,6 +154,20 @@ fn request_that_is_too_short_is_refused() {
 }
 
 #[test]
+fn last_answer_keeps_no_record_and_refuses_questions() {
+    let map = message::<File>(&dma_map(3, 0, 0, 0x1000), vec![]);
+    let read = message::<File>(&region_read(2, 0x40, 4), vec![]);
+    let question = message::<File>(&region_info(32, 1), vec![]);
+
+    for _ in 0..2 {
+        assert_eq!(dead::last_answer(&map), map.reply(&[]));
+    }
+    let payload = [&read.payload[..], &[0xff; 4]].concat();
+    assert_eq!(dead::last_answer(&read), read.reply(&payload));
+    assert_eq!(dead::last_answer(&question), question.refusal(Errno::IO));
+}
+
+#[test]
 fn map_over_a_map_is_refused_as_a_server_would() {
     let mut record = Record::default();
     let request = message(&dma_map(3, 0, 0, 0x1000), vec![file(1)]);
