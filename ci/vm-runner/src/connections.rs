@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Sockets of a killed process. The runner holds them open until the process has ended, then reads
-//! all their messages and closes them.
+//! Sockets of a process that is killed. The runner holds them open until the process has ended, then
+//! reads all their messages and closes them, or answers on that to QEMU in the process's place
+//! ([`stand_in`](crate::stand_in)).
 //!
 //! A UNIX socket that closes with unread data reports a reset to its peer, not an end. QEMU 11.1
 //! aborts on a reset from a device's server: it sets the error twice (`error_setv: Assertion`).
@@ -12,6 +13,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use rustix::process::{pidfd_getfd, pidfd_open, Pid, PidfdFlags, PidfdGetfdFlags};
 
@@ -23,22 +25,38 @@ pub(crate) struct Connections(Vec<UnixStream>);
 impl Connections {
     /// Duplicates the sockets that a child has now.
     pub(crate) fn of(pid: Pid) -> io::Result<Self> {
-        let process = pidfd_open(pid, PidfdFlags::empty())?;
-        let mut sockets = Vec::new();
-        for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
-            let path = entry?.path();
-            let number = path
-                .file_name()
-                .and_then(|name| name.to_str()?.parse().ok());
-            let target = fs::read_link(&path).unwrap_or_default();
-            let is_socket = target.to_string_lossy().starts_with("socket:");
-            if let Some(number) = number.filter(|_| is_socket) {
-                let socket = pidfd_getfd(&process, number, PidfdGetfdFlags::empty())?;
-                sockets.push(UnixStream::from(socket));
-            }
-        }
-        Ok(Self(sockets))
+        sockets(pid).map(Self)
     }
+}
+
+/// Duplicates the connection that a child accepted on the socket at `path`, if it has one.
+pub(crate) fn accepted(pid: Pid, path: &Path) -> io::Result<Option<UnixStream>> {
+    let is_it = |socket: &UnixStream| {
+        let address = socket.local_addr();
+        let is_there = address.is_ok_and(|address| address.as_pathname() == Some(path));
+        // The socket that listens has no peer.
+        is_there && socket.peer_addr().is_ok()
+    };
+    Ok(sockets(pid)?.into_iter().find(is_it))
+}
+
+/// Duplicates all sockets of a child.
+fn sockets(pid: Pid) -> io::Result<Vec<UnixStream>> {
+    let process = pidfd_open(pid, PidfdFlags::empty())?;
+    let mut sockets = Vec::new();
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let path = entry?.path();
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok());
+        let target = fs::read_link(&path).unwrap_or_default();
+        let is_socket = target.to_string_lossy().starts_with("socket:");
+        if let Some(number) = number.filter(|_| is_socket) {
+            let socket = pidfd_getfd(&process, number, PidfdGetfdFlags::empty())?;
+            sockets.push(UnixStream::from(socket));
+        }
+    }
+    Ok(sockets)
 }
 
 impl Drop for Connections {
@@ -57,6 +75,7 @@ mod tests {
     use super::*;
     use std::io::Write as _;
     use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixListener;
     use std::process::{Child, Command, Stdio};
 
     /// Starts a process that holds one end of a connection and reads nothing from it.
@@ -86,6 +105,37 @@ mod tests {
 
         let error = peer.read(&mut [0]).expect_err("reset");
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn connection_is_found_by_the_path_on_which_it_was_accepted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("socket");
+        let listener = UnixListener::bind(&path).expect("it listens");
+        let mut peer = UnixStream::connect(&path).expect("connected");
+        let (accepted_one, _) = listener.accept().expect("accepted");
+        // Three sockets: one that listens, one that is accepted, one of another kind.
+        let mut child = Command::new("sleep")
+            .arg("1000")
+            .stdin(Stdio::from(OwnedFd::from(listener)))
+            .stdout(Stdio::from(OwnedFd::from(accepted_one)))
+            .stderr(Stdio::from(OwnedFd::from(
+                peer.try_clone().expect("copied"),
+            )))
+            .spawn()
+            .expect("it starts");
+        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a number")).expect("not 0");
+
+        let found = accepted(pid, &path);
+        let missing = accepted(pid, Path::new("/elsewhere")).expect("searched");
+        kill(&mut child);
+
+        let mut found = found.expect("searched").expect("found");
+        found.write_all(b"here").expect("sent");
+        let mut text = [0; 4];
+        peer.read_exact(&mut text).expect("received");
+        assert_eq!(&text, b"here");
+        assert!(missing.is_none());
     }
 
     #[test]

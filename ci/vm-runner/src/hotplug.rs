@@ -27,7 +27,7 @@ use crate::restart::{self, Place, Restart};
 use crate::screen::Screen;
 use crate::server;
 use crate::service::{Service, Surroundings};
-use crate::slot::{self, Action, Slot};
+use crate::slot::{self, Action, Leave, Slot};
 use crate::whole_machine::WholeMachine;
 use crate::workplace::Workplace;
 
@@ -46,12 +46,15 @@ pub(crate) struct Hotplug<'a> {
     machine: WholeMachine,
     restart: Restart,
     devices: Vec<Device<'a>>,
+    /// Devices that have left and that a vCPU holds in QEMU.
+    held: u32,
 }
 
 impl<'a> Hotplug<'a> {
     /// Creates the lines and starts the first servers. QEMU may start after that.
     pub(crate) fn start(
         options: &'a MachineOptions,
+        leave: Leave,
         measure: Option<&'a Path>,
         place: &'a Workplace,
         interrupt: &'a Interrupt,
@@ -71,7 +74,7 @@ impl<'a> Hotplug<'a> {
             let number = service.device();
             let brokered = service.has_broker();
             let device = machine::device(number, brokered, &place.socket(number));
-            let slot = Slot::new(options.interrupts, brokered, number, device);
+            let slot = Slot::new(leave, brokered, number, device);
             Device { slot, service }
         };
         let services = Service::start_each(around, screen)?;
@@ -80,9 +83,10 @@ impl<'a> Hotplug<'a> {
             measure,
             monitor,
             requests,
-            machine: WholeMachine::new(),
+            machine: WholeMachine::new(leave),
             restart: Restart::new(),
             devices,
+            held: 0,
         })
     }
 
@@ -109,10 +113,11 @@ impl<'a> Hotplug<'a> {
         let ended: Vec<_> = self.devices.iter_mut().map(Device::right_end).collect();
         for line in self.monitor.read()? {
             let message = qmp::parse(&line).map_err(|reason| Error::Monitor { reason })?;
-            self.each(|device| device.slot.message(&message))?;
+            let now = Instant::now();
+            self.each(|device| device.slot.message(&message, now))?;
             let actions = self.machine.message(&message);
             self.act(actions)?;
-            let actions = self.restart.message(&message, Instant::now());
+            let actions = self.restart.message(&message, now);
             self.act(actions)?;
         }
         let mut ended = ended.into_iter();
@@ -149,6 +154,11 @@ impl<'a> Hotplug<'a> {
     /// Returns whether the machine was reset, and the next boot has not reported.
     pub(crate) fn is_restarting(&self) -> bool {
         self.restart.is_booting()
+    }
+
+    /// Returns the number of devices that have left and that QEMU keeps until it ends.
+    pub(crate) fn held(&self) -> u32 {
+        self.held
     }
 
     /// Reads the servers' logs.
@@ -193,7 +203,7 @@ impl<'a> Hotplug<'a> {
         }
         if let Some(asked) = restart::parse(line) {
             let actions = match asked {
-                Ok(asked) => self.restart.request(asked, place),
+                Ok(asked) => self.restart.request(asked, place, self.held),
                 Err(reason) => vec![MachineAction::Answer(slot::refusal(&reason))],
             };
             return self.act(actions);
@@ -240,6 +250,15 @@ impl<'a> Hotplug<'a> {
                             actions.extend(device.slot.server_swapped(swapped));
                         }
                         Action::EndServer => device.service.stop(),
+                        Action::HoldConnection => {
+                            let held = device.service.hold_connection();
+                            actions.extend(device.slot.connection_held(held));
+                        }
+                        Action::ReplaceServer => {
+                            device.service.stand_in()?;
+                            self.held = self.held.saturating_add(1);
+                            actions.extend(device.slot.server_ended());
+                        }
                         Action::KillServer => {
                             let killed = device.service.kill_server();
                             actions.extend(device.slot.server_killed(killed));

@@ -91,6 +91,8 @@ pub(crate) struct Machine {
     pub(crate) acceleration: Acceleration,
     pub(crate) memory: MemorySize,
     pub(crate) processors: u32,
+    /// Processors that can be plugged in.
+    pub(crate) spare_processors: u32,
     pub(crate) iommu: bool,
     pub(crate) slots: SlotControl,
     pub(crate) kernel: PathBuf,
@@ -135,7 +137,7 @@ impl Machine {
             ["-object", &memory, "-machine", "memory-backend=memory"],
         );
         add(&mut line, ["-m", &self.memory.to_string()]);
-        add(&mut line, ["-smp", &self.processors.to_string()]);
+        add(&mut line, ["-smp", &self.processor_numbers()]);
         if self.iommu {
             // The IOMMU must precede all devices that it serves.
             add(&mut line, ["-machine", "kernel-irqchip=split"]);
@@ -163,6 +165,17 @@ impl Machine {
         add(&mut line, ["-append", &self.kernel_command_line()]);
         line.extend(self.more.iter().map(OsString::from));
         line
+    }
+
+    /// Returns the value of `-smp`.
+    fn processor_numbers(&self) -> String {
+        match self.spare_processors {
+            0 => self.processors.to_string(),
+            spare => {
+                let most = self.processors.saturating_add(spare);
+                format!("{},maxcpus={most}", self.processors)
+            }
+        }
     }
 
     /// Returns the guest's kernel command line.
@@ -356,6 +369,7 @@ mod tests {
             acceleration: Acceleration::Tcg,
             memory: "512M".parse().expect("a size"),
             processors: 2,
+            spare_processors: 0,
             iommu: false,
             slots: SlotControl::Acpi,
             kernel: "/k/vmlinux".into(),
@@ -443,6 +457,16 @@ mod tests {
         assert!(line.contains("id=port1,bus=pcie.0,addr=0x5,chassis=2,slot=2"));
         assert!(line.contains("\"bus\":\"port1\",\"driver\":\"vfio-user-pci\",\"id\":\"ringbar1\""));
         assert!(line.contains("/t/device1.sock"));
+    }
+
+    #[test]
+    fn spare_processors_are_not_started() {
+        let machine = Machine {
+            spare_processors: 126,
+            ..machine()
+        };
+
+        assert!(text(&machine).contains("-smp 2,maxcpus=128 "));
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 //! Starts the servers and QEMU, watches them, and reports.
 //!
-//! One thread looks every few milliseconds at its children (QEMU and one server per device). It
+//! The main thread looks every few milliseconds at its children (QEMU and one server per device). It
 //! also reads the console, the results and the logs. From these come a verdict, messages for
 //! people, and reports for tools.
 //!
 //! [`machine`] composes QEMU's command line, [`run`] decides when a run ends, and [`verdict`]
 //! judges it, with the complaints that [`judge`] gets from the witness. [`hotplug`] unplugs and
-//! plugs devices at the guest's request. [`watchdog`] decides when a program or the guest hangs, by
+//! plugs devices at the guest's request. For a device that QEMU keeps without a server, [`stand_in`]
+//! answers in a thread of its own. [`watchdog`] decides when a program or the guest hangs, by
 //! the time that the guest has had. [`limits`] has the limits.
 //!
 //! The runner does not build anything and does not know the contents of tests. It changes files in
@@ -28,6 +29,7 @@ mod guard;
 mod guest_clock;
 mod hang;
 mod held;
+mod hold;
 mod hotplug;
 mod interrupt;
 mod judge;
@@ -56,6 +58,7 @@ mod service;
 mod shell;
 mod silence;
 mod slot;
+mod stand_in;
 mod tail;
 mod tsc;
 mod verdict;

@@ -257,7 +257,7 @@ pub(crate) enum Accelerator {
 pub(crate) enum Interrupts {
     /// MSI-X, several vectors.
     Msix,
-    /// MSI, which survives hot unplugging in QEMU 11.1.
+    /// MSI. QEMU 11.1 frees only such a device when it is unplugged.
     Msi,
 }
 

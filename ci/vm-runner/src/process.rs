@@ -5,7 +5,9 @@
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use rustix::process::{
     kill_process, kill_process_group, waitid, Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus,
 };
 
-use crate::connections::Connections;
+use crate::connections::{self, Connections};
 use crate::death_signal;
 
 /// Time between two looks at a process that must end.
@@ -155,11 +157,7 @@ impl Process {
             sleep(STEP);
         }
         // Even if it has ended: others of its group may still run.
-        self.signal(Signal::KILL);
-        if let Ok(status) = self.child.wait() {
-            self.end.get_or_insert(End::from(status));
-            self.gone = true;
-        }
+        self.kill_and_wait();
     }
 
     /// Kills it. Its sockets are closed after its end, when [`Process::end`] sees that.
@@ -168,6 +166,24 @@ impl Process {
         self.connections = self.pid().map(Connections::of).transpose()?;
         self.signal(Signal::KILL);
         Ok(())
+    }
+
+    /// Kills it and waits for its end. Sockets that others hold too stay open.
+    pub(crate) fn kill_and_wait(&mut self) {
+        self.signal(Signal::KILL);
+        if let Ok(status) = self.child.wait() {
+            self.end.get_or_insert(End::from(status));
+            self.gone = true;
+        }
+    }
+
+    /// Returns one more descriptor of the connection that it accepted on the socket at `path`, if it
+    /// runs and has one.
+    pub(crate) fn connection(&mut self, path: &Path) -> io::Result<Option<UnixStream>> {
+        match self.pid().filter(|_| self.end().is_none()) {
+            Some(pid) => connections::accepted(pid, path),
+            None => Ok(None),
+        }
     }
 
     /// Kills it, and with it its sockets.

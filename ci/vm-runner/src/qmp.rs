@@ -13,6 +13,8 @@ pub(crate) enum Message {
     /// QEMU carried out the command with this number, and this is its text. Only commands of the
     /// monitor for people have one.
     Said(u64, String),
+    /// QEMU carried out the command with this number, and this is its list.
+    Listed(u64, Vec<Value>),
     /// The machine sleeps (ACPI S3).
     Suspended,
     /// The device with this name has left the machine.
@@ -55,6 +57,7 @@ pub(crate) fn parse(line: &str) -> Result<Message, String> {
     if let (Some(id), Some(answer)) = (parsed.id, parsed.answer) {
         return Ok(match answer {
             Value::String(text) => Message::Said(id, text),
+            Value::Array(items) => Message::Listed(id, items),
             _ => Message::Answer(id, Ok(())),
         });
     }
@@ -104,6 +107,14 @@ mod tests {
         let message = parse(r#"{"return": "OK id: port0\r\n", "id": 9}"#);
 
         assert_eq!(message, Ok(Message::Said(9, "OK id: port0\r\n".to_owned())));
+    }
+
+    #[test]
+    fn list_is_kept() {
+        let message = parse(r#"{"return": [{"name": "port0"}], "id": 9}"#);
+
+        let items = vec![json!({ "name": "port0" })];
+        assert_eq!(message, Ok(Message::Listed(9, items)));
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub(crate) enum MachineRequest {
     Awake,
     /// Have the port above a device report an error.
     LinkError(u32, LinkError),
+    /// Say how often a device can be unplugged.
+    Unplugs,
 }
 
 /// An action for a request about the whole machine.
@@ -83,7 +85,8 @@ const LINK_ERRORS: [(&str, LinkError); 3] = [
 ];
 
 /// Requests about the machine.
-const OF_THE_MACHINE: [(&str, MachineRequest); 3] = [
+const OF_THE_MACHINE: [(&str, MachineRequest); 4] = [
+    ("unplugs", MachineRequest::Unplugs),
     ("wake", MachineRequest::Wake),
     ("knock", MachineRequest::Knock),
     ("awake", MachineRequest::Awake),
@@ -189,6 +192,14 @@ mod tests {
 
         assert_eq!(parse("wake", 1), Ok(asked));
         assert_refused("wake 0", "\"wake\" is not a request");
+    }
+
+    #[test]
+    fn number_of_unplugs_is_one_of_the_machine() {
+        let asked = Asked::Machine(MachineRequest::Unplugs);
+
+        assert_eq!(parse("unplugs", 1), Ok(asked));
+        assert_refused("unplugs 0", "\"unplugs\" is not a request");
     }
 
     #[test]

@@ -142,8 +142,9 @@ impl Restart {
         self.state == State::Booting
     }
 
-    /// Takes a request of the guest. `place` is where the results stand.
-    pub(crate) fn request(&mut self, request: Request, place: Place) -> Vec<Action> {
+    /// Takes a request of the guest. `place` is where the results stand, `held` the number of vCPUs
+    /// that hold devices which have left.
+    pub(crate) fn request(&mut self, request: Request, place: Place, held: u32) -> Vec<Action> {
         let (after, note) = match request {
             Request::Resume => {
                 let answer = match &self.note {
@@ -160,6 +161,12 @@ impl Restart {
             Request::Reset { after, note } => (Some(after), note),
             Request::Reboot { note } => (None, note),
         };
+        if held > 0 {
+            return refuse(&format!(
+                "the firmware would wait for ever for vCPUs that hold devices with MSI-X ({held} \
+                 here); restart before the first device_del, or run with --interrupts msi"
+            ));
+        }
         if self.state != State::Ends {
             return refuse("the machine is about to restart for an earlier request");
         }
@@ -248,7 +255,7 @@ mod tests {
 
     /// Allows a restart, and returns its answer.
     fn allow(restart: &mut Restart, line: &str, now: Instant) -> Vec<Action> {
-        let sent = restart.request(request(line), PLACE);
+        let sent = restart.request(request(line), PLACE, 0);
         restart.message(&Message::Answer(number(&sent), Ok(())), now)
     }
 
@@ -269,22 +276,22 @@ mod tests {
         // The second one comes from SeaBIOS.
         assert_eq!(restart.message(&Message::Reset, now), []);
         assert_eq!(restart.message(&Message::Reset, now), []);
-        let after = restart.request(Request::Resume, PLACE);
+        let after = restart.request(Request::Resume, PLACE, 0);
         assert!(format!("{after:?}").contains("shutdown"), "{after:?}");
-        assert_eq!(restart.request(Request::Resume, PLACE).len(), 1);
+        assert_eq!(restart.request(Request::Resume, PLACE, 0).len(), 1);
     }
 
     #[test]
     fn guest_learns_after_a_restart_where_the_results_stand() {
         let now = Instant::now();
         let mut restart = Restart::new();
-        assert_eq!(restart.request(Request::Resume, PLACE), answer("ok"));
+        assert_eq!(restart.request(Request::Resume, PLACE, 0), answer("ok"));
 
         allow(&mut restart, "machine_reboot seed:7", now);
-        assert_eq!(restart.request(Request::Resume, PLACE), answer("ok"));
+        assert_eq!(restart.request(Request::Resume, PLACE, 0), answer("ok"));
         restart.message(&Message::Reset, now);
 
-        let told = restart.request(Request::Resume, PLACE);
+        let told = restart.request(Request::Resume, PLACE, 0);
         assert_eq!(told.first(), answer("ok 3 2 1 seed:7").first());
     }
 
@@ -304,21 +311,21 @@ mod tests {
         let mut restart = Restart::new();
         allow(&mut restart, "machine_reboot", now);
 
-        let refused = restart.request(request("machine_reset 1"), PLACE);
+        let refused = restart.request(request("machine_reset 1"), PLACE, 0);
         assert!(
             format!("{refused:?}").contains("about to restart"),
             "{refused:?}"
         );
 
         restart.message(&Message::Reset, now);
-        restart.request(Request::Resume, PLACE);
+        restart.request(Request::Resume, PLACE, 0);
         assert_eq!(allow(&mut restart, "machine_reset 1", now), answer("ok"));
     }
 
     #[test]
     fn refusal_of_qemu_goes_to_the_guest() {
         let mut restart = Restart::new();
-        let sent = restart.request(request("machine_reboot"), PLACE);
+        let sent = restart.request(request("machine_reboot"), PLACE, 0);
 
         let id = number(&sent);
         let told = restart.message(&Message::Answer(id, Err("no".into())), Instant::now());
@@ -332,7 +339,7 @@ mod tests {
         let mut restart = Restart::new();
 
         assert_eq!(restart.message(&Message::Reset, Instant::now()), []);
-        assert_eq!(restart.request(Request::Resume, PLACE), answer("ok"));
+        assert_eq!(restart.request(Request::Resume, PLACE, 0), answer("ok"));
     }
 
     #[test]
@@ -357,5 +364,29 @@ mod tests {
         fn any_line_is_handled(line in any::<String>()) {
             let _ = parse(&line);
         }
+    }
+
+    #[test]
+    fn machine_whose_vcpus_hold_devices_is_not_restarted() {
+        for line in ["machine_reset 0", "machine_reboot"] {
+            let mut restart = Restart::new();
+
+            let actions = restart.request(request(line), PLACE, 3);
+
+            assert!(
+                matches!(&actions[..], [Action::Answer(line)] if line.contains("(3 here)")),
+                "{actions:?}"
+            );
+            assert!(!restart.is_busy());
+        }
+    }
+
+    #[test]
+    fn results_can_be_asked_for_while_vcpus_hold_devices() {
+        let mut restart = Restart::new();
+
+        let actions = restart.request(Request::Resume, PLACE, 3);
+
+        assert_eq!(actions, answer("ok"));
     }
 }

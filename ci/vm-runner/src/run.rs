@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::files;
 use crate::guard::Guard;
 use crate::hang::Hang;
+use crate::hold::SPARE_PROCESSORS;
 use crate::hotplug::Hotplug;
 use crate::interrupt::Interrupt;
 use crate::kernel::Kernel;
@@ -24,6 +25,7 @@ use crate::options::{MachineOptions, RunOptions};
 use crate::process::{End, Process};
 use crate::screen::Screen;
 use crate::silence::Silence;
+use crate::slot::Leave;
 use crate::tail::Tail;
 use crate::tsc;
 use crate::verdict::{Ending, Observed, Stage};
@@ -56,11 +58,15 @@ pub(crate) fn run(
     let logs = Logs::create(place)?;
     screen.booting(acceleration);
     let measure = options.measure.as_deref();
-    let hotplug = Hotplug::start(&options.machine, measure, place, interrupt, screen)?;
+    let leave = Leave::of(options.machine.interrupts, acceleration);
+    let hotplug = Hotplug::start(&options.machine, leave, measure, place, interrupt, screen)?;
     let haste = options.haste;
     let mut guard = Guard::start(place, options.machine.smp, Limits::new(haste))?;
     let mut machine = machine(&options.machine, acceleration, place, options.task())?;
     machine.hotplug = Some(place.hotplug_ports());
+    if leave == Leave::Held {
+        machine.spare_processors = SPARE_PROCESSORS;
+    }
     machine.control = Some(place.control_port());
     let mut command = qemu(&options.machine, &machine, place)?;
     let qemu = Process::start(&mut command, &place.append("qemu.log")?)
@@ -109,6 +115,7 @@ pub(crate) fn machine(
         acceleration,
         memory: options.memory,
         processors: options.smp,
+        spare_processors: 0,
         iommu: options.iommu,
         slots: options.hotplug,
         kernel: options.kernel.clone(),
@@ -220,6 +227,12 @@ impl Watch<'_> {
             Err(error) => Ending::NotMade(error.to_string()),
         };
         let ending_details = self.details(&ending);
+        if let held @ 1.. = self.hotplug.held() {
+            screen.note(&format!(
+                "QEMU kept {held} device(s) with MSI-X that had left, each held by one of \
+                 {SPARE_PROCESSORS} spare vCPUs"
+            ));
+        }
         self.qemu.stop(GRACE);
         self.hotplug.stop();
         self.read_rest(screen)?;

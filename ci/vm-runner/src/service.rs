@@ -3,6 +3,7 @@
 //! The processes behind a device: its server, and with `--broker` the broker to which QEMU connects
 //! in the server's place.
 
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,10 +11,11 @@ use ringbar_lies::Lie;
 
 use crate::error::Error;
 use crate::interrupt::Interrupt;
-use crate::options::MachineOptions;
+use crate::options::{Interrupts, MachineOptions};
 use crate::process::{End, Process};
 use crate::screen::Screen;
 use crate::server::{self, Launch, Server};
+use crate::stand_in;
 use crate::tail::Tail;
 use crate::watch::Watch;
 use crate::workplace::Workplace;
@@ -42,6 +44,8 @@ pub(crate) struct Service<'a> {
     other: bool,
     /// Lie that the servers tell from their start on, until the device is taken out.
     lie: Option<Lie>,
+    /// QEMU's connection, if it is to outlive the process that answers on it.
+    connection: Option<UnixStream>,
     log: Tail,
     /// Watches the server's program.
     watch: Option<Watch>,
@@ -66,6 +70,7 @@ impl<'a> Service<'a> {
             server: None,
             other: false,
             lie: None,
+            connection: None,
             log,
         };
         let started = service.start_all(None);
@@ -87,6 +92,7 @@ impl<'a> Service<'a> {
     /// Starts the processes for a device that is plugged in, and tells this lie if there is one.
     pub(crate) fn start_all(&mut self, lie: Option<Lie>) -> Result<(), Error> {
         self.lie = lie;
+        self.connection = None;
         if let Some(program) = self.broker_program() {
             let launch = Launch::of_broker(program, self.around.place, self.device);
             self.broker = Some(self.start_process(launch)?);
@@ -186,18 +192,54 @@ impl<'a> Service<'a> {
         self.server.as_mut()
     }
 
-    /// Kills the server. A broker must bear that its connection ends anyhow. QEMU does not, so for
-    /// QEMU it is closed with care.
+    /// Kills the server. A broker must bear that its connection ends anyhow. QEMU does not. So its
+    /// connection is closed with care, or answered from then on: QEMU keeps it as long as the device,
+    /// and aborts if the address map changes after it was closed.
     pub(crate) fn kill_server(&mut self) -> Result<(), String> {
-        let behind = self.has_broker();
-        let Some(server) = &mut self.server else {
-            return Ok(());
-        };
-        if behind {
-            server.kill_at_once();
+        if self.has_broker() {
+            if let Some(server) = &mut self.server {
+                server.kill_at_once();
+            }
             return Ok(());
         }
-        server.kill().map_err(|error| error.to_string())
+        if self.around.options.interrupts == Interrupts::Msix {
+            self.hold_connection()?;
+        }
+        if self.connection.is_some() {
+            return self.stand_in().map_err(|error| error.to_string());
+        }
+        let killed = self.server.as_mut().map(Process::kill).transpose();
+        killed.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// Holds QEMU's connection, so that it does not end with the process that answers on it. There may
+    /// be none: QEMU closes that to a server which was too late.
+    pub(crate) fn hold_connection(&mut self) -> Result<(), String> {
+        let process = self.broker.as_mut().or(self.server.as_mut());
+        let path = self.around.place.socket(self.device);
+        let connection = process.map(|process| process.connection(&path)).transpose();
+        self.connection = connection.map_err(|error| error.to_string())?.flatten();
+        Ok(())
+    }
+
+    /// Kills the processes, and answers on the held connection in their place.
+    pub(crate) fn stand_in(&mut self) -> Result<(), Error> {
+        // The broker first: it would report that its server has gone.
+        let processes = [self.broker.as_mut(), self.server.as_mut()];
+        for process in processes.into_iter().flatten() {
+            process.kill_and_wait();
+        }
+        if let Some(connection) = self.connection.take() {
+            let log = server::log_name(self.device);
+            let path = self.around.place.file(&log);
+            let log = self.around.place.append(&log)?;
+            stand_in::answer(connection, log).map_err(|source| Error::File {
+                action: "used by a thread",
+                path,
+                source,
+            })?;
+        }
+        Ok(())
     }
 
     /// Reads the log.

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use ringbar_lies::Lie;
 use serde_json::{json, Value};
 
+use crate::hold::{Hold, Next};
+use crate::machine::Acceleration;
 use crate::options::Interrupts;
 use crate::process::End;
 use crate::qmp::{self, Message};
@@ -17,6 +19,10 @@ use crate::request::Request;
 
 /// Time after which a pending request fails.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// Reason for refusing to unplug a device with [`Leave::Never`].
+pub(crate) const NEVER: &str = "QEMU 11.1 aborts when a vfio-user device with MSI-X is taken out, \
+    and under KVM no vCPU can hold the device; run with --interrupts msi, or without KVM";
 
 /// Reason for refusing a request about a device that is not in its slot.
 const ABSENT: &str = "the device is not in its slot";
@@ -36,12 +42,40 @@ pub(crate) enum Action {
     SwapServer,
     /// Stop the server, which is no longer needed.
     EndServer,
+    /// Hold QEMU's connection to the server, and report by [`Slot::connection_held`] whether that is
+    /// possible.
+    HoldConnection,
+    /// End the server, and answer on the held connection in its place until QEMU ends. Report by
+    /// [`Slot::server_ended`].
+    ReplaceServer,
     /// Kill the server, and report by [`Slot::server_killed`] whether that is possible.
     KillServer,
     /// Stop the server by a signal, and report by [`Slot::server_stopped`] when it has stopped.
     StopServer,
     /// Continue the server.
     ContinueServer,
+}
+
+/// How a device leaves QEMU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// QEMU frees it.
+    Freed,
+    /// A spare vCPU holds it until QEMU ends ([`Hold`]).
+    Held,
+    /// Not at all: QEMU would abort.
+    Never,
+}
+
+impl Leave {
+    /// Returns how devices with these interrupts leave QEMU 11.1.
+    pub(crate) fn of(interrupts: Interrupts, acceleration: Acceleration) -> Self {
+        match (interrupts, acceleration) {
+            (Interrupts::Msi, _) => Self::Freed,
+            (Interrupts::Msix, Acceleration::Tcg) => Self::Held,
+            (Interrupts::Msix, Acceleration::Kvm) => Self::Never,
+        }
+    }
 }
 
 /// Content of the slot.
@@ -75,7 +109,9 @@ enum Server {
 /// The slot.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    interrupts: Interrupts,
+    leave: Leave,
+    /// The way out of a device that is held.
+    hold: Hold,
     /// A broker stands between QEMU and the server.
     brokered: bool,
     /// Name of the device in QEMU.
@@ -92,9 +128,10 @@ pub(crate) struct Slot {
 
 impl Slot {
     /// Returns slot `number` with the device in it. Each slot needs its own number.
-    pub(crate) fn new(interrupts: Interrupts, brokered: bool, number: u32, device: Value) -> Self {
+    pub(crate) fn new(leave: Leave, brokered: bool, number: u32, device: Value) -> Self {
         Self {
-            interrupts,
+            leave,
+            hold: Hold::new(name(number)),
             brokered,
             name: name(number),
             device,
@@ -144,11 +181,8 @@ impl Slot {
 
     /// Unplugs the device.
     fn delete(&mut self) -> Vec<Action> {
-        if self.interrupts == Interrupts::Msix {
-            return self.refuse(
-                "QEMU 11.1 aborts when a vfio-user device with MSI-X is taken out; \
-                 run with --interrupts msi",
-            );
+        if self.leave == Leave::Never {
+            return self.refuse(NEVER);
         }
         if self.content != Content::Device {
             return self.refuse(ABSENT);
@@ -156,8 +190,39 @@ impl Slot {
         if self.server == Server::Stopped {
             return self.refuse("the server is stopped, and QEMU would wait for it; continue the server first (server_cont)");
         }
+        if self.leave == Leave::Held {
+            return vec![Action::HoldConnection];
+        }
         self.content = Content::Leaving;
         self.tell("device_del", &json!({ "id": self.name }))
+    }
+
+    /// Notes that QEMU's connection is held, or cannot be. Begins to unplug the device if it is.
+    pub(crate) fn connection_held(&mut self, held: Result<(), String>) -> Vec<Action> {
+        if let Err(reason) = held {
+            return self.refuse(&format!(
+                "the runner cannot answer QEMU after the device has left: {reason}"
+            ));
+        }
+        self.content = Content::Leaving;
+        let next = self.hold.begin();
+        self.follow(next)
+    }
+
+    /// Takes the next step of a device that is held.
+    fn follow(&mut self, next: Next) -> Vec<Action> {
+        match next {
+            Next::Tell(command, arguments) => self.tell(command, &arguments),
+            Next::Wait => Vec::new(),
+            Next::Left => {
+                self.content = Content::ServerOnly;
+                vec![Action::ReplaceServer]
+            }
+            Next::Stays(reason) => {
+                self.content = Content::Device;
+                self.refuse(&reason)
+            }
+        }
     }
 
     /// Starts a server. The device follows when the server listens.
@@ -276,8 +341,14 @@ impl Slot {
     }
 
     /// Takes a message of QEMU.
-    pub(crate) fn message(&mut self, message: &Message) -> Vec<Action> {
+    pub(crate) fn message(&mut self, message: &Message, now: Instant) -> Vec<Action> {
         match (self.content, message) {
+            (Content::Leaving, Message::Answer(id, _) | Message::Listed(id, _))
+                if self.leave == Leave::Held && *id == self.command =>
+            {
+                let next = self.hold.answer(message, now);
+                self.follow(next)
+            }
             (Content::Leaving, Message::Deleted(name)) if *name == self.name => {
                 self.content = Content::ServerOnly;
                 Vec::new()
@@ -322,8 +393,19 @@ impl Slot {
         }
     }
 
-    /// Fails a request that has been pending too long.
+    /// Looks whether a device that is held has left. Fails a request that has been pending too long.
     pub(crate) fn tick(&mut self, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if self.content == Content::Leaving {
+            let next = self.hold.tick(now);
+            actions.extend(self.follow(next));
+        }
+        actions.extend(self.late(now));
+        actions
+    }
+
+    /// Fails a request that has been pending too long.
+    fn late(&mut self, now: Instant) -> Vec<Action> {
         let late = |asked| now.saturating_duration_since(asked) >= LIMIT;
         if !self.asked.is_some_and(late) {
             return Vec::new();
@@ -380,7 +462,8 @@ mod tests {
     const KILLED: End = End::Signal(9);
 
     fn slot(interrupts: Interrupts) -> (Slot, Instant) {
-        let slot = Slot::new(interrupts, false, 0, json!({ "driver": "d" }));
+        let leave = Leave::of(interrupts, Acceleration::Tcg);
+        let slot = Slot::new(leave, false, 0, json!({ "driver": "d" }));
         (slot, Instant::now())
     }
 
@@ -396,7 +479,7 @@ mod tests {
     fn empty_slot() -> (Slot, Instant) {
         let (mut slot, now) = slot(Interrupts::Msi);
         slot.request(Request::DeviceDel, now);
-        slot.message(&deleted());
+        slot.message(&deleted(), now);
         slot.server_ended();
         (slot, now)
     }
@@ -415,8 +498,8 @@ mod tests {
         let (mut slot, now) = slot(Interrupts::Msi);
 
         let asked = slot.request(Request::DeviceDel, now);
-        let accepted = slot.message(&Message::Answer(1, Ok(())));
-        let deleted = slot.message(&deleted());
+        let accepted = slot.message(&Message::Answer(1, Ok(())), now);
+        let deleted = slot.message(&deleted(), now);
         let ended = slot.server_ended();
 
         assert_eq!(asked, [Action::Command(DEVICE_DEL.to_owned())]);
@@ -430,7 +513,7 @@ mod tests {
 
         slot.request(Request::DeviceDel, now);
         let before = slot.server_ended();
-        slot.message(&deleted());
+        slot.message(&deleted(), now);
         let after = slot.server_ended();
 
         assert!(before.is_empty());
@@ -442,7 +525,7 @@ mod tests {
         let (mut slot, now) = slot(Interrupts::Msi);
 
         slot.request(Request::DeviceDel, now);
-        slot.message(&Message::Deleted("net0".to_owned()));
+        slot.message(&Message::Deleted("net0".to_owned()), now);
 
         assert!(slot.server_ended().is_empty());
     }
@@ -453,7 +536,7 @@ mod tests {
 
         let asked = slot.request(Request::DeviceAdd(None), now);
         let started = slot.server_started(Ok(()));
-        let added = slot.message(&Message::Answer(2, Ok(())));
+        let added = slot.message(&Message::Answer(2, Ok(())), now);
 
         let command = r#"{"arguments":{"driver":"d"},"execute":"device_add","id":2}"#;
         assert_eq!(asked, [Action::StartServer(None)]);
@@ -472,13 +555,122 @@ mod tests {
     }
 
     #[test]
-    fn msix_device_is_not_taken_out_and_the_reason_is_given() {
-        let (mut slot, now) = slot(Interrupts::Msix);
+    fn msix_device_is_not_taken_out_under_kvm_and_the_reason_is_given() {
+        let leave = Leave::of(Interrupts::Msix, Acceleration::Kvm);
+        let mut slot = Slot::new(leave, false, 0, json!({}));
 
-        let actions = slot.request(Request::DeviceDel, now);
+        let actions = slot.request(Request::DeviceDel, Instant::now());
 
         assert_eq!(actions.len(), 1);
+        assert_refused(&actions, "under KVM");
         assert_refused(&actions, "--interrupts msi");
+    }
+
+    /// Returns the command of a line for QEMU, and its number.
+    fn command(actions: &[Action]) -> (String, u64) {
+        let [Action::Command(line)] = actions else {
+            panic!("one command: {actions:?}")
+        };
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        let name = line["execute"].as_str().expect("a name").to_owned();
+        (name, line["id"].as_u64().expect("a number"))
+    }
+
+    /// Has QEMU hold the device and accept its `device_del`. Returns the commands.
+    fn unplug_held(slot: &mut Slot, now: Instant) -> Vec<String> {
+        assert_eq!(
+            slot.request(Request::DeviceDel, now),
+            [Action::HoldConnection]
+        );
+        let mut actions = slot.connection_held(Ok(()));
+        let mut commands = Vec::new();
+        while !actions.is_empty() {
+            let (name, id) = command(&actions);
+            let answer = match name.as_str() {
+                "qom-list" => Message::Listed(id, vec![json!({ "name": "msix-table[0]" })]),
+                "query-hotpluggable-cpus" => {
+                    Message::Listed(id, vec![json!({ "type": "t", "props": { "core-id": 2 } })])
+                }
+                _ => Message::Answer(id, Ok(())),
+            };
+            commands.push(name);
+            actions = slot.message(&answer, now);
+        }
+        commands
+    }
+
+    /// Has the slot look for its device, and QEMU list others.
+    fn list_without_the_device(slot: &mut Slot, now: Instant) -> Vec<Action> {
+        let (name, id) = command(&slot.tick(now));
+        assert_eq!(name, "qom-list");
+        slot.message(&Message::Listed(id, vec![json!({ "name": "port0" })]), now)
+    }
+
+    #[test]
+    fn msix_device_is_held_leaves_and_comes_back() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+
+        let commands = unplug_held(&mut slot, now);
+        let left = list_without_the_device(&mut slot, now);
+        let ended = slot.server_ended();
+        let back = slot.request(Request::DeviceAdd(None), now);
+
+        let expected = [
+            "qom-list",
+            "query-hotpluggable-cpus",
+            "device_add",
+            "device_del",
+        ];
+        assert_eq!(commands, expected);
+        assert_eq!(left, [Action::ReplaceServer]);
+        assert_eq!(ended, [Action::EndServer, Action::Answer("ok".to_owned())]);
+        assert_eq!(back, [Action::StartServer(None)]);
+    }
+
+    #[test]
+    fn msix_device_stays_if_its_connection_cannot_be_held() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+        slot.request(Request::DeviceDel, now);
+
+        assert_refused(&slot.connection_held(Err("no right".into())), "no right");
+
+        assert!(slot.tick(now).is_empty());
+        assert_eq!(
+            slot.request(Request::DeviceDel, now),
+            [Action::HoldConnection]
+        );
+    }
+
+    #[test]
+    fn msix_device_without_a_spare_vcpu_stays() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+        slot.request(Request::DeviceDel, now);
+        let (_, id) = command(&slot.connection_held(Ok(())));
+        let table = vec![json!({ "name": "msix-table[0]" })];
+        let (_, id) = command(&slot.message(&Message::Listed(id, table), now));
+
+        let actions = slot.message(&Message::Listed(id, Vec::new()), now);
+
+        assert_refused(&actions, "spare vCPUs");
+        assert!(!slot.server_may_end(GOOD));
+    }
+
+    #[test]
+    fn msix_device_that_leaves_late_is_recorded_without_a_second_reply() {
+        let (mut slot, now) = slot(Interrupts::Msix);
+        let late = now + LIMIT;
+        unplug_held(&mut slot, now);
+        let (_, id) = command(&slot.tick(now));
+        slot.message(&Message::Listed(id, vec![json!({ "name": name(0) })]), now);
+
+        let told = slot.tick(late);
+        let (last, looks) = told.split_last().expect("a look and a refusal");
+        assert_refused(std::slice::from_ref(last), "within 120 s");
+        let (_, id) = command(looks);
+        let left = slot.message(&Message::Listed(id, Vec::new()), late);
+
+        assert_eq!(left, [Action::ReplaceServer]);
+        assert_eq!(slot.server_ended(), [Action::EndServer]);
     }
 
     #[test]
@@ -503,7 +695,7 @@ mod tests {
         let (mut slot, now) = slot(Interrupts::Msi);
 
         slot.request(Request::DeviceDel, now);
-        let actions = slot.message(&Message::Answer(1, Err("busy".to_owned())));
+        let actions = slot.message(&Message::Answer(1, Err("busy".to_owned())), now);
 
         assert_refused(&actions, "QEMU refused device_del: busy");
         assert!(!slot.server_may_end(GOOD));
@@ -515,7 +707,7 @@ mod tests {
 
         slot.request(Request::DeviceAdd(None), now);
         slot.server_started(Ok(()));
-        let actions = slot.message(&Message::Answer(2, Err("no\nbus".to_owned())));
+        let actions = slot.message(&Message::Answer(2, Err("no\nbus".to_owned())), now);
 
         assert_eq!(actions.first(), Some(&Action::EndServer));
         assert_refused(&actions, "QEMU refused device_add: no bus");
@@ -546,7 +738,7 @@ mod tests {
         slot.request(Request::DeviceAdd(None), now);
         slot.server_started(Ok(()));
 
-        assert!(slot.message(&Message::Answer(1, Ok(()))).is_empty());
+        assert!(slot.message(&Message::Answer(1, Ok(())), now).is_empty());
     }
 
     #[test]
@@ -567,7 +759,7 @@ mod tests {
 
         slot.request(Request::DeviceDel, now);
         slot.tick(now + LIMIT);
-        slot.message(&deleted());
+        slot.message(&deleted(), now);
 
         assert_eq!(slot.server_ended(), [Action::EndServer]);
         assert_eq!(
@@ -623,7 +815,7 @@ mod tests {
 
         let asked = slot.request(Request::DeviceDel, now);
         let too_early = slot.server_ended();
-        slot.message(&deleted());
+        slot.message(&deleted(), now);
         let left = slot.server_ended();
         slot.request(Request::DeviceAdd(None), now);
         slot.server_started(Ok(()));
@@ -736,7 +928,7 @@ mod tests {
     #[test]
     fn server_behind_a_broker_is_replaced_whether_it_runs_or_was_killed() {
         let now = Instant::now();
-        let mut slot = Slot::new(Interrupts::Msix, true, 0, json!({}));
+        let mut slot = Slot::new(Leave::Held, true, 0, json!({}));
 
         let first = slot.request(Request::ServerSwap, now);
         let swapped = slot.server_swapped(Ok(()));
@@ -756,7 +948,7 @@ mod tests {
 
     #[test]
     fn server_that_cannot_be_started_leaves_the_device_without_one() {
-        let mut slot = Slot::new(Interrupts::Msi, true, 0, json!({}));
+        let mut slot = Slot::new(Leave::Freed, true, 0, json!({}));
         slot.request(Request::ServerSwap, Instant::now());
 
         let actions = slot.server_swapped(Err("no such file".to_owned()));
@@ -768,14 +960,14 @@ mod tests {
     #[test]
     fn slots_do_not_mix() {
         let (mut first, now) = slot(Interrupts::Msi);
-        let mut second = Slot::new(Interrupts::Msi, false, 1, json!({ "driver": "d" }));
+        let mut second = Slot::new(Leave::Freed, false, 1, json!({ "driver": "d" }));
         first.request(Request::DeviceDel, now);
         second.request(Request::DeviceDel, now);
 
         let answer = Message::Answer(1, Err("busy".to_owned()));
 
-        assert!(second.message(&answer).is_empty());
-        assert!(second.message(&deleted()).is_empty());
-        assert_refused(&first.message(&answer), "busy");
+        assert!(second.message(&answer, now).is_empty());
+        assert!(second.message(&deleted(), now).is_empty());
+        assert_refused(&first.message(&answer, now), "busy");
     }
 }

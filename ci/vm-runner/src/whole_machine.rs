@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::hold;
 use crate::machine;
 use crate::qmp::{self, Message};
 use crate::request::{LinkError, MachineAction as Action, MachineRequest};
-use crate::slot::refusal;
+use crate::slot::{refusal, Leave, NEVER};
 
 /// Time after which a pending request fails.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -32,6 +33,7 @@ const FIRST: u64 = 1 << 63;
 /// State of the machine, as far as requests are about it.
 #[derive(Debug)]
 pub(crate) struct WholeMachine {
+    leave: Leave,
     /// Whether the machine is woken when it sleeps next.
     wake: bool,
     /// Time of the next knock.
@@ -44,8 +46,9 @@ pub(crate) struct WholeMachine {
 
 impl WholeMachine {
     /// Returns the state of a machine that starts.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(leave: Leave) -> Self {
         Self {
+            leave,
             wake: false,
             knock: None,
             asked: None,
@@ -80,6 +83,14 @@ impl WholeMachine {
                 let arguments = json!({ "command-line": line });
                 self.tell("human-monitor-command", &arguments)
             }
+            MachineRequest::Unplugs => match self.leave {
+                Leave::Freed => vec![Action::Answer("ok any".to_owned())],
+                Leave::Never => vec![Action::Answer(refusal(NEVER))],
+                Leave::Held => {
+                    self.asked = Some(now);
+                    self.tell("query-hotpluggable-cpus", &json!({}))
+                }
+            },
         }
     }
 
@@ -94,6 +105,9 @@ impl WholeMachine {
                 true => self.answer("ok".to_owned()),
                 false => self.answer(refusal(&format!("QEMU refused: {}", text.trim()))),
             },
+            Message::Listed(id, processors) if *id == self.command => {
+                self.answer(format!("ok {}", hold::spare(processors)))
+            }
             Message::Answer(id, Err(reason)) if *id == self.command => {
                 self.answer(refusal(&format!("QEMU refused: {reason}")))
             }
@@ -154,7 +168,7 @@ mod tests {
 
     #[test]
     fn machine_is_woken_when_it_sleeps_after_a_request() {
-        let mut machine = WholeMachine::new();
+        let mut machine = WholeMachine::new(Leave::Held);
 
         let asked = machine.request(MachineRequest::Wake, Instant::now());
         let asleep = machine.message(&Message::Suspended);
@@ -165,7 +179,7 @@ mod tests {
 
     #[test]
     fn request_wakes_the_machine_once() {
-        let mut machine = WholeMachine::new();
+        let mut machine = WholeMachine::new(Leave::Held);
         machine.request(MachineRequest::Wake, Instant::now());
         machine.message(&Message::Suspended);
 
@@ -174,12 +188,14 @@ mod tests {
 
     #[test]
     fn machine_that_sleeps_without_a_request_is_left_asleep() {
-        assert!(WholeMachine::new().message(&Message::Suspended).is_empty());
+        assert!(WholeMachine::new(Leave::Held)
+            .message(&Message::Suspended)
+            .is_empty());
     }
 
     #[test]
     fn runner_knocks_until_the_guest_is_awake() {
-        let mut machine = WholeMachine::new();
+        let mut machine = WholeMachine::new(Leave::Held);
         let now = Instant::now();
         let (first, second) = (now + BETWEEN_KNOCKS, now + 2 * BETWEEN_KNOCKS);
 
@@ -197,7 +213,7 @@ mod tests {
 
     #[test]
     fn link_error_is_one_of_the_port_above_the_device_and_is_answered_when_qemu_has_it() {
-        let mut machine = WholeMachine::new();
+        let mut machine = WholeMachine::new(Leave::Held);
 
         let asked = machine.request(ERROR, Instant::now());
         let busy = machine.is_busy();
@@ -210,8 +226,29 @@ mod tests {
     }
 
     #[test]
+    fn unplugs_are_as_many_as_qemu_has_vcpus_to_spare() {
+        let mut machine = WholeMachine::new(Leave::Held);
+        let taken = json!({ "qom-path": "/machine/peripheral/hold-0" });
+        let listed = vec![json!({}), taken, json!({})];
+
+        let asked = machine.request(MachineRequest::Unplugs, Instant::now());
+        let answer = machine.message(&Message::Listed(FIRST + 1, listed));
+
+        assert!(is_command(&asked, "query-hotpluggable-cpus"));
+        assert_eq!(answer, answered("ok 2"));
+    }
+
+    #[test]
+    fn unplugs_without_a_vcpu_have_no_limit_or_are_refused() {
+        let ask = |leave| WholeMachine::new(leave).request(MachineRequest::Unplugs, Instant::now());
+
+        assert_eq!(ask(Leave::Freed), answered("ok any"));
+        assert_eq!(ask(Leave::Never), answered(&refusal(NEVER)));
+    }
+
+    #[test]
     fn refusal_of_qemu_reaches_the_guest() {
-        let mut machine = WholeMachine::new();
+        let mut machine = WholeMachine::new(Leave::Held);
         machine.request(ERROR, Instant::now());
 
         let said = machine.message(&Message::Said(FIRST + 1, "no\r\nport".to_owned()));
@@ -221,7 +258,7 @@ mod tests {
 
     #[test]
     fn answer_to_another_command_is_not_taken() {
-        let mut machine = WholeMachine::new();
+        let mut machine = WholeMachine::new(Leave::Held);
         machine.request(ERROR, Instant::now());
 
         assert!(machine
@@ -231,7 +268,7 @@ mod tests {
 
     #[test]
     fn request_that_takes_too_long_is_refused_once() {
-        let mut machine = WholeMachine::new();
+        let mut machine = WholeMachine::new(Leave::Held);
         let now = Instant::now();
         machine.request(ERROR, now);
 

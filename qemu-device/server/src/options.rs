@@ -36,7 +36,7 @@ pub struct Options {
     )]
     pub socket: PathBuf,
 
-    /// Kind of interrupts; QEMU 11.1.3 aborts on hot unplug of a device with msix
+    /// Kind of interrupts; QEMU 11.1.3 aborts when it frees an unplugged device with msix (ci/README.md)
     #[arg(long, value_enum, default_value_t = InterruptKind::Msix)]
     pub interrupts: InterruptKind,
 

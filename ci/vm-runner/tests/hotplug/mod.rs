@@ -69,17 +69,58 @@ fn guest_may_power_off_without_its_device() {
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
 }
 
+/// QEMU lists a device's table of MSI-X.
+const TABLE: &str = r#"
+told # qmp_capabilities
+ask device_del
+told; monitor '{"return": [{"name": "msix-table[0]", "type": "child<memory-region>"}], "id": 1}'
+"#;
+
 #[test]
-fn msix_device_stays_and_the_guest_gets_the_reason() {
-    let guest = format!("told; ask device_del; answered; {GOOD_GUEST}");
+fn msix_device_leaves_held_by_a_vcpu_and_comes_back_with_another_server() {
+    let guest = format!(
+        r#"{TABLE}
+        told; monitor '{{"return": [{{"type": "t", "props": {{"core-id": 2}}}}], "id": 2}}'
+        told; monitor '{{"return": {{}}, "id": 3}}'; told; monitor '{{"return": {{}}, "id": 4}}'
+        told; monitor '{{"return": [{{"name": "ringbar0"}}], "id": 5}}'
+        told; monitor '{{"return": [{{"name": "port0"}}], "id": 6}}'; answered
+        ask device_add; told; monitor '{{"return": {{}}, "id": 7}}'; answered
+        ask 'machine_reset 0'; answered
+        {GOOD_GUEST}"#
+    );
     let fixture = Fixture::new(GOOD_SERVER, &guest);
 
     let finished = run(&fixture, &["--interrupts", "msix"]);
 
     assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
     let log = fixture.log("qemu.log");
-    assert!(log.contains("answer: error: QEMU 11.1 aborts"), "{log}");
-    assert!(!log.contains("command: {\"arguments\":{\"id\""), "{log}");
+    assert_eq!(log.matches("answer: ok").count(), 2, "{log}");
+    let holder = r#""memory":"/machine/peripheral/ringbar0/msix-table[0]""#;
+    assert!(log.contains(holder), "{log}");
+    assert!(
+        log.contains("answer: error: the firmware would wait"),
+        "{log}"
+    );
+    let servers = fixture.log("server.log").matches("listening on").count();
+    assert_eq!(servers, 2);
+    let command = fixture.log("qemu-command.txt");
+    assert!(command.contains("-smp 2,maxcpus=128 "), "{command}");
+    let said = format!("{}{}", finished.stdout, finished.stderr);
+    assert!(said.contains("QEMU kept 1 device"), "{said}");
+}
+
+#[test]
+fn msix_device_stays_without_a_spare_vcpu_and_the_guest_gets_the_reason() {
+    let guest =
+        format!(r#"{TABLE} told; monitor '{{"return": [], "id": 2}}'; answered; {GOOD_GUEST}"#);
+    let fixture = Fixture::new(GOOD_SERVER, &guest);
+
+    let finished = run(&fixture, &["--interrupts", "msix"]);
+
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
+    let log = fixture.log("qemu.log");
+    assert!(log.contains("answer: error: all 126 spare vCPUs"), "{log}");
+    assert!(!log.contains(r#""execute":"device_del""#), "{log}");
 }
 
 #[test]
