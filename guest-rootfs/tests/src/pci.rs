@@ -2,7 +2,6 @@
 
 //! The PCI function under test, as sysfs shows it.
 
-use crate::{has_iommu, Skip};
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::RangeInclusive;
@@ -96,13 +95,19 @@ impl PciFunction {
         set_bits(&config(&self.folder), COMMAND, bit, on);
     }
 
-    /// Returns whether QEMU 11.1 can take the device out: it aborts on a device with MSI-X.
-    pub fn can_be_unplugged(&self) -> bool {
+    /// Returns whether the driver uses MSI-X, and not MSI.
+    pub fn has_msix(&self) -> bool {
+        self.vectors().iter().any(|mode| mode == "msix")
+    }
+
+    /// Returns the kinds of the vectors that the driver has, `msi` or `msix`.
+    pub fn vectors(&self) -> Vec<String> {
         let vectors = fs::read_dir(self.folder.join("msi_irqs")).into_iter();
-        let mut modes = vectors
-            .flatten()
-            .map(|vector| fs::read_to_string(vector.expect("sysfs can be read").path()));
-        modes.all(|mode| mode.expect("sysfs can be read").trim() == "msi")
+        let kind = |vector: io::Result<fs::DirEntry>| {
+            let kind = fs::read_to_string(vector.expect("sysfs can be read").path());
+            kind.expect("sysfs can be read").trim().to_owned()
+        };
+        vectors.flatten().map(kind).collect()
     }
 
     /// Returns the bus addresses of a BAR.
@@ -159,17 +164,6 @@ impl PciFunction {
     /// Returns the folder of the port above.
     fn port(&self) -> &Path {
         self.folder.parent().expect("a port is above it")
-    }
-
-    /// Returns whether the device can be taken out after the loss of its server. Skips the case if
-    /// QEMU 11.1 does not survive that loss.
-    pub fn can_be_lost(&self) -> Result<bool, Skip> {
-        match self.can_be_unplugged() {
-            false if has_iommu() => Err(Skip(
-                "QEMU 11.1 aborts when it ends with a lost MSI-X device behind an IOMMU".into(),
-            )),
-            out => Ok(out),
-        }
     }
 
     /// Takes the device out of the kernel's list, until the returned value is dropped.

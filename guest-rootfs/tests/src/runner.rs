@@ -6,6 +6,7 @@
 //! A request is a line on the third serial port. The runner replies with a line when the work is
 //! done: `ok`, `ok` and a figure, or `error: REASON`. `ci/README.md` lists the requests.
 
+use crate::Skip;
 use rustix::termios::{
     tcflush, tcgetattr, tcsetattr, OptionalActions, QueueSelector, SpecialCodeIndex,
 };
@@ -43,6 +44,34 @@ impl Runner {
         // taken for the reply to our first request.
         tcflush(&port, QueueSelector::IFlush).ok()?;
         Some(Self { port })
+    }
+
+    /// Opens the line, if the machine bears that a device is taken out so many times more.
+    ///
+    /// # Errors
+    ///
+    /// [`Skip`] if it does not, or has no runner.
+    pub fn for_unplugs(count: usize) -> Result<Self, Skip> {
+        let none = || Skip("the machine has no runner that takes requests".into());
+        let mut runner = Self::find().ok_or_else(none)?;
+        match runner.unplugs().map_err(|reason| Skip(reason.into()))? {
+            more if more >= count => Ok(runner),
+            few => Err(Skip(
+                format!("the machine bears {few} more unplugs, and not {count}").into(),
+            )),
+        }
+    }
+
+    /// Returns how often a device can be taken out of the machine. With MSI-X each time leaves
+    /// something behind in QEMU.
+    pub fn unplugs(&mut self) -> Result<usize, String> {
+        let answer = self.ask("unplugs")?;
+        match answer.as_str() {
+            "any" => Ok(usize::MAX),
+            number => number
+                .parse()
+                .map_err(|_| format!("the runner answered {answer:?} to unplugs")),
+        }
     }
 
     /// Calls `sleep`, while the runner sends lines on the port, and each of them wakes the machine.

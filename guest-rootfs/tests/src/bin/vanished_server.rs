@@ -5,7 +5,7 @@
 
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_tests::{
-    node, nop, parameter, pinned_pages, ready_for, run_all, steps, within, Case, Epoll,
+    has_iommu, node, nop, parameter, pinned_pages, ready_for, run_all, steps, within, Case, Epoll,
     KeptOnPurpose, LongCopies, PciFunction, Runner, Skip, Trigger, LOSS, PATIENCE,
 };
 use ringbar_uapi::ioctl::Wait;
@@ -26,6 +26,9 @@ struct Way {
     request: &'static str,
     /// Request that ends the way, if there is one.
     afterwards: Option<&'static str>,
+    /// QEMU closes the connection: it gets answers too late. The runner answers for a server that it
+    /// has killed.
+    closes_connection: bool,
 }
 
 /// Pages of the process in a window of the device.
@@ -37,12 +40,14 @@ const WAYS: [Way; 2] = [
         name: "killed",
         request: "server_kill",
         afterwards: None,
+        closes_connection: false,
     },
     Way {
         device: 3,
         name: "stopped",
         request: "server_stop",
         afterwards: Some("server_cont"),
+        closes_connection: true,
     },
 ];
 
@@ -102,7 +107,6 @@ struct Story {
     way: Way,
     runner: Runner,
     function: PciFunction,
-    can_be_unplugged: bool,
     /// Objects in use when the server vanishes.
     used: Option<Used>,
     /// Pages pinned before the story began.
@@ -120,8 +124,13 @@ impl Story {
         let runner = runner.ok_or(Skip(
             "the machine has no runner that can kill or stop a server".into(),
         ))?;
-        let pinned = pinned_pages();
         let function = PciFunction::of(way.device);
+        if way.closes_connection && function.has_msix() && has_iommu() {
+            return Err(Skip(
+                "QEMU 11.1 aborts when it ends with a lost MSI-X device behind an IOMMU".into(),
+            ));
+        }
+        let pinned = pinned_pages();
         let device = Device::open(node(way.device)).expect("the device can be opened");
         let queue = device.create_queue(8).expect("a queue");
         let buffer = device.create_buffer(4096, Rights::Write).expect("a buffer");
@@ -134,7 +143,6 @@ impl Story {
         Ok(Self {
             way,
             runner,
-            can_be_unplugged: function.can_be_lost()?,
             function,
             pinned,
             used: Some(Used {
@@ -151,11 +159,9 @@ impl Story {
         self.used.as_mut().expect("the step before this one worked")
     }
 
+    /// Skips the case if the device cannot come back.
     fn must_come_back(&self) -> Result<(), Skip> {
-        match self.can_be_unplugged {
-            true => Ok(()),
-            false => Err(Skip("QEMU 11.1 aborts on device_del with MSI-X".into())),
-        }
+        Runner::for_unplugs(1).map(|_| ())
     }
 
     fn ask(&mut self, request: &str) {

@@ -77,5 +77,5 @@ fn repeat(case: &str, seed: u64) -> String {
         ""
     };
     let iommu = if has_iommu() { " IOMMU=1" } else { "" };
-    format!("make run{kernel}{iommu} LIES=1 DEVICES=3 INTERRUPTS=msi TESTS=lies ARGS={case} SEED={seed}")
+    format!("make run{kernel}{iommu} LIES=1 DEVICES=3 TESTS=lies ARGS={case} SEED={seed}")
 }

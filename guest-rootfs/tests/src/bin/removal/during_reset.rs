@@ -66,11 +66,7 @@ fn device_can_be_removed_while_it_is_reset() {
 fn device_can_be_pulled_out_while_it_is_reset() -> Result<(), Skip> {
     let function = PciFunction::under_test();
     let slot = Slot::of(&function)?;
-    if !function.can_be_unplugged() {
-        return Err(Skip("QEMU 11.1 aborts on device_del with MSI-X".into()));
-    }
-    let no_runner = || Skip("the machine has no runner that takes requests".into());
-    let mut runner = Runner::find().ok_or_else(no_runner)?;
+    let mut runner = Runner::for_unplugs(1)?;
     // The device that has gone does not confirm that it no longer uses its memory.
     let _kept = KeptOnPurpose::begin();
     let device = open();

@@ -3,6 +3,7 @@
 //! The driver leaves the device while a process uses it.
 
 mod during_reset;
+mod unplugged;
 mod withheld;
 
 use ringbar_client::{Part, Rights};

@@ -16,7 +16,7 @@ use child::Role;
 use preemption::FullPreemption;
 use region::Region;
 use ringbar_tests::usage::{self, Usage};
-use ringbar_tests::{arguments, parameter, run_all, Case, PciFunction, Runner, Skip};
+use ringbar_tests::{arguments, parameter, run_all, Case, Runner, Skip};
 use std::cell::OnceCell;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -46,14 +46,12 @@ fn main() -> ExitCode {
             ))
         })]);
     }
-    let mut ways = vec![Way::Remove, Way::Unbind];
-    let unplug = require_unplug();
-    if unplug.is_ok() {
-        ways.push(Way::Unplug);
-    }
+    let unplugs = unplugs();
+    let left = unplugs.as_ref().copied().unwrap_or_default();
     let before = Rc::new(OnceCell::new());
-    let mut cases: Vec<Case> = (0..WARM_UP + cycles())
-        .zip(ways.iter().copied().cycle())
+    let mut cases: Vec<Case> = ways(left)
+        .take(WARM_UP + cycles())
+        .enumerate()
         .map(|(number, way)| {
             let before = before.clone();
             Case::new(format!("cycle_{number:03}_{}", way.name()), move || {
@@ -64,7 +62,11 @@ fn main() -> ExitCode {
             })
         })
         .collect();
-    cases.push(Case::new("device_del_is_one_of_the_ways", move || unplug));
+    cases.push(Case::new("device_del_is_one_of_the_ways", move || {
+        let left = unplugs?;
+        assert_takes_one_each(left, Way::unplugged());
+        Ok(())
+    }));
     cases.push(Case::new("memory_and_open_files_are_back", move || {
         usage::assert_back(before.get().expect("the cycles were run"));
     }));
@@ -77,13 +79,31 @@ fn cycles() -> usize {
     parameter::number("ringbar.cycles").map_or(CYCLES, |cycles| cycles as usize)
 }
 
-/// Returns why the device cannot be taken out of the machine, if that is so.
-fn require_unplug() -> Result<(), Skip> {
-    if !PciFunction::under_test().can_be_unplugged() {
-        return Err(Skip("QEMU 11.1 aborts on device_del with MSI-X".into()));
-    }
-    match Runner::find() {
-        Some(_) => Ok(()),
-        None => Err(Skip("the machine has no runner that takes requests".into())),
+/// Returns the ways of the cycles by turns, without end. The device is taken out of the machine as
+/// often as that bears it.
+fn ways(mut unplugs: usize) -> impl Iterator<Item = Way> {
+    let all = [Way::Remove, Way::Unbind, Way::Unplug];
+    all.into_iter().cycle().filter(move |way| {
+        let more = unplugs.checked_sub(1);
+        if *way == Way::Unplug {
+            unplugs = more.unwrap_or_default();
+        }
+        *way != Way::Unplug || more.is_some()
+    })
+}
+
+/// Returns how often the device can be taken out of the machine, or why it cannot.
+fn unplugs() -> Result<usize, Skip> {
+    let mut runner = Runner::for_unplugs(1)?;
+    runner.unplugs().map_err(|reason| Skip(reason.into()))
+}
+
+/// Fails unless each unplug has taken one of those that the machine bore before.
+fn assert_takes_one_each(left: usize, unplugged: usize) {
+    let mut runner = Runner::find().expect("a runner has taken the device out");
+    let now = runner.unplugs().expect("the runner knows");
+    println!("# taken out {unplugged} times, {now} more are possible");
+    if left != usize::MAX {
+        assert_eq!(left - now, unplugged, "unplugs that are no longer possible");
     }
 }

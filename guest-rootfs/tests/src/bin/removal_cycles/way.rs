@@ -4,6 +4,7 @@
 
 use ringbar_tests::{PciFunction, Runner, NODE, PATIENCE};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,15 @@ pub(crate) enum Way {
     Unplug,
 }
 
+/// Number of times that the device was taken out of the machine.
+static UNPLUGGED: AtomicUsize = AtomicUsize::new(0);
+
 impl Way {
+    /// Returns how often the device was taken out of the machine.
+    pub(crate) fn unplugged() -> usize {
+        UNPLUGGED.load(Ordering::Relaxed)
+    }
+
     /// Returns the way's part of a case name.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -59,6 +68,7 @@ impl Unplugged {
     fn unplug() -> Self {
         let mut runner = Runner::find().expect("a runner takes the device out");
         runner.must("device_del");
+        UNPLUGGED.fetch_add(1, Ordering::Relaxed);
         Self { runner }
     }
 }
