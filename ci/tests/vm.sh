@@ -68,7 +68,7 @@ DEVICES=3 CYCLES=7 vm 0 configuration stock-msi-iommu
 equal callers_variables_win '3 7' "$(told --devices) $(told ringbar.cycles)"
 KERNEL_ARGS='more' vm 0 configuration stock-bounced
 equal words_for_the_kernel_come_on_top 'swiotlb=force more' "$(grep -o 'swiotlb=force more' "$ARGUMENTS" | head -n 1)"
-equal kernel_that_starts_another_has_its_image '/usr/src/ringbar-kernel/vmlinuz:/boot/vmlinuz ringbar.kexec' \
+equal kernel_that_starts_another_has_its_image '/vmlinuz:/boot/vmlinuz ringbar.kexec' \
 	"$(told --file) $(grep -o 'ringbar\.kexec' "$ARGUMENTS" | head -n 1)"
 equal kernel_starts_without_its_image vmlinux "$(basename "$(told --kernel)")"
 IMAGE=1 vm 0 configuration stock-bounced
