@@ -229,7 +229,7 @@ impl Watch<'_> {
         let ending_details = self.details(&ending);
         if let held @ 1.. = self.hotplug.held() {
             screen.note(&format!(
-                "QEMU kept {held} device(s) with MSI-X that had left, each held by one of \
+                "devices with MSI-X that left, and that QEMU keeps until its end: {held}, each held by one of \
                  {SPARE_PROCESSORS} spare vCPUs"
             ));
         }

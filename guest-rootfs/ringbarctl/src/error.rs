@@ -151,7 +151,9 @@ fn client_advice(error: &ringbar_client::Error) -> Option<&'static str> {
             _ => "the table of calls in guest-driver/README.md explains the error",
         }),
         Client::TimedOut => Some("is bus mastering on, and does the server run? see `dmesg`"),
-        Client::ServerGone { .. } => Some("start the server again, and plug the device in again"),
+        Client::ServerGone { .. } => Some(
+            "start the server again; behind a broker that is all, otherwise plug the device in again",
+        ),
         Client::Reset { .. } => Some("another process reset the device: try again"),
         Client::QueueStopped { .. } | Client::BadCompletionTail { .. } => {
             Some("see `errors` in /sys/kernel/debug/ringbarN")
