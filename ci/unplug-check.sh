@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Shows that QEMU still needs the help of ci/vm-runner/src/hold.rs: it aborts when a device with
-# MSI-X leaves, and does not if a spare vCPU holds the device. No guest runs: a reset of the machine
-# ejects a device that was told to leave. A QEMU that survives without help fails this check.
+# Shows that QEMU survives that a device with MSI-X leaves while a spare vCPU holds it, as
+# ci/vm-runner/src/hold.rs has it. No guest runs: a reset of the machine ejects a device that was told
+# to leave. Fails with a QEMU of another series than the one that needs the vCPU, as a person then has
+# to see whether it still does.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -14,6 +15,8 @@ fi
 
 "$ci_dir/sysroot.sh" >/dev/null
 "$ci_dir/programs.sh" boot
+# The series of QEMU that was seen to need the vCPU.
+needs_help=11.1
 place=$(mktemp -d)
 server='' from='' to=''
 trap '[[ -z $server ]] || kill "$server" 2>/dev/null || true; rm -rf -- "$place"' EXIT
@@ -33,8 +36,8 @@ ask() {
 	return 1
 }
 
-# unplug [held]: has a device leave a machine, with a vCPU that holds it or without one. Sets `status`
-# to that of QEMU, and `left` to 1 if the device was out of the machine before.
+# unplug: has a device leave a machine with a vCPU that holds it. Sets `status` to that of QEMU, and
+# `left` to 1 if the device was out of the machine before.
 unplug() {
 	local path=/machine/peripheral/d device
 	device='{"driver":"vfio-user-pci","id":"d","bus":"p","socket":{"type":"unix","path":"'$place'/s"}}'
@@ -55,9 +58,7 @@ unplug() {
 	exec {from}<&"${qemu[0]}" {to}>&"${qemu[1]}"
 	left=0 status=0
 	ask qmp_capabilities
-	if [[ ${1:-} == held ]]; then
-		ask device_add '{"driver":"max-x86_64-cpu","id":"h","socket-id":0,"core-id":1,"thread-id":0,"memory":"'$path'/msix-table[0]"}'
-	fi
+	ask device_add '{"driver":"max-x86_64-cpu","id":"h","socket-id":0,"core-id":1,"thread-id":0,"memory":"'$path'/msix-table[0]"}'
 	ask device_del '{"id":"d"}'
 	# The device goes during the reset, or soon after it: QEMU frees it a little later.
 	if ask system_reset && sleep 2 && ask qom-list '{"path":"/machine/peripheral"}' && [[ $answer != *'"d"'* ]]; then left=1; fi
@@ -68,17 +69,12 @@ unplug() {
 	wait "$server" || true
 }
 
-unplug held
+series=$("$ci_dir/qemu.sh" --version | sed -n 's/^QEMU emulator version \([0-9]*\.[0-9]*\)\..*/\1/p')
+[[ $series == "$needs_help" ]] ||
+	die "this QEMU is ${series:-of unknown version}, and $needs_help needs ci/vm-runner/src/hold.rs: see by hand whether this one frees a device with MSI-X. If so, take out hold.rs, stand_in.rs and what ci/README.md says of them; if not, write $series into this script"
+unplug
 if ((!left || status)); then
 	cat "$place/qemu" >&2
 	die "QEMU did not survive that a device with MSI-X left while a vCPU held it (status $status): correct ci/vm-runner/src/hold.rs"
 fi
-unplug
-if ((left && !status)); then
-	die "this QEMU survives that a device with MSI-X leaves: take out ci/vm-runner/src/hold.rs and stand_in.rs, and what ci/README.md says of them"
-fi
-if ! grep -q Assertion "$place/qemu"; then
-	cat "$place/qemu" >&2
-	die "QEMU ended with status $status, but it did not abort when a device with MSI-X left: see its messages above"
-fi
-say "QEMU aborts when a device with MSI-X leaves (status $status), and does not while a vCPU holds it"
+say "QEMU $series survives that a device with MSI-X leaves while a vCPU holds it"
