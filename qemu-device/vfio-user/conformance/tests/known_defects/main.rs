@@ -48,12 +48,15 @@ fn verdicts(names: &[&str], timeout: Duration) -> Vec<Verdict> {
     })
 }
 
+fn is_seen(verdict: &Verdict) -> bool {
+    matches!(verdict.outcome, Err(Stop::Failed(_)))
+}
+
 #[track_caller]
 fn assert_seen(names: &[&str]) {
     for verdict in verdicts(names, SHORT) {
-        let seen = matches!(verdict.outcome, Err(Stop::Failed(_)));
         assert!(
-            seen,
+            is_seen(&verdict),
             "{} is not seen: {:?}",
             verdict.selected.name(),
             verdict.outcome
@@ -175,9 +178,17 @@ fn unchecked_fields_of_dma_and_interrupts_are_seen() {
     ]);
 }
 
+/// The server sends the pieces one right after the other. On a busy machine both have often come
+/// before the judge runs, in each of the replies that it watches.
 #[test]
-fn reply_in_two_pieces_is_seen() {
-    assert_seen(&["replies/read-reply-comes-in-one-piece"]);
+fn reply_in_two_pieces_is_seen_sooner_or_later() {
+    const TRIES: usize = 50;
+    let mut tries =
+        (0..TRIES).flat_map(|_| verdicts(&["replies/read-reply-comes-in-one-piece"], SHORT));
+    assert!(
+        tries.any(|verdict| is_seen(&verdict)),
+        "not seen in {TRIES} tries"
+    );
 }
 
 #[test]
