@@ -5,7 +5,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 use ringbar_vfio_user::testing::version;
 
@@ -13,6 +14,27 @@ const BROKER: &str = env!("CARGO_BIN_EXE_ringbar-broker");
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(BROKER).args(arguments).output().unwrap()
+}
+
+/// Starts a broker for one client in a folder. Returns it, and what it says after it listens.
+fn start(folder: &Path, socket: &Path, server: &Path) -> (Child, BufReader<ChildStderr>) {
+    let mut broker = Command::new(BROKER)
+        .args(["--once", "--socket"])
+        .arg(socket)
+        .arg("--server")
+        .arg(server)
+        .current_dir(folder)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(broker.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("listening") {
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "no broker");
+    }
+    assert_eq!(line, format!("listening on {}\n", socket.display()));
+    (broker, stderr)
 }
 
 #[test]
@@ -77,20 +99,7 @@ fn broker_replaces_the_socket_of_a_dead_one_and_ends_with_its_only_client() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("s");
     drop(UnixListener::bind(&socket).unwrap());
-    let mut broker = Command::new(BROKER)
-        .args(["--once", "--server", "nowhere", "--socket"])
-        .arg(&socket)
-        .current_dir(folder.path())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(broker.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.starts_with("listening") {
-        line.clear();
-        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "no broker");
-    }
-    assert_eq!(line, format!("listening on {}\n", socket.display()));
+    let (mut broker, mut stderr) = start(folder.path(), &socket, Path::new("nowhere"));
 
     drop(UnixStream::connect(&socket).unwrap());
 
@@ -104,20 +113,7 @@ fn server_is_found_from_within_the_sandbox() {
     let folder = tempfile::tempdir().unwrap();
     let [socket, server] = ["s", "server"].map(|name| folder.path().join(name));
     let listener = UnixListener::bind(&server).unwrap();
-    let mut broker = Command::new(BROKER)
-        .args(["--once", "--socket"])
-        .arg(&socket)
-        .arg("--server")
-        .arg(&server)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(broker.stderr.take().unwrap());
-    let mut line = String::new();
-    while !line.starts_with("listening") {
-        line.clear();
-        assert_ne!(stderr.read_line(&mut line).unwrap(), 0, "no broker");
-    }
+    let (mut broker, _stderr) = start(folder.path(), &socket, &server);
 
     let mut client = UnixStream::connect(&socket).unwrap();
     let (mut broker_side, _) = listener.accept().unwrap();
