@@ -114,8 +114,11 @@ impl<D: Devices> Server<D> {
             Some(path) => RegionFiles::from_broker(path)?,
             None => RegionFiles::default(),
         };
+        let device = devices.make(options, events.clone(), &files)?;
+        // Last: a broker hands out no files while it is connected to a server, even to this one.
+        socket.listen()?;
         Ok(Self {
-            device: devices.make(options, events.clone(), &files)?,
+            device,
             devices,
             events,
             files,

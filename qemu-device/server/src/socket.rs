@@ -12,6 +12,9 @@ use std::time::Duration;
 use log::Level;
 use ringbar_endpoint::client_log::note;
 use rustix::net::sockopt::socket_peercred;
+use rustix::net::{
+    bind, listen, socket_with, AddressFamily, SocketAddrUnix, SocketFlags, SocketType,
+};
 use rustix::process::geteuid;
 
 use crate::error::Error;
@@ -20,7 +23,10 @@ use crate::error::Error;
 /// then, as the next one waits for its end.
 const SEND_TIME: Duration = Duration::from_secs(30);
 
-/// A listening socket. Dropping it removes the file, unless [`leave_file`](Self::leave_file) was
+/// Clients that may wait: the standard library's number.
+const BACKLOG: i32 = 128;
+
+/// A socket for clients. Dropping it removes the file, unless [`leave_file`](Self::leave_file) was
 /// called.
 #[derive(Debug)]
 pub struct Socket {
@@ -36,7 +42,8 @@ struct SocketFile {
 }
 
 impl Socket {
-    /// Listens on `path`. Replaces a socket that a dead process left there.
+    /// Takes `path`. Replaces a socket that a dead process left there. Nothing can connect before
+    /// [`listen`](Self::listen).
     ///
     /// # Errors
     ///
@@ -61,15 +68,26 @@ impl Socket {
             Err(error) => return Err(failed(error)),
         }
         let socket = Self {
-            listener: UnixListener::bind(path).map_err(failed)?,
+            listener: bound(path).map_err(failed)?,
             file: SocketFile {
                 path: path.to_owned(),
                 leave: false,
             },
         };
-        // A process that connects before this is refused by its user id, in `accept`.
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
         Ok(socket)
+    }
+
+    /// Lets clients connect.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses.
+    pub fn listen(&self) -> Result<(), Error> {
+        listen(&self.listener, BACKLOG).map_err(|source| Error::Listen {
+            path: self.path().to_owned(),
+            source: source.into(),
+        })
     }
 
     /// Waits for the next client of this process's user, or of root.
@@ -112,6 +130,18 @@ impl Drop for SocketFile {
             let _gone = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Returns a socket that has the path, but does not listen. The standard library does both at once.
+fn bound(path: &Path) -> io::Result<UnixListener> {
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    bind(&socket, &SocketAddrUnix::new(path)?)?;
+    Ok(socket.into())
 }
 
 /// Checks whether a process holds the socket.
@@ -157,6 +187,21 @@ mod tests {
     }
 
     #[test]
+    fn path_is_taken_before_anything_can_connect() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let socket = Socket::bind(&path).unwrap();
+
+        let early = UnixStream::connect(&path).unwrap_err().kind();
+        let second = Socket::bind(&path);
+        socket.listen().unwrap();
+
+        assert_eq!(early, io::ErrorKind::ConnectionRefused);
+        assert!(matches!(second, Err(Error::SocketInUse(_))));
+        assert!(UnixStream::connect(&path).is_ok());
+    }
+
+    #[test]
     fn file_other_than_a_socket_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
@@ -196,6 +241,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let socket = Socket::bind(&path).unwrap();
+        socket.listen().unwrap();
         let _client = UnixStream::connect(&path).unwrap();
 
         assert!(socket.accept().is_ok());
@@ -206,6 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
         let socket = Socket::bind(&path).unwrap();
+        socket.listen().unwrap();
         let _client = UnixStream::connect(&path).unwrap();
 
         let accepted = socket.accept().unwrap();

@@ -135,10 +135,9 @@ pub(crate) fn listen(socket: &Path, arguments: &[&str]) -> (Child, BufReader<Chi
         .unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap());
     let ready = format!("listening on {}\n", socket.display());
-    let mut line = String::new();
-    while line != ready {
-        line.clear();
-        assert_ne!(log.read_line(&mut line).unwrap(), 0, "no server");
+    let mut said = String::new();
+    while !said.ends_with(&ready) {
+        assert_ne!(log.read_line(&mut said).unwrap(), 0, "no server: {said}");
     }
     (child, log)
 }

@@ -2,6 +2,8 @@
 
 //! A server that is killed and replaced behind a broker, while its client goes on.
 
+use std::io::ErrorKind;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::Child;
 use std::thread;
@@ -10,6 +12,7 @@ use std::time::{Duration, Instant};
 use ringbar_broker::serve::{self, Surroundings, Times};
 use ringbar_broker::socket;
 use ringbar_driver_side::descriptors::nop;
+use ringbar_endpoint::region_files;
 use ringbar_server::options::InterruptKind::Msix;
 use ringbar_spec::ids;
 use ringbar_spec::regs::Register;
@@ -176,6 +179,27 @@ fn new_server_gets_no_files_while_another_one_is_connected() {
     let text = crate::process::text(&output.stderr);
     assert_eq!(output.status.code(), Some(1));
     assert!(text.contains("another server is connected"), "{text}");
+}
+
+#[test]
+fn server_lets_no_client_connect_before_it_has_its_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let [files, server] = ["files", "server"].map(|name| folder.path().join(name));
+    let broker = UnixListener::bind(&files).unwrap();
+    let starting = {
+        let (files, server) = (files.clone(), server.clone());
+        thread::spawn(move || listen(&server, &["--region-files", files.to_str().unwrap()]))
+    };
+    let (asking, _address) = broker.accept().unwrap();
+
+    let early = UnixStream::connect(&server).unwrap_err();
+    region_files::send(&asking, &[]).unwrap();
+    let (child, _log) = starting.join().unwrap();
+    let _running = Running(child);
+
+    // A broker that is connected hands out no files.
+    assert_eq!(early.kind(), ErrorKind::ConnectionRefused);
+    assert!(UnixStream::connect(&server).is_ok());
 }
 
 #[test]

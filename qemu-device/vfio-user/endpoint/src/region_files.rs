@@ -86,6 +86,8 @@ impl RegionFiles {
     /// Takes the files of a broker that listens on `path`: none if no client has any yet. They are
     /// kept for all devices of this process.
     ///
+    /// Call it before the server listens. The broker may connect at once, and then hands out nothing.
+    ///
     /// # Errors
     ///
     /// Fails if no broker hands files out there.
