@@ -2,10 +2,10 @@
 
 //! `cargo test` with a change in a crate of the host.
 
-use std::cell::Cell;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::effort::Effort;
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::judge::{Judge, Judgement};
@@ -19,12 +19,19 @@ use crate::target::Target;
 /// Profile of the workspace's Cargo.toml for these builds.
 const PROFILE: &str = "mutants";
 
+/// Tests may take this many times the time that they take without a change: cargo-mutants' factor.
+const FACTOR: u32 = 5;
+
+/// Least limit, as short runs vary most.
+const LEAST: Duration = Duration::from_secs(60);
+
 /// The tests of a crate and of its users.
 #[derive(Debug)]
 pub(crate) struct Host<'a> {
     place: &'a Place,
     target: &'a Target,
     interrupt: &'a Interrupt,
+    limit: Duration,
 }
 
 impl<'a> Host<'a> {
@@ -34,6 +41,7 @@ impl<'a> Host<'a> {
             place,
             target,
             interrupt,
+            limit: LEAST,
         }
     }
 
@@ -56,24 +64,28 @@ impl<'a> Host<'a> {
 }
 
 impl Judge for Host<'_> {
-    fn baseline(&self, _state: &State) -> Result<Duration, Error> {
-        let (clock, log) = (Clock::default(), self.log());
-        let look = || {
-            clock.passed(&place::text(&log));
+    fn baseline(&mut self, _state: &State) -> Result<(), Error> {
+        let (mut clock, log) = (Clock::default(), self.log());
+        let mut usual = Duration::ZERO;
+        let look = |child| {
+            usual = clock.passed(child, &place::text(&log));
             Ok(false)
         };
         match self.test().watch(self.interrupt, look)? {
-            End::Good => Ok(clock.passed(&place::text(&log))),
-            End::Bad | End::Cut => Err(Error::Failed {
-                what: "running the tests without a change".to_owned(),
-                log,
-            }),
+            End::Good => self.limit = limit(usual),
+            End::Bad | End::Cut => {
+                return Err(Error::Failed {
+                    what: "running the tests without a change".to_owned(),
+                    log,
+                })
+            }
         }
+        Ok(())
     }
 
-    fn judge(&self, limit: Duration) -> Result<Judgement, Error> {
-        let (clock, log) = (Clock::default(), self.log());
-        let look = || Ok(clock.passed(&place::text(&log)) > limit);
+    fn judge(&self) -> Result<Judgement, Error> {
+        let (mut clock, log) = (Clock::default(), self.log());
+        let look = |child| Ok(clock.passed(child, &place::text(&log)) > self.limit);
         let end = self.test().watch(self.interrupt, look)?;
         let text = place::text(&log);
         match end {
@@ -91,20 +103,39 @@ impl Judge for Host<'_> {
     }
 }
 
-/// Time since the first test program began. Before, everything is compiled, which takes its time.
+/// Returns the limit for tests that usually have so much time.
+fn limit(usual: Duration) -> Duration {
+    usual.saturating_mul(FACTOR).max(LEAST)
+}
+
+/// Time that the test programs have had. Before the first one, everything is compiled.
 #[derive(Debug, Default)]
 struct Clock {
-    began: Cell<Option<Instant>>,
+    effort: Option<Effort>,
 }
 
 impl Clock {
     /// Returns the time since the first look at which the output had a test program.
-    fn passed(&self, output: &str) -> Duration {
-        if self.began.get().is_none() && log::has_begun(output) {
-            self.began.set(Some(Instant::now()));
+    fn passed(&mut self, child: u32, output: &str) -> Duration {
+        match &mut self.effort {
+            Some(effort) => effort.look(),
+            None => {
+                if log::has_begun(output) {
+                    self.effort = i32::try_from(child).ok().map(Effort::begin);
+                }
+                Duration::ZERO
+            }
         }
-        self.began
-            .get()
-            .map_or(Duration::ZERO, |began| began.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_is_a_multiple_of_the_usual_time_but_never_short() {
+        assert_eq!(limit(Duration::from_secs(100)), Duration::from_secs(500));
+        assert_eq!(limit(Duration::from_secs(1)), LEAST);
     }
 }

@@ -9,6 +9,7 @@
 
 mod cargo_mutants;
 mod driver;
+mod effort;
 mod error;
 mod guest;
 mod guest_log;

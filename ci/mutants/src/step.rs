@@ -79,12 +79,12 @@ impl Step {
         self
     }
 
-    /// Runs the step to its end. `look` is called meanwhile; when it returns `true`, the child is
-    /// ended. Fails if a signal came, and with it the child has ended.
+    /// Runs the step to its end. `look` is called meanwhile with the child's number; when it returns
+    /// `true`, the child is ended. Fails if a signal came, and with it the child has ended.
     pub(crate) fn watch(
         mut self,
         interrupt: &Interrupt,
-        mut look: impl FnMut() -> Result<bool, Error>,
+        mut look: impl FnMut(u32) -> Result<bool, Error>,
     ) -> Result<End, Error> {
         interrupt.check()?;
         let errors = File::create(&self.log).map_err(Error::file(&self.log))?;
@@ -116,7 +116,7 @@ impl Step {
                 end(&mut child, GRACE);
                 return Err(Error::Stopped);
             }
-            if look()? {
+            if look(child.id())? {
                 end(&mut child, GRACE);
                 return Ok(End::Cut);
             }
@@ -127,7 +127,7 @@ impl Step {
     /// Runs the step, which must succeed. `what` names it in the error.
     pub(crate) fn must(self, what: &str, interrupt: &Interrupt) -> Result<(), Error> {
         let log = self.log.clone();
-        match self.watch(interrupt, || Ok(false))? {
+        match self.watch(interrupt, |_| Ok(false))? {
             End::Good => Ok(()),
             End::Bad | End::Cut => Err(Error::Failed {
                 what: what.to_owned(),
@@ -168,7 +168,7 @@ mod tests {
     fn output_is_in_the_log_and_the_status_is_returned() {
         let folder = tempfile::tempdir().expect("a folder");
         let end = shell(folder.path(), "echo out; echo err >&2; exit 3")
-            .watch(&Interrupt::default(), || Ok(false))
+            .watch(&Interrupt::default(), |_| Ok(false))
             .expect("an end");
         assert_eq!(end, End::Bad);
         let log = std::fs::read_to_string(folder.path().join("log")).expect("a log");
@@ -179,7 +179,7 @@ mod tests {
     fn look_ends_the_child() {
         let folder = tempfile::tempdir().expect("a folder");
         let end = shell(folder.path(), "sleep 1000; true")
-            .watch(&Interrupt::default(), || Ok(true))
+            .watch(&Interrupt::default(), |_| Ok(true))
             .expect("an end");
         assert_eq!(end, End::Cut);
     }
