@@ -21,6 +21,8 @@ logs=$checkout/build/report/stages
 # In a project, the user is in another folder.
 shown_logs=$logs
 if [[ -z $project ]]; then shown_logs=${logs#"$checkout"/}; fi
+# Rooms of the stages that run on one processor together.
+readonly FULL_PERCENT=125
 names=()
 declare -A job=() kernel=() room=() after=() command=()
 
@@ -147,12 +149,12 @@ is_ready() {
 	done
 }
 
-# has_room NAME: succeeds if enough processors are free.
+# has_room NAME: succeeds if the processors are not full.
 has_room() {
 	local other taken=0
 	for other in "${!pid[@]}"; do taken=$((taken + room[$other])); done
 	# A stage that wants more processors than there are runs alone.
-	((room[$1] == 0 || taken == 0 || taken + room[$1] <= processors))
+	((room[$1] == 0 || taken == 0 || taken + room[$1] <= processors * FULL_PERCENT))
 }
 
 # stop: ends all running stages.

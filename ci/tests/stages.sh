@@ -38,48 +38,62 @@ stages() {
 calls() { tr '\n' ' ' <"$CALLS"; }
 
 stages all <<<'
-a  x  stock  1  -  work a b
-b  x  stock  1  -  work b a
+a  x  stock  100  -  work a b
+b  x  stock  100  -  work b a
 '
 equal two_stages_of_one_processor_run_side_by_side '0 passed, 0 failed, 0 skipped' "$(<"$place/out")"
 
 stages all <<<'
-a  x  stock  2  -  work a
-b  x  stock  2  -  work b
+a  x  stock  200  -  work a
+b  x  stock  200  -  work b
 '
 equal stages_that_want_the_whole_machine_run_one_after_the_other '+a -a +b -b ' "$(calls)"
 
 stages all <<<'
-a  x  stock  2  -  work a b
+a  x  stock  200  -  work a b
 b  x  stock  0  -  work b a
 '
 equal stage_that_waits_runs_beside_one_that_wants_all '0 passed, 0 failed, 0 skipped' "$(<"$place/out")"
 
 stages all <<<'
-a  x  stock  1  -  work a
-b  x  stock  2  -  work b
-c  x  stock  1  -  work c
+a  x  stock  100  -  work a
+b  x  stock  200  -  work b
+c  x  stock  100  -  work c
 '
 equal nothing_overtakes_a_stage_that_waits_for_room '+a -a +b -b +c -c ' "$(calls)"
 
 stages all <<<'
-a  x  stock  7  -  work a
+a  x  stock  90  -  work a b
+b  x  stock  90  -  work b c
+c  x  stock  70  -  work c a
+'
+equal machine_takes_a_quarter_more_than_its_processors '0 passed, 0 failed, 0 skipped' "$(<"$place/out")"
+
+stages all <<<'
+a  x  stock  90  -  work a b
+b  x  stock  90  -  work b a
+c  x  stock  80  -  work c
+'
+equal stage_waits_when_the_machine_is_full '+c -c ' "$(calls | grep -o '+c.*')"
+
+stages all <<<'
+a  x  stock  700  -  work a
 '
 equal stage_that_wants_more_than_there_is_runs_alone '+a -a ' "$(calls)"
 
 stages c <<<'
-a  x  stock  2  -    work a
-b  x  stock  2  -    work b
-c  y  debug  1  a    work c
+a  x  stock  200  -    work a
+b  x  stock  200  -    work b
+c  y  debug  100  a    work c
 '
 equal stage_runs_after_what_it_needs_and_nothing_else_runs '+a -a +c -c ' "$(calls)"
 
 kinds='
-a  x  stock  2  -  work a
-b  x  any    2  -  ci/vm.sh configuration b
-c  y  debug  2  -  work c
-d  y  -      2  -  work d
-e  -  debug  2  -  ci/vm.sh configuration e
+a  x  stock  200  -  work a
+b  x  any    200  -  ci/vm.sh configuration b
+c  y  debug  200  -  work c
+d  y  -      200  -  work d
+e  -  debug  200  -  ci/vm.sh configuration e
 '
 stages kernel:stock <<<"${kinds//ci\/vm.sh configuration/work}"
 equal kernel_selects_its_stages_and_those_of_any '+a -a +b -b ' "$(calls)"
@@ -95,14 +109,14 @@ for what in vm:debug job:y kernel:stock e; do
 	equal "refused_example_is_named $what" "ringbar: error: EXAMPLE=edu: $what is for ringbar alone: leave EXAMPLE out, or run make test EXAMPLE=edu" "$(<"$place/err")"
 done
 examples='
-a            x  stock  2  -  work a
-host-crates  x  any    2  -  work crates
-fmt          x  any    2  -  work fmt
-b            x  stock  1  -  ci/vm.sh configuration stock-examples
-c            x  debug  1  -  ci/vm.sh configuration debug-examples
-lint         x  any    2  -  work clippy
-package      x  any    1  -  work package
-module-lint  x  any    1  -  work lint
+a            x  stock  200  -  work a
+host-crates  x  any    200  -  work crates
+fmt          x  any    200  -  work fmt
+b            x  stock  100  -  ci/vm.sh configuration stock-examples
+c            x  debug  100  -  ci/vm.sh configuration debug-examples
+lint         x  any    200  -  work clippy
+package      x  any    100  -  work package
+module-lint  x  any    100  -  work lint
 '
 EXAMPLE=edu stages example:stock <<<"$examples"
 equal example_selects_its_run_its_lints_and_its_crates '+clippy +crates +fmt +lint +stock-examples ' "$(grep -F + "$CALLS" | sort | tr '\n' ' ')"
@@ -114,15 +128,15 @@ AT=$place/own stages example:stock <<<"$examples"
 equal example_of_a_project_selects_the_same '+clippy +crates +fmt +lint +stock-examples ' "$(grep -F + "$CALLS" | sort | tr '\n' ' ')"
 fails unknown_stage_is_refused stages what <<<"$kinds"
 fails stage_that_needs_a_later_one_is_refused stages all <<<'
-a  x  stock  1  b  work a
-b  x  stock  1  -  work b
+a  x  stock  100  b  work a
+b  x  stock  100  -  work b
 '
 
 failing='
-a  x  stock  2  -    echo because; false
-b  x  stock  2  a    work b
-c  x  stock  2  b    work c
-d  x  stock  2  -    work d
+a  x  stock  200  -    echo because; false
+b  x  stock  200  a    work b
+c  x  stock  200  b    work c
+d  x  stock  200  -    work d
 '
 fails failed_stage_fails_the_whole stages all <<<"$failing"
 equal failed_stage_keeps_only_those_back_that_need_it '+d -d ' "$(calls)"
@@ -135,7 +149,7 @@ ringbar: error: failed: a b c' "$(tail -n 2 "$place/err")"
 # again: prints the command that repeats the last failed stage.
 again() { sed -n 's/.*; again: //p' "$place/err" | tail -n 1; }
 noted='
-host-crates  x  any  1  -  test 1 && echo "$EXAMPLE|$AT|$KERNEL|$KERNEL_ARGS|$SEED|$QEMU_ARGS" >>"$CALLS" && false
+host-crates  x  any  100  -  test 1 && echo "$EXAMPLE|$AT|$KERNEL|$KERNEL_ARGS|$SEED|$QEMU_ARGS" >>"$CALLS" && false
 '
 export KERNEL_ARGS='swiotlb=force quiet' SEED=7 QEMU_ARGS="-name 'a b'"
 for at in '' "$place/own"; do
@@ -150,13 +164,13 @@ for at in '' "$place/own"; do
 done
 unset KERNEL_ARGS SEED QEMU_ARGS
 EXAMPLE=edu fails failed_crates_of_an_example_fail_the_whole stages example:stock <<<'
-host-crates  x  any  1  -  ci/test-host.sh nothing
+host-crates  x  any  100  -  ci/test-host.sh nothing
 '
 equal command_that_repeats_them_names_the_example "EXAMPLE='edu' ci/test-host.sh nothing" "$(again)"
 
 stages all <<<'
-a  x  stock  1  -  printf "7 passed, 0 failed, 1 skipped\n"
-b  x  stock  1  -  printf "     Summary [  1.0s] 5 tests run: 4 passed (1 slow), 2 skipped\ntest result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n"
+a  x  stock  100  -  printf "7 passed, 0 failed, 1 skipped\n"
+b  x  stock  100  -  printf "     Summary [  1.0s] 5 tests run: 4 passed (1 slow), 2 skipped\ntest result: ok. 3 passed; 0 failed; 1 ignored; 0 measured\n"
 '
 equal cases_of_runner_nextest_and_cargo_are_added_up '14 passed, 0 failed, 4 skipped' "$(<"$place/out")"
 equal table_for_tools_has_each_stage '"a" "b" ' "$(grep -o '"stage":"[a-z]*"' "$checkout/build/report/stages.json" | cut -d : -f 2 | tr '\n' ' ')"
@@ -173,7 +187,7 @@ done
 END
 chmod +x "$place/bin/compute" && cp "$place/bin/compute" "$checkout/build/compute"
 stages all <<<'
-a  x  stock  1  -  ci/in-sysroot.sh build/compute
+a  x  stock  100  -  ci/in-sysroot.sh build/compute
 '
 equal processor_time_in_the_sysroot_counts yes "$(awk -F '"cpu":' '/"a"/ && $2 + 0 >= 0.8 { print "yes" }' "$checkout/build/report/stages.json")"
 
