@@ -10,20 +10,9 @@ use ringbar_vfio_user::Errno;
 /// Reason for which the server does not start, or ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Another process holds the socket.
-    #[error("{} is in use: stop the server that listens there or choose another --socket", .0.display())]
-    SocketInUse(PathBuf),
-    /// The socket's path belongs to a file of another kind.
-    #[error("{} exists and is not a socket: remove it or choose another --socket", .0.display())]
-    NotASocket(PathBuf),
     /// The socket cannot be made.
-    #[error("cannot listen on {}: {source}; is the folder there and writable, and the path at most 107 bytes?", path.display())]
-    Listen {
-        /// Path of the socket.
-        path: PathBuf,
-        /// Error of the system.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Socket(#[from] ringbar_endpoint::socket::SocketError),
     /// The device does not exist in this shape.
     #[error("device: {0}")]
     Device(#[from] ringbar_model::ConfigError),

@@ -21,7 +21,6 @@ pub mod ringbar;
 pub mod sandbox;
 pub mod server;
 pub mod shape;
-pub mod socket;
 pub mod trace;
 pub mod work;
 

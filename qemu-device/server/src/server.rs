@@ -10,6 +10,7 @@ use std::{fs, process, thread};
 use log::Level;
 use ringbar_endpoint::client_log::note;
 use ringbar_endpoint::region_files::RegionFiles;
+use ringbar_endpoint::socket::Socket;
 use ringbar_endpoint::{Connection, Endpoint, Work, Worker};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -20,10 +21,13 @@ use crate::host::ServedMemory;
 use crate::options::Options;
 use crate::ringbar::{self, Ringbar};
 use crate::sandbox::{self, Report};
-use crate::socket::Socket;
 
 /// Time between two tries to get files or memory that the system lacks.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Longest time for which a send to the client may block. A client that reads nothing is dropped
+/// then, as the next one waits for its end.
+const SEND_TIME: Duration = Duration::from_secs(30);
 
 /// The devices of a server, and the way in which a client gets one.
 pub trait Devices {
@@ -155,8 +159,8 @@ impl<D: Devices> Server<D> {
             // With `once` a caller waits for this process and reads its status: it learns of a
             // shortage at once. A server of many clients waits until the shortage is over.
             let client = match options.once {
-                true => socket.accept()?,
-                false => patiently(|| socket.accept(), Error::is_shortage)?,
+                true => accept(&socket)?,
+                false => patiently(|| accept(&socket), Error::is_shortage)?,
             };
             // Returns when the worker has ended, so no two devices run at a time.
             let result = devices.serve(client, device);
@@ -212,6 +216,16 @@ impl<D: Devices> Server<D> {
     }
 }
 
+/// Waits for the next client.
+fn accept(socket: &Socket) -> Result<UnixStream, Error> {
+    let client = socket.accept().map_err(Error::Accept)?;
+    client
+        // Otherwise a client that reads nothing would hold the server for ever.
+        .set_write_timeout(Some(SEND_TIME))
+        .map_err(Error::Accept)?;
+    Ok(client)
+}
+
 /// Tries again as long as the attempt fails in a way that may pass.
 fn patiently<T>(
     attempt: impl Fn() -> Result<T, Error>,
@@ -226,5 +240,23 @@ fn patiently<T>(
             }
             result => return result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn client_has_a_limited_time_to_take_what_it_is_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let socket = Socket::bind(&path).unwrap();
+        socket.listen().unwrap();
+        let _client = UnixStream::connect(&path).unwrap();
+
+        let accepted = accept(&socket).unwrap();
+
+        assert_eq!(accepted.write_timeout().unwrap(), Some(SEND_TIME));
     }
 }

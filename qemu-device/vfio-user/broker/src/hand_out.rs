@@ -3,11 +3,12 @@
 //! Hands the region files of the first server to the next one.
 
 use std::os::fd::AsFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 
 use log::Level;
 use ringbar_endpoint::client_log::note;
 use ringbar_endpoint::region_files::{self, Handed};
+use ringbar_endpoint::socket::Socket;
 
 use crate::exchange::Exchange;
 use crate::peer::SharedFd;
@@ -15,7 +16,7 @@ use crate::socket;
 
 /// Answers all servers that have connected for region files. A client without an exchange has none
 /// yet.
-pub fn hand_out(listener: &UnixListener, exchange: Option<&Exchange<SharedFd>>) {
+pub fn hand_out(listener: &Socket, exchange: Option<&Exchange<SharedFd>>) {
     loop {
         match socket::accept(listener) {
             Ok(Some(server)) => answer(&server, exchange),

@@ -3,12 +3,13 @@
 //! One client over its socket, and server after server for it.
 
 use std::io;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use log::Level;
 use ringbar_endpoint::client_log::note;
+use ringbar_endpoint::socket::Socket;
 use ringbar_vfio_user::Errno;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 
@@ -51,7 +52,7 @@ pub struct Surroundings<'a> {
     /// Path on which servers listen.
     pub server: &'a Path,
     /// Socket on which servers get region files, if there is one.
-    pub files: Option<&'a UnixListener>,
+    pub files: Option<&'a Socket>,
     /// Times.
     pub times: Times,
 }
@@ -85,7 +86,7 @@ struct Ready {
 /// # Errors
 ///
 /// Fails if no client can connect any more. With `once`, also if the client was dropped.
-pub fn run(listener: &UnixListener, around: Surroundings<'_>, once: bool) -> Result<(), Error> {
+pub fn run(listener: &Socket, around: Surroundings<'_>, once: bool) -> Result<(), Error> {
     loop {
         let Some(client) = socket::accept(listener)? else {
             wait_for_client(listener, around.files)?;
@@ -107,7 +108,7 @@ pub fn run(listener: &UnixListener, around: Surroundings<'_>, once: bool) -> Res
 }
 
 /// Waits until a client has connected. Meanwhile no server gets a region file.
-fn wait_for_client(client: &UnixListener, files: Option<&UnixListener>) -> Result<(), Errno> {
+fn wait_for_client(client: &Socket, files: Option<&Socket>) -> Result<(), Errno> {
     let listeners = [Some(client), files].into_iter().flatten();
     let mut watched: Vec<PollFd<'_>> = listeners
         .map(|listener| PollFd::new(listener, PollFlags::IN))

@@ -28,6 +28,7 @@ pub mod passing;
 pub mod region_files;
 pub mod shape;
 mod shape_fault;
+pub mod socket;
 mod status;
 mod stream;
 mod worker;

@@ -7,7 +7,7 @@
 use std::fmt::Arguments;
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,7 @@ use ringbar_endpoint::protocol::device::{Area, DmaRange, Interrupts, SetInterrup
 use ringbar_endpoint::protocol::{Device, Errno};
 use ringbar_endpoint::region_files::{self, Handed, RegionFiles};
 use ringbar_endpoint::shape::{Backing, BarShape};
+use ringbar_endpoint::socket::{Socket, SocketError};
 use ringbar_endpoint::{client_log, Bus, ClientMemory, Connection, Endpoint, Error, Function};
 use ringbar_endpoint::{Lost, Shape, ShapeFault, Work, Worker};
 
@@ -126,6 +127,17 @@ fn functions_of_region_files_keep_their_signatures() {
     let _: fn(&UnixStream) -> io::Result<Vec<Handed<OwnedFd>>> = region_files::receive;
     let Handed { region, file } = Handed { region: 1, file: 2 };
     assert_eq!((region, file), (1, 2));
+}
+
+#[test]
+fn functions_of_listening_sockets_keep_their_signatures() {
+    let _: fn(&Path) -> Result<Socket, SocketError> = Socket::bind;
+    let _: fn(&Socket) -> Result<(), SocketError> = Socket::listen;
+    let _: fn(&Socket) -> io::Result<UnixStream> = Socket::accept;
+    let _: fn(&Socket) -> io::Result<()> = Socket::set_nonblocking;
+    let _: fn(&Socket) -> &Path = Socket::path;
+    let _: fn(&mut Socket) = Socket::leave_file;
+    let _: fn(&Socket) -> BorrowedFd<'_> = AsFd::as_fd;
 }
 
 #[test]

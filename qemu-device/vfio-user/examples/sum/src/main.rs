@@ -3,14 +3,14 @@
 //! Serves the device to QEMU over a UNIX socket.
 
 use std::error::Error;
-use std::fs;
 use std::io::{self, Write};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use ringbar_endpoint::socket::Socket;
 use ringbar_endpoint::Connection;
 use ringbar_example_sum::{Sum, REGISTERS};
 
@@ -56,18 +56,14 @@ fn print_registers() -> Result<(), Box<dyn Error>> {
 }
 
 /// Serves clients. Fails if the socket cannot be used, and with `once` if the client was dropped.
-fn run(socket: &Path, once: bool) -> Result<(), Box<dyn Error>> {
-    let path = socket.display();
-    let listener = UnixListener::bind(socket).map_err(|error| {
-        format!("cannot listen on {path}: {error}; remove the file if no server runs there")
-    })?;
+fn run(path: &Path, once: bool) -> Result<(), Box<dyn Error>> {
+    let socket = Socket::bind(path)?;
+    socket.listen()?;
     // A program that starts this server waits for this line.
-    eprintln!("listening on {path}");
+    eprintln!("listening on {}", path.display());
     loop {
-        let (client, _address) = listener.accept()?;
-        let served = serve(client);
+        let served = serve(socket.accept()?);
         if once {
-            fs::remove_file(socket)?;
             return served;
         }
         match served {

@@ -113,5 +113,5 @@ fn socket_that_is_there_is_named_with_what_to_do() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(text.contains(&socket.display().to_string()), "{text}");
-    assert!(text.contains("remove the file"), "{text}");
+    assert!(text.contains("is in use"), "{text}");
 }

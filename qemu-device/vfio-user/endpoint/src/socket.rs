@@ -1,30 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The socket that QEMU connects to.
+//! The socket of a server: a path that one process at a time holds, for clients of its own user.
+//!
+//! ```
+//! use ringbar_endpoint::socket::Socket;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("device.sock");
+//! let socket = Socket::bind(&path)?; // replaces the socket of a process that has died
+//! socket.listen()?; // from now on clients can connect
+//! # let _client = std::os::unix::net::UnixStream::connect(&path)?;
+//! let client = socket.accept()?;
+//! # drop(client);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use log::Level;
-use ringbar_endpoint::client_log::note;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{
     bind, listen, socket_with, AddressFamily, SocketAddrUnix, SocketFlags, SocketType,
 };
 use rustix::process::geteuid;
 
-use crate::error::Error;
-
-/// Longest time for which a send to the client may block. A client that reads nothing is dropped
-/// then, as the next one waits for its end.
-const SEND_TIME: Duration = Duration::from_secs(30);
+use crate::client_log::note;
 
 /// Clients that may wait: the standard library's number.
 const BACKLOG: i32 = 128;
+
+/// Reason for which a socket cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SocketError {
+    /// Another process holds the socket.
+    #[error("{} is in use: stop the process that listens there or choose another path", .0.display())]
+    InUse(PathBuf),
+    /// The path belongs to a file of another kind.
+    #[error("{} exists and is not a socket: remove it or choose another path", .0.display())]
+    NotASocket(PathBuf),
+    /// The socket cannot be made.
+    #[error("cannot listen on {}: {source}; is the folder there and writable, and the path at most 107 bytes?", path.display())]
+    Listen {
+        /// Path of the socket.
+        path: PathBuf,
+        /// Error of the system.
+        source: io::Error,
+    },
+}
 
 /// A socket for clients. Dropping it removes the file, unless [`leave_file`](Self::leave_file) was
 /// called.
@@ -49,17 +79,17 @@ impl Socket {
     ///
     /// Fails if another process holds the socket, the path belongs to a file of another kind, or
     /// the system refuses.
-    pub fn bind(path: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::Listen {
+    pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        let failed = |source| SocketError::Listen {
             path: path.to_owned(),
             source,
         };
         // Of the path itself: a symbolic link is no socket, and its target is not touched.
         match fs::symlink_metadata(path) {
             Ok(metadata) if !metadata.file_type().is_socket() => {
-                return Err(Error::NotASocket(path.to_owned()));
+                return Err(SocketError::NotASocket(path.to_owned()));
             }
-            Ok(_) if is_alive(path) => return Err(Error::SocketInUse(path.to_owned())),
+            Ok(_) if is_alive(path) => return Err(SocketError::InUse(path.to_owned())),
             Ok(_) => {
                 log::info!("removing the socket {} of a dead process", path.display());
                 fs::remove_file(path).map_err(failed)?;
@@ -83,27 +113,29 @@ impl Socket {
     /// # Errors
     ///
     /// Fails if the system refuses.
-    pub fn listen(&self) -> Result<(), Error> {
-        listen(&self.listener, BACKLOG).map_err(|source| Error::Listen {
+    pub fn listen(&self) -> Result<(), SocketError> {
+        listen(&self.listener, BACKLOG).map_err(|source| SocketError::Listen {
             path: self.path().to_owned(),
             source: source.into(),
         })
     }
 
-    /// Waits for the next client of this process's user, or of root.
-    pub fn accept(&self) -> Result<UnixStream, Error> {
+    /// Returns the next client of this process's user, or of root. Waits for it, unless
+    /// [`set_nonblocking`](Self::set_nonblocking) was called.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses, and with [`WouldBlock`](io::ErrorKind::WouldBlock) instead of
+    /// waiting.
+    pub fn accept(&self) -> io::Result<UnixStream> {
         loop {
-            let (client, _address) = self.listener.accept().map_err(Error::Accept)?;
-            let peer = socket_peercred(&client).map_err(|error| Error::Accept(error.into()))?;
-            // There is one client at a time. A client of another user would keep QEMU out.
-            if peer.uid == geteuid() || peer.uid.is_root() {
-                client
-                    // Otherwise a client that reads nothing would hold the server for ever.
-                    .set_write_timeout(Some(SEND_TIME))
-                    .map_err(Error::Accept)?;
+            let (client, _address) = self.listener.accept()?;
+            let peer = socket_peercred(&client)?.uid;
+            // There is one client at a time. A client of another user would keep that one out.
+            if peer == geteuid() || peer.is_root() {
                 return Ok(client);
             }
-            let user = peer.uid.as_raw();
+            let user = peer.as_raw();
             note(
                 module_path!(),
                 Level::Warn,
@@ -112,14 +144,30 @@ impl Socket {
         }
     }
 
+    /// Has [`accept`](Self::accept) fail instead of waiting.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses.
+    pub fn set_nonblocking(&self) -> io::Result<()> {
+        self.listener.set_nonblocking(true)
+    }
+
     /// Returns the path that it listens on.
     pub fn path(&self) -> &Path {
         &self.file.path
     }
 
-    /// Leaves the file to the next server, as a process without file system has to.
+    /// Leaves the file to the next server, as a process without a file system has to.
     pub fn leave_file(&mut self) {
         self.file.leave = true;
+    }
+}
+
+/// For a poll.
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
     }
 }
 
@@ -179,7 +227,7 @@ mod tests {
 
         let result = Socket::bind(&path);
 
-        assert!(matches!(result, Err(Error::SocketInUse(_))));
+        assert!(matches!(result, Err(SocketError::InUse(_))));
         assert_eq!(
             listener.accept().unwrap_err().kind(),
             io::ErrorKind::WouldBlock
@@ -197,7 +245,7 @@ mod tests {
         socket.listen().unwrap();
 
         assert_eq!(early, io::ErrorKind::ConnectionRefused);
-        assert!(matches!(second, Err(Error::SocketInUse(_))));
+        assert!(matches!(second, Err(SocketError::InUse(_))));
         assert!(UnixStream::connect(&path).is_ok());
     }
 
@@ -209,7 +257,7 @@ mod tests {
 
         let result = Socket::bind(&path);
 
-        assert!(matches!(result, Err(Error::NotASocket(_))));
+        assert!(matches!(result, Err(SocketError::NotASocket(_))));
         assert_eq!(fs::read(&path).unwrap(), b"precious");
     }
 
@@ -245,19 +293,6 @@ mod tests {
         let _client = UnixStream::connect(&path).unwrap();
 
         assert!(socket.accept().is_ok());
-    }
-
-    #[test]
-    fn client_has_a_limited_time_to_take_what_it_is_sent() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("s");
-        let socket = Socket::bind(&path).unwrap();
-        socket.listen().unwrap();
-        let _client = UnixStream::connect(&path).unwrap();
-
-        let accepted = socket.accept().unwrap();
-
-        assert_eq!(accepted.write_timeout().unwrap(), Some(SEND_TIME));
     }
 
     #[test]
