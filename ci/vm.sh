@@ -47,8 +47,13 @@ else
 	# Memory of processes comes from a movable zone. Pages must leave it before they are pinned for
 	# long, so the runs exercise that move.
 	words=(movablecore=64M)
+	# Soft lockups are reported after twice this time, in seconds.
+	words+=(watchdog_thresh=60)
 	for_kernel=()
 fi
+# QEMU holds the whole machine while it waits for a server that a test has stopped, for seconds on a busy
+# host and several times in a row. The kernel takes that for a stall. The runner notices real ones.
+words+=(rcupdate.rcu_cpu_stall_timeout=300)
 
 # runs_leaks TESTS: succeeds if the program `leaks` is among them.
 runs_leaks() {
