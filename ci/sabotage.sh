@@ -108,7 +108,7 @@ unseen() {
 	broken extra-read "$module"
 	witnessed extra-read phases,dma 'in .probe. the driver read STATUS' "$module/ringbar.ko" "$module/initramfs.cpio"
 	wrong dropped-write witnessed dropped-write phases,dma \
-		'made .write 0x1004 4 0x2. [0-9]+ times .*the device recorded 0' "${on_sound[@]}"
+		'made .write 0x10004 4 0x2. [0-9]+ times .*the device recorded 0' "${on_sound[@]}"
 	wrong wrong-byte witnessed wrong-byte accesses \
 		'made .read 0x20 8 .*a part of .read 0x18 16 .*the device recorded 0' "${on_sound[@]}"
 }

@@ -52,7 +52,9 @@ use kernel::{
     device::Bound,
     dma::Coherent,
     error::code::ERESTARTSYS,
-    new_mutex, pci,
+    new_mutex,
+    page::PAGE_SIZE,
+    pci,
     prelude::*,
     sync::{
         Mutex,
@@ -173,9 +175,9 @@ impl<'bound> Device<'bound> {
         self.memory_size
     }
 
-    /// Returns the page of BAR 0 at `offset`.
+    /// Returns the page of BAR 0 at `offset`, as far as one page of the kernel shows it.
     pub(crate) fn register_page(&self, offset: usize) -> Result<IoRange<'_>> {
-        IoRange::new(self.pdev, layout::REGISTER_BAR, offset, layout::PAGE_SIZE)
+        IoRange::new(self.pdev, layout::REGISTER_BAR, offset, PAGE_SIZE)
     }
 
     /// Returns a range of the device memory as a range of the BAR.

@@ -81,7 +81,9 @@ mod agreement {
         assert!(ioctl::SET_EVENTFD == _IOW::<ioctl::SetEventFd>(ioctl::TYPE, 12));
         assert!(ioctl::OPEN_USER_WINDOW == _IOWR::<ioctl::OpenUserWindow>(ioctl::TYPE, 13));
         assert!(ioctl::TRANSFER == _IOWR::<ioctl::Transfer>(ioctl::TYPE, 14));
-        assert!(super::layout::PAGE_SIZE == kernel::page::PAGE_SIZE);
+        // A page of the kernel shows one page of BAR 0, and all that it holds.
+        assert!(super::layout::PAGE_STRIDE % kernel::page::PAGE_SIZE == 0);
+        assert!(super::layout::PAGE_LENGTH <= kernel::page::PAGE_SIZE);
         assert!(ioctl::RIGHT_READ == super::setup::RIGHT_READ);
         assert!(ioctl::RIGHT_WRITE == super::setup::RIGHT_WRITE);
     };

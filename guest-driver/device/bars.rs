@@ -3,7 +3,10 @@
 //! The sizes of the BARs, as PCI shows them. The driver checks them before it uses a BAR: what the
 //! interface has beyond the end of one belongs to another device.
 
-use crate::interface::layout;
+use crate::interface::{
+    ids,
+    layout, //
+};
 use kernel::{
     device::Bound,
     pci,
@@ -20,9 +23,10 @@ pub(super) fn check_registers(pdev: &pci::Device<Bound>) -> Result {
     if size < layout::REGISTER_BAR_SIZE as u64 {
         dev_err!(
             pdev,
-            "BAR {} has {} bytes, the least is {}\n",
+            "BAR {} has {} bytes, the least of interface {}.x is {}\n",
             layout::REGISTER_BAR,
             size,
+            ids::VERSION_MAJOR,
             layout::REGISTER_BAR_SIZE
         );
         return Err(ENODEV);

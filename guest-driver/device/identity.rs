@@ -52,7 +52,7 @@ impl Limits {
         let version = check(pdev, bar)?;
         // Ends all queues and windows of an earlier user: the device would go on to write memory
         // that the kernel has given to others since.
-        registers.reset(version.1)?;
+        registers.reset()?;
         let queue_limits = bar.read(regs::QUEUE_LIMITS);
         let window_limits = bar.read(regs::WINDOW_LIMITS);
         let limits = Self {

@@ -27,7 +27,7 @@ use crate::{
     },
     interface::{
         error::ErrorCode,
-        ids, layout, pages, regs,
+        layout, pages, regs,
         wake::{
             Word,
             Words, //
@@ -133,7 +133,7 @@ pub(crate) struct Registers<'bound> {
     quiet_command: u16,
     /// The reset generation for which the registers are set up.
     generation: Atomic<u32>,
-    /// The boot number of the device for which they are set up. 0 of one that has none.
+    /// The boot number of the device for which they are set up. 0 before they are for the first time.
     boot: Atomic<u32>,
     /// `PRESENT`, `SILENT` or `GONE`.
     presence: Atomic<u32>,
@@ -214,7 +214,7 @@ impl<'bound> Registers<'bound> {
     /// # Errors
     ///
     /// `ENODEV` if its shared words are not those of a device that was reset.
-    pub(super) fn reset(&self, minor_version: u16) -> Result {
+    pub(super) fn reset(&self) -> Result {
         self.bar.write_reg(regs::RESET::from(regs::RESET_KEY));
         let generation = self.bar.read(regs::RESET_GENERATION).into_raw();
         if self.generation() != Some(generation) {
@@ -225,9 +225,7 @@ impl<'bound> Registers<'bound> {
             );
             return Err(ENODEV);
         }
-        if minor_version >= ids::BOOT_MINOR {
-            self.note_boot()?;
-        }
+        self.note_boot()?;
         self.set_up(generation);
         Ok(())
     }
@@ -330,7 +328,7 @@ impl<'bound> Registers<'bound> {
                 if self.set_up_for() != generation {
                     // A new server writes the words before accesses reach it. Until then writes have
                     // no effect: a command would be lost, and the status read after it be good.
-                    if self.boot.load(Relaxed) != 0 && self.note_boot().is_err() {
+                    if self.note_boot().is_err() {
                         return Err(self.lose());
                     }
                     self.set_up(generation);

@@ -12,7 +12,6 @@ use super::{
 use crate::{
     interface::{
         ioctl,
-        layout::PAGE_SIZE,
         mmap, //
     },
     mapping::{
@@ -26,6 +25,7 @@ use crate::{
     },
 };
 use kernel::{
+    page::PAGE_SIZE,
     prelude::*,
     sync::Arc, //
 };

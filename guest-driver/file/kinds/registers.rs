@@ -9,10 +9,7 @@ use crate::{
         OpenFile, //
     },
     interface::{
-        layout::{
-            self,
-            PAGE_SIZE, //
-        },
+        layout,
         mmap, //
     },
     mapping::{
@@ -24,6 +21,7 @@ use crate::{
 };
 use kernel::{
     bindings,
+    page::PAGE_SIZE,
     prelude::*, //
 };
 
@@ -120,7 +118,7 @@ queue_page!(
 
 /// Returns page `index` of those that start at `first`.
 fn page<'a>(device: &'a Device<'_>, first: usize, index: u16) -> Result<IoMemory<'a>> {
-    let page = device.register_page(first + usize::from(index) * PAGE_SIZE)?;
+    let page = device.register_page(first + usize::from(index) * layout::PAGE_STRIDE)?;
     Ok(IoMemory::new(page, CachePolicy::Uncached))
 }
 

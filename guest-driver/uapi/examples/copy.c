@@ -7,7 +7,7 @@
  * The rings are in this process's memory. Only the wake-up of the device and the wait leave it. The
  * orders of accesses are those that ringbar.h names.
  */
-/* O_CLOEXEC. */
+/* O_CLOEXEC, sysconf(). */
 #define _POSIX_C_SOURCE 200809L
 
 #include <errno.h>
@@ -72,6 +72,7 @@ static void *map(int device, const char *name, __u64 offset, size_t size, int pr
 static struct queue create_queue(int device)
 {
 	const int both = PROT_READ | PROT_WRITE;
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	struct ringbar_create_queue made = { .entries = ENTRIES };
 	struct queue queue = { 0 };
 
@@ -81,9 +82,9 @@ static struct queue create_queue(int device)
 			       ENTRIES * sizeof(*queue.submission), both);
 	queue.completion = map(device, "completion ring", made.completion_ring,
 			       ENTRIES * sizeof(*queue.completion), PROT_READ);
-	queue.doorbell = map(device, "doorbell page", made.doorbell, RINGBAR_PAGE_SIZE, both);
-	queue.status = map(device, "status page", made.status, RINGBAR_PAGE_SIZE, PROT_READ);
-	queue.kick = map(device, "kick page", made.kick, RINGBAR_PAGE_SIZE, both);
+	queue.doorbell = map(device, "doorbell page", made.doorbell, page, both);
+	queue.status = map(device, "status page", made.status, page, PROT_READ);
+	queue.kick = map(device, "kick page", made.kick, page, both);
 	return queue;
 }
 
@@ -149,8 +150,8 @@ int main(void)
 	if (device < 0)
 		fail("/dev/ringbar0: %s", strerror(errno));
 	queue = create_queue(device);
-	source = create_buffer(device, 4096, RINGBAR_RIGHT_READ);
-	destination = create_buffer(device, 4096, RINGBAR_RIGHT_WRITE);
+	source = create_buffer(device, 1000, RINGBAR_RIGHT_READ);
+	destination = create_buffer(device, 1000, RINGBAR_RIGHT_WRITE);
 	memcpy(source.bytes, TEXT, strlen(TEXT));
 
 	copy.length = strlen(TEXT);

@@ -474,8 +474,10 @@ struct ringbar_completion {
  * poll() and epoll do that in the driver.
  */
 
-/* Size of a page in bytes: of the pages of a queue, and of the public registers. */
-#define RINGBAR_PAGE_SIZE 4096
+/*
+ * Map each page as one page of the kernel: sysconf(_SC_PAGESIZE) bytes, which differ from machine to
+ * machine. All that a page holds is in the structure at its start.
+ */
 
 /**
  * struct ringbar_doorbell_page - A queue's doorbell page, which the process writes.
@@ -566,14 +568,15 @@ struct ringbar_kick_page {
  *	1 clears a bit.
  * @scratch: Keeps the value that is written. Has no effect.
  * @counter: Nanoseconds since power-on or the last reset.
- * @reset_generation: Count of resets of every kind, modulo 2^32. Starts at 0 with power-on.
+ * @reset_generation: Steps by one with every reset of any kind, past 0 and all ones. @boot_number at
+ *	power-on.
  * @error_count: Errors since the log was last cleared. Stays at its largest value.
  * @error_last: Newest error, in the RINGBAR_REG_ERROR_LAST_ bits.
  * @error_value: Value that caused the newest error. The data sheet has its meaning per code.
  * @queue_limits: Limits of the queues, in the RINGBAR_REG_QUEUE_LIMITS_ bits.
  * @window_limits: Limits of the windows, in the RINGBAR_REG_WINDOW_LIMITS_ bits.
  * @length_limit: Largest length of a descriptor, in bytes.
- * @boot_number: Drawn at power-on, the same over resets. Since RINGBAR_BOOT_MINOR.
+ * @boot_number: Drawn at power-on, the same over resets.
  */
 struct ringbar_public_page {
 	__u32 ident;
@@ -598,13 +601,9 @@ struct ringbar_public_page {
 /* Value of @ident: the bytes `RBAR`. */
 #define RINGBAR_IDENT 0x52414252U
 /* Major version of the interface in this header. The driver refuses a device with another one. */
-#define RINGBAR_VERSION_MAJOR 2
+#define RINGBAR_VERSION_MAJOR 3
 /* Minor version of the interface in this header. */
-#define RINGBAR_VERSION_MINOR 4
-/* First minor version with the inline copies. */
-#define RINGBAR_INLINE_MINOR 3
-/* First minor version with @boot_number. */
-#define RINGBAR_BOOT_MINOR 4
+#define RINGBAR_VERSION_MINOR 0
 
 /* Bits of @version: major version. */
 #define RINGBAR_REG_VERSION_MAJOR 0xffff0000U

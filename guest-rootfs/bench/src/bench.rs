@@ -2,8 +2,8 @@
 
 //! Context of a measurement: the device, the host, and timing.
 
-use ringbar_client::{descriptors, Buffer, Device, Mapping, Queue, Rights};
-use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_client::{descriptors, page_size, Buffer, Device, Mapping, Queue, Rights};
+use ringbar_spec::layout::PAGE_STRIDE;
 use ringbar_spec::regs;
 use ringbar_spec::ring::{Completion, Descriptor, Status};
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
@@ -214,12 +214,12 @@ pub(crate) fn check(completion: &Completion) -> Result<(), Error> {
 
 /// Maps a page of a queue once more.
 pub(crate) fn page(device: &Device, offset: u64, writable: bool) -> Result<Mapping, Error> {
-    let mapped = Mapping::new(device.file().clone(), offset, PAGE_SIZE, writable);
+    let mapped = Mapping::new(device.file().clone(), offset, page_size(), writable);
     Ok(mapped?)
 }
 
 /// Offset of the kick register in its page.
-pub(crate) const KICK: usize = regs::KICK::INFO.offset % PAGE_SIZE;
+pub(crate) const KICK: usize = regs::KICK::INFO.offset % PAGE_STRIDE;
 
 /// Creates a file in memory with `size` bytes.
 pub(crate) fn memory_file(size: usize) -> Result<File, Error> {

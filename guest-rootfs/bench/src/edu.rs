@@ -4,8 +4,7 @@
 //! without a server.
 
 use crate::Error;
-use ringbar_client::Mapping;
-use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_client::{page_size, Mapping};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +27,7 @@ pub(crate) fn map() -> Result<Mapping, Error> {
         .write(true)
         .open(folder.join("resource0"));
     let bar = Arc::new(bar.map_err(failed)?);
-    let registers = Mapping::new(bar, 0, PAGE_SIZE, false)?;
+    let registers = Mapping::new(bar, 0, page_size(), false)?;
     match registers.read::<u32>(0) & 0xff {
         MAGIC => Ok(registers),
         other => Err(Error::Missing(format!("`edu` returned {other:#x}"))),

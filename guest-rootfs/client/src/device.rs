@@ -4,8 +4,7 @@
 
 #![expect(unsafe_code, reason = "issues ioctls")]
 
-use crate::{Error, KernelQueue, Mapping, Queue};
-use ringbar_spec::layout::PAGE_SIZE;
+use crate::{page_size, Error, KernelQueue, Mapping, Queue};
 use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_uapi::{ioctl, mmap};
 use rustix::fs::{fcntl_getfl, OFlags};
@@ -256,7 +255,7 @@ impl Device {
 
     /// Maps the public registers. The caller needs `CAP_SYS_RAWIO`.
     pub fn map_public_registers(&self) -> Result<Mapping, Error> {
-        self.map(mmap::PUBLIC_REGISTERS, PAGE_SIZE)
+        self.map(mmap::PUBLIC_REGISTERS, page_size())
     }
 
     /// Opens a window on parts of buffers or device memory, in this order.

@@ -14,8 +14,8 @@
 //!
 //! let device = Device::open("/dev/ringbar0")?;
 //! let mut queue = device.create_queue(16)?;
-//! let buffer = device.create_buffer(4096, Rights::Write)?;
-//! queue.push(descriptors::pattern(0, 7, (buffer.window(), 0), 4096))?;
+//! let buffer = device.create_buffer(1000, Rights::Write)?;
+//! queue.push(descriptors::pattern(0, 7, (buffer.window(), 0), 1000))?;
 //! let completion = queue.run(Duration::from_secs(1))?;
 //! assert_eq!(Status(completion.status), Status::OK);
 //! println!("first word {:#x}", buffer.mapping().read::<u64>(0));
@@ -59,6 +59,6 @@ pub use device::{
 };
 pub use error::Error;
 pub use kernel_queue::KernelQueue;
-pub use mapping::{Mapping, Word};
+pub use mapping::{page_size, Mapping, Word};
 pub use queue::{Queue, QueueOffsets};
 pub use ringbar_driver_side::descriptors;

@@ -14,6 +14,14 @@ use std::fs::File;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+/// Returns the size of a page of the kernel in bytes. It differs from machine to machine.
+///
+/// A page of a queue, and the public registers, are mapped as one such page.
+#[inline]
+pub fn page_size() -> usize {
+    rustix::param::page_size()
+}
+
 /// An integer that one load or store moves.
 pub trait Word: sealed::Word {}
 

@@ -2,10 +2,9 @@
 
 //! A queue with its rings mapped: descriptors in, completions out.
 
-use crate::{Device, Error, Mapping};
+use crate::{page_size, Device, Error, Mapping};
 use ringbar_driver_side::ring::{Ring, RingMemory};
-use ringbar_spec::ids::INLINE_MINOR;
-use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_spec::layout::PAGE_STRIDE;
 use ringbar_spec::pages::{DoorbellPage, StatusPage, INLINE_WORDS};
 use ringbar_spec::regs;
 use ringbar_spec::ring::{Completion, Descriptor, INLINE_LENGTH};
@@ -73,7 +72,6 @@ impl Queue {
     /// [`Error::Refused`], with the errors of mmap.
     pub fn map(device: &Device, create: &CreateQueue) -> Result<Self, Error> {
         let entries = create.entries as usize;
-        let inline = device.info()?.version_minor >= INLINE_MINOR;
         let map =
             |offset, size, writable| Mapping::new(device.file().clone(), offset, size, writable);
         let mapped = Mapped {
@@ -87,15 +85,15 @@ impl Queue {
                 entries * size_of::<Completion>(),
                 false,
             )?,
-            doorbell: map(create.doorbell, PAGE_SIZE, true)?,
-            status: map(create.status, PAGE_SIZE, false)?,
-            kick: map(create.kick, PAGE_SIZE, true)?,
+            doorbell: map(create.doorbell, page_size(), true)?,
+            status: map(create.status, page_size(), false)?,
+            kick: map(create.kick, page_size(), true)?,
         };
         Ok(Self {
             device: device.clone(),
             offsets: create.into(),
             number: create.queue,
-            ring: Ring::new(mapped, create.entries, inline),
+            ring: Ring::new(mapped, create.entries, true),
         })
     }
 
@@ -274,9 +272,9 @@ impl Queue {
 }
 
 /// Offset of the kick register in its page.
-const KICK: usize = regs::KICK::INFO.offset % PAGE_SIZE;
+const KICK: usize = regs::KICK::INFO.offset % PAGE_STRIDE;
 /// Offset of the moderation register in the same page.
-const MODERATION: usize = regs::INTERRUPT_MODERATION::INFO.offset % PAGE_SIZE;
+const MODERATION: usize = regs::INTERRUPT_MODERATION::INFO.offset % PAGE_STRIDE;
 
 /// Mapped memory of a queue.
 #[derive(Debug)]

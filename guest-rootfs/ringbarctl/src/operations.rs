@@ -6,8 +6,8 @@
 
 use crate::error::Error;
 use crate::options::{Copy, Crc, Fill, MemoryChoice, Source};
-use ringbar_client::{Buffer, Device, DeviceMemory, Mapping, Queue, Rights};
-use ringbar_spec::layout::{memory_part, MemoryPart, PAGE_SIZE};
+use ringbar_client::{page_size, Buffer, Device, DeviceMemory, Mapping, Queue, Rights};
+use ringbar_spec::layout::{memory_part, MemoryPart};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_uapi::ioctl;
 use serde::Serialize;
@@ -290,10 +290,10 @@ fn piece(info: &ioctl::Info, twice: bool) -> u64 {
     ];
     let parts = parts.map(|part| {
         let size = memory_part(info.device_memory_size as usize, part).1;
-        let pages = size / PAGE_SIZE / if twice { 2 } else { 1 };
+        let pages = size / page_size() / if twice { 2 } else { 1 };
         // At least a page, even if the part has no room for two. The driver then refuses the second
         // one with its reason.
-        (pages.max(1) * PAGE_SIZE) as u64
+        (pages.max(1) * page_size()) as u64
     });
     let limits = parts
         .into_iter()
@@ -491,19 +491,20 @@ mod tests {
     fn smallest_part_has_room_for_a_piece() {
         assert_piece(16 << 20, false, PIECE);
         assert_piece(2 << 20, false, 512 << 10);
-        assert_piece(16 << 10, false, 4096);
+        assert_piece(256 << 10, false, 64 << 10);
     }
 
     #[test]
     fn part_that_is_both_memories_has_room_for_two_pieces() {
         assert_piece(8 << 20, true, PIECE);
         assert_piece(4 << 20, true, 512 << 10);
-        assert_piece(32 << 10, true, 4096);
+        assert_piece(512 << 10, true, 64 << 10);
     }
 
     #[test]
     fn piece_has_a_page_at_least() {
-        assert_piece(16 << 10, true, 4096);
+        let page = page_size() as u64;
+        assert_piece(4 * page, true, page);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use crate::number;
 use ringbar_spec::layout::{
-    ADMIN_PAGE, DOORBELL_PAGES, KICK_PAGES, PAGE_SIZE, PUBLIC_PAGE, REGISTER_BAR_SIZE,
+    ADMIN_PAGE, DOORBELL_PAGES, KICK_PAGES, PAGE_LENGTH, PUBLIC_PAGE, REGISTER_BAR_SIZE,
 };
 use ringbar_spec::regs::Register;
 use std::str::FromStr;
@@ -44,7 +44,7 @@ pub(crate) fn public() -> impl Iterator<Item = Register> {
 
 /// Returns whether an offset lies in the page of public registers.
 fn is_public(offset: usize) -> bool {
-    (PUBLIC_PAGE..PUBLIC_PAGE + PAGE_SIZE).contains(&offset)
+    (PUBLIC_PAGE..PUBLIC_PAGE + PAGE_LENGTH).contains(&offset)
 }
 
 impl FromStr for RegisterPlace {
@@ -72,8 +72,9 @@ impl FromStr for RegisterPlace {
 /// Returns the reason for which no process can access a place outside the public page.
 fn why_not(offset: usize) -> &'static str {
     match offset {
+        PAGE_LENGTH..ADMIN_PAGE => "behind the public registers, which end at 0xfff",
         ADMIN_PAGE..KICK_PAGES => {
-            "registers from 0x1000 on are the driver's alone; no process may map them"
+            "registers from 0x10000 on are the driver's alone; no process may map them"
         }
         KICK_PAGES..DOORBELL_PAGES => {
             "a kick page can be mapped only by the process that owns the queue; \
@@ -83,7 +84,7 @@ fn why_not(offset: usize) -> &'static str {
             "a doorbell or status page can be mapped only by the process that owns the queue; \
              `ringbarctl watch` shows how many queues there are"
         }
-        _ => "beyond the end of BAR 0, which has 0x100000 bytes; public registers end at 0xfff",
+        _ => "beyond the end of BAR 0, which has 0x1000000 bytes; public registers end at 0xfff",
     }
 }
 
@@ -128,10 +129,11 @@ mod tests {
     #[test]
     fn unmappable_pages_are_refused_with_the_reason() {
         assert_refused("IRQ_MASK", "driver's alone");
-        assert_refused("0x1000", "driver's alone");
+        assert_refused("0x2000", "end at 0xfff");
+        assert_refused("0x10000", "driver's alone");
         assert_refused("KICK", "owns the queue");
-        assert_refused("0xc0000", "owns the queue");
-        assert_refused("0x100000", "end of BAR 0");
+        assert_refused("0xc00000", "owns the queue");
+        assert_refused("0x1000000", "end of BAR 0");
         assert_refused("0xffffffffffffffff", "end of BAR 0");
     }
 

@@ -7,7 +7,7 @@ use crate::sysfs::SysfsDevice;
 use ringbar_client::Device;
 use ringbar_spec::layout::{
     memory_part, MemoryPart, ADMIN_PAGE, DEVICE_MEMORY_BAR, DOORBELL_PAGES, KICK_PAGES, MSIX_BAR,
-    MSIX_BAR_SIZE, PAGE_SIZE, PUBLIC_PAGE, REGISTER_BAR, STATUS_PAGES,
+    MSIX_BAR_SIZE, PAGE_STRIDE, PUBLIC_PAGE, REGISTER_BAR, STATUS_PAGES,
 };
 use serde::Serialize;
 use std::fmt;
@@ -59,7 +59,7 @@ fn regions(queues: usize, memory: usize) -> Vec<Region> {
     let register = |offset, pages: usize, name, access, mapped_by| Region {
         bar: REGISTER_BAR,
         offset,
-        size: pages.saturating_mul(PAGE_SIZE),
+        size: pages.saturating_mul(PAGE_STRIDE),
         address: None,
         name,
         access,

@@ -9,7 +9,7 @@ use crate::place::{self, RegisterPlace};
 use ringbar_client::{Device, Mapping};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids;
-use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_spec::layout::PAGE_LENGTH;
 use ringbar_spec::regs::{Register, ERROR_COUNT, ERROR_LAST, ERROR_VALUE, IDENT, NO_QUEUE};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ impl Access {
         }
         if offset
             .checked_add(width.bytes())
-            .is_none_or(|end| end > PAGE_SIZE)
+            .is_none_or(|end| end > PAGE_LENGTH)
         {
             return Err(Error::Beyond { offset, width });
         }
@@ -214,8 +214,8 @@ pub(crate) mod tests {
 
     /// Returns a page of ones: the public registers have these values when there is no server.
     pub(crate) fn page_of_ones() -> Mapping {
-        let page = Mapping::anonymous(PAGE_SIZE).expect("there is memory");
-        page.write_bytes(0, &[0xff; PAGE_SIZE]);
+        let page = Mapping::anonymous(PAGE_LENGTH).expect("there is memory");
+        page.write_bytes(0, &[0xff; PAGE_LENGTH]);
         page
     }
 

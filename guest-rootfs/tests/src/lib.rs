@@ -55,6 +55,7 @@ pub use pci::{PciFunction, Removed, Reset, Unbound, Without};
 pub use register::{expect_field, expect_register};
 pub use ringbar_case::case;
 pub use ringbar_client::descriptors::nop;
+pub use ringbar_client::page_size;
 pub use ringbar_test_vectors::pattern_bytes;
 pub use runner::Runner;
 pub use slot::Slot;
@@ -63,7 +64,6 @@ pub use suite::{run, run_all};
 pub use withheld::Withheld;
 
 use ringbar_client::{descriptors, Buffer, Device, Mapping, Queue, Rights};
-use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_spec::wake::Word;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
@@ -113,11 +113,14 @@ pub fn succeed(queue: &mut Queue, descriptor: Descriptor) {
 #[track_caller]
 pub fn assert_device_works(device: &Device) {
     let mut queue = device.create_queue(4).expect("a queue is free");
-    let buffer = device.create_buffer(PAGE_SIZE, Rights::Write);
+    let buffer = device.create_buffer(page_size(), Rights::Write);
     let buffer = buffer.expect("there is memory");
-    let fill = descriptors::fill(0, u64::MAX, (buffer.window(), 0), PAGE_SIZE as u32);
+    let fill = descriptors::fill(0, u64::MAX, (buffer.window(), 0), page_size() as u32);
     succeed(&mut queue, fill);
-    assert_eq!(buffer.mapping().read_bytes(0, PAGE_SIZE), [0xff; PAGE_SIZE]);
+    assert_eq!(
+        buffer.mapping().read_bytes(0, page_size()),
+        vec![0xff; page_size()]
+    );
 }
 
 /// Returns a descriptor that copies the first `length` bytes of a buffer to another.
@@ -135,7 +138,7 @@ pub fn copy(source: &Buffer, destination: &Buffer, length: usize) -> Descriptor 
 pub fn break_ring(queue: &Queue) {
     let map = |offset| {
         let file = queue.device().file().clone();
-        Mapping::new(file, offset, PAGE_SIZE, true).expect("the page can be mapped again")
+        Mapping::new(file, offset, page_size(), true).expect("the page can be mapped again")
     };
     let tail = queue.word(Word::SubmissionTail) + queue.entries() + 1;
     let doorbell = map(queue.offsets().doorbell);
@@ -218,7 +221,7 @@ pub fn pinned_by_us() -> u64 {
     let pinned = status::field(std::process::id(), "VmPin:");
     let kib = pinned.strip_suffix(" kB").expect("a size in KiB");
     let kib: u64 = kib.parse().expect("a number");
-    kib * 1024 / PAGE_SIZE as u64
+    kib * 1024 / page_size() as u64
 }
 
 /// The result of `poll` for a file with completions to take.

@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "maps memory and serves its page faults")]
 
 use crate::{until, Skip};
-use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_client::page_size;
 use rustix::io::Errno;
 use rustix::mm::{mmap_anonymous, munmap, userfaultfd, MapFlags, ProtFlags, UserfaultfdFlags};
 use std::fs;
@@ -59,14 +59,14 @@ impl Withheld {
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: The kernel chooses a free address.
         let page =
-            unsafe { mmap_anonymous(ptr::null_mut(), PAGE_SIZE, protection, MapFlags::PRIVATE) };
+            unsafe { mmap_anonymous(ptr::null_mut(), page_size(), protection, MapFlags::PRIVATE) };
         let withheld = Self {
             monitor: Some(monitor),
             page: page.expect("there is memory").cast(),
         };
         withheld.tell(API, [VERSION, 0, 0]);
         let address = withheld.address() as u64;
-        withheld.tell(REGISTER, [address, PAGE_SIZE as u64, MISSING, 0]);
+        withheld.tell(REGISTER, [address, page_size() as u64, MISSING, 0]);
         Ok(withheld)
     }
 
@@ -91,11 +91,11 @@ impl Withheld {
 
     /// Gives the page, with these bytes at its beginning. The thread that hangs goes on.
     pub fn give(&self, bytes: &[u8]) {
-        let mut source = [0_u8; PAGE_SIZE];
+        let mut source = vec![0_u8; page_size()];
         source[..bytes.len()].copy_from_slice(bytes);
         let from = source.as_ptr().expose_provenance() as u64;
         let to = self.address() as u64;
-        self.tell(COPY, [to, from, PAGE_SIZE as u64, 0, 0]);
+        self.tell(COPY, [to, from, page_size() as u64, 0, 0]);
     }
 
     /// Waits until a process that hung has the page that was given.
@@ -127,7 +127,7 @@ impl Drop for Withheld {
     fn drop(&mut self) {
         self.monitor = None;
         // SAFETY: `new` has mapped the page, and no reference to it exists.
-        let unmapped = unsafe { munmap(self.page.cast(), PAGE_SIZE) };
+        let unmapped = unsafe { munmap(self.page.cast(), page_size()) };
         unmapped.expect("the page is mapped");
     }
 }

@@ -8,7 +8,7 @@ use crate::{Error, Space};
 use ringbar_client::Mapping;
 use ringbar_driver_side::path::{Driver, Transport};
 use ringbar_driver_side::{Function, Registers, Shared};
-use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_SIZE, REGISTER_BAR_SIZE};
+use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_STRIDE, REGISTER_BAR_SIZE};
 use ringbar_test_vectors::scene::Rights;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
@@ -31,7 +31,7 @@ const SIZE: usize = 4 << 20;
 /// Address of that memory for the device.
 const BASE: u64 = 0x1_0000_0000;
 /// Bytes of registers that are mapped. The kick pages behind them are not.
-const REGISTERS: usize = 2 * PAGE_SIZE;
+const REGISTERS: usize = 2 * PAGE_STRIDE;
 
 /// A driver of a device over `vfio-pci`.
 pub type VfioDriver = Driver<Vfio>;

@@ -6,7 +6,7 @@
 use crate::ring::Ring;
 use crate::{admin, blocks, bring_up, error_log, Error, Function, QueueMemory, Shared};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_spec::layout::{PAGE_LENGTH, PAGE_STRIDE};
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{distance, Completion, Descriptor};
 use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup, RIGHT_READ, RIGHT_WRITE};
@@ -78,7 +78,7 @@ struct Memory {
     start: u64,
 }
 
-/// Memory that is handed out in whole pages, never to come back.
+/// Memory that is handed out in whole pages of any kernel, never to come back.
 struct Room {
     free: Range<u64>,
     size: usize,
@@ -93,7 +93,7 @@ impl Room {
     /// Hands out memory. Returns its first byte.
     fn take<E>(&mut self, size: usize) -> Result<u64, Error<E>> {
         let start = self.free.start;
-        let pages = size.checked_next_multiple_of(PAGE_SIZE);
+        let pages = size.checked_next_multiple_of(PAGE_STRIDE);
         let end = pages.and_then(|pages| start.checked_add(pages as u64));
         let limit = self.size;
         let end = end.filter(|end| *end <= self.free.end);
@@ -125,7 +125,7 @@ impl<T: Transport> Driver<T> {
         transport.request_interrupts()?;
         let mut guest = Room::new(transport.memory());
         let rings = guest.take(blocks::ring_bytes(ENTRIES))?;
-        let block = guest.take(2 * PAGE_SIZE)?;
+        let block = guest.take(2 * PAGE_LENGTH)?;
         let setup = QueueSetup {
             domain: DOMAIN,
             vector: transport.vector(),
@@ -261,8 +261,8 @@ where
 
     fn foreign_window(&mut self) -> Result<u16, Self::Error> {
         let page = Segment {
-            address: self.guest.take(PAGE_SIZE)?,
-            length: PAGE_SIZE as u64,
+            address: self.guest.take(PAGE_LENGTH)?,
+            length: PAGE_LENGTH as u64,
         };
         self.open_segments(OTHER_DOMAIN, Rights::ReadWrite, &[page])
     }

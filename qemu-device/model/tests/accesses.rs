@@ -125,9 +125,9 @@ fn command_registers_refuse_a_part() {
 fn command_registers_refuse_an_access_that_covers_a_neighbour() {
     let mut driver = driver();
 
-    driver.write(0x1000, 8, u64::MAX << 32 | u64::from(RESET_KEY));
+    driver.write(0x1_0000, 8, u64::MAX << 32 | u64::from(RESET_KEY));
 
-    assert_eq!(driver.last_error(), refused(ErrorCode::BAD_WIDTH, 0x1000));
+    assert_eq!(driver.last_error(), refused(ErrorCode::BAD_WIDTH, 0x1_0000));
     assert_eq!(driver.get(Register::IRQ_MASK), 0);
     assert_eq!(
         driver.get(Register::RESET_GENERATION),
@@ -139,21 +139,24 @@ fn command_registers_refuse_an_access_that_covers_a_neighbour() {
 fn command_registers_refuse_a_read_of_a_part() {
     let mut driver = driver();
 
-    let read = driver.read(0x40000, 2);
+    let read = driver.read(0x40_0000, 2);
 
     assert_eq!(read, 0);
-    assert_eq!(driver.last_error(), refused(ErrorCode::BAD_WIDTH, 0x40000));
+    assert_eq!(
+        driver.last_error(),
+        refused(ErrorCode::BAD_WIDTH, 0x40_0000)
+    );
 }
 
 #[test]
 fn kick_of_a_queue_the_device_does_not_have_is_reserved() {
     let mut driver = driver();
 
-    driver.write(0x44000, 4, 0);
+    driver.write(0x44_0000, 4, 0);
 
     assert_eq!(
         driver.last_error(),
-        refused(ErrorCode::RESERVED_REGISTER, 0x44000)
+        refused(ErrorCode::RESERVED_REGISTER, 0x44_0000)
     );
 }
 
@@ -161,7 +164,7 @@ fn kick_of_a_queue_the_device_does_not_have_is_reserved() {
 fn kick_of_a_stopped_queue_does_nothing() {
     let mut driver = driver();
 
-    driver.write(0x40000, 4, 0);
+    driver.write(0x40_0000, 4, 0);
 
     assert!(!driver.has_work());
     assert_eq!(driver.get(Register::ERROR_COUNT), 0);
@@ -171,7 +174,9 @@ fn kick_of_a_stopped_queue_does_nothing() {
 fn bytes_without_a_register_read_0_and_are_logged() {
     let mut driver = driver();
 
-    for offset in [0x34, 0x50, 0x800, 0xffc, 0x1028, 0x2000, 0x40004, 0xf_fffc] {
+    for offset in [
+        0x34, 0x50, 0x800, 0xffc, 0x1_0028, 0x2_0000, 0x40_0004, 0xff_fffc,
+    ] {
         assert_eq!(driver.read(offset, 4), 0);
         assert_eq!(
             driver.last_error(),
@@ -197,7 +202,7 @@ fn access_that_is_reserved_in_part_does_nothing() {
 fn shared_words_are_reserved_when_they_are_trapped() {
     let mut driver = driver();
 
-    for offset in [0x80000, 0x80040, 0xc0000] {
+    for offset in [0x80_0000, 0x80_0040, 0xc0_0000] {
         driver.write(offset, 4, 1);
 
         assert_eq!(

@@ -64,11 +64,11 @@ fn queue_starts() {
 fn queue_start_stores_the_completion_tail() {
     let mut driver = driver();
     let setup = queue(&mut driver);
-    driver.host.set_word(0xc1000, 77);
+    driver.host.set_word(0xc1_0000, 77);
 
     driver.queue_start(&setup);
 
-    assert_eq!(driver.host.word(0xc1000), 0);
+    assert_eq!(driver.host.word(0xc1_0000), 0);
 }
 
 #[test]
@@ -264,8 +264,8 @@ fn stopped_queue_can_be_started_again_with_empty_rings() {
     let mut first = driver.start_ring(0, 7, 4, 0);
     first.carry_out(&mut driver, &nop(1));
     driver.admin(Register::QUEUE_STOP, 0);
-    driver.host.set_word(0x80000, 0);
-    driver.host.set_word(0x80040, 0);
+    driver.host.set_word(0x80_0000, 0);
+    driver.host.set_word(0x80_0040, 0);
 
     let mut second = driver.start_ring(0, 7, 4, 0);
     let completion = second.carry_out(&mut driver, &nop(2));

@@ -105,9 +105,9 @@ fn operation_goes_on_when_bus_mastering_comes_back() {
 #[test]
 fn reset_clears_all_shared_words() {
     let mut driver = driver();
-    let words = [0, 0x2000, 0x3f000]
+    let words = [0, 0x2_0000, 0x3f_0000]
         .into_iter()
-        .flat_map(|page| [0x80000, 0x80040, 0xc0000].map(|word| page + word));
+        .flat_map(|page| [0x80_0000, 0x80_0040, 0xc0_0000].map(|word| page + word));
     words.clone().for_each(|word| driver.host.set_word(word, 5));
 
     driver.reset();

@@ -150,7 +150,7 @@ fn entries_can_be_read_in_halves() {
     let mut driver = driver();
     log(&mut driver, 1, 1);
 
-    let halves = [0x1110, 0x1114].map(|offset| driver.read(offset, 4));
+    let halves = [0x1_0110, 0x1_0114].map(|offset| driver.read(offset, 4));
 
     let entry = entry(&mut driver, 1).into_raw();
     assert_eq!(halves, [entry & 0xffff_ffff, entry >> 32]);
@@ -161,12 +161,12 @@ fn log_cannot_be_written() {
     let mut driver = driver();
     log(&mut driver, 1, 1);
 
-    driver.write(0x1118, 8, 0);
+    driver.write(0x1_0118, 8, 0);
 
     assert_eq!(value(&mut driver, 1), NOWHERE + 8);
     assert_eq!(
         driver.last_error(),
-        (ErrorCode::READ_ONLY, NO_QUEUE, 0x1118)
+        (ErrorCode::READ_ONLY, NO_QUEUE, 0x1_0118)
     );
 }
 
@@ -255,12 +255,12 @@ fn reset_forgets_the_errors_of_the_queues() {
 fn errors_of_a_queue_cannot_be_written() {
     let mut driver = driver();
 
-    driver.write(0x41008, 4, 5);
+    driver.write(0x41_0008, 4, 5);
 
     assert_eq!(errors_of(&mut driver, 1), 0);
     assert_eq!(
         driver.last_error(),
-        (ErrorCode::READ_ONLY, NO_QUEUE, 0x41008)
+        (ErrorCode::READ_ONLY, NO_QUEUE, 0x41_0008)
     );
 }
 
@@ -268,11 +268,11 @@ fn errors_of_a_queue_cannot_be_written() {
 fn errors_of_a_queue_the_device_does_not_have_are_reserved() {
     let mut driver = driver();
 
-    assert_eq!(driver.read(0x43008, 4), 0);
+    assert_eq!(driver.read(0x43_0008, 4), 0);
 
     assert_eq!(
         driver.last_error(),
-        (ErrorCode::RESERVED_REGISTER, NO_QUEUE, 0x43008)
+        (ErrorCode::RESERVED_REGISTER, NO_QUEUE, 0x43_0008)
     );
 }
 
@@ -280,7 +280,12 @@ fn errors_of_a_queue_the_device_does_not_have_are_reserved() {
 fn kick_page_has_nothing_around_its_registers() {
     let mut driver = driver();
 
-    for (offset, width) in [(0x40004, 4), (0x4000c, 4), (0x40008, 8), (0x40ffc, 4)] {
+    for (offset, width) in [
+        (0x40_0004, 4),
+        (0x40_000c, 4),
+        (0x40_0008, 8),
+        (0x40_fffc, 4),
+    ] {
         assert_eq!(driver.read(offset, width), 0);
         assert_eq!(
             driver.last_error(),
@@ -295,7 +300,7 @@ fn errors_of_a_queue_can_be_read_in_part() {
     let mut ring = driver.start_ring(0, 1, 4, 1);
     ring.carry_out(&mut driver, &fill(0, 0, (9, 0), 8));
 
-    let parts = [(0x40008, 1), (0x40008, 2), (0x4000a, 2)];
+    let parts = [(0x40_0008, 1), (0x40_0008, 2), (0x40_000a, 2)];
 
     assert_eq!(
         parts.map(|(offset, width)| driver.read(offset, width)),

@@ -9,7 +9,7 @@ use ringbar_spec::error::ErrorCode;
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Completion, Descriptor, Status};
 
-const SUBMISSION_TAIL: usize = 0x80000;
+const SUBMISSION_TAIL: usize = 0x80_0000;
 
 fn set_up() -> (TestDriver, Ring) {
     let mut driver = TestDriver::new(Config {
@@ -104,7 +104,7 @@ fn completion_stands_beside_the_tail_when_a_fault_ends_its_step() {
         }
     });
 
-    driver.write(0x40000, 4, 0);
+    driver.write(0x40_0000, 4, 0);
     driver.run();
 
     assert_eq!(driver.last_error().0, ErrorCode::BAD_TAIL);

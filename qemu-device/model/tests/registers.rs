@@ -223,7 +223,7 @@ fn read_write_registers_keep_the_bits_that_have_a_field() {
 fn kick_answers_its_word_for_every_queue_of_the_device() {
     let mut driver = driver();
 
-    let answers = [0x40000, 0x41000, 0x42000, 0x43000].map(|offset| driver.read(offset, 4));
+    let answers = [0x40_0000, 0x41_0000, 0x42_0000, 0x43_0000].map(|offset| driver.read(offset, 4));
 
     assert_eq!(answers, [u64::from(KICK_ANSWER); 4]);
 }
@@ -272,7 +272,7 @@ fn invalid_configurations_are_refused() {
             ..CONFIG
         },
         Config {
-            device_memory_size: 8 << 10,
+            device_memory_size: 128 << 10,
             ..CONFIG
         },
         Config {

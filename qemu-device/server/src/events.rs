@@ -122,7 +122,7 @@ mod tests {
 
         Events::append(&path).expect("a file").interrupt(3);
         let second = Events::append(&path).expect("a file");
-        second.access(true, 0, 0x1000, b"RST!");
+        second.access(true, 0, 0x1_0000, b"RST!");
 
         let text = std::fs::read_to_string(&path).expect("the file");
         let whats: Vec<What> = text
@@ -133,7 +133,7 @@ mod tests {
             })
             .collect();
         let write = What::Register {
-            place: Place::in_bar(0, 0x1000),
+            place: Place::in_bar(0, 0x1_0000),
             width: 4,
             write: true,
             value: Some(Hex(0x2154_5352)),

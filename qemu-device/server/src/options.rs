@@ -165,7 +165,7 @@ fn parse_memory_size(text: &str) -> Result<usize, String> {
         Ok(size)
     } else {
         Err(format!(
-            "{size} bytes is not a power of two from {DEVICE_MEMORY_MIN} (16K) to \
+            "{size} bytes is not a power of two from {DEVICE_MEMORY_MIN} (256K) to \
              {DEVICE_MEMORY_MAX} (1G)"
         ))
     }
@@ -177,16 +177,22 @@ mod tests {
 
     #[test]
     fn memory_size_takes_suffixes() {
-        let sizes = ["16384", "16K", "2m", "1G"].map(parse_memory_size);
+        let sizes = ["262144", "256K", "2m", "1G"].map(parse_memory_size);
 
-        assert_eq!(sizes, [Ok(16384), Ok(16384), Ok(2 << 20), Ok(1 << 30)]);
+        assert_eq!(
+            sizes,
+            [Ok(256 << 10), Ok(256 << 10), Ok(2 << 20), Ok(1 << 30)]
+        );
     }
 
     #[test]
     fn memory_size_below_minimum_names_value_and_limit() {
-        let error = parse_memory_size("8K").unwrap_err();
+        let error = parse_memory_size("128K").unwrap_err();
 
-        assert!(error.contains("8192") && error.contains("16384"), "{error}");
+        assert!(
+            error.contains("131072") && error.contains("262144"),
+            "{error}"
+        );
     }
 
     #[test]

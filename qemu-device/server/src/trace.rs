@@ -133,7 +133,10 @@ mod tests {
 
     #[test]
     fn array_register_is_shown_with_index() {
-        assert_eq!(RegisterName(0x40000 + 3 * 4096).to_string(), "KICK[3]");
+        assert_eq!(
+            RegisterName(0x40_0000 + 3 * 0x1_0000).to_string(),
+            "KICK[3]"
+        );
     }
 
     #[test]
@@ -155,7 +158,7 @@ mod tests {
         let write = Trapped {
             write: true,
             region: 0,
-            offset: 0x1000,
+            offset: 0x1_0000,
             data: b"RST!",
         };
 

@@ -15,15 +15,9 @@ pub const CLASS_CODE: u32 = 0x08_80_00;
 /// Value of `regs::IDENT`: the bytes `RBAR`.
 pub const IDENT: u32 = u32::from_le_bytes(*b"RBAR");
 /// Major version of this interface. A driver refuses a device with another one.
-pub const VERSION_MAJOR: u16 = 2;
+pub const VERSION_MAJOR: u16 = 3;
 /// Minor version of this interface. It grows with each addition that breaks no driver.
-pub const VERSION_MINOR: u16 = 4;
-/// First minor version with the inline copies: `pages::DoorbellPage::submission_inline` and the
-/// entries beside the indices (data sheet 6).
-pub const INLINE_MINOR: u16 = 3;
-/// First minor version with `regs::BOOT_NUMBER`, and with generations that never are 0 or all ones
-/// (data sheet 12).
-pub const BOOT_MINOR: u16 = 4;
+pub const VERSION_MINOR: u16 = 0;
 /// Largest boot number. A generation counts on from the boot number, and so does not overflow before
 /// the device has been reset as often as this.
 pub const BOOT_NUMBER_MAX: u32 = u32::MAX >> 1;

@@ -3,7 +3,7 @@
 //! Names of the data sheet for offsets of BAR 0: of registers, and of fields of the shared pages.
 //! The module needs none.
 
-use crate::layout::{DOORBELL_PAGES, MAX_QUEUES, PAGE_SIZE, STATUS_PAGES};
+use crate::layout::{DOORBELL_PAGES, MAX_QUEUES, PAGE_STRIDE, STATUS_PAGES};
 use crate::pages::{DoorbellPage, StatusPage};
 use crate::regs::Register;
 use crate::RegisterInfo;
@@ -19,7 +19,7 @@ pub static PAGE_FIELDS: [RegisterInfo; 12] = {
                 offset: $start + offset_of!($page, $field),
                 width: width(|page: &$page| &page.$field),
                 count: MAX_QUEUES,
-                stride: PAGE_SIZE,
+                stride: PAGE_STRIDE,
                 fields: &[],
             },)*)*]
         };

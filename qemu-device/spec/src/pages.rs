@@ -8,7 +8,7 @@
 //! its own way: the device with atomics, a process with volatile accesses, the driver with those
 //! for a BAR. The gaps are 0 (data sheet 2).
 
-use super::layout::{DOORBELL_PAGES, PAGE_SIZE, STATUS_PAGES};
+use super::layout::{DOORBELL_PAGES, PAGE_LENGTH, PAGE_STRIDE, STATUS_PAGES};
 use super::ring::{Completion, INLINE_LENGTH};
 use core::mem::{offset_of, size_of};
 
@@ -58,17 +58,17 @@ pub struct StatusPage {
 }
 
 // Otherwise a gap would be missing or wrong, and the fields after it would be elsewhere.
-const _: () = assert!(size_of::<DoorbellPage>() == PAGE_SIZE);
-const _: () = assert!(size_of::<StatusPage>() == PAGE_SIZE);
+const _: () = assert!(size_of::<DoorbellPage>() == PAGE_LENGTH);
+const _: () = assert!(size_of::<StatusPage>() == PAGE_LENGTH);
 
 /// Returns the offset in BAR 0 of a queue's [`DoorbellPage::inline_descriptor`].
 pub const fn inline_descriptor(queue: usize) -> usize {
-    DOORBELL_PAGES + queue * PAGE_SIZE + offset_of!(DoorbellPage, inline_descriptor)
+    DOORBELL_PAGES + queue * PAGE_STRIDE + offset_of!(DoorbellPage, inline_descriptor)
 }
 
 /// Returns the offset in BAR 0 of a queue's [`StatusPage::inline_completion`].
 pub const fn inline_completion(queue: usize) -> usize {
-    STATUS_PAGES + queue * PAGE_SIZE + offset_of!(StatusPage, inline_completion)
+    STATUS_PAGES + queue * PAGE_STRIDE + offset_of!(StatusPage, inline_completion)
 }
 
 /// [`StatusPage::queue_state`] of a queue that was not started, or was stopped.

@@ -113,13 +113,13 @@ register! {
     // Admin page.
 
     /// Resets the device if `RESET_KEY` is written.
-    pub RESET(u32) @ 0x1000 {
+    pub RESET(u32) @ 0x1_0000 {
         31:0 key;
     }
 
     /// Causes that raise no interrupt. When a bit falls while its cause is set, the device raises
     /// the interrupts that the mask held back.
-    pub IRQ_MASK(u32) @ 0x1004 {
+    pub IRQ_MASK(u32) @ 0x1_0004 {
         /// No interrupt for errors.
         1:1 error => bool;
         /// No interrupt for completions.
@@ -127,32 +127,32 @@ register! {
     }
 
     /// Outcome of the last admin command: an `error::ErrorCode`, 0 if it was carried out.
-    pub ADMIN_STATUS(u32) @ 0x1008 {
+    pub ADMIN_STATUS(u32) @ 0x1_0008 {
         15:0 code;
     }
 
     /// Empties the error log. Any value does.
-    pub ERROR_CLEAR(u32) @ 0x100c {
+    pub ERROR_CLEAR(u32) @ 0x1_000c {
         31:0 any;
     }
 
     /// Admin command: starts the queue that the `setup::QueueSetup` at this DMA address describes.
-    pub QUEUE_START(u64) @ 0x1010 {
+    pub QUEUE_START(u64) @ 0x1_0010 {
         63:0 address;
     }
 
     /// Admin command: opens the window that the `setup::WindowSetup` at this DMA address describes.
-    pub WINDOW_OPEN(u64) @ 0x1018 {
+    pub WINDOW_OPEN(u64) @ 0x1_0018 {
         63:0 address;
     }
 
     /// Admin command: stops a queue. Answered when the device carries out none of its descriptors.
-    pub QUEUE_STOP(u32) @ 0x1020 {
+    pub QUEUE_STOP(u32) @ 0x1_0020 {
         31:0 queue;
     }
 
     /// Admin command: closes a window. Answered when no copy uses it.
-    pub WINDOW_CLOSE(u32) @ 0x1024 {
+    pub WINDOW_CLOSE(u32) @ 0x1_0024 {
         31:0 window;
     }
 
@@ -160,7 +160,7 @@ register! {
     ///
     /// Read it before and after [`ERROR_LOG_VALUE`]: they belong together if both reads are the
     /// same.
-    pub ERROR_LOG_ENTRY(u64)[16, stride = 16] @ 0x1100 {
+    pub ERROR_LOG_ENTRY(u64)[16, stride = 16] @ 0x1_0100 {
         /// Number of the error: the value of [`ERROR_COUNT`] with it; 0 if there is none.
         63:32 number;
         /// Queue concerned, all ones if none.
@@ -170,25 +170,25 @@ register! {
     }
 
     /// Value that caused a recent error.
-    pub ERROR_LOG_VALUE(u64)[16, stride = 16] @ 0x1108 {
+    pub ERROR_LOG_VALUE(u64)[16, stride = 16] @ 0x1_0108 {
         63:0 value;
     }
 
     // One page per queue from here on.
 
     /// Wakes a queue that sleeps when anything is written. Reads return `KICK_ANSWER`.
-    pub KICK(u32)[64, stride = 4096] @ 0x40000 {
+    pub KICK(u32)[64, stride = 0x1_0000] @ 0x40_0000 {
         31:0 any;
     }
 
     /// Errors of the queue since it was started. Stays at its largest value.
-    pub QUEUE_ERRORS(u32)[64, stride = 4096] @ 0x40008 {
+    pub QUEUE_ERRORS(u32)[64, stride = 0x1_0000] @ 0x40_0008 {
         31:0 count;
     }
 
     /// Limits within which interrupts for completions of the queue are held back, to make them
     /// fewer. 0 when the queue is started: none is held back.
-    pub INTERRUPT_MODERATION(u32)[64, stride = 4096] @ 0x40010 {
+    pub INTERRUPT_MODERATION(u32)[64, stride = 0x1_0000] @ 0x40_0010 {
         /// Longest time that an interrupt is held back; 0: none is.
         31:16 microseconds;
         /// Number of completions that ends it before; 0: any number.

@@ -15,7 +15,7 @@
 //! | [`post`] | `completion_tail` | yes | `interrupt_at`, `driver_interrupt_at`: raise? |
 //! | [`arm`] | `interrupt_at` or `driver_interrupt_at` | yes | `completion_tail`: stay awake? |
 
-use super::layout::{DOORBELL_PAGES, PAGE_SIZE, STATUS_PAGES};
+use super::layout::{DOORBELL_PAGES, PAGE_STRIDE, STATUS_PAGES};
 use super::pages::{DoorbellPage, StatusPage};
 use super::ring::distance;
 use core::mem::offset_of;
@@ -64,12 +64,12 @@ impl Word {
 
     /// Returns the word's offset in BAR 0, for a queue.
     pub const fn offset(self, queue: usize) -> usize {
-        self as usize + queue * PAGE_SIZE
+        self as usize + queue * PAGE_STRIDE
     }
 
     /// Returns the word's offset in its page.
     pub const fn in_page(self) -> usize {
-        self as usize % PAGE_SIZE
+        self as usize % PAGE_STRIDE
     }
 
     /// Checks whether the word is in the doorbell page, which the driver side writes.

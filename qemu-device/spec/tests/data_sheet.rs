@@ -4,7 +4,8 @@
 
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{
-    DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DOORBELL_PAGES, MAX_QUEUES, PAGE_SIZE, STATUS_PAGES,
+    DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DOORBELL_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, PAGE_LENGTH,
+    PAGE_STRIDE, REGISTER_BAR_SIZE, STATUS_PAGES,
 };
 use ringbar_spec::names::PAGE_FIELDS;
 use ringbar_spec::regs::{Register, KICK_ANSWER, RESET_KEY};
@@ -97,8 +98,8 @@ fn registers_are_as_in_the_code() {
         .map(|register| {
             let info = register.info();
             let offset = match info.count {
-                1 => format!("0x{:05x}", info.offset),
-                _ => format!("0x{:05x} + 0x{:x} n", info.offset, info.stride),
+                1 => format!("0x{:06x}", info.offset),
+                _ => format!("0x{:06x} + 0x{:x} n", info.offset, info.stride),
             };
             let reset = register.reset_value();
             row([
@@ -223,7 +224,7 @@ fn completion_is_as_in_the_code() {
 /// Returns rows for the fields of a shared page, as [`fields`] does for a structure.
 fn page_fields(start: usize) -> Vec<Vec<String>> {
     let all = PAGE_FIELDS.iter();
-    all.filter(|it| (start..start + PAGE_SIZE).contains(&it.offset))
+    all.filter(|it| (start..start + PAGE_LENGTH).contains(&it.offset))
         .map(|it| row([&(it.offset - start), &it.width, &it.name]))
         .collect()
 }
@@ -265,10 +266,15 @@ fn numbers_in_the_text_are_as_in_the_code() {
         format!("| revision | `{:02x}` |", ids::REVISION_ID),
         format!("`{:06x}`", ids::CLASS_CODE),
         format!("Version {}.{} of", ids::VERSION_MAJOR, ids::VERSION_MINOR),
+        format!("| 0 | {} MiB, 32-bit", REGISTER_BAR_SIZE >> 20),
+        format!("| 4 | {} KiB |", MSIX_BAR_SIZE >> 10),
+        format!("a power of two from {} KiB to", DEVICE_MEMORY_MIN >> 10),
+        format!("pages are {} KiB apart", PAGE_STRIDE >> 10),
+        format!("in the first {PAGE_LENGTH} bytes"),
         format!("0x{RESET_KEY:08x} (the bytes `RST!`)"),
         format!("0x{KICK_ANSWER:08x}"),
-        format!("queue n is at 0x{DOORBELL_PAGES:x} + 0x{PAGE_SIZE:x} n of BAR 0"),
-        format!("queue n is at 0x{STATUS_PAGES:x} + 0x{PAGE_SIZE:x} n of BAR 0"),
+        format!("queue n is at 0x{DOORBELL_PAGES:x} + 0x{PAGE_STRIDE:x} n of BAR 0"),
+        format!("queue n is at 0x{STATUS_PAGES:x} + 0x{PAGE_STRIDE:x} n of BAR 0"),
         format!(
             "0x{:016x}, 0x{:016x}",
             pattern::word(0, 0),

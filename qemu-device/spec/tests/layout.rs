@@ -9,7 +9,7 @@ use ringbar_spec::access::Access;
 use ringbar_spec::layout::{
     memory_part, usable_memory, MemoryPart, ADMIN_PAGE, DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN,
     DOORBELL_PAGES, KICK_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET,
-    PAGE_SIZE, PUBLIC_PAGE,
+    PAGE_LENGTH, PAGE_STRIDE, PUBLIC_PAGE, REGISTER_BAR_SIZE, STATUS_PAGES,
 };
 use ringbar_spec::names::{self, PAGE_FIELDS};
 use ringbar_spec::pages::{inline_completion, inline_descriptor};
@@ -43,7 +43,7 @@ fn identification_is_pinned() {
     assert_eq!((ids::VENDOR_ID, ids::DEVICE_ID), (0x1af4, 0x10f0));
     assert_eq!((ids::REVISION_ID, ids::CLASS_CODE), (1, 0x088000));
     assert_eq!(ids::IDENT.to_le_bytes(), *b"RBAR");
-    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (2, 4));
+    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (3, 0));
 }
 
 #[test]
@@ -68,31 +68,31 @@ fn offsets_are_pinned() {
             (0x44, 4),
             (0x48, 4),
             (0x4c, 4),
-            (0x1000, 4),
-            (0x1004, 4),
-            (0x1008, 4),
-            (0x100c, 4),
-            (0x1010, 8),
-            (0x1018, 8),
-            (0x1020, 4),
-            (0x1024, 4),
-            (0x1100, 8),
-            (0x1108, 8),
-            (0x40000, 4),
-            (0x40008, 4),
-            (0x40010, 4),
-            (0x80000, 4),
-            (0x80004, 4),
-            (0x80010, 40),
-            (0x80040, 4),
-            (0x80080, 4),
-            (0x80084, 4),
-            (0xc0000, 4),
-            (0xc0010, 16),
-            (0xc0040, 4),
-            (0xc0044, 4),
-            (0xc0048, 4),
-            (0xc0080, 4),
+            (0x1_0000, 4),
+            (0x1_0004, 4),
+            (0x1_0008, 4),
+            (0x1_000c, 4),
+            (0x1_0010, 8),
+            (0x1_0018, 8),
+            (0x1_0020, 4),
+            (0x1_0024, 4),
+            (0x1_0100, 8),
+            (0x1_0108, 8),
+            (0x40_0000, 4),
+            (0x40_0008, 4),
+            (0x40_0010, 4),
+            (0x80_0000, 4),
+            (0x80_0004, 4),
+            (0x80_0010, 40),
+            (0x80_0040, 4),
+            (0x80_0080, 4),
+            (0x80_0084, 4),
+            (0xc0_0000, 4),
+            (0xc0_0010, 16),
+            (0xc0_0040, 4),
+            (0xc0_0044, 4),
+            (0xc0_0048, 4),
+            (0xc0_0080, 4),
         ]
     );
 }
@@ -140,7 +140,7 @@ fn registers_lie_in_the_page_of_their_access() {
             KICK_PAGES..DOORBELL_PAGES
         }
         Access::ReadOnly | Access::ReadWrite | Access::WriteOneToClear | Access::WriteOnly => {
-            PUBLIC_PAGE..ADMIN_PAGE + PAGE_SIZE
+            PUBLIC_PAGE..ADMIN_PAGE + PAGE_LENGTH
         }
     };
 
@@ -151,6 +151,43 @@ fn registers_lie_in_the_page_of_their_access() {
     });
 
     assert_eq!(stray, None);
+}
+
+/// x86 has pages of 4 KiB, arm64 of 4, 16 or 64 KiB.
+#[test]
+fn no_page_of_a_kernel_shows_two_pages_of_bar_0() {
+    for kernel_page in [4 << 10, 16 << 10, 64 << 10] {
+        assert_eq!(PAGE_STRIDE % kernel_page, 0, "{kernel_page} bytes");
+        assert!(PAGE_LENGTH <= kernel_page, "{kernel_page} bytes");
+    }
+    let groups = [
+        PUBLIC_PAGE,
+        ADMIN_PAGE,
+        KICK_PAGES,
+        DOORBELL_PAGES,
+        STATUS_PAGES,
+        REGISTER_BAR_SIZE,
+        MSIX_BAR_SIZE,
+    ];
+    assert_eq!(groups.map(|offset| offset % PAGE_STRIDE), [0; 7]);
+}
+
+#[test]
+fn pages_of_all_queues_lie_before_the_next_group() {
+    let groups = [KICK_PAGES, DOORBELL_PAGES, STATUS_PAGES, REGISTER_BAR_SIZE];
+
+    for pair in groups.windows(2) {
+        assert_eq!(pair[1] - pair[0], MAX_QUEUES * PAGE_STRIDE, "{pair:#x?}");
+    }
+}
+
+#[test]
+fn all_that_has_a_meaning_lies_at_the_start_of_its_page() {
+    let behind = places().into_iter().find(|(start, end, _)| {
+        start / PAGE_STRIDE != end / PAGE_STRIDE || end % PAGE_STRIDE >= PAGE_LENGTH
+    });
+
+    assert_eq!(behind, None);
 }
 
 #[test]
@@ -168,7 +205,7 @@ fn public_page_has_no_command() {
 #[test]
 fn registers_from_the_kick_pages_on_have_a_page_for_each_queue() {
     let odd = names::all().find(|info| {
-        info.offset >= KICK_PAGES && (info.count, info.stride) != (MAX_QUEUES, PAGE_SIZE)
+        info.offset >= KICK_PAGES && (info.count, info.stride) != (MAX_QUEUES, PAGE_STRIDE)
     });
 
     assert_eq!(odd, None);
@@ -181,7 +218,7 @@ fn error_log_has_a_value_behind_each_entry() {
 
     let places = |index| (entries.offset_of(index), values.offset_of(index));
 
-    assert_eq!(places(15), (Some(0x11f0), Some(0x11f8)));
+    assert_eq!(places(15), (Some(0x1_01f0), Some(0x1_01f8)));
     assert_eq!(
         (entries.count, values.count),
         (ERROR_LOG_ENTRIES, ERROR_LOG_ENTRIES)
@@ -191,7 +228,7 @@ fn error_log_has_a_value_behind_each_entry() {
 #[test]
 fn words_that_change_often_have_a_cache_line_of_their_own() {
     let lines = PAGE_FIELDS.map(|info| {
-        let first = info.offset % PAGE_SIZE;
+        let first = info.offset % PAGE_STRIDE;
         (first / 64, (first + info.width - 1) / 64)
     });
 
@@ -215,8 +252,8 @@ fn fields_of_shared_pages_are_all_listed() {
 
 #[test]
 fn inline_entries_of_each_queue_are_pinned() {
-    assert_eq!([0, 63].map(inline_descriptor), [0x8_0010, 0xb_f010]);
-    assert_eq!([0, 63].map(inline_completion), [0xc_0010, 0xf_f010]);
+    assert_eq!([0, 63].map(inline_descriptor), [0x80_0010, 0xbf_0010]);
+    assert_eq!([0, 63].map(inline_completion), [0xc0_0010, 0xff_0010]);
 }
 
 #[test]
@@ -299,7 +336,10 @@ fn limits_fit_their_fields() {
 fn locate_finds_every_byte_of_a_register_and_no_other() {
     let info = Register::QUEUE_ERRORS.info();
 
-    let found = [0x40007, 0x40008, 0x4000b, 0x4000c, 0x7f009, 0x80008].map(|at| info.locate(at));
+    let found = [
+        0x40_0007, 0x40_0008, 0x40_000b, 0x40_000c, 0x7f_0009, 0x80_0008,
+    ]
+    .map(|at| info.locate(at));
 
     assert_eq!(
         found,
@@ -313,7 +353,7 @@ fn offset_of_ends_with_the_array() {
 
     let offsets = [0, 63, 64, usize::MAX].map(|index| info.offset_of(index));
 
-    assert_eq!(offsets, [Some(0x40000), Some(0x7f000), None, None]);
+    assert_eq!(offsets, [Some(0x40_0000), Some(0x7f_0000), None, None]);
 }
 
 #[test]
@@ -364,8 +404,8 @@ fn structs_have_no_padding() {
 
 #[test]
 fn blocks_of_a_page_hold_whole_entries() {
-    assert_eq!(PAGE_SIZE % size_of::<Descriptor>(), 0);
-    assert_eq!(PAGE_SIZE as u64 % ALIGNMENT, 0);
+    assert_eq!(PAGE_LENGTH % size_of::<Descriptor>(), 0);
+    assert_eq!(PAGE_LENGTH as u64 % ALIGNMENT, 0);
 }
 
 #[test]
@@ -402,7 +442,7 @@ fn parts_of_the_device_memory_cover_it_in_whole_pages() {
 
         let end = parts.iter().fold(0, |end, &(offset, length)| {
             assert_eq!(offset, end);
-            assert_eq!(length % PAGE_SIZE, 0);
+            assert_eq!(length % PAGE_STRIDE, 0);
             offset + length
         });
         assert_eq!(end, size);
@@ -425,7 +465,14 @@ fn device_memory_is_used_as_far_as_the_interface_has_it() {
 fn device_memory_without_whole_pages_for_each_part_is_unusable() {
     let least = DEVICE_MEMORY_MIN as u64;
 
-    for size in [0, 1, least / 2, least - 1, least + 4096, least * 3] {
+    for size in [
+        0,
+        1,
+        least / 2,
+        least - 1,
+        least + PAGE_STRIDE as u64,
+        least * 3,
+    ] {
         assert_eq!(usable_memory(size), None, "{size} bytes");
     }
 }

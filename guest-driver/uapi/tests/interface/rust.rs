@@ -8,10 +8,12 @@
 
 use crate::Facts;
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::layout::{DOORBELL_PAGES, KICK_PAGES, PAGE_SIZE, PUBLIC_PAGE, STATUS_PAGES};
+use ringbar_spec::layout::{
+    DOORBELL_PAGES, KICK_PAGES, PAGE_LENGTH, PAGE_STRIDE, PUBLIC_PAGE, STATUS_PAGES,
+};
 use ringbar_spec::regs::Register;
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
-use ringbar_spec::{ids, layout, names, pages, regs, ring};
+use ringbar_spec::{ids, names, pages, regs, ring};
 use ringbar_uapi::ioctl::{self, *};
 use ringbar_uapi::mmap;
 use std::any::type_name;
@@ -99,20 +101,14 @@ fn numbers() -> Vec<Number> {
         ids::IDENT,
         ids::VERSION_MAJOR,
         ids::VERSION_MINOR,
-        ids::INLINE_MINOR,
-        ids::BOOT_MINOR,
     ));
-    // `u64::from` takes no `usize`.
-    let sizes = [
-        ("ring", "INLINE_LENGTH", ring::INLINE_LENGTH),
-        ("layout", "PAGE_SIZE", layout::PAGE_SIZE),
-    ];
-    all.extend(sizes.map(|(module, name, size)| Number {
-        module,
-        name,
-        value: size as u64,
+    all.push(Number {
+        module: "ring",
+        name: "INLINE_LENGTH",
+        // `u64::from` takes no `usize`.
+        value: ring::INLINE_LENGTH as u64,
         prefix: "RINGBAR_",
-    }));
+    });
     all
 }
 
@@ -202,7 +198,7 @@ const PAGES: [(&str, usize); 4] = [
 fn page_facts(page: &str, start: usize) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     let mut alignment = 0;
-    for info in names::all().filter(|info| (start..start + PAGE_SIZE).contains(&info.offset)) {
+    for info in names::all().filter(|info| (start..start + PAGE_LENGTH).contains(&info.offset)) {
         let name = info.name.to_lowercase();
         let kind = match info.width {
             4 => "u32",
@@ -217,7 +213,7 @@ fn page_facts(page: &str, start: usize) -> Vec<(String, String)> {
     }
     facts.push((
         format!("struct {page}"),
-        format!("{PAGE_SIZE} bytes, aligned to {alignment}"),
+        format!("{PAGE_LENGTH} bytes, aligned to {alignment}"),
     ));
     facts
 }
@@ -226,7 +222,7 @@ fn page_facts(page: &str, start: usize) -> Vec<(String, String)> {
 fn masks() -> impl Iterator<Item = (String, u64)> {
     let registers = Register::ALL.iter().map(|register| register.info());
     let trapped = registers.filter(|info| {
-        let page = info.offset / PAGE_SIZE * PAGE_SIZE;
+        let page = info.offset / PAGE_STRIDE * PAGE_STRIDE;
         [PUBLIC_PAGE, KICK_PAGES].contains(&page)
     });
     trapped.flat_map(|info| {

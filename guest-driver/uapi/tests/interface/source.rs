@@ -78,6 +78,8 @@ const NOT_IN_C: [(&str, &[&str]); 8] = [
     (
         "places in BARs and sizes of them: a process has mmap offsets and the answer to INFO",
         &[
+            "layout::PAGE_STRIDE",
+            "layout::PAGE_LENGTH",
             "layout::MAX_QUEUES",
             "layout::REGISTER_BAR",
             "layout::REGISTER_BAR_SIZE",

@@ -4,10 +4,11 @@
 //! and when the driver leaves the device. The rules of each kind of mapping are in `mappings`.
 
 use ringbar_client::{Device, Mapping, MemoryKind, Part, Policy, Queue, Rights};
-use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_tests::debugger::{read, write, Traced};
-use ringbar_tests::{arguments, case, fork, nop, open, run, succeed, PciFunction, Skip, PATIENCE};
+use ringbar_tests::{
+    arguments, case, fork, nop, open, page_size, run, succeed, PciFunction, Skip, PATIENCE,
+};
 use rustix::io::Errno;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
 
 /// Maps a region of a queue once more, where this program knows the address.
 fn map(device: &Device, offset: u64, writable: bool) -> Mapping {
-    let mapping = Mapping::new(Arc::clone(device.file()), offset, PAGE_SIZE, writable);
+    let mapping = Mapping::new(Arc::clone(device.file()), offset, page_size(), writable);
     mapping.expect("a region can be mapped again")
 }
 
@@ -78,7 +79,7 @@ fn debugger_sees_descriptors_and_their_completions() {
 fn debugger_loses_a_destroyed_buffer_although_another_has_its_number() {
     let device = open();
     let make = || {
-        let buffer = device.create_buffer(PAGE_SIZE, Rights::ReadWrite);
+        let buffer = device.create_buffer(page_size(), Rights::ReadWrite);
         buffer.expect("there is memory")
     };
     let buffer = make();
@@ -104,7 +105,7 @@ fn debugger_loses_a_destroyed_buffer_although_another_has_its_number() {
 #[case]
 fn debugger_loses_a_destroyed_lazy_range_although_another_has_its_number() {
     let device = open();
-    let make = || device.create_device_memory(Part::Lazy, PAGE_SIZE, Rights::ReadWrite);
+    let make = || device.create_device_memory(Part::Lazy, page_size(), Rights::ReadWrite);
     let memory = make().unwrap();
     let (old, offset) = (map(&device, memory.offset(), true), memory.offset());
     assert_eq!(own_word(address(&old)), Ok(0));
@@ -157,11 +158,13 @@ struct Ground {
 impl Ground {
     fn new(device: &Device) -> Self {
         let queue = device.create_queue(4).unwrap();
-        let buffer = device.create_buffer(PAGE_SIZE, Rights::ReadWrite).unwrap();
-        let memory = device.create_memory(MemoryKind::Contiguous(Policy::Uncached), PAGE_SIZE);
+        let buffer = device
+            .create_buffer(page_size(), Rights::ReadWrite)
+            .unwrap();
+        let memory = device.create_memory(MemoryKind::Contiguous(Policy::Uncached), page_size());
         let memory = memory.unwrap();
         let parts = [Part::WriteCombining, Part::Uncached, Part::Lazy].map(|part| {
-            let range = device.create_device_memory(part, PAGE_SIZE, Rights::ReadWrite);
+            let range = device.create_device_memory(part, page_size(), Rights::ReadWrite);
             range.unwrap()
         });
         let at = queue.offsets();
@@ -179,7 +182,7 @@ impl Ground {
 
     /// The last word of each mapping, where no register is.
     fn addresses(&self) -> Vec<usize> {
-        let last = |mapping: &Mapping| address(mapping) + PAGE_SIZE - 4;
+        let last = |mapping: &Mapping| address(mapping) + page_size() - 4;
         self.mappings.iter().map(last).collect()
     }
 }

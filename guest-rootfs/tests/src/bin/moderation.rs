@@ -3,10 +3,9 @@
 //! Interrupts that the device holds back: fewer interrupts, and no waiter sleeps forever.
 
 use ringbar_client::{Device, Mapping, Queue};
-use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::regs::INTERRUPT_MODERATION;
 use ringbar_tests::{
-    case, interrupts, nop, open, ready_for, run, signalled, until, PATIENCE, READABLE,
+    case, interrupts, nop, open, page_size, ready_for, run, signalled, until, PATIENCE, READABLE,
 };
 use rustix::event::{eventfd, EventfdFlags};
 use std::os::fd::{AsFd, OwnedFd};
@@ -144,8 +143,8 @@ fn end_of_moderation_releases_held_interrupts() {
 fn queue_holds_nothing_back_after_a_reset_or_for_another_owner() {
     let moderation = |queue: &Queue| {
         let file = queue.device().file().clone();
-        let page = Mapping::new(file, queue.offsets().kick, PAGE_SIZE, true).unwrap();
-        page.read::<u32>(INTERRUPT_MODERATION::INFO.offset % PAGE_SIZE)
+        let page = Mapping::new(file, queue.offsets().kick, page_size(), true).unwrap();
+        page.read::<u32>(INTERRUPT_MODERATION::INFO.offset % page_size())
     };
     let mut queue = open().create_queue(ENTRIES).unwrap();
     queue.moderate_interrupts(7, Duration::from_micros(500));

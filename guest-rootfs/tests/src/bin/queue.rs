@@ -3,14 +3,15 @@
 //! Rings in the process's own mapping: order, wrap-around, batches, and several queues at once.
 
 use ringbar_client::{descriptors, Device, Mapping, Queue, Rights};
-use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::pages::{DoorbellPage, StatusPage, INLINE_WORDS};
 use ringbar_spec::pattern;
 use ringbar_spec::ring::{distance, Completion, Descriptor, Status, MAX_ENTRIES};
 use ringbar_spec::wake::Word;
 use ringbar_test_vectors::crc32c;
 use ringbar_tests::witness::on_mapped_ring;
-use ringbar_tests::{case, copy, fork, nop, open, pattern_bytes, run, seed, until, PATIENCE};
+use ringbar_tests::{
+    case, copy, fork, nop, open, page_size, pattern_bytes, run, seed, until, PATIENCE,
+};
 use std::mem::offset_of;
 use std::process::ExitCode;
 use std::thread;
@@ -138,7 +139,7 @@ fn single_descriptor_and_its_completion_stand_beside_the_tails() {
     let device = open();
     let queue = device.start_queue(4).unwrap();
     let map = |offset, writable| {
-        Mapping::new(device.file().clone(), offset, PAGE_SIZE, writable).expect("a page of ours")
+        Mapping::new(device.file().clone(), offset, page_size(), writable).expect("a page of ours")
     };
     let (doorbell, status) = (map(queue.doorbell, true), map(queue.status, false));
     let words: [u64; 8] = zerocopy::transmute!(nop(7));

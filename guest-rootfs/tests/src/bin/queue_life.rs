@@ -3,11 +3,11 @@
 //! Queues that are reset or destroyed while others work, and their remaining pages.
 
 use ringbar_client::{descriptors, Buffer, Device, Error, Mapping, Queue, QueueOffsets, Rights};
-use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_test_vectors::crc32c;
 use ringbar_tests::{
-    break_ring, case, copy, expect_bytes, fork, nop, open, pattern_bytes, run, seed, PATIENCE,
+    break_ring, case, copy, expect_bytes, fork, nop, open, page_size, pattern_bytes, run, seed,
+    PATIENCE,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::io::Errno;
@@ -43,7 +43,7 @@ fn touch_after(index: usize, change: fn(&Device, u32)) -> (&'static str, Option<
         let device = open();
         let queue = device.start_queue(ENTRIES).unwrap();
         let maps = regions(QueueOffsets::from(&queue)).map(|(_, offset)| {
-            Mapping::new(device.file().clone(), offset, PAGE_SIZE, false).unwrap()
+            Mapping::new(device.file().clone(), offset, page_size(), false).unwrap()
         });
         for map in &maps {
             map.read::<u32>(0);
@@ -100,7 +100,7 @@ fn calls_on_a_destroyed_queue_are_refused() {
     refused(device.destroy_queue(number), Errno::NXIO);
     refused(device.set_event_fd(number, None), Errno::NXIO);
     for (name, offset) in regions(QueueOffsets::from(&queue)) {
-        let mapped = Mapping::new(device.file().clone(), offset, PAGE_SIZE, false);
+        let mapped = Mapping::new(device.file().clone(), offset, page_size(), false);
         let errno = mapped.expect_err(name).errno();
         assert_eq!(errno, Some(Errno::PERM), "{name}");
     }
@@ -121,7 +121,8 @@ fn number_of_a_destroyed_queue_can_be_reused() {
 fn pages_of_a_queue_show_nothing_of_its_last_owner() {
     let device = open();
     let beside_the_tail = |offsets: QueueOffsets| {
-        let page = |offset| Mapping::new(device.file().clone(), offset, PAGE_SIZE, false).unwrap();
+        let page =
+            |offset| Mapping::new(device.file().clone(), offset, page_size(), false).unwrap();
         let doorbell: [u64; 8] = page(offsets.doorbell).read_words(0);
         let status: [u64; 8] = page(offsets.status).read_words(0);
         (doorbell, status)

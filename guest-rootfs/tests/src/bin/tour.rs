@@ -4,12 +4,12 @@
 //! the device, the kernel or the process's own mappings, and fails if they are wrong.
 
 use ringbar_client::{descriptors, Buffer, Device, Mapping, Part, Queue, Rights};
-use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::regs::{IDENT, SCRATCH};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_spec::{ids, pattern};
 use ringbar_tests::{
-    case, debugfs, hex, open, pattern_bytes, run, seed, with_event, Chapter, PciFunction, PATIENCE,
+    case, debugfs, hex, open, page_size, pattern_bytes, run, seed, with_event, Chapter,
+    PciFunction, PATIENCE,
 };
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ fn register_keeps_stores_through_the_mapping() {
 fn device_memory_keeps_stores_through_the_mapping() {
     let mut chapter = Chapter::new("device memory");
     let memory = open()
-        .create_device_memory(Part::Uncached, PAGE_SIZE, Rights::Read)
+        .create_device_memory(Part::Uncached, page_size(), Rights::Read)
         .expect("device memory is free");
     let mapping = memory.mapping();
     let bar = PciFunction::under_test().bar(2);
@@ -101,7 +101,7 @@ fn mapping_shows_bytes_that_the_device_writes_by_dma() {
         &format!("window {} to the device", buffer.window()),
     );
 
-    let before = buffer.mapping().read_bytes(0, PAGE_SIZE);
+    let before = buffer.mapping().read_bytes(0, page_size());
     let seed = seed();
     queue
         .push(descriptors::pattern(
@@ -125,7 +125,7 @@ fn mapping_shows_bytes_that_the_device_writes_by_dma() {
     queue.submit();
     let waited = queue.wait(1, PATIENCE);
     waited.expect("the device completes the descriptor");
-    let after = buffer.mapping().read_bytes(0, PAGE_SIZE);
+    let after = buffer.mapping().read_bytes(0, page_size());
     chapter.dump("after", SHOWN.start, &after[SHOWN]);
     rings.completed(&mut chapter);
 
@@ -140,12 +140,12 @@ fn interrupt_announces_a_copy_out_of_device_memory() {
     let (mut queue, event) = with_event(&device);
     let rings = Rings::map(&queue);
     let memory = device
-        .create_device_memory(Part::Uncached, PAGE_SIZE, Rights::Read)
+        .create_device_memory(Part::Uncached, page_size(), Rights::Read)
         .expect("device memory is free");
     let buffer = buffer(&device);
     let stored = pattern_bytes(seed(), COPIED.len());
     memory.mapping().write_bytes(0, &stored);
-    let before = buffer.mapping().read_bytes(0, PAGE_SIZE);
+    let before = buffer.mapping().read_bytes(0, page_size());
     let copy = descriptors::copy(
         TAG,
         (memory.window(), 0),
@@ -169,7 +169,7 @@ fn interrupt_announces_a_copy_out_of_device_memory() {
     queue.submit();
     let signals = signals(&event);
     let grown = Interrupts::now().since(interrupts);
-    let after = buffer.mapping().read_bytes(0, PAGE_SIZE);
+    let after = buffer.mapping().read_bytes(0, page_size());
     chapter.dump("after", COPIED.start, &after[COPIED]);
     rings.completed(&mut chapter);
     for (row, before, after) in &grown {
@@ -201,7 +201,7 @@ fn mapped(chapter: &mut Chapter, mapping: &Mapping, what: &str) {
 
 /// Makes a buffer that the device may write.
 fn buffer(device: &Device) -> Buffer {
-    let buffer = device.create_buffer(PAGE_SIZE, Rights::Write);
+    let buffer = device.create_buffer(page_size(), Rights::Write);
     buffer.expect("there is memory for a buffer")
 }
 

@@ -76,7 +76,7 @@ fn offset() -> impl Strategy<Value = u64> {
     let page = select(vec![PUBLIC_PAGE, ADMIN_PAGE, KICK_PAGES]);
     prop_oneof![
         8 => (page, 0u64..0x220).prop_map(|(page, at)| page as u64 + at),
-        1 => 0u64..0x11_0000,
+        1 => 0u64..0x110_0000,
         1 => any::<u64>(),
     ]
 }

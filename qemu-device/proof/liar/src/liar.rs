@@ -36,6 +36,8 @@ const SHARE: Duration = Duration::from_millis(1);
 const STALE: Duration = Duration::from_millis(10);
 /// Most bytes of a segment that are written then.
 const STALE_BYTES: u64 = 64;
+/// The last version of the interface with another major version.
+const OLD_VERSION: u32 = 0x2_0004;
 /// A limit of entries that is no power of two.
 const ODD_ENTRIES: u16 = 1000;
 
@@ -403,6 +405,11 @@ fn spoil_registers(state: &mut Inner, offset: u64, data: &mut [u8]) {
     }
     if offset == at(regs::IDENT::INFO.offset) && state.tells(Lie::IdentWrong) {
         data.iter_mut().for_each(|byte| *byte ^= 0x20);
+    }
+    if offset == at(regs::VERSION::INFO.offset) && state.tells(Lie::VersionOld) {
+        for (byte, old) in data.iter_mut().zip(OLD_VERSION.to_le_bytes()) {
+            *byte = old;
+        }
     }
     let is_error = ERRORS.iter().any(|errors| errors.contains(&offset));
     if is_error && state.tells(Lie::ErrorLogRandom) {

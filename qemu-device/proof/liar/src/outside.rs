@@ -8,7 +8,7 @@ use ringbar_endpoint::function::Bus;
 use ringbar_lies::Lie;
 use ringbar_model::{DmaAddress, Host, Location, Note, Unreachable};
 use ringbar_server::host::{ModelHost, Outside, ServedMemory};
-use ringbar_spec::layout::{MAX_QUEUES, PAGE_SIZE, STATUS_PAGES};
+use ringbar_spec::layout::{MAX_QUEUES, PAGE_STRIDE, STATUS_PAGES};
 use ringbar_spec::pages;
 use ringbar_spec::ring::Completion;
 use ringbar_spec::wake::Word;
@@ -227,9 +227,9 @@ fn spoil_completions(state: &mut Inner, queue: u32, entries: &mut [Completion]) 
 
 /// Returns the word of a status page at an offset of BAR 0.
 fn word_at(offset: usize) -> Option<Word> {
-    let pages = STATUS_PAGES..STATUS_PAGES + MAX_QUEUES * PAGE_SIZE;
+    let pages = STATUS_PAGES..STATUS_PAGES + MAX_QUEUES * PAGE_STRIDE;
     let mut words = Word::ALL.into_iter().filter(|word| !word.is_in_doorbell());
-    words.find(|word| pages.contains(&offset) && word.in_page() == offset % PAGE_SIZE)
+    words.find(|word| pages.contains(&offset) && word.in_page() == offset % PAGE_STRIDE)
 }
 
 /// Returns the value to store into a word in place of the device's; `None` to store none.

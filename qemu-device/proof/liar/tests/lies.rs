@@ -397,6 +397,17 @@ fn short_bar_still_answers_and_is_counted_as_a_lie() {
 }
 
 #[test]
+fn old_version_is_told_in_place_of_the_device_s() {
+    let mut bench = Bench::new();
+    let honest = bench.register(regs::VERSION::INFO.offset);
+
+    bench.lie(Lie::VersionOld);
+
+    assert_ne!(honest, 0x2_0004);
+    assert_eq!(bench.register(regs::VERSION::INFO.offset), 0x2_0004);
+}
+
+#[test]
 fn unknown_order_is_ignored() {
     let mut bench = Bench::new();
     bench.order(u32::MAX);

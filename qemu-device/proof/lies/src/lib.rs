@@ -143,6 +143,7 @@ lies! {
     47 MemoryShort "memory-short" Registers "The BAR of the device memory has half of the least size, from the next connection on.";
     48 MemoryAbsent "memory-absent" Registers "The BAR of the device memory does not exist, from the next connection on.";
     49 Anything "anything" Everything "One in four registers, halves of completions and words of status pages is another number: any, one near by, or one that is special. One in four interrupts is lost.";
+    50 VersionOld "version-old" Registers "VERSION is 2.4, of the major version before.";
 }
 
 impl Lie {

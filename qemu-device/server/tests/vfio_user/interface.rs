@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering;
 use ringbar_server::options::InterruptKind::{Msi, Msix};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids;
-use ringbar_spec::layout::{DEVICE_MEMORY_SIZE, DOORBELL_PAGES, REGISTER_BAR_SIZE, STATUS_PAGES};
+use ringbar_spec::layout::{
+    DEVICE_MEMORY_SIZE, DOORBELL_PAGES, MSIX_BAR_SIZE, REGISTER_BAR_SIZE, STATUS_PAGES,
+};
 use ringbar_spec::regs::{Register, KICK_ANSWER};
 use ringbar_spec::wake::Word;
 use vm_memory::VolatileMemory;
@@ -28,7 +30,7 @@ fn regions_are_two_bars_msix_page_and_config_space() {
             0,
             DEVICE_MEMORY_SIZE as u64,
             0,
-            4096,
+            MSIX_BAR_SIZE as u64,
             0,
             0,
             4096,
@@ -53,8 +55,8 @@ fn doorbell_and_status_pages_are_mappable_and_registers_are_not() {
     assert_eq!(
         areas,
         [
-            (DOORBELL_PAGES as u64, 0x4_0000),
-            (STATUS_PAGES as u64, 0x4_0000)
+            (DOORBELL_PAGES as u64, 0x40_0000),
+            (STATUS_PAGES as u64, 0x40_0000)
         ]
     );
 }

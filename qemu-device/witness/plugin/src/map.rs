@@ -185,9 +185,9 @@ mod tests {
 
     fn map() -> Map {
         let map = unknown();
-        map.set_bar(0, 0xfe00_0000, 0x10_0000);
+        map.set_bar(0, 0xfd00_0000, 0x100_0000);
         map.set_bar(2, 0x38_0000_0000, 0x100_0000);
-        map.set_bar(4, 0xfe10_0000, 0x1000);
+        map.set_bar(4, 0xfe10_0000, 0x1_0000);
         map
     }
 
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn memory_of_a_bar_is_found_by_address() {
-        let place = map().find(memory(0xfe08_0000)).expect("the device");
+        let place = map().find(memory(0xfd80_0000)).expect("the device");
 
         assert_eq!(place.name, "submission_tail[0]");
     }
@@ -211,26 +211,26 @@ mod tests {
 
         assert!(map.has(0x38_00ff_ffff));
         assert!(!map.has(0x38_0100_0000));
-        assert!(!map.has(0xfdff_ffff));
+        assert!(!map.has(0xfcff_ffff));
     }
 
     #[test]
     fn registers_are_found_by_their_region_without_a_mark() {
         let map = unknown();
         let seen = Seen {
-            address: 0xfe80_1004,
+            address: 0xfd01_0004,
             region: Some("vfio-user:/t/device.sock BAR 0"),
         };
 
         assert_eq!(map.find(seen).expect("the device").name, "IRQ_MASK");
-        assert!(map.has(0xfe88_0000));
+        assert!(map.has(0xfd80_0000));
     }
 
     #[test]
     fn registers_of_another_socket_are_those_of_another_device() {
         let map = Map::new(Function::BEHIND_FIRST_PORT, "/t/device0.sock", None);
         let find = |region| {
-            let address = 0xfe80_1004;
+            let address = 0xfd01_0004;
             let region = Some(region);
             map.find(Seen { address, region })
         };
@@ -300,7 +300,7 @@ mod tests {
     #[test]
     fn registers_that_do_not_answer_are_not_there() {
         let seen = Seen {
-            address: 0xfe00_0000,
+            address: 0xfd00_0000,
             region: Some("anon00000000"),
         };
 

@@ -441,7 +441,7 @@ mod tests {
     #[test]
     fn polling_of_memory_is_summed_up_after_a_while() {
         let fixture = fixture();
-        let place = Place::in_bar(0, 0xc0000);
+        let place = Place::in_bar(0, 0xc0_0000);
         for value in 0..u128::from(WRITTEN) + 5 {
             fixture.access(0x10, &place, value, false);
         }

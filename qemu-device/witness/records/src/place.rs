@@ -86,14 +86,15 @@ mod tests {
 
     #[test]
     fn registers_have_the_names_of_the_data_sheet() {
-        let names = [0x0, 0x1f, 0x40000 + 3 * 4096].map(|offset| Place::in_bar(0, offset).name);
+        let names =
+            [0x0, 0x1f, 0x40_0000 + 3 * 0x1_0000].map(|offset| Place::in_bar(0, offset).name);
 
         assert_eq!(names, ["IDENT", "SCRATCH+7", "KICK[3]"]);
     }
 
     #[test]
     fn fields_of_shared_pages_have_the_names_of_the_data_sheet() {
-        let names = [0x80000, 0x81018, 0xc0040].map(|offset| Place::in_bar(0, offset).name);
+        let names = [0x80_0000, 0x81_0018, 0xc0_0040].map(|offset| Place::in_bar(0, offset).name);
 
         assert_eq!(
             names,
@@ -103,7 +104,7 @@ mod tests {
                 "sleeping[0]"
             ]
         );
-        assert_eq!(Place::in_bar(0, 0x80008).space, Space::Reserved);
+        assert_eq!(Place::in_bar(0, 0x80_0008).space, Space::Reserved);
     }
 
     #[test]
@@ -112,8 +113,8 @@ mod tests {
 
         assert_eq!(place(0x1f).register(), "SCRATCH");
         assert_eq!(place(0x1f).index(), None);
-        assert_eq!(place(0x40000 + 3 * 4096 + 1).register(), "KICK");
-        assert_eq!(place(0x40000 + 3 * 4096 + 1).index(), Some(3));
+        assert_eq!(place(0x40_0000 + 3 * 0x1_0000 + 1).register(), "KICK");
+        assert_eq!(place(0x40_0000 + 3 * 0x1_0000 + 1).index(), Some(3));
     }
 
     #[test]

@@ -275,7 +275,7 @@ mod tests {
             cpu: 1,
             pc: Hex(0xffff_ffff_c000_1234),
             callers: vec![],
-            place: Place::in_bar(0, 0x1000),
+            place: Place::in_bar(0, 0x1_0000),
             width: 4,
             write: true,
             value: Some(Hex(0x2154_5352)),
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(
             line,
             "{\"kind\":\"access\",\"time\":12,\"cpu\":1,\"pc\":\"0xffffffffc0001234\",\
-             \"space\":\"register\",\"name\":\"RESET\",\"offset\":4096,\"width\":4,\"write\":true,\
+             \"space\":\"register\",\"name\":\"RESET\",\"offset\":65536,\"width\":4,\"write\":true,\
              \"value\":\"0x21545352\",\"trapped\":true}\n"
         );
         assert_eq!(Record::parse(&line).expect("a record"), access);

@@ -230,9 +230,9 @@ pub(crate) mod tests {
         let tag = Hex(7);
         Run {
             moments: vec![
-                access("dma", 5, 0xc_0000, false, 0),
-                access("dma", 10, 0x8_0000, true, 1),
-                access("dma", 20, 0x4_0000, true, 1),
+                access("dma", 5, 0xc0_0000, false, 0),
+                access("dma", 10, 0x80_0000, true, 1),
+                access("dma", 20, 0x40_0000, true, 1),
                 event(
                     30,
                     What::Descriptor {
@@ -252,8 +252,8 @@ pub(crate) mod tests {
                     },
                 ),
                 event(60, What::Interrupt { vector: 1 }),
-                access("driver", 70, 0xc_0044, false, 1),
-                access("dma", 80, 0xc_0000, false, 1),
+                access("driver", 70, 0xc0_0044, false, 1),
+                access("dma", 80, 0xc0_0000, false, 1),
             ],
             ..Run::default()
         }

@@ -569,12 +569,12 @@ pub(crate) mod tests {
             read(1, 0xffff_ffff_8000_0000),
             mark(2, "program 0x1000 dma"),
             mark(3, "begin first"),
-            read(4, 0x1004),
+            read(4, 0x1_0004),
             interrupt(5),
             mark(6, "end passed"),
-            read(7, 0x1004),
+            read(7, 0x1_0004),
             mark(8, "begin second"),
-            read(9, 0x1004),
+            read(9, 0x1_0004),
             mark(10, "end failed"),
         ]);
 

@@ -4,13 +4,13 @@
 
 use crate::victim::Victim;
 use fastrand::Rng;
-use ringbar_client::Mapping;
+use ringbar_client::{Device, Mapping, Queue};
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::layout::{MAX_QUEUES, PAGE_SIZE};
+use ringbar_spec::layout::MAX_QUEUES;
 use ringbar_spec::pages::QUEUE_RUNNING;
 use ringbar_spec::ring::{Descriptor, Opcode, Status};
 use ringbar_spec::wake::Word;
-use ringbar_tests::{case, open, parameter, witness, PATIENCE};
+use ringbar_tests::{case, nop, open, page_size, parameter, succeed, witness, PATIENCE};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 
@@ -20,6 +20,46 @@ const ROUNDS: u32 = 300;
 const WRITES: u32 = 20;
 const ENTRIES: u32 = 16;
 
+/// Another process has the queues on both sides. If a page of the kernel showed more than one page of
+/// BAR 0, words of one of them would be in the own mapping.
+#[case]
+fn own_doorbell_page_reaches_no_other_queue() {
+    witness::claim("touches reserved");
+    let (device, other) = (open(), open());
+    let create = |device: &Device| device.create_queue(ENTRIES).expect("a queue is free");
+    let (mut before, own, mut behind) = (create(&other), create(&device), create(&other));
+    let numbers = [&before, &own, &behind].map(Queue::number);
+    assert!(numbers.is_sorted(), "not neighbours: {numbers:?}");
+    let page = |offset, writable| {
+        let mapped = Mapping::new(device.file().clone(), offset, page_size(), writable);
+        mapped.expect("the page can be mapped again")
+    };
+    let doorbell = page(own.offsets().doorbell, true);
+    let status = page(own.offsets().status, false);
+    let behind_the_fields = Word::DriverInterruptAt.in_page() + size_of::<u32>();
+    let rest = || (behind_the_fields..page_size()).step_by(size_of::<u32>());
+    // The device clears its words alone, so an earlier owner's may still be there.
+    let words = || -> Vec<[u32; 2]> {
+        let read = |place| [&doorbell, &status].map(|page| page.read(place));
+        rest().map(read).collect()
+    };
+
+    let seen = words();
+    for queue in [&mut before, &mut behind] {
+        succeed(queue, nop(1));
+    }
+    assert!(
+        words() == seen,
+        "another queue's words are in the own pages"
+    );
+    rest().for_each(|place| doorbell.write(place, u32::MAX));
+    for queue in [&mut before, &mut behind] {
+        succeed(queue, nop(2));
+    }
+    // Later versions of the device may give these words a meaning.
+    rest().for_each(|place| doorbell.write(place, 0_u32));
+}
+
 #[case]
 fn random_indices_stop_their_own_queue_alone() {
     witness::claim("touches reserved");
@@ -28,7 +68,7 @@ fn random_indices_stop_their_own_queue_alone() {
     let mut random = Rng::with_seed(seed);
     let device = open();
     let mut queue = device.create_queue(ENTRIES).expect("a queue is free");
-    let page = |offset| Mapping::new(device.file().clone(), offset, PAGE_SIZE, true);
+    let page = |offset| Mapping::new(device.file().clone(), offset, page_size(), true);
     let doorbell = page(queue.offsets().doorbell).expect("the page can be mapped again");
     let kick = page(queue.offsets().kick).expect("the page can be mapped again");
     let mut stopped = 0;
@@ -36,7 +76,7 @@ fn random_indices_stop_their_own_queue_alone() {
         for _ in 0..WRITES {
             let tail = queue.word(Word::CompletionTail);
             // Any word of the page, but words with a meaning more often.
-            let places = [0, 0x40, 0x80, 0x84, random.usize(..PAGE_SIZE / 4) * 4];
+            let places = [0, 0x40, 0x80, 0x84, random.usize(..page_size() / 4) * 4];
             let edges = [
                 tail,
                 tail.wrapping_add(ENTRIES),
@@ -93,7 +133,7 @@ fn pages_of_other_processes_cannot_be_mapped() {
     let others = (0..MAX_QUEUES as u32).filter(|number| *number != queue.number());
     for (number, kind) in others.flat_map(|number| kinds.map(|kind| (number, kind))) {
         let offset = mmap::encode(kind, number as u16);
-        let refused = Mapping::new(device.file().clone(), offset, PAGE_SIZE, false);
+        let refused = Mapping::new(device.file().clone(), offset, page_size(), false);
         let errno = refused.expect_err("the queue is another file's").errno();
         let expected = if number < queues {
             Errno::PERM
@@ -110,7 +150,7 @@ fn pages_of_other_processes_cannot_be_mapped() {
             mmap::KIND_LAZY_DEVICE_MEMORY,
         ] {
             let offset = mmap::encode(kind, *window);
-            let refused = Mapping::new(device.file().clone(), offset, PAGE_SIZE, false);
+            let refused = Mapping::new(device.file().clone(), offset, page_size(), false);
             let errno = refused.expect_err("the window is another file's").errno();
             assert_eq!(errno, Some(Errno::PERM), "window {window}, kind {kind}");
         }

@@ -7,8 +7,8 @@
 use ringbar_client::{descriptors, Buffer, Device, Mapping, Queue, Rights, Window};
 use ringbar_initramfs::archive;
 use ringbar_initramfs::tree::{GuestPath, Mode, Node, Tree};
-use ringbar_spec::layout::PAGE_SIZE;
-use ringbar_tests::{open, pages, parameter};
+use ringbar_spec::ring::MAX_ENTRIES;
+use ringbar_tests::{open, page_size, pages, parameter};
 use rustix::system::{reboot, RebootCommand};
 use std::collections::BTreeSet;
 use std::ffi::CString;
@@ -35,9 +35,6 @@ const SIZE: usize = 1 << 20;
 /// Bytes of memory between the destinations of two queues. The second kernel uses some parts of the
 /// memory itself, and there are no canaries. So the destinations must not lie in one place.
 const APART: usize = 24 << 20;
-/// Most entries of a ring.
-const ENTRIES: u32 = 4096;
-
 /// What a queue works on.
 struct Work {
     queue: Queue,
@@ -78,7 +75,7 @@ impl Work {
 fn touched(size: usize) -> Mapping {
     let memory = Mapping::anonymous(size).expect("memory");
     (0..size)
-        .step_by(PAGE_SIZE)
+        .step_by(page_size())
         .for_each(|page| memory.write_bytes(page, &[1]));
     memory
 }
@@ -86,7 +83,7 @@ fn touched(size: usize) -> Mapping {
 /// Starts the second kernel while the device copies. Returns only by a panic.
 pub(crate) fn go_on_with_another_kernel() {
     let device = open();
-    let entries = ENTRIES.min(device.info().expect("the driver answers").max_entries);
+    let entries = MAX_ENTRIES.min(device.info().expect("the driver answers").max_entries);
     let (mut works, between): (Vec<Work>, Vec<Mapping>) = (0..QUEUES)
         .map(|_| (Work::prepare(&device, entries), touched(APART)))
         .unzip();

@@ -4,7 +4,7 @@
 
 use ringbar_client::{Buffer, Device, DeviceMemory, KernelMemory, Mapping, MemoryKind};
 use ringbar_client::{Part, Policy, Rights};
-use ringbar_spec::layout::PAGE_SIZE;
+use ringbar_tests::page_size;
 
 /// Mappings of the memory of a device that tells the truth.
 pub(crate) struct Honest {
@@ -15,8 +15,8 @@ pub(crate) struct Honest {
 impl Honest {
     /// Makes them.
     pub(crate) fn of(device: &Device) -> Self {
-        let buffer = device.create_buffer(PAGE_SIZE, Rights::Read);
-        let memory = device.create_device_memory(Part::Uncached, PAGE_SIZE, Rights::Read);
+        let buffer = device.create_buffer(page_size(), Rights::Read);
+        let memory = device.create_device_memory(Part::Uncached, page_size(), Rights::Read);
         Self {
             buffer: buffer.expect("a window is free"),
             memory: memory.expect("a window is free"),
@@ -33,7 +33,7 @@ impl Honest {
 pub(crate) fn kernel_memory(device: &Device) -> [KernelMemory; 2] {
     let kinds = [MemoryKind::Contiguous(Policy::Cached), MemoryKind::Vmalloc];
     kinds.map(|kind| {
-        let memory = device.create_memory(kind, PAGE_SIZE);
+        let memory = device.create_memory(kind, page_size());
         memory.expect("there is memory")
     })
 }

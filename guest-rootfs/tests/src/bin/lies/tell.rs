@@ -10,8 +10,7 @@ use crate::table::{self, COLUMNS};
 use crate::uses::Uses;
 use ringbar_client::{Device, KernelMemory, Mapping};
 use ringbar_lies::{Group, Lie};
-use ringbar_spec::layout::PAGE_SIZE;
-use ringbar_tests::{assert_device_works, node, open, Runner, Skip, PATIENCE};
+use ringbar_tests::{assert_device_works, node, open, page_size, Runner, Skip, PATIENCE};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -32,7 +31,7 @@ pub(crate) fn tell(lie: Lie) -> Result<(), Skip> {
     }
     let other = open();
     let honest = Honest::of(&other);
-    let anonymous = Mapping::anonymous(PAGE_SIZE).expect("there is memory");
+    let anonymous = Mapping::anonymous(page_size()).expect("there is memory");
     let mut written = Written::new(honest.mappings().into_iter().chain([&anonymous]));
     let expected = table::row(lie);
     let mut messages = Messages::from_now();

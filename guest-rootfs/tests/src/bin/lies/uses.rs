@@ -3,9 +3,8 @@
 //! The device in use while it lies: what a process gets from each call, in a word.
 
 use ringbar_client::{descriptors, Buffer, Device, Error, KernelQueue, Queue, Rights};
-use ringbar_spec::layout::PAGE_SIZE;
 use ringbar_spec::ring::{Completion, Descriptor, Status};
-use ringbar_tests::{nop, ready_for, PATIENCE};
+use ringbar_tests::{nop, page_size, ready_for, PATIENCE};
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
@@ -16,6 +15,8 @@ use std::time::Duration;
 const ASLEEP: Duration = Duration::from_millis(50);
 /// Descriptors of a call.
 const COUNT: u32 = 4;
+/// Bytes of a transfer.
+const BYTES: usize = 1000;
 /// A byte beside those that a call may write. No lie of the device has it on purpose.
 const GUARD: u8 = 0xc7;
 /// First tag of them.
@@ -41,7 +42,7 @@ impl Uses {
         let queue = || device.create_queue(16).expect("a queue is free");
         let buffer = |rights| {
             device
-                .create_buffer(PAGE_SIZE, rights)
+                .create_buffer(page_size(), rights)
                 .expect("a window is free")
         };
         let mut uses = Self {
@@ -64,7 +65,7 @@ impl Uses {
 
     /// Returns an operation whose completion has each field other than 0, but for the status.
     fn operation(&self, tag: u32) -> Descriptor {
-        descriptors::crc32c(tag, 0, (self.source.window(), 0), PAGE_SIZE as u32)
+        descriptors::crc32c(tag, 0, (self.source.window(), 0), page_size() as u32)
     }
 
     /// Returns whether a completion is that of the operation with this tag.
@@ -94,18 +95,18 @@ impl Uses {
 
     /// Calls TRANSFER.
     pub(crate) fn transfer(&mut self) -> String {
-        let bytes = [0x5a; PAGE_SIZE];
+        let bytes = [0x5a; BYTES];
         let window = self.buffer.window();
         let moved = self.kernel.write(window, 0, &bytes, self.time);
         if moved.is_ok() {
             self.transfer_back(window);
         }
-        word(moved.map(|()| self.buffer.mapping().read_bytes(0, PAGE_SIZE) == bytes))
+        word(moved.map(|()| self.buffer.mapping().read_bytes(0, BYTES) == bytes))
     }
 
     /// Calls TRANSFER in the other direction. Whatever that returns, it writes into its bytes alone.
     fn transfer_back(&mut self, window: u16) {
-        let mut guarded = [GUARD; PAGE_SIZE];
+        let mut guarded = [GUARD; BYTES];
         let [before, bytes @ .., behind] = &mut guarded;
         let _any = self.kernel.read(window, 0, bytes, self.time);
         assert_eq!((*before, *behind), (GUARD, GUARD), "beyond the bytes");
@@ -170,7 +171,7 @@ impl Uses {
     /// Makes a queue and a buffer, and destroys them.
     pub(crate) fn make(&self) -> String {
         let made = self.device.create_queue(4).and_then(|queue| {
-            let buffer = self.device.create_buffer(PAGE_SIZE, Rights::Read)?;
+            let buffer = self.device.create_buffer(page_size(), Rights::Read)?;
             buffer.close()?;
             queue.close()
         });

@@ -9,12 +9,11 @@ mod load;
 
 use load::{refused, Load, COPY, ENTRIES, LONG};
 use ringbar_client::{Error, KernelQueue, Mapping, Queue, Rights};
-use ringbar_spec::layout::PAGE_SIZE;
-use ringbar_spec::ring::{Completion, Status};
+use ringbar_spec::ring::{Completion, Status, MAX_ENTRIES};
 use ringbar_spec::wake::Word;
 use ringbar_tests::{
-    assert_device_works, case, copy, expect_bytes, nop, open, pattern_bytes, poller, ready_for,
-    run, seed, succeed, until, PciFunction, PATIENCE, SHORT,
+    assert_device_works, case, copy, expect_bytes, nop, open, page_size, pattern_bytes, poller,
+    ready_for, run, seed, succeed, until, PciFunction, PATIENCE, SHORT,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::{eventfd, EventfdFlags, PollFlags};
@@ -69,7 +68,7 @@ fn sleeper_gets_eio() {
 fn batch_of_the_kernel_gets_eio() {
     let load = Load::start();
     let mut queue: KernelQueue = load.device.create_kernel_queue(ENTRIES).unwrap();
-    let batch = vec![copy(&load.buffers[0], &load.buffers[1], COPY); 4096];
+    let batch = vec![copy(&load.buffers[0], &load.buffers[1], COPY); MAX_ENTRIES as usize];
     let caller = thread::spawn(move || {
         let mut completions = vec![Completion::default(); batch.len()];
         queue.execute(&batch, &mut completions, LONG)
@@ -117,7 +116,7 @@ fn calls_on_older_objects_get_eio() {
     refused(load.device.wait(&mut wait));
     refused(load.device.reset_queue(number));
     refused(kernel.execute(&[nop(0)], &mut [Completion::default()], LONG));
-    let part = load.buffers[0].part(0..PAGE_SIZE as u64);
+    let part = load.buffers[0].part(0..page_size() as u64);
     refused(load.device.open_window(&[part], Rights::Read));
 }
 
@@ -174,7 +173,7 @@ fn numbers_stay_with_the_file_that_had_them() {
     for _ in 0..free {
         let queue = device.create_queue(2).unwrap();
         assert!(!old.contains(&queue.number()));
-        let buffer = device.create_buffer(PAGE_SIZE, Rights::Read).unwrap();
+        let buffer = device.create_buffer(page_size(), Rights::Read).unwrap();
         assert!(!windows.contains(&buffer.window()));
     }
     let errno = device.create_queue(2).expect_err("all are taken").errno();
@@ -204,7 +203,7 @@ fn older_objects_can_be_given_back() {
     load.buffers
         .into_iter()
         .for_each(|buffer| buffer.close().unwrap());
-    let mapped = Mapping::new(device.file().clone(), offsets.doorbell, PAGE_SIZE, true);
+    let mapped = Mapping::new(device.file().clone(), offsets.doorbell, page_size(), true);
     assert_eq!(mapped.unwrap_err().errno(), Some(Errno::PERM));
     assert_device_works(&device);
 }

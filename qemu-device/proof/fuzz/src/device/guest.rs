@@ -12,7 +12,7 @@ use ringbar_endpoint::memory::SharedMemory;
 use ringbar_endpoint::Endpoint;
 use ringbar_mapped::Mapped;
 use ringbar_server::ringbar::Ringbar;
-use ringbar_spec::layout::{DEVICE_MEMORY_BAR, REGISTER_BAR};
+use ringbar_spec::layout::{DEVICE_MEMORY_BAR, DEVICE_MEMORY_MIN, REGISTER_BAR};
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::wake::Word;
@@ -35,9 +35,9 @@ pub(super) const OPEN: [u64; 3] = [BASE + 5 * PAGE, BASE + 7 * PAGE, BASE + 9 * 
 /// Pages that no window shows for writing. Two windows show them for reading.
 pub(super) const GUARDS: [u64; 3] = [BASE + 4 * PAGE, BASE + 6 * PAGE, BASE + 8 * PAGE];
 /// Bytes of device memory.
-pub(super) const DEVICE_MEMORY: usize = 4 * PAGE as usize;
+pub(super) const DEVICE_MEMORY: usize = DEVICE_MEMORY_MIN;
 /// First offset of the device memory that no window shows for writing.
-pub(super) const DEVICE_MEMORY_GUARD: usize = DEVICE_MEMORY / 2;
+pub(super) const DEVICE_MEMORY_GUARD: usize = DEVICE_MEMORY - 2 * PAGE as usize;
 /// Entries of each ring.
 pub(super) const ENTRIES: u32 = 64;
 

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use ringbar_spec::layout::{PAGE_SIZE, STATUS_PAGES};
+use ringbar_spec::layout::{PAGE_STRIDE, STATUS_PAGES};
 use ringbar_spec::pages::{inline_completion, inline_descriptor};
 use ringbar_spec::ring::Descriptor;
 use ringbar_spec::setup::{WindowKind, RIGHT_READ};
@@ -159,11 +159,11 @@ fn change(input: &mut Input<'_>) -> Change {
     match input.byte() {
         0..=79 => submissions(input),
         80..=87 => Change::Word {
-            offset: input.one_of(&DRIVER_WORDS) + usize::from(queue) * PAGE_SIZE,
+            offset: input.one_of(&DRIVER_WORDS) + usize::from(queue) * PAGE_STRIDE,
             values: [input.field32(), input.field32()],
         },
         88..=95 => Change::Word {
-            offset: input.one_of(&DEVICE_WORDS) + usize::from(queue) * PAGE_SIZE,
+            offset: input.one_of(&DEVICE_WORDS) + usize::from(queue) * PAGE_STRIDE,
             values: [input.field32(), input.field32()],
         },
         96..=191 => Change::Entry {

@@ -39,6 +39,8 @@ pub const REGISTERS: &[(u64, &str)] = &[
     (STATUS, "STATUS"),
 ];
 
+/// Bytes of BAR 0. A kernel maps it by pages, of which the largest on x86 and arm64 have 64 KiB.
+const REGISTERS_SIZE: u64 = 64 << 10;
 /// Most bytes of one run: the client waits for the whole of it.
 const MAX_LENGTH: u32 = 1 << 20;
 /// Bytes that are copied at once.
@@ -66,7 +68,7 @@ impl Sum {
             },
             bars: vec![BarShape {
                 index: 0,
-                backing: Backing::Trapped(4096),
+                backing: Backing::Trapped(REGISTERS_SIZE),
             }],
             messages: Messages::Msi { vectors: 1 },
         };

@@ -294,12 +294,12 @@ fn slices_that_overlap_have_rows_of_their_own_and_inner_ones_have_not() {
 fn flow_leads_from_the_doorbell_to_the_copy_the_interrupt_and_the_access_that_sees_it() {
     let [fetched, completed] = operation(0, 3000, 5000);
     let picture = picture(&run(vec![
-        at(1000, 0x8_0000, true, 1),
-        at(2000, 0x4_0000, true, 1),
+        at(1000, 0x80_0000, true, 1),
+        at(2000, 0x40_0000, true, 1),
         fetched,
         completed,
         event(6000, What::Interrupt { vector: 1 }),
-        at(7000, 0xc_0000, false, 1),
+        at(7000, 0xc0_0000, false, 1),
     ]));
 
     let steps: Vec<_> = picture.flows[&1]
@@ -327,7 +327,7 @@ fn flow_at_a_time_that_perfetto_cuts_off_has_a_slice() {
         let [fetched, completed] = operation(0, 19_000, 20_000);
 
         let picture = picture(&run(vec![
-            at(1000 + time, 0x8_0000, true, 1),
+            at(1000 + time, 0x80_0000, true, 1),
             fetched,
             completed,
         ]));
@@ -349,7 +349,7 @@ fn operations_beyond_the_limit_of_a_case_have_a_slice_and_no_flow() {
     let mut what = Vec::new();
     for number in 0..300 {
         let from = 1000 + 10 * number;
-        what.push(at(from, 0x8_0000, true, number.into()));
+        what.push(at(from, 0x80_0000, true, number.into()));
         what.extend(operation(0, from + 2, from + 5));
     }
 
@@ -374,7 +374,7 @@ fn any_moments() -> impl Strategy<Value = Vec<Happening>> {
             proptest::option::of(0u64..50)
         )
             .prop_map(|(cpu, queue, write, lasts)| {
-                let offset = if write { 0x8_0000 } else { 0xc_0000 } + queue * 0x1000;
+                let offset = if write { 0x80_0000 } else { 0xc0_0000 } + queue * 0x1_0000;
                 (
                     lasts,
                     Happening::Access(Access {

@@ -148,7 +148,7 @@ fn claim_of_a_reserved_offset_is_for_the_program_alone() {
 
 #[test]
 fn case_that_scribbles_may_and_the_driver_may_not() {
-    let scribble = |owner| run(&[SCRIBBLES], vec![access(owner, 0x80800, true, 1)]);
+    let scribble = |owner| run(&[SCRIBBLES], vec![access(owner, 0x80_0800, true, 1)]);
 
     assert_eq!(complaints(&scribble("attack")), [""; 0]);
     assert_eq!(complaints(&scribble("driver")).len(), 1);
@@ -166,7 +166,7 @@ fn unknown_claim_is_reported() {
 
 #[test]
 fn claim_about_traps_allows_as_many_and_no_more() {
-    let kick = || access("dma", 0x40000, true, 1);
+    let kick = || access("dma", 0x40_0000, true, 1);
     let twice = || vec![kick(), kick()];
 
     let run = |claim, moments| phase("mapped ring", &[claim], moments);
@@ -221,7 +221,7 @@ fn mapped_ring_shows_its_operations_and_traps() {
         status: 0,
         result: Hex(0),
     };
-    let moments = vec![access("dma", 0x40000, true, 1), event(done)];
+    let moments = vec![access("dma", 0x40_0000, true, 1), event(done)];
 
     let testimony = examine(&phase("mapped ring", &["operations 1"], moments));
 
@@ -251,7 +251,7 @@ fn register_not_listed_for_probe_is_reported() {
 #[test]
 fn other_value_than_listed_for_remove_is_reported() {
     let remove = |value| {
-        let moments = vec![access("driver", 0x1000, true, value)];
+        let moments = vec![access("driver", 0x1_0000, true, value)];
         complaints(&phase("remove", &[], moments))
     };
 
@@ -356,8 +356,8 @@ fn piece_at_a_reserved_offset_is_told() {
     };
     let told = |offset| complaints(&run(&[], vec![wide(offset)]));
 
-    let reserved = |line: &String| line.contains("touched reserved offset 0x1200");
-    assert!(told(0x11f8).iter().any(reserved), "{:?}", told(0x11f8));
+    let reserved = |line: &String| line.contains("touched reserved offset 0x10200");
+    assert!(told(0x1_01f8).iter().any(reserved), "{:?}", told(0x1_01f8));
     assert!(!told(0x10).iter().any(|line| line.contains("reserved")));
 }
 
