@@ -114,8 +114,8 @@ def main():
     device = os.open("/dev/ringbar0", os.O_RDWR | os.O_CLOEXEC)
     queue = CreateQueue(entries=16, flags=QUEUE_KERNEL)
     fcntl.ioctl(device, CREATE_QUEUE, queue)
-    source, source_window = create_buffer(device, 4096, RIGHT_READ)
-    destination, destination_window = create_buffer(device, 4096, RIGHT_WRITE)
+    source, source_window = create_buffer(device, 1000, RIGHT_READ)
+    destination, destination_window = create_buffer(device, 1000, RIGHT_WRITE)
     source[: len(text)] = text
 
     descriptors = (Descriptor * 1)(

@@ -5,7 +5,7 @@
 use crate::bench::{check, nanoseconds, rate, Bench};
 use crate::{Error, Spread};
 use ringbar_client::{Device, Queue};
-use ringbar_spec::ring::Descriptor;
+use ringbar_spec::ring::{Descriptor, MAX_ENTRIES};
 use ringbar_spec::wake::Word;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -20,7 +20,7 @@ const SAMPLES: usize = 20;
 /// Time in which the other thread falls asleep in `poll`.
 const ASLEEP: Duration = Duration::from_millis(2);
 /// Entries of the rings. They have room for the load of a sample.
-const ENTRIES: u32 = 4096;
+const ENTRIES: u32 = MAX_ENTRIES;
 /// Completions that share an interrupt when interrupts are held back.
 const HELD: u16 = 16;
 /// Longest time for which they are held back. It is so long that the number of completions ends it.

@@ -11,8 +11,8 @@ pub(crate) fn main() -> Result<(), Box<dyn Error>> {
     let device = Device::open("/dev/ringbar0")?;
     // The rings and both buffers are mapped into this process.
     let mut queue = device.create_queue(16)?;
-    let source = device.create_buffer(4096, Rights::Read)?;
-    let destination = device.create_buffer(4096, Rights::Write)?;
+    let source = device.create_buffer(1000, Rights::Read)?;
+    let destination = device.create_buffer(1000, Rights::Write)?;
     source.mapping().write_bytes(0, b"from here to there");
 
     queue.push(descriptors::copy(

@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn number_is_the_one_after_its_word() {
-        let line = "device queues 1 windows 22 buffers 3 bytes 4096";
+        let line = "device queues 1 windows 22 buffers 3 bytes 8192";
 
         assert_eq!(number_after(line, "windows"), Some(22));
         assert_eq!(number_after(line, "doors"), None);

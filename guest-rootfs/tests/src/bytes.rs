@@ -14,7 +14,7 @@ const SHOWN: usize = 8;
 /// # Panics
 ///
 /// If they differ. The message has `what`, the first byte that differs, and the number of such
-/// bytes: `buffer: byte 0x40 is 5a, not 00; 64 of 4096 bytes differ; from it on: 5a 5a …, not 00 00
+/// bytes: `buffer: byte 0x40 is 5a, not 00; 64 of 1000 bytes differ; from it on: 5a 5a …, not 00 00
 /// …`.
 #[track_caller]
 pub fn expect_bytes(what: impl fmt::Display, read: &[u8], expected: &[u8]) {

@@ -7,8 +7,9 @@
 //! A program plants them before the driver is loaded: the driver ends what a boot before left in the
 //! device, if it does so at all. The cases of the program check them later.
 
-use crate::pages::{self, PAGE};
+use crate::pages;
 use crate::raw::RawMapping;
+use ringbar_client::page_size;
 use rustix::mm::{MapFlags, ProtFlags};
 use rustix::mount::{mount, unmount, MountFlags, UnmountFlags};
 use std::collections::HashSet;
@@ -76,12 +77,12 @@ pub fn frames() -> HashSet<u64> {
 #[track_caller]
 pub fn check() {
     let mut file = File::open(FILE).expect("the canaries are there");
-    let pages = file.metadata().expect("the file is open").len() / PAGE as u64;
-    let mut seen = vec![0; PIECE * PAGE];
+    let pages = file.metadata().expect("the file is open").len() / page_size() as u64;
+    let mut seen = vec![0; PIECE * page_size()];
     let mut changed = Vec::new();
     for first in (0..pages).step_by(PIECE) {
         file.read_exact(&mut seen).expect("the file can be read");
-        let pages = (first..).zip(seen.chunks_exact(PAGE));
+        let pages = (first..).zip(seen.chunks_exact(page_size()));
         let wrong = pages.filter(|(number, page)| canary(*number) != *page);
         changed.extend(wrong.map(|(number, page)| (number, page[..8].to_vec())));
     }
@@ -101,7 +102,7 @@ pub fn remove() {
 
 /// Returns the bytes of a page.
 fn canary(number: u64) -> Vec<u8> {
-    number.to_le_bytes().repeat(PAGE / size_of::<u64>())
+    number.to_le_bytes().repeat(page_size() / size_of::<u64>())
 }
 
 /// Returns the memory that is left, in KiB.

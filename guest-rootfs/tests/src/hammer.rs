@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-const SIZE: usize = 4096;
+const SIZE: usize = 4000;
 /// Bytes of a long copy: as many as one descriptor may copy in a small machine.
 const LONG: usize = 1 << 20;
 /// Long copies in flight at once.

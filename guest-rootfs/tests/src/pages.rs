@@ -2,11 +2,10 @@
 
 //! The physical pages behind addresses of this process, as `/proc/self/pagemap` shows them.
 
+use ringbar_client::page_size;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// Bytes of a page.
-pub const PAGE: usize = 4096;
 /// Bits of an entry with the number of the physical page.
 const FRAME: u64 = (1 << 55) - 1;
 /// Bit of an entry: there is a page.
@@ -15,8 +14,8 @@ const PRESENT: u64 = 1 << 63;
 /// Returns the numbers of the physical pages behind `length` bytes at `address`.
 pub fn frames(address: usize, length: usize) -> Vec<u64> {
     let map = File::open("/proc/self/pagemap").expect("procfs is mounted");
-    let mut entries = vec![0; length.div_ceil(PAGE) * size_of::<u64>()];
-    let start = address / PAGE * size_of::<u64>();
+    let mut entries = vec![0; length.div_ceil(page_size()) * size_of::<u64>()];
+    let start = address / page_size() * size_of::<u64>();
     map.read_exact_at(&mut entries, start as u64)
         .expect("the entries can be read");
     let entry = |bytes: &[u8]| u64::from_ne_bytes(bytes.try_into().expect("eight bytes"));

@@ -16,16 +16,13 @@ pub use removal::bound_device;
 
 use crate::debugfs;
 use crate::raw::{RawMapping, READ_WRITE};
-use crate::{has_iommu, Case, Skip};
+use crate::{has_iommu, page_size, Case, Skip};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::rc::Rc;
 use std::sync::Arc;
-
-/// Bytes of a page.
-pub const PAGE: usize = 4096;
 
 /// Result of a rule for a kind.
 pub type Outcome = Result<(), Skip>;
@@ -148,8 +145,9 @@ pub fn open_node(node: &str, read_only: bool) -> Arc<File> {
     Arc::new(file.unwrap_or_else(|error| panic!("{node}: {error}")))
 }
 
-/// Returns a [`Make`] for the region at a fixed mmap offset of a node.
+/// Returns a [`Make`] for the region at a fixed mmap offset of a node. A mapping has whole pages.
 pub fn fixed(node: &'static str, offset: u64, size: usize) -> Make {
+    let size = size.next_multiple_of(page_size());
     Rc::new(move |read_only| Region {
         file: open_node(node, read_only),
         offset,

@@ -5,7 +5,7 @@
 
 use crate::space::{failed, fd, file, refused};
 use crate::{Error, Space};
-use ringbar_client::Mapping;
+use ringbar_client::{page_size, Mapping};
 use ringbar_driver_side::path::{Driver, Transport};
 use ringbar_driver_side::{Function, Registers, Shared};
 use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_STRIDE, REGISTER_BAR_SIZE};
@@ -195,6 +195,10 @@ impl Transport for Vfio {
             event.read().map_err(failed("read"))?;
         }
         Ok(came)
+    }
+
+    fn page_size(&self) -> usize {
+        page_size()
     }
 
     fn map(&mut self, address: u64, start: u64, size: usize, rights: Rights) -> Result<(), Error> {

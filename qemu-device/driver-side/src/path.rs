@@ -56,6 +56,9 @@ pub trait Transport: Function {
     /// Sleeps until that vector is raised, or until `limit` has passed. Returns whether it was.
     fn wait_interrupt(&mut self, limit: Duration) -> Result<bool, Self::Error>;
 
+    /// Returns the size of the pages by which [`map`](Self::map) works.
+    fn page_size(&self) -> usize;
+
     /// Lets the device access the driver's memory from `start` on, in whole pages, at another
     /// address too.
     fn map(
@@ -299,6 +302,10 @@ impl<T: Transport> DmaPath for Driver<T>
 where
     T::Error: Display,
 {
+    fn page_size(&self) -> usize {
+        self.transport.page_size()
+    }
+
     fn map(&mut self, address: u64, part: &Part, rights: Rights) -> Result<(), Self::Error> {
         let start = self.memories[part.memory].start + part.range.start as u64;
         let size = part.range.len();

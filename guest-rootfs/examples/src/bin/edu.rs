@@ -10,9 +10,9 @@ use ringbar_examples::uapi::edu::{
     TO_DEVICE, WAIT,
 };
 use ringbar_tests::raw::RawMapping;
-use ringbar_tests::rules::{self, Debugger, Driver, Kind, PAGE};
+use ringbar_tests::rules::{self, Debugger, Driver, Kind};
 use ringbar_tests::signals::{Handler, Timer};
-use ringbar_tests::{case, child, expect_bytes, run, PATIENCE};
+use ringbar_tests::{case, child, expect_bytes, page_size, run, PATIENCE};
 use rustix::io::Errno;
 use std::iter;
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ fn driver() -> Driver {
         kinds: vec![
             Kind {
                 name: "registers",
-                make: rules::fixed(NODE, REGISTERS, PAGE),
+                make: rules::fixed(NODE, REGISTERS, page_size()),
                 flags: "io pf de dd dc",
                 policy: "uncached",
                 writable: false,
@@ -84,7 +84,7 @@ impl Edu {
     fn open() -> Self {
         let node = Node::open(NODE);
         Self {
-            registers: node.map_read_only(REGISTERS, PAGE),
+            registers: node.map_read_only(REGISTERS, page_size()),
             buffer: node.map(BUFFER, BUFFER_SIZE),
             node,
         }

@@ -10,9 +10,9 @@ use ringbar_examples::uapi::shared_buffer::{
 };
 use ringbar_tests::fork::{self, SIGBUS};
 use ringbar_tests::raw::RawMapping;
-use ringbar_tests::rules::{self, open_node, Debugger, Driver, Kind, Region, PAGE};
+use ringbar_tests::rules::{self, open_node, Debugger, Driver, Kind, Region};
 use ringbar_tests::usage::{self, Usage};
-use ringbar_tests::{case, expect_bytes, run};
+use ringbar_tests::{case, expect_bytes, page_size, run};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 use std::os::unix::process::ExitStatusExt;
@@ -39,7 +39,7 @@ fn driver() -> Driver {
         name,
         make: Rc::new(move |read_only| {
             let node = Node::from(open_node(NODE, read_only));
-            let size = 4 * PAGE;
+            let size = 4 * page_size();
             Region {
                 offset: create(&node, size as u64, kind, policy)
                     .expect("a buffer")
@@ -110,11 +110,13 @@ fn destroy(node: &Node, offset: u64) -> Result<(), Errno> {
 fn two_mappings_of_a_buffer_show_the_same_bytes() {
     for (kind, policy) in BUFFERS {
         let node = open();
-        let offset = create(&node, 2 * PAGE as u64, kind, policy).unwrap().offset;
-        let whole = node.map(offset, 2 * PAGE);
-        let second = node.map(offset + PAGE as u64, PAGE);
+        let offset = create(&node, 2 * page_size() as u64, kind, policy)
+            .unwrap()
+            .offset;
+        let whole = node.map(offset, 2 * page_size());
+        let second = node.map(offset + page_size() as u64, page_size());
 
-        whole.write(PAGE + 8, 77);
+        whole.write(page_size() + 8, 77);
 
         assert_eq!(second.read(8), 77, "kind {kind}, policy {policy}");
     }
@@ -123,10 +125,10 @@ fn two_mappings_of_a_buffer_show_the_same_bytes() {
 #[case]
 fn forked_process_shares_the_buffer() {
     let node = open();
-    let offset = create(&node, PAGE as u64, CONTIGUOUS, CACHED)
+    let offset = create(&node, page_size() as u64, CONTIGUOUS, CACHED)
         .unwrap()
         .offset;
-    let mapping = node.map(offset, PAGE);
+    let mapping = node.map(offset, page_size());
     mapping.write(0, 1);
 
     let status = fork::run(|| {
@@ -141,9 +143,9 @@ fn forked_process_shares_the_buffer() {
 #[case]
 fn size_is_rounded_up_to_whole_pages() {
     let node = open();
-    for (size, whole) in [(1, 1), (PAGE as u64, 1), (PAGE as u64 + 1, 2)] {
+    for (size, whole) in [(1, 1), (page_size() as u64, 1), (page_size() as u64 + 1, 2)] {
         let buffer = create(&node, size, VMALLOC, CACHED).expect("a buffer");
-        assert_eq!(buffer.size, whole * PAGE as u64, "{size} bytes");
+        assert_eq!(buffer.size, whole * page_size() as u64, "{size} bytes");
     }
 }
 
@@ -188,15 +190,23 @@ fn buffers_of_a_file_are_limited_and_there_is_room_again_after_one_is_destroyed(
 fn destroyed_buffer_raises_sigbus() {
     for (kind, policy) in BUFFERS {
         let node = open();
-        let offset = create(&node, PAGE as u64, kind, policy).unwrap().offset;
-        let mapping = node.map(offset, PAGE);
+        let offset = create(&node, page_size() as u64, kind, policy)
+            .unwrap()
+            .offset;
+        let mapping = node.map(offset, page_size());
         mapping.write(0, 1);
 
         assert_eq!(destroy(&node, offset), Ok(()));
 
         let status = fork::run(|| mapping.read(0) == 1);
         assert_eq!(status.signal(), Some(SIGBUS), "kind {kind}: {status}");
-        let again = RawMapping::new(node.file(), offset, PAGE, ProtFlags::READ, MapFlags::SHARED);
+        let again = RawMapping::new(
+            node.file(),
+            offset,
+            page_size(),
+            ProtFlags::READ,
+            MapFlags::SHARED,
+        );
         assert_eq!(again.err(), Some(Errno::NXIO), "kind {kind}");
     }
 }
@@ -205,9 +215,13 @@ fn destroyed_buffer_raises_sigbus() {
 fn mapping_of_a_destroyed_buffer_does_not_show_the_next_one() {
     for (kind, policy) in BUFFERS {
         let node = open();
-        let make = || create(&node, PAGE as u64, kind, policy).unwrap().offset;
+        let make = || {
+            create(&node, page_size() as u64, kind, policy)
+                .unwrap()
+                .offset
+        };
         let offset = make();
-        let old = node.map(offset, PAGE);
+        let old = node.map(offset, page_size());
         old.write(0, 1);
         assert_eq!(destroy(&node, offset), Ok(()));
 
@@ -215,18 +229,21 @@ fn mapping_of_a_destroyed_buffer_does_not_show_the_next_one() {
 
         let status = fork::run(|| old.read(0) == 0);
         assert_eq!(status.signal(), Some(SIGBUS), "kind {kind}: {status}");
-        assert_eq!(node.map(offset, PAGE).read(0), 0, "kind {kind}");
+        assert_eq!(node.map(offset, page_size()).read(0), 0, "kind {kind}");
     }
 }
 
 #[case]
 fn buffer_that_is_not_there_is_not_destroyed() {
     let node = open();
-    let offset = create(&node, 2 * PAGE as u64, VMALLOC, CACHED)
+    let offset = create(&node, 2 * page_size() as u64, VMALLOC, CACHED)
         .unwrap()
         .offset;
 
-    assert_eq!(destroy(&node, offset + PAGE as u64), Err(Errno::NXIO));
+    assert_eq!(
+        destroy(&node, offset + page_size() as u64),
+        Err(Errno::NXIO)
+    );
     assert_eq!(destroy(&open(), offset), Err(Errno::NXIO), "another file");
     assert_eq!(destroy(&node, offset), Ok(()));
     assert_eq!(destroy(&node, offset), Err(Errno::NXIO), "again");
@@ -235,7 +252,7 @@ fn buffer_that_is_not_there_is_not_destroyed() {
 #[case]
 fn buffer_of_another_file_cannot_be_mapped() {
     let node = open();
-    let offset = create(&node, PAGE as u64, CONTIGUOUS, CACHED)
+    let offset = create(&node, page_size() as u64, CONTIGUOUS, CACHED)
         .unwrap()
         .offset;
 
@@ -243,7 +260,7 @@ fn buffer_of_another_file_cannot_be_mapped() {
     let mapped = RawMapping::new(
         other.file(),
         offset,
-        PAGE,
+        page_size(),
         ProtFlags::READ,
         MapFlags::SHARED,
     );
@@ -256,11 +273,13 @@ fn new_buffer_has_none_of_the_last_ones_bytes() {
     for (kind, policy) in BUFFERS {
         let make = || {
             let node = open();
-            let offset = create(&node, 4 * PAGE as u64, kind, policy).unwrap().offset;
-            node.map(offset, 4 * PAGE)
+            let offset = create(&node, 4 * page_size() as u64, kind, policy)
+                .unwrap()
+                .offset;
+            node.map(offset, 4 * page_size())
         };
         let used = make();
-        (0..4 * PAGE)
+        (0..4 * page_size())
             .step_by(4)
             .for_each(|at| used.write(at, 0xa5a5_a5a5));
         drop(used);
@@ -268,7 +287,11 @@ fn new_buffer_has_none_of_the_last_ones_bytes() {
         let new = make();
 
         let what = format_args!("kind {kind}");
-        expect_bytes(what, &new.bytes(0, 4 * PAGE), &[0; 4 * PAGE]);
+        expect_bytes(
+            what,
+            &new.bytes(0, 4 * page_size()),
+            &vec![0; 4 * page_size()],
+        );
     }
 }
 
@@ -278,8 +301,10 @@ fn closed_files_leave_no_memory_and_no_mapping_behind() {
     let use_one = || {
         let node = open();
         for (kind, policy) in BUFFERS {
-            let offset = create(&node, 4 * PAGE as u64, kind, policy).unwrap().offset;
-            node.map(offset, 4 * PAGE).write(0, 1);
+            let offset = create(&node, 4 * page_size() as u64, kind, policy)
+                .unwrap()
+                .offset;
+            node.map(offset, 4 * page_size()).write(0, 1);
         }
     };
     use_one();

@@ -6,9 +6,9 @@
 use ringbar_examples::node::Node;
 use ringbar_examples::uapi::sum::{AddUp, ADD_UP, BUFFER, BUFFER_SIZE, REGISTERS};
 use ringbar_tests::raw::RawMapping;
-use ringbar_tests::rules::{self, Debugger, Driver, Kind, PAGE};
+use ringbar_tests::rules::{self, Debugger, Driver, Kind};
 use ringbar_tests::signals::{Handler, Timer};
-use ringbar_tests::{case, fork, run, until, Runner, Skip, PATIENCE};
+use ringbar_tests::{case, fork, page_size, run, until, Runner, Skip, PATIENCE};
 use rustix::io::Errno;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -30,7 +30,7 @@ fn driver() -> Driver {
         kinds: vec![
             Kind {
                 name: "registers",
-                make: rules::fixed(NODE, REGISTERS, PAGE),
+                make: rules::fixed(NODE, REGISTERS, page_size()),
                 flags: "io pf de dd dc",
                 policy: "uncached",
                 writable: false,
@@ -106,7 +106,7 @@ fn device_adds_up_the_bytes_that_the_process_wrote() {
 #[case]
 fn sum_is_in_the_mapped_register() {
     let file = Sum::open();
-    let registers = file.node.map_read_only(REGISTERS, PAGE);
+    let registers = file.node.map_read_only(REGISTERS, page_size());
     file.buffer.write(0, 0x0202_0202);
 
     assert_eq!(file.add_up(0, 4), Ok(8));

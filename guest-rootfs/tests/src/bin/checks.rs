@@ -5,7 +5,7 @@
 use ringbar_client::{Buffer, Device, Queue, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Opcode, Status};
 use ringbar_test_vectors::crc32c;
-use ringbar_tests::{carry_out, case, open, pattern_bytes, run, seed};
+use ringbar_tests::{carry_out, case, open, page_size, pattern_bytes, run, seed};
 use std::process::ExitCode;
 
 const SIZE: usize = 300_000;
@@ -46,7 +46,7 @@ fn check(
 fn verify_finds_the_pattern() {
     let (_device, mut queue, buffer) = set_up();
     let seed = seed();
-    for (offset, length) in [(0, SIZE), (3, 1), (4095, 8), (17, 100_001)] {
+    for (offset, length) in [(0, SIZE), (3, 1), (page_size() - 1, 8), (17, 100_001)] {
         let bytes = pattern_bytes(seed, length);
         buffer.mapping().write_bytes(offset, &bytes);
         let place = (&buffer, offset as u64, length);

@@ -4,10 +4,8 @@
 //! process reads the bytes that the device wrote.
 
 use ringbar_client::{descriptors, Part, Rights};
-use ringbar_tests::{case, open, pattern_bytes, run, seed, succeed};
+use ringbar_tests::{case, open, page_size, pattern_bytes, run, seed, succeed};
 use std::process::ExitCode;
-
-const PAGE: usize = 4096;
 
 fn main() -> ExitCode {
     run()
@@ -17,7 +15,7 @@ fn main() -> ExitCode {
 fn mapping_keeps_writes_of_every_width() {
     let device = open();
     let memory = device
-        .create_device_memory(Part::Uncached, PAGE, Rights::ReadWrite)
+        .create_device_memory(Part::Uncached, page_size(), Rights::ReadWrite)
         .unwrap();
     let mapping = memory.mapping();
     mapping.write(0, 0x0123_4567_89ab_cdefu64);
@@ -42,18 +40,23 @@ fn device_reads(part: Part) {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let memory = device
-        .create_device_memory(part, PAGE, Rights::Read)
+        .create_device_memory(part, page_size(), Rights::Read)
         .unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
-    let bytes = pattern_bytes(seed(), PAGE);
+    let buffer = device.create_buffer(page_size(), Rights::Write).unwrap();
+    let bytes = pattern_bytes(seed(), page_size());
     memory.mapping().write_bytes(0, &bytes);
 
     succeed(
         &mut queue,
-        descriptors::copy(0, (memory.window(), 0), (buffer.window(), 0), PAGE as u32),
+        descriptors::copy(
+            0,
+            (memory.window(), 0),
+            (buffer.window(), 0),
+            page_size() as u32,
+        ),
     );
 
-    assert_eq!(buffer.mapping().read_bytes(0, PAGE), bytes);
+    assert_eq!(buffer.mapping().read_bytes(0, page_size()), bytes);
 }
 
 #[case]
@@ -70,9 +73,9 @@ fn process_sees(part: Part) {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let memory = device
-        .create_device_memory(part, PAGE, Rights::Write)
+        .create_device_memory(part, page_size(), Rights::Write)
         .unwrap();
-    memory.mapping().write_bytes(0, &[0xee; PAGE]);
+    memory.mapping().write_bytes(0, &vec![0xee; page_size()]);
     let seed = seed();
 
     succeed(
@@ -80,26 +83,32 @@ fn process_sees(part: Part) {
         descriptors::pattern(0, seed, (memory.window(), 17), 1001),
     );
 
-    let seen = memory.mapping().read_bytes(0, PAGE);
+    let seen = memory.mapping().read_bytes(0, page_size());
     let written = pattern_bytes(seed, 1001);
     assert_eq!(seen[..17], [0xee; 17]);
     assert_eq!(seen[17..1018], written);
-    assert_eq!(seen[1018..], [0xee; PAGE - 1018]);
+    assert_eq!(seen[1018..], vec![0xee; page_size() - 1018]);
 }
 
 #[case]
 fn two_ranges_do_not_overlap() {
     let device = open();
     let first = device
-        .create_device_memory(Part::Uncached, PAGE, Rights::Read)
+        .create_device_memory(Part::Uncached, page_size(), Rights::Read)
         .unwrap();
     let second = device
-        .create_device_memory(Part::Uncached, PAGE, Rights::Read)
+        .create_device_memory(Part::Uncached, page_size(), Rights::Read)
         .unwrap();
-    first.mapping().write_bytes(0, &[1; PAGE]);
-    second.mapping().write_bytes(0, &[2; PAGE]);
-    assert_eq!(first.mapping().read_bytes(0, PAGE), [1; PAGE]);
-    assert_eq!(second.mapping().read_bytes(0, PAGE), [2; PAGE]);
+    first.mapping().write_bytes(0, &vec![1; page_size()]);
+    second.mapping().write_bytes(0, &vec![2; page_size()]);
+    assert_eq!(
+        first.mapping().read_bytes(0, page_size()),
+        vec![1; page_size()]
+    );
+    assert_eq!(
+        second.mapping().read_bytes(0, page_size()),
+        vec![2; page_size()]
+    );
 }
 
 #[case]

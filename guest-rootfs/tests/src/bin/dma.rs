@@ -6,8 +6,8 @@
 use ringbar_client::{descriptors, Buffer, Rights};
 use ringbar_spec::ring::{Descriptor, Status};
 use ringbar_tests::{
-    case, copy, expect_bytes, open, pattern_bytes, run, seed, signalled, succeed, with_event,
-    PciFunction, PATIENCE, SHORT,
+    case, copy, expect_bytes, open, page_size, pattern_bytes, run, seed, signalled, succeed,
+    with_event, PciFunction, PATIENCE, SHORT,
 };
 use std::process::ExitCode;
 
@@ -162,14 +162,15 @@ fn two_mappings_of_a_buffer_show_the_same() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
     let buffer = marked_buffer(&device);
-    let page = 4096;
-    let second =
-        ringbar_client::Mapping::new(device.file().clone(), buffer.offset() + page, 4096, false);
+    let page = page_size();
+    let offset = buffer.offset() + page as u64;
+    let second = ringbar_client::Mapping::new(device.file().clone(), offset, page, false);
     let second = second.expect("a part of a buffer can be mapped at its page offset");
 
-    succeed(&mut queue, pattern_descriptor(&buffer, page, 4096, 9));
+    let bytes = pattern_descriptor(&buffer, page as u64, page as u32, 9);
+    succeed(&mut queue, bytes);
 
-    assert_eq!(second.read_bytes(0, 4096), pattern_bytes(9, 4096));
+    assert_eq!(second.read_bytes(0, page), pattern_bytes(9, page));
 }
 
 #[case]

@@ -7,7 +7,7 @@
 use ringbar_client::{descriptors, Device, Error, Mapping, MemoryKind, Part, Policy, Rights};
 use ringbar_spec::ring::{Completion, Status};
 use ringbar_tests::debugfs::{RINGBAR, UNUSED};
-use ringbar_tests::{case, nop, run, Case, PciFunction, Skip, NODE, PATIENCE};
+use ringbar_tests::{case, nop, page_size, run, Case, PciFunction, Skip, NODE, PATIENCE};
 use rustix::event::{eventfd, EventfdFlags};
 use rustix::io::Errno;
 use std::fs;
@@ -18,7 +18,6 @@ use std::process::ExitCode;
 const FAIL_NTH: &str = "/proc/thread-self/fail-nth";
 /// Switch that limits failures to chosen caches.
 const CACHE_FILTER: &str = "/sys/kernel/debug/failslab/cache-filter";
-const PAGE: usize = 4096;
 /// More allocations than any of the calls makes.
 const LIMIT: u32 = 2000;
 
@@ -85,7 +84,7 @@ fn execute() -> Result<(), Error> {
 #[case(at_each_allocation)]
 fn create_buffer() -> Result<(), Error> {
     node()?
-        .create_buffer(16 * PAGE, Rights::ReadWrite)
+        .create_buffer(16 * page_size(), Rights::ReadWrite)
         .map(drop)
 }
 
@@ -117,16 +116,16 @@ fn map_public_registers() -> Result<(), Error> {
 #[case(at_each_allocation)]
 fn open_window() -> Result<(), Error> {
     let device = node()?;
-    let buffer = device.create_buffer(PAGE, Rights::Read)?;
+    let buffer = device.create_buffer(page_size(), Rights::Read)?;
     let parts = [buffer.part(5..8), buffer.part(0..5)];
     device.open_window(&parts, Rights::Read)?.close()
 }
 
 #[case(at_each_allocation)]
 fn open_user_window() -> Result<(), Error> {
-    let memory = Mapping::anonymous(70 * PAGE)?;
+    let memory = Mapping::anonymous(70 * page_size())?;
     let device = node()?;
-    let window = device.open_user_window(&memory, 5..70 * PAGE, Rights::ReadWrite);
+    let window = device.open_user_window(&memory, 5..70 * page_size(), Rights::ReadWrite);
     window?.close()
 }
 
@@ -134,7 +133,7 @@ fn open_user_window() -> Result<(), Error> {
 fn transfer() -> Result<(), Error> {
     let device = node()?;
     let mut queue = device.create_kernel_queue(4)?;
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite)?;
+    let buffer = device.create_buffer(page_size(), Rights::ReadWrite)?;
     let mut seen = [0; 9];
     queue.write(buffer.window(), 0, &[7; 9], PATIENCE)?;
     queue.read(buffer.window(), 0, &mut seen, PATIENCE)?;
@@ -145,7 +144,7 @@ fn transfer() -> Result<(), Error> {
 #[case(at_each_allocation)]
 fn destroy_buffer() -> Result<(), Error> {
     let device = node()?;
-    let buffer = device.create_buffer(PAGE, Rights::Read)?;
+    let buffer = device.create_buffer(page_size(), Rights::Read)?;
     device.open_window(&[buffer.part(5..8)], Rights::Read)?;
     buffer.close()
 }
@@ -154,12 +153,12 @@ fn destroy_buffer() -> Result<(), Error> {
 fn whole_life_of_a_descriptor() -> Result<(), Error> {
     let device = node()?;
     let mut queue = device.create_queue(4)?;
-    let buffer = device.create_buffer(PAGE, Rights::Write)?;
+    let buffer = device.create_buffer(page_size(), Rights::Write)?;
     queue.push(descriptors::fill(
         0,
         u64::MAX,
         (buffer.window(), 0),
-        PAGE as u32,
+        page_size() as u32,
     ))?;
     let completion = queue.run(PATIENCE)?;
     assert_eq!(Status(completion.status), Status::OK);
@@ -286,12 +285,12 @@ fn with_failure<R>(nth: u32, call: impl FnOnce() -> R) -> (R, bool) {
 
 fn device_memory(part: Part) -> Result<(), Error> {
     node()?
-        .create_device_memory(part, 4 * PAGE, Rights::ReadWrite)
+        .create_device_memory(part, 4 * page_size(), Rights::ReadWrite)
         .map(drop)
 }
 
 fn memory(memory: MemoryKind) -> Result<(), Error> {
-    node()?.create_memory(memory, 4 * PAGE).map(drop)
+    node()?.create_memory(memory, 4 * page_size()).map(drop)
 }
 
 fn node() -> Result<Device, Error> {

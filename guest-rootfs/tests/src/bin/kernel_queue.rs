@@ -7,7 +7,8 @@ use ringbar_spec::layout::MAX_QUEUES;
 use ringbar_spec::ring::{Completion, Status};
 use ringbar_tests::debugfs::RINGBAR;
 use ringbar_tests::{
-    bounces, case, copy, expect_bytes, nop, open, pattern_bytes, run, seed, PciFunction, PATIENCE,
+    bounces, case, copy, expect_bytes, nop, open, page_size, pattern_bytes, run, seed, PciFunction,
+    PATIENCE,
 };
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
@@ -15,7 +16,6 @@ use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
 
-const PAGE: usize = 4096;
 const ENTRIES: u32 = 8;
 
 fn main() -> ExitCode {
@@ -45,16 +45,18 @@ fn empty_batch_completes() {
 fn device_carries_out_the_batch() {
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
-    let source = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
-    let target = device.create_buffer(PAGE, Rights::Write).unwrap();
+    let source = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
+    let target = device.create_buffer(page_size(), Rights::Write).unwrap();
     let seed = seed();
-    let make = descriptors::pattern(0, seed, (source.window(), 0), PAGE as u32);
-    let batch = [make, copy(&source, &target, PAGE)];
+    let make = descriptors::pattern(0, seed, (source.window(), 0), page_size() as u32);
+    let batch = [make, copy(&source, &target, page_size())];
     let mut completions = [Completion::default(); 2];
     queue.execute(&batch, &mut completions, PATIENCE).unwrap();
     assert_eq!(completions.map(|done| Status(done.status)), [Status::OK; 2]);
-    let expected = pattern_bytes(seed, PAGE);
-    assert_eq!(target.mapping().read_bytes(0, PAGE), expected);
+    let expected = pattern_bytes(seed, page_size());
+    assert_eq!(target.mapping().read_bytes(0, page_size()), expected);
 }
 
 #[case]
@@ -89,7 +91,7 @@ fn kernel_queue_cannot_be_mapped() {
         mmap::KIND_STATUS,
     ] {
         let offset = mmap::encode(kind, queue.number() as u16);
-        let mapped = Mapping::new(device.file().clone(), offset, PAGE, false);
+        let mapped = Mapping::new(device.file().clone(), offset, page_size(), false);
         let errno = mapped.expect_err("refused").errno();
         assert_eq!(errno, Some(Errno::PERM), "kind {kind}");
     }
@@ -221,10 +223,12 @@ fn bytes_of_several_queues_are_moved_side_by_side() {
     std::thread::scope(|scope| {
         for thread in 0..3u64 {
             let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
-            let buffer = device.create_buffer(50 * PAGE, Rights::ReadWrite).unwrap();
+            let buffer = device
+                .create_buffer(50 * page_size(), Rights::ReadWrite)
+                .unwrap();
             scope.spawn(move || {
                 for round in 0..10 {
-                    let bytes = pattern_bytes(thread << 32 | round, 50 * PAGE);
+                    let bytes = pattern_bytes(thread << 32 | round, 50 * page_size());
                     queue.write(buffer.window(), 0, &bytes, PATIENCE).unwrap();
                     let mut seen = vec![0; bytes.len()];
                     queue.read(buffer.window(), 0, &mut seen, PATIENCE).unwrap();
@@ -239,7 +243,7 @@ fn bytes_of_several_queues_are_moved_side_by_side() {
 fn transfer_beyond_the_window_returns_the_moved_bytes() {
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
-    let size = 100 << 10;
+    let size = (100_usize << 10).next_multiple_of(page_size());
     let buffer = device.create_buffer(size, Rights::ReadWrite).unwrap();
     let bytes = vec![1; size + 1];
     let result = queue.write(buffer.window(), 0, &bytes, PATIENCE);
@@ -269,9 +273,11 @@ fn transfer_beyond_the_window_returns_the_moved_bytes() {
 fn refused_transfers_move_nothing() {
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
-    let readable = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let readable = device.create_buffer(page_size(), Rights::Read).unwrap();
     let foreign = open();
-    let foreign = foreign.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let foreign = foreign
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
     for (window, status) in [
         (readable.window(), Status::NOT_WRITABLE),
         (foreign.window(), Status::BAD_WINDOW),
@@ -295,7 +301,9 @@ fn transfer_after_one_that_timed_out_moves_its_own_bytes() {
     let function = PciFunction::under_test();
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
     // The first transfer makes the kernel's memory and its window, which takes bus mastering.
     queue.write(buffer.window(), 0, &[1], PATIENCE).unwrap();
     for round in 0..10 {
@@ -317,7 +325,9 @@ fn transfer_memory_is_freed_with_the_queue() {
     let before = (RINGBAR.usage(), in_use());
     let device = open();
     let mut queue = device.create_kernel_queue(ENTRIES).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
     let with_queue = RINGBAR.usage();
     queue.write(buffer.window(), 0, &[1; 64], PATIENCE).unwrap();
     assert_ne!(RINGBAR.usage(), with_queue);

@@ -5,41 +5,38 @@
 use ringbar_client::{Buffer, Device, Error, MemoryKind, Part, Policy, Rights};
 use ringbar_marks::{say, say_sections, Mark};
 use ringbar_tests::debugfs::{RINGBAR, UNUSED};
-use ringbar_tests::{case, fork, open, run, NODE};
+use ringbar_tests::{case, fork, open, page_size, run, NODE};
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit, Uid};
 use rustix::system::{delete_module, finit_module};
 use rustix::thread::set_thread_res_uid;
-use std::ffi::CStr;
+use std::ffi::CString;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
 const MODULE: &str = "/lib/modules/ringbar.ko";
-const PAGE: usize = 4096;
 const OTHER: u32 = 65534;
-/// Bytes of the rings of a queue with few entries: one page each.
-const RINGS: usize = 2 * PAGE;
-
 fn main() -> ExitCode {
     let ended = run();
-    reload(c"");
+    reload("");
     ended
 }
 
 /// Loads the module again, with limits. `main` loads it without any at the end. The cases do not,
 /// because a load takes a third of a second of translated code.
-fn load(limits: &CStr) {
+fn load(limits: &str) {
     reload(limits);
     // Lets other users open the node.
     fs::set_permissions(NODE, Permissions::from_mode(0o666)).expect("root may");
 }
 
-fn reload(limits: &CStr) {
+fn reload(limits: &str) {
+    let limits = CString::new(limits).expect("limits are text");
     delete_module(c"ringbar", 0).expect("the module is not in use");
     let module = File::open(MODULE).expect("the module is where init has found it");
     say(&Mark::Load);
-    finit_module(&module, limits, 0).expect("the module knows the limits");
+    finit_module(&module, &limits, 0).expect("the module knows the limits");
     say_sections("ringbar");
 }
 
@@ -66,7 +63,7 @@ fn as_another_user(body: impl FnOnce(Device) -> bool) {
 
 #[case]
 fn queues_of_a_user_are_limited() {
-    load(c"user_queues=2");
+    load("user_queues=2");
     let device = open();
     let first = device.create_queue(2).unwrap();
     let _second = device.create_queue(2).unwrap();
@@ -79,42 +76,42 @@ fn queues_of_a_user_are_limited() {
 
 #[case]
 fn windows_of_a_user_are_limited() {
-    load(c"user_windows=3");
+    load("user_windows=3");
     let device = open();
-    let first = buffer(&device, PAGE).unwrap();
+    let first = buffer(&device, page_size()).unwrap();
     let _second = device
-        .create_device_memory(Part::Lazy, PAGE, Rights::Read)
+        .create_device_memory(Part::Lazy, page_size(), Rights::Read)
         .unwrap();
     let open = || device.open_window(&[first.part(0..8)], Rights::Read);
     let window = open().unwrap();
     full(open());
-    full(buffer(&device, PAGE));
-    full(device.create_device_memory(Part::Lazy, PAGE, Rights::Read));
+    full(buffer(&device, page_size()));
+    full(device.create_device_memory(Part::Lazy, page_size(), Rights::Read));
     window.close().unwrap();
     open().unwrap();
     full(open());
     // Closes its second window, too.
     first.close().unwrap();
-    let third = buffer(&device, PAGE).unwrap();
+    let third = buffer(&device, page_size()).unwrap();
     device
         .open_window(&[third.part(0..8)], Rights::Read)
         .unwrap();
-    full(buffer(&device, PAGE));
+    full(buffer(&device, page_size()));
 }
 
 #[case]
 fn buffers_of_every_kind_count_together() {
-    load(c"user_buffers=4");
+    load("user_buffers=4");
     let device = open();
-    let memory = |kind| device.create_memory(kind, PAGE);
+    let memory = |kind| device.create_memory(kind, page_size());
     let contiguous = MemoryKind::Contiguous(Policy::Cached);
-    let range = || device.create_device_memory(Part::Uncached, PAGE, Rights::Read);
-    let first = buffer(&device, PAGE).unwrap();
+    let range = || device.create_device_memory(Part::Uncached, page_size(), Rights::Read);
+    let first = buffer(&device, page_size()).unwrap();
     let second = range().unwrap();
     let _third = memory(MemoryKind::Vmalloc).unwrap();
     let _fourth = memory(contiguous).unwrap();
     let all_full = || {
-        full(buffer(&device, PAGE));
+        full(buffer(&device, page_size()));
         full(range());
         full(memory(MemoryKind::Vmalloc));
         full(memory(contiguous));
@@ -130,10 +127,11 @@ fn buffers_of_every_kind_count_together() {
 
 #[case]
 fn bytes_of_buffers_memories_and_rings_count_together() {
-    load(c"user_bytes=40960");
+    load(&format!("user_bytes={}", 10 * page_size()));
     let device = open();
-    let memory = |pages| device.create_memory(MemoryKind::Vmalloc, pages * PAGE);
-    let range = |pages| device.create_device_memory(Part::Uncached, pages * PAGE, Rights::Read);
+    let memory = |pages| device.create_memory(MemoryKind::Vmalloc, pages * page_size());
+    let range =
+        |pages| device.create_device_memory(Part::Uncached, pages * page_size(), Rights::Read);
     // Two pages of ten.
     let queue = device.create_queue(2).unwrap();
     // One page each, however few bytes the process asks for.
@@ -142,10 +140,10 @@ fn bytes_of_buffers_memories_and_rings_count_together() {
     let third = range(3).unwrap();
     // One page is left.
     full(device.create_queue(2));
-    full(buffer(&device, PAGE + 1));
+    full(buffer(&device, page_size() + 1));
     full(memory(2));
     full(range(2));
-    let _fourth = buffer(&device, PAGE).unwrap();
+    let _fourth = buffer(&device, page_size()).unwrap();
     full(buffer(&device, 1));
     third.close().unwrap();
     full(memory(4));
@@ -159,28 +157,31 @@ fn bytes_of_buffers_memories_and_rings_count_together() {
 
 #[case]
 fn files_of_a_user_share_the_limit_and_give_back_when_closed() {
-    load(c"user_buffers=2");
+    load("user_buffers=2");
     let (first, second) = (open(), open());
-    let _kept = buffer(&first, PAGE).unwrap();
-    buffer(&second, PAGE).unwrap();
-    full(buffer(&first, PAGE));
-    full(buffer(&second, PAGE));
+    let _kept = buffer(&first, page_size()).unwrap();
+    buffer(&second, page_size()).unwrap();
+    full(buffer(&first, page_size()));
+    full(buffer(&second, page_size()));
     drop(second);
-    buffer(&first, PAGE).unwrap();
-    full(buffer(&open(), PAGE));
+    buffer(&first, page_size()).unwrap();
+    full(buffer(&open(), page_size()));
 }
 
 #[case]
 fn another_user_has_limits_of_its_own() {
-    load(c"user_buffers=2 user_queues=1 user_windows=3 user_bytes=32768");
+    let bytes = 8 * page_size();
+    load(&format!(
+        "user_buffers=2 user_queues=1 user_windows=3 user_bytes={bytes}"
+    ));
     let device = open();
     let take_all = |device: &Device| {
         let taken = (
-            buffer(device, 3 * PAGE).unwrap(),
-            buffer(device, 3 * PAGE).unwrap(),
+            buffer(device, 3 * page_size()).unwrap(),
+            buffer(device, 3 * page_size()).unwrap(),
             device.create_queue(2).unwrap(),
         );
-        full(buffer(device, PAGE));
+        full(buffer(device, page_size()));
         full(device.create_queue(2));
         taken
     };
@@ -190,23 +191,23 @@ fn another_user_has_limits_of_its_own() {
         true
     });
     // The other user's objects never counted for this user.
-    full(buffer(&device, PAGE));
+    full(buffer(&device, page_size()));
 }
 
 #[case]
 fn user_is_the_opener_of_the_file_not_the_caller() {
-    load(c"user_buffers=1");
+    load("user_buffers=1");
     let device = open();
-    let _taken = buffer(&device, PAGE).unwrap();
+    let _taken = buffer(&device, page_size()).unwrap();
     as_another_user(|other| {
-        full(buffer(&device, PAGE));
-        buffer(&other, PAGE).is_ok()
+        full(buffer(&device, page_size()));
+        buffer(&other, page_size()).is_ok()
     });
 }
 
 #[case]
 fn queues_of_a_device_are_limited() {
-    load(c"device_queues=3 user_queues=2");
+    load("device_queues=3 user_queues=2");
     let device = open();
     let first = device.create_queue(2).unwrap();
     let _second = device.create_queue(2).unwrap();
@@ -226,19 +227,19 @@ fn queues_of_a_device_are_limited() {
 
 #[case]
 fn windows_of_a_device_are_limited() {
-    load(c"device_windows=4 user_windows=3");
+    load("device_windows=4 user_windows=3");
     let device = open();
-    let first = buffer(&device, PAGE).unwrap();
+    let first = buffer(&device, page_size()).unwrap();
     let opened = [(); 2].map(|()| device.open_window(&[first.part(0..8)], Rights::Read));
     let [one, _two] = opened.map(|window| window.unwrap());
     as_another_user(|other| {
-        let own = buffer(&other, PAGE).unwrap();
+        let own = buffer(&other, page_size()).unwrap();
         full(other.open_window(&[own.part(0..8)], Rights::Read));
         true
     });
     one.close().unwrap();
     as_another_user(|other| {
-        let own = buffer(&other, PAGE).unwrap();
+        let own = buffer(&other, page_size()).unwrap();
         let open = || other.open_window(&[own.part(0..8)], Rights::Read);
         open().unwrap();
         full(open());
@@ -248,39 +249,41 @@ fn windows_of_a_device_are_limited() {
 
 #[case]
 fn buffers_of_a_device_are_limited() {
-    load(c"device_buffers=3 user_buffers=2");
+    load("device_buffers=3 user_buffers=2");
     let device = open();
-    let _buffers = [(); 2].map(|()| buffer(&device, PAGE).unwrap());
+    let _buffers = [(); 2].map(|()| buffer(&device, page_size()).unwrap());
     as_another_user(|other| {
-        other.create_memory(MemoryKind::Vmalloc, PAGE).unwrap();
-        full(buffer(&other, PAGE));
-        full(other.create_memory(MemoryKind::Vmalloc, PAGE));
-        full(other.create_device_memory(Part::Lazy, PAGE, Rights::Read));
+        other
+            .create_memory(MemoryKind::Vmalloc, page_size())
+            .unwrap();
+        full(buffer(&other, page_size()));
+        full(other.create_memory(MemoryKind::Vmalloc, page_size()));
+        full(other.create_device_memory(Part::Lazy, page_size(), Rights::Read));
         true
     });
 }
 
 #[case]
 fn bytes_of_a_device_are_limited() {
-    load(c"device_bytes=32768");
+    load(&format!("device_bytes={}", 8 * page_size()));
     let device = open();
-    let first = buffer(&device, 5 * PAGE).unwrap();
+    let first = buffer(&device, 5 * page_size()).unwrap();
     as_another_user(|other| {
         let _queue = other.create_queue(2).unwrap();
-        full(buffer(&other, PAGE + 1));
-        let _buffer = buffer(&other, PAGE).unwrap();
+        full(buffer(&other, page_size() + 1));
+        let _buffer = buffer(&other, page_size()).unwrap();
         full(buffer(&other, 1));
         full(other.create_queue(2));
         true
     });
     first.close().unwrap();
-    buffer(&device, 8 * PAGE).unwrap();
+    buffer(&device, 8 * page_size()).unwrap();
     full(buffer(&device, 1));
 }
 
 #[case]
 fn refused_objects_are_not_counted() {
-    load(c"user_bytes=1073741824 user_windows=100 user_buffers=0");
+    load("user_bytes=1073741824 user_windows=100 user_buffers=0");
     let device = open();
     assert_eq!(RINGBAR.usage(), UNUSED);
     // More memory than this part has.
@@ -289,12 +292,13 @@ fn refused_objects_are_not_counted() {
     buffer(&device, 0).unwrap_err();
     device.create_queue(3).unwrap_err();
     assert_eq!(RINGBAR.usage(), UNUSED);
-    let own = buffer(&device, PAGE).unwrap();
+    let own = buffer(&device, page_size()).unwrap();
     device
-        .open_window(&[own.part(0..2 * PAGE as u64)], Rights::Read)
+        .open_window(&[own.part(0..2 * page_size() as u64)], Rights::Read)
         .unwrap_err();
+    // Each of its rings has a page.
     let _queue = device.create_queue(2).unwrap();
-    let amount = format!("queues 1 windows 1 buffers 1 bytes {}", PAGE + RINGS);
+    let amount = format!("queues 1 windows 1 buffers 1 bytes {}", 3 * page_size());
     assert_eq!(
         RINGBAR.usage(),
         format!("device {amount}\nuser 0 {amount}\n")
@@ -303,7 +307,7 @@ fn refused_objects_are_not_counted() {
 
 #[case]
 fn unmappable_objects_are_given_back() {
-    load(c"");
+    load("");
     // Open in this process, too. Otherwise the end of the child would give everything back.
     let device = open();
     let status = fork::run(|| {
@@ -313,9 +317,9 @@ fn unmappable_objects_are_given_back() {
         };
         setrlimit(Resource::As, no_more).unwrap();
         let refused = [
-            buffer(&device, PAGE).map(drop),
+            buffer(&device, page_size()).map(drop),
             device
-                .create_device_memory(Part::Lazy, PAGE, Rights::Read)
+                .create_device_memory(Part::Lazy, page_size(), Rights::Read)
                 .map(drop),
         ];
         refused.map(|answer| answer.unwrap_err().errno()) == [Some(Errno::NOMEM); 2]
@@ -327,7 +331,7 @@ fn unmappable_objects_are_given_back() {
 #[case]
 fn limit_0_means_no_limit() {
     load(
-        c"user_queues=0 user_windows=0 user_buffers=0 user_bytes=0 device_buffers=0 device_bytes=0",
+        "user_queues=0 user_windows=0 user_buffers=0 user_bytes=0 device_buffers=0 device_bytes=0",
     );
     let device = open();
     let info = device.info().unwrap();
@@ -338,7 +342,7 @@ fn limit_0_means_no_limit() {
     full(device.create_queue(2));
     let mut windows = 0;
     let refusal = loop {
-        match buffer(&device, PAGE) {
+        match buffer(&device, page_size()) {
             Ok(_) => windows += 1,
             Err(error) => break error,
         }

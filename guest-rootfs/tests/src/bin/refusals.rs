@@ -6,14 +6,15 @@ use ringbar_client::{descriptors, Buffer, Device, Error, Mapping, Queue, Rights}
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ring::{self, Completion, Descriptor, Status, MAX_ENTRIES};
 use ringbar_tests::debugfs::RINGBAR;
-use ringbar_tests::{break_ring, carry_out, case, nop, open, run, PciFunction, PATIENCE, SHORT};
+use ringbar_tests::{
+    break_ring, carry_out, case, nop, open, page_size, run, PciFunction, PATIENCE, SHORT,
+};
 use ringbar_uapi::ioctl::{self, Object, OpenWindow, Wait, WindowPart};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 use rustix::ioctl::{Opcode, Updater};
 use std::process::ExitCode;
 
-const PAGE: usize = 4096;
 const UNTOUCHED: u8 = 0x5a;
 
 fn main() -> ExitCode {
@@ -140,7 +141,9 @@ fn open_window(device: &Device, part: WindowPart, open: OpenWindow) -> Result<()
 #[case]
 fn reserved_fields_of_calls_on_windows_and_buffers_must_be_0() {
     let device = open();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
     let part = buffer.part(0..8);
     let open = OpenWindow {
         count: 1,
@@ -183,7 +186,9 @@ fn reserved_fields_of_calls_on_windows_and_buffers_must_be_0() {
 #[case]
 fn unknown_rights_are_refused() {
     let device = open();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
     let part = buffer.part(0..8);
     takes_nothing(|| {
         for rights in [0, 4, ioctl::RIGHT_READ | 4, 1 << 31, u32::MAX] {
@@ -214,7 +219,9 @@ fn unknown_rights_are_refused() {
 #[case]
 fn number_of_parts_out_of_range_is_refused() {
     let device = open();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
     takes_nothing(|| {
         for count in [0, ioctl::MAX_PARTS + 1, 1 << 31, u32::MAX] {
             let open = OpenWindow {
@@ -231,10 +238,12 @@ fn number_of_parts_out_of_range_is_refused() {
 #[case]
 fn unreadable_parts_are_refused() {
     let device = open();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
-    let array = device.create_buffer(PAGE, Rights::Read).unwrap();
-    let mapped = Mapping::new(device.file().clone(), array.offset(), PAGE, true).unwrap();
-    let last = PAGE - size_of::<WindowPart>();
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
+    let array = device.create_buffer(page_size(), Rights::Read).unwrap();
+    let mapped = Mapping::new(device.file().clone(), array.offset(), page_size(), true).unwrap();
+    let last = page_size() - size_of::<WindowPart>();
     // A little-endian machine stores a part as: buffer and reserved field, offset, length.
     mapped.write_words(last, [u64::from(buffer.window()), 0, 8]);
     let last = mapped.as_ptr().addr() as u64 + last as u64;
@@ -263,8 +272,12 @@ fn unreadable_parts_are_refused() {
 fn set_up() -> (Device, Queue, Buffer) {
     let device = open();
     let queue = device.create_queue(4).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
-    buffer.mapping().write_bytes(0, &[UNTOUCHED; PAGE]);
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
+    buffer
+        .mapping()
+        .write_bytes(0, &vec![UNTOUCHED; page_size()]);
     (device, queue, buffer)
 }
 
@@ -278,7 +291,7 @@ fn ends_with(queue: &mut Queue, buffer: &Buffer, descriptor: Descriptor, status:
     assert_eq!(Status(completion.status), status);
     assert!(buffer
         .mapping()
-        .read_bytes(0, PAGE)
+        .read_bytes(0, page_size())
         .iter()
         .all(|byte| *byte == UNTOUCHED));
 }
@@ -385,7 +398,9 @@ fn mark_that_the_driver_did_not_give_gains_no_time() {
 fn mark_that_the_driver_did_not_give_gains_a_call_on_a_kernel_queue_no_time() {
     let device = open();
     let mut queue = device.create_kernel_queue(4).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
     // The first transfer makes the kernel's memory for transfers, which takes bus mastering.
     queue.write(buffer.window(), 0, &[1], PATIENCE).unwrap();
     let function = PciFunction::under_test();
@@ -452,12 +467,14 @@ fn unopened_window_ends_with_bad_window() {
 fn window_of_another_file_ends_with_bad_window() {
     let (_device, mut queue, buffer) = set_up();
     let other = open();
-    let foreign = other.create_buffer(PAGE, Rights::ReadWrite).unwrap();
-    foreign.mapping().write_bytes(0, &[UNTOUCHED; PAGE]);
+    let foreign = other.create_buffer(page_size(), Rights::ReadWrite).unwrap();
+    foreign
+        .mapping()
+        .write_bytes(0, &vec![UNTOUCHED; page_size()]);
     ends_with(&mut queue, &buffer, fill(&foreign), Status::BAD_WINDOW);
     assert!(foreign
         .mapping()
-        .read_bytes(0, PAGE)
+        .read_bytes(0, page_size())
         .iter()
         .all(|byte| *byte == UNTOUCHED));
 }
@@ -465,7 +482,12 @@ fn window_of_another_file_ends_with_bad_window() {
 #[case]
 fn offset_beyond_the_window_ends_with_out_of_bounds() {
     let (_device, mut queue, buffer) = set_up();
-    for offset in [PAGE as u64 - 63, PAGE as u64, u64::MAX - 63, u64::MAX] {
+    for offset in [
+        page_size() as u64 - 63,
+        page_size() as u64,
+        u64::MAX - 63,
+        u64::MAX,
+    ] {
         let descriptor = Descriptor {
             destination_offset: offset,
             ..fill(&buffer)
@@ -477,7 +499,7 @@ fn offset_beyond_the_window_ends_with_out_of_bounds() {
 #[case]
 fn write_to_a_read_window_ends_with_not_writable() {
     let (device, mut queue, buffer) = set_up();
-    let source = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let source = device.create_buffer(page_size(), Rights::Read).unwrap();
     let descriptor = Descriptor {
         destination_window: source.window(),
         ..fill(&buffer)
@@ -485,7 +507,7 @@ fn write_to_a_read_window_ends_with_not_writable() {
     ends_with(&mut queue, &buffer, descriptor, Status::NOT_WRITABLE);
     assert!(source
         .mapping()
-        .read_bytes(0, PAGE)
+        .read_bytes(0, page_size())
         .iter()
         .all(|byte| *byte == 0));
 }
@@ -493,7 +515,7 @@ fn write_to_a_read_window_ends_with_not_writable() {
 #[case]
 fn read_of_a_write_window_ends_with_not_readable() {
     let (device, mut queue, buffer) = set_up();
-    let source = device.create_buffer(PAGE, Rights::Write).unwrap();
+    let source = device.create_buffer(page_size(), Rights::Write).unwrap();
     let descriptor = Descriptor {
         opcode: ring::Opcode::COPY.0,
         source_window: source.window(),
@@ -547,31 +569,34 @@ fn mapping_beyond_the_region_is_refused() {
     let file = device.file();
     let offset = buffer.offset();
     refused(
-        Mapping::new(file.clone(), offset, 2 * PAGE, true),
+        Mapping::new(file.clone(), offset, 2 * page_size(), true),
         Errno::OVERFLOW,
     );
     refused(
-        Mapping::new(file.clone(), offset + PAGE as u64, PAGE, true),
+        Mapping::new(file.clone(), offset + page_size() as u64, page_size(), true),
         Errno::OVERFLOW,
     );
     refused(
-        Mapping::new(file.clone(), mmap::PUBLIC_REGISTERS, 2 * PAGE, true),
+        Mapping::new(file.clone(), mmap::PUBLIC_REGISTERS, 2 * page_size(), true),
         Errno::OVERFLOW,
     );
-    let admin = mmap::PUBLIC_REGISTERS + PAGE as u64;
-    refused(Mapping::new(file.clone(), admin, PAGE, true), Errno::PERM);
+    let admin = mmap::PUBLIC_REGISTERS + page_size() as u64;
+    refused(
+        Mapping::new(file.clone(), admin, page_size(), true),
+        Errno::PERM,
+    );
 }
 
 #[case]
 fn mapping_of_an_unknown_region_is_refused() {
     let device = open();
     refused(
-        Mapping::new(device.file().clone(), 0, PAGE, true),
+        Mapping::new(device.file().clone(), 0, page_size(), true),
         Errno::NXIO,
     );
     let unknown = mmap::encode(0x7f, 0);
     refused(
-        Mapping::new(device.file().clone(), unknown, PAGE, true),
+        Mapping::new(device.file().clone(), unknown, page_size(), true),
         Errno::NXIO,
     );
 }
@@ -581,7 +606,7 @@ fn mapping_of_a_foreign_buffer_is_refused() {
     let (_device, _queue, buffer) = set_up();
     let other = open();
     refused(
-        Mapping::new(other.file().clone(), buffer.offset(), PAGE, true),
+        Mapping::new(other.file().clone(), buffer.offset(), page_size(), true),
         Errno::PERM,
     );
 }
@@ -592,8 +617,8 @@ fn writable_mapping_of_the_completion_ring_is_refused() {
     let queue = device.create_queue(4).unwrap();
     let ring = mmap::encode(mmap::KIND_COMPLETION_RING, queue.number() as u16);
     refused(
-        Mapping::new(device.file().clone(), ring, PAGE, true),
+        Mapping::new(device.file().clone(), ring, page_size(), true),
         Errno::ACCESS,
     );
-    Mapping::new(device.file().clone(), ring, PAGE, false).unwrap();
+    Mapping::new(device.file().clone(), ring, page_size(), false).unwrap();
 }

@@ -5,8 +5,8 @@
 
 use ringbar_client::{Buffer, Device, Error, Mapping, Queue, Rights};
 use ringbar_tests::{
-    has_iommu, node, nop, parameter, pinned_pages, ready_for, run_all, steps, within, Case, Epoll,
-    KeptOnPurpose, LongCopies, PciFunction, Runner, Skip, Trigger, LOSS, PATIENCE,
+    has_iommu, node, nop, page_size, parameter, pinned_pages, ready_for, run_all, steps, within,
+    Case, Epoll, KeptOnPurpose, LongCopies, PciFunction, Runner, Skip, Trigger, LOSS, PATIENCE,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
@@ -133,11 +133,11 @@ impl Story {
         let pinned = pinned_pages();
         let device = Device::open(node(way.device)).expect("the device can be opened");
         let queue = device.create_queue(8).expect("a queue");
-        let buffer = device.create_buffer(4096, Rights::Write).expect("a buffer");
+        let buffer = device.create_buffer(1, Rights::Write).expect("a buffer");
         // In a file of its own, because the file becomes readable when a copy has ended.
         let copier = Device::open(node(way.device)).expect("the device can be opened");
         let copies = LongCopies::prepare(&copier).expect("another queue");
-        let memory = Mapping::anonymous(USER_PAGES * 4096).expect("there is memory");
+        let memory = Mapping::anonymous(USER_PAGES * page_size()).expect("there is memory");
         let window = device.open_user_window(&memory, 0..memory.len(), Rights::Write);
         window.expect("a window on it");
         Ok(Self {
@@ -210,10 +210,10 @@ fn calls_return_eio(story: &mut Story) -> Result<(), Skip> {
     let calls = thread::spawn(move || {
         [
             old.create_queue(4).map(drop),
-            old.create_buffer(4096, Rights::Read).map(drop),
+            old.create_buffer(1, Rights::Read).map(drop),
             old.reset_queue(number),
             new.create_queue(4).map(drop),
-            new.create_buffer(4096, Rights::Read).map(drop),
+            new.create_buffer(1, Rights::Read).map(drop),
         ]
         .map(|answer| answer.expect_err("the device has no server").errno())
     });

@@ -2,10 +2,11 @@
 
 //! Debuggers reach a mapping as the process does, or not at all.
 
-use super::{only_if, rules, Debugger, Driver, Kind, Outcome, Region, Rule, PAGE};
+use super::{only_if, rules, Debugger, Driver, Kind, Outcome, Region, Rule};
 use crate::child;
 use crate::debugger::{read, read_pages, splice_pages, write, Traced};
 use crate::raw::{RawMapping, READ_WRITE};
+use ringbar_client::page_size;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use std::process;
@@ -136,30 +137,38 @@ fn debugger_reads_across_pages_to_the_end_of_a_mapping(_driver: &Driver, kind: &
     only_if(kind.debugger != Debugger::Refused, "debuggers are refused")?;
     let region = kind.region();
     only_if(
-        region.size > 2 * PAGE,
+        region.size > 2 * page_size(),
         "the region has fewer than three pages",
     )?;
     let whole = kind.map(&region);
-    for offset in [PAGE - 4, PAGE, 2 * PAGE] {
+    for offset in [page_size() - 4, page_size(), 2 * page_size()] {
         if kind.writable {
             whole.write(offset, offset as u32);
         }
     }
     let expected = |offset: usize| load(&whole, whole.address() + offset);
     let start = whole.address();
-    let (own, last) = (process::id(), PAGE - 4);
+    let (own, last) = (process::id(), page_size() - 4);
     assert_eq!(word(own, start + last), Ok(expected(last)), "two pages");
     // A mapping in two parts: the kernel asks for each with an offset of its own.
-    let behind = expected(2 * PAGE);
-    whole.punch(PAGE, PAGE);
+    let behind = expected(2 * page_size());
+    whole.punch(page_size(), page_size());
     let mut bytes = [0; WORD];
     assert_eq!(read(own, start + last, &mut bytes), Ok(4), "up to the end");
-    assert_eq!(word(own, start + PAGE), Err(Errno::IO), "between");
-    assert_eq!(word(own, start + 2 * PAGE), Ok(behind), "second part");
+    assert_eq!(word(own, start + page_size()), Err(Errno::IO), "between");
+    assert_eq!(
+        word(own, start + 2 * page_size()),
+        Ok(behind),
+        "second part"
+    );
     from_outside(|process| {
         let traced = Traced::stop(process);
         assert_eq!(traced.peek(start + last), Err(Errno::IO), "half of a word");
-        assert_eq!(traced.peek(start + 2 * PAGE), Ok(behind), "second part");
+        assert_eq!(
+            traced.peek(start + 2 * page_size()),
+            Ok(behind),
+            "second part"
+        );
     });
     Ok(())
 }
@@ -170,21 +179,21 @@ fn debugger_reads_the_right_page_of_a_part(_driver: &Driver, kind: &Kind) -> Out
         "debuggers do not write it",
     )?;
     let region = kind.region();
-    only_if(region.size > PAGE, "the region has one page")?;
+    only_if(region.size > page_size(), "the region has one page")?;
     let whole = kind.map(&region);
     let part = RawMapping::new(
         &region.file,
-        region.offset + PAGE as u64,
-        PAGE,
+        region.offset + page_size() as u64,
+        page_size(),
         READ_WRITE,
         MapFlags::SHARED,
     )
     .expect("a part can be mapped");
-    whole.write(PAGE + 16, 77);
+    whole.write(page_size() + 16, 77);
     assert_eq!(word(process::id(), part.address() + 16), Ok(77));
     let written = write(process::id(), part.address() + 24, &NEW.to_ne_bytes());
     assert_eq!(written, Ok(WORD));
-    assert_eq!(load(&whole, whole.address() + PAGE + 24), NEW);
+    assert_eq!(load(&whole, whole.address() + page_size() + 24), NEW);
     Ok(())
 }
 

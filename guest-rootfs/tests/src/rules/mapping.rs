@@ -2,9 +2,10 @@
 
 //! The rules for every kind of mapping.
 
-use super::{only_if, rules, Driver, Kind, Outcome, Rule, PAGE};
+use super::{only_if, rules, Driver, Kind, Outcome, Rule};
 use crate::raw::{RawMapping, READ_WRITE};
 use crate::{child, core_file, page_table, smaps, Skip};
+use ringbar_client::page_size;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use std::ffi::CString;
@@ -131,7 +132,7 @@ fn mapping_beyond_the_end_is_refused(_driver: &Driver, kind: &Kind) -> Outcome {
     let mapped = RawMapping::new(
         &region.file,
         region.offset,
-        region.size + PAGE,
+        region.size + page_size(),
         ProtFlags::READ,
         MapFlags::SHARED,
     );
@@ -141,7 +142,7 @@ fn mapping_beyond_the_end_is_refused(_driver: &Driver, kind: &Kind) -> Outcome {
 
 fn mapping_that_starts_beyond_the_end_is_refused(_driver: &Driver, kind: &Kind) -> Outcome {
     let region = kind.region();
-    let last_page_of_the_kind = (1 << 40) - PAGE as u64;
+    let last_page_of_the_kind = (1 << 40) - page_size() as u64;
     for (offset, expected) in [
         (region.size as u64, kind.behind),
         (last_page_of_the_kind, Errno::OVERFLOW),
@@ -149,7 +150,7 @@ fn mapping_that_starts_beyond_the_end_is_refused(_driver: &Driver, kind: &Kind) 
         let mapped = RawMapping::new(
             &region.file,
             region.offset + offset,
-            PAGE,
+            page_size(),
             ProtFlags::READ,
             MapFlags::SHARED,
         );
@@ -161,7 +162,7 @@ fn mapping_that_starts_beyond_the_end_is_refused(_driver: &Driver, kind: &Kind) 
 fn part_at_a_page_offset_shows_the_right_page(_driver: &Driver, kind: &Kind) -> Outcome {
     let region = kind.region();
     only_if(
-        region.size > 2 * PAGE,
+        region.size > 2 * page_size(),
         "the region has fewer than three pages",
     )?;
     only_if(
@@ -169,27 +170,27 @@ fn part_at_a_page_offset_shows_the_right_page(_driver: &Driver, kind: &Kind) -> 
         "the region is read-only, and the device writes its first page",
     )?;
     let whole = kind.map(&region);
-    for page in 0..region.size / PAGE {
-        whole.write(page * PAGE, 0x1000 + page as u32);
+    for page in 0..region.size / page_size() {
+        whole.write(page * page_size(), 0x5000 + page as u32);
     }
     let part = RawMapping::new(
         &region.file,
-        region.offset + PAGE as u64,
-        2 * PAGE,
+        region.offset + page_size() as u64,
+        2 * page_size(),
         READ_WRITE,
         MapFlags::SHARED,
     )
     .expect("a part can be mapped");
-    assert_eq!((part.read(0), part.read(PAGE)), (0x1001, 0x1002));
+    assert_eq!((part.read(0), part.read(page_size())), (0x5001, 0x5002));
     part.write(8, 77);
-    assert_eq!(whole.read(PAGE + 8), 77);
+    assert_eq!(whole.read(page_size() + 8), 77);
     Ok(())
 }
 
 fn mapping_does_not_grow(_driver: &Driver, kind: &Kind) -> Outcome {
     let region = kind.region();
     let mut mapping = kind.map(&region);
-    assert_eq!(mapping.resize(region.size + PAGE), Err(Errno::FAULT));
+    assert_eq!(mapping.resize(region.size + page_size()), Err(Errno::FAULT));
     Ok(())
 }
 
@@ -235,8 +236,8 @@ fn mappings_are_counted_through_split_move_and_unmap(driver: &Driver, kind: &Kin
     assert_eq!(driver.debugfs().listed(), driver.debugfs().count());
     mapping.move_away().expect("a mapping can move");
     assert_eq!(driver.debugfs().count(), before + 1, "moved");
-    if region.size > 2 * PAGE {
-        mapping.punch(PAGE, PAGE);
+    if region.size > 2 * page_size() {
+        mapping.punch(page_size(), page_size());
         assert_eq!(driver.debugfs().count(), before + 2, "split");
         assert_eq!(driver.debugfs().listed(), driver.debugfs().count());
     }
@@ -267,7 +268,7 @@ fn refused_mapping_is_not_counted(driver: &Driver, kind: &Kind) -> Outcome {
     let refused = RawMapping::new(
         &region.file,
         region.offset,
-        region.size + PAGE,
+        region.size + page_size(),
         ProtFlags::READ,
         MapFlags::SHARED,
     );

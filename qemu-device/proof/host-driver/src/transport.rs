@@ -29,6 +29,8 @@ use vm_memory::{MmapRegion, VolatileMemory};
 const SIZE: usize = 4 << 20;
 /// DMA address at which the device sees it.
 const BASE: u64 = 0x1_0000_0000;
+/// Size of the smallest pages of vfio-user, by which the server maps memory.
+const PAGE: usize = 4096;
 /// Vector of the queue.
 const VECTOR: u32 = 1;
 
@@ -170,6 +172,10 @@ impl Transport for Socket {
 
     fn wait_interrupt(&mut self, limit: Duration) -> Result<bool, Error> {
         self.sleep(limit).map_err(Error::Memory)
+    }
+
+    fn page_size(&self) -> usize {
+        PAGE
     }
 
     fn map(&mut self, address: u64, start: u64, size: usize, rights: Rights) -> Result<(), Error> {

@@ -15,6 +15,9 @@ use std::ops::Range;
 
 /// A path that maps memory for the device.
 pub trait DmaPath: Path {
+    /// Returns the size of the pages that it maps, at most 16 KiB.
+    fn page_size(&self) -> usize;
+
     /// Lets the device reach a part of a memory at an address; whole pages. Fails if something is
     /// mapped there already.
     fn map(&mut self, address: u64, part: &Part, rights: Rights) -> Result<(), Self::Error>;
@@ -35,13 +38,8 @@ pub trait DmaPath: Path {
     fn errors(&mut self) -> Result<Vec<(ErrorCode, u64)>, Self::Error>;
 }
 
-const PAGE: usize = 4096;
 /// Pages of a memory that cases map.
 const PAGES: usize = 64;
-/// Address at which cases map it: far from the path's own mappings, and within 39 bits. It is not
-/// round. A store of ranges by their low bits would otherwise replace these ranges by those of the
-/// rings, and hide that it keeps stale ones.
-const AT: u64 = 0x20_0002_3000;
 /// End of the addresses that windows show.
 const LIMIT: u64 = 1 << 39;
 /// Number of descriptors to random addresses.
@@ -53,9 +51,10 @@ const LOOK: usize = 25;
 /// Number of times that memory is taken away from a copy.
 const ROUNDS: usize = 20;
 
-/// Ground of a case: two memories, of which nothing is mapped at [`AT`].
+/// Ground of a case: two memories, of which nothing is mapped at [`Pages::address`].
 struct Ground<'a, P> {
     path: &'a mut P,
+    pages: Pages,
     /// Index of the memory that is mapped.
     memory: usize,
     /// Bytes that it must hold.
@@ -66,6 +65,29 @@ struct Ground<'a, P> {
     own: u16,
     own_memory: usize,
     own_image: Vec<u8>,
+}
+
+/// The pages that the path maps, by their size.
+#[derive(Clone, Copy)]
+struct Pages(usize);
+
+impl Pages {
+    /// Returns the size of so many pages.
+    fn bytes(self, count: usize) -> usize {
+        count * self.0
+    }
+
+    /// Returns the address at which cases map the memory: far from the path's own mappings, and within
+    /// 39 bits. It is not round. A store of ranges by their low bits would otherwise replace these ranges
+    /// by those of the rings, and hide that it keeps stale ones.
+    fn address(self) -> u64 {
+        0x20_0000_0000 + self.bytes(0x23) as u64
+    }
+
+    /// Returns the range of a page of the mapped memory.
+    fn nth(self, number: usize) -> Range<usize> {
+        self.bytes(number)..self.bytes(number + 1)
+    }
 }
 
 type Outcome = Result<(), String>;
@@ -127,7 +149,8 @@ fn passed(name: &str) -> Row {
 /// Fails if the path fails. A case that does not pass is a difference in its row.
 pub fn run<P: DmaPath>(path: &mut P, seed: u64, mut report: impl FnMut(Row)) -> Outcome {
     let failed = |error: P::Error| error.to_string();
-    let size = PAGES * PAGE;
+    let pages = Pages(path.page_size());
+    let size = pages.bytes(PAGES);
     path.memory(Backing::Guest, size).map_err(failed)?;
     path.memory(Backing::Guest, size).map_err(failed)?;
     let own = [Part {
@@ -138,6 +161,7 @@ pub fn run<P: DmaPath>(path: &mut P, seed: u64, mut report: impl FnMut(Row)) -> 
         addresses: path.window_of_addresses(LIMIT).map_err(failed)?,
         own: path.window(&own, Rights::ReadWrite).map_err(failed)?,
         path,
+        pages,
         memory: 0,
         own_memory: 1,
         image: Vec::new(),
@@ -163,11 +187,6 @@ pub fn run<P: DmaPath>(path: &mut P, seed: u64, mut report: impl FnMut(Row)) -> 
         });
     }
     Ok(())
-}
-
-/// Returns the range of a page of the mapped memory.
-fn page(number: usize) -> Range<usize> {
-    number * PAGE..(number + 1) * PAGE
 }
 
 impl<P: DmaPath> Ground<'_, P> {
@@ -269,125 +288,137 @@ impl<P: DmaPath> Ground<'_, P> {
 
 /// Checks that an address that was never mapped is not reached.
 fn never_mapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
-    for length in [1, PAGE, 40 * PAGE] {
-        ground.faults(ground.fill(AT + 3, length, 1), AT + 3)?;
-        ground.faults(ground.fetch(AT + 3, length), AT + 3)?;
+    let (pages, at) = (ground.pages, ground.pages.address());
+    for length in [1, pages.bytes(1), pages.bytes(40)] {
+        ground.faults(ground.fill(at + 3, length, 1), at + 3)?;
+        ground.faults(ground.fetch(at + 3, length), at + 3)?;
     }
     Ok(())
 }
 
 /// Checks that an unmapped address is not reached, though it was just before.
 fn just_unmapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
-    ground.map(AT, page(7), Rights::ReadWrite)?;
-    ground.works(ground.fill(AT, PAGE, 1))?;
-    ground.image[page(7)].fill(1);
+    let (pages, at) = (ground.pages, ground.pages.address());
+    ground.map(at, pages.nth(7), Rights::ReadWrite)?;
+    ground.works(ground.fill(at, pages.bytes(1), 1))?;
+    ground.image[pages.nth(7)].fill(1);
     ground.look()?;
-    ground.unmap(AT, PAGE)?;
-    ground.faults(ground.fill(AT, PAGE, 2), AT)?;
-    ground.faults(ground.fetch(AT + 5, 1), AT + 5)
+    ground.unmap(at, pages.bytes(1))?;
+    ground.faults(ground.fill(at, pages.bytes(1), 2), at)?;
+    ground.faults(ground.fetch(at + 5, 1), at + 5)
 }
 
 /// Checks that a mapped address cannot be mapped again.
 fn mapped_twice<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
-    ground.map(AT, 2 * PAGE..4 * PAGE, Rights::ReadWrite)?;
-    for (address, range) in [(AT, page(7)), (AT + PAGE as u64, page(8))] {
+    let (pages, at) = (ground.pages, ground.pages.address());
+    ground.map(at, pages.bytes(2)..pages.bytes(4), Rights::ReadWrite)?;
+    for (address, range) in [
+        (at, pages.nth(7)),
+        (at + pages.bytes(1) as u64, pages.nth(8)),
+    ] {
         if ground.map(address, range, Rights::ReadWrite).is_ok() {
             return Err(format!("{address:#x} is mapped a second time"));
         }
     }
-    ground.works(ground.fill(AT, 2 * PAGE, 1))?;
-    ground.image[2 * PAGE..4 * PAGE].fill(1);
+    ground.works(ground.fill(at, pages.bytes(2), 1))?;
+    ground.image[pages.bytes(2)..pages.bytes(4)].fill(1);
     ground.look()?;
-    ground.unmap(AT, 2 * PAGE)
+    ground.unmap(at, pages.bytes(2))
 }
 
 /// Checks that memory that is mapped for reading is not written.
 fn read_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
-    let size = 40 * PAGE;
-    ground.map(AT, 0..size, Rights::Read)?;
+    let (pages, at) = (ground.pages, ground.pages.address());
+    let size = pages.bytes(40);
+    ground.map(at, 0..size, Rights::Read)?;
     for length in [1, size] {
-        ground.works(ground.fetch(AT, length))?;
+        ground.works(ground.fetch(at, length))?;
         ground.own_image[..length].copy_from_slice(&ground.image[..length]);
         ground.look()?;
-        ground.faults(ground.fill(AT, length, 1), AT)?;
+        ground.faults(ground.fill(at, length, 1), at)?;
     }
-    ground.unmap(AT, size)
+    ground.unmap(at, size)
 }
 
 /// Checks that memory that is mapped for writing is written. Reading is not checked: QEMU has no
 /// way to forbid it.
 fn write_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
-    let size = 40 * PAGE;
-    ground.map(AT, 0..size, Rights::Write)?;
+    let (pages, at) = (ground.pages, ground.pages.address());
+    let size = pages.bytes(40);
+    ground.map(at, 0..size, Rights::Write)?;
     for (length, byte) in [(1, 1), (size, 2)] {
-        ground.works(ground.fill(AT, length, byte))?;
+        ground.works(ground.fill(at, length, byte))?;
         ground.image[..length].fill(byte);
         ground.look()?;
     }
-    ground.unmap(AT, size)
+    ground.unmap(at, size)
 }
 
 /// Checks that an operation over a hole between two mappings writes nothing.
 fn hole<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
-    let after = AT + 2 * PAGE as u64;
-    ground.map(AT, page(1), Rights::ReadWrite)?;
-    ground.map(after, page(2), Rights::ReadWrite)?;
-    let missing = AT + PAGE as u64;
-    ground.faults(ground.fill(AT, 3 * PAGE, 1), missing)?;
-    ground.faults(ground.fetch(AT, 3 * PAGE), missing)?;
-    ground.faults(ground.fill(AT + 1, PAGE + 1, 1), missing)?;
+    let (pages, at) = (ground.pages, ground.pages.address());
+    let after = at + pages.bytes(2) as u64;
+    ground.map(at, pages.nth(1), Rights::ReadWrite)?;
+    ground.map(after, pages.nth(2), Rights::ReadWrite)?;
+    let missing = at + pages.bytes(1) as u64;
+    ground.faults(ground.fill(at, pages.bytes(3), 1), missing)?;
+    ground.faults(ground.fetch(at, pages.bytes(3)), missing)?;
+    ground.faults(ground.fill(at + 1, pages.bytes(1) + 1, 1), missing)?;
     ground.faults(ground.fill(after - 1, 2, 1), after - 1)?;
-    ground.unmap(AT, PAGE)?;
-    ground.unmap(after, PAGE)?;
+    ground.unmap(at, pages.bytes(1))?;
+    ground.unmap(after, pages.bytes(1))?;
     // Behind the first step of the device: all memory is found reachable before the first byte is
     // written (data sheet 8).
-    let (first, size) = (40 * PAGE, PAGES * PAGE);
-    let after = AT + (first + PAGE) as u64;
-    ground.map(AT, 0..first, Rights::ReadWrite)?;
-    ground.map(after, first + PAGE..size, Rights::ReadWrite)?;
-    ground.faults(ground.fill(AT, size, 1), AT + first as u64)?;
-    ground.faults(ground.fetch(AT, size), AT + first as u64)?;
-    ground.unmap(AT, first)?;
-    ground.unmap(after, size - first - PAGE)
+    let (first, size) = (pages.bytes(40), pages.bytes(PAGES));
+    let after = at + (first + pages.bytes(1)) as u64;
+    ground.map(at, 0..first, Rights::ReadWrite)?;
+    ground.map(after, first + pages.bytes(1)..size, Rights::ReadWrite)?;
+    ground.faults(ground.fill(at, size, 1), at + first as u64)?;
+    ground.faults(ground.fetch(at, size), at + first as u64)?;
+    ground.unmap(at, first)?;
+    ground.unmap(after, size - first - pages.bytes(1))
 }
 
 /// Checks an operation over two neighbouring mappings of different memory.
 fn side_by_side<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
-    let second = AT + PAGE as u64;
-    ground.map(AT, page(9), Rights::ReadWrite)?;
-    ground.map(second, page(4), Rights::ReadWrite)?;
+    let (pages, at) = (ground.pages, ground.pages.address());
+    let second = at + pages.bytes(1) as u64;
+    ground.map(at, pages.nth(9), Rights::ReadWrite)?;
+    ground.map(second, pages.nth(4), Rights::ReadWrite)?;
     ground.works(ground.fill(second - 3, 8, 5))?;
-    ground.image[page(9)][PAGE - 3..].fill(5);
-    ground.image[page(4)][..5].fill(5);
+    ground.image[pages.nth(9)][pages.bytes(1) - 3..].fill(5);
+    ground.image[pages.nth(4)][..5].fill(5);
     ground.look()?;
-    ground.unmap(AT, 2 * PAGE)
+    ground.unmap(at, pages.bytes(2))
 }
 
 /// Checks that an operation does not go on behind the end of a mapping.
 fn first_page_only<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
-    let end = AT + PAGE as u64;
-    ground.map(AT, page(0), Rights::ReadWrite)?;
+    let (pages, at) = (ground.pages, ground.pages.address());
+    let end = at + pages.bytes(1) as u64;
+    ground.map(at, pages.nth(0), Rights::ReadWrite)?;
     ground.works(ground.fill(end - 8, 8, 3))?;
-    ground.image[PAGE - 8..PAGE].fill(3);
+    ground.image[pages.bytes(1) - 8..pages.bytes(1)].fill(3);
     ground.faults(ground.fill(end - 8, 9, 4), end)?;
     ground.faults(ground.fetch(end - 1, 2), end)?;
-    ground.faults(ground.fill(AT, 40 * PAGE, 4), end)?;
-    ground.unmap(AT, PAGE)
+    ground.faults(ground.fill(at, pages.bytes(40), 4), end)?;
+    ground.unmap(at, pages.bytes(1))
 }
 
 /// Checks that one unmap removes many mappings.
 fn one_large_unmap<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    let (pages, at) = (ground.pages, ground.pages.address());
     // Backwards, so that no two of them can be merged.
     for number in 0..PAGES {
-        let address = AT + (number * PAGE) as u64;
-        ground.map(address, page(PAGES - 1 - number), Rights::ReadWrite)?;
+        let address = at + pages.bytes(number) as u64;
+        ground.map(address, pages.nth(PAGES - 1 - number), Rights::ReadWrite)?;
     }
-    ground.works(ground.fill(AT, PAGES * PAGE, 6))?;
+    ground.works(ground.fill(at, pages.bytes(PAGES), 6))?;
     ground.image.fill(6);
     ground.look()?;
-    ground.unmap(AT, PAGES * PAGE)?;
+    ground.unmap(at, pages.bytes(PAGES))?;
     for number in 0..PAGES {
-        let address = AT + (number * PAGE) as u64;
+        let address = at + pages.bytes(number) as u64;
         ground.faults(ground.fill(address, 1, 7), address)?;
     }
     Ok(())
@@ -395,35 +426,37 @@ fn one_large_unmap<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
 
 /// Checks that an address shows the memory that was mapped last.
 fn remapped<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    let (pages, at) = (ground.pages, ground.pages.address());
     for (number, byte) in [(3, 1), (5, 2), (3, 4)] {
-        ground.map(AT, page(number), Rights::ReadWrite)?;
-        ground.works(ground.fill(AT, PAGE, byte))?;
-        ground.image[page(number)].fill(byte);
+        ground.map(at, pages.nth(number), Rights::ReadWrite)?;
+        ground.works(ground.fill(at, pages.bytes(1), byte))?;
+        ground.image[pages.nth(number)].fill(byte);
         ground.look()?;
-        ground.unmap(AT, PAGE)?;
+        ground.unmap(at, pages.bytes(1))?;
     }
     Ok(())
 }
 
 /// Checks that memory is not written after its unmap was answered, while operations run.
 fn unmapped_meanwhile<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
-    let size = PAGES * PAGE;
-    let fetch = ground.fetch(AT, size);
+    let (pages, at) = (ground.pages, ground.pages.address());
+    let size = pages.bytes(PAGES);
+    let fetch = ground.fetch(at, size);
     let store = Descriptor {
         source_window: ground.own,
         source_offset: 0,
         destination_window: ground.addresses,
-        destination_offset: AT,
+        destination_offset: at,
         ..fetch
     };
-    let operations = [store, fetch, ground.fill(AT, size, 1)];
+    let operations = [store, fetch, ground.fill(at, size, 1)];
     let marks = vec![0xa5; size];
     for (round, operation) in (0..ROUNDS).zip(operations.into_iter().cycle()) {
         let batch = vec![operation; BATCH];
-        ground.map(AT, 0..size, Rights::ReadWrite)?;
+        ground.map(at, 0..size, Rights::ReadWrite)?;
         let submitted = ground.path.submit(&batch);
         submitted.map_err(|error| error.to_string())?;
-        ground.unmap(AT, size)?;
+        ground.unmap(at, size)?;
         // From here on the memory is the path's again. A late write of the device would destroy the
         // marks.
         ground.path.write(ground.memory, 0, &marks);
@@ -445,7 +478,7 @@ fn unmapped_meanwhile<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
         }
         ground.look()?;
         let errors = ground.path.errors().map_err(|error| error.to_string())?;
-        let inside = |address| (AT..AT + size as u64).contains(&address);
+        let inside = |address| (at..at + size as u64).contains(&address);
         let named = |&(code, address): &_| code == ErrorCode::MEMORY_FAULT && inside(address);
         // Each of these ends is logged with an address of the range; the log keeps the last 16
         // (data sheet 9).
@@ -458,14 +491,15 @@ fn unmapped_meanwhile<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
 
 /// Checks random addresses in and around a memory with holes against a computation by byte.
 fn random_addresses<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
+    let (pages, at) = (ground.pages, ground.pages.address());
     let mut random = Rng::with_seed(ground.image.iter().map(|byte| u64::from(*byte)).sum());
     // Every other page, and the last quarter without a gap.
     let mapped = |number: usize| number < PAGES && (number >= PAGES * 3 / 4 || number % 2 == 1);
     for number in (0..PAGES).filter(|number| mapped(*number)) {
-        let address = AT + (number * PAGE) as u64;
-        ground.map(address, page(number), Rights::ReadWrite)?;
+        let address = at + pages.bytes(number) as u64;
+        ground.map(address, pages.nth(number), Rights::ReadWrite)?;
     }
-    let size = PAGES * PAGE;
+    let size = pages.bytes(PAGES);
     for round in 0..RANDOM / LOG {
         let mut batch = Vec::new();
         let (mut ends, mut faults) = (Vec::new(), Vec::new());
@@ -473,10 +507,10 @@ fn random_addresses<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
             let most = 1 << random.u32(0..14);
             let length = random.usize(1..=most);
             let address = match random.u8(0..8) {
-                0 => AT - random.u64(1..=2 * PAGE as u64),
-                1 => AT + size as u64 + random.u64(0..1 << 30),
+                0 => at - random.u64(1..=pages.bytes(2) as u64),
+                1 => at + size as u64 + random.u64(0..1 << 30),
                 2 => LIMIT - random.u64(length as u64..1 << 30),
-                _ => AT + random.u64(0..size as u64),
+                _ => at + random.u64(0..size as u64),
             };
             let own = random.usize(0..=size - length);
             let fill = random.bool().then(|| random.u8(..));
@@ -488,8 +522,8 @@ fn random_addresses<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
                 },
             });
             let reached = |address: &u64| {
-                let offset = address.checked_sub(AT).map(|it| it as usize);
-                offset.is_some_and(|offset| mapped(offset / PAGE))
+                let offset = address.checked_sub(at).map(|it| it as usize);
+                offset.is_some_and(|offset| mapped(offset / pages.0))
             };
             let all = address..address + length as u64;
             match all.clone().find(|address| !reached(address)) {
@@ -499,7 +533,7 @@ fn random_addresses<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
                 }
                 None => {
                     ends.push(Status::OK);
-                    let first = (address - AT) as usize;
+                    let first = (address - at) as usize;
                     let bytes = first..first + length;
                     match fill {
                         Some(byte) => ground.image[bytes].fill(byte),
@@ -520,7 +554,7 @@ fn random_addresses<P: DmaPath>(ground: &mut Ground<'_, P>) -> Outcome {
         }
     }
     for number in (0..PAGES).filter(|number| mapped(*number)) {
-        ground.unmap(AT + (number * PAGE) as u64, PAGE)?;
+        ground.unmap(at + pages.bytes(number) as u64, pages.bytes(1))?;
     }
     Ok(())
 }

@@ -10,11 +10,11 @@ mod instructions;
 mod pages;
 
 use instructions::{copy_out, load, store, Instruction, ALL, REACH};
-use pages::{Page, Pages, PAGE};
+use pages::{Page, Pages};
 use ringbar_client::{Device, Part, Rights};
 use ringbar_spec::regs::{FEATURES, IDENT, SCRATCH, VERSION};
 use ringbar_tests::witness::claim;
-use ringbar_tests::{case, open, run, Case, Skip};
+use ringbar_tests::{case, open, page_size, run, Case, Skip};
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
 use std::process::ExitCode;
 
@@ -156,11 +156,11 @@ fn memcpy_of_64_bytes_has_the_values_of_the_registers() -> Result<(), Skip> {
 fn load_that_begins_in_memory_reaches_the_registers() -> Result<(), Skip> {
     translated()?;
     let registers = registers(&open(), &[Page::Own], &[]);
-    let ident = load(&registers, PAGE, 4);
+    let ident = load(&registers, page_size(), 4);
 
     // Each portion of the page of registers, from one byte to fifteen.
     for inside in 1..16 {
-        let value = load(&registers, PAGE + inside - 16, 16);
+        let value = load(&registers, page_size() + inside - 16, 16);
         assert_eq!(cut(value, 16 - inside), 0);
         let (told, known) = (value >> (8 * (16 - inside)), inside.min(4));
         assert_eq!(cut(told, known), cut(ident, known), "{inside} bytes");
@@ -173,10 +173,10 @@ fn load_that_begins_in_the_registers_reaches_memory() -> Result<(), Skip> {
     translated()?;
     claim("touches reserved");
     let registers = registers(&open(), &[], &[Page::Own]);
-    store(&registers, PAGE, 16, VALUE);
+    store(&registers, page_size(), 16, VALUE);
 
     for inside in 1..16 {
-        let value = load(&registers, PAGE - inside, 16);
+        let value = load(&registers, page_size() - inside, 16);
         // No register is at the end of the page.
         assert_eq!(value, cut(VALUE, 16 - inside) << (8 * inside));
     }
@@ -193,14 +193,19 @@ fn store_that_crosses_pages_reaches_both() -> Result<(), Skip> {
 
     for width in [2, 4, 8, 16] {
         for inside in 1..width {
-            store(&registers, PAGE + inside - width, width, cut(VALUE, width));
             store(
                 &registers,
-                2 * PAGE + inside - width,
+                page_size() + inside - width,
                 width,
                 cut(VALUE, width),
             );
-            let kept = load(&registers, PAGE + inside - width, width);
+            store(
+                &registers,
+                2 * page_size() + inside - width,
+                width,
+                cut(VALUE, width),
+            );
+            let kept = load(&registers, page_size() + inside - width, width);
             assert_eq!(cut(kept, width - inside), cut(VALUE, width - inside));
         }
     }
@@ -253,9 +258,9 @@ fn reaches_device_memory(instruction: &'static Instruction) -> Result<(), Skip> 
         }
     }
     let device = open();
-    let memory = device.create_device_memory(Part::Uncached, PAGE, Rights::ReadWrite);
+    let memory = device.create_device_memory(Part::Uncached, page_size(), Rights::ReadWrite);
     let memory = memory.expect("a page is free");
     let pages = Pages::map(&[Page::Driver(device.file(), memory.offset())]);
-    instruction.run(&pages, PAGE - REACH);
+    instruction.run(&pages, page_size() - REACH);
     Ok(())
 }

@@ -4,12 +4,10 @@
 
 #![expect(unsafe_code, reason = "maps pages at chosen addresses")]
 
+use ringbar_tests::page_size;
 use rustix::mm::{mmap, mmap_anonymous, munmap, MapFlags, ProtFlags};
 use std::fs::File;
 use std::ptr;
-
-/// Bytes of a page.
-pub(crate) const PAGE: usize = 4096;
 
 const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
@@ -31,7 +29,7 @@ pub(crate) struct Pages {
 impl Pages {
     /// Maps pages, the first at the lowest address.
     pub(crate) fn map(pages: &[Page<'_>]) -> Self {
-        let length = pages.len() * PAGE;
+        let length = pages.len() * page_size();
         // SAFETY: The kernel chooses a free address, so no mapping of ours is touched.
         let start =
             unsafe { mmap_anonymous(ptr::null_mut(), length, READ_WRITE, MapFlags::PRIVATE) };
@@ -40,10 +38,10 @@ impl Pages {
             let Page::Driver(file, offset) = *page else {
                 continue;
             };
-            let place = start.wrapping_add(number * PAGE).cast();
+            let place = start.wrapping_add(number * page_size()).cast();
             let flags = MapFlags::SHARED | MapFlags::FIXED;
             // SAFETY: The page lies in the mapping that was made above, and nothing refers to it.
-            let mapped = unsafe { mmap(place, PAGE, READ_WRITE, flags, file, offset) };
+            let mapped = unsafe { mmap(place, page_size(), READ_WRITE, flags, file, offset) };
             mapped.expect("the driver maps the page");
         }
         Self { start, length }

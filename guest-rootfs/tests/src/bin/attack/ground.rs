@@ -54,7 +54,7 @@ impl Ground {
             .open_window(&[write_only.part(WRITE_PART)], Rights::Write)
             .expect("the part lies in the buffer");
         let closed = device
-            .open_window(&[parts.part(0..4096)], Rights::ReadWrite)
+            .open_window(&[parts.part(0..SIZE as u64 / 16)], Rights::ReadWrite)
             .expect("the part lies in the buffer");
 
         let usable = |window, length, readable, writable| Target {

@@ -7,7 +7,7 @@
     reason = "executes an instruction that no library has, on memory with short addresses"
 )]
 
-use ringbar_tests::Skip;
+use ringbar_tests::{page_size, Skip};
 use rustix::io::Errno;
 use rustix::mm::{mmap_anonymous, munmap, MapFlags, ProtFlags};
 use std::arch::asm;
@@ -20,7 +20,6 @@ const OPEN: u32 = 5;
 const IOCTL: u32 = 54;
 /// The older mmap, which takes its six arguments from memory and the offset in bytes.
 const MMAP: u32 = 90;
-const PAGE: usize = 4096;
 /// A setting that only kernels with 32-bit system calls have (Linux `arch/x86/entry/vdso`).
 const OF_32_BIT_CALLS: &str = "/proc/sys/abi/vsyscall32";
 
@@ -54,7 +53,7 @@ impl Call {
     pub(crate) fn mmap(&self, file: &File, offset: u32) -> Result<i32, Errno> {
         let (read, shared) = (ProtFlags::READ.bits(), MapFlags::SHARED.bits());
         let fd = file.as_raw_fd() as u32;
-        let words = [0, PAGE as u32, read, shared, fd, offset];
+        let words = [0, page_size() as u32, read, shared, fd, offset];
         let arguments = Low::new(&words.map(u32::to_le_bytes).concat());
         // SAFETY: The kernel reads the six words. A new mapping is at an unused address.
         answer(unsafe { int_0x80(MMAP, [arguments.address(), 0, 0]) })
@@ -67,14 +66,20 @@ pub(crate) struct Low(*mut u8, usize);
 impl Low {
     /// Returns a page that begins with these bytes.
     pub(crate) fn new(bytes: &[u8]) -> Self {
-        assert!(bytes.len() <= PAGE, "{} bytes", bytes.len());
+        assert!(bytes.len() <= page_size(), "{} bytes", bytes.len());
         let (rights, low) = (
             ProtFlags::READ | ProtFlags::WRITE,
             MapFlags::from_bits_retain(libc::MAP_32BIT as u32),
         );
         // SAFETY: A new mapping is at an unused address.
-        let page =
-            unsafe { mmap_anonymous(std::ptr::null_mut(), PAGE, rights, MapFlags::PRIVATE | low) };
+        let page = unsafe {
+            mmap_anonymous(
+                std::ptr::null_mut(),
+                page_size(),
+                rights,
+                MapFlags::PRIVATE | low,
+            )
+        };
         let page = page.expect("there is memory below 4 GiB").cast::<u8>();
         // SAFETY: The page is new, and has room.
         unsafe { page.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
@@ -95,7 +100,7 @@ impl Low {
 impl Drop for Low {
     fn drop(&mut self) {
         // SAFETY: The page is this object's, and nothing borrows it any more.
-        let unmapped = unsafe { munmap(self.0.cast(), PAGE) };
+        let unmapped = unsafe { munmap(self.0.cast(), page_size()) };
         assert_eq!(unmapped, Ok(()));
     }
 }

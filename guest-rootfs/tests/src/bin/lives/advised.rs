@@ -2,11 +2,10 @@
 
 //! Advice about mappings (`madvise`): which ones a child gets, and which ones a core file.
 
-use crate::PAGE;
 use ringbar_client::{Device, MemoryKind, Part, Policy, Rights};
 use ringbar_tests::debugfs::RINGBAR;
 use ringbar_tests::raw::{RawMapping, READ_WRITE};
-use ringbar_tests::{case, child, fork, open};
+use ringbar_tests::{case, child, fork, open, page_size};
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
 use rustix::io::Errno;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
@@ -16,7 +15,13 @@ use std::os::unix::process::ExitStatusExt;
 type Named = (&'static str, RawMapping);
 
 fn map(device: &Device, name: &'static str, offset: u64, protection: ProtFlags) -> Named {
-    let mapped = RawMapping::new(device.file(), offset, PAGE, protection, MapFlags::SHARED);
+    let mapped = RawMapping::new(
+        device.file(),
+        offset,
+        page_size(),
+        protection,
+        MapFlags::SHARED,
+    );
     (
         name,
         mapped.unwrap_or_else(|errno| panic!("{name}: {errno}")),
@@ -25,12 +30,14 @@ fn map(device: &Device, name: &'static str, offset: u64, protection: ProtFlags) 
 
 /// Maps a page of memory of each type that a forked child gets.
 fn inherited(device: &Device) -> [Named; 6] {
-    let memory = |kind| device.create_memory(kind, PAGE).unwrap().offset();
+    let memory = |kind| device.create_memory(kind, page_size()).unwrap().offset();
     let range = |part| {
-        let range = device.create_device_memory(part, PAGE, Rights::ReadWrite);
+        let range = device.create_device_memory(part, page_size(), Rights::ReadWrite);
         range.unwrap().offset()
     };
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
     [
         ("buffer", buffer.offset()),
         ("contiguous", memory(MemoryKind::Contiguous(Policy::Cached))),

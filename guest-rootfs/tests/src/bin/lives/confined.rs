@@ -2,11 +2,11 @@
 
 //! A process that denies itself the ioctls of device files (Landlock).
 
-use crate::{all_is_freed, refused, PAGE};
+use crate::{all_is_freed, refused};
 use landlock::{
     AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetCreated, RulesetError,
 };
-use ringbar_tests::{assert_device_works, case, child, open, Skip};
+use ringbar_tests::{assert_device_works, case, child, open, page_size, Skip};
 use rustix::io::Errno;
 
 /// Returns rules that deny the ioctls of device files.
@@ -27,7 +27,7 @@ fn file_that_is_opened_under_landlock_can_be_mapped_but_takes_no_ioctl() -> Resu
         refused(later.info(), Errno::ACCESS);
         refused(later.start_queue(4), Errno::ACCESS);
         let registers = later.map_public_registers().unwrap();
-        assert_eq!(registers.len(), PAGE);
+        assert_eq!(registers.len(), page_size());
         registers.read::<u32>(0);
         // The right belongs to the open file.
         assert_device_works(&earlier);

@@ -2,11 +2,11 @@
 
 //! A process that is killed while the kernel writes its core file.
 
+use crate::all_is_freed;
 use crate::link::Link;
-use crate::{all_is_freed, PAGE};
 use ringbar_client::{Mapping, MemoryKind, Rights};
 use ringbar_tests::debugfs::{RINGBAR, UNUSED};
-use ringbar_tests::{arguments, case, child, core_file, fork, open, within, PATIENCE};
+use ringbar_tests::{arguments, case, child, core_file, fork, open, page_size, within, PATIENCE};
 use std::fs;
 use std::io::{stdin, Read};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -49,8 +49,12 @@ fn process_that_is_killed_in_its_core_file_frees_its_objects() {
     let dumping = fork::start(|| {
         let device = open();
         let _queue = device.create_queue(4).unwrap();
-        let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
-        let memory = device.create_memory(MemoryKind::Vmalloc, PAGE).unwrap();
+        let buffer = device
+            .create_buffer(page_size(), Rights::ReadWrite)
+            .unwrap();
+        let memory = device
+            .create_memory(MemoryKind::Vmalloc, page_size())
+            .unwrap();
         let ballast = Mapping::anonymous(BALLAST).unwrap();
         ballast.write_bytes(0, &vec![1; BALLAST]);
         let mapped = [buffer.mapping(), memory.mapping()];

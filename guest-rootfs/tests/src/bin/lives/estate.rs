@@ -2,9 +2,8 @@
 
 //! The objects of a file, as another process or program finds them.
 
-use crate::PAGE;
 use ringbar_client::{descriptors, Device, Mapping, Queue, Rights};
-use ringbar_tests::succeed;
+use ringbar_tests::{page_size, succeed};
 use ringbar_uapi::ioctl::CreateQueue;
 
 const ENTRIES: u32 = 4;
@@ -29,7 +28,9 @@ impl Estate {
     /// Makes the objects, without a mapping. They stay until the file is closed.
     pub(crate) fn make(device: &Device) -> Self {
         let queue = device.start_queue(ENTRIES).unwrap();
-        let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+        let buffer = device
+            .create_buffer(page_size(), Rights::ReadWrite)
+            .unwrap();
         Self {
             queue,
             window: buffer.window(),
@@ -58,7 +59,7 @@ impl Estate {
 
     /// Maps the buffer.
     pub(crate) fn map(&self, device: &Device) -> Mapping {
-        Mapping::new(device.file().clone(), self.offset, PAGE, true).unwrap()
+        Mapping::new(device.file().clone(), self.offset, page_size(), true).unwrap()
     }
 
     /// Maps the queue, whose rings it empties first.
@@ -71,9 +72,9 @@ impl Estate {
     /// it in mappings of its own.
     pub(crate) fn work(&self, device: &Device) {
         let bytes = self.map(device);
-        bytes.write_bytes(0, &[0; PAGE]);
+        bytes.write_bytes(0, &vec![0; page_size()]);
         fill(&mut self.map_queue(device), self.window);
-        assert_eq!(bytes.read_bytes(0, PAGE), [0xff; PAGE]);
+        assert_eq!(bytes.read_bytes(0, page_size()), vec![0xff; page_size()]);
     }
 }
 
@@ -81,6 +82,6 @@ impl Estate {
 pub(crate) fn fill(queue: &mut Queue, window: u16) {
     succeed(
         queue,
-        descriptors::fill(0, u64::MAX, (window, 0), PAGE as u32),
+        descriptors::fill(0, u64::MAX, (window, 0), page_size() as u32),
     );
 }

@@ -2,11 +2,13 @@
 
 //! Programs that a process executes in its own place, or in a child's by `vfork`.
 
+use crate::all_is_freed;
 use crate::estate::{fill, Estate, COUNTS, MAPPINGS};
-use crate::{all_is_freed, PAGE};
 use ringbar_client::{descriptors, Device, Mapping, Rights};
 use ringbar_tests::debugfs::RINGBAR;
-use ringbar_tests::{arguments, bounces, case, fork, open, pinned_by_us, sharing, succeed};
+use ringbar_tests::{
+    arguments, bounces, case, fork, open, page_size, pinned_by_us, sharing, succeed,
+};
 use ringbar_tests::{Skip, NODE};
 use std::fs;
 use std::os::fd::AsFd;
@@ -27,7 +29,9 @@ const MARK: u8 = 0x3c;
 fn program_of_a_vfork_child_leaves_the_mappings_to_the_parent() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
     let (count, usage) = (RINGBAR.count(), RINGBAR.usage());
 
     let child = sharing::execute(
@@ -39,7 +43,10 @@ fn program_of_a_vfork_child_leaves_the_mappings_to_the_parent() {
 
     assert_eq!(buffer.mapping().read::<u8>(0), MARK);
     fill(&mut queue, buffer.window());
-    assert_eq!(buffer.mapping().read_bytes(0, PAGE), [0xff; PAGE]);
+    assert_eq!(
+        buffer.mapping().read_bytes(0, page_size()),
+        vec![0xff; page_size()]
+    );
     let status = child.end();
     assert!(status.success(), "{status}");
     assert_eq!((RINGBAR.count(), RINGBAR.usage()), (count, usage));
@@ -67,9 +74,9 @@ fn window_shows_the_memory_of_the_program_before_exec() -> Result<(), Skip> {
     let status = fork::run(|| {
         let device = open();
         let estate = Estate::make(&device);
-        let memory = Mapping::anonymous(PAGE).unwrap();
-        memory.write_bytes(0, &[MARK; PAGE]);
-        let window = device.open_user_window(&memory, 0..PAGE, Rights::Read);
+        let memory = Mapping::anonymous(page_size()).unwrap();
+        memory.write_bytes(0, &vec![MARK; page_size()]);
+        let window = device.open_user_window(&memory, 0..page_size(), Rights::Read);
         let window = window.unwrap().number();
         assert_eq!(pinned_by_us(), 1);
         replace_with_heir(&device, &estate, window)
@@ -114,9 +121,12 @@ pub(crate) fn inherit(words: &[String]) {
 fn read_through(device: &Device, estate: &Estate, window: u16) {
     assert_eq!(pinned_by_us(), 0);
     let mut queue = estate.map_queue(device);
-    let copy = descriptors::copy(0, (window, 0), (estate.window, 0), PAGE as u32);
+    let copy = descriptors::copy(0, (window, 0), (estate.window, 0), page_size() as u32);
     succeed(&mut queue, copy);
-    assert_eq!(estate.map(device).read_bytes(0, PAGE), [MARK; PAGE]);
+    assert_eq!(
+        estate.map(device).read_bytes(0, page_size()),
+        vec![MARK; page_size()]
+    );
 }
 
 #[case]

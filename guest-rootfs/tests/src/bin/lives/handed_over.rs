@@ -4,10 +4,10 @@
 
 use crate::estate::Estate;
 use crate::link::Link;
-use crate::{all_is_freed, refused, PAGE};
+use crate::{all_is_freed, refused};
 use ringbar_client::{Device, Mapping, Rights};
 use ringbar_tests::debugfs::RINGBAR;
-use ringbar_tests::{bounces, case, child, fork, open, pinned_by_us, Skip, NODE};
+use ringbar_tests::{bounces, case, child, fork, open, page_size, pinned_by_us, Skip, NODE};
 use rustix::io::Errno;
 use rustix::process::{pidfd_getfd, pidfd_open, PidfdFlags, PidfdGetfdFlags};
 use rustix::process::{setrlimit, Pid, Resource, Rlimit};
@@ -58,10 +58,11 @@ fn ordinary_user_works_with_a_file_that_outlives_its_sender() {
 #[case]
 fn objects_of_a_passed_file_count_for_the_user_that_opened_it() {
     in_other_hands(
-        |device, _| drop(device.create_buffer(PAGE, Rights::Read).unwrap()),
+        |device, _| drop(device.create_buffer(page_size(), Rights::Read).unwrap()),
         || {
-            let amount = "queues 1 windows 2 buffers 2 bytes 16384";
-            assert_eq!(RINGBAR.usage(), only_root(amount));
+            let bytes = 4 * page_size();
+            let amount = format!("queues 1 windows 2 buffers 2 bytes {bytes}");
+            assert_eq!(RINGBAR.usage(), only_root(&amount));
         },
     );
 }
@@ -87,20 +88,21 @@ fn pinned_memory_counts_for_the_receiver_of_a_file() -> Result<(), Skip> {
     }
     in_other_hands(
         |device, _| {
-            let memory = Mapping::anonymous(2 * PAGE).unwrap();
+            let memory = Mapping::anonymous(2 * page_size()).unwrap();
             let one_page = Rlimit {
-                current: Some(PAGE as u64),
-                maximum: Some(PAGE as u64),
+                current: Some(page_size() as u64),
+                maximum: Some(page_size() as u64),
             };
             setrlimit(Resource::Memlock, one_page).unwrap();
             let open = |page| device.open_user_window(&memory, page, Rights::Read);
-            open(0..PAGE).unwrap();
+            open(0..page_size()).unwrap();
             assert_eq!(pinned_by_us(), 1);
-            refused(open(PAGE..2 * PAGE), Errno::NOMEM);
+            refused(open(page_size()..2 * page_size()), Errno::NOMEM);
         },
         || {
-            let amount = "queues 1 windows 2 buffers 1 bytes 16384";
-            assert_eq!(RINGBAR.usage(), only_root(amount));
+            let bytes = 4 * page_size();
+            let amount = format!("queues 1 windows 2 buffers 1 bytes {bytes}");
+            assert_eq!(RINGBAR.usage(), only_root(&amount));
         },
     );
     Ok(())

@@ -21,8 +21,6 @@ use ringbar_tests::{arguments, run, until};
 use rustix::io::Errno;
 use std::process::ExitCode;
 
-const PAGE: usize = 4096;
-
 fn main() -> ExitCode {
     let Some(words) = arguments::role() else {
         return run();

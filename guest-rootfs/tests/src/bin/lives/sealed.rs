@@ -2,11 +2,11 @@
 
 //! Sealed mappings (`mseal`), which a process keeps to its end. So a child makes them.
 
+use crate::all_is_freed;
 use crate::link::Link;
-use crate::{all_is_freed, PAGE};
 use ringbar_client::{Device, Rights};
 use ringbar_tests::raw::{can_seal, RawMapping};
-use ringbar_tests::{case, child, fork, open, Case, PciFunction, Skip};
+use ringbar_tests::{case, child, fork, open, page_size, Case, PciFunction, Skip};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
 use std::os::unix::process::ExitStatusExt;
@@ -26,7 +26,7 @@ fn sealing(name: &'static str, body: fn()) -> Case {
 /// Maps a page of the file, touches it and seals it.
 fn seal(device: &Device, offset: u64) -> RawMapping {
     let (read, shared) = (ProtFlags::READ, MapFlags::SHARED);
-    let mapping = RawMapping::new(device.file(), offset, PAGE, read, shared).unwrap();
+    let mapping = RawMapping::new(device.file(), offset, page_size(), read, shared).unwrap();
     mapping.read(0);
     mapping.seal().unwrap();
     mapping
@@ -43,7 +43,7 @@ fn ends_with_sigbus(body: impl FnOnce()) {
 fn sealed_mapping_stays_as_it_is() {
     let status = child::run(|| {
         let device = open();
-        let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
+        let buffer = device.create_buffer(page_size(), Rights::Read).unwrap();
         let mut mapping = seal(&device, buffer.offset());
         assert_eq!(mapping.unmap(), Err(Errno::PERM));
         assert_eq!(mapping.move_away(), Err(Errno::PERM));
@@ -58,7 +58,7 @@ fn sealed_mapping_stays_as_it_is() {
 fn sealed_mapping_of_a_destroyed_buffer_raises_sigbus() {
     ends_with_sigbus(|| {
         let device = open();
-        let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
+        let buffer = device.create_buffer(page_size(), Rights::Read).unwrap();
         let mapping = seal(&device, buffer.offset());
         buffer.close().unwrap();
         mapping.read(0);

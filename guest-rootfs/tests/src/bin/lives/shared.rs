@@ -2,19 +2,21 @@
 
 //! Processes that share an address space, as threads do, and have the file open once each.
 
+use crate::all_is_freed;
 use crate::estate::{fill, MAPPINGS};
 use crate::link::Link;
-use crate::{all_is_freed, PAGE};
 use ringbar_client::Rights;
 use ringbar_tests::debugfs::{RINGBAR, UNUSED};
-use ringbar_tests::{case, fork, open, sharing};
+use ringbar_tests::{case, fork, open, page_size, sharing};
 use rustix::process::{set_child_subreaper, wait, Pid, WaitOptions};
 
 #[case]
 fn mappings_outlive_a_process_that_shares_them() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
 
     let status = sharing::run(|| {
         fill(&mut queue, buffer.window());
@@ -23,7 +25,10 @@ fn mappings_outlive_a_process_that_shares_them() {
 
     assert!(status.success(), "{status}");
     assert_eq!(RINGBAR.count(), MAPPINGS);
-    assert_eq!(buffer.mapping().read_bytes(0, PAGE), [0xff; PAGE]);
+    assert_eq!(
+        buffer.mapping().read_bytes(0, page_size()),
+        vec![0xff; page_size()]
+    );
     fill(&mut queue, buffer.window());
     drop((queue, buffer, device));
     all_is_freed();
@@ -37,11 +42,13 @@ fn mappings_outlive_the_process_that_made_them() {
     let maker = fork::run(|| {
         let device = open();
         let mut queue = device.create_queue(4).unwrap();
-        let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+        let buffer = device
+            .create_buffer(page_size(), Rights::ReadWrite)
+            .unwrap();
         sharing::leave(move || {
             left.hear();
             fill(&mut queue, buffer.window());
-            let filled = buffer.mapping().read_bytes(0, PAGE) == [0xff; PAGE];
+            let filled = buffer.mapping().read_bytes(0, page_size()) == vec![0xff; page_size()];
             left.tell();
             // The file is closed by the end of this process alone.
             drop(device);

@@ -4,8 +4,8 @@
 
 use crate::table;
 use ringbar_client::{Device, MemoryKind, Part, Policy, QueueOffsets, Rights};
-use ringbar_tests::rules::{Driver, Kind, Region, PAGE};
-use ringbar_tests::{open, NODE};
+use ringbar_tests::rules::{Driver, Kind, Region};
+use ringbar_tests::{open, page_size, NODE};
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
 use rustix::io::Errno;
 use std::rc::Rc;
@@ -58,23 +58,35 @@ fn region(make: Make, read_only: bool) -> Region {
 
 /// The kinds, by their names in the table.
 pub(crate) const KINDS: &[(&str, Make)] = &[
-    ("public-registers", |_| (PUBLIC_REGISTERS, PAGE)),
-    ("kick", |device| queue(device, |offsets| offsets.kick, PAGE)),
+    ("public-registers", |_| (PUBLIC_REGISTERS, page_size())),
+    ("kick", |device| {
+        queue(device, |offsets| offsets.kick, page_size())
+    }),
     ("doorbell", |device| {
-        queue(device, |offsets| offsets.doorbell, PAGE)
+        queue(device, |offsets| offsets.doorbell, page_size())
     }),
     ("status", |device| {
-        queue(device, |offsets| offsets.status, PAGE)
+        queue(device, |offsets| offsets.status, page_size())
     }),
     ("submission-ring", |device| {
-        queue(device, |offsets| offsets.submission_ring, 256 * 64)
+        queue(
+            device,
+            |offsets| offsets.submission_ring,
+            whole_pages(256 * 64),
+        )
     }),
     ("completion-ring", |device| {
-        queue(device, |offsets| offsets.completion_ring, 256 * 16)
+        queue(
+            device,
+            |offsets| offsets.completion_ring,
+            whole_pages(256 * 16),
+        )
     }),
     ("dma-buffer", |device| {
-        let buffer = device.create_buffer(4 * PAGE, Rights::ReadWrite).unwrap();
-        (buffer.offset(), 4 * PAGE)
+        let buffer = device
+            .create_buffer(4 * page_size(), Rights::ReadWrite)
+            .unwrap();
+        (buffer.offset(), 4 * page_size())
     }),
     ("device-memory/write-combining", |device| {
         device_memory(device, Part::WriteCombining)
@@ -97,6 +109,11 @@ pub(crate) const KINDS: &[(&str, Make)] = &[
     ("vmalloc", |device| memory(device, MemoryKind::Vmalloc)),
 ];
 
+/// Returns a size as the driver rounds it.
+fn whole_pages(size: usize) -> usize {
+    size.next_multiple_of(page_size())
+}
+
 fn queue(device: &Device, offset: fn(QueueOffsets) -> u64, size: usize) -> (u64, usize) {
     let queue = device.start_queue(256).unwrap();
     (offset(QueueOffsets::from(&queue)), size)
@@ -104,12 +121,12 @@ fn queue(device: &Device, offset: fn(QueueOffsets) -> u64, size: usize) -> (u64,
 
 fn device_memory(device: &Device, part: Part) -> (u64, usize) {
     let memory = device
-        .create_device_memory(part, 4 * PAGE, Rights::ReadWrite)
+        .create_device_memory(part, 4 * page_size(), Rights::ReadWrite)
         .unwrap();
-    (memory.offset(), 4 * PAGE)
+    (memory.offset(), 4 * page_size())
 }
 
 fn memory(device: &Device, memory: MemoryKind) -> (u64, usize) {
-    let memory = device.create_memory(memory, 4 * PAGE).unwrap();
-    (memory.offset(), 4 * PAGE)
+    let memory = device.create_memory(memory, 4 * page_size()).unwrap();
+    (memory.offset(), 4 * page_size())
 }

@@ -6,9 +6,9 @@ use crate::kind::driver;
 use ringbar_client::{MemoryKind, Part, Policy, Rights};
 use ringbar_spec::layout::{MAX_QUEUES, REGISTER_BAR_SIZE};
 use ringbar_tests::raw::RawMapping;
-use ringbar_tests::rules::{Outcome, PAGE};
+use ringbar_tests::rules::Outcome;
 use ringbar_tests::usage::{self, Usage};
-use ringbar_tests::{case, child, fork, on_debug_kernel, open, Skip};
+use ringbar_tests::{case, child, fork, on_debug_kernel, open, page_size, Skip};
 use ringbar_uapi::mmap;
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
@@ -52,14 +52,14 @@ fn only_own_pages_of_bar_0_can_be_mapped() {
         RawMapping::new(
             device.file(),
             offset,
-            PAGE,
+            page_size(),
             ProtFlags::READ,
             MapFlags::SHARED,
         )
         .err()
     };
-    for page in 1..REGISTER_BAR_SIZE / PAGE {
-        let offset = mmap::PUBLIC_REGISTERS + (page * PAGE) as u64;
+    for page in 1..REGISTER_BAR_SIZE / page_size() {
+        let offset = mmap::PUBLIC_REGISTERS + (page * page_size()) as u64;
         assert_eq!(refused(offset), Some(Errno::PERM), "page {page} of BAR 0");
     }
     let queues = device.info().unwrap().queues;
@@ -110,13 +110,15 @@ fn memory_is_zeroed_when_handed_out() {
         let make = || {
             let device = open();
             device
-                .create_device_memory(part, 4 * PAGE, Rights::Read)
+                .create_device_memory(part, 4 * page_size(), Rights::Read)
                 .unwrap()
         };
-        make().mapping().write_bytes(0, &[0xa5; 4 * PAGE]);
+        make()
+            .mapping()
+            .write_bytes(0, &vec![0xa5; 4 * page_size()]);
         assert_eq!(
-            make().mapping().read_bytes(0, 4 * PAGE),
-            [0; 4 * PAGE],
+            make().mapping().read_bytes(0, 4 * page_size()),
+            vec![0; 4 * page_size()],
             "{part:?}"
         );
     }
@@ -124,11 +126,13 @@ fn memory_is_zeroed_when_handed_out() {
         MemoryKind::Contiguous(Policy::Uncached),
         MemoryKind::Vmalloc,
     ] {
-        let make = || open().create_memory(memory, 4 * PAGE).unwrap();
-        make().mapping().write_bytes(0, &[0xa5; 4 * PAGE]);
+        let make = || open().create_memory(memory, 4 * page_size()).unwrap();
+        make()
+            .mapping()
+            .write_bytes(0, &vec![0xa5; 4 * page_size()]);
         assert_eq!(
-            make().mapping().read_bytes(0, 4 * PAGE),
-            [0; 4 * PAGE],
+            make().mapping().read_bytes(0, 4 * page_size()),
+            vec![0; 4 * page_size()],
             "{memory:?}"
         );
     }
@@ -138,7 +142,7 @@ fn memory_is_zeroed_when_handed_out() {
 fn ended_children_leave_nothing_while_the_file_is_open() {
     let device = open();
     let buffer = device
-        .create_buffer(PAGE, Rights::ReadWrite)
+        .create_buffer(page_size(), Rights::ReadWrite)
         .expect("a buffer");
     // The debug kernel counts only open files here, and takes a second per ten children.
     let children = if on_debug_kernel() { 40 } else { 400 };

@@ -8,8 +8,8 @@ mod withheld;
 
 use ringbar_client::{Part, Rights};
 use ringbar_tests::{
-    arguments, assert_device_works, case, fork, nop, open, ready_for, run, succeed, PciFunction,
-    NODE, PATIENCE,
+    arguments, assert_device_works, case, fork, nop, open, page_size, ready_for, run, succeed,
+    PciFunction, NODE, PATIENCE,
 };
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
@@ -19,8 +19,6 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
-
-const PAGE: usize = 4096;
 
 fn main() -> ExitCode {
     if let Some(words) = arguments::role() {
@@ -39,12 +37,12 @@ fn touch_when_told(kind: &str) {
             Box::new(move || registers.read(0))
         }
         "buffer" => {
-            let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
+            let buffer = device.create_buffer(page_size(), Rights::Read).unwrap();
             Box::new(move || buffer.mapping().read(0))
         }
         _ => {
             let memory = device
-                .create_device_memory(Part::Uncached, PAGE, Rights::Read)
+                .create_device_memory(Part::Uncached, page_size(), Rights::Read)
                 .unwrap();
             Box::new(move || memory.mapping().read(0))
         }
@@ -111,7 +109,7 @@ fn calls_return_enodev_after_unbind() {
     let unbound = function.unbind();
     let info = device.info();
     let reset = queue.reset();
-    let create = device.create_buffer(PAGE, Rights::Read);
+    let create = device.create_buffer(page_size(), Rights::Read);
     drop(unbound);
     assert_eq!(info.unwrap_err().errno(), Some(Errno::NODEV));
     assert_eq!(reset.unwrap_err().errno(), Some(Errno::NODEV));

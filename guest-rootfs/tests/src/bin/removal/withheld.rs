@@ -10,7 +10,7 @@
 
 use ringbar_client::{Device, Mapping, Rights};
 use ringbar_spec::ring::Completion;
-use ringbar_tests::{case, nop, open, PciFunction, Skip, Withheld, PATIENCE};
+use ringbar_tests::{case, nop, open, page_size, PciFunction, Skip, Withheld, PATIENCE};
 use ringbar_uapi::ioctl::{
     self, CreateBuffer, Execute, OpenUserWindow, OpenWindow, Transfer, WindowPart,
     TRANSFER_INTO_WINDOW,
@@ -21,8 +21,6 @@ use std::os::fd::AsRawFd;
 use std::thread;
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
-
-const PAGE: usize = 4096;
 
 /// Calls an ioctl with the argument at an address of this process.
 ///
@@ -62,12 +60,12 @@ fn unbind_while_a_thread_hangs<R: Send>(
     body: impl FnOnce() -> R + Send,
 ) -> R {
     let function = PciFunction::under_test();
-    let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let buffer = device.create_buffer(page_size(), Rights::Read).unwrap();
     thread::scope(|scope| {
         let hanging = scope.spawn(body);
         page.until_wanted();
         // The thread that hangs keeps no other from mapping.
-        let mapped = Mapping::new(device.file().clone(), buffer.offset(), PAGE, false);
+        let mapped = Mapping::new(device.file().clone(), buffer.offset(), page_size(), false);
         let unbinding = scope.spawn(|| function.unbind());
         let deadline = Instant::now() + PATIENCE;
         while !unbinding.is_finished() && Instant::now() < deadline {
@@ -98,7 +96,7 @@ fn driver_leaves_while_a_process_hangs_in_a_page_fault() -> Result<(), Skip> {
 fn driver_leaves_while_an_argument_cannot_be_read() -> Result<(), Skip> {
     let (device, page) = (open(), Withheld::new()?);
     let create = CreateBuffer {
-        size: PAGE as u64,
+        size: page_size() as u64,
         rights: ioctl::RIGHT_READ,
         ..Default::default()
     };
@@ -140,7 +138,7 @@ fn driver_leaves_while_descriptors_cannot_be_read() -> Result<(), Skip> {
 fn driver_leaves_while_bytes_of_a_transfer_cannot_be_read() -> Result<(), Skip> {
     let (device, page) = (open(), Withheld::new()?);
     let queue = device.create_kernel_queue(4).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
+    let buffer = device.create_buffer(page_size(), Rights::Write).unwrap();
     let transfer = Transfer {
         address: page.address() as u64,
         length: 16,
@@ -159,7 +157,7 @@ fn driver_leaves_while_bytes_of_a_transfer_cannot_be_read() -> Result<(), Skip> 
 #[case]
 fn driver_leaves_while_parts_of_a_window_cannot_be_read() -> Result<(), Skip> {
     let (device, page) = (open(), Withheld::new()?);
-    let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let buffer = device.create_buffer(page_size(), Rights::Read).unwrap();
     let part = WindowPart {
         buffer: buffer.window().into(),
         length: 16,
@@ -182,7 +180,7 @@ fn driver_leaves_while_memory_of_a_process_cannot_be_pinned() -> Result<(), Skip
     let (device, page) = (open(), Withheld::new()?);
     let window = OpenUserWindow {
         address: page.address() as u64,
-        length: PAGE as u64,
+        length: page_size() as u64,
         rights: ioctl::RIGHT_READ,
         ..Default::default()
     };

@@ -6,9 +6,9 @@
 //! It sends a byte when it is ready. It receives one to begin, and one when the device is gone.
 
 use crate::probe::Probe;
-use crate::region::{Region, Touch, PAGE};
+use crate::region::{Region, Touch};
 use ringbar_client::{Device, Error, Mapping, MemoryKind, Part, Policy, Rights};
-use ringbar_tests::{fork, NODE};
+use ringbar_tests::{fork, page_size, NODE};
 use rustix::io::Errno;
 use rustix::process::setpriority_process;
 use std::collections::VecDeque;
@@ -197,7 +197,7 @@ fn race_until_refused<'a>(
         match region.map(&stage.file) {
             Ok(mapping) => {
                 // The device may be there or gone at this moment, so both results are right.
-                probe.reaches(&mapping, region.size - PAGE);
+                probe.reaches(&mapping, region.size - page_size());
                 kept.push_back((region, mapping));
             }
             Err(error) => {
@@ -247,9 +247,9 @@ fn open_and_close(stage: &Stage) {
 /// Opens a file and makes objects. The close has to clear them away.
 fn open_once() -> Result<(), Error> {
     let device = Device::open(NODE)?;
-    device.create_buffer(PAGE, Rights::ReadWrite)?;
-    device.create_device_memory(Part::Lazy, PAGE, Rights::Read)?;
-    device.create_memory(MemoryKind::Contiguous(Policy::Uncached), PAGE)?;
-    device.create_memory(MemoryKind::Vmalloc, 4 * PAGE)?;
+    device.create_buffer(page_size(), Rights::ReadWrite)?;
+    device.create_device_memory(Part::Lazy, page_size(), Rights::Read)?;
+    device.create_memory(MemoryKind::Contiguous(Policy::Uncached), page_size())?;
+    device.create_memory(MemoryKind::Vmalloc, 4 * page_size())?;
     Ok(())
 }

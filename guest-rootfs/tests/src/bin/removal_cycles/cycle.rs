@@ -10,7 +10,7 @@ use crate::region::{self, Region};
 use crate::way::Way;
 use ringbar_client::{descriptors, Device, Error, Mapping, Rights};
 use ringbar_spec::ring::Completion;
-use ringbar_tests::{open, pinned_pages, seed, succeed, NODE, SHORT};
+use ringbar_tests::{open, page_size, pinned_pages, seed, succeed, NODE, SHORT};
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::io::Errno;
@@ -195,7 +195,7 @@ fn keep_copying(device: &Device) -> JoinHandle<Error> {
 fn assert_works() {
     let device = open();
     let mut queue = device.create_queue(4).expect("a queue");
-    let size = 4 * region::PAGE;
+    let size = 4 * page_size();
     let source = device.create_buffer(size, Rights::Read).expect("a buffer");
     let target = device.create_buffer(size, Rights::Write).expect("a buffer");
     let word = seed();

@@ -3,12 +3,12 @@
 //! Regions of one open file, one per kind of mapping.
 
 use ringbar_client::{Device, Error, Mapping, MemoryKind, Part, Policy, Rights};
+use ringbar_tests::page_size;
 use ringbar_uapi::ioctl::CreateQueue;
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
 use std::fs::File;
 use std::sync::Arc;
 
-pub(crate) const PAGE: usize = 4096;
 /// Pages of the kinds that can have any number.
 const PAGES: usize = 4;
 
@@ -40,7 +40,7 @@ impl Region {
 
     /// Returns the offsets of its pages.
     pub(crate) fn pages(&self) -> impl Iterator<Item = usize> + use<> {
-        (0..self.size).step_by(PAGE)
+        (0..self.size).step_by(page_size())
     }
 
     /// Returns the region as one word of a command line.
@@ -71,10 +71,15 @@ impl Region {
 pub(crate) fn make_all(device: &Device, queue: &CreateQueue) -> Vec<Region> {
     let entries = queue.entries as usize;
     let mut regions = vec![
-        region("public-registers", PUBLIC_REGISTERS, PAGE, Touch::Read),
-        region("kick", queue.kick, PAGE, Touch::Read),
-        region("doorbell", queue.doorbell, PAGE, Touch::Read),
-        region("status", queue.status, PAGE, Touch::Read),
+        region(
+            "public-registers",
+            PUBLIC_REGISTERS,
+            page_size(),
+            Touch::Read,
+        ),
+        region("kick", queue.kick, page_size(), Touch::Read),
+        region("doorbell", queue.doorbell, page_size(), Touch::Read),
+        region("status", queue.status, page_size(), Touch::Read),
         region(
             "submission-ring",
             queue.submission_ring,
@@ -88,7 +93,7 @@ pub(crate) fn make_all(device: &Device, queue: &CreateQueue) -> Vec<Region> {
             Touch::Read,
         ),
     ];
-    let size = PAGES * PAGE;
+    let size = PAGES * page_size();
     let buffer = device
         .create_buffer(size, Rights::ReadWrite)
         .expect("a buffer");

@@ -96,7 +96,7 @@ fn log_names_the_loss_and_the_way_back(story: &mut Story) {
 fn calls_return_eio(story: &mut Story) {
     let load = story.load();
     refused(load.device.create_queue(4));
-    refused(load.device.create_buffer(4096, Rights::Read));
+    refused(load.device.create_buffer(1, Rights::Read));
     refused(load.device.reset_queue(load.queues[0].number()));
     refused(open().create_queue(4));
 }

@@ -13,7 +13,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 /// Bytes of a transfer. Its first piece never ends.
-const SIZE: usize = 4096;
+const SIZE: usize = 3000;
 /// No case waits for it.
 const ENDLESS_MS: u32 = u32::MAX;
 

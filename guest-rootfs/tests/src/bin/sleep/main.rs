@@ -36,7 +36,7 @@ const PLATFORM: &str = "platform";
 const COPIERS: usize = 4;
 
 /// Bytes of a buffer in use.
-const BYTES: usize = 3 * 4096;
+const BYTES: usize = 12_000;
 
 fn main() -> ExitCode {
     let story = Rc::new(RefCell::new(None));

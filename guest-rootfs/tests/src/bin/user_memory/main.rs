@@ -9,11 +9,12 @@ mod zone;
 use raw::{file, open_at, RawMemory};
 use ringbar_client::{descriptors, Buffer, Error, Mapping, Part, Queue, Rights};
 use ringbar_spec::ring::{Completion, Descriptor, Status};
+use ringbar_spec::setup::MAX_SEGMENTS;
 use ringbar_tests::debugfs::RINGBAR;
 use ringbar_tests::{
-    bounces, carry_out, case, expect_bytes, fork, has_iommu, on_debug_kernel, open, parameter,
-    pattern_bytes, pinned_by_us, pinned_pages, run, succeed, until, Case, PciFunction, Skip,
-    PATIENCE,
+    bounces, carry_out, case, expect_bytes, fork, has_iommu, on_debug_kernel, open, page_size,
+    parameter, pattern_bytes, pinned_by_us, pinned_pages, run, succeed, until, Case, PciFunction,
+    Skip, PATIENCE,
 };
 use ringbar_uapi::ioctl::MAX_USER_WINDOW;
 use rustix::io::Errno;
@@ -25,7 +26,6 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
-const PAGE: usize = 4096;
 /// Longest copy in bytes: `LENGTH_LIMIT` of the device.
 const LONGEST: usize = 16 << 20;
 const UNTOUCHED: u8 = 0xa5;
@@ -95,13 +95,13 @@ fn ends_with(queue: &mut Queue, descriptor: Descriptor, status: Status) {
 fn device_writes_just_the_bytes_of_the_window() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let memory = memory(5 * PAGE);
+    let memory = memory(5 * page_size());
     for range in [
-        0..5 * PAGE,
+        0..5 * page_size(),
         1..2,
-        4095..4097,
-        4093..3 * PAGE + 7,
-        PAGE..2 * PAGE,
+        page_size() - 1..page_size() + 1,
+        page_size() - 3..3 * page_size() + 7,
+        page_size()..2 * page_size(),
     ] {
         let window = device
             .open_user_window(&memory, range.clone(), Rights::Write)
@@ -125,12 +125,12 @@ fn copies_at_any_alignment_arrive() {
     let mut queue = device.create_queue(4).unwrap();
     let seed = parameter::seed();
     let mut random = fastrand::Rng::with_seed(seed);
-    let (source, target) = (memory(40 * PAGE), memory(40 * PAGE));
+    let (source, target) = (memory(40 * page_size()), memory(40 * page_size()));
     let bytes = pattern_bytes(seed, source.len());
     source.write_bytes(0, &bytes);
     let mut expected = vec![UNTOUCHED; target.len()];
     for _ in 0..100 {
-        let length = random.usize(1..20 * PAGE);
+        let length = random.usize(1..20 * page_size());
         let from = random.usize(0..source.len() - length);
         let to = random.usize(0..target.len() - length);
         // Both windows begin at a random byte before the copied ones.
@@ -160,7 +160,7 @@ fn longest_copy_arrives() {
     let mut queue = device.create_queue(4).unwrap();
     let at = 1000;
     let range = at..at + LONGEST;
-    let (source, target) = (memory(LONGEST + PAGE), memory(LONGEST + PAGE));
+    let (source, target) = (memory(LONGEST + page_size()), memory(LONGEST + page_size()));
     let bytes = pattern_bytes(3, LONGEST);
     source.write_bytes(at, &bytes);
     let readable = device.open_user_window(&source, range.clone(), Rights::Read);
@@ -169,7 +169,7 @@ fn longest_copy_arrives() {
     let longest = copy((readable.number(), 0), (writable.number(), 0), LONGEST);
     succeed(&mut queue, longest);
     expect_bytes("the copy", &target.read_bytes(at, LONGEST), &bytes);
-    for (offset, length) in [(0, at), (at + LONGEST, PAGE - at)] {
+    for (offset, length) in [(0, at), (at + LONGEST, page_size() - at)] {
         assert_eq!(target.read_bytes(offset, length), vec![UNTOUCHED; length]);
     }
     readable.close().unwrap();
@@ -182,17 +182,21 @@ fn scattered_pages_are_one_window_in_their_order() {
     let mut queue = device.create_queue(4).unwrap();
     // More pieces than the driver describes together with other windows, each of one page.
     let pages = 300;
-    let bytes = pattern_bytes(5, pages * PAGE);
+    let bytes = pattern_bytes(5, pages * page_size());
     let file = file(&bytes);
     let order: Vec<_> = (0..pages as u64).rev().collect();
     let backwards = RawMemory::pages(&file, &order);
     let window = backwards.open(&device, Rights::Read).unwrap();
-    let seen = memory(pages * PAGE);
-    let target = device.open_user_window(&seen, 0..pages * PAGE, Rights::Write);
+    let seen = memory(pages * page_size());
+    let target = device.open_user_window(&seen, 0..pages * page_size(), Rights::Write);
     let target = target.unwrap();
-    let all = copy((window.number(), 0), (target.number(), 0), pages * PAGE);
+    let all = copy(
+        (window.number(), 0),
+        (target.number(), 0),
+        pages * page_size(),
+    );
     succeed(&mut queue, all);
-    let expected: Vec<u8> = bytes.rchunks(PAGE).flatten().copied().collect();
+    let expected: Vec<u8> = bytes.rchunks(page_size()).flatten().copied().collect();
     expect_bytes("the pages", &seen.read_bytes(0, seen.len()), &expected);
     window.close().unwrap();
     target.close().unwrap();
@@ -209,24 +213,26 @@ fn memory_in_too_many_pieces_is_refused() -> Result<(), Skip> {
 }
 
 fn too_many_pieces() {
-    /// Most segments of a window (data sheet, section 13).
-    const MOST: usize = 4096;
+    const MOST: usize = MAX_SEGMENTS as usize;
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let file = file(&pattern_bytes(9, PAGE));
+    let file = file(&pattern_bytes(9, page_size()));
     // Neighbours in the window are not neighbours in memory, so each page is a piece.
     let most = RawMemory::pages(&file, &[0; MOST]);
     let window = most.open(&device, Rights::Read).unwrap();
-    let seen = memory(PAGE);
-    let target = device.open_user_window(&seen, 0..PAGE, Rights::Write);
+    let seen = memory(page_size());
+    let target = device.open_user_window(&seen, 0..page_size(), Rights::Write);
     let target = target.unwrap();
     let last = copy(
-        (window.number(), (MOST - 1) * PAGE),
+        (window.number(), (MOST - 1) * page_size()),
         (target.number(), 0),
-        PAGE,
+        page_size(),
     );
     succeed(&mut queue, last);
-    assert_eq!(seen.read_bytes(0, PAGE), pattern_bytes(9, PAGE));
+    assert_eq!(
+        seen.read_bytes(0, page_size()),
+        pattern_bytes(9, page_size())
+    );
     window.close().unwrap();
     target.close().unwrap();
 
@@ -242,15 +248,18 @@ fn too_many_pieces() {
 fn device_writes_to_mapped_file_reach_the_file() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let file = file(&[UNTOUCHED; 3 * PAGE]);
-    let mapping = Mapping::new(file.try_clone().unwrap().into(), 0, 3 * PAGE, true).unwrap();
-    let window = device.open_user_window(&mapping, 5..2 * PAGE, Rights::Write);
+    let file = file(&vec![UNTOUCHED; 3 * page_size()]);
+    let mapping = Mapping::new(file.try_clone().unwrap().into(), 0, 3 * page_size(), true).unwrap();
+    let window = device.open_user_window(&mapping, 5..2 * page_size(), Rights::Write);
     let window = window.unwrap();
-    succeed(&mut queue, pattern(window.number(), 0, 2 * PAGE - 5, 11));
+    succeed(
+        &mut queue,
+        pattern(window.number(), 0, 2 * page_size() - 5, 11),
+    );
     window.close().unwrap();
     drop(mapping);
-    let mut expected = vec![UNTOUCHED; 3 * PAGE];
-    expected[5..2 * PAGE].copy_from_slice(&pattern_bytes(11, 2 * PAGE - 5));
+    let mut expected = vec![UNTOUCHED; 3 * page_size()];
+    expected[5..2 * page_size()].copy_from_slice(&pattern_bytes(11, 2 * page_size() - 5));
     let mut seen = Vec::new();
     (&file).read_to_end(&mut seen).unwrap();
     assert!(seen == expected);
@@ -260,8 +269,12 @@ fn device_writes_to_mapped_file_reach_the_file() {
 fn window_has_no_more_rights_than_asked_for() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let memory = memory(PAGE);
-    let open = |rights| device.open_user_window(&memory, 0..PAGE, rights).unwrap();
+    let memory = memory(page_size());
+    let open = |rights| {
+        device
+            .open_user_window(&memory, 0..page_size(), rights)
+            .unwrap()
+    };
     let windows = [Rights::Read, Rights::Write, Rights::ReadWrite].map(open);
     let [read, write, both] = windows.each_ref().map(|window| window.number());
     ends_with(&mut queue, pattern(read, 0, 8, 1), Status::NOT_WRITABLE);
@@ -288,19 +301,21 @@ fn window_has_no_more_rights_than_asked_for() {
 fn read_only_memory_gets_no_writable_window() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let memory = RawMemory::new(2 * PAGE);
+    let memory = RawMemory::new(2 * page_size());
     memory.fill(UNTOUCHED);
     memory.protect();
     for rights in [Rights::Write, Rights::ReadWrite] {
         refused(memory.open(&device, rights), Errno::FAULT);
     }
     let window = memory.open(&device, Rights::Read).unwrap();
-    let seen = device.create_buffer(2 * PAGE, Rights::Write).unwrap();
-    let out = copy((window.number(), 0), (seen.window(), 0), 2 * PAGE);
+    let seen = device
+        .create_buffer(2 * page_size(), Rights::Write)
+        .unwrap();
+    let out = copy((window.number(), 0), (seen.window(), 0), 2 * page_size());
     succeed(&mut queue, out);
     assert_eq!(
-        seen.mapping().read_bytes(0, 2 * PAGE),
-        [UNTOUCHED; 2 * PAGE]
+        seen.mapping().read_bytes(0, 2 * page_size()),
+        vec![UNTOUCHED; 2 * page_size()]
     );
     window.close().unwrap();
 }
@@ -308,18 +323,18 @@ fn read_only_memory_gets_no_writable_window() {
 #[case(unbounced)]
 fn invalid_lengths_and_addresses_are_refused() {
     let device = open();
-    let memory = RawMemory::new(PAGE);
+    let memory = RawMemory::new(page_size());
     let at = memory.address();
     for (address, length, errno) in [
         (at, 0, Errno::INVAL),
         (at, MAX_USER_WINDOW + 1, Errno::INVAL),
         (at, u64::MAX, Errno::INVAL),
         (u64::MAX, 2, Errno::INVAL),
-        (u64::MAX - PAGE as u64, 1, Errno::INVAL),
+        (u64::MAX - page_size() as u64, 1, Errno::INVAL),
         // The first page of all addresses, and the kernel's half.
         (0, 1, Errno::FAULT),
         (1 << 63, 1, Errno::FAULT),
-        (u64::MAX << 47, PAGE as u64, Errno::FAULT),
+        (u64::MAX << 47, page_size() as u64, Errno::FAULT),
     ] {
         let result = open_at(&device, address, length, Rights::ReadWrite);
         let error = result.expect_err("no memory is there");
@@ -330,9 +345,9 @@ fn invalid_lengths_and_addresses_are_refused() {
 #[case(unbounced)]
 fn range_with_a_hole_is_refused_and_nothing_stays_pinned() {
     let device = open();
-    let mut memory = RawMemory::new(600 * PAGE);
+    let mut memory = RawMemory::new(600 * page_size());
     let (address, length) = (memory.address(), memory.length());
-    memory.cut(599 * PAGE);
+    memory.cut(599 * page_size());
     let result = open_at(&device, address, length, Rights::Write);
     refused(result, Errno::FAULT);
     assert_eq!(pinned(), 0);
@@ -347,13 +362,15 @@ fn range_with_a_hole_is_refused_and_nothing_stays_pinned() {
 #[case(unbounced)]
 fn memory_mapped_by_a_driver_is_refused() {
     let device = open();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
-    let ours = device.create_device_memory(Part::WriteCombining, PAGE, Rights::ReadWrite);
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
+    let ours = device.create_device_memory(Part::WriteCombining, page_size(), Rights::ReadWrite);
     let ours = ours.unwrap();
     for mapping in [buffer.mapping(), ours.mapping()] {
         mapping.read::<u8>(0);
         for rights in [Rights::Read, Rights::Write] {
-            let result = device.open_user_window(mapping, 0..PAGE, rights);
+            let result = device.open_user_window(mapping, 0..page_size(), rights);
             refused(result, Errno::FAULT);
         }
     }
@@ -362,12 +379,12 @@ fn memory_mapped_by_a_driver_is_refused() {
 #[case(unbounced)]
 fn pages_count_against_the_limit_of_locked_memory() {
     let device = open();
-    let memory = memory(8 * PAGE);
+    let memory = memory(8 * page_size());
     let open = |range| device.open_user_window(&memory, range, Rights::Write);
     // Two pages, by one byte in each.
-    let first = open(PAGE - 1..PAGE + 1).unwrap();
+    let first = open(page_size() - 1..page_size() + 1).unwrap();
     assert_eq!(pinned_by_us(), 2);
-    let second = open(0..8 * PAGE).unwrap();
+    let second = open(0..8 * page_size()).unwrap();
     assert_eq!(pinned_by_us(), 10);
     first.close().unwrap();
     second.close().unwrap();
@@ -376,16 +393,16 @@ fn pages_count_against_the_limit_of_locked_memory() {
     let status = fork::run(|| {
         let old = getrlimit(Resource::Memlock);
         let limit = Rlimit {
-            current: Some(4 * PAGE as u64),
+            current: Some(4 * page_size() as u64),
             ..old
         };
         setrlimit(Resource::Memlock, limit).unwrap();
         // Root may lock any amount.
-        open(0..5 * PAGE).unwrap().close().unwrap();
+        open(0..5 * page_size()).unwrap().close().unwrap();
         let nobody = Uid::from_raw(65534);
         set_thread_res_uid(nobody, nobody, nobody).unwrap();
-        refused(open(0..5 * PAGE), Errno::NOMEM);
-        let most = open(0..4 * PAGE).unwrap();
+        refused(open(0..5 * page_size()), Errno::NOMEM);
+        let most = open(0..4 * page_size()).unwrap();
         refused(open(0..1), Errno::NOMEM);
         most.close().unwrap();
         open(0..1).unwrap().close().unwrap();
@@ -399,9 +416,9 @@ fn bytes_count_for_the_user_until_the_window_is_closed() {
     let device = open();
     let before = RINGBAR.usage();
     assert!(before.contains("bytes 0\n"), "{before}");
-    let memory = memory(3 * PAGE);
+    let memory = memory(3 * page_size());
     let window = device
-        .open_user_window(&memory, 1..2 * PAGE + 1, Rights::Read)
+        .open_user_window(&memory, 1..2 * page_size() + 1, Rights::Read)
         .unwrap();
     let expected = "queues 0 windows 1 buffers 0 bytes 12288\n";
     assert_eq!(
@@ -411,7 +428,7 @@ fn bytes_count_for_the_user_until_the_window_is_closed() {
     window.close().unwrap();
     assert_eq!(RINGBAR.usage(), before);
     // More than the default limit of a user.
-    let result = open_at(&device, PAGE as u64, 200 << 20, Rights::Read);
+    let result = open_at(&device, page_size() as u64, 200 << 20, Rights::Read);
     refused(result, Errno::NOSPC);
     assert_eq!(RINGBAR.usage(), before);
 }
@@ -420,20 +437,22 @@ fn bytes_count_for_the_user_until_the_window_is_closed() {
 fn unmapped_memory_stays_in_the_window() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let memory = RawMemory::new(3 * PAGE);
+    let memory = RawMemory::new(3 * page_size());
     memory.fill(UNTOUCHED);
     let window = memory.open(&device, Rights::ReadWrite).unwrap();
     memory.replace();
-    let seen = device.create_buffer(3 * PAGE, Rights::Write).unwrap();
-    let out = copy((window.number(), 0), (seen.window(), 0), 3 * PAGE);
+    let seen = device
+        .create_buffer(3 * page_size(), Rights::Write)
+        .unwrap();
+    let out = copy((window.number(), 0), (seen.window(), 0), 3 * page_size());
     succeed(&mut queue, out);
     assert_eq!(
-        seen.mapping().read_bytes(0, 3 * PAGE),
-        [UNTOUCHED; 3 * PAGE]
+        seen.mapping().read_bytes(0, 3 * page_size()),
+        vec![UNTOUCHED; 3 * page_size()]
     );
     // The memory that is now at the same addresses is not the window's.
-    succeed(&mut queue, pattern(window.number(), 0, 3 * PAGE, 13));
-    assert_eq!(memory.read(), [0; 3 * PAGE]);
+    succeed(&mut queue, pattern(window.number(), 0, 3 * page_size(), 13));
+    assert_eq!(memory.read(), vec![0; 3 * page_size()]);
     window.close().unwrap();
 }
 
@@ -459,7 +478,7 @@ fn pinned_pages_leave_the_movable_zone() -> Result<(), Skip> {
 fn pages_leave_the_zone(zone: &Range<u64>) {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let memory = memory(64 * PAGE);
+    let memory = memory(64 * page_size());
     let movable = |memory| {
         zone::frames(memory)
             .iter()
@@ -471,11 +490,14 @@ fn pages_leave_the_zone(zone: &Range<u64>) {
         0,
         "the kernel took no page from the zone Movable"
     );
-    let window = device.open_user_window(&memory, 0..64 * PAGE, Rights::ReadWrite);
+    let window = device.open_user_window(&memory, 0..64 * page_size(), Rights::ReadWrite);
     let window = window.unwrap();
     assert_eq!(movable(&memory), 0);
-    succeed(&mut queue, pattern(window.number(), 0, 64 * PAGE, 5));
-    let (seen, expected) = (memory.read_bytes(0, 64 * PAGE), pattern_bytes(5, 64 * PAGE));
+    succeed(&mut queue, pattern(window.number(), 0, 64 * page_size(), 5));
+    let (seen, expected) = (
+        memory.read_bytes(0, 64 * page_size()),
+        pattern_bytes(5, 64 * page_size()),
+    );
     expect_bytes("the memory", &seen, &expected);
     window.close().unwrap();
 }
@@ -484,24 +506,31 @@ fn pages_leave_the_zone(zone: &Range<u64>) {
 fn parent_keeps_its_memory_over_a_fork() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let memory = memory(2 * PAGE);
+    let memory = memory(2 * page_size());
     let window = device
-        .open_user_window(&memory, 0..2 * PAGE, Rights::ReadWrite)
+        .open_user_window(&memory, 0..2 * page_size(), Rights::ReadWrite)
         .unwrap();
     let (mut ours, theirs) = UnixStream::pair().unwrap();
     let child = fork::start(|| {
         (&theirs).read_exact(&mut [0]).unwrap();
         // Device and parent have written meanwhile, but only to the parent's pages.
-        memory.read_bytes(0, 2 * PAGE) == [UNTOUCHED; 2 * PAGE]
+        memory.read_bytes(0, 2 * page_size()) == vec![UNTOUCHED; 2 * page_size()]
     });
     drop(theirs);
     // Before the device writes. If the child shared the page, this write would give the parent a
     // new page, and the window would show the old one.
-    memory.write_bytes(0, &[1; PAGE]);
-    succeed(&mut queue, pattern(window.number(), 8, 2 * PAGE - 8, 17));
+    memory.write_bytes(0, &vec![1; page_size()]);
+    succeed(
+        &mut queue,
+        pattern(window.number(), 8, 2 * page_size() - 8, 17),
+    );
     let mut expected = vec![1; 8];
-    expected.extend(pattern_bytes(17, 2 * PAGE - 8));
-    expect_bytes("the memory", &memory.read_bytes(0, 2 * PAGE), &expected);
+    expected.extend(pattern_bytes(17, 2 * page_size() - 8));
+    expect_bytes(
+        "the memory",
+        &memory.read_bytes(0, 2 * page_size()),
+        &expected,
+    );
     ours.write_all(b"!").unwrap();
     assert!(child.end().success());
     window.close().unwrap();
@@ -574,24 +603,24 @@ fn killed_process_leaves_nothing_pinned() {
     // The device still works.
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
+    let buffer = device.create_buffer(page_size(), Rights::Write).unwrap();
     write_and_see(&mut queue, &buffer);
 }
 
 fn write_and_see(queue: &mut Queue, buffer: &Buffer) {
-    succeed(queue, pattern(buffer.window(), 0, PAGE, 19));
+    succeed(queue, pattern(buffer.window(), 0, page_size(), 19));
     assert_eq!(
-        buffer.mapping().read_bytes(0, PAGE),
-        pattern_bytes(19, PAGE)
+        buffer.mapping().read_bytes(0, page_size()),
+        pattern_bytes(19, page_size())
     );
 }
 
 #[case(unbounced)]
 fn reset_ends_the_window_and_pages_go_with_its_close() {
     let device = open();
-    let memory = memory(PAGE);
+    let memory = memory(page_size());
     let [first, second] = [(); 2].map(|()| {
-        let window = device.open_user_window(&memory, 0..PAGE, Rights::ReadWrite);
+        let window = device.open_user_window(&memory, 0..page_size(), Rights::ReadWrite);
         window.unwrap()
     });
     PciFunction::under_test().reset();
@@ -599,10 +628,13 @@ fn reset_ends_the_window_and_pages_go_with_its_close() {
     assert_eq!(pinned(), 1);
     // Windows and queues made from now on work, in the same file.
     let mut queue = device.create_queue(4).unwrap();
-    let window = device.open_user_window(&memory, 0..PAGE, Rights::Write);
+    let window = device.open_user_window(&memory, 0..page_size(), Rights::Write);
     let window = window.unwrap();
-    succeed(&mut queue, pattern(window.number(), 0, PAGE, 23));
-    assert_eq!(memory.read_bytes(0, PAGE), pattern_bytes(23, PAGE));
+    succeed(&mut queue, pattern(window.number(), 0, page_size(), 23));
+    assert_eq!(
+        memory.read_bytes(0, page_size()),
+        pattern_bytes(23, page_size())
+    );
     window.close().unwrap();
     drop((queue, second, device));
 }
@@ -620,9 +652,9 @@ fn unbind_gives_pages_back_and_takes_none_from_the_process() {
     let unbound = function.unbind();
     assert_eq!(pinned(), 0);
     assert_eq!(pinned_by_us(), 0);
-    memory.write_bytes(0, &[1; PAGE]);
+    memory.write_bytes(0, &vec![1; page_size()]);
     refused(device.close_window(window.number().into()), Errno::NODEV);
-    let result = device.open_user_window(&memory, 0..PAGE, Rights::Read);
+    let result = device.open_user_window(&memory, 0..page_size(), Rights::Read);
     refused(result, Errno::NODEV);
     assert_eq!(pinned(), 0);
     drop(unbound);
@@ -637,9 +669,9 @@ fn bounced_memory_is_refused() -> Result<(), Skip> {
         ));
     }
     let device = open();
-    let memory = memory(4 * PAGE);
+    let memory = memory(4 * page_size());
     for rights in [Rights::Read, Rights::Write, Rights::ReadWrite] {
-        for range in [0..4 * PAGE, 1..2] {
+        for range in [0..4 * page_size(), 1..2] {
             let result = device.open_user_window(&memory, range, rights);
             refused(result, Errno::OPNOTSUPP);
         }
@@ -648,7 +680,7 @@ fn bounced_memory_is_refused() -> Result<(), Skip> {
     assert_eq!(pinned_by_us(), 0);
     // A process uses buffers of the driver in this case.
     let mut queue = device.create_queue(4).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
+    let buffer = device.create_buffer(page_size(), Rights::Write).unwrap();
     write_and_see(&mut queue, &buffer);
     Ok(())
 }

@@ -5,13 +5,13 @@
 #![expect(unsafe_code, reason = "maps, protects and unmaps memory")]
 
 use ringbar_client::{Device, Error, Rights, Window};
+use ringbar_tests::page_size;
 use rustix::fs::{ftruncate, memfd_create, MemfdFlags};
 use rustix::mm::{mmap, mmap_anonymous, mprotect, munmap, MapFlags, MprotectFlags, ProtFlags};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::ptr;
 
-const PAGE: usize = 4096;
 const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
 /// Memory of the process. When dropped, its remaining pages are unmapped.
@@ -34,12 +34,16 @@ impl RawMemory {
 
     /// Maps pages of a file, in this order.
     pub(crate) fn pages(file: &File, pages: &[u64]) -> Self {
-        let memory = Self::new(pages.len() * PAGE);
+        let memory = Self::new(pages.len() * page_size());
         for (place, page) in pages.iter().enumerate() {
-            let address = memory.start.wrapping_add(place * PAGE);
-            let (flags, offset) = (MapFlags::SHARED | MapFlags::FIXED, page * PAGE as u64);
+            let address = memory.start.wrapping_add(place * page_size());
+            let (flags, offset) = (
+                MapFlags::SHARED | MapFlags::FIXED,
+                page * page_size() as u64,
+            );
             // SAFETY: This page is ours, and no code borrows it.
-            let mapped = unsafe { mmap(address.cast(), PAGE, READ_WRITE, flags, file, offset) };
+            let mapped =
+                unsafe { mmap(address.cast(), page_size(), READ_WRITE, flags, file, offset) };
             mapped.expect("a page can be mapped over");
         }
         memory

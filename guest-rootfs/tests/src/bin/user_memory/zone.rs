@@ -3,11 +3,11 @@
 //! The page frames of the process's memory, and the zone of movable ones.
 
 use ringbar_client::Mapping;
+use ringbar_tests::page_size;
 use std::fs::{self, File};
 use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
-const PAGE: usize = 4096;
 /// Bits of an entry of `/proc/PID/pagemap`: the page is present, and its frame.
 const PRESENT: u64 = 1 << 63;
 const FRAME: u64 = (1 << 55) - 1;
@@ -28,7 +28,7 @@ pub(crate) fn movable() -> Option<Range<u64>> {
 /// Returns the frame of each page of a mapping.
 pub(crate) fn frames(memory: &Mapping) -> Vec<u64> {
     let pagemap = File::open("/proc/self/pagemap").expect("procfs is mounted");
-    let first = memory.as_ptr().addr() / PAGE;
+    let first = memory.as_ptr().addr() / page_size();
     let entry = |page: usize| {
         let mut bytes = [0; 8];
         let at = ((first + page) * bytes.len()) as u64;
@@ -37,5 +37,5 @@ pub(crate) fn frames(memory: &Mapping) -> Vec<u64> {
         assert_ne!(entry & PRESENT, 0, "page {page} is there");
         entry & FRAME
     };
-    (0..memory.len() / PAGE).map(entry).collect()
+    (0..memory.len() / page_size()).map(entry).collect()
 }

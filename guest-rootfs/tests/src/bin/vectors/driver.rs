@@ -81,7 +81,7 @@ impl Path for Driver {
     }
 
     fn foreign_window(&mut self) -> Result<u16, Error> {
-        let buffer = self.other.create_buffer(4096, Allowed::ReadWrite)?;
+        let buffer = self.other.create_buffer(1, Allowed::ReadWrite)?;
         Ok(buffer.window())
     }
 

@@ -3,11 +3,11 @@
 //! Windows that are closed, and the memory that they show.
 
 use crate::pieces::Pieces;
-use crate::{ends_with, fill, refused, DEVICE_PARTS, PAGE};
+use crate::{ends_with, fill, refused, DEVICE_PARTS};
 use ringbar_client::{Device, Mapping, Part, Rights};
 use ringbar_spec::ring::Status;
 use ringbar_tests::debugfs::RINGBAR;
-use ringbar_tests::{case, fork, open, succeed};
+use ringbar_tests::{case, fork, open, page_size, succeed};
 use rustix::io::Errno;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -35,8 +35,8 @@ fn closed_window_is_a_bad_window() {
 fn destroyed_buffer_closes_its_windows_and_no_others() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let kept = device.create_buffer(PAGE, Rights::Write).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
+    let kept = device.create_buffer(page_size(), Rights::Write).unwrap();
+    let buffer = device.create_buffer(page_size(), Rights::Write).unwrap();
     let alone = device.open_window(&[buffer.part(0..8)], Rights::Write);
     let both = device.open_window(&[kept.part(0..8), buffer.part(0..8)], Rights::Write);
     let other = device.open_window(&[kept.part(0..8)], Rights::Write);
@@ -90,7 +90,7 @@ fn gone_everywhere(mapping: &Mapping, destroy: impl FnOnce()) {
 #[case]
 fn mapping_of_a_destroyed_lazy_range_does_not_show_the_next_one() {
     let device = open();
-    let make = || device.create_device_memory(Part::Lazy, PAGE, Rights::ReadWrite);
+    let make = || device.create_device_memory(Part::Lazy, page_size(), Rights::ReadWrite);
     let memory = make().unwrap();
     let (old, offset) = (map(&device, memory.offset()), memory.offset());
     old.read::<u8>(0);
@@ -106,9 +106,9 @@ fn mapping_of_a_destroyed_lazy_range_does_not_show_the_next_one() {
 #[case]
 fn mapping_of_a_destroyed_buffer_raises_sigbus() {
     let device = open();
-    let neighbours = [(); 2].map(|()| device.create_buffer(PAGE, Rights::Read).unwrap());
-    let buffer = device.create_buffer(3 * PAGE, Rights::Read).unwrap();
-    let part = map(&device, buffer.offset() + 2 * PAGE as u64);
+    let neighbours = [(); 2].map(|()| device.create_buffer(page_size(), Rights::Read).unwrap());
+    let buffer = device.create_buffer(3 * page_size(), Rights::Read).unwrap();
+    let part = map(&device, buffer.offset() + 2 * page_size() as u64);
     gone_everywhere(&part, || {
         assert_eq!(fork::run(|| part.read::<u8>(0) == 0).code(), Some(0));
         buffer.close().unwrap();
@@ -123,10 +123,10 @@ fn mapping_of_destroyed_device_memory_raises_sigbus() {
     for part in DEVICE_PARTS {
         let device = open();
         let neighbour = device
-            .create_device_memory(part, PAGE, Rights::Read)
+            .create_device_memory(part, page_size(), Rights::Read)
             .unwrap();
         let memory = device
-            .create_device_memory(part, PAGE, Rights::Read)
+            .create_device_memory(part, page_size(), Rights::Read)
             .unwrap();
         let mapping = map(&device, memory.offset());
         gone_everywhere(&mapping, || memory.close().unwrap());
@@ -136,16 +136,16 @@ fn mapping_of_destroyed_device_memory_raises_sigbus() {
 
 /// Maps one page of the device's file.
 fn map(device: &Device, offset: u64) -> Mapping {
-    Mapping::new(device.file().clone(), offset, PAGE, true).unwrap()
+    Mapping::new(device.file().clone(), offset, page_size(), true).unwrap()
 }
 
 #[case]
 fn destroyed_buffer_cannot_be_mapped_or_destroyed_again() {
     let device = open();
-    let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let buffer = device.create_buffer(page_size(), Rights::Read).unwrap();
     let (window, offset, part) = (buffer.window(), buffer.offset(), buffer.part(0..8));
     buffer.close().unwrap();
-    let mapped = Mapping::new(device.file().clone(), offset, PAGE, true);
+    let mapped = Mapping::new(device.file().clone(), offset, page_size(), true);
     refused(mapped, Errno::PERM);
     refused(device.destroy_buffer(window.into()), Errno::NXIO);
     refused(device.open_window(&[part], Rights::Read), Errno::NXIO);
@@ -157,7 +157,9 @@ fn buffers_and_windows_can_be_made_and_destroyed_without_end() {
     // More often than the device has windows.
     let before = RINGBAR.usage();
     for _ in 0..2000 {
-        let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+        let buffer = device
+            .create_buffer(page_size(), Rights::ReadWrite)
+            .unwrap();
         let window = device.open_window(&[buffer.part(1..9)], Rights::Read);
         window.unwrap().close().unwrap();
         device

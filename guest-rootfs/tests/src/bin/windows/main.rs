@@ -14,7 +14,6 @@ use ringbar_tests::{carry_out, run};
 use rustix::io::Errno;
 use std::process::ExitCode;
 
-const PAGE: usize = 4096;
 const UNTOUCHED: u8 = 0xa5;
 const DEVICE_PARTS: [Part; 3] = [Part::WriteCombining, Part::Uncached, Part::Lazy];
 

@@ -2,9 +2,9 @@
 
 //! Parts of buffers, and their expected bytes.
 
-use crate::{PAGE, UNTOUCHED};
+use crate::UNTOUCHED;
 use ringbar_client::{Buffer, Device, Rights, Window};
-use ringbar_tests::expect_bytes;
+use ringbar_tests::{expect_bytes, page_size};
 use std::ops::Range;
 
 /// Parts of several buffers, the buffers, and their expected bytes.
@@ -18,11 +18,12 @@ impl Pieces {
     /// Makes parts of odd lengths at odd offsets, in another order than their buffers. Some cross a
     /// page end, some are longer than the device copies in one step.
     pub(crate) fn new(device: &Device) -> Self {
-        let sizes = [2 * PAGE, PAGE, 40 * PAGE];
+        let sizes = [2 * page_size(), page_size(), 40 * page_size()];
+        let page = page_size() as u64;
         let parts = vec![
             (2, 100..70_101),
-            (0, 4093..4100),
-            (1, 4095..4096),
+            (0, page - 3..page + 4),
+            (1, page - 1..page),
             (0, 5..3000),
             (2, 150_000..160_001),
         ];

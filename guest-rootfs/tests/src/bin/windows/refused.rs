@@ -2,24 +2,26 @@
 
 //! Refused windows.
 
-use crate::{fill, refused, PAGE};
+use crate::{fill, refused};
 use ringbar_client::{Part, Rights};
-use ringbar_tests::{case, open, succeed};
+use ringbar_tests::{case, open, page_size, succeed};
 use ringbar_uapi::ioctl::WindowPart;
 use rustix::io::Errno;
 
 #[case]
 fn rights_that_a_buffer_lacks_are_refused() {
     let device = open();
-    let memory = |rights| device.create_device_memory(Part::Uncached, PAGE, rights);
+    let memory = |rights| device.create_device_memory(Part::Uncached, page_size(), rights);
     for (given, wanted) in [
         (Rights::Read, Rights::Write),
         (Rights::Read, Rights::ReadWrite),
         (Rights::Write, Rights::Read),
         (Rights::Write, Rights::ReadWrite),
     ] {
-        let buffer = device.create_buffer(PAGE, given).unwrap();
-        let full = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
+        let buffer = device.create_buffer(page_size(), given).unwrap();
+        let full = device
+            .create_buffer(page_size(), Rights::ReadWrite)
+            .unwrap();
         let parts = [full.part(0..8), buffer.part(0..8)];
         refused(device.open_window(&parts, wanted), Errno::ACCESS);
         device.open_window(&parts, given).unwrap();
@@ -33,11 +35,11 @@ fn rights_that_a_buffer_lacks_are_refused() {
 #[case]
 fn part_that_leaves_its_buffer_is_refused() {
     let device = open();
-    let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let buffer = device.create_buffer(page_size(), Rights::Read).unwrap();
     let memory = device
-        .create_device_memory(Part::Lazy, PAGE, Rights::Read)
+        .create_device_memory(Part::Lazy, page_size(), Rights::Read)
         .unwrap();
-    let size = PAGE as u64;
+    let size = page_size() as u64;
     for (offset, length) in [
         (0, 0),
         (0, size + 1),
@@ -72,9 +74,9 @@ fn part_that_leaves_its_buffer_is_refused() {
 #[case]
 fn device_memory_cannot_be_mixed_with_other_parts() {
     let device = open();
-    let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let buffer = device.create_buffer(page_size(), Rights::Read).unwrap();
     let memory = device
-        .create_device_memory(Part::WriteCombining, PAGE, Rights::Read)
+        .create_device_memory(Part::WriteCombining, page_size(), Rights::Read)
         .unwrap();
     for parts in [
         [memory.part(0..8), memory.part(8..16)],
@@ -89,11 +91,11 @@ fn device_memory_cannot_be_mixed_with_other_parts() {
 fn part_of_anything_but_an_own_buffer_is_refused() {
     let device = open();
     let other = open();
-    let foreign = other.create_buffer(PAGE, Rights::Read).unwrap();
+    let foreign = other.create_buffer(page_size(), Rights::Read).unwrap();
     let foreign_memory = other
-        .create_device_memory(Part::Uncached, PAGE, Rights::Read)
+        .create_device_memory(Part::Uncached, page_size(), Rights::Read)
         .unwrap();
-    let own = device.create_buffer(PAGE, Rights::Read).unwrap();
+    let own = device.create_buffer(page_size(), Rights::Read).unwrap();
     let view = device.open_window(&[own.part(0..8)], Rights::Read).unwrap();
 
     for number in [
@@ -127,7 +129,7 @@ fn part_of_anything_but_an_own_buffer_is_refused() {
 fn only_an_opened_window_can_be_closed() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::Write).unwrap();
+    let buffer = device.create_buffer(page_size(), Rights::Write).unwrap();
     let number = u32::from(buffer.window());
     for number in [number, number | 1 << 16, 0, u32::MAX] {
         refused(device.close_window(number), Errno::NXIO);

@@ -3,10 +3,10 @@
 //! The bytes that a window shows, and those that it does not.
 
 use crate::pieces::Pieces;
-use crate::{copy, ends_with, fill, refused, DEVICE_PARTS, PAGE, UNTOUCHED};
+use crate::{copy, ends_with, fill, refused, DEVICE_PARTS, UNTOUCHED};
 use ringbar_client::{descriptors, Rights};
 use ringbar_spec::ring::Status;
-use ringbar_tests::{case, expect_bytes, open, pattern_bytes, seed, succeed};
+use ringbar_tests::{case, expect_bytes, open, page_size, pattern_bytes, seed, succeed};
 use ringbar_uapi::ioctl::MAX_PARTS;
 use rustix::io::Errno;
 
@@ -73,9 +73,11 @@ fn copies_across_parts_move_exactly_their_bytes() {
 fn window_has_as_many_parts_as_allowed() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::Read).unwrap();
-    let seen = device.create_buffer(PAGE, Rights::Write).unwrap();
-    buffer.mapping().write_bytes(0, &pattern_bytes(1, PAGE));
+    let buffer = device.create_buffer(page_size(), Rights::Read).unwrap();
+    let seen = device.create_buffer(page_size(), Rights::Write).unwrap();
+    buffer
+        .mapping()
+        .write_bytes(0, &pattern_bytes(1, page_size()));
     let last = u64::from(MAX_PARTS) - 1;
     let backwards = |count| (0..count).map(|at| buffer.part(last - at % 64..last - at % 64 + 1));
 
@@ -98,9 +100,11 @@ fn window_on_device_memory_shows_its_part_alone() {
     let mut queue = device.create_queue(4).unwrap();
     for part in DEVICE_PARTS {
         let memory = device
-            .create_device_memory(part, 2 * PAGE, Rights::ReadWrite)
+            .create_device_memory(part, 2 * page_size(), Rights::ReadWrite)
             .unwrap();
-        memory.mapping().write_bytes(0, &[UNTOUCHED; 2 * PAGE]);
+        memory
+            .mapping()
+            .write_bytes(0, &vec![UNTOUCHED; 2 * page_size()]);
         let window = device
             .open_window(&[memory.part(4001..4302)], Rights::Write)
             .unwrap();
@@ -112,9 +116,9 @@ fn window_on_device_memory_shows_its_part_alone() {
             Status::OUT_OF_BOUNDS,
         );
 
-        let mut expected = [UNTOUCHED; 2 * PAGE];
+        let mut expected = vec![UNTOUCHED; 2 * page_size()];
         expected[4001..4302].fill(0xff);
-        let seen = memory.mapping().read_bytes(0, 2 * PAGE);
+        let seen = memory.mapping().read_bytes(0, 2 * page_size());
         expect_bytes(format_args!("{part:?}"), &seen, &expected);
     }
 }
@@ -123,8 +127,10 @@ fn window_on_device_memory_shows_its_part_alone() {
 fn window_has_its_own_rights_not_those_of_its_buffer() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
-    let buffer = device.create_buffer(PAGE, Rights::ReadWrite).unwrap();
-    let all = [buffer.part(0..PAGE as u64)];
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .unwrap();
+    let all = [buffer.part(0..page_size() as u64)];
     let reading = device.open_window(&all, Rights::Read).unwrap().number();
     let writing = device.open_window(&all, Rights::Write).unwrap().number();
 
