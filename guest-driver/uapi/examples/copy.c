@@ -43,6 +43,19 @@ struct buffer {
 	__u16 window;
 };
 
+/*
+ * Barriers that reach the device, as the kernel's dma_rmb(), dma_rmb() with dma_wmb(), and dma_mb().
+ * Those that C has on arm64 end at the processors.
+ */
+#if defined(__aarch64__)
+#define BARRIER(kind, order) __asm__ volatile(kind : : : "memory")
+#else
+#define BARRIER(kind, order) __atomic_thread_fence(order)
+#endif
+#define ACQUIRE() BARRIER("dmb oshld", __ATOMIC_ACQUIRE)
+#define RELEASE() BARRIER("dmb oshld\n\tdmb oshst", __ATOMIC_RELEASE)
+#define FENCE() BARRIER("dmb osh", __ATOMIC_SEQ_CST)
+
 static _Noreturn void fail(const char *format, ...)
 {
 	va_list values;
@@ -105,14 +118,15 @@ static void submit(struct queue *queue, const struct ringbar_descriptor *descrip
 	queue->submission[queue->tail % ENTRIES] = *descriptor;
 	queue->tail++;
 	/* Release: a device that sees the tail also sees the descriptor and the bytes in buffers. */
-	__atomic_store_n(&queue->doorbell->submission_tail, queue->tail, __ATOMIC_RELEASE);
+	RELEASE();
+	__atomic_store_n(&queue->doorbell->submission_tail, queue->tail, __ATOMIC_RELAXED);
 	/*
 	 * The store of the tail comes before the load of `sleeping`. Otherwise the device could fall
 	 * asleep in between, and nothing would wake it.
 	 */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&queue->status->sleeping, __ATOMIC_ACQUIRE) & 1)
-		__atomic_store_n(&queue->kick->kick, 1, __ATOMIC_RELEASE);
+	FENCE();
+	if (__atomic_load_n(&queue->status->sleeping, __ATOMIC_RELAXED) & 1)
+		__atomic_store_n(&queue->kick->kick, 1, __ATOMIC_RELAXED);
 }
 
 /* Waits in the driver for the oldest completion, and takes it. */
@@ -128,13 +142,15 @@ static struct ringbar_completion take(int device, struct queue *queue)
 
 	call(device, "WAIT", RINGBAR_IOCTL_WAIT, &wait);
 	/* Acquire: with the tail, this process also sees the completion and the copied bytes. */
-	tail = __atomic_load_n(&queue->status->completion_tail, __ATOMIC_ACQUIRE);
+	tail = __atomic_load_n(&queue->status->completion_tail, __ATOMIC_RELAXED);
+	ACQUIRE();
 	if (tail != queue->tail)
 		fail("the completion tail is %u, and %u descriptors were submitted", tail, queue->tail);
 	completion = queue->completion[queue->head % ENTRIES];
 	queue->head++;
 	/* Release: the device may use the slot again only when this process has read it. */
-	__atomic_store_n(&queue->doorbell->completion_head, queue->head, __ATOMIC_RELEASE);
+	RELEASE();
+	__atomic_store_n(&queue->doorbell->completion_head, queue->head, __ATOMIC_RELAXED);
 	return completion;
 }
 

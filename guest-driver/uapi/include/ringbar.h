@@ -472,6 +472,9 @@ struct ringbar_completion {
  * To be woken: store the number of the completion to @interrupt_at; a full fence; load
  * @completion_tail; sleep on the eventfd only if it has not passed that number. RINGBAR_IOCTL_WAIT,
  * poll() and epoll do that in the driver.
+ *
+ * Acquire, release and fence must reach the device. On x86 those of C do. On arm64 they are
+ * `dmb ish`, which ends at the processors; use `dmb oshld`, that with `dmb oshst`, and `dmb osh`.
  */
 
 /*

@@ -3,6 +3,7 @@
 //! A queue with its rings mapped: descriptors in, completions out.
 
 use crate::{page_size, Device, Error, Mapping};
+use ringbar_driver_side::barrier;
 use ringbar_driver_side::ring::{Ring, RingMemory};
 use ringbar_spec::layout::PAGE_STRIDE;
 use ringbar_spec::pages::{DoorbellPage, StatusPage, INLINE_WORDS};
@@ -14,7 +15,6 @@ use rustix::io::Errno;
 use std::hint::spin_loop;
 use std::mem::offset_of;
 use std::os::fd::BorrowedFd;
-use std::sync::atomic::{fence, Ordering};
 use std::time::Duration;
 
 /// Looks at the ring in [`Queue::wait`] before it sleeps. Together they cost about as much as a
@@ -305,7 +305,7 @@ impl Words for Mapped {
         let (page, offset) = self.place(word);
         let value = page.read(offset);
         // Otherwise an entry could be read before the tail that announces it.
-        fence(Ordering::Acquire);
+        barrier::acquire();
         value
     }
 
@@ -313,13 +313,13 @@ impl Words for Mapped {
     fn store(&self, word: Word, value: u32) {
         let (page, offset) = self.place(word);
         // Otherwise the device could see a tail before the entry that it announces.
-        fence(Ordering::Release);
+        barrier::release();
         page.write(offset, value);
     }
 
     #[inline]
     fn fence(&self) {
-        fence(Ordering::SeqCst);
+        barrier::full();
     }
 }
 
@@ -355,7 +355,7 @@ impl RingMemory for Mapped {
         let inline = offset_of!(StatusPage, inline_completion);
         let words: [u64; 2] = self.status.read_words(inline);
         // Orders the copy before the load of the generation that confirms it.
-        fence(Ordering::Acquire);
+        barrier::acquire();
         zerocopy::transmute!(words)
     }
 }

@@ -7,7 +7,7 @@ use crate::space::{failed, fd, file, refused};
 use crate::{Error, Space};
 use ringbar_client::{page_size, Mapping};
 use ringbar_driver_side::path::{Driver, Transport};
-use ringbar_driver_side::{Function, Registers, Shared};
+use ringbar_driver_side::{barrier, Function, Registers, Shared};
 use ringbar_spec::layout::{DOORBELL_PAGES, PAGE_STRIDE, REGISTER_BAR_SIZE};
 use ringbar_test_vectors::scene::Rights;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -16,7 +16,6 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
-use std::sync::atomic::{fence, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 use vfio_bindings::bindings::vfio::{
@@ -216,13 +215,13 @@ impl Shared for Pages {
     fn load(&self, offset: usize) -> u32 {
         let value = self.pages.read(offset - DOORBELL_PAGES);
         // Otherwise an entry could be read before the tail that announces it.
-        fence(Ordering::Acquire);
+        barrier::acquire();
         value
     }
 
     fn store(&self, offset: usize, value: u32) {
         // Otherwise the device could see a tail before the entry that it announces.
-        fence(Ordering::Release);
+        barrier::release();
         self.pages.write(offset - DOORBELL_PAGES, value);
     }
 

@@ -3,13 +3,12 @@
 //! Words and entries of one queue in shared memory.
 
 use crate::ring::RingMemory;
-use crate::Shared;
+use crate::{barrier, Shared};
 use ringbar_spec::layout::MAX_QUEUES;
 use ringbar_spec::pages::{inline_completion, inline_descriptor};
 use ringbar_spec::ring::{Completion, Descriptor, INLINE_LENGTH};
 use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::wake::{Word, Words};
-use std::sync::atomic::{fence, Ordering};
 use zerocopy::{FromZeros, IntoBytes};
 
 /// Shared memory of one queue.
@@ -59,7 +58,7 @@ impl<S: Shared> Words for QueueMemory<S> {
     }
 
     fn fence(&self) {
-        fence(Ordering::SeqCst);
+        barrier::full();
     }
 }
 
@@ -91,7 +90,7 @@ impl<S: Shared> RingMemory for QueueMemory<S> {
         let offset = inline_completion(self.queue);
         self.shared.read_page(offset, completion.as_mut_bytes());
         // Orders the copy before the load of the generation that confirms it.
-        fence(Ordering::Acquire);
+        barrier::acquire();
         completion
     }
 }
