@@ -58,7 +58,7 @@ impl Kind for PublicRegisters {
         _objects: &'a Objects,
         _index: u16,
     ) -> Result<IoMemory<'a>> {
-        page(device, layout::PUBLIC_PAGE, 0)
+        page(device, layout::PUBLIC_PAGE, 0, TRAPPED)
     }
 
     fn check_debugger(device: &Device<'_>) -> Result {
@@ -67,7 +67,15 @@ impl Kind for PublicRegisters {
 }
 
 macro_rules! queue_page {
-    ($kind:ident, $number:path, $name:literal, $writable:literal, $first:path, $check:path) => {
+    (
+        $kind:ident,
+        $number:path,
+        $name:literal,
+        $writable:literal,
+        $first:path,
+        $policy:path,
+        $check:path
+    ) => {
         impl Kind for $kind {
             type File = OpenFile;
             type Memory<'a> = IoMemory<'a>;
@@ -82,7 +90,7 @@ macro_rules! queue_page {
                 index: u16,
             ) -> Result<IoMemory<'a>> {
                 objects.queues.mapped(device, index)?;
-                page(device, $first, index)
+                page(device, $first, index, $policy)
             }
 
             fn check_debugger(device: &Device<'_>) -> Result {
@@ -97,6 +105,7 @@ queue_page!(
     "kick",
     true,
     layout::KICK_PAGES,
+    TRAPPED,
     trapped
 );
 queue_page!(
@@ -105,6 +114,7 @@ queue_page!(
     "doorbell",
     true,
     layout::DOORBELL_PAGES,
+    SHARED,
     Device::check_not_lost
 );
 queue_page!(
@@ -113,13 +123,27 @@ queue_page!(
     "status",
     false,
     layout::STATUS_PAGES,
+    SHARED,
     Device::check_not_lost
 );
 
+/// Policy of pages that trap: that of the driver's own mapping of the BAR (`ioremap`). Uncached is
+/// stricter where it differs: a write is over only when the device itself has answered. A kick needs
+/// no answer, and whoever wants to know that a write has arrived reads a register after it.
+const TRAPPED: CachePolicy = CachePolicy::Device;
+/// Policy of pages that are memory for both sides. Sleeping and waking need the order of a store and a
+/// load (`wake.rs`), so nothing on the way may answer for a store that is not in the memory yet.
+const SHARED: CachePolicy = CachePolicy::Uncached;
+
 /// Returns page `index` of those that start at `first`.
-fn page<'a>(device: &'a Device<'_>, first: usize, index: u16) -> Result<IoMemory<'a>> {
+fn page<'a>(
+    device: &'a Device<'_>,
+    first: usize,
+    index: u16,
+    policy: CachePolicy,
+) -> Result<IoMemory<'a>> {
     let page = device.register_page(first + usize::from(index) * layout::PAGE_STRIDE)?;
-    Ok(IoMemory::new(page, CachePolicy::Uncached))
+    Ok(IoMemory::new(page, policy))
 }
 
 /// Refuses a debugger: reading a trapped register may do something in the device.

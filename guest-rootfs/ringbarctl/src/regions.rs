@@ -63,7 +63,10 @@ fn regions(queues: usize, memory: usize) -> Vec<Region> {
         address: None,
         name,
         access,
-        policy: Some("uncached"),
+        policy: Some(match access {
+            "trapped" => "device",
+            _ => "uncached",
+        }),
         mapped_by,
     };
     let part = |part, name, policy| {

@@ -333,7 +333,7 @@ mod tests {
 
         for words in [
             "uncached, read-only",
-            "uncached, CAP_SYS_RAWIO",
+            "device, CAP_SYS_RAWIO",
             "write-combining",
         ] {
             assert!(picture.contains(words), "{words}");

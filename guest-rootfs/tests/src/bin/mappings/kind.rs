@@ -30,7 +30,7 @@ fn kind(name: &'static str, make: Make) -> Kind {
         name,
         make: Rc::new(move |read_only| region(make, read_only)),
         flags: row.flags,
-        policy: row.policy,
+        policy: shown(row.policy),
         writable: row.writable,
         inherited: row.inherited,
         debugger: row.debugger,
@@ -40,6 +40,14 @@ fn kind(name: &'static str, make: Make) -> Kind {
             false => Errno::OVERFLOW,
         },
         for_everybody: !is_public,
+    }
+}
+
+/// Returns the name that debugfs shows. On x86 two policies have the same bits, and it shows the first.
+fn shown(policy: &'static str) -> &'static str {
+    match policy {
+        "device" if cfg!(target_arch = "x86_64") => "uncached",
+        other => other,
     }
 }
 

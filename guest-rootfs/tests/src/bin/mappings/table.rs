@@ -12,7 +12,7 @@ pub(crate) struct Row {
     pub(crate) kind: &'static str,
     /// Flags of smaps.
     pub(crate) flags: &'static str,
-    /// The name in debugfs; `none` if no page table entry can be read back.
+    /// The policy that the driver asks for; `none` if no page table entry can be read back.
     pub(crate) policy: &'static str,
     pub(crate) writable: bool,
     pub(crate) inherited: bool,
