@@ -2,6 +2,7 @@
 
 //! The PCI function under test, as sysfs shows it.
 
+use rustix::io::Errno;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::ops::RangeInclusive;
@@ -186,6 +187,14 @@ impl PciFunction {
     /// Tells the driver to `bind` or `unbind` the function. Fails if it does not.
     pub fn tell_driver(&self, what: &str) {
         self.write_to_driver(what).expect("the driver obeys");
+    }
+
+    /// Takes the driver off the device. A driver that is trying the device may refuse it before.
+    pub fn unbind_if_bound(&self) {
+        match self.write_to_driver("unbind") {
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::NODEV) => {}
+            outcome => outcome.expect("the driver obeys"),
+        }
     }
 
     fn write_to_driver(&self, what: &str) -> io::Result<()> {

@@ -54,7 +54,7 @@ impl Liar {
     /// Takes the driver off the device, and on again.
     pub(crate) fn bind_again(&self) -> String {
         if self.is_bound() {
-            self.function.tell_driver("unbind");
+            self.function.unbind_if_bound();
         }
         match self.function.try_bind() {
             true => "ok".into(),
