@@ -11,7 +11,7 @@ use crate::schedule::Schedule;
 use crate::scratch::Scratch;
 use crate::window::Windows;
 use crate::words::QueueWords;
-use crate::{ConfigError, Effects, Host, LoggedError, MAX_VECTORS};
+use crate::{ConfigError, Effects, Host, LoggedError, Vectors, MAX_VECTORS};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids::BOOT_NUMBER_MAX;
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
@@ -193,12 +193,13 @@ impl Device {
 
     /// Looks once at the doorbells of all queues that are awake. Raises interrupts that were held
     /// back for long enough.
-    pub fn poll(&mut self, host: &dyn Host) -> Effects {
-        let mut effects = Effects::default();
+    #[inline]
+    pub fn poll<H: Host + ?Sized>(&mut self, host: &H) -> Effects {
+        let mut interrupts = Vectors::NONE;
         // With bus mastering off the device does not poll, and raises nothing; held interrupts stay
         // held (data sheet 10 and 11).
         if self.registers.status.bus_master() {
-            self.raise_held(host, &mut effects);
+            interrupts = self.due(host);
             for (number, pending) in self.schedule.awake() {
                 if let Some(Some(queue)) = self.queues.get_mut(number) {
                     let words = QueueWords::new(host, number as u16);
@@ -214,14 +215,17 @@ impl Device {
                 }
             }
         }
-        self.with_work(effects)
+        self.with_work(Effects {
+            interrupts,
+            ..Effects::default()
+        })
     }
 
     /// Puts all queues that are awake and have nothing to do to sleep, until a kick wakes them
     /// (data sheet 6).
     ///
     /// A queue that gets something to do in that moment stays awake and asks for work.
-    pub fn sleep(&mut self, host: &dyn Host) -> Effects {
+    pub fn sleep<H: Host + ?Sized>(&mut self, host: &H) -> Effects {
         if self.registers.status.bus_master() {
             // A queue with work ahead must not announce sleep: the driver side would kick, with a
             // trap, for nothing.
@@ -241,7 +245,8 @@ impl Device {
 
     /// Works for one queue that has something to do: at most 64 KiB or 64 descriptors (data sheet
     /// 6).
-    pub fn step(&mut self, host: &dyn Host) -> Effects {
+    #[inline]
+    pub fn step<H: Host + ?Sized>(&mut self, host: &H) -> Effects {
         let mut effects = Effects::default();
         if self.registers.status.bus_master()
             && let Some(number) = self.schedule.pick()
@@ -332,7 +337,8 @@ impl Device {
     }
 
     /// Wakes a queue. A queue that is awake already is not told again.
-    fn wake(&mut self, number: usize, host: &dyn Host) {
+    #[inline]
+    fn wake<H: Host + ?Sized>(&mut self, number: usize, host: &H) {
         if self.schedule.wake(number) {
             wake::wake(&QueueWords::new(host, number as u16));
         }
@@ -340,6 +346,7 @@ impl Device {
 
     /// Brings the device's deadline forward to that of a queue's held interrupt, if that is
     /// earlier.
+    #[inline]
     fn moderate_anew(&mut self, number: usize) {
         if let Some(Some(queue)) = self.queues.get(number)
             && let Some(deadline) = queue.deadline(self.registers.moderation(number))
@@ -351,16 +358,24 @@ impl Device {
         }
     }
 
-    /// Raises the interrupts that were held back for long enough (data sheet 10).
-    fn raise_held(&mut self, host: &dyn Host, effects: &mut Effects) {
-        let Some(deadline) = self.deadline else {
-            return;
-        };
+    /// Returns the vectors whose interrupts were held back for long enough (data sheet 10).
+    #[inline]
+    fn due<H: Host + ?Sized>(&mut self, host: &H) -> Vectors {
         // The clock is read only if an interrupt is held back. Polling would otherwise pay for it
         // in each pass.
-        let now = host.now();
+        match self.deadline {
+            None => Vectors::NONE,
+            Some(deadline) => self.due_at(deadline, host.now()),
+        }
+    }
+
+    /// Returns the vectors whose interrupts are held back and due at time `now`, which may be
+    /// before the device's deadline.
+    #[inline(never)]
+    fn due_at(&mut self, deadline: u64, now: u64) -> Vectors {
+        let mut effects = Effects::default();
         if now < deadline {
-            return;
+            return effects.interrupts;
         }
         // Each queue has a limit of its own. The loop finds the earliest deadline of the others.
         self.deadline = None;
@@ -370,7 +385,7 @@ impl Device {
                 Some(deadline) if deadline <= now => {
                     queue.release();
                     self.registers
-                        .raise_for_completions(queue.vector(), effects);
+                        .raise_for_completions(queue.vector(), &mut effects);
                 }
                 Some(deadline) => {
                     let earliest = self.deadline.unwrap_or(deadline).min(deadline);
@@ -379,6 +394,7 @@ impl Device {
                 None => {}
             }
         }
+        effects.interrupts
     }
 
     /// Stores the outcome of an admin command in `ADMIN_STATUS`, and logs a refusal as well (data
@@ -413,6 +429,7 @@ impl Device {
     }
 
     /// Adds the state of the schedule to the effects of a call.
+    #[inline]
     fn with_work(&self, mut effects: Effects) -> Effects {
         // With bus mastering off nothing is asked for (data sheet 11). Otherwise the caller would
         // step and poll without end, as neither does anything then.

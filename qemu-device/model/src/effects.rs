@@ -69,11 +69,13 @@ impl Vectors {
     pub const NONE: Self = Self(0);
 
     /// Checks whether the set has no vectors.
+    #[inline]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
     /// Returns the vectors, lowest first.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = u16> {
         let mut left = self.0;
         std::iter::from_fn(move || {
@@ -84,6 +86,7 @@ impl Vectors {
     }
 
     /// Adds a vector; a vector that cannot exist is left out.
+    #[inline]
     pub(crate) const fn insert(&mut self, vector: u16) {
         if vector < MAX_VECTORS {
             self.0 |= 1 << vector;

@@ -15,6 +15,7 @@
 
 mod access;
 mod admin;
+mod checked;
 mod device;
 mod effects;
 mod error;

@@ -2,15 +2,16 @@
 
 //! Operations: descriptors that were checked, and are carried out in pieces (data sheet 7 and 8).
 
+use crate::checked::{nop, Checked, Place};
 use crate::queue::Batch;
 #[cfg(feature = "sabotage")]
-use crate::sabotage::bytes_to_write;
+pub(crate) use crate::sabotage::bytes_to_write;
 use crate::scratch::{Filling, Scratch};
-use crate::window::{Window, Windows};
+use crate::window::Windows;
 use crate::{DmaAddress, Host, Location, Unreachable};
 use crc32c::crc32c_append;
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::ring::{Descriptor, Opcode, Status, MAX_LENGTH};
+use ringbar_spec::ring::{Descriptor, Opcode, Status};
 use std::num::NonZeroU16;
 
 /// Largest number of bytes of a piece, and of a step (data sheet 6). The caller gives its lock back
@@ -36,23 +37,33 @@ impl Budget {
         units: UNITS,
     };
 
+    /// Returns the number of bytes that may still be worked on.
+    #[inline]
+    pub(crate) const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Checks whether bytes or units are used up.
+    #[inline]
     pub(crate) fn is_spent(&self) -> bool {
         self.bytes == 0 || self.units == 0
     }
 
     /// Returns the number of descriptors that the budget is good for.
+    #[inline]
     pub(crate) const fn units(&self) -> u32 {
         self.units
     }
 
     /// Takes one unit out of the budget.
+    #[inline]
     pub(crate) fn spend_unit(&mut self) {
         self.units = self.units.saturating_sub(1);
     }
 
     /// Takes a piece of `bytes` out of the budget.
-    fn spend_piece(&mut self, bytes: u64) {
+    #[inline]
+    pub(crate) fn spend_piece(&mut self, bytes: u64) {
         self.spend_unit();
         self.bytes = self.bytes.saturating_sub(bytes);
     }
@@ -64,8 +75,8 @@ impl Budget {
 }
 
 /// Context of a step: the memory and buffers that operations work with.
-pub(crate) struct StepContext<'a> {
-    pub(crate) host: &'a dyn Host,
+pub(crate) struct StepContext<'a, H: ?Sized> {
+    pub(crate) host: &'a H,
     pub(crate) windows: &'a Windows,
     pub(crate) scratch: &'a mut Scratch,
     pub(crate) batch: &'a mut Batch,
@@ -78,11 +89,12 @@ struct WindowOffset {
     offset: u64,
 }
 
-impl WindowOffset {
-    /// Makes the place. Fails for window 0, which does not exist.
-    fn new(window: u16, offset: u64) -> Result<Self, Status> {
-        let window = NonZeroU16::new(window).ok_or(Status::BAD_WINDOW)?;
-        Ok(Self { window, offset })
+impl From<Place<'_>> for WindowOffset {
+    fn from(place: Place<'_>) -> Self {
+        Self {
+            window: place.number,
+            offset: place.offset,
+        }
     }
 }
 
@@ -97,7 +109,7 @@ pub(crate) struct DescriptorOutcome {
 
 impl DescriptorOutcome {
     /// Makes the outcome for memory that could not be reached.
-    fn unreachable(status: Status, address: DmaAddress) -> Self {
+    pub(crate) fn unreachable(status: Status, address: DmaAddress) -> Self {
         Self {
             unreachable: Some(address),
             ..status.into()
@@ -105,6 +117,7 @@ impl DescriptorOutcome {
     }
 
     /// Returns code and value for the error log; `None` if the outcome is no error.
+    #[inline]
     pub(crate) fn error(&self, tag: u32) -> Option<(ErrorCode, u64)> {
         match (self.unreachable, self.status) {
             // DMA_FAULT, and ABORTED if memory went away (data sheet 8).
@@ -122,6 +135,7 @@ impl DescriptorOutcome {
 
 impl From<Status> for DescriptorOutcome {
     /// Makes the outcome without a result.
+    #[inline]
     fn from(status: Status) -> Self {
         Self {
             status,
@@ -133,7 +147,7 @@ impl From<Status> for DescriptorOutcome {
 
 /// Work of an operation on its bytes.
 #[derive(Clone, Copy, Debug)]
-enum Work {
+pub(crate) enum Work {
     /// Copies them from the source.
     Copy,
     /// Makes them.
@@ -146,12 +160,14 @@ enum Work {
 
 impl Work {
     /// Checks whether the operation reads a source window.
-    fn reads(self) -> bool {
+    #[inline]
+    pub(crate) fn reads(self) -> bool {
         !matches!(self, Self::Make(_))
     }
 
     /// Checks whether the operation writes a destination window.
-    fn writes(self) -> bool {
+    #[inline]
+    pub(crate) fn writes(self) -> bool {
         matches!(self, Self::Copy | Self::Make(_))
     }
 }
@@ -175,22 +191,16 @@ pub(crate) struct Operation {
 }
 
 /// Bytes of an operation that lie in one segment of each window that it uses.
-struct Piece {
+pub(crate) struct Piece {
     /// First byte, counted from the start of the operation.
-    start: u64,
-    from: Option<Location>,
-    to: Option<Location>,
-    length: u64,
+    pub(crate) start: u64,
+    pub(crate) from: Option<Location>,
+    pub(crate) to: Option<Location>,
+    pub(crate) length: u64,
 }
 
 impl Operation {
     /// Checks a descriptor of a queue in `domain`. Returns `None` if there is nothing to carry out.
-    ///
-    /// The checks are made in the order of data sheet 8, which decides on the status of a
-    /// descriptor that breaks several rules.
-    // Inlined: otherwise the result is passed through memory, which takes a good part of a short
-    // operation's time.
-    #[inline]
     pub(crate) fn new(
         descriptor: &Descriptor,
         domain: u32,
@@ -203,59 +213,23 @@ impl Operation {
             Opcode::FILL => Work::Make(Filling::Word(operand)),
             Opcode::PATTERN => Work::Make(Filling::Pattern(operand)),
             Opcode::VERIFY => Work::Verify(operand),
-            // The high half of the operand is checked below, in its place in the order.
+            // The high half of the operand is checked with the fields that are not used.
             Opcode::CRC32C => Work::Checksum(operand as u32),
             _ => return Err(Status::BAD_OPCODE),
         };
-        // Data sheet 8: BAD_LENGTH comes before the checks that need a length.
-        if descriptor.length == 0 || descriptor.length > MAX_LENGTH {
-            return Err(Status::BAD_LENGTH);
-        }
-        let length = u64::from(descriptor.length);
-        let source = match work.reads() {
-            true => Some(WindowOffset::new(
-                descriptor.source_window,
-                descriptor.source_offset,
-            )?),
-            false => None,
-        };
-        let destination = match work.writes() {
-            true => Some(WindowOffset::new(
-                descriptor.destination_window,
-                descriptor.destination_offset,
-            )?),
-            false => None,
-        };
-        check_windows(source, destination, length, domain, windows)?;
-
-        // Fields that the operation does not use must be 0 (data sheet 7 and 8). A later version
-        // could otherwise not give them a meaning.
-        let mut unused = 0;
-        if source.is_none() {
-            unused |= descriptor.source_offset | u64::from(descriptor.source_window);
-        }
-        if destination.is_none() {
-            unused |= descriptor.destination_offset | u64::from(descriptor.destination_window);
-        }
-        unused |= match work {
-            Work::Copy => operand,
-            Work::Checksum(_) => operand >> 32,
-            Work::Make(_) | Work::Verify(_) => 0,
-        };
-        if unused != 0 || !reserved_is_zero(descriptor) {
-            return Err(Status::RESERVED_FIELD);
-        }
-
+        let checked = Checked::new(descriptor, work, domain, windows)?;
+        let source = checked.source.map(WindowOffset::from);
+        let destination = checked.destination.map(WindowOffset::from);
         Ok(Some(Self {
             tag: descriptor.tag,
             work,
             source,
             destination,
-            length,
+            length: checked.length,
             done: 0,
             backward: source
                 .zip(destination)
-                .is_some_and(|(from, to)| reaches_ahead(from, to, length)),
+                .is_some_and(|(from, to)| reaches_ahead(from, to, checked.length)),
             reachable: false,
             aborted: false,
         }))
@@ -275,10 +249,9 @@ impl Operation {
     }
 
     /// Goes on as far as the budget reaches. Returns the outcome if the operation ended.
-    #[inline]
-    pub(crate) fn advance(
+    pub(crate) fn advance<H: Host + ?Sized>(
         &mut self,
-        context: &mut StepContext<'_>,
+        context: &mut StepContext<'_, H>,
         budget: &mut Budget,
     ) -> Option<DescriptorOutcome> {
         loop {
@@ -335,11 +308,10 @@ impl Operation {
     }
 
     /// Processes one piece. Returns the outcome if this piece ends the operation.
-    #[inline]
-    fn work_on(
+    fn work_on<H: Host + ?Sized>(
         &mut self,
         piece: &Piece,
-        context: &mut StepContext<'_>,
+        context: &mut StepContext<'_, H>,
     ) -> Result<Option<DescriptorOutcome>, Unreachable> {
         let &Piece { start, length, .. } = piece;
         // The `?` stands in the arms that need the place: an operation that only writes has no
@@ -397,7 +369,6 @@ impl Operation {
     }
 
     /// Returns the next piece, of at most `limit` bytes. `None` if a window is gone.
-    #[inline]
     fn piece(&self, windows: &Windows, limit: u64) -> Option<Piece> {
         let remaining = self.length.checked_sub(self.done)?;
         let mut length = limit.min(remaining);
@@ -438,7 +409,11 @@ impl Operation {
 
     /// Returns the first address of the source that cannot be read. If there is none, returns the
     /// first of the destination that cannot be written (data sheet 8: source before destination).
-    fn unreachable(&self, context: &StepContext<'_>, budget: &mut Budget) -> Option<DmaAddress> {
+    fn unreachable<H: Host + ?Sized>(
+        &self,
+        context: &StepContext<'_, H>,
+        budget: &mut Budget,
+    ) -> Option<DmaAddress> {
         let mut look = |target: Option<WindowOffset>, write: bool| {
             let target = target?;
             let window = context.windows.get(target.window)?;
@@ -453,7 +428,8 @@ impl Operation {
 
 impl Piece {
     /// Returns the first address of the piece that cannot be reached.
-    fn unreachable(&self, host: &dyn Host) -> DmaAddress {
+    #[cold]
+    pub(crate) fn unreachable<H: Host + ?Sized>(&self, host: &H) -> DmaAddress {
         // The memory may be reachable again by now. The error then names the piece's own first
         // address, as the log has to name one.
         let look = |place: Option<Location>, write: bool| match place? {
@@ -478,45 +454,8 @@ impl Piece {
 /// that does it wrong.
 #[cfg(not(feature = "sabotage"))]
 #[inline]
-fn bytes_to_write(_from: Option<Location>, _to: Location, length: u64) -> u64 {
+pub(crate) fn bytes_to_write(_from: Option<Location>, _to: Location, length: u64) -> u64 {
     length
-}
-
-/// Checks that a queue in `domain` may use `length` bytes of its windows in this way (data sheet
-/// 8).
-fn check_windows(
-    source: Option<WindowOffset>,
-    destination: Option<WindowOffset>,
-    length: u64,
-    domain: u32,
-    windows: &Windows,
-) -> Result<(), Status> {
-    // A window of another domain is as good as closed. Otherwise a process could reach another
-    // one's memory by guessing numbers.
-    let open = |target: Option<WindowOffset>| match target {
-        Some(target) => windows
-            .get(target.window)
-            .filter(|window| window.domain == domain)
-            .map(|window| Some((window, target.offset)))
-            .ok_or(Status::BAD_WINDOW),
-        None => Ok(None),
-    };
-    // Each check is made for both windows before the next one: source before destination (data
-    // sheet 8).
-    let source = open(source)?;
-    let destination = open(destination)?;
-    let leaves =
-        |place: Option<(&Window, u64)>| place.is_some_and(|(window, at)| !window.holds(at, length));
-    if leaves(source) || leaves(destination) {
-        return Err(Status::OUT_OF_BOUNDS);
-    }
-    if source.is_some_and(|(window, _)| !window.readable) {
-        return Err(Status::NOT_READABLE);
-    }
-    if destination.is_some_and(|(window, _)| !window.writable) {
-        return Err(Status::NOT_WRITABLE);
-    }
-    Ok(())
 }
 
 /// Checks whether the source starts before the destination and reaches into it.
@@ -528,24 +467,4 @@ fn reaches_ahead(from: WindowOffset, to: WindowOffset, length: u64) -> bool {
             .offset
             .checked_sub(from.offset)
             .is_some_and(|distance| distance != 0 && distance < length)
-}
-
-/// Checks a NOP, which is checked for RESERVED_FIELD only (data sheet 8).
-fn nop(descriptor: &Descriptor) -> Result<(), Status> {
-    let unused = u64::from(descriptor.length)
-        | u64::from(descriptor.source_window)
-        | u64::from(descriptor.destination_window)
-        | descriptor.source_offset
-        | descriptor.destination_offset
-        | descriptor.operand;
-    if unused == 0 && reserved_is_zero(descriptor) {
-        Ok(())
-    } else {
-        Err(Status::RESERVED_FIELD)
-    }
-}
-
-/// Checks the fields that must be 0 for every opcode (data sheet 7).
-fn reserved_is_zero(descriptor: &Descriptor) -> bool {
-    descriptor.flags == 0 && descriptor.reserved == [0; 3]
 }

@@ -2,22 +2,22 @@
 
 //! A running queue: takes descriptors from one ring, posts completions to the other (data sheet 6).
 
-use crate::operation::{Budget, DescriptorOutcome, Operation, StepContext};
+mod batch;
+
+pub(crate) use batch::Batch;
+
+use crate::checked::Checked;
+use crate::operation::{Budget, DescriptorOutcome, Operation, StepContext, Work};
 use crate::registers::RegisterFile;
 use crate::words::QueueWords;
 use crate::{Effects, Host, Location, LoggedError, Note};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::pages::QUEUE_RUNNING;
 use ringbar_spec::regs::INTERRUPT_MODERATION;
-use ringbar_spec::ring::{distance, slot, Completion, Descriptor, Status};
+use ringbar_spec::ring::{distance, slot, Completion, Descriptor, Opcode, Status};
 use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::wake::{self, Word, Words};
 use zerocopy::IntoBytes;
-
-/// Most descriptors that are fetched at once (data sheet 6).
-const BATCH: usize = 16;
-/// Most completions of a turn: each costs a unit of the budget.
-const COMPLETIONS: usize = Budget::STEP.units() as usize;
 
 /// Outcome of a queue's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,11 +76,11 @@ pub(crate) struct Queue {
 
 impl Queue {
     /// Starts a queue with empty rings, asleep (data sheet 5). The caller has checked the set-up.
-    pub(crate) fn start(
+    pub(crate) fn start<H: Host + ?Sized>(
         number: u16,
         vector: u16,
         setup: QueueSetup,
-        words: &QueueWords<'_>,
+        words: &QueueWords<'_, H>,
     ) -> Self {
         words.show_completion(&Completion::default());
         words.store(Word::CompletionTail, 0);
@@ -112,6 +112,7 @@ impl Queue {
     }
 
     /// Returns the time at which its held interrupt must be raised; `None` if none is held.
+    #[inline]
     pub(crate) fn deadline(&self, moderation: INTERRUPT_MODERATION) -> Option<u64> {
         self.held.as_ref().map(|held| held.deadline(moderation))
     }
@@ -123,12 +124,13 @@ impl Queue {
 
     /// Returns whether to raise the vector now, after `posted` completions of which one is `wanted`
     /// or not (data sheet 10).
-    fn moderate(
+    #[inline]
+    fn moderate<H: Host + ?Sized>(
         &mut self,
         wanted: bool,
         posted: u32,
         moderation: INTERRUPT_MODERATION,
-        host: &dyn Host,
+        host: &H,
     ) -> bool {
         // A limit of one completion is reached at once, so it holds nothing back.
         let holds = moderation.microseconds() != 0 && moderation.completions() != 1;
@@ -152,7 +154,8 @@ impl Queue {
     }
 
     /// Steps the heartbeat, which shows that the device looks at the doorbell.
-    pub(crate) fn beat(&mut self, words: &QueueWords<'_>) {
+    #[inline]
+    pub(crate) fn beat<H: Host + ?Sized>(&mut self, words: &QueueWords<'_, H>) {
         // From a copy of its own: the device never reads its own words back (data sheet 6), since a
         // client could have changed them.
         self.heartbeat = self.heartbeat.wrapping_add(1);
@@ -160,7 +163,8 @@ impl Queue {
     }
 
     /// Checks whether the doorbell shows something to do.
-    pub(crate) fn has_news(&self, words: &QueueWords<'_>) -> bool {
+    #[inline]
+    pub(crate) fn has_news<H: Host + ?Sized>(&self, words: &QueueWords<'_, H>) -> bool {
         // Any other tail counts, a wrong one as well: the turn then stops the queue with
         // `BAD_TAIL`. Behind a full completion ring only a new head is news. Otherwise the queue
         // would never sleep over it (data sheet 6).
@@ -176,9 +180,9 @@ impl Queue {
     }
 
     /// Works until the budget of a step is spent or there is nothing to do.
-    pub(crate) fn turn(
+    pub(crate) fn turn<H: Host + ?Sized>(
         &mut self,
-        context: &mut StepContext<'_>,
+        context: &mut StepContext<'_, H>,
         registers: &mut RegisterFile,
         effects: &mut Effects,
     ) -> Turn {
@@ -211,9 +215,10 @@ impl Queue {
 
     /// Carries out descriptors until the budget is spent or the queue has to wait. Keeps their
     /// completions in the batch.
-    fn work(
+    #[inline]
+    fn work<H: Host + ?Sized>(
         &mut self,
-        context: &mut StepContext<'_>,
+        context: &mut StepContext<'_, H>,
         registers: &mut RegisterFile,
         effects: &mut Effects,
     ) -> Result<Turn, Fault> {
@@ -259,7 +264,8 @@ impl Queue {
     }
 
     /// Checks whether there is a descriptor, and room for its completion (data sheet 6).
-    fn may_go_on(&mut self, host: &dyn Host) -> Result<bool, Fault> {
+    #[inline]
+    fn may_go_on<H: Host + ?Sized>(&mut self, host: &H) -> Result<bool, Fault> {
         // Looked at once more before the queue goes idle (data sheet 6). In the middle of a batch
         // the tail as last seen is enough: each load may fetch its cache line from another
         // processor.
@@ -276,37 +282,70 @@ impl Queue {
     }
 
     /// Checks whether the completion ring has a free slot, by the head as last seen.
+    #[inline]
     fn has_room(&self) -> bool {
         distance(self.taken, self.done) < self.setup.completion_entries
     }
 
     /// Goes on with the operation in progress, or begins the next descriptor. Returns tag and
     /// outcome of the descriptor that ended, if one did.
-    fn go_on(
+    #[inline]
+    fn go_on<H: Host + ?Sized>(
         &mut self,
-        context: &mut StepContext<'_>,
+        context: &mut StepContext<'_, H>,
         budget: &mut Budget,
         watched: bool,
     ) -> Option<(u32, DescriptorOutcome)> {
-        let mut operation = match self.operation.take() {
-            Some(operation) => operation,
-            None => {
-                let descriptor = context.batch.next()?;
-                if watched {
-                    context.host.note(Note::Begins(self.number, descriptor));
-                }
-                match Operation::new(descriptor, self.setup.domain, context.windows) {
-                    Ok(Some(operation)) => operation,
-                    outcome => {
-                        // Refused descriptors and NOPs cost a unit as well. A ring full of them
-                        // would otherwise keep the lock for a turn without end.
-                        budget.spend_unit();
-                        let status = outcome.err().unwrap_or(Status::OK);
-                        return Some((descriptor.tag, status.into()));
-                    }
-                }
+        if let Some(operation) = self.operation.take() {
+            return self.advance(operation, context, budget);
+        }
+        let descriptor = context.batch.next()?;
+        if watched {
+            context.host.note(Note::Begins(self.number, descriptor));
+        }
+        // Most descriptors ask for a copy in one piece. It leaves nothing for a later step, so it
+        // is carried out from where its checks left their results.
+        if Opcode(descriptor.opcode) == Opcode::COPY
+            && let Ok(copy) =
+                Checked::new(descriptor, Work::Copy, self.setup.domain, context.windows)
+            && let Some(outcome) = copy.copy_whole(context.host, budget)
+        {
+            return Some((descriptor.tag, outcome));
+        }
+        let descriptor = *descriptor;
+        self.begin(&descriptor, context, budget)
+    }
+
+    /// Begins a descriptor. Returns tag and outcome if it ended.
+    // Not inlined: what it keeps in registers is missing in the loop around the short way.
+    #[inline(never)]
+    fn begin<H: Host + ?Sized>(
+        &mut self,
+        descriptor: &Descriptor,
+        context: &mut StepContext<'_, H>,
+        budget: &mut Budget,
+    ) -> Option<(u32, DescriptorOutcome)> {
+        match Operation::new(descriptor, self.setup.domain, context.windows) {
+            Ok(Some(operation)) => self.advance(operation, context, budget),
+            outcome => {
+                // Refused descriptors and NOPs cost a unit as well. A ring full of them would
+                // otherwise keep the lock for a turn without end.
+                budget.spend_unit();
+                let status = outcome.err().unwrap_or(Status::OK);
+                Some((descriptor.tag, status.into()))
             }
-        };
+        }
+    }
+
+    /// Goes on with an operation, and keeps it if it did not end. Returns tag and outcome if it
+    /// did.
+    #[inline(never)]
+    fn advance<H: Host + ?Sized>(
+        &mut self,
+        mut operation: Operation,
+        context: &mut StepContext<'_, H>,
+        budget: &mut Budget,
+    ) -> Option<(u32, DescriptorOutcome)> {
         match operation.advance(context, budget) {
             Some(ended) => Some((operation.tag, ended)),
             None => {
@@ -317,7 +356,8 @@ impl Queue {
     }
 
     /// Loads the submission tail, and checks it (data sheet 6).
-    fn look_at_tail(&mut self, host: &dyn Host) -> Result<(), Fault> {
+    #[inline]
+    fn look_at_tail<H: Host + ?Sized>(&mut self, host: &H) -> Result<(), Fault> {
         let tail = QueueWords::new(host, self.number).load(Word::SubmissionTail);
         // The tail is the guest's and can be anything. Unchecked, entries that the driver side
         // still writes would be carried out.
@@ -335,7 +375,7 @@ impl Queue {
     ///
     /// Called only when the ring is full by the head as last seen. The driver side writes the head
     /// all the time, and each look takes its cache line away from there.
-    fn look_at_head(&mut self, host: &dyn Host) -> Result<(), Fault> {
+    fn look_at_head<H: Host + ?Sized>(&mut self, host: &H) -> Result<(), Fault> {
         let head = QueueWords::new(host, self.number).load(Word::CompletionHead);
         // A head beyond the tail would free slots that the driver side has not read: their
         // completions would be overwritten.
@@ -354,7 +394,12 @@ impl Queue {
     ///
     /// At a completion that cannot be written, `done` is set back to its number. So neither it nor
     /// any behind it is announced (data sheet 6).
-    fn post(&mut self, first: u32, context: &StepContext<'_>) -> Result<(), Fault> {
+    #[inline]
+    fn post<H: Host + ?Sized>(
+        &mut self,
+        first: u32,
+        context: &StepContext<'_, H>,
+    ) -> Result<(), Fault> {
         let (ring, entries) = (self.setup.completion_ring, self.setup.completion_entries);
         let write = |index: u32, completions: &[Completion]| {
             let address = entry_address::<Completion>(ring, index, entries);
@@ -404,112 +449,15 @@ impl Queue {
     }
 }
 
-/// Descriptors and completions between the rings and the work of a turn.
-pub(crate) struct Batch {
-    /// Copies from the submission ring. Those from `next` to `end` were not begun.
-    descriptors: [Descriptor; BATCH],
-    next: usize,
-    end: usize,
-    /// Completions of this turn. The first `ended` are to be written to the completion ring.
-    completions: [Completion; COMPLETIONS],
-    ended: usize,
-}
-
-impl Batch {
-    /// Makes an empty batch.
-    pub(crate) fn new() -> Self {
-        Self {
-            descriptors: [Descriptor::default(); BATCH],
-            next: 0,
-            end: 0,
-            completions: [Completion::default(); COMPLETIONS],
-            ended: 0,
-        }
-    }
-
-    /// Empties the batch for the next turn.
-    fn clear(&mut self) {
-        self.next = 0;
-        self.end = 0;
-        self.ended = 0;
-    }
-
-    /// Returns the next descriptor, if one was fetched.
-    fn next(&mut self) -> Option<&Descriptor> {
-        let next = self.next;
-        self.next += 1;
-        self.descriptors.get(..self.end)?.get(next)
-    }
-
-    /// Copies the queue's next descriptors, `limit` at most, once all that were fetched are begun.
-    ///
-    /// # Errors
-    ///
-    /// Fails if the next entry of the submission ring cannot be read.
-    fn fill(&mut self, queue: &Queue, limit: u32, host: &dyn Host) -> Result<(), Fault> {
-        if self.next < self.end {
-            return Ok(());
-        }
-        let waiting = distance(queue.done, queue.submitted);
-        // A single descriptor may stand beside the tail (data sheet 6), in a cache line that this
-        // processor has fetched already. The one in the ring would cost a second transfer.
-        if waiting == 1
-            && let Some(descriptor) = QueueWords::new(host, queue.number).inline_descriptor()
-            && let Some(room) = self.descriptors.first_mut()
-        {
-            *room = descriptor;
-            (self.next, self.end) = (0, 1);
-            return Ok(());
-        }
-        let entries = queue.setup.submission_entries;
-        let address = entry_address::<Descriptor>(queue.setup.submission_ring, queue.done, entries);
-        // A batch ends at the end of the ring, and with the units that are left: more would be
-        // fetched twice.
-        let to_ring_end = entries.saturating_sub(slot(queue.done, entries));
-        let wanted = (waiting.min(to_ring_end).min(limit) as usize).clamp(1, BATCH);
-        // A read fails as a whole. The first entry alone may be readable, and must then be carried
-        // out: only the entry that cannot be read stops the queue (data sheet 6).
-        for count in [wanted, 1] {
-            let Some(room) = self.descriptors.get_mut(..count) else {
-                continue;
-            };
-            if host
-                .read(Location::Guest(address), room.as_mut_bytes())
-                .is_ok()
-            {
-                self.next = 0;
-                self.end = count;
-                return Ok(());
-            }
-        }
-        Err(Fault {
-            code: ErrorCode::SUBMISSION_FAULT,
-            value: address,
-        })
-    }
-
-    /// Keeps the completion of a descriptor until the end of the turn.
-    fn complete(&mut self, completion: Completion) {
-        if let Some(place) = self.completions.get_mut(self.ended) {
-            *place = completion;
-            self.ended += 1;
-        }
-    }
-
-    /// Returns the completions of this turn.
-    fn completions(&self) -> &[Completion] {
-        self.completions.get(..self.ended).unwrap_or_default()
-    }
-}
-
 /// Returns the address of entry `index` of a ring of `T`. The ring was checked not to pass 2^64.
+#[inline]
 fn entry_address<T>(ring: u64, index: u32, entries: u32) -> u64 {
     ring.wrapping_add(u64::from(slot(index, entries)) * size_of::<T>() as u64)
 }
 
 /// Shows that the queue does not run any more: `QUEUE_STOPPED`, or the code of the error that
 /// stopped it.
-pub(crate) fn show_stopped(words: &QueueWords<'_>, state: u32) {
+pub(crate) fn show_stopped<H: Host + ?Sized>(words: &QueueWords<'_, H>, state: u32) {
     words.store(Word::QueueState, state);
     // A queue that is stopped does not sleep (data sheet 5). A driver side that saw 1 would kick
     // it, with a trap, for nothing.

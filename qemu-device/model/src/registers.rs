@@ -209,6 +209,7 @@ impl RegisterFile {
     }
 
     /// Returns the limits within which interrupts of a queue are held back.
+    #[inline]
     pub(crate) fn moderation(&self, queue: usize) -> INTERRUPT_MODERATION {
         let moderation = self.moderation.get(queue).copied();
         moderation.unwrap_or(INTERRUPT_MODERATION::zeroed())
@@ -216,6 +217,7 @@ impl RegisterFile {
 
     /// Notes that a queue completed something or stopped. Raises its vector if an interrupt is
     /// wanted now.
+    #[inline]
     pub(crate) fn announce(&mut self, vector: u16, wanted: bool, effects: &mut Effects) {
         // The cause is set whether or not an interrupt is wanted (data sheet 10).
         self.irq_cause = self.irq_cause.with_completion(true);
@@ -225,6 +227,7 @@ impl RegisterFile {
     }
 
     /// Raises a vector for completions. If that is masked, notes it for later.
+    #[inline]
     pub(crate) fn raise_for_completions(&mut self, vector: u16, effects: &mut Effects) {
         if self.irq_mask.completion() {
             // Raised when the mask bit is cleared (data sheet 10). The cause bit does not show which

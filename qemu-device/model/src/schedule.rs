@@ -18,26 +18,31 @@ const _: () = assert!(MAX_QUEUES <= u64::BITS as usize);
 
 impl Schedule {
     /// Checks whether a queue has something to do.
+    #[inline]
     pub(crate) fn has_work(self) -> bool {
         self.pending != 0
     }
 
     /// Checks whether a queue is awake.
+    #[inline]
     pub(crate) fn is_awake(self) -> bool {
         self.awake != 0
     }
 
     /// Notes that the queue has something to do, until [`idle`](Self::idle) is called.
+    #[inline]
     pub(crate) fn add(&mut self, queue: usize) {
         self.pending |= bit(queue);
     }
 
     /// Notes that the queue has nothing to do for now.
+    #[inline]
     pub(crate) fn idle(&mut self, queue: usize) {
         self.pending &= !bit(queue);
     }
 
     /// Notes that the queue is awake. Returns whether it slept.
+    #[inline]
     pub(crate) fn wake(&mut self, queue: usize) -> bool {
         let slept = self.awake & bit(queue) == 0;
         self.awake |= bit(queue);
@@ -45,17 +50,20 @@ impl Schedule {
     }
 
     /// Notes that the queue sleeps.
+    #[inline]
     pub(crate) fn sleep(&mut self, queue: usize) {
         self.awake &= !bit(queue);
     }
 
     /// Forgets a queue that does not run any more.
+    #[inline]
     pub(crate) fn remove(&mut self, queue: usize) {
         self.idle(queue);
         self.sleep(queue);
     }
 
     /// Returns the queues that are awake, and whether each has something to do.
+    #[inline]
     pub(crate) fn awake(self) -> impl Iterator<Item = (usize, bool)> {
         let mut left = self.awake;
         std::iter::from_fn(move || {
@@ -67,6 +75,7 @@ impl Schedule {
 
     /// Returns the next queue with something to do. Queues have turns in the order of their numbers
     /// (data sheet 6), so that one with much work does not keep the others from theirs.
+    #[inline]
     pub(crate) fn pick(&mut self) -> Option<usize> {
         // `next` is 64 behind the last queue, and a shift by 64 would overflow.
         let from_next = self.pending & u64::MAX.checked_shl(self.next).unwrap_or(0);
@@ -85,6 +94,7 @@ impl Schedule {
 }
 
 /// Returns the bit of a queue; no bit for a number that the layout does not have.
+#[inline]
 fn bit(queue: usize) -> u64 {
     u32::try_from(queue)
         .ok()

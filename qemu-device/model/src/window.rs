@@ -18,6 +18,7 @@ impl Windows {
     }
 
     /// Returns the window with this number, if it is open.
+    #[inline]
     pub(crate) fn get(&self, number: NonZeroU16) -> Option<&Window> {
         self.0.get(usize::from(number.get()) - 1)?.as_ref()
     }
@@ -70,10 +71,34 @@ pub(crate) struct Run {
 
 impl Window {
     /// Checks whether `length` bytes at `offset` lie in the window.
+    #[inline]
     pub(crate) fn holds(&self, offset: u64, length: u64) -> bool {
         offset
             .checked_add(length)
             .is_some_and(|end| end <= self.length)
+    }
+
+    /// Returns the place of `length` bytes at `offset`, which the window [holds](Self::holds), if
+    /// there is no gap between them.
+    #[inline]
+    pub(crate) fn whole(&self, offset: u64, length: u64) -> Option<Location> {
+        // One segment is the usual case, and needs no search.
+        match &self.backing {
+            Backing::Guest(extents) => match **extents {
+                [extent] => Some(Location::Guest(extent.address.checked_add(offset)?)),
+                _ => self.whole_of_several(offset, length),
+            },
+            Backing::DeviceMemory(first) => {
+                Some(Location::DeviceMemory(first.checked_add(offset)?))
+            }
+        }
+    }
+
+    /// Does so in a window of several segments.
+    #[inline(never)]
+    fn whole_of_several(&self, offset: u64, length: u64) -> Option<Location> {
+        let run = self.from(offset, length)?;
+        (run.length == length).then_some(run.place)
     }
 
     /// Returns memory without a gap from `offset` on, at most `limit` bytes.
@@ -96,9 +121,9 @@ impl Window {
 
     /// Returns the first address that cannot be reached among `length` bytes at `offset`, and how
     /// many stretches were looked at.
-    pub(crate) fn unreachable(
+    pub(crate) fn unreachable<H: Host + ?Sized>(
         &self,
-        host: &dyn Host,
+        host: &H,
         offset: u64,
         length: u64,
         write: bool,

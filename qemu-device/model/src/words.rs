@@ -9,15 +9,15 @@ use ringbar_spec::wake::{Word, Words};
 use zerocopy::IntoBytes;
 
 /// Access to the shared words of one queue.
-#[derive(Clone, Copy)]
-pub(crate) struct QueueWords<'a> {
-    host: &'a dyn Host,
+pub(crate) struct QueueWords<'a, H: ?Sized> {
+    host: &'a H,
     queue: u16,
 }
 
-impl<'a> QueueWords<'a> {
+impl<'a, H: Host + ?Sized> QueueWords<'a, H> {
     /// Makes the access to the words of a queue that the layout has pages for.
-    pub(crate) fn new(host: &'a dyn Host, queue: u16) -> Self {
+    #[inline]
+    pub(crate) fn new(host: &'a H, queue: u16) -> Self {
         Self { host, queue }
     }
 
@@ -45,6 +45,7 @@ impl<'a> QueueWords<'a> {
     }
 
     /// Copies the descriptor beside the submission tail. `None` if `submission_inline` is not 1.
+    #[inline]
     pub(crate) fn inline_descriptor(&self) -> Option<Descriptor> {
         if self.load(Word::SubmissionInline) & 1 == 0 {
             return None;
@@ -60,21 +61,25 @@ impl<'a> QueueWords<'a> {
 
     /// Writes a completion beside the completion tail. The tail must be stored after it (data sheet
     /// 6), or the driver side would read the completion before.
+    #[inline]
     pub(crate) fn show_completion(&self, completion: &Completion) {
         let place = inline_completion(self.queue.into());
         self.host.write_shared(place, completion.as_bytes());
     }
 }
 
-impl Words for QueueWords<'_> {
+impl<H: Host + ?Sized> Words for QueueWords<'_, H> {
+    #[inline]
     fn load(&self, word: Word) -> u32 {
         self.host.load(word.offset(self.queue.into()))
     }
 
+    #[inline]
     fn store(&self, word: Word, value: u32) {
         self.host.store(word.offset(self.queue.into()), value);
     }
 
+    #[inline]
     fn fence(&self) {
         self.host.fence();
     }

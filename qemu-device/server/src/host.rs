@@ -94,6 +94,7 @@ impl ServedMemory {
     }
 
     /// Returns the process as the model sees it, with this guest memory or none.
+    #[inline]
     pub fn host_with<'a>(&'a self, guest: Option<&'a DmaMap>) -> ModelHost<'a> {
         ModelHost {
             memory: self,
@@ -110,6 +111,7 @@ impl Outside for ServedMemory {
         self
     }
 
+    #[inline]
     fn host<'a>(&'a self, bus: &'a Bus) -> ModelHost<'a> {
         self.host_with(bus.memory())
     }
@@ -117,67 +119,35 @@ impl Outside for ServedMemory {
 
 impl<'a> ModelHost<'a> {
     /// Returns the guest memory.
+    #[inline]
     fn guest(&self) -> Result<&'a DmaMap, Unreachable> {
         self.guest.ok_or(Unreachable)
     }
 
     /// Returns `length` bytes of the device memory. The model never leaves it.
+    #[inline]
     fn device(&self, offset: u64, length: usize) -> Result<VolatileSlice<'a>, Unreachable> {
         let memory = &self.memory.device_memory;
         memory.slice(offset, length).ok_or(Unreachable)
     }
 
     /// Returns `length` bytes of the shared pages. The model never leaves them.
+    #[inline]
     fn shared(&self, offset: usize, length: usize) -> Option<VolatileSlice<'a>> {
         let place = self.shared_pages.slice(offset as u64, length);
         debug_assert!(place.is_some(), "no shared memory at {offset:#x}");
         place
     }
-}
 
-impl Host for ModelHost<'_> {
-    fn now(&self) -> u64 {
-        self.memory.now()
-    }
-
-    fn is_watched(&self) -> bool {
-        self.memory.events.is_on()
-    }
-
-    fn note(&self, note: Note<'_>) {
-        self.memory.events.note(note);
-    }
-
-    fn unreachable(&self, address: DmaAddress, length: u64, write: bool) -> Option<DmaAddress> {
-        let access = if write { Access::Write } else { Access::Read };
-        match self.guest {
-            Some(guest) => guest.gap(address, length, access),
-            // No byte is reached.
-            None => (length > 0).then_some(address),
-        }
-    }
-
-    fn read(&self, from: Location, data: &mut [u8]) -> Result<(), Unreachable> {
-        match from {
-            Location::Guest(address) => self.guest()?.read(address, data).or(Err(Unreachable)),
-            Location::DeviceMemory(offset) => {
-                self.device(offset, data.len())?.copy_to(data);
-                Ok(())
-            }
-        }
-    }
-
-    fn write(&self, to: Location, data: &[u8]) -> Result<(), Unreachable> {
-        match to {
-            Location::Guest(address) => self.guest()?.write(address, data).or(Err(Unreachable)),
-            Location::DeviceMemory(offset) => {
-                self.device(offset, data.len())?.copy_from(data);
-                Ok(())
-            }
-        }
-    }
-
-    fn copy(&self, from: Location, to: Location, length: usize) -> Result<(), Unreachable> {
+    /// Copies from or to the device memory, or both.
+    // Not inlined where the model copies, as most copies are from guest memory to guest memory.
+    #[inline(never)]
+    fn copy_with_device(
+        &self,
+        from: Location,
+        to: Location,
+        length: usize,
+    ) -> Result<(), Unreachable> {
         match (from, to) {
             (Location::Guest(from), Location::Guest(to)) => self.guest()?.copy(from, to, length),
             (Location::Guest(from), Location::DeviceMemory(to)) => {
@@ -194,13 +164,72 @@ impl Host for ModelHost<'_> {
         }
         .or(Err(Unreachable))
     }
+}
 
+impl Host for ModelHost<'_> {
+    fn now(&self) -> u64 {
+        self.memory.now()
+    }
+
+    #[inline]
+    fn is_watched(&self) -> bool {
+        self.memory.events.is_on()
+    }
+
+    fn note(&self, note: Note<'_>) {
+        self.memory.events.note(note);
+    }
+
+    #[inline]
+    fn unreachable(&self, address: DmaAddress, length: u64, write: bool) -> Option<DmaAddress> {
+        let access = if write { Access::Write } else { Access::Read };
+        match self.guest {
+            Some(guest) => guest.gap(address, length, access),
+            // No byte is reached.
+            None => (length > 0).then_some(address),
+        }
+    }
+
+    #[inline]
+    fn read(&self, from: Location, data: &mut [u8]) -> Result<(), Unreachable> {
+        match from {
+            Location::Guest(address) => self.guest()?.read(address, data).or(Err(Unreachable)),
+            Location::DeviceMemory(offset) => {
+                self.device(offset, data.len())?.copy_to(data);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn write(&self, to: Location, data: &[u8]) -> Result<(), Unreachable> {
+        match to {
+            Location::Guest(address) => self.guest()?.write(address, data).or(Err(Unreachable)),
+            Location::DeviceMemory(offset) => {
+                self.device(offset, data.len())?.copy_from(data);
+                Ok(())
+            }
+        }
+    }
+
+    #[inline]
+    fn copy(&self, from: Location, to: Location, length: usize) -> Result<(), Unreachable> {
+        match (from, to) {
+            (Location::Guest(from), Location::Guest(to)) => {
+                self.guest()?.copy(from, to, length).or(Err(Unreachable))
+            }
+            _ => self.copy_with_device(from, to, length),
+        }
+    }
+
+    #[inline]
     fn load(&self, offset: usize) -> u32 {
         // Acquire, by `SharedMemory`: reads after it see all that the driver side wrote before the
         // word.
         self.shared_pages.load(offset).unwrap_or_default()
     }
 
+    #[inline]
     fn store(&self, offset: usize, value: u32) {
         // Release, by `SharedMemory`: a driver side that sees the word sees all that was written
         // before it.
@@ -208,6 +237,7 @@ impl Host for ModelHost<'_> {
         debug_assert!(stored.is_some(), "no shared word at {offset:#x}");
     }
 
+    #[inline]
     fn read_shared(&self, offset: usize, data: &mut [u8]) {
         // A plain copy. It stays behind the acquire load of the word that says that the bytes are
         // there.
@@ -216,12 +246,14 @@ impl Host for ModelHost<'_> {
         }
     }
 
+    #[inline]
     fn write_shared(&self, offset: usize, data: &[u8]) {
         if let Some(place) = self.shared(offset, data.len()) {
             place.copy_from(data);
         }
     }
 
+    #[inline]
     fn fence(&self) {
         // A fence of the processor, not only of the compiler: the driver side runs on another
         // processor.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use ringbar_endpoint::function::{Bus, Function, Trapped};
 use ringbar_endpoint::region_files::RegionFiles;
 use ringbar_endpoint::Endpoint;
-use ringbar_model::{Config, Device, Effects};
+use ringbar_model::{Config, Device, Effects, LoggedError, Vectors};
 
 use crate::error::Error;
 use crate::events::Events;
@@ -117,20 +117,38 @@ impl<O: Outside> Ringbar<O> {
     }
 
     /// Carries out the effects of a call of the model.
+    #[inline]
     fn apply(&mut self, effects: Effects, cause: Cause<'_>, bus: &mut Bus) {
-        // The record comes before the interrupt. The guest may react at once, and its accesses
-        // would otherwise have earlier times than their cause.
-        for vector in effects.interrupts.iter() {
-            self.outside.memory().events.interrupt(vector);
-            self.outside.interrupt(vector, bus);
+        if !effects.interrupts.is_empty() {
+            self.raise(effects.interrupts, bus);
         }
         self.work = effects.work;
         self.awake = effects.awake;
         self.deadline = effects.deadline;
         // The entries come with the effects: more errors than the log has entries can happen in one
         // step.
-        for error in &effects.errors {
-            self.guest_errors.note(error, &cause);
+        if !effects.errors.is_empty() {
+            self.report(effects.errors, &cause);
+        }
+    }
+
+    /// Raises interrupts.
+    // Not inlined, as most calls of the model have none. The same holds for errors.
+    #[inline(never)]
+    fn raise(&self, vectors: Vectors, bus: &mut Bus) {
+        for vector in vectors.iter() {
+            // The record comes before the interrupt. The guest may react at once, and its accesses
+            // would otherwise have earlier times than their cause.
+            self.outside.memory().events.interrupt(vector);
+            self.outside.interrupt(vector, bus);
+        }
+    }
+
+    /// Reports errors of the guest to the log and the record.
+    #[inline(never)]
+    fn report(&mut self, errors: Vec<LoggedError>, cause: &Cause<'_>) {
+        for error in &errors {
+            self.guest_errors.note(error, cause);
             self.outside
                 .memory()
                 .events

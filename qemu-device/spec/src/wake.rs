@@ -145,14 +145,14 @@ pub fn wake<W: Words + ?Sized>(words: &W) {
 
 /// Announces the completions from `before` to `tail`. Returns whether to raise an interrupt. For
 /// the device.
+#[inline]
 pub fn post<W: Words + ?Sized>(words: &W, before: u32, tail: u32) -> bool {
     // The tail comes before the look at the wishes. A waiter that armed too late for this look
     // loads the new tail after it, and does not sleep (data sheet 10).
     words.store(Word::CompletionTail, tail);
     words.fence();
-    [Waiter::Process, Waiter::Driver]
-        .iter()
-        .any(|waiter| passes(words.load(waiter.word()), before, tail))
+    let wants = |waiter: Waiter| passes(words.load(waiter.word()), before, tail);
+    wants(Waiter::Process) || wants(Waiter::Driver)
 }
 
 /// Asks for an interrupt when completion `index` is posted. Returns the completion tail as loaded

@@ -51,6 +51,7 @@ impl Rights {
     };
 
     /// Checks whether the rights allow an access.
+    #[inline]
     fn allow(self, access: Access) -> bool {
         match access {
             Access::Read => self.read,
@@ -68,11 +69,14 @@ struct Mapping {
     backing: Option<Backing>,
 }
 
-/// A mapped range of DMA addresses.
+/// A mapped range of DMA addresses that has memory.
+// As large as a cache line: the look-up of each access then needs no multiplication, and one line.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Mapped {
     range: DmaRange,
-    mapping: Mapping,
+    rights: Rights,
+    backing: Backing,
 }
 
 /// The DMA addresses that the client has mapped.
@@ -174,7 +178,7 @@ impl DmaMap {
         let last = address.checked_add(steps);
         let mut next = address;
         loop {
-            let Some((found, _)) = self.find(next, access) else {
+            let Some(Mapped { range: found, .. }) = self.find(next, access) else {
                 return Some(next);
             };
             if last.is_some_and(|last| found.last >= last) {
@@ -190,18 +194,16 @@ impl DmaMap {
     }
 
     /// Returns the memory at `address`, up to `length` bytes as far as one range goes.
-    // Inlined, as the result is much to pass through memory for a short copy.
-    #[inline]
     pub fn stretch(
         &self,
         address: u64,
         length: usize,
         access: Access,
     ) -> Option<VolatileSlice<'_>> {
-        let (found, backing) = self.find(address, access)?;
+        let found = self.find(address, access)?;
         let steps = u64::try_from(length).ok()?.checked_sub(1)?;
-        let last = address.saturating_add(steps).min(found.last);
-        self.slice(found, backing, address, last)
+        let last = address.saturating_add(steps).min(found.range.last);
+        self.slice(&found, address, last.wrapping_sub(address).wrapping_add(1))
     }
 
     /// Returns the memory that ends with `last`, up to `length` bytes as far as one range goes.
@@ -211,43 +213,53 @@ impl DmaMap {
         length: usize,
         access: Access,
     ) -> Option<VolatileSlice<'_>> {
-        let (found, backing) = self.find(last, access)?;
+        let found = self.find(last, access)?;
         let steps = u64::try_from(length).ok()?.checked_sub(1)?;
-        let first = last.saturating_sub(steps).max(found.first);
-        self.slice(found, backing, first, last)
+        let first = last.saturating_sub(steps).max(found.range.first);
+        self.slice(&found, first, last.wrapping_sub(first).wrapping_add(1))
+    }
+
+    /// Returns all `length` bytes at `address` if they can be reached and are in one range.
+    // Inlined, as the result is much to pass through memory for a short copy.
+    #[inline]
+    fn whole(&self, address: u64, length: usize, access: Access) -> Option<VolatileSlice<'_>> {
+        let length = u64::try_from(length).ok()?;
+        let found = self.find(address, access)?;
+        let steps = length.checked_sub(1)?;
+        // `find` has returned a range that holds the address.
+        if steps > found.range.last.wrapping_sub(address) {
+            return None;
+        }
+        self.slice(&found, address, length)
     }
 
     /// Returns the range that holds `address`, if it can be reached and allows the access.
     #[inline]
-    fn find(&self, address: u64, access: Access) -> Option<(DmaRange, Backing)> {
-        let Mapped { range, mapping } = match self.recent.get(address) {
+    fn find(&self, address: u64, access: Access) -> Option<Mapped> {
+        let found = match self.recent.get(address) {
             Some(mapped) => mapped,
             None => self.search(address)?,
         };
-        let backing = mapping.backing?;
-        mapping.rights.allow(access).then_some((range, backing))
+        found.rights.allow(access).then_some(found)
     }
 
-    /// Returns the range that holds `address`, from the list.
+    /// Returns the range that holds `address`, if it can be reached, from the list.
     #[cold]
     fn search(&self, address: u64) -> Option<Mapped> {
-        let (range, &mapping) = self.ranges.find(address)?;
-        let mapped = Mapped { range, mapping };
+        let (range, mapping) = self.ranges.find(address)?;
+        let mapped = Mapped {
+            range,
+            rights: mapping.rights,
+            backing: mapping.backing?,
+        };
         self.recent.put(address, mapped);
         Some(mapped)
     }
 
-    /// Returns the memory from `first` to `last`, both inside the range.
+    /// Returns `length` bytes from `first` on, all of them inside the range.
     #[inline]
-    fn slice(
-        &self,
-        range: DmaRange,
-        backing: Backing,
-        first: u64,
-        last: u64,
-    ) -> Option<VolatileSlice<'_>> {
-        let length = last.wrapping_sub(first).wrapping_add(1);
-        self.files
-            .slice(backing, first.wrapping_sub(range.first), length)
+    fn slice(&self, mapped: &Mapped, first: u64, length: u64) -> Option<VolatileSlice<'_>> {
+        let skip = first.wrapping_sub(mapped.range.first);
+        self.files.slice(mapped.backing, skip, length)
     }
 }

@@ -133,6 +133,7 @@ impl Bus {
     }
 
     /// Returns the memory of the guest; `None` while bus mastering is off.
+    #[inline]
     pub fn memory(&self) -> Option<&DmaMap> {
         self.master.then_some(&self.dma)
     }

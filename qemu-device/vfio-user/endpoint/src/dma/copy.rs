@@ -22,6 +22,7 @@ impl DmaMap {
     /// # Errors
     ///
     /// Fails, without effect, unless all bytes can be reached.
+    #[inline]
     pub fn read(&self, from: u64, data: &mut [u8]) -> Result<(), Unreachable> {
         self.each_piece(from, data.len(), Access::Read, |at, piece| {
             // No more than the piece has, although more bytes of the buffer may be left.
@@ -35,6 +36,7 @@ impl DmaMap {
     /// # Errors
     ///
     /// Fails, without effect, unless all bytes can be reached.
+    #[inline]
     pub fn write(&self, to: u64, data: &[u8]) -> Result<(), Unreachable> {
         self.each_piece(to, data.len(), Access::Write, |at, piece| {
             piece.copy_from(data.get(at..).unwrap_or_default());
@@ -47,6 +49,7 @@ impl DmaMap {
     /// # Errors
     ///
     /// Fails, without effect, unless all bytes can be reached.
+    #[inline]
     pub fn copy_out(&self, from: u64, to: VolatileSlice<'_>) -> Result<(), Unreachable> {
         self.each_piece(from, to.len(), Access::Read, |at, piece| {
             piece.copy_to_volatile_slice(part(to, at, piece.len())?);
@@ -59,6 +62,7 @@ impl DmaMap {
     /// # Errors
     ///
     /// Fails, without effect, unless all bytes can be reached.
+    #[inline]
     pub fn copy_in(&self, from: VolatileSlice<'_>, to: u64) -> Result<(), Unreachable> {
         self.each_piece(to, from.len(), Access::Write, |at, piece| {
             part(from, at, piece.len())?.copy_to_volatile_slice(piece);
@@ -71,6 +75,7 @@ impl DmaMap {
     /// # Errors
     ///
     /// Fails, without effect, unless all bytes can be reached.
+    #[inline]
     pub fn copy(&self, from: u64, to: u64, length: usize) -> Result<(), Unreachable> {
         if let Some(source) = self.whole(from, length, Access::Read)
             && let Some(destination) = self.whole(to, length, Access::Write)
@@ -78,6 +83,12 @@ impl DmaMap {
             source.copy_to_volatile_slice(destination);
             return Ok(());
         }
+        self.copy_scattered(from, to, length)
+    }
+
+    /// Copies guest memory that is not in one piece on each side, or cannot be reached.
+    #[cold]
+    fn copy_scattered(&self, from: u64, to: u64, length: usize) -> Result<(), Unreachable> {
         // Both sides before the first byte, since a failure must have no effect.
         self.check(from, length, Access::Read)?;
         self.check(to, length, Access::Write)?;
@@ -106,18 +117,23 @@ impl DmaMap {
         access: Access,
         mut each: impl FnMut(usize, VolatileSlice<'a>) -> Result<(), Unreachable>,
     ) -> Result<(), Unreachable> {
-        if let Some(piece) = self.whole(address, length, access) {
-            return each(0, piece);
+        match self.whole(address, length, access) {
+            Some(piece) => each(0, piece),
+            None => self.each_scattered(address, length, access, each),
         }
-        self.check(address, length, access)?;
-        self.gather(address, length, access, Order::Upwards, each)
     }
 
-    /// Returns all `length` bytes at `address` if they can be reached and are in one piece.
-    #[inline]
-    fn whole(&self, address: u64, length: usize, access: Access) -> Option<VolatileSlice<'_>> {
-        self.stretch(address, length, access)
-            .filter(|stretch| stretch.len() == length)
+    /// Does so for memory that is not in one piece, or cannot be reached.
+    #[cold]
+    fn each_scattered<'a>(
+        &'a self,
+        address: u64,
+        length: usize,
+        access: Access,
+        each: impl FnMut(usize, VolatileSlice<'a>) -> Result<(), Unreachable>,
+    ) -> Result<(), Unreachable> {
+        self.check(address, length, access)?;
+        self.gather(address, length, access, Order::Upwards, each)
     }
 
     /// Fails unless `access` may be made to all the bytes.

@@ -45,6 +45,7 @@ impl Recent {
     }
 
     /// Returns the entry for an address.
+    #[inline]
     fn place(&self, address: u64) -> Option<&Cell<Option<Mapped>>> {
         self.0.get((address >> PAGE_SHIFT) as usize % RECENT)
     }
