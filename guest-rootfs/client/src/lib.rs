@@ -49,9 +49,11 @@
 //! any file that is truncated while it is mapped.
 
 mod device;
+mod entries;
 mod error;
 mod kernel_queue;
 mod mapping;
+mod page;
 mod queue;
 
 pub use device::{

@@ -115,7 +115,13 @@ impl Mapping {
         self.length
     }
 
+    /// Returns whether writes are allowed.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
     /// Returns the address of the first byte, for calls that take one.
+    #[inline]
     pub fn as_ptr(&self) -> *mut u8 {
         self.start.as_ptr()
     }

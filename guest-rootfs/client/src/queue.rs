@@ -2,16 +2,19 @@
 
 //! A queue with its rings mapped: descriptors in, completions out.
 
+use crate::entries::{Entries, DESCRIPTOR_WORDS};
+use crate::page::Page;
 use crate::{page_size, Device, Error, Mapping};
 use ringbar_driver_side::barrier;
 use ringbar_driver_side::ring::{Ring, RingMemory};
 use ringbar_spec::layout::PAGE_STRIDE;
 use ringbar_spec::pages::{DoorbellPage, StatusPage, INLINE_WORDS};
 use ringbar_spec::regs;
-use ringbar_spec::ring::{Completion, Descriptor, INLINE_LENGTH};
+use ringbar_spec::ring::{Completion, Descriptor};
 use ringbar_spec::wake::{Word, Words};
 use ringbar_uapi::ioctl::{CreateQueue, Wait};
 use rustix::io::Errno;
+use std::array;
 use std::hint::spin_loop;
 use std::mem::offset_of;
 use std::os::fd::BorrowedFd;
@@ -75,18 +78,18 @@ impl Queue {
         let map =
             |offset, size, writable| Mapping::new(device.file().clone(), offset, size, writable);
         let mapped = Mapped {
-            submission: map(
+            submission: Entries::submission(map(
                 create.submission_ring,
                 entries * size_of::<Descriptor>(),
                 true,
-            )?,
-            completion: map(
+            )?),
+            completion: Entries::completion(map(
                 create.completion_ring,
                 entries * size_of::<Completion>(),
                 false,
-            )?,
-            doorbell: map(create.doorbell, page_size(), true)?,
-            status: map(create.status, page_size(), false)?,
+            )?),
+            doorbell: Page::new(map(create.doorbell, page_size(), true)?),
+            status: Page::new(map(create.status, page_size(), false)?),
             kick: map(create.kick, page_size(), true)?,
         };
         Ok(Self {
@@ -279,42 +282,36 @@ const MODERATION: usize = regs::INTERRUPT_MODERATION::INFO.offset % PAGE_STRIDE;
 /// Mapped memory of a queue.
 #[derive(Debug)]
 struct Mapped {
-    submission: Mapping,
-    completion: Mapping,
-    doorbell: Mapping,
-    status: Mapping,
+    submission: Entries<Descriptor>,
+    completion: Entries<Completion>,
+    doorbell: Page<true>,
+    status: Page<false>,
     kick: Mapping,
-}
-
-impl Mapped {
-    /// Returns the page that holds a word, and the word's offset in it.
-    #[inline]
-    fn place(&self, word: Word) -> (&Mapping, usize) {
-        let page = if word.is_in_doorbell() {
-            &self.doorbell
-        } else {
-            &self.status
-        };
-        (page, word.in_page())
-    }
 }
 
 impl Words for Mapped {
     #[inline]
     fn load(&self, word: Word) -> u32 {
-        let (page, offset) = self.place(word);
-        let value = page.read(offset);
+        let value = match word.is_in_doorbell() {
+            true => self.doorbell.load(word.in_page()),
+            false => self.status.load(word.in_page()),
+        };
         // Otherwise an entry could be read before the tail that announces it.
         barrier::acquire();
         value
     }
 
+    /// Stores a word.
+    ///
+    /// # Panics
+    ///
+    /// If it is in the status page, which the device writes.
     #[inline]
     fn store(&self, word: Word, value: u32) {
-        let (page, offset) = self.place(word);
+        assert!(word.is_in_doorbell(), "{word:?} is the device's");
         // Otherwise the device could see a tail before the entry that it announces.
         barrier::release();
-        page.write(offset, value);
+        self.doorbell.store(word.in_page(), value);
     }
 
     #[inline]
@@ -325,35 +322,30 @@ impl Words for Mapped {
 
 impl RingMemory for Mapped {
     #[inline]
-    fn put(&self, slot: u32, descriptor: &Descriptor) {
-        let words: [u64; 8] = zerocopy::transmute!(*descriptor);
-        self.submission
-            .write_words(slot as usize * size_of::<Descriptor>(), words);
+    fn put(&self, index: u32, descriptor: &Descriptor) {
+        self.submission.put(index, descriptor);
     }
 
     #[inline]
-    fn get(&self, slot: u32) -> Completion {
-        let place = slot as usize * size_of::<Completion>();
-        // Read-only and shared with the device. A copy of whole words is the only consistent view
-        // of an entry.
-        let words: [u64; 2] = self.completion.read_words(place);
-        zerocopy::transmute!(words)
+    fn get(&self, index: u32) -> Completion {
+        self.completion.get(index)
     }
 
     #[inline]
-    fn put_inline(&self, slot: u32) -> bool {
-        let place = slot as usize * size_of::<Descriptor>();
-        let words: [u64; INLINE_WORDS] = self.submission.read_words(place);
-        let others: [u64; 3] = self.submission.read_words(place + INLINE_LENGTH);
+    fn put_inline(&self, index: u32) -> bool {
+        let words: [u64; DESCRIPTOR_WORDS] = self.submission.words(index);
+        let (copied, others) = words.split_at(INLINE_WORDS);
         let inline = offset_of!(DoorbellPage, inline_descriptor);
-        self.doorbell.write_words(inline, words);
-        others == [0; 3]
+        // Word by word: wider stores stay out of the pages that are the device's.
+        let copied: [u64; INLINE_WORDS] = array::from_fn(|word| copied[word]);
+        self.doorbell.store_words(inline, copied);
+        others.iter().all(|word| *word == 0)
     }
 
     #[inline]
     fn get_inline(&self) -> Completion {
         let inline = offset_of!(StatusPage, inline_completion);
-        let words: [u64; 2] = self.status.read_words(inline);
+        let words: [u64; 2] = self.status.load_words(inline);
         // Orders the copy before the load of the generation that confirms it.
         barrier::acquire();
         zerocopy::transmute!(words)

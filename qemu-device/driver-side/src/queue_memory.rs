@@ -6,7 +6,7 @@ use crate::ring::RingMemory;
 use crate::{barrier, Shared};
 use ringbar_spec::layout::MAX_QUEUES;
 use ringbar_spec::pages::{inline_completion, inline_descriptor};
-use ringbar_spec::ring::{Completion, Descriptor, INLINE_LENGTH};
+use ringbar_spec::ring::{slot, Completion, Descriptor, INLINE_LENGTH};
 use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::wake::{Word, Words};
 use zerocopy::{FromZeros, IntoBytes};
@@ -17,7 +17,9 @@ pub struct QueueMemory<S> {
     shared: S,
     queue: usize,
     submission_ring: u64,
+    submission_entries: u32,
     completion_ring: u64,
+    completion_entries: u32,
 }
 
 impl<S> QueueMemory<S> {
@@ -33,7 +35,9 @@ impl<S> QueueMemory<S> {
             shared,
             queue: queue as usize,
             submission_ring: setup.submission_ring,
+            submission_entries: setup.submission_entries,
             completion_ring: setup.completion_ring,
+            completion_entries: setup.completion_entries,
         }
     }
 
@@ -42,9 +46,16 @@ impl<S> QueueMemory<S> {
         &self.shared
     }
 
-    /// Returns the DMA address of a slot of the submission ring.
-    fn entry(&self, slot: u32) -> u64 {
+    /// Returns the DMA address of descriptor number `index`.
+    fn descriptor(&self, index: u32) -> u64 {
+        let slot = slot(index, self.submission_entries);
         self.submission_ring + u64::from(slot) * size_of::<Descriptor>() as u64
+    }
+
+    /// Returns the DMA address of completion number `index`.
+    fn completion(&self, index: u32) -> u64 {
+        let slot = slot(index, self.completion_entries);
+        self.completion_ring + u64::from(slot) * size_of::<Completion>() as u64
     }
 }
 
@@ -63,21 +74,22 @@ impl<S: Shared> Words for QueueMemory<S> {
 }
 
 impl<S: Shared> RingMemory for QueueMemory<S> {
-    fn put(&self, slot: u32, descriptor: &Descriptor) {
-        self.shared.write(self.entry(slot), descriptor.as_bytes());
+    fn put(&self, index: u32, descriptor: &Descriptor) {
+        self.shared
+            .write(self.descriptor(index), descriptor.as_bytes());
     }
 
-    fn get(&self, slot: u32) -> Completion {
-        let entry = self.completion_ring + u64::from(slot) * size_of::<Completion>() as u64;
+    fn get(&self, index: u32) -> Completion {
         let mut completion = Completion::new_zeroed();
-        self.shared.read(entry, completion.as_mut_bytes());
+        self.shared
+            .read(self.completion(index), completion.as_mut_bytes());
         completion
     }
 
-    fn put_inline(&self, slot: u32) -> bool {
+    fn put_inline(&self, index: u32) -> bool {
         let mut descriptor = Descriptor::new_zeroed();
         self.shared
-            .read(self.entry(slot), descriptor.as_mut_bytes());
+            .read(self.descriptor(index), descriptor.as_mut_bytes());
         let copied = &descriptor.as_bytes()[..INLINE_LENGTH];
         self.shared
             .write_page(inline_descriptor(self.queue), copied);

@@ -8,20 +8,23 @@
 use crate::RingError;
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::pages::QUEUE_RUNNING;
-use ringbar_spec::ring::{distance, slot, Completion, Descriptor};
+use ringbar_spec::ring::{distance, Completion, Descriptor};
 use ringbar_spec::wake::{self, Waiter, Word, Words};
 
 /// Memory of a queue. The device or another thread can change all of it at any time.
+///
+/// Entries of the rings go by numbers modulo 2^32. The memory finds the slot of a number, so that
+/// no number can lead out of it.
 pub trait RingMemory: Words {
-    /// Writes a descriptor to a slot of the submission ring.
-    fn put(&self, slot: u32, descriptor: &Descriptor);
+    /// Writes descriptor number `index` to its slot of the submission ring.
+    fn put(&self, index: u32, descriptor: &Descriptor);
 
-    /// Reads a completion from a slot of the completion ring.
-    fn get(&self, slot: u32) -> Completion;
+    /// Reads completion number `index` from its slot of the completion ring.
+    fn get(&self, index: u32) -> Completion;
 
-    /// Copies the descriptor in a slot of the submission ring beside the submission tail, without
-    /// its reserved words. Returns whether these are 0.
-    fn put_inline(&self, slot: u32) -> bool;
+    /// Copies descriptor number `index` from the submission ring beside the submission tail,
+    /// without its reserved words. Returns whether these are 0.
+    fn put_inline(&self, index: u32) -> bool;
 
     /// Reads the completion beside the completion tail. Later loads of words are ordered after it.
     fn get_inline(&self) -> Completion;
@@ -46,6 +49,8 @@ pub struct Ring<M> {
     posted: u32,
     submitted: u32,
     tail: u32,
+    /// Number of entries that are free at least. There may be more, as completions were taken.
+    room: u32,
 }
 
 impl<M: RingMemory> Ring<M> {
@@ -63,6 +68,7 @@ impl<M: RingMemory> Ring<M> {
             posted: 0,
             submitted: 0,
             tail: 0,
+            room: 0,
         }
     }
 
@@ -94,20 +100,33 @@ impl<M: RingMemory> Ring<M> {
     pub fn restart(&mut self) {
         self.generation = self.memory.load(Word::Generation);
         (self.head, self.posted, self.submitted, self.tail) = (0, 0, 0, 0);
+        self.room = 0;
     }
 
     /// Writes a descriptor. Fails if the submission ring is full.
     #[inline]
     pub fn push(&mut self, descriptor: &Descriptor) -> Result<(), RingError> {
+        if self.room == 0 {
+            self.make_room()?;
+        }
+        self.room -= 1;
+        self.memory.put(self.tail, descriptor);
+        self.tail = self.tail.wrapping_add(1);
+        Ok(())
+    }
+
+    /// Counts the free entries again. Fails if there is none.
+    // Once for all entries that are free: the head is not looked at for each descriptor.
+    #[cold]
+    fn make_room(&mut self) -> Result<(), RingError> {
         // The limit counts completions not yet taken, too. Otherwise the completion ring could be
         // full when the device has a completion to write, and the device would have to wait.
-        if self.in_flight() >= self.entries {
+        self.room = self.entries.saturating_sub(self.in_flight());
+        if self.room == 0 {
             return Err(RingError::Full {
                 entries: self.entries,
             });
         }
-        self.memory.put(slot(self.tail, self.entries), descriptor);
-        self.tail = self.tail.wrapping_add(1);
         Ok(())
     }
 
@@ -120,8 +139,7 @@ impl<M: RingMemory> Ring<M> {
         if self.inline {
             // Only one descriptor is in flight. With more, the device could take the inline copy
             // for another one.
-            let single =
-                self.in_flight() == 1 && self.memory.put_inline(slot(self.head, self.entries));
+            let single = self.in_flight() == 1 && self.memory.put_inline(self.head);
             self.memory.store(Word::SubmissionInline, single.into());
         }
         // Frees entries of the completion ring first: the device may complete the new descriptors
@@ -144,7 +162,7 @@ impl<M: RingMemory> Ring<M> {
                 beside = self.last_posted();
             }
         }
-        let completion = beside.unwrap_or_else(|| self.memory.get(slot(self.head, self.entries)));
+        let completion = beside.unwrap_or_else(|| self.memory.get(self.head));
         self.head = self.head.wrapping_add(1);
         // The driver reports the file as readable until the head reaches the tail. One store per
         // batch is enough: the device needs the head only for new descriptors, and `submit` stores

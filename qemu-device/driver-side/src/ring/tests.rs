@@ -31,8 +31,7 @@ impl Words for Scribbled {
 }
 
 impl RingMemory for Scribbled {
-    fn put_inline(&self, slot: u32) -> bool {
-        assert!(slot < ENTRIES);
+    fn put_inline(&self, _index: u32) -> bool {
         true
     }
 
@@ -40,12 +39,9 @@ impl RingMemory for Scribbled {
         Completion::default()
     }
 
-    fn put(&self, slot: u32, _descriptor: &Descriptor) {
-        assert!(slot < ENTRIES);
-    }
+    fn put(&self, _index: u32, _descriptor: &Descriptor) {}
 
-    fn get(&self, slot: u32) -> Completion {
-        assert!(slot < ENTRIES);
+    fn get(&self, _index: u32) -> Completion {
         IN_RING
     }
 }
