@@ -6,9 +6,11 @@
 mod common;
 mod guest;
 mod interface;
+mod memory;
 mod operations;
 mod process;
 mod sandbox;
 mod sleeping;
 mod stress;
 mod swap;
+mod trapped;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use log::Level;
-use ringbar_vfio_user::wire::command;
+use ringbar_vfio_user::wire::{command, Header, HEADER_SIZE, SHORTEST_WITH_FDS};
 use ringbar_vfio_user::{Action, Device, Errno, Session, Violation};
 
 use crate::client_log;
@@ -18,6 +18,10 @@ use crate::stream::Stream;
 
 /// Most bytes that are received at once.
 const BUFFER: usize = 64 << 10;
+/// Bytes that are received at first of a message: those of the shortest that takes descriptors, so
+/// that any message which ends before them takes none. A read of a register, and a write of four
+/// bytes, then need no second call.
+const FIRST: usize = SHORTEST_WITH_FDS;
 
 /// A client over a socket. [`serve`](Self::serve) returns when the client has ended.
 #[derive(Debug)]
@@ -107,9 +111,15 @@ impl Connection {
         let mut session = Session::new();
         let mut buffer = vec![0; BUFFER];
         loop {
-            // No more than the session wants: descriptors come with the first byte, so a read
-            // across two messages would give them to the wrong one.
-            let wanted = session.wanted().min(BUFFER);
+            // In the middle of a message no more than the session wants.
+            let between = session.end().is_ok();
+            let wanted = match between {
+                true => FIRST,
+                false => session.wanted().min(BUFFER),
+            };
+            if between {
+                self.stream.wait()?;
+            }
             let received = self
                 .stream
                 .receive(buffer.get_mut(..wanted).unwrap_or_default())?;
@@ -128,11 +138,24 @@ impl Connection {
             // Asked before and after, as this receive may be the one that negotiates.
             let negotiated = session.client_limits().is_some();
             let mut sent = Ok(());
-            let result = session.receive(bytes, received.fds, device, &mut |action| {
+            let mut act = |action: Action<'_, OwnedFd>| {
                 if let Err(error) = self.act(action) {
                     sent = Err(error);
                 }
-            });
+            };
+            let result = match received.fds.is_empty() {
+                true => session.receive(bytes, [], device, &mut act),
+                false => {
+                    // They belong to the last message that begins here. The system ends a receive
+                    // with the bytes that descriptors came with, and messages that end before take
+                    // none.
+                    let start = if between { last_start(bytes) } else { 0 };
+                    let (before, bytes) = bytes.split_at(start);
+                    session
+                        .receive(before, [], device, &mut act)
+                        .and_then(|()| session.receive(bytes, received.fds, device, &mut act))
+                }
+            };
             if let (false, Some(limits)) = (negotiated, session.client_limits()) {
                 self.mailbox.set_client(limits);
             }
@@ -165,6 +188,22 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Returns where the last message begins of those that begin in `bytes`, the first of them with the
+/// first byte.
+fn last_start(bytes: &[u8]) -> usize {
+    let mut start = 0;
+    while let Some(header) = bytes.get(start..).and_then(Header::parse) {
+        // A size below that of a header ends the connection, so nothing follows.
+        let size = usize::try_from(header.size).unwrap_or(usize::MAX);
+        let size = size.max(HEADER_SIZE);
+        match start.checked_add(size) {
+            Some(next) if next < bytes.len() => start = next,
+            _ => break,
+        }
+    }
+    start
 }
 
 /// Checks whether the error means that the client ended.

@@ -8,6 +8,8 @@ use std::os::unix::net::UnixStream;
 
 use parking_lot::Mutex;
 use ringbar_vfio_user::Errno;
+use rustix::event::{poll, PollFd, PollFlags};
+use rustix::io::retry_on_intr;
 use rustix::net::{shutdown, Shutdown};
 
 use crate::passing::{self, Received};
@@ -27,6 +29,16 @@ impl Stream {
             socket,
             sending: Mutex::new(()),
         }
+    }
+
+    /// Waits until there is something to receive, the end of the stream included.
+    pub(crate) fn wait(&self) -> Result<(), Errno> {
+        // A receive that waits is woken by the client's receive of the last reply too, as that
+        // frees room to send. Such a wake-up takes a processor from the client at the worst time.
+        // This call is woken by data alone.
+        let mut polled = [PollFd::new(&self.socket, PollFlags::IN)];
+        retry_on_intr(|| poll(&mut polled, None))?;
+        Ok(())
     }
 
     /// Waits for data, by the rules of [`passing::receive`].

@@ -26,8 +26,8 @@ use crate::refusal::Refusal;
 use crate::version::Proposal;
 use crate::wire::{
     command, to_usize, Builder, Fields, Header, DMA_MAP_FLAG_FILE_IO, DMA_MAP_FLAG_MMAP,
-    FLAG_ERROR, FLAG_NO_REPLY, MAX_FDS, MAX_MESSAGE, PAGE_SIZE, TYPE_COMMAND, TYPE_MASK,
-    TYPE_REPLY,
+    FLAG_ERROR, FLAG_NO_REPLY, HEADER_SIZE, MAX_FDS, MAX_MESSAGE, PAGE_SIZE, SHORTEST_WITH_FDS,
+    TYPE_COMMAND, TYPE_MASK, TYPE_REPLY,
 };
 
 pub use crate::incoming::Violation;
@@ -45,6 +45,9 @@ const REGION_INFO_SIZE: usize = size_of::<vfio_region_info>();
 const IRQ_INFO_SIZE: usize = size_of::<vfio_irq_info>();
 /// Payload of `DEVICE_SET_IRQS` without its data.
 const SET_IRQS_SIZE: usize = 20;
+// Of the two commands that take descriptors, neither is shorter.
+const _: () = assert!(SHORTEST_WITH_FDS == HEADER_SIZE + SET_IRQS_SIZE);
+const _: () = assert!(SHORTEST_WITH_FDS <= HEADER_SIZE + DMA_MAP_SIZE);
 /// Payload of `REGION_READ` and `REGION_WRITE` without the data.
 const ACCESS_SIZE: usize = 16;
 /// Payload of `DEVICE_FEATURE` without its data.

@@ -10,6 +10,11 @@ pub const HEADER_SIZE: usize = 16;
 pub const MAX_TRANSFER: usize = 1 << 20;
 /// Longest message: a transfer with its fixed fields.
 pub const MAX_MESSAGE: usize = HEADER_SIZE + 16 + MAX_TRANSFER;
+/// Length of the shortest message that takes file descriptors: `DEVICE_SET_IRQS` without data.
+///
+/// A server may receive this many bytes at the beginning of a message. If descriptors come with
+/// them, they belong to the last message that begins there: one that ends earlier takes none.
+pub const SHORTEST_WITH_FDS: usize = HEADER_SIZE + 20;
 /// Most file descriptors of one message: QEMU's own limit.
 pub const MAX_FDS: usize = 16;
 /// Most DMA mappings at once: QEMU's own limit.
