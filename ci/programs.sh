@@ -38,7 +38,7 @@ choose() {
 	broker) host=(ringbar-broker) ;;
 	server) host=(ringbar-server) ;;
 	verdict) host=(ringbar-verdict) ;;
-	bench) host=(ringbar-bench-host) ;;
+	bench) host=(ringbar-bench-host ringbar-bench-floor) ;;
 	mutants) host=(ringbar-mutants) ;;
 	shell) host=(ringbar-shell-check) ;;
 	hangs) host=(leaves sleeps slow spins stuck) ;;

@@ -49,9 +49,9 @@ pub(crate) struct MachineOptions {
     /// given more than once.
     #[arg(long, value_name = "NAME[:NODE,NODE]", conflicts_with = "server")]
     pub(crate) driver: Vec<Driver>,
-    /// Program of a server for a device of such a driver; may be given more than once. It is called
-    /// with `--socket PATH --once`, prints "listening on", and ends when QEMU does.
-    #[arg(long, value_name = "BIN", requires = "driver")]
+    /// Program of a server for another device, of such a driver or of none; may be given more than once.
+    /// It is called with `--socket PATH --once`, prints "listening on", and ends when QEMU does.
+    #[arg(long, value_name = "BIN")]
     pub(crate) own_server: Vec<PathBuf>,
     /// Broker that QEMU connects to in place of each of ringbar's servers. The guest may then ask for
     /// another server behind a device.

@@ -211,7 +211,7 @@ fn batches() -> [Plan; 5] {
 }
 
 /// Returns the rows about single round trips and trapped reads.
-fn reads() -> [Plan; 5] {
+fn reads() -> [Plan; 6] {
     let edu: (_, _, Half) = ("read of a register of `edu`", "ns", read_edu);
     let ours: (_, _, Half) = ("trapped read of IDENT", "ns", read_ours);
     let trip: (_, _, Half) = ("64-byte copy there and back", "ns", |bench| {
@@ -254,6 +254,18 @@ fn reads() -> [Plan; 5] {
             denominator: ("socketpair there and back", "ns", |bench| {
                 bench.ask("socketpair")
             }),
+        },
+        Plan {
+            name: "trapped-read-floor",
+            what: "trapped register read: ours / a server that does nothing but answer",
+            unit: "x",
+            goal: at_most(1.05),
+            numerator: ours,
+            denominator: (
+                "trapped read, answered in a loop",
+                "ns",
+                |_| register_read(&edu::map_floor()?, 0),
+            ),
         },
         Plan {
             name: "trapped-read-broker",

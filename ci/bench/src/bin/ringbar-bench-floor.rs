@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
+
+//! The floor of a trapped read: a server that answers reads of its BAR with nothing between the
+//! receive and the send. No server can answer sooner by way of the same QEMU and socket. The rest of
+//! the protocol is that of any device.
+
+use std::error::Error;
+use std::io::Write;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+
+use clap::Parser;
+use ringbar_endpoint::config_space::{Identity, Messages};
+use ringbar_endpoint::function::{Bus, Function};
+use ringbar_endpoint::passing;
+use ringbar_endpoint::protocol::wire::{
+    command, Header, HEADER_SIZE, SHORTEST_WITH_FDS, TYPE_REPLY,
+};
+use ringbar_endpoint::protocol::{Action, Session};
+use ringbar_endpoint::shape::{Backing, BarShape, Shape};
+use ringbar_endpoint::Endpoint;
+use rustix::event::{poll, PollFd, PollFlags};
+
+/// Length of a request to read, and of the answer with four bytes.
+const REQUEST: usize = HEADER_SIZE + 16;
+const ANSWER: usize = REQUEST + 4;
+/// All registers. The guest's part of the benchmark knows the device by this value too.
+const VALUE: [u8; 4] = *b"flo0";
+
+/// Serves one client.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Socket that QEMU connects to
+    #[arg(long, value_name = "PATH")]
+    socket: PathBuf,
+    /// Serve one client, as this program always does
+    #[arg(long)]
+    once: bool,
+}
+
+/// Registers that all have one value.
+struct Constant;
+
+impl Function for Constant {
+    fn read(&mut self, _bar: u32, _offset: u64, data: &mut [u8], _bus: &mut Bus) {
+        for (to, from) in data.iter_mut().zip(VALUE) {
+            *to = from;
+        }
+    }
+
+    fn write(&mut self, _bar: u32, _offset: u64, _data: &[u8], _bus: &mut Bus) {}
+
+    fn reset(&mut self, _bus: &mut Bus) {}
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::parse();
+    let listener = UnixListener::bind(&options.socket)?;
+    // The runner waits for this line.
+    eprintln!("listening on {}", options.socket.display());
+    let (client, _address) = listener.accept()?;
+    serve(&client)
+}
+
+/// Serves the client until it is gone.
+fn serve(mut client: &UnixStream) -> Result<(), Box<dyn Error>> {
+    let mut device = Endpoint::new(
+        Constant,
+        Shape {
+            identity: Identity {
+                vendor: 0x1af4,
+                device: 0x10f2,
+                class: 0xff_0000,
+                revision: 0,
+            },
+            bars: vec![BarShape {
+                index: 0,
+                backing: Backing::Trapped(4096),
+            }],
+            messages: Messages::Msi { vectors: 1 },
+        },
+    )?;
+    let mut session = Session::new();
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        poll(&mut [PollFd::new(client, PollFlags::IN)], None)?;
+        let between = session.end().is_ok();
+        let wanted = match between {
+            true => SHORTEST_WITH_FDS,
+            false => session.wanted().min(buffer.len()),
+        };
+        let received = passing::receive(client, &mut buffer[..wanted])?;
+        if received.length == 0 {
+            return Ok(());
+        }
+        if between && received.length == REQUEST && answer(&mut buffer[..ANSWER]) {
+            client.write_all(&buffer[..ANSWER])?;
+            continue;
+        }
+        let bytes = &buffer[..received.length];
+        let mut sent = Ok(());
+        session.receive(bytes, received.fds, &mut device, &mut |action| {
+            if let Action::Send { bytes, .. } = action {
+                sent = client.write_all(bytes);
+            }
+        })?;
+        sent?;
+    }
+}
+
+/// Makes the answer out of a request to read four bytes of BAR 0. Returns false if it is another
+/// message.
+fn answer(message: &mut [u8]) -> bool {
+    let Some(header) = Header::parse(message) else {
+        return false;
+    };
+    let region_and_count = [0_u32, 4].map(u32::to_ne_bytes).concat();
+    if header.command != command::REGION_READ
+        || header.flags != 0
+        || message[24..REQUEST] != region_and_count
+    {
+        return false;
+    }
+    let answer = Header {
+        size: ANSWER as u32,
+        flags: TYPE_REPLY,
+        ..header
+    };
+    message[..HEADER_SIZE].copy_from_slice(&answer.to_bytes());
+    message[REQUEST..].copy_from_slice(&VALUE);
+    true
+}
