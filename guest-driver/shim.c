@@ -6,6 +6,11 @@ void ringbar_memset_io(void __iomem *address, int value, size_t length)
 	memset_io(address, value, length);
 }
 
+void __iomem *ringbar_ioremap_wc(phys_addr_t address, size_t length)
+{
+	return ioremap_wc(address, length);
+}
+
 unsigned long ringbar_memlock_limit(void)
 {
 	return rlimit(RLIMIT_MEMLOCK);

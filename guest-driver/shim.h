@@ -9,6 +9,7 @@
 #include <linux/suspend.h>
 
 void ringbar_memset_io(void __iomem *address, int value, size_t length);
+void __iomem *ringbar_ioremap_wc(phys_addr_t address, size_t length);
 unsigned long ringbar_memlock_limit(void);
 dma_addr_t ringbar_dma_map_single(struct device *device, void *start, size_t size);
 int ringbar_dma_mapping_error(struct device *device, dma_addr_t address);

@@ -17,6 +17,8 @@ use kernel::{
 extern "C" {
     // In `shim.c`: calls `memset_io`, which is inline in the kernel.
     fn ringbar_memset_io(address: *mut c_void, value: c_int, length: usize);
+    // In `shim.c`: `ioremap_wc` is a macro of some architectures.
+    fn ringbar_ioremap_wc(address: u64, length: usize) -> *mut c_void;
 }
 
 /// Fills a range with zeros. The caller must be its only user until this returns.
@@ -33,8 +35,8 @@ pub(super) fn zero(range: IoRange<'_>) -> Result {
 
 /// A BAR that is requested, so that no other driver uses it, but not mapped into the kernel.
 ///
-/// A mapping by the kernel would fix the cache policy of all other mappings of the BAR (x86 memory
-/// types).
+/// On x86-64, a mapping by the kernel would fix the cache policy of all other mappings of the BAR
+/// (memory types).
 pub(crate) struct RequestedBar<'bound> {
     pdev: &'bound pci::Device<Bound>,
     bar: u32,
@@ -76,9 +78,9 @@ impl Drop for RequestedBar<'_> {
 
 /// A range that is mapped into the kernel, write-combining.
 ///
-/// This also reserves the range for write-combining. On x86 the reservation must exist before single
-/// frames are mapped write-combining: `vmf_insert_pfn` takes the policy of a frame's reservation, whatever the VMA asks
-/// for.
+/// On x86-64 this also reserves the range for write-combining. The reservation must exist before
+/// single frames are mapped write-combining: `vmf_insert_pfn` takes the policy of a frame's
+/// reservation, whatever the VMA asks for.
 pub(crate) struct WriteCombiningMapping(*mut c_void);
 
 // SAFETY: A mapping by the kernel belongs to no thread: any thread may undo it.
@@ -94,7 +96,7 @@ impl WriteCombiningMapping {
     /// `ENOMEM`.
     pub(crate) fn new(range: IoRange<'_>) -> Result<Self> {
         // SAFETY: By its invariants the range is in a BAR that this driver has requested.
-        let start = unsafe { bindings::ioremap_wc(range.start(), range.length() as c_ulong) };
+        let start = unsafe { ringbar_ioremap_wc(range.start(), range.length()) };
         if start.is_null() {
             return Err(ENOMEM);
         }

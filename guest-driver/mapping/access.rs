@@ -153,16 +153,17 @@ impl Access<'_> {
     /// `EFAULT` if the page is not there, `EINVAL` if the bytes leave the memory.
     pub(crate) fn contiguous(self, memory: &Contiguous, offset: usize) -> Result<usize> {
         self.check_present()?;
-        let bytes = memory.bytes(offset, self.length)?;
-        let (from, to) = if self.write {
-            (self.buffer, bytes)
-        } else {
-            (bytes, self.buffer)
-        };
-        // SAFETY: `Contiguous` has so many bytes there, and the buffer has as many by the type
-        // invariants. They are different memory. A process may write the memory meanwhile: then the
-        // bytes have any value, as a load of the process itself would.
-        unsafe { from.copy_to_nonoverlapping(to, self.length) };
+        memory.with_bytes(offset, self.length, |bytes| {
+            let (from, to) = if self.write {
+                (self.buffer, bytes)
+            } else {
+                (bytes, self.buffer)
+            };
+            // SAFETY: `Contiguous` has so many bytes there, and the buffer has as many by the type
+            // invariants. They are different memory. A process may write the memory meanwhile: then
+            // the bytes have any value, as a load of the process itself would.
+            unsafe { from.copy_to_nonoverlapping(to, self.length) };
+        })?;
         Ok(self.length)
     }
 

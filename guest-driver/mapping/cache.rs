@@ -2,10 +2,28 @@
 
 //! Cache policies, and how the page tables hold them.
 
-use core::fmt;
+// The kernel's own mapping of memory that has a policy.
+#[cfg(CONFIG_ARM64)]
+mod arm64;
+#[cfg(CONFIG_X86_64)]
+mod x86;
+
+#[cfg(CONFIG_ARM64)]
+use arm64 as own;
+#[cfg(CONFIG_X86_64)]
+use x86 as own;
+
+use core::{
+    fmt,
+    ops::Range, //
+};
 use kernel::{
     bindings,
     prelude::*, //
+};
+pub(super) use own::{
+    agree,
+    end, //
 };
 
 // `shim.c`: macros of the kernel.
@@ -25,7 +43,8 @@ pub(crate) enum CachePolicy {
     WriteCombining,
     /// Every access reaches the memory or device, in order.
     Uncached,
-    /// The policy for a device's registers. On x86 the same bits as [`CachePolicy::Uncached`].
+    /// The policy for a device's registers. On x86-64 the same bits as [`CachePolicy::Uncached`]. On
+    /// arm64 it lets the interconnect confirm a write before it has reached the device.
     Device,
 }
 
@@ -70,6 +89,26 @@ impl CachePolicy {
     }
 }
 
+/// Gives the kernel's own mapping of whole pages the policy, or makes it agree with one that has the
+/// policy. After an error, some pages may have it.
+///
+/// # Errors
+///
+/// Those of the kernel.
+///
+/// # Safety
+///
+/// The pages must be memory of the linear mapping that the caller owns.
+pub(super) unsafe fn begin(memory: &Range<usize>, policy: CachePolicy) -> Result {
+    let combining = match policy {
+        CachePolicy::Cached => return Ok(()),
+        CachePolicy::WriteCombining => true,
+        CachePolicy::Uncached | CachePolicy::Device => false,
+    };
+    // SAFETY: The caller promises that it owns the pages.
+    unsafe { own::begin(memory, combining) }
+}
+
 /// The cache bits of a page table entry.
 #[derive(Clone, Copy)]
 pub(crate) struct Observed(u64);
@@ -103,7 +142,7 @@ pub(crate) unsafe fn observe(
 
 impl fmt::Display for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The first that fits: on x86 `Device` has the bits of `Uncached`, and shows as that.
+        // The first that fits: on x86-64 `Device` has the bits of `Uncached`, and shows as that.
         match CachePolicy::ALL
             .into_iter()
             .find(|policy| policy.bits() == self.0)

@@ -4,10 +4,16 @@
 //! vmalloc.
 
 use super::{
-    cache::CachePolicy,
+    cache::{
+        self,
+        CachePolicy, //
+    },
     serial::Serial, //
 };
-use core::ops::Deref;
+use core::ops::{
+    Deref,
+    Range, //
+};
 use kernel::{
     bindings,
     device::{
@@ -15,7 +21,6 @@ use kernel::{
         Bound, //
     },
     dma::Coherent,
-    error::to_result,
     page::{
         PAGE_SHIFT,
         PAGE_SIZE, //
@@ -27,10 +32,6 @@ use kernel::{
 extern "C" {
     // `shim.c`: an inline function of the kernel.
     fn mapping_virt_to_phys(address: *const c_void) -> u64;
-    // Exported by the kernel, but not in its bindings.
-    fn set_memory_wc(address: c_ulong, pages: c_int) -> c_int;
-    fn set_memory_uc(address: c_ulong, pages: c_int) -> c_int;
-    fn set_memory_wb(address: c_ulong, pages: c_int) -> c_int;
 }
 
 /// Zeroed memory that a device and processes share, in whole pages, and the device for which it was
@@ -73,8 +74,7 @@ impl Deref for CoherentMemory {
 
 /// Physically contiguous, zeroed memory in whole pages, with a cache policy.
 ///
-/// The kernel's own mapping gets the policy too: two policies for one page are undefined behaviour
-/// of the processor. It is cached again before the memory is freed.
+/// What becomes of the kernel's own mapping depends on the architecture (`mapping/cache/`).
 ///
 /// # Invariants
 ///
@@ -110,15 +110,8 @@ impl Contiguous {
             size,
             policy,
         };
-        let (address, pages) = memory.pages();
         // SAFETY: The pages were allocated just now, so no other code uses them.
-        to_result(unsafe {
-            match policy {
-                CachePolicy::Cached => 0,
-                CachePolicy::WriteCombining => set_memory_wc(address, pages),
-                CachePolicy::Uncached | CachePolicy::Device => set_memory_uc(address, pages),
-            }
-        })?;
+        unsafe { cache::begin(&memory.addresses(), policy) }?;
         Ok(memory)
     }
 
@@ -152,35 +145,52 @@ impl Contiguous {
         Ok((start + offset) >> PAGE_SHIFT)
     }
 
-    /// Returns the address of the byte at `offset`, from where `length` bytes are in the memory.
-    /// The kernel's own mapping, which is meant, has the cache policy too.
+    /// Has `access` read or write the bytes at `offset`, from where `length` bytes are in the memory,
+    /// by the kernel's own mapping. Processes see what it writes, and it sees what they wrote.
     ///
     /// # Errors
     ///
     /// `EINVAL` if they are not.
-    pub(crate) fn bytes(&self, offset: usize, length: usize) -> Result<*mut u8> {
+    pub(crate) fn with_bytes(
+        &self,
+        offset: usize,
+        length: usize,
+        access: impl FnOnce(*mut u8),
+    ) -> Result {
         if offset.checked_add(length).is_none_or(|end| end > self.size) {
             return Err(EINVAL);
         }
-        Ok(self.start.cast::<u8>().wrapping_add(offset))
+        let start = self.start.cast::<u8>().wrapping_add(offset);
+        let bytes = start as usize..start as usize + length;
+        if self.policy == CachePolicy::Cached {
+            access(start);
+            return Ok(());
+        }
+        // SAFETY: By the type invariants these are bytes of the linear mapping.
+        unsafe { cache::agree(&bytes) };
+        access(start);
+        // SAFETY: By the type invariants these are bytes of the linear mapping.
+        unsafe { cache::agree(&bytes) };
+        Ok(())
     }
 
-    fn pages(&self) -> (c_ulong, c_int) {
-        (self.start as c_ulong, (self.size / PAGE_SIZE) as c_int)
+    /// Returns the addresses in the kernel's linear mapping.
+    fn addresses(&self) -> Range<usize> {
+        let start = self.start as usize;
+        start..start + self.size
     }
 }
 
 impl Drop for Contiguous {
     fn drop(&mut self) {
-        let (address, pages) = self.pages();
         if self.policy != CachePolicy::Cached {
             // SAFETY: By the type invariants this owns the pages, and no process maps them any
             // more.
-            let restored = unsafe { set_memory_wb(address, pages) };
-            if restored != 0 {
+            let restored = unsafe { cache::end(&self.addresses()) };
+            if restored.is_err() {
                 pr_warn!(
                     "{} pages keep their cache policy and are never freed\n",
-                    pages
+                    self.size / PAGE_SIZE
                 );
                 return;
             }

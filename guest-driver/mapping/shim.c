@@ -24,7 +24,11 @@ pgprot_t mapping_pgprot_device(pgprot_t prot)
 
 unsigned long mapping_pgprot_cache_bits(pgprot_t prot)
 {
+#ifdef CONFIG_ARM64
+	return pgprot_val(prot) & PTE_ATTRINDX_MASK;
+#else
 	return pgprot_val(prot) & _PAGE_CACHE_MASK;
+#endif
 }
 
 bool mapping_read_implies_exec(void)
