@@ -53,7 +53,12 @@ fn probe(options: &MachineOptions, interrupt: &Interrupt) -> Result<Result<(), S
     let mut log = Tail::create(&path)?;
     let mut output = Tail::create(&place.file("qemu.log"))?;
     let mut command = Command::new(&options.qemu);
-    command.args(machine::probe(Acceleration::Kvm, &options.kernel, &path));
+    command.args(machine::probe(
+        options.architecture,
+        Acceleration::Kvm,
+        &options.kernel,
+        &path,
+    ));
     let mut qemu = Process::start(&mut command, &place.append("qemu.log")?)
         .map_err(|source| run::qemu_missing(options, source))?;
     let deadline = Instant::now() + LIMIT;

@@ -8,20 +8,11 @@ use std::process::Command;
 
 use serde_json::{json, Value};
 
+use crate::architecture::{Architecture, ExtraPort};
 use crate::options::{MemorySize, SlotControl};
 use crate::patience::patience;
 use crate::slot;
 
-/// Prevents a hang of Linux 7.3 at boot, about once in 50 times, just before its message "Switched
-/// to clocksource".
-///
-/// Its clocksource watchdog runs on one processor with a lock held and interrupts off, and waits
-/// for the other one. That one waits for the lock, with interrupts off too. The wait has a limit in
-/// jiffies, but no processor counts them until a better clock is in use.
-const NO_TSC_WATCHDOG: &str = "tsc=nowatchdog";
-/// Prevents a boot failure on a busy host ("timer doesn't work through Interrupt-remapped
-/// IO-APIC"). The kernel waits for some ticks in a counted loop, and QEMU may deliver them late.
-const NO_TIMER_CHECK: &str = "no_timer_check";
 /// Skips the kernel's tests of its own cryptography. They would take a second of translated code.
 const NO_CRYPTO_TESTS: &str = "cryptomgr.notests";
 
@@ -58,9 +49,9 @@ impl Acceleration {
     }
 
     /// Returns QEMU's arguments for it.
-    fn arguments(self) -> [&'static str; 4] {
+    fn arguments(self, architecture: Architecture) -> [&'static str; 4] {
         match self {
-            Self::Tcg => ["-accel", "tcg", "-cpu", "max"],
+            Self::Tcg => ["-accel", "tcg", "-cpu", architecture.processor()],
             Self::Kvm => ["-accel", "kvm", "-cpu", "host"],
         }
     }
@@ -88,6 +79,7 @@ pub(crate) struct HotplugPorts {
 /// A machine with its devices. Each device is behind its own PCIe root port.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
+    pub(crate) architecture: Architecture,
     pub(crate) acceleration: Acceleration,
     pub(crate) memory: MemorySize,
     pub(crate) processors: u32,
@@ -126,7 +118,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// Returns QEMU's arguments.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
-        let mut line = basics(self.acceleration);
+        let mut line = basics(self.architecture, self.acceleration);
         let memory = format!(
             "memory-backend-memfd,id=memory,size={},share=on",
             self.memory
@@ -139,14 +131,9 @@ impl Machine {
         add(&mut line, ["-m", &self.memory.to_string()]);
         add(&mut line, ["-smp", &self.processor_numbers()]);
         if self.iommu {
-            // The IOMMU must precede all devices that it serves.
-            add(&mut line, ["-machine", "kernel-irqchip=split"]);
-            add(
-                &mut line,
-                ["-device", "intel-iommu,caching-mode=on,intremap=on"],
-            );
+            line.extend(self.architecture.iommu().iter().map(OsString::from));
         }
-        if self.slots == SlotControl::Native {
+        if self.slots == SlotControl::Native && self.architecture.has_acpi() {
             // Without that of ACPI, the firmware's tables leave the root ports to the kernel.
             add(&mut line, ["-global", NO_ACPI_HOTPLUG]);
         }
@@ -180,22 +167,17 @@ impl Machine {
 
     /// Returns the guest's kernel command line.
     pub(crate) fn kernel_command_line(&self) -> String {
-        let mut words = vec![
-            "console=ttyS0,115200",
-            "panic=-1",
-            NO_TSC_WATCHDOG,
-            NO_TIMER_CHECK,
-            NO_CRYPTO_TESTS,
-            LOG_ROOM,
-            &self.task,
-        ];
+        let first = first_words(self.architecture);
+        let mut words = vec![first.as_str(), NO_CRYPTO_TESTS, LOG_ROOM, &self.task];
         let speed = self.tsc_khz.map(|khz| format!("{TSC_SPEED}{khz}"));
-        // Under KVM the processor itself reports the speed of its counter.
-        if let (Some(speed), Acceleration::Tcg) = (&speed, self.acceleration) {
+        // Under KVM the processor itself reports the speed of its counter, and that of arm64 always does.
+        if let (Some(speed), Acceleration::Tcg, Architecture::X86) =
+            (&speed, self.acceleration, self.architecture)
+        {
             words.push(speed);
         }
         if self.iommu {
-            words.push("intel_iommu=on");
+            words.extend(self.architecture.iommu_word());
         }
         if !self.append.is_empty() {
             words.push(&self.append);
@@ -208,28 +190,47 @@ impl Machine {
         file_port(line, "console", &self.console);
         match &self.shell {
             None => file_port(line, "results", &self.results),
-            Some(ports) => shell_ports(line, ports),
+            Some(ports) => self.shell_ports(line, ports),
         }
         if let Some(ports) = &self.hotplug {
             pipe(line, "monitor", &ports.monitor);
             add(line, ["-mon", "chardev=monitor,mode=control"]);
             pipe(line, "requests", &ports.requests);
-            // Not by `-serial`: that port would use the interrupt of the first one. Interrupt lines
-            // of an ISA bus cannot be shared.
-            add(
-                line,
-                ["-device", "isa-serial,chardev=requests,index=2,irq=5"],
-            );
+            self.extra_port(line, ExtraPort::Requests, "requests");
         }
         if let Some(path) = &self.control {
             pipe(line, "control", path);
-            // An interrupt of its own: the usual one belongs to the second port.
-            add(
-                line,
-                ["-device", "isa-serial,chardev=control,index=3,irq=7"],
-            );
+            self.extra_port(line, ExtraPort::Control, "control");
         }
     }
+
+    /// Adds a serial port beside the first two.
+    fn extra_port(&self, line: &mut Vec<OsString>, port: ExtraPort, chardev: &str) {
+        let device = self.architecture.serial_port(port);
+        add(line, ["-device", &format!("{device},chardev={chardev}")]);
+    }
+
+    /// Adds the ports of a shell. The terminal is the fourth port. On the third one, programs would
+    /// find a runner that takes requests, and write requests on the terminal.
+    fn shell_ports(&self, line: &mut Vec<OsString>, ports: &ShellPorts) {
+        pipe(line, "results", &ports.line);
+        add(line, ["-serial", "chardev:results"]);
+        // With QEMU's multiplexer, so that Ctrl-A x ends QEMU. `signal=off` passes Ctrl-C to the
+        // guest.
+        let mut terminal = OsString::from("stdio,id=terminal,mux=on,signal=off,logfile=");
+        terminal.push(doubled_commas(&ports.log));
+        line.extend(["-chardev".into(), terminal]);
+        add(line, ["-mon", "chardev=terminal"]);
+        self.extra_port(line, ExtraPort::Control, "terminal");
+    }
+}
+
+/// Returns the words of the kernel command line that each boot has.
+fn first_words(architecture: Architecture) -> String {
+    let console = format!("console={}", architecture.console());
+    let mut words = vec![console.as_str(), "panic=-1"];
+    words.extend(architecture.words());
+    words.join(" ")
 }
 
 /// Returns the argument for a TCG plugin that writes records of the device behind `socket` to
@@ -274,25 +275,29 @@ pub(crate) fn device(number: u32, brokered: bool, socket: &Path) -> Value {
 }
 
 /// Returns arguments that boot a kernel without devices, to see whether it prints a line.
-pub(crate) fn probe(acceleration: Acceleration, kernel: &Path, console: &Path) -> Vec<OsString> {
-    let mut line = basics(acceleration);
+pub(crate) fn probe(
+    architecture: Architecture,
+    acceleration: Acceleration,
+    kernel: &Path,
+    console: &Path,
+) -> Vec<OsString> {
+    let mut line = basics(architecture, acceleration);
     add(&mut line, ["-m", "256M", "-smp", "2"]);
     file_port(&mut line, "console", console);
     line.extend(["-kernel".into(), kernel.into()]);
-    let words = format!("console=ttyS0,115200 panic=-1 {NO_TSC_WATCHDOG} {NO_TIMER_CHECK}");
-    add(&mut line, ["-append", &words]);
+    add(&mut line, ["-append", &first_words(architecture)]);
     line
 }
 
 /// Returns the arguments that every machine has.
-fn basics(acceleration: Acceleration) -> Vec<OsString> {
+fn basics(architecture: Architecture, acceleration: Acceleration) -> Vec<OsString> {
     let mut line = Vec::new();
     add(
         &mut line,
         ["-nodefaults", "-no-user-config", "-display", "none"],
     );
-    add(&mut line, ["-no-reboot", "-M", "q35"]);
-    add(&mut line, acceleration.arguments());
+    add(&mut line, ["-no-reboot", "-M", architecture.machine()]);
+    add(&mut line, acceleration.arguments(architecture));
     line
 }
 
@@ -307,23 +312,6 @@ fn file_port(line: &mut Vec<OsString>, id: &str, path: &Path) {
     file.push(doubled_commas(path));
     line.extend(["-chardev".into(), file]);
     add(line, ["-serial", &format!("chardev:{id}")]);
-}
-
-/// Adds the ports of a shell. The terminal is the fourth port. On the third one, programs would
-/// find a runner that takes requests, and write requests on the terminal.
-fn shell_ports(line: &mut Vec<OsString>, ports: &ShellPorts) {
-    pipe(line, "results", &ports.line);
-    add(line, ["-serial", "chardev:results"]);
-    // With QEMU's multiplexer, so that Ctrl-A x ends QEMU. `signal=off` passes Ctrl-C to the guest.
-    let mut terminal = OsString::from("stdio,id=terminal,mux=on,signal=off,logfile=");
-    terminal.push(doubled_commas(&ports.log));
-    line.extend(["-chardev".into(), terminal]);
-    add(line, ["-mon", "chardev=terminal"]);
-    // An interrupt of its own, because ISA interrupts cannot be shared.
-    add(
-        line,
-        ["-device", "isa-serial,chardev=terminal,index=3,irq=7"],
-    );
 }
 
 /// Adds a character device with two named pipes.
@@ -366,6 +354,7 @@ mod tests {
 
     fn machine() -> Machine {
         Machine {
+            architecture: Architecture::X86,
             acceleration: Acceleration::Tcg,
             memory: "512M".parse().expect("a size"),
             processors: 2,
@@ -408,6 +397,34 @@ mod tests {
             -append 'console=ttyS0,115200 panic=-1 tsc=nowatchdog no_timer_check cryptomgr.notests log_buf_len=1M ringbar.tests=all'";
 
         assert_eq!(text(&machine()), expected);
+    }
+
+    #[test]
+    fn machine_of_arm64_is_as_documented() {
+        let machine = Machine {
+            architecture: Architecture::Arm64,
+            iommu: true,
+            slots: SlotControl::Native,
+            tsc_khz: Some(2_100_000),
+            hotplug: Some(HotplugPorts {
+                monitor: "/t/monitor".into(),
+                requests: "/t/requests".into(),
+            }),
+            control: Some("/t/control".into()),
+            ..machine()
+        };
+
+        let line = text(&machine);
+
+        for words in [
+            "-M virt,gic-version=3,its=on -accel tcg -cpu neoverse-n1 ",
+            "-smp 2 -device virtio-iommu-pci,bus=pcie.0,addr=0x1 -device pcie-root-port,",
+            "-device pci-serial,bus=pcie.0,addr=0x2,chardev=requests ",
+            "-device pci-serial,bus=pcie.0,addr=0x3,chardev=control ",
+            "-append 'console=ttyAMA0,115200 panic=-1 pcie_port_pm=off cryptomgr.notests log_buf_len=1M ringbar.tests=all'",
+        ] {
+            assert!(line.contains(words), "{words}\n{line}");
+        }
     }
 
     #[test]
@@ -512,7 +529,7 @@ mod tests {
         let line = text(&machine);
 
         assert!(line.contains("stdio,id=terminal,mux=on,signal=off,logfile=/t,,u/terminal.log"));
-        assert!(line.contains("-device isa-serial,chardev=terminal,index=3,irq=7"));
+        assert!(line.contains("-device isa-serial,index=3,irq=7,chardev=terminal"));
         assert!(line.contains("-chardev file,id=console,path=/t/console.log"));
         assert!(line.contains("-chardev pipe,id=results,path=/t/line -serial chardev:results"));
     }
@@ -530,7 +547,7 @@ mod tests {
         let line = text(&machine);
 
         assert!(line.contains("-chardev pipe,id=requests,path=/t,,u/requests"));
-        assert!(line.contains("-device isa-serial,chardev=requests,index=2,irq=5"));
+        assert!(line.contains("-device isa-serial,index=2,irq=5,chardev=requests"));
         assert!(line.contains("-mon chardev=monitor,mode=control"));
     }
 
@@ -544,7 +561,7 @@ mod tests {
         let line = text(&machine);
 
         assert!(line.contains("-chardev pipe,id=control,path=/t/control"));
-        assert!(line.contains("-device isa-serial,chardev=control,index=3,irq=7"));
+        assert!(line.contains("-device isa-serial,index=3,irq=7,chardev=control"));
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! The runner does not build anything and does not know the contents of tests. It changes files in
 //! its temporary folder and the report folder only.
 
+mod architecture;
 mod beat;
 mod boot;
 mod command;

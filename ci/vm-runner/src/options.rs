@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::builder::RangedI64ValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::architecture::Architecture;
 use crate::debug::DebugOptions;
 use crate::driver::Driver;
 use crate::files::GuestFile;
@@ -71,6 +72,9 @@ pub(crate) struct MachineOptions {
     /// QEMU, or a script that runs it with its arguments.
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) qemu: PathBuf,
+    /// Architecture of the guest, for which QEMU and the images must be.
+    #[arg(long, value_enum, default_value_t = Architecture::X86)]
+    pub(crate) architecture: Architecture,
     /// Image of the guest's kernel.
     #[arg(long, value_name = "FILE")]
     pub(crate) kernel: PathBuf,

@@ -58,7 +58,11 @@ pub(crate) fn run(
     let logs = Logs::create(place)?;
     screen.booting(acceleration);
     let measure = options.measure.as_deref();
-    let leave = Leave::of(options.machine.interrupts, acceleration);
+    let leave = Leave::of(
+        options.machine.interrupts,
+        acceleration,
+        options.machine.architecture,
+    );
     let hotplug = Hotplug::start(&options.machine, leave, measure, place, interrupt, screen)?;
     let haste = options.haste;
     let mut guard = Guard::start(place, options.machine.smp, Limits::new(haste))?;
@@ -112,6 +116,7 @@ pub(crate) fn machine(
     task: String,
 ) -> Result<Machine, Error> {
     Ok(Machine {
+        architecture: options.architecture,
         acceleration,
         memory: options.memory,
         processors: options.smp,

@@ -8,13 +8,14 @@
 use crate::others;
 use crate::serial;
 use crate::threads::Thread;
+use ringbar_ports::Port;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-const PORT: &str = "/dev/ttyS3";
+const PORT: Port = Port::Control;
 const CLOCK: &str = "/proc/uptime";
 /// Time between two beats.
 const BEAT: Duration = Duration::from_secs(1);

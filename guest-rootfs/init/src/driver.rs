@@ -15,6 +15,9 @@ const RINGBAR: &str = "ringbar";
 const NODE: &str = "/dev/ringbar0";
 const FUNCTION: &str = "/sys/class/misc/ringbar0/device";
 
+/// Driver of an IOMMU that some kernels have in a module. Devices behind it wait for it.
+const IOMMU: &str = "virtio-iommu";
+
 /// A property of the machine: its name and value.
 pub(crate) type Fact = (&'static str, String);
 
@@ -37,6 +40,7 @@ pub(crate) struct Driver {
 impl Drivers {
     /// Loads the drivers, with or without a device.
     pub(crate) fn insert(&self) -> Result<(), String> {
+        insert_iommu()?;
         match self {
             Self::Ringbar => insert(RINGBAR),
             Self::Own(drivers) => drivers.iter().try_for_each(|driver| insert(&driver.name)),
@@ -45,6 +49,7 @@ impl Drivers {
 
     /// Loads the drivers. Returns the properties found.
     pub(crate) fn load(&self) -> Result<Vec<Fact>, String> {
+        insert_iommu()?;
         match self {
             Self::Ringbar => load(),
             Self::Own(drivers) => load_own(drivers),
@@ -99,9 +104,22 @@ impl fmt::Display for Driver {
     }
 }
 
+/// Loads the driver of the IOMMU, if the guest has it.
+fn insert_iommu() -> Result<(), String> {
+    match Path::new(&path(IOMMU)).exists() {
+        true => insert(IOMMU),
+        false => Ok(()),
+    }
+}
+
+/// Returns the path of a module.
+fn path(name: &str) -> String {
+    format!("/lib/modules/{name}.ko")
+}
+
 /// Loads a module, with or without a device.
 fn insert(name: &str) -> Result<(), String> {
-    let path = format!("/lib/modules/{name}.ko");
+    let path = path(name);
     let module = File::open(&path).map_err(|error| format!("cannot open {path}: {error}"))?;
     finit_module(&module, c"", 0).map_err(|errno| {
         format!("cannot load {path}: {errno}; the console has the kernel's reason")

@@ -2,11 +2,12 @@
 
 //! Port for results.
 
+use ringbar_ports::Port;
 use rustix::termios::tcdrain;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 
-const PORT: &str = "/dev/ttyS1";
+const PORT: Port = Port::Results;
 
 /// Second serial port. Each line is sent as a whole.
 pub(crate) struct Results {
@@ -16,7 +17,8 @@ pub(crate) struct Results {
 impl Results {
     /// Opens the port.
     pub(crate) fn open() -> Result<Self, String> {
-        let port = OpenOptions::new().write(true).open(PORT);
+        let node = PORT.node().unwrap_or_default();
+        let port = OpenOptions::new().write(true).open(node);
         port.map(|port| Self { port })
             .map_err(|error| format!("cannot open {PORT}: {error}"))
     }

@@ -6,6 +6,7 @@
 //! asks for it on the third serial port (`ci/README.md`: `resume`).
 
 use crate::serial;
+use ringbar_ports::Port;
 use rustix::termios::{tcflush, QueueSelector};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -13,7 +14,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-const PORT: &str = "/dev/ttyS2";
+const PORT: Port = Port::Requests;
 /// Longer than the runner needs on any busy machine.
 const LIMIT: Duration = Duration::from_secs(180);
 

@@ -9,6 +9,7 @@
 use crate::driver::Drivers;
 use crate::results::Results;
 use crate::system;
+use ringbar_ports::Port;
 use rustix::process::{wait, WaitOptions};
 use rustix::termios::{tcgetattr, tcsetattr, tcsetwinsize, InputModes, OptionalActions, Winsize};
 use std::fs::{File, OpenOptions};
@@ -18,8 +19,8 @@ use std::sync::mpsc::{channel, Sender};
 use std::thread;
 use std::time::Duration;
 
-const LINE: &str = "/dev/ttyS1";
-const TERMINAL: &str = "/dev/ttyS3";
+const LINE: Port = Port::Results;
+const TERMINAL: Port = Port::Control;
 /// Longest wait for the first size. Without it the shell starts all the same.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Speed of the terminal, for programs that read it.
@@ -76,9 +77,14 @@ fn await_runner(line: &File) -> Result<(), String> {
     }
 }
 
+fn open(port: Port) -> std::io::Result<File> {
+    let node = port.node().ok_or(std::io::ErrorKind::NotFound)?;
+    OpenOptions::new().read(true).write(true).open(node)
+}
+
 /// Opens the line to the runner, without an echo of the runner's lines.
 fn open_line() -> std::io::Result<File> {
-    let line = OpenOptions::new().read(true).write(true).open(LINE)?;
+    let line = open(LINE)?;
     let mut modes = tcgetattr(&line)?;
     modes.make_raw();
     tcsetattr(&line, OptionalActions::Now, &modes)?;
@@ -87,7 +93,7 @@ fn open_line() -> std::io::Result<File> {
 
 /// Opens the terminal for a person: backspace deletes a letter of several bytes as a whole.
 fn open_terminal() -> std::io::Result<File> {
-    let terminal = OpenOptions::new().read(true).write(true).open(TERMINAL)?;
+    let terminal = open(TERMINAL)?;
     let mut modes = tcgetattr(&terminal)?;
     modes.input_modes |= InputModes::IUTF8;
     modes.set_speed(SPEED)?;

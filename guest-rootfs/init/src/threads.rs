@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs;
 use std::path::Path;
 
-/// Ticks per second of the times in `/proc`, on every x86 kernel.
+/// Ticks per second of the times in `/proc`, on every kernel for x86-64 and arm64.
 const TICKS: f64 = 100.0;
 
 /// A thread.

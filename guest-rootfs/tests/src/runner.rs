@@ -7,6 +7,7 @@
 //! done: `ok`, `ok` and a figure, or `error: REASON`. `ci/README.md` lists the requests.
 
 use crate::Skip;
+use ringbar_ports::Port;
 use rustix::termios::{
     tcflush, tcgetattr, tcsetattr, OptionalActions, QueueSelector, SpecialCodeIndex,
 };
@@ -14,9 +15,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-const PORT: &str = "/dev/ttyS2";
-/// Whether a line on the port wakes the machine.
-const WAKES: &str = "/sys/class/tty/ttyS2/power/wakeup";
+const PORT: Port = Port::Requests;
 /// Line that wakes, and says nothing.
 const KNOCK: &[u8] = b"knock";
 /// Longer than the runner's own time limits.
@@ -33,7 +32,8 @@ pub struct Runner {
 impl Runner {
     /// Opens the line, or returns `None`: a machine that a person started has none.
     pub fn find() -> Option<Self> {
-        let port = OpenOptions::new().read(true).write(true).open(PORT).ok()?;
+        let mut options = OpenOptions::new();
+        let port = options.read(true).write(true).open(PORT.node()?).ok()?;
         // Fails if there is a node without a port.
         let mut modes = tcgetattr(&port).ok()?;
         modes.make_raw();
@@ -76,12 +76,12 @@ impl Runner {
 
     /// Calls `sleep`, while the runner sends lines on the port, and each of them wakes the machine.
     pub fn knocking<T>(&mut self, sleep: impl FnOnce() -> T) -> T {
-        fs::write(WAKES, "enabled").expect("the port can wake the machine");
+        fs::write(wakes(), "enabled").expect("the port can wake the machine");
         self.send("knock").expect("the runner is there");
         let slept = sleep();
         self.must("awake");
         // A port that can wake is not set up again after a sleep in which it loses its registers.
-        fs::write(WAKES, "disabled").expect("the port can leave that to others");
+        fs::write(wakes(), "disabled").expect("the port can leave that to others");
         slept
     }
 
@@ -124,4 +124,10 @@ impl Runner {
         }
         Err(format!("no answer on {PORT} within {} s", LIMIT.as_secs()))
     }
+}
+
+/// Returns the file that says whether a line on the port wakes the machine.
+fn wakes() -> String {
+    let name = PORT.name().expect("the machine has the port");
+    format!("/sys/class/tty/{name}/power/wakeup")
 }

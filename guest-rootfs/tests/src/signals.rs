@@ -17,9 +17,6 @@ pub const SIGSTOP: i32 = libc::SIGSTOP;
 /// Signal that makes a stopped process go on.
 pub const SIGCONT: i32 = libc::SIGCONT;
 
-/// Number of the system call `ioctl` (Linux `arch/x86/entry/syscalls/syscall_64.tbl`).
-const IOCTL: &str = "16 ";
-
 /// How often the handler has run.
 static TICKS: AtomicU32 = AtomicU32::new(0);
 
@@ -94,7 +91,8 @@ fn set_timer(period: Duration) {
 pub fn until_in_ioctl(process: u32) {
     until("the process sleeps in an ioctl", || {
         let call = fs::read_to_string(format!("/proc/{process}/syscall"));
-        call.is_ok_and(|call| call.starts_with(IOCTL))
+        let ioctl = format!("{} ", libc::SYS_ioctl);
+        call.is_ok_and(|call| call.starts_with(&ioctl))
     });
 }
 

@@ -37,10 +37,10 @@ pub(super) const RULES: &[(&str, Rule)] = rules![
     mapped_module_cannot_be_removed,
 ];
 
-/// Signal numbers on x86-64 (Linux `arch/x86/include/uapi/asm/signal.h`).
+/// Signal numbers on x86-64 and arm64 (Linux `include/uapi/asm-generic/signal.h`).
 const SIGABRT: i32 = 6;
 const SIGSEGV: i32 = 11;
-/// `O_NONBLOCK` on x86-64: fail instead of waiting until the module is unused.
+/// `O_NONBLOCK` on x86-64 and arm64: fail instead of waiting until the module is unused.
 const NONBLOCKING: i32 = 0o4000;
 
 fn flags_match_the_table(_driver: &Driver, kind: &Kind) -> Outcome {

@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn msix_device_is_not_taken_out_under_kvm_and_the_reason_is_given() {
-    let leave = Leave::of(Interrupts::Msix, Acceleration::Kvm);
+    let leave = Leave::of(Interrupts::Msix, Acceleration::Kvm, Architecture::X86);
     let mut slot = Slot::new(leave, false, 0, json!({}));
 
     let actions = slot.request(Request::DeviceDel, Instant::now());
@@ -14,6 +14,13 @@ fn msix_device_is_not_taken_out_under_kvm_and_the_reason_is_given() {
     assert_eq!(actions.len(), 1);
     assert_refused(&actions, "under KVM");
     assert_refused(&actions, "--interrupts msi");
+}
+
+#[test]
+fn msix_device_is_not_taken_out_of_a_machine_that_plugs_no_processor_in() {
+    let leave = Leave::of(Interrupts::Msix, Acceleration::Tcg, Architecture::Arm64);
+
+    assert_eq!(leave, Leave::Never);
 }
 
 /// Returns the command of a line for QEMU, and its number.

@@ -10,6 +10,7 @@
 use ringbar_tests::{page_size, Skip};
 use rustix::io::Errno;
 use rustix::mm::{mmap_anonymous, munmap, MapFlags, ProtFlags};
+#[cfg(target_arch = "x86_64")]
 use std::arch::asm;
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -20,6 +21,11 @@ const OPEN: u32 = 5;
 const IOCTL: u32 = 54;
 /// The older mmap, which takes its six arguments from memory and the offset in bytes.
 const MMAP: u32 = 90;
+/// Flag for an address that 32 bits can hold.
+#[cfg(target_arch = "x86_64")]
+const BELOW_4_GIB: u32 = libc::MAP_32BIT as u32;
+#[cfg(not(target_arch = "x86_64"))]
+const BELOW_4_GIB: u32 = 0;
 /// A setting that only kernels with 32-bit system calls have (Linux `arch/x86/entry/vdso`).
 const OF_32_BIT_CALLS: &str = "/proc/sys/abi/vsyscall32";
 
@@ -30,6 +36,11 @@ impl Call {
     /// Returns the calls, or skips the case if the kernel has none. The instruction is not tried:
     /// it would raise a fault, which the kernel logs in the words of an oops.
     pub(crate) fn new() -> Result<Self, Skip> {
+        if !cfg!(target_arch = "x86_64") {
+            return Err(Skip(
+                "a 64-bit process of this architecture has no 32-bit system calls".into(),
+            ));
+        }
         if Path::new(OF_32_BIT_CALLS).exists() {
             return Ok(Self(()));
         }
@@ -69,7 +80,7 @@ impl Low {
         assert!(bytes.len() <= page_size(), "{} bytes", bytes.len());
         let (rights, low) = (
             ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::from_bits_retain(libc::MAP_32BIT as u32),
+            MapFlags::from_bits_retain(BELOW_4_GIB),
         );
         // SAFETY: A new mapping is at an unused address.
         let page = unsafe {
@@ -118,6 +129,7 @@ fn answer(value: i32) -> Result<i32, Errno> {
 /// # Safety
 ///
 /// As for the call.
+#[cfg(target_arch = "x86_64")]
 unsafe fn int_0x80(number: u32, [first, second, third]: [u32; 3]) -> i32 {
     let value: i32;
     // SAFETY: The caller promises that the call is sound. The kernel changes `eax`, and on some
@@ -135,4 +147,14 @@ unsafe fn int_0x80(number: u32, [first, second, third]: [u32; 3]) -> i32 {
         );
     }
     value
+}
+
+/// There is no such call: see [`Call::new`].
+///
+/// # Safety
+///
+/// None is needed. It is as on x86-64.
+#[cfg(not(target_arch = "x86_64"))]
+unsafe fn int_0x80(_number: u32, _arguments: [u32; 3]) -> i32 {
+    unreachable!("`Call` is made on x86-64 alone")
 }
