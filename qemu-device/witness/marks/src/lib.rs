@@ -9,5 +9,5 @@ mod say;
 mod sections;
 
 pub use mark::{Mark, UnknownMark, BARS};
-pub use say::{say, INSTRUCTION};
+pub use say::{say, INSTRUCTIONS};
 pub use sections::say_sections;

@@ -9,11 +9,12 @@
 
 use crate::mark::Mark;
 
-/// The instruction by which the plugin recognises a mark: a NOP with a displacement of its own.
+/// The instructions by which the plugin recognises a mark: on x86-64 a NOP with a displacement of its
+/// own, on arm64 `movz xzr, #0x6b72`. That one writes to the register which is always zero.
 ///
 /// It begins a block of code. The next instruction loads the mark's length, 8 bytes. The mark's
 /// text follows the length in memory.
-pub const INSTRUCTION: [u8; 7] = *b"\x0f\x1f\x80mark";
+pub const INSTRUCTIONS: [&[u8]; 2] = [b"\x0f\x1f\x80mark", b"\x5f\x6e\x8d\xd2"];
 
 /// Emits a mark. Without a plugin this does nothing.
 pub fn say(mark: &Mark) {
@@ -44,7 +45,26 @@ fn show(message: &[u8]) {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
+/// Executes the instruction, with the address of the message in a register.
+#[cfg(target_arch = "aarch64")]
+fn show(message: &[u8]) {
+    // SAFETY: The code jumps to the next instruction, drops a number, and loads 8 bytes. Those are
+    // readable, because every message begins with its length.
+    unsafe {
+        std::arch::asm!(
+            // As above.
+            "b 2f",
+            "2:",
+            "movz xzr, #0x6b72",
+            "ldr {unused}, [{message}]",
+            message = in(reg) message.as_ptr(),
+            unused = out(reg) _,
+            options(nostack, readonly, preserves_flags),
+        );
+    }
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 fn show(_message: &[u8]) {}
 
 #[cfg(test)]

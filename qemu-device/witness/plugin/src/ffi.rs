@@ -30,7 +30,7 @@ use qemu_plugin_sys::{
     qemu_plugin_register, qemu_plugin_register_vcpu_insn_exec_cb, qemu_plugin_register_vcpu_mem_cb,
     qemu_plugin_tb, qemu_plugin_tb_get_insn, qemu_plugin_tb_n_insns, GArray, GByteArray,
 };
-use ringbar_marks::INSTRUCTION;
+use ringbar_marks::INSTRUCTIONS;
 
 use executed::Counters;
 
@@ -41,6 +41,7 @@ use crate::map::Seen;
 use crate::options::{From, Options, What};
 use crate::page;
 use crate::recorder::{Code, Recorder, Transfer, Wish};
+use crate::target::Target;
 
 /// The only version that fits these declarations.
 const VERSION: c_int = 7;
@@ -49,7 +50,7 @@ const VERSION: c_int = 7;
 #[unsafe(no_mangle)]
 static qemu_plugin_version: c_int = VERSION;
 
-/// Longest instruction of x86, in bytes.
+/// Longest instruction of any architecture, x86-64's, in bytes.
 const LONGEST_INSTRUCTION: usize = 15;
 /// Longest text of a mark. The length comes from the guest, so it must not determine an allocation.
 const LONGEST_MARK: usize = 4096;
@@ -57,8 +58,6 @@ const LONGEST_MARK: usize = 4096;
 const STACK: usize = 256;
 /// Most return addresses that are kept.
 const CALLERS: usize = 4;
-/// Addresses of Linux's code and of its modules.
-const KERNEL_CODE: std::ops::Range<u64> = 0xffff_ffff_8000_0000..0xffff_ffff_ff00_0000;
 
 type Callback = extern "C" fn(userdata: *mut c_void);
 
@@ -97,6 +96,7 @@ unsafe extern "C" {
 /// State of the plugin, from install to the end of the process.
 struct Plugin {
     id: qemu_plugin_id_t,
+    target: Target,
     kind: Kind,
     /// Whether accesses are watched after the next reset.
     armed: AtomicBool,
@@ -153,6 +153,13 @@ unsafe extern "C" fn qemu_plugin_install(
             "made for plugin interface {VERSION}, which QEMU 11.1 has; this QEMU has {version}"
         ));
     }
+    // SAFETY: The caller promises that `info` is valid.
+    let name = unsafe { (*info).target_name };
+    // SAFETY: QEMU's description has a C string, which stays.
+    let name = unsafe { CStr::from_ptr(name) };
+    let Some(target) = name.to_str().ok().and_then(Target::named) else {
+        return refuse(&format!("there are x86_64 and aarch64, not {name:?}"));
+    };
     // SAFETY: The caller promises that `argv` points to `argc` C strings.
     let words = unsafe { words(argc, argv) };
     let options = match Options::parse(words.iter().map(String::as_str)) {
@@ -165,6 +172,7 @@ unsafe extern "C" fn qemu_plugin_install(
     };
     let plugin = PLUGIN.get_or_init(|| Plugin {
         id,
+        target,
         kind,
         armed: AtomicBool::new(options.from == From::Boot),
         behind_port_reads: Mutex::default(),
@@ -251,7 +259,8 @@ extern "C" fn translate(block: *mut qemu_plugin_tb, _userdata: *mut c_void) {
         // its instructions.
         (index < count).then(|| unsafe { qemu_plugin_tb_get_insn(block, index) })
     };
-    let is_mark = instruction(0).is_some_and(|first| bytes(first).as_slice() == INSTRUCTION);
+    let is_mark =
+        instruction(0).is_some_and(|first| INSTRUCTIONS.contains(&bytes(first).as_slice()));
     if let Some(load) = instruction(1).filter(|_| is_mark) {
         on_memory(load, mark, 0);
         return;
@@ -270,6 +279,9 @@ extern "C" fn translate(block: *mut qemu_plugin_tb, _userdata: *mut c_void) {
         if plugin.is_behind_port_read(pc) {
             // The value of the read is in the register only now, after the instruction.
             on_execution(instruction, after_port_read, pc);
+        }
+        if !plugin.target.has_ports() {
+            continue;
         }
         let bytes = bytes(instruction);
         let Some(PortInstruction { write, width }) = PortInstruction::decode(&bytes) else {
@@ -510,19 +522,32 @@ fn cut(value: u64, width: u32) -> u64 {
 /// of the kernel carry out the driver's accesses.
 fn code(cpu: c_uint, userdata: *mut c_void) -> Code {
     let pc = userdata.addr() as u64;
-    let mut callers = Vec::new();
-    if KERNEL_CODE.contains(&pc) {
-        let stack = register(&RSP).and_then(|top| read_memory(top, STACK));
-        callers.extend(
-            stack
-                .unwrap_or_default()
-                .chunks_exact(8)
-                .filter_map(|word| Some(u64::from_le_bytes(word.try_into().ok()?)))
-                .filter(|word| KERNEL_CODE.contains(word))
-                .take(CALLERS),
-        );
-    }
+    let target = PLUGIN.get().map(|plugin| plugin.target);
+    let callers = match target {
+        Some(target) if target.kernel_code().contains(&pc) => callers(target),
+        _ => Vec::new(),
+    };
     Code { cpu, pc, callers }
+}
+
+/// Returns addresses of the kernel's code that are on its stack, the nearest caller first. On arm64
+/// that one may be in a register alone.
+fn callers(target: Target) -> Vec<u64> {
+    let (stack, link) = match target {
+        Target::X86 => (&RSP, None),
+        Target::Arm64 => (&SP, register(&X30)),
+    };
+    let stack = register(stack).and_then(|top| read_memory(top, STACK));
+    let stack = stack.unwrap_or_default();
+    let words = stack
+        .chunks_exact(8)
+        .filter_map(|word| Some(u64::from_le_bytes(word.try_into().ok()?)));
+    let code = target.kernel_code();
+    let words = link.into_iter().chain(words);
+    words
+        .filter(|word| code.contains(word))
+        .take(CALLERS)
+        .collect()
 }
 
 /// Returns the value of the access in this callback: a number whose lowest byte is the first one in
@@ -584,6 +609,8 @@ impl Register {
 static RAX: Register = Register::new(c"rax");
 static RDX: Register = Register::new(c"rdx");
 static RSP: Register = Register::new(c"rsp");
+static SP: Register = Register::new(c"sp");
+static X30: Register = Register::new(c"x30");
 
 /// Returns the value of a register. The caller must be a callback that was registered with access
 /// to registers.

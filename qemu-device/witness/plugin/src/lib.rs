@@ -33,3 +33,4 @@ mod map;
 mod options;
 mod page;
 mod recorder;
+mod target;
