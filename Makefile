@@ -11,6 +11,8 @@ export RINGBAR_VARIABLES := $(foreach v,$(.VARIABLES),$(if $(filter command,$(fi
 
 # Default kernel, as in ci/lib.sh.
 KERNEL ?= stock
+# The kernel whose VM runs are meant, as in ci/stages.
+arm64 := $(filter arm64 arm64-16k,$(ARCH))
 
 help: ## this text
 	@ci/help.sh Makefile
@@ -23,7 +25,7 @@ trace: ## run, and record each access to the device and each action of the devic
 report: ## draw the page of the last run again, and print its path
 	@ci/vm.sh report
 test: ## everything that must hold
-	@ci/stages.sh run $(if $(EXAMPLE)$(AT),example,kernel):$(KERNEL)
+	@ci/stages.sh run $(if $(arm64),vm:$(arm64),$(if $(EXAMPLE)$(AT),example,kernel):$(KERNEL))
 shell: ## a terminal in the guest; exit powers it off
 	@ci/build.sh ci/vm.sh shell
 swap: ## build the server anew, and have it serve the machine of make shell from now on
@@ -53,7 +55,7 @@ package: ## the crates that others can take, as cargo would publish them: packed
 test-host: ## tests that need neither root nor QEMU
 	@ci/test-host.sh
 test-vm: ## VM tests: all configurations of the kernel, side by side
-	@ci/stages.sh run vm:$(KERNEL)
+	@ci/stages.sh run vm:$(or $(arm64),$(KERNEL))
 coverage: ## lines of the driver that the VM tests reach, of both kernels, or those of TESTS; table in build/report/coverage.html
 	@ci/coverage.sh
 bench: ## measure, each figure beside another of the same machine and run; table in build/report/bench.md
@@ -92,13 +94,14 @@ distclean: ## remove build/ and ringbar's cache
 #? EXAMPLE=        a driver of its own with its device in place of ringbar, for make run, trace, test, shell and debug: edu,sum or all; ci/examples has them
 #? NAME=           name of the example that make new makes: small letters, digits and _
 #? AT=             folder of a project of your own, outside of this checkout, for make new and all that takes EXAMPLE: ../frob-project
+#? ARCH=x86-64     architecture of the guest: x86-64, arm64 (pages of 4 KiB) or arm64-16k (16 KiB); the other one is fetched once, 250 MB, and takes 5 minutes; make test: its VM runs
 #? KERNEL=stock    stock, or debug: KASAN, lockdep and more; built once, 10 to 20 minutes
 #? KERNEL_ARGS=    additional words for the guest's kernel: swiotlb=force
 #? ACCEL=tcg       tcg, kvm, or auto: KVM if it really boots a guest
 #? TESTS=          guest programs to run: registers,dma or all; by default make run and trace run a few, others all
 #? ARGS=           names of cases of the one program in TESTS or EXAMPLE, or parts of them: TESTS=dma ARGS=partial
 #? INTERRUPTS=msix msix or msi
-#? HOTPLUG=acpi    controller of the slots, by which a device is unplugged: acpi, or native, that of each root port (pciehp)
+#? HOTPLUG=acpi    controller of the slots, by which a device is unplugged: acpi, or native, that of each root port (pciehp), always on arm64
 #? IMAGE=0         1: QEMU starts the kernel by its packed image, so the machine can sleep in RAM; the boot takes seconds longer; make test: 1 in stock-resets and debug-resets
 #? LIES=0          1 for devices that lie to the driver when the guest orders it: TESTS=lies DEVICES=3
 #? BROKER=0        1 for a broker between QEMU and each server, so that tests can replace servers, by another build: TESTS=swap

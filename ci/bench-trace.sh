@@ -7,6 +7,7 @@ set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 without_example "make bench-trace"
+on_x86_only "make bench-trace"
 
 : "${PAIRS:=15}"
 [[ $PAIRS =~ ^[1-9][0-9]*$ ]] || die "PAIRS=$PAIRS: set it to a number, at least 1"

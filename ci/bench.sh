@@ -7,6 +7,7 @@ set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 without_example "make bench"
+on_x86_only "make bench"
 
 : "${BOOTS:=15}"
 [[ $BOOTS =~ ^[0-9]+$ ]] || die "BOOTS=$BOOTS: set it to a number"

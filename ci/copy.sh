@@ -6,7 +6,7 @@
 # Words of Rust, which cannot be names of modules, and names that have another meaning here.
 words="as async await abstract become box break const continue crate do dyn else enum extern false final fn for gen if impl
 in let loop macro match mod move mut override priv pub ref return self static struct super trait true try type typeof
-unsafe unsized use virtual where while yield alloc core kernel libc main std test zerocopy all clippy debug examples mapping ringbar uapi"
+unsafe unsized use virtual where while yield alloc core kernel libc main std test zerocopy all arm64 clippy debug examples mapping ringbar uapi"
 longest=20
 
 # check_name NAME: fails if the name suits no example.

@@ -11,6 +11,7 @@ set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 without_example "make coverage"
+on_x86_only "make coverage"
 
 # Together they have each kind of interrupts and of slots, the IOMMU, lies, lost servers, bounced
 # memory, many queues, and the debug kernel's faults of allocations.

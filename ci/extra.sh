@@ -13,6 +13,8 @@ set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=ci/resolve.sh
 source "$ci_dir/resolve.sh"
+# shellcheck source=ci/apt.sh
+source "$ci_dir/apt.sh"
 # shellcheck source=ci/versions.env
 source "$ci_dir/versions.env"
 
@@ -23,57 +25,14 @@ GDB_SHA256=f0cd9b3e7b47685cbc43ebfe3207760830cb7b570e615daee6dc91e50040c127
 
 libraries=usr/lib/x86_64-linux-gnu
 
-# apt PROGRAM ARGS...: runs a program of the host's apt on the release of the sysroot, with the
-# sysroot's keys and its list of installed packages. Lists and packages go to the folder $place.
-apt() {
-	local program=$1
-	shift
-	"$program" -q -o Dir::Etc::SourceList="$place/sources.list" -o Dir::Etc::SourceParts=/dev/null \
-		-o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
-		-o Dir::Etc::Trusted=/dev/null -o Dir::Etc::TrustedParts="$sysroot/etc/apt/trusted.gpg.d" \
-		-o Dir::State="$place/state" -o Dir::State::status="$sysroot/var/lib/dpkg/status" -o Dir::Cache="$place/cache" \
-		-o APT::Architecture=amd64 -o APT::Architectures=amd64 -o APT::Sandbox::User=root "$@"
-}
-
-# sources: prints the line for apt: the host's mirror, or the one that the sysroot came from.
-sources() {
-	local mirror
-	mirror=$("$ci_dir/mirror.sh")
-	if [[ -n $mirror ]]; then
-		printf 'deb %s %s main\n' "$mirror" "$DEBIAN_SUITE"
-	else
-		grep " $DEBIAN_SUITE " "$sysroot/etc/apt/sources.list"
-	fi
-}
-
-# pinned: prints the version of gdb to unpack. Fails if the signed index has another sum for it.
-pinned() {
-	local version sum
-	version=$(apt apt-cache madison gdb | awk -F '|' '{ gsub(/ /, "", $2); print $2 }' | resolve_version "$GDB_VERSION" "$GDB_SERIES") ||
-		die "the mirror has no gdb $GDB_VERSION and none beginning with $GDB_SERIES: set GDB_VERSION and GDB_SERIES in ci/extra.sh, or RINGBAR_MIRROR to a mirror that still has it"
-	if [[ $version != "$GDB_VERSION" ]]; then
-		warn "the mirror no longer has gdb $GDB_VERSION; using $version, checked against the signed index only"
-	else
-		sum=$(apt apt-cache show gdb | sha256_of "$version")
-		[[ $sum == "$GDB_SHA256" ]] ||
-			die "the archive gives SHA-256 $sum for gdb $version, ci/extra.sh says $GDB_SHA256: do not go on before you know why"
-	fi
-	printf '%s\n' "$version"
-}
-
 # fetch FOLDER: unpacks gdb, and the packages that it needs and the sysroot lacks, into FOLDER. apt
 # compares each with the signed index.
 fetch() {
-	local version package
-	mkdir -p "$place/state/lists/partial" "$place/cache/archives/partial"
-	sources >"$place/sources.list"
-	apt apt-get update || return
-	version=$(pinned) || return
+	local version
+	lists "$DEBIAN_SUITE" || return
+	version=$(pinned gdb "$GDB_VERSION" "$GDB_SERIES" "$GDB_SHA256" ci/extra.sh) || return
 	apt apt-get install --yes --no-install-recommends --download-only "gdb=$version" || return
-	for package in "$place"/cache/archives/*.deb; do
-		"$ci_dir/in-sysroot.sh" dpkg-deb --fsys-tarfile "$package" |
-			tar -x -C "$1" --no-same-owner --exclude=./etc --exclude=./usr/share/doc --exclude=./usr/share/man || return
-	done
+	unpack "$1" "$place"/cache/archives/*.deb || return
 	[[ -x $1/usr/bin/gdb && -d $1/$libraries ]]
 }
 
@@ -115,7 +74,7 @@ files() {
 }
 
 sysroot=$("$ci_dir/sysroot.sh")
-key=$(cache_key "$ci_dir"/{extra.sh,resolve.sh} <<<"${sysroot##*/}")
+key=$(cache_key "$ci_dir"/{extra.sh,apt.sh,resolve.sh} <<<"${sysroot##*/}")
 extra=$(cache_entry extra "$key" 1 build)
 case ${1:-} in
 '') printf '%s\n' "$extra" ;;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Packs the guest's programs with the module of KERNEL, or MODULE, into build/guest/initramfs.cpio
-# (initramfs-debug.cpio, or OUTPUT): guest.sh initramfs [MODULE OUTPUT]. `hangs MODULE OUTPUT` also
+# Packs the guest's programs with the module of KERNEL and ARCH, or MODULE, into build/guest/initramfs.cpio
+# (initramfs-debug.cpio, initramfs-arm64.cpio, ..., or OUTPUT): guest.sh initramfs [MODULE OUTPUT]. `hangs MODULE OUTPUT` also
 # packs programs that hang. `example NAMES` packs modules and programs of these examples alone, into
 # build/guest/example-NAMES.cpio.
 set -euo pipefail
@@ -12,11 +12,28 @@ source "$ci_dir/example.sh"
 
 guest=$checkout/build/guest
 
-# tools: prints the paths of PCI tools for people, and of all shared objects that they need.
+# tools: prints PCI tools for people, and all shared objects that they need, as GUEST=HOST lines.
 tools() {
-	local tools=(/usr/bin/lspci /usr/bin/setpci)
-	printf '%s\n' "${tools[@]}"
-	"$ci_dir/in-sysroot.sh" ldd "${tools[@]}" | grep -oE '/lib[^ ]+' | sort -u
+	local tools=(/usr/bin/lspci /usr/bin/setpci) path release=$sysroot libraries
+	if [[ -n $guest_suffix ]]; then
+		release=$("$ci_dir/arm64.sh")/guest
+		libraries=$("$ci_dir/arm64.sh" needed "${tools[@]/#/"$release"}")
+		path=/lib/ld-linux-aarch64.so.1
+		printf '%s=%s\n' "$path" "$release/usr$path"
+	else
+		libraries=$("$ci_dir/in-sysroot.sh" ldd "${tools[@]}" | grep -oE '/lib[^ ]+' | sort -u)
+	fi
+	while read -r path; do printf '%s=%s\n' "$path" "$release$path"; done < <(printf '%s\n' "${tools[@]}" "$libraries")
+	printf '/bin/busybox=%s\n' "$release/usr/bin/busybox"
+}
+
+# without_lines FROM TO: copies a module without line tables.
+without_lines() {
+	if [[ -n $guest_suffix ]]; then
+		"$ci_dir/arm64.sh" run /arm64/usr/bin/aarch64-linux-gnu-strip --strip-debug -o "$2" -- "$1"
+	else
+		strip --strip-debug -o "$2" -- "$1"
+	fi
 }
 
 # packed OUTPUT: packs `modules` and `packing`, the chosen programs. Symbols stay in the modules for
@@ -25,7 +42,7 @@ packed() {
 	local output=$1 name module program files=()
 	for module in "${modules[@]}"; do
 		name=${module##*/}
-		strip --strip-debug -o "$output.$name" -- "$module"
+		without_lines "$module" "$output.$name"
 		files+=(--file "/lib/modules/$name=$output.$name:644")
 	done
 	for program in "${packing[@]}"; do
@@ -40,10 +57,9 @@ packed() {
 		if [[ -f $name ]]; then files+=(--file "/lib/modules/${name##*/}=$name:644"); fi
 	done
 	# Tools of the release, with their shared objects.
-	while read -r program; do files+=(--file "$program=$sysroot/$program:755"); done < <(tools)
+	while read -r program; do files+=(--file "$program:755"); done < <(tools)
 	"$packer" --output "$output" "${files[@]}" \
-		--file "/bin/busybox=$sysroot/usr/bin/busybox:755" --symlink /bin/sh=busybox \
-		--dir /proc --dir /sys --dir /dev --dir /tmp --dir /run --node /dev/console=c:5:1
+		--symlink /bin/sh=busybox --dir /proc --dir /sys --dir /dev --dir /tmp --dir /run --node /dev/console=c:5:1
 }
 
 # pack OUTPUT: packs `modules` and `packing`, unless that is there.
@@ -58,21 +74,21 @@ pack() {
 }
 
 initramfs() {
-	local modules=("$1") packing=("$programs"/packed/* "${@:3}")
+	local modules=("$1") packing=("$guest_programs"/packed/* "${@:3}")
 	mkdir -p "$guest"
 	# ringbar-report searches these files for the code of the guest's programs.
-	printf '%s\n' "$programs"/guest/* >"$guest/programs"
+	printf '%s\n' "$guest_programs"/guest/* >"$guest/programs$guest_suffix"
 	pack "$2"
 }
 
 # example NAMES: packs what the examples need.
 example() {
-	local modules=() packing=("$programs"/example/packed/*) built=("$programs"/example/guest/*) driver
+	local modules=() packing=("$guest_programs"/example/packed/*) built=("$guest_programs"/example/guest/*) driver
 	read_examples "$1"
-	if [[ -n $project ]]; then packing+=("$programs"/base/packed/*) built+=("$programs"/base/guest/*); fi
+	if [[ -n $project ]]; then packing+=("$guest_programs"/base/packed/*) built+=("$guest_programs"/base/guest/*); fi
 	for driver in "${example_drivers[@]}"; do modules+=("$("$ci_dir/module.sh" path "$driver")"); done
 	mkdir -p "$guest"
-	printf '%s\n' "${built[@]}" >"$guest/example-programs"
+	printf '%s\n' "${built[@]}" >"$guest/example-programs$guest_suffix"
 	pack "$(example_initramfs "$1")"
 }
 

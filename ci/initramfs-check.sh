@@ -7,6 +7,7 @@
 set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
+on_x86_only "${0##*/}"
 
 if [[ -n ${TESTS:-} ]]; then
 	say "the limits of the initramfs are left out: only $TESTS is asked for"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Prints the folder of a kernel, `stock` or `debug`, by default that of KERNEL. It holds `vmlinux`,
+# Prints the folder of a kernel, `stock` or `debug`, by default that of KERNEL and ARCH. It holds `vmlinux`,
 # `vmlinuz`, its image that unpacks itself, `release`, `src` and `build`, a source tree prepared for
 # Rust modules. `stock` also has `modules`: those that guest programs need and that the debug kernel
-# has built in.
+# has built in. A named kernel is one for x86-64. On arm64 both images are the same.
 set -euo pipefail
-if (($# > 0)); then KERNEL=$1; fi
+if (($# > 0)); then KERNEL=$1 ARCH=x86-64; fi
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 
@@ -13,16 +13,27 @@ source "$(dirname "$0")/lib.sh"
 in_sysroot() {
 	local log=$RINGBAR_CACHE/log/$2.log
 	mkdir -p "$RINGBAR_CACHE/log"
-	long_step "$3" "$log" "$4" "$ci_dir/in-sysroot.sh" --build-kernel "$1" bash "$ci_dir/$5"
+	long_step "$3" "$log" "$4" "$ci_dir/in-sysroot.sh" "${shown[@]}" --build-kernel "$1" bash "$ci_dir/$5"
 }
 build_stock() { in_sysroot "$1" kernel 90 "kernel: Rust metadata for $release" kernel-build.sh; }
+build_arm64() {
+	"$ci_dir/arm64-packages.sh" kernel "$ARCH" "$1/packages" || die "there is no kernel for ARCH=$ARCH: see above"
+	in_sysroot "$1" "kernel-$ARCH" 240 "kernel: Rust metadata for ARCH=$ARCH" kernel-build-arm64.sh
+}
 build_debug() { in_sysroot "$1" kernel-debug 600 "debug kernel: from the source of $release" kernel-build-debug.sh; }
 
+shown=()
 sysroot=$("$ci_dir/sysroot.sh")
 release=$(cat "$sysroot/usr/src/ringbar-kernel/release")
 # The sysroot's name stands for its recipe, and its list of versions for the packages that the
 # mirror really had.
-case $KERNEL in
+case $kernel_name in
+arm64*)
+	arm64=$("$ci_dir/arm64.sh")
+	show_arm64 "$arm64"
+	key=$(cache_key "$ci_dir/kernel-build-arm64.sh" "$sysroot/etc/ringbar-versions" <<<"${arm64##*/} $ARCH")
+	cache_entry kernel "$kernel_name-$key" 4 build_arm64
+	;;
 stock)
 	key=$(cache_key "$ci_dir/kernel-build.sh" "$sysroot/etc/ringbar-versions" <<<"${sysroot##*/}")
 	cache_entry kernel "$key" 4 build_stock

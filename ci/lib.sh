@@ -22,7 +22,7 @@ checkout=$(dirname "$ci_dir")
 if [[ $RINGBAR_CACHE != /* ]]; then RINGBAR_CACHE=$PWD/$RINGBAR_CACHE; fi
 export RINGBAR_CACHE
 # Entries of the cache are named `<kind>-<key>`. `make distclean` removes these kinds only.
-cache_kinds=(sysroot kernel extra semver mutants python cargo module programs example-module example-programs)
+cache_kinds=(sysroot kernel arm64 extra semver mutants python cargo module programs example-module example-programs)
 # Kinds with a new entry per change, and how many of their entries stay.
 numerous_kinds=(module programs example-module example-programs)
 numerous=10
@@ -57,19 +57,27 @@ if [[ -n ${AT:-} ]]; then
 fi
 if [[ -n ${TMPDIR:-} && ! (-d $TMPDIR && -w $TMPDIR) ]]; then die "TMPDIR=$TMPDIR is not a folder that you can write to: set it to one"; fi
 
-# Kernel, and the suffix of files made for it.
-: "${KERNEL:=stock}"
-export KERNEL
+# Architecture of the guest and its kernel, the kernel's name in the cache and in messages, the suffix of
+# files made for it, and that of the guest's programs.
+: "${ARCH:=x86-64}" "${KERNEL:=stock}"
+export ARCH KERNEL
 # shellcheck disable=SC2034 # for the scripts that source this file
-case $KERNEL in
-stock) kernel_suffix= ;;
-debug) kernel_suffix=-debug ;;
+case $ARCH,$KERNEL in
+x86-64,stock) kernel_name=stock kernel_suffix= guest_suffix= ;;
+x86-64,debug) kernel_name=debug kernel_suffix=-debug guest_suffix= ;;
+arm64*,debug) die "KERNEL=debug: there is a debug kernel for x86-64 only: leave it or ARCH=$ARCH out" ;;
+arm64,stock | arm64-16k,stock) kernel_name=${ARCH/-/_} kernel_suffix=-$ARCH guest_suffix=-arm64 ;;
+*,stock | *,debug) die "ARCH=$ARCH: set it to x86-64, arm64 or arm64-16k" ;;
 *) die "KERNEL=$KERNEL: set it to stock or debug" ;;
 esac
 
+# Folder of the guest's programs in `programs`.
+# shellcheck disable=SC2034 # for the scripts that source this file
+guest_programs=$programs${guest_suffix/-//}
+
 # Variables of make that change a run of tests.
 # shellcheck disable=SC2034 # for the scripts that source this file
-run_variables=(EXAMPLE KERNEL KERNEL_ARGS ACCEL INTERRUPTS HOTPLUG IOMMU KEXEC IMAGE DEVICES LIES BROKER WATCH TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES GDB)
+run_variables=(EXAMPLE ARCH KERNEL KERNEL_ARGS ACCEL INTERRUPTS HOTPLUG IOMMU KEXEC IMAGE DEVICES LIES BROKER WATCH TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES GDB)
 
 # set_locked AT: sets `locked`: the words with which cargo refuses to change Cargo.lock. Without AT it is
 # that of this checkout. That of the project AT may be older than the checkout that it uses, so there are
@@ -118,6 +126,15 @@ maybe() {
 # without_example WHAT: fails if EXAMPLE is set. WHAT would run nothing of an example, and pass.
 without_example() {
 	[[ -z ${EXAMPLE:-} ]] || die "EXAMPLE=$EXAMPLE: $1 is for ringbar alone: leave EXAMPLE out, or run make test EXAMPLE=$EXAMPLE"
+}
+
+# show_arm64 FOLDER: has in-sysroot.sh, by the options in `shown`, show the folder of ci/arm64.sh as /arm64. The cross
+# compiler's library has paths of its own in it, and is there too.
+show_arm64() { shown+=(--show "$1" /arm64 --show "$1/usr/aarch64-linux-gnu" /usr/aarch64-linux-gnu); }
+
+# on_x86_only WHAT: fails if the guest is to have another architecture than WHAT is made for.
+on_x86_only() {
+	[[ $ARCH == x86-64 ]] || die "ARCH=$ARCH: $1 is for guests on x86-64 alone: leave ARCH out"
 }
 
 # words_of TEXT: prints the words of TEXT, quoted as in a shell, each with a NUL after it. Fails if

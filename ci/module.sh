@@ -3,7 +3,7 @@
 # Builds kernel modules, or takes them from the cache: module.sh [build] [NAME...]. NAME is
 # `ringbar`, the default, or a folder of guest-driver with a Kbuild of its own. The modules are in
 # build/module and build/module-NAME (build/module-debug and build/module-NAME-debug for
-# KERNEL=debug).
+# KERNEL=debug, with the name of ARCH for another architecture).
 #
 # `apart FOLDER` builds ringbar's module into build/FOLDER, whatever it is made of: for ci/mutants, whose modules no
 # cache is to keep.
@@ -59,7 +59,7 @@ choose() {
 	*)
 		folder=guest-driver/$name
 		# The other two are what folders of results end with.
-		[[ $name =~ ^[a-z][a-z0-9_]*$ && $name != @(clippy|debug) && -f $checkout/$folder/Kbuild ]] ||
+		[[ $name =~ ^[a-z][a-z0-9_]*$ && $name != @(clippy|debug|arm64) && -f $checkout/$folder/Kbuild ]] ||
 			die "there is no module $name: $folder has no Kbuild; the modules are: ringbar $(own_folders | sed 's|.*/||' | paste -sd ' ')"
 		results=module-$name kind=example-module-$name
 		sources=()
@@ -77,17 +77,25 @@ choose() {
 # kbuild OUTPUT SABOTAGE ARGS...: runs Kbuild. The linter has an output folder of its own: otherwise
 # it and the build would undo each other's work.
 kbuild() {
-	local output=$checkout/build/$1$kernel_suffix into=$1$kernel_suffix sabotage=$2 toolchain=()
+	local output=$checkout/build/$1$kernel_suffix into=$1$kernel_suffix sabotage=$2 toolchain=() around=()
 	shift 2
 	# The debug kernel has no debug information, but `make coverage` and gdb need that of the module.
-	if [[ $KERNEL == debug ]]; then toolchain=(LLVM=1 KRUSTFLAGS=-Cdebuginfo=2 KCFLAGS=-g); fi
+	case $kernel_name in
+	debug) toolchain=(LLVM=1 KRUSTFLAGS=-Cdebuginfo=2 KCFLAGS=-g) ;;
+	arm64*)
+		show_arm64 "$("$ci_dir/arm64.sh")"
+		# As when the kernel was prepared (ci/kernel-build-arm64.sh).
+		toolchain=(ARCH=arm64 CROSS_COMPILE=/arm64/usr/bin/aarch64-linux-gnu- CC=/arm64/usr/bin/aarch64-linux-gnu-gcc-14)
+		around=(env LD_LIBRARY_PATH=/arm64/usr/lib/x86_64-linux-gnu)
+		;;
+	esac
 	mkdir -p "$output"
 	contents "${sources[@]}" | notice_changes "$output/contents"
 	# Kbuild sees the checkout as /ringbar. It refuses some characters in paths, and the module's debug
 	# information must not depend on the checkout's path.
 	"$ci_dir/in-sysroot.sh" --kernel "$("$ci_dir/kernel.sh")" "${shown[@]}" \
-		make -s -C /kernel/build "${toolchain[@]}" "M=$inside/$folder" MO="/ringbar/build/$into" RINGBAR_ROOT="$inside" RINGBAR_SABOTAGE="$sabotage" "$@" modules ||
-		die "$title does not compile for the $KERNEL kernel: the first message above has the reason; correct $folder and run again"
+		"${around[@]}" make -s -C /kernel/build "${toolchain[@]}" "M=$inside/$folder" MO="/ringbar/build/$into" RINGBAR_ROOT="$inside" RINGBAR_SABOTAGE="$sabotage" "$@" modules ||
+		die "$title does not compile for the $kernel_name kernel: the first message above has the reason; correct $folder and run again"
 }
 
 # check_sources: fails if the compilers report an input of the module that its key lacks.
@@ -124,7 +132,7 @@ copy_tree() { cp -al -- "$1" "$2" 2>/dev/null || { rm -rf -- "$2" && cp -a -- "$
 seed() {
 	local newest
 	[[ -d $RINGBAR_CACHE && ! -d $output/incremental ]] || return 0
-	newest=$(find "$RINGBAR_CACHE" -mindepth 2 -maxdepth 2 -path "*/$kind-$KERNEL-*/incremental" -printf '%T@ %p\0' |
+	newest=$(find "$RINGBAR_CACHE" -mindepth 2 -maxdepth 2 -path "*/$kind-$kernel_name-*/incremental" -printf '%T@ %p\0' |
 		sort -z -r -n | head -z -n 1 | cut -z -d ' ' -f 2- | tr '\0' '\n')
 	if [[ -n $newest ]]; then
 		mkdir -p "$output"
@@ -153,7 +161,7 @@ build() {
 provide() {
 	local before entry key tries=0
 	# shellcheck disable=SC2119 # no files, only what comes from stdin
-	key=$KERNEL-$(cache_key <<<"$from")
+	key=$kernel_name-$(cache_key <<<"$from")
 	if [[ ! -d $RINGBAR_CACHE/$kind-$key ]]; then
 		seed
 		# A change during the compilation may or may not be in the module. So the module is compiled again
@@ -164,7 +172,7 @@ provide() {
 		while :; do
 			before=$(cd "$tree" && files_of "${sources[@]}")
 			from=$(made_from "$1")
-			say "compiling $title for the $KERNEL kernel (usually takes 4 to 15 s)"
+			say "compiling $title for the $kernel_name kernel (usually takes 4 to 15 s)"
 			# The old module may come from the cache, and be younger than its parts here. Kbuild would then
 			# keep it.
 			rm -f -- "$output/$object.ko"
@@ -175,7 +183,7 @@ provide() {
 		done
 		check_sources
 		# shellcheck disable=SC2119
-		key=$KERNEL-$(cache_key <<<"$from")
+		key=$kernel_name-$(cache_key <<<"$from")
 	fi
 	entry=$(cache_entry "$kind" "$key" 1 fill)
 	mkdir -p "$output"

@@ -10,6 +10,7 @@ set -euo pipefail
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 without_example "make mutants"
+on_x86_only "make mutants"
 
 # Not in versions.env, which is part of the sysroot's key: a change of it makes the kernels again.
 CARGO_MUTANTS_VERSION=27.1.0

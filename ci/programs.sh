@@ -11,6 +11,9 @@
 # are the programs of that project alone, and `base` has the others. `apart PROGRAMS`, alone, builds
 # programs of the guest for ci/mutants, whatever they are made of.
 #
+# With ARCH=arm64 or arm64-16k, the guest's programs are made for that architecture, with the compiler of
+# ci/arm64.sh, and are below build/programs/arm64. Both page sizes have the same.
+#
 # The cache identifies programs by the contents of all their inputs. So a new checkout with known
 # sources gets its programs at once, and cargo builds only what is new.
 set -euo pipefail
@@ -21,8 +24,11 @@ source "$ci_dir/example.sh"
 
 usage="usage: $0 boot|base|report|verdict|bench|mutants|liar|broker|server|shell|plugin|hangs..., wrong-server FEATURE, example NAMES, or apart PROGRAMS"
 flags=-Ctarget-feature=+crt-static
-# Version of rustc, and cargo's folder of results.
-version='' made=''
+# Version of rustc, and cargo's folders of results: for this host, and for the guest.
+version='' made='' made_guest=''
+# Target of the guest's programs on another architecture, and a flag for its compiler, which would else repeat
+# the linker's remarks on what the standard library could do with shared objects.
+target=aarch64-unknown-linux-gnu quiet=-Alinker-messages
 # choose GROUP [FEATURE|NAMES]: sets the programs to build, their kind of entry in the cache, what
 # their names end with, and the folder of the guest's programs.
 choose() {
@@ -61,6 +67,7 @@ choose() {
 		;;
 	*) die "$usage" ;;
 	esac
+	if ((${#guest[@]})); then into=${guest_suffix:+${guest_suffix#-}/}$into; fi
 }
 
 # made_from GROUP: prints all that determines the group's programs. Static ones contain the C
@@ -72,6 +79,7 @@ made_from() {
 	gcc -dumpfullversion
 	stat -L -c '%n %s %Y' "$libc"
 	printf '%s\n' "${guest[@]}"
+	if [[ -n $guest_suffix ]] && ((${#guest[@]})); then printf '%s\n' "$target" "$quiet" "$("$ci_dir/arm64.sh")"; fi
 	contents "${rust_sources[@]}" "$in_tree"ci/{cargo,programs}.sh
 }
 
@@ -79,30 +87,56 @@ made_from() {
 # for the host this compiles dependencies once for both. Each build sees the same packages.
 # Otherwise cargo would choose other features, and compile the dependencies again.
 compile() {
-	local at='' which=(--workspace --exclude ringbar-fuzz) locked
+	local at='' which=(--workspace --exclude ringbar-fuzz) locked here=("${guest[@]}")
 	# The group `base` of a project is of this checkout.
 	if [[ $tree != "$checkout" ]]; then at=$project which=(--workspace); fi
 	set_locked "$at"
+	if [[ -n $guest_suffix ]]; then here=(); fi
 	if [[ -n $library ]]; then
 		# A plugin is a shared object, so it cannot be static.
 		AT=$at "$ci_dir/cargo.sh" build "${locked[@]}" --release -p ringbar-plugin --lib 9>&-
-	else
+	elif ((${#host[@]} + ${#here[@]})); then
 		AT=$at "$ci_dir/cargo.sh" --rustflags "$flags" build --release "${locked[@]}" "${which[@]}" "${features[@]}" \
-			"${host[@]/#/--bin=}" "${guest[@]/#/--bin=}" 9>&-
+			"${host[@]/#/--bin=}" "${here[@]/#/--bin=}" 9>&-
 	fi
+	if [[ -n $guest_suffix ]] && ((${#guest[@]})); then compile_guest; fi
+}
+
+# compile_guest: builds the guest's programs for another architecture, in the sysroot. Cargo's packages are
+# fetched before: there is no network there.
+compile_guest() {
+	local name settings=() shown=()
+	AT=$at "$ci_dir/cargo.sh" fetch "${locked[@]}" --target "$(basename "${made%/release}")" --target "$target" 9>&-
+	for name in $(compgen -e); do
+		case $name in
+		CARGO_REGISTR* | CARGO_SOURCE_* | CARGO_TERM_* | CARGO_BUILD_JOBS) settings+=("$name=${!name}") ;;
+		esac
+	done
+	if [[ -n $at ]]; then shown=(--show "$at" "$at"); fi
+	"$ci_dir/arm64.sh" run "${shown[@]}" --show "${CARGO_HOME:-$HOME/.cargo}" /cargo \
+		env "${settings[@]}" CARGO_HOME=/cargo CARGO_TARGET_DIR="${made_guest%/*/release}" RUSTC=/arm64/usr/bin/rustc \
+		CARGO_ENCODED_RUSTFLAGS="$flags"$'\x1f'"$quiet" CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=/arm64/usr/bin/aarch64-linux-gnu-gcc-14 \
+		/arm64/usr/bin/cargo build --manifest-path "$tree/Cargo.toml" --release "${locked[@]}" --offline --target "$target" \
+		"${which[@]}" "${guest[@]/#/--bin=}" 9>&-
+	rm -rf -- "$made_guest/packed"
+	mkdir "$made_guest/packed"
+	# shellcheck disable=SC2016 # that shell expands it
+	"$ci_dir/arm64.sh" run sh -c 'for name; do /arm64/usr/bin/aarch64-linux-gnu-strip --strip-debug -o "$0/packed/$name" -- "$0/$name" || exit; done' \
+		"$made_guest" "${guest[@]}"
 }
 
 # check_sources: fails if cargo reports an input of a program that the key lacks.
 check_sources() {
-	local name path
+	local file name path
 	local -A known=()
 	while IFS= read -r path; do known[${path:66}]=1; done < <(contents "${rust_sources[@]}")
-	for name in "${host[@]}" "${guest[@]}" ${library%.so}; do
-		[[ -s $made/$name.d ]] || die "cargo lists no sources of $name: there is no $made/$name.d"
+	for file in "${host[@]/#/$made/}" "${guest[@]/#/$made_guest/}" ${library:+"$made/${library%.so}"}; do
+		name=${file##*/}
+		[[ -s $file.d ]] || die "cargo lists no sources of $name: there is no $file.d"
 		while IFS= read -r path; do
 			path=$(realpath -sm -- "$path")
 			[[ -n ${known[${path#"$tree/"}]:-} ]] || unlisted "$path" "$name"
-		done < <(dependencies "$made/$name.d")
+		done < <(dependencies "$file.d")
 	done
 }
 
@@ -125,16 +159,25 @@ link() { ln -f -- "$1" "$2" 2>/dev/null || cp -p -- "$1" "$2"; }
 # state FOLDER: prints the state of its files, which shows a change by another program.
 state() { (cd "$1" && find . -type f ! -name .state -printf '%p %s %T@\n' | sort); }
 
+# pack_into FOLDER: puts the guest's programs there, without line tables, which would be the largest part.
+# Symbols stay for backtraces.
+pack_into() {
+	if [[ -n $guest_suffix ]]; then
+		cp -t "$1" -- "${guest[@]/#/$made_guest/packed/}"
+		return
+	fi
+	cp -t "$1" -- "${guest[@]/#/$made_guest/}"
+	strip --strip-debug -- "${guest[@]/#/$1/}"
+}
+
 # fill FOLDER: copies the built programs.
 fill() {
 	local name
 	for name in "${host[@]}" $library; do link "$made/$name" "$1/$name$suffix"; done
 	if ((${#guest[@]} > 0)); then
 		mkdir -p "$1/${into}guest" "$1/${into}packed"
-		for name in "${guest[@]}"; do link "$made/$name" "$1/${into}guest/$name"; done
-		cp -t "$1/${into}packed" -- "${guest[@]/#/$made/}"
-		# Symbols stay for backtraces. Line tables would be the largest part.
-		strip --strip-debug -- "${guest[@]/#/$1/${into}packed/}"
+		for name in "${guest[@]}"; do link "$made_guest/$name" "$1/${into}guest/$name"; done
+		pack_into "$1/${into}packed"
 	fi
 	state "$1" >"$1/.state"
 }
@@ -167,7 +210,7 @@ there() {
 provide() {
 	local from key entry before note tries=0
 	choose "$@"
-	note=$programs/.$1${2:+-$2}.from
+	note=$programs/.$1${2:+-$2}$guest_suffix.from
 	from=$(made_from "$1")
 	# shellcheck disable=SC2119 # no files, only what comes from stdin
 	key=$1-$(cache_key <<<"$from")
@@ -207,14 +250,15 @@ provide() {
 apart() {
 	host=() guest=("$@") library='' features=()
 	compile
-	cp -t "$programs/packed" -- "${guest[@]/#/$made/}"
-	strip --strip-debug -- "${guest[@]/#/$programs/packed/}"
+	pack_into "$guest_programs/packed"
 }
 
 (($# > 0)) || die "$usage"
 "$ci_dir/setup.sh" cargo
 version=$(cd "$checkout" && rustc -vV)
 made=$checkout/build/cargo/$(sed -n 's/^host: //p' <<<"$version")/release
+made_guest=$made
+if [[ -n $guest_suffix ]]; then made_guest=$checkout/build/cargo$guest_suffix/$target/release; fi
 mkdir -p "$programs"
 # One build at a time per checkout.
 exec 9>"$programs/.lock"

@@ -11,6 +11,7 @@ if [[ ${1:-} == module ]]; then export KERNEL=debug; else export KERNEL=stock; f
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 without_example "make test-sabotage"
+on_x86_only "make test-sabotage"
 
 # broken WHAT FOLDER: builds that module and a guest with it.
 broken() {

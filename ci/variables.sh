@@ -67,6 +67,16 @@ hotplug() {
 	[[ ${HOTPLUG:-acpi},$KERNEL != native,debug ]] || die "HOTPLUG=native: lockdep of the debug kernel reports pciehp's own order of locks: leave it or KERNEL=debug out"
 }
 
+# architecture: fails if a variable asks for what only machines of x86-64 have.
+architecture() {
+	[[ $ARCH != x86-64 ]] || return 0
+	[[ ${ACCEL:-tcg} == tcg ]] || die "ACCEL=$ACCEL: a host on x86-64 runs the code of ARCH=$ARCH by TCG alone: leave ACCEL out"
+	[[ ${HOTPLUG:-native} == native ]] || die "HOTPLUG=$HOTPLUG: the machine of ARCH=$ARCH has a device tree and no ACPI: leave HOTPLUG out"
+	[[ ${GDB:-0} == 0 ]] || on_x86_only "gdb in the guest (GDB=$GDB)"
+	[[ ${IMAGE:-0} == 0 ]] || on_x86_only "a machine that sleeps in RAM (IMAGE=$IMAGE)"
+	[[ ${KEXEC:-0} == 0 ]] || on_x86_only "a second kernel (KEXEC=$KEXEC)"
+}
+
 # kexec: fails if KEXEC asks for a machine that cannot change its kernel.
 kexec() {
 	[[ ${KEXEC:-0} == 1 ]] || return 0
@@ -165,6 +175,7 @@ number TIMEOUT 1 1000000
 [[ ${SEED:-0} =~ ^[0-9]{1,20}$ ]] || die "SEED=$SEED: set it to the number that a random test printed"
 example
 hotplug
+architecture
 kexec
 tests
 arguments

@@ -12,11 +12,17 @@
 # With EXAMPLE, these examples run in place of ringbar: `run`, `shell` and `configuration`. With AT,
 # they are those of that project.
 #
-# KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, HOTPLUG, IOMMU (0 or 1), KEXEC, IMAGE, DEVICES, LIES, BROKER, WATCH, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
+# ARCH, KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, HOTPLUG, IOMMU (0 or 1), KEXEC, IMAGE, DEVICES, LIES, BROKER, WATCH, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
 # SERVER_ARGS, QEMU_ARGS, FILES, GDB and STOP are explained by `make help`.
 set -euo pipefail
 # The name of a configuration begins with its kernel.
-if [[ ${1:-} == configuration ]]; then export KERNEL=${2%%-*}; fi
+if [[ ${1:-} == configuration ]]; then
+	case $2 in
+	arm64-16k-*) export ARCH=arm64-16k KERNEL=stock ;;
+	arm64-*) export ARCH=arm64 KERNEL=stock ;;
+	*) export ARCH=x86-64 KERNEL=${2%%-*} ;;
+	esac
+fi
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 # shellcheck source=ci/lock.sh
@@ -26,7 +32,7 @@ source "$ci_dir/example.sh"
 
 module=$checkout/build/module$kernel_suffix/ringbar.ko
 initramfs=$checkout/build/guest/initramfs$kernel_suffix.cpio
-listed=$checkout/build/guest/programs
+listed=$checkout/build/guest/programs$guest_suffix
 server=$programs/ringbar-server
 # Options of the runner for the drivers and devices of the examples in EXAMPLE.
 driven=()
@@ -50,6 +56,12 @@ else
 	# Soft lockups are reported after twice this time, in seconds.
 	words+=(watchdog_thresh=60)
 	for_kernel=()
+	if [[ -n $guest_suffix ]]; then
+		# The image alone takes 50 MB, and the memory for contiguous buffers (CMA) 64 MB. The files of the
+		# initramfs would fill the smaller zone.
+		words=(movablecore=256M)
+		for_kernel=(--architecture arm64 --memory 1G)
+	fi
 fi
 # QEMU holds the whole machine while it waits for a server that a test has stopped, for seconds on a busy
 # host and several times in a row. The kernel takes that for a stall. The runner notices real ones.
@@ -82,7 +94,7 @@ choose_examples() {
 	[[ -n ${EXAMPLE:-} ]] || return 0
 	read_examples "$EXAMPLE"
 	initramfs=$(example_initramfs "$EXAMPLE")
-	listed=$checkout/build/guest/example-programs
+	listed=$checkout/build/guest/example-programs$guest_suffix
 	for number in "${!example_drivers[@]}"; do
 		path=$("$ci_dir/module.sh" path "${example_drivers[number]}")
 		# gdb and the report know one module. The first one is loaded first.
@@ -194,7 +206,7 @@ hint() {
 	for variable in "${run_variables[@]}"; do
 		value=${!variable:-}
 		# shellcheck disable=SC2053 # a pattern
-		if [[ -n $value && $value != stock && $variable != $but ]]; then hint+=" $variable=${value@Q}"; fi
+		if [[ -n $value && $value != @(stock|x86-64) && $variable != $but ]]; then hint+=" $variable=${value@Q}"; fi
 	done
 	printf 'make %s%s\n' "${project:+-C ${project@Q} }$1" "${hint//\$/\$\$}"
 }
@@ -415,6 +427,7 @@ shell() {
 # debug: opens a shell, and lets gdb attach to the machine. gdb needs the module in build/. The
 # release has its kernel's symbols only in a package of several hundred megabytes.
 debug() {
+	on_x86_only "make debug"
 	local symbols=() file
 	if [[ $KERNEL == debug ]]; then
 		file=$("$ci_dir/kernel-symbols.sh")

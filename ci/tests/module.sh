@@ -84,6 +84,13 @@ equal and_has_nothing_of_it 0 "$(grep -c edited "$place/a b#c,d%eü/build/module
 equal broken_module_is_in_a_folder_of_its_own leak "$(tail -n 1 "$place/second/build/sabotage/leak/ringbar.ko")"
 equal and_the_right_one_stays_right 'one, 0' "$(result second)"
 echo five >"$source"
+# Stands in for the folder of the other architecture.
+printf '#!/bin/sh\necho /tools\n' >"$place/second/ci/arm64.sh"
+: >"$CALLS"
+ARCH=arm64 "$place/second/ci/module.sh" 2>"$place/messages" || cat "$place/messages" >&2
+equal module_of_another_architecture_is_made_by_its_compiler_in_a_folder_of_its_own yes \
+	"$(grep -q -- ' --show /tools /arm64 .* make .* ARCH=arm64 CROSS_COMPILE=/arm64/usr/bin/aarch64-linux-gnu- .* MO=/ringbar/build/module-arm64 ' "$CALLS" && echo yes)"
+equal and_that_of_x86_64_is_another one,one "$(head -n 1 "$place/second/build/module-arm64/ringbar.ko"),$(head -n 1 "$place/second/build/module/ringbar.ko")"
 fails file_that_the_key_lacks_is_refused env READ=qemu-device/other.rs "$place/a b#c,d%eü/ci/module.sh"
 echo broken >"$source"
 fails build_that_fails_fails "$place/a b#c,d%eü/ci/module.sh"

@@ -44,6 +44,18 @@ b  x  stock  100  -  work b a
 equal two_stages_of_one_processor_run_side_by_side '0 passed, 0 failed, 0 skipped' "$(<"$place/out")"
 
 stages all <<<'
+a  x  stock      100  -  work a
+b  y  arm64      100  -  work b
+c  y  arm64-16k  100  -  work c
+'
+equal all_is_without_another_architecture '+a -a ' "$(calls)"
+stages vm:arm64 <<<'
+a  x  stock  100  -  work a; : ci/vm.sh
+b  y  arm64  100  -  work b; : ci/vm.sh
+'
+equal vm_runs_of_another_architecture_run_by_its_name '+b -b ' "$(calls)"
+
+stages all <<<'
 a  x  stock  200  -  work a
 b  x  stock  200  -  work b
 '

@@ -64,6 +64,15 @@ refused place_that_is_not_absolute_is_named 'etc/b, does not begin with /' "FILE
 refused file_without_a_place_is_refused 'write HOST:GUEST' "FILES=$place/a b"
 refused folder_is_refused 'is not a readable file' "FILES=$place:/x"
 
+for wrong in ACCEL=kvm HOTPLUG=acpi GDB=1 IMAGE=1 KEXEC=1; do
+	refused "${wrong}_is_refused_on_arm64" "$wrong" ARCH=arm64 "$wrong"
+done
+refused unknown_architecture_is_refused_with_those_that_are_there 'ARCH=arm: set it to x86-64, arm64 or arm64-16k' ARCH=arm
+equal architecture_passes '' "$(said ARCH=arm64-16k IOMMU=1 HOTPLUG=native INTERRUPTS=msi)"
+for script in bench bench-trace coverage mutants sabotage initramfs-check unplug-check; do
+	equal "${script}_refuses_another_architecture" 1 "$(ARCH=arm64 "$ci/$script.sh" device 2>&1 | grep -c 'ARCH=arm64: .* is for guests on x86-64 alone' || true)"
+done
+
 misspelt() { "$ci/variables.sh" "$@" 2>&1 || true; }
 refused native_controller_needs_the_stock_kernel "HOTPLUG=native: lockdep of the debug kernel reports pciehp's own order of locks" HOTPLUG=native KERNEL=debug
 equal second_kernel_needs_the_stock_kernel 'ringbar: error: KEXEC=1: the debug kernel starts no other kernel: leave KERNEL=debug out' "$(said KEXEC=1 KERNEL=debug)"
