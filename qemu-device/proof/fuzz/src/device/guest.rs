@@ -140,23 +140,24 @@ impl Guest {
     /// Puts a descriptor into the submission ring of a queue.
     pub(super) fn put(&self, queue: u16, index: u32, descriptor: &Descriptor) {
         let memory = QueueMemory::new(&self.shared, &queue_setup(queue));
-        memory.put(index % ENTRIES, descriptor);
+        memory.put(index, descriptor);
     }
 
     /// Copies an entry of the submission ring of a queue beside its tail. Returns whether the copy
     /// has all of it.
     pub(super) fn put_inline(&self, queue: u16, index: u32) -> bool {
-        QueueMemory::new(&self.shared, &queue_setup(queue)).put_inline(index % ENTRIES)
+        QueueMemory::new(&self.shared, &queue_setup(queue)).put_inline(index)
     }
 
     /// Checks the completion of this index by the rules for each completion. Returns its tag.
     pub(super) fn completion(&self, queue: &Queue, index: u32) -> u32 {
         let setup = QueueSetup {
             completion_ring: queue.completion_ring,
+            completion_entries: queue.completion_entries,
             ..QueueSetup::default()
         };
         let memory = QueueMemory::new(&self.shared, &setup);
-        let completion = memory.get(index % queue.completion_entries);
+        let completion = memory.get(index);
         let status = Status(completion.status);
         assert!(
             Status::ALL.iter().any(|(known, _)| *known == status),
