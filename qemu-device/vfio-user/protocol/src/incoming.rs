@@ -23,6 +23,9 @@ pub enum Violation {
     /// The message is neither command nor reply.
     #[error("message of type {0}, neither command nor reply")]
     Type(u32),
+    /// The header's size is larger than any command. The rest of the message could have no end.
+    #[error("message of {0} bytes, longer than the longest, of {MAX_MESSAGE}")]
+    Length(u32),
     /// The first message was no version message, or one that could not be agreed to.
     #[error("no version was agreed on")]
     NoVersion,

@@ -158,7 +158,9 @@ impl<Fd> Session<Fd> {
         let mut result = Ok(());
         while result.is_ok() && !bytes.is_empty() {
             result = self.incoming.take(&mut bytes);
-            if result.is_ok() && self.incoming.is_complete() {
+            // Refused by its header. A client that waits for the answer must not wait until it has sent
+            // gigabytes, and one that sends less would wait for ever.
+            if result.is_ok() && (self.incoming.is_complete() || self.incoming.is_too_long()) {
                 result = self.carry_out(device, act);
                 self.incoming.clear();
             }
@@ -182,7 +184,7 @@ impl<Fd> Session<Fd> {
     }
 
     /// Carries out the message that has arrived: a command, or an answer to a request of the
-    /// server.
+    /// server. Of one that is too long only the header has; it is refused, and the client dropped.
     fn carry_out<D: Device<Fd = Fd>>(
         &mut self,
         device: &mut D,
@@ -191,7 +193,12 @@ impl<Fd> Session<Fd> {
         let Some(header) = self.incoming.header() else {
             return Ok(());
         };
+        let length = match self.incoming.is_too_long() {
+            true => Err(Violation::Length(header.size)),
+            false => Ok(()),
+        };
         if header.flags & TYPE_MASK == TYPE_REPLY {
+            length?;
             act(Action::Answer(Answer {
                 header,
                 payload: self.incoming.payload(),
@@ -241,7 +248,7 @@ impl<Fd> Session<Fd> {
         // A client must ask for a reply to VERSION, and must send VERSION first. Anything else ends
         // the connection.
         if negotiated || (result.is_ok() && wants_reply) {
-            Ok(())
+            length
         } else {
             Err(Violation::NoVersion)
         }

@@ -202,32 +202,30 @@ fn nothing_is_read_after_a_violation_and_no_descriptor_is_kept() {
 }
 
 #[test]
-fn message_that_is_too_long_is_read_to_its_end_and_refused() {
-    let mut test = TestSession::negotiated();
-    let size = MAX_MESSAGE as u32 + 1;
-    test.send(&header(command::REGION_WRITE, size, 0), 0)
-        .unwrap();
+fn message_that_is_too_long_is_refused_by_its_header_and_ends_the_session() {
+    for size in [MAX_MESSAGE as u32 + 1, u32::MAX] {
+        let mut test = TestSession::negotiated();
 
-    test.send(&vec![0xff; MAX_MESSAGE - 15], 0).unwrap();
+        let violation = test.send(&header(command::REGION_WRITE, size, 0), 0);
 
-    assert!(
-        matches!(&test.seen[..], [Seen::Sent(header, ..), Seen::Refused(..)]
-            if header.error == Errno::MSGSIZE.raw_os_error() as u32)
-    );
-    assert!(is_in_step(&mut test));
+        assert_eq!(violation, Err(Violation::Length(size)));
+        assert!(
+            matches!(&test.seen[..], [Seen::Sent(header, ..), Seen::Refused(..)]
+                if header.error == Errno::MSGSIZE.raw_os_error() as u32)
+        );
+        assert_eq!((test.session.kept(), test.device.calls.len()), (0, 0));
+    }
 }
 
 #[test]
-fn message_that_is_too_long_is_not_kept() {
-    for size in [MAX_MESSAGE as u32 + 1, u32::MAX] {
-        let mut test = TestSession::negotiated();
-        test.send(&header(command::REGION_WRITE, size, 0), 0)
-            .unwrap();
+fn answer_that_is_too_long_ends_the_session_and_is_not_answered() {
+    let mut test = TestSession::negotiated();
+    let size = MAX_MESSAGE as u32 + 1;
 
-        test.send(&vec![0xff; MAX_MESSAGE - 16], 0).unwrap();
+    let violation = test.send(&header(command::DMA_READ, size, TYPE_REPLY), 0);
 
-        assert_eq!(test.session.kept(), 16, "{size}");
-    }
+    assert_eq!(violation, Err(Violation::Length(size)));
+    assert!(test.seen.is_empty());
 }
 
 #[test]
