@@ -46,6 +46,9 @@ const POWER_STATE_D0: u8 = 0;
 const POWER_STATE_D3_HOT: u8 = 3;
 /// Offset of the MSI-X or the MSI capability.
 pub const INTERRUPTS: usize = 0x90;
+/// Number of the MSI-X capability.
+const MSIX: u8 = 0x11;
+const MSIX_ENABLE: u16 = 1 << 15;
 
 /// Identity of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,6 +201,11 @@ impl ConfigSpace {
             && self.byte(POWER_CONTROL) & POWER_STATE == POWER_STATE_D0
     }
 
+    /// Checks whether the device has MSI-X and the guest has switched it on.
+    pub(crate) fn msix_is_on(&self) -> bool {
+        self.byte(INTERRUPTS) == MSIX && self.half(INTERRUPTS + 2) & MSIX_ENABLE != 0
+    }
+
     /// Restores the power state if the new one does not exist here.
     fn refuse_unknown_power_state(&mut self, before: u8) {
         let byte = &mut self.bytes[POWER_CONTROL];
@@ -269,10 +277,10 @@ impl ConfigSpace {
     fn put_msix(&mut self, vectors: u16, table: u32, pending: u32) {
         // The register holds the number of vectors minus one.
         let control = vectors.saturating_sub(1) & 0x7ff;
-        self.put(INTERRUPTS, &[0x11, 0]);
+        self.put(INTERRUPTS, &[MSIX, 0]);
         self.put(INTERRUPTS + 2, &control.to_le_bytes());
         // Enable, and mask for all vectors.
-        self.put_writable(INTERRUPTS + 2, &0xc000_u16.to_le_bytes());
+        self.put_writable(INTERRUPTS + 2, &(MSIX_ENABLE | 1 << 14).to_le_bytes());
         self.put(INTERRUPTS + 4, &table.to_le_bytes());
         self.put(INTERRUPTS + 8, &pending.to_le_bytes());
     }

@@ -34,6 +34,8 @@ enum Target<'a> {
     Config,
     Memory(&'a SharedMemory),
     Function,
+    /// Pending bits of MSI-X, from this byte on.
+    Pending(usize),
     Nothing,
 }
 
@@ -75,6 +77,9 @@ impl<F: Function> Endpoint<F> {
         if region == config_space::REGION {
             return Target::Config;
         }
+        if let Some(byte) = self.shape.pending_byte(region, offset) {
+            return Target::Pending(byte);
+        }
         match self.shape.backing(region) {
             None | Some(Backing::Messages(_)) => Target::Nothing,
             Some(backing) => match backing.memory(offset) {
@@ -88,6 +93,7 @@ impl<F: Function> Endpoint<F> {
     /// Writes configuration space, and passes on what the write asks of the function.
     fn write_config(&mut self, offset: u64, data: &[u8]) {
         let asked = self.config.write(offset, data);
+        self.bus.vectors.set_msix(self.config.msix_is_on());
         // Bus mastering first: a reset comes with bus mastering off.
         if let Some(on) = asked.bus_master {
             self.set_bus_master(on);
@@ -124,6 +130,7 @@ impl<F: Function> Device for Endpoint<F> {
                 source.copy_to(data);
             }
             Target::Function => self.function.read(region, offset, data, &mut self.bus),
+            Target::Pending(byte) => self.bus.vectors.read_pending(byte, data),
             Target::Nothing => data.fill(0),
         }
         self.function.note(&Trapped {
@@ -149,7 +156,7 @@ impl<F: Function> Device for Endpoint<F> {
                 destination.copy_from(data);
             }
             Target::Function => self.function.write(region, offset, data, &mut self.bus),
-            Target::Nothing => {}
+            Target::Pending(_) | Target::Nothing => {}
         }
         Ok(())
     }
@@ -178,6 +185,7 @@ impl<F: Function> Device for Endpoint<F> {
 
     fn reset(&mut self) -> Result<(), Errno> {
         self.config.reset();
+        self.bus.vectors.set_msix(false);
         // Configuration space is at its defaults, so bus mastering is off.
         self.set_bus_master(false);
         self.function.reset(&mut self.bus);

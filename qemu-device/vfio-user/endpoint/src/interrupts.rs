@@ -10,18 +10,25 @@ use ringbar_vfio_user::device::{Action, Data, Interrupts, SetInterrupts};
 use ringbar_vfio_user::Errno;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{fcntl_getfl, fcntl_setfl, FileType, OFlags};
-use vfio_bindings::bindings::vfio::{VFIO_IRQ_INFO_EVENTFD, VFIO_PCI_NUM_IRQS};
+use vfio_bindings::bindings::vfio::{
+    VFIO_IRQ_INFO_EVENTFD, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_NUM_IRQS,
+};
 
 use crate::status::Status;
 
 /// The vectors of a device, each with an eventfd or none.
 ///
-/// A raised vector without eventfd is dropped: the client keeps the pending bits itself. A device
-/// in an [`Endpoint`](crate::Endpoint) has them behind its [`Bus`](crate::Bus).
+/// A client that masks a vector which has an eventfd keeps its pending bit itself. One without an
+/// eventfd, which the guest has not unmasked yet, has its pending bit here, while MSI-X is on: it is
+/// raised when the eventfd comes. Otherwise it is dropped. A device in an
+/// [`Endpoint`](crate::Endpoint) has the vectors behind its [`Bus`](crate::Bus).
 #[derive(Debug)]
 pub struct Vectors {
     index: u32,
     eventfds: Vec<Option<File>>,
+    /// By vector. Nothing is pending while MSI-X is off.
+    pending: Vec<bool>,
+    msix_is_on: bool,
 }
 
 impl Vectors {
@@ -30,6 +37,28 @@ impl Vectors {
         Self {
             index,
             eventfds: (0..count).map(|_| None).collect(),
+            pending: vec![false; count.into()],
+            msix_is_on: false,
+        }
+    }
+
+    /// Takes whether MSI-X is on, as the guest has set it. Nothing is pending while it is off.
+    pub fn set_msix(&mut self, on: bool) {
+        self.msix_is_on = on && self.index == VFIO_PCI_MSIX_IRQ_INDEX;
+        if !self.msix_is_on {
+            self.pending.fill(false);
+        }
+    }
+
+    /// Reads pending bits, from a byte of them on. Behind the last they are 0.
+    pub fn read_pending(&self, offset: usize, data: &mut [u8]) {
+        let bytes = self.pending.chunks(8).map(|bits| {
+            let bits = bits.iter().rev();
+            bits.fold(0, |byte, bit| byte << 1 | u8::from(*bit))
+        });
+        let bytes = bytes.chain(std::iter::repeat(0)).skip(offset);
+        for (place, byte) in data.iter_mut().zip(bytes) {
+            *place = byte;
         }
     }
 
@@ -86,9 +115,13 @@ impl Vectors {
                 if !eventfds.iter().all(may_be_eventfd) {
                     return Err(Errno::INVAL);
                 }
-                for (vector, eventfd) in vectors.iter_mut().zip(eventfds) {
+                let pending = self.pending.iter_mut().skip(start);
+                for ((vector, eventfd), pending) in vectors.iter_mut().zip(eventfds).zip(pending) {
                     do_not_block(&eventfd);
-                    *vector = Some(File::from(eventfd));
+                    let eventfd = vector.insert(File::from(eventfd));
+                    if std::mem::take(pending) {
+                        signal(eventfd);
+                    }
                 }
             }
             Data::Disconnect => vectors.fill_with(|| None),
@@ -96,10 +129,16 @@ impl Vectors {
         Ok(())
     }
 
-    /// Raises a vector. Without effect if it is not connected.
+    /// Raises a vector. One that is not connected becomes pending while MSI-X is on.
     pub fn raise(&mut self, vector: usize) {
-        if let Some(Some(eventfd)) = self.eventfds.get_mut(vector) {
-            signal(eventfd);
+        match self.eventfds.get_mut(vector) {
+            Some(Some(eventfd)) => signal(eventfd),
+            Some(None) if self.msix_is_on => {
+                if let Some(pending) = self.pending.get_mut(vector) {
+                    *pending = true;
+                }
+            }
+            _ => {}
         }
     }
 }

@@ -111,6 +111,23 @@ impl Shape {
         }
     }
 
+    /// Returns the byte of the pending bits that an offset of a region is, if it is one.
+    pub(crate) fn pending_byte(&self, region: u32, offset: u64) -> Option<usize> {
+        let Messages::MsiX {
+            vectors,
+            bar,
+            pending,
+            ..
+        } = self.messages
+        else {
+            return None;
+        };
+        let byte = usize::try_from(offset.checked_sub(pending.into())?).ok()?;
+        // The bits are read in words of 64.
+        let size = usize::from(vectors).next_multiple_of(64) / 8;
+        (region == bar && byte < size).then_some(byte)
+    }
+
     /// Returns the backing of a region; `None` if it is no BAR.
     pub(crate) fn backing(&self, region: u32) -> Option<&Backing> {
         let bar = self.bars.iter().find(|bar| bar.index == region)?;

@@ -8,7 +8,8 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use ringbar_endpoint::config_space::{
-    Identity, Messages, COMMAND, COMMAND_BUS_MASTER, DEVICE_CONTROL, FUNCTION_RESET, REGION,
+    Identity, Messages, COMMAND, COMMAND_BUS_MASTER, DEVICE_CONTROL, FUNCTION_RESET, INTERRUPTS,
+    REGION,
 };
 use ringbar_endpoint::function::{Bus, Function, Trapped};
 use ringbar_endpoint::memory::SharedMemory;
@@ -194,6 +195,28 @@ fn table_of_messages_reads_0_and_is_not_written() {
 
     assert_eq!(served.read(TABLE, 0), [0; 4]);
     assert_eq!(served.heard(), []);
+}
+
+#[test]
+fn pending_bits_are_read_and_gone_after_a_reset() {
+    for bus_reset in [false, true] {
+        let mut served = Served::new();
+        served.set_bus_master(true);
+        let control = INTERRUPTS as u64 + 2;
+        served.write(REGION, control, &0x8000_u16.to_le_bytes());
+        served.endpoint.run(|_, bus| bus.interrupt(1));
+
+        assert_eq!(served.read(TABLE, 0x800), [2, 0, 0, 0]);
+        served.write(TABLE, 0x800, &[0xff; 4]);
+        assert_eq!(served.read(TABLE, 0x800), [2, 0, 0, 0]);
+        assert_eq!(served.read(TABLE, 0x808), [0; 4]);
+        match bus_reset {
+            true => served.endpoint.reset().unwrap(),
+            false => served.write(REGION, DEVICE_CONTROL as u64, &FUNCTION_RESET.to_le_bytes()),
+        }
+
+        assert_eq!(served.read(TABLE, 0x800), [0; 4]);
+    }
 }
 
 #[test]

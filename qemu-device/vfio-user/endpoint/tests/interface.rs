@@ -179,6 +179,8 @@ fn functions_of_interrupts_and_configuration_space_keep_their_signatures() {
     let _: fn(&Vectors) -> Vec<Interrupts> = Vectors::types;
     let _: fn(&mut Vectors, SetInterrupts<OwnedFd>) -> Result<(), Errno> = Vectors::set;
     let _: fn(&mut Vectors, usize) = Vectors::raise;
+    let _: fn(&mut Vectors, bool) = Vectors::set_msix;
+    let _: fn(&Vectors, usize, &mut [u8]) = Vectors::read_pending;
     let _: fn(Identity, &[Bar], Messages) -> ConfigSpace = ConfigSpace::new;
     let _: fn(&ConfigSpace, u64, &mut [u8]) = ConfigSpace::read;
     let _: fn(&mut ConfigSpace, u64, &[u8]) -> ConfigEffects = ConfigSpace::write;

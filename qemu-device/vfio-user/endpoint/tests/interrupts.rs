@@ -86,6 +86,71 @@ fn vector_without_eventfd_or_beyond_the_last_is_dropped() {
     interrupts.raise(usize::MAX);
 }
 
+/// Returns the eventfd that is connected to a vector.
+fn connect(interrupts: &mut Vectors, index: u32, vector: u32) -> File {
+    let eventfd = new_eventfd();
+    let theirs = vec![eventfd.try_clone().unwrap().into()];
+    let request = trigger(index, vector, 1, Data::Connect(theirs));
+    interrupts.set(request).unwrap();
+    eventfd
+}
+
+fn pending(interrupts: &Vectors, offset: usize) -> [u8; 2] {
+    let mut bytes = [0xee; 2];
+    interrupts.read_pending(offset, &mut bytes);
+    bytes
+}
+
+#[test]
+fn vector_that_was_raised_before_its_eventfd_came_is_raised_then_once() {
+    let mut interrupts = Vectors::new(MSIX, 20);
+    interrupts.set_msix(true);
+    for vector in [9, 9, 19] {
+        interrupts.raise(vector);
+    }
+    assert_eq!(
+        (pending(&interrupts, 0), pending(&interrupts, 2)),
+        ([0, 2], [8, 0])
+    );
+    // QEMU disconnects all vectors before it connects more of them.
+    let disable = trigger(MSIX, 0, 0, Data::DisableAll);
+    interrupts.set(disable).unwrap();
+
+    let eventfd = connect(&mut interrupts, MSIX, 9);
+
+    assert_eq!(taken(&eventfd), 1);
+    assert_eq!(
+        (pending(&interrupts, 0), pending(&interrupts, 2)),
+        ([0, 0], [8, 0])
+    );
+}
+
+#[test]
+fn nothing_is_pending_while_msix_is_off() {
+    let mut interrupts = Vectors::new(MSIX, 2);
+
+    interrupts.raise(0);
+    interrupts.set_msix(true);
+    interrupts.raise(1);
+    assert_eq!(pending(&interrupts, 0), [2, 0]);
+    interrupts.set_msix(false);
+
+    assert_eq!(pending(&interrupts, 0), [0, 0]);
+    let counts = [0, 1].map(|vector| taken(&connect(&mut interrupts, MSIX, vector)));
+    assert_eq!(counts, [0, 0]);
+}
+
+#[test]
+fn vector_of_msi_is_never_pending() {
+    let mut interrupts = Vectors::new(VFIO_PCI_MSI_IRQ_INDEX, 1);
+    interrupts.set_msix(true);
+
+    interrupts.raise(0);
+
+    let eventfd = connect(&mut interrupts, VFIO_PCI_MSI_IRQ_INDEX, 0);
+    assert_eq!((pending(&interrupts, 0), taken(&eventfd)), ([0, 0], 0));
+}
+
 #[test]
 fn eventfds_are_connected_from_start_on() {
     let mut interrupts = Vectors::new(MSIX, 4);
