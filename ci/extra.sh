@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only OR MIT
-# Prints the folder of packages that only some runs need: gdb of the release, with the libraries
-# that the sysroot lacks.
+# Prints the folder of packages that only some runs need, with the libraries that the sysroot lacks:
+# gdb and stress-ng of the release, and the library that the kernel's selftests are linked with.
 #
 # It is made on first use, and later taken from the cache. `gdb ARGS` runs that gdb, in the sysroot.
-# `files` prints its files for the guest, as HOST:GUEST lines.
+# `files PROGRAM` prints the files of gdb or stress-ng for the guest, as HOST:GUEST lines.
 #
-# The sysroot cannot have gdb: a change of its recipe would have every machine make it and the
+# The sysroot cannot have them: a change of its recipe would have every machine make it and the
 # kernels again.
 set -euo pipefail
 # shellcheck source=ci/lib.sh
@@ -25,25 +25,26 @@ GDB_SHA256=f0cd9b3e7b47685cbc43ebfe3207760830cb7b570e615daee6dc91e50040c127
 
 libraries=usr/lib/x86_64-linux-gnu
 
-# fetch FOLDER: unpacks gdb, and the packages that it needs and the sysroot lacks, into FOLDER. apt
-# compares each with the signed index.
+# fetch FOLDER: unpacks gdb and the others, and the packages that they need and the sysroot lacks, into
+# FOLDER. apt compares each with the signed index. What draws pictures for stress-ng is left out.
 fetch() {
 	local version
 	lists "$DEBIAN_SUITE" || return
 	version=$(pinned gdb "$GDB_VERSION" "$GDB_SERIES" "$GDB_SHA256" ci/extra.sh) || return
-	apt apt-get install --yes --no-install-recommends --download-only "gdb=$version" || return
+	apt apt-get install --yes --no-install-recommends --download-only "gdb=$version" stress-ng uuid-dev || return
 	unpack "$1" "$place"/cache/archives/*.deb || return
-	[[ -x $1/usr/bin/gdb && -d $1/$libraries ]]
+	rm -rf -- "$1/$libraries"/{libgallium*,dri} "$1/usr/share/fonts"
+	[[ -x $1/usr/bin/gdb && -x $1/usr/bin/stress-ng && -f $1/$libraries/libuuid.a ]]
 }
 
 build() {
 	local log=$RINGBAR_CACHE/log/extra.log
-	command -v apt-get >/dev/null || die "this host has no apt-get, which fetches gdb of the release: install apt"
+	command -v apt-get >/dev/null || die "this host has no apt-get, which fetches packages of the release: install apt"
 	mkdir -p "$RINGBAR_CACHE/log"
 	# In the folder of the entry, so that it goes however the script ends.
 	place=$1/.apt
-	if ! long_step 15 "$log" "gdb of the release" fetch "$1"; then
-		die "there is no gdb: see above; if a mirror cannot be reached or lacks something, set RINGBAR_MIRROR to another"
+	if ! long_step 20 "$log" "gdb and more of the release" fetch "$1"; then
+		die "there is no gdb, stress-ng or uuid-dev: see above; if a mirror cannot be reached or lacks something, set RINGBAR_MIRROR to another"
 	fi
 	rm -rf -- "$place"
 	grep -h '^ringbar: warning' "$log" || true
@@ -60,12 +61,12 @@ needed() {
 	"$ci_dir/in-sysroot.sh" env LD_LIBRARY_PATH="$extra/$libraries" ldd "$@" | sed -nE 's/^\s(.* => )?(\/.*) \(0x[0-9a-f]+\)$/\2/p' | sort -u
 }
 
-# files: prints gdb and its libraries, except those that every guest has. gdb does without the rest
-# of Python, which its library misses there, and says so.
+# files PROGRAM: prints the program and its libraries, except those that every guest has. gdb does without
+# the rest of Python, which its library misses there, and says so.
 files() {
 	local path
-	printf '%s:/usr/bin/gdb\n' "$extra/usr/bin/gdb"
-	comm -23 <(needed "$extra/usr/bin/gdb") <(needed /usr/bin/lspci /usr/bin/setpci) | while read -r path; do
+	printf '%s:%s\n' "$extra/usr/bin/$1" "/usr/bin/$1"
+	comm -23 <(needed "$extra/usr/bin/$1") <(needed /usr/bin/lspci /usr/bin/setpci) | while read -r path; do
 		case $path in
 		"$extra"/*) printf '%s:%s\n' "$path" "/lib/x86_64-linux-gnu/${path##*/}" ;;
 		*) printf '%s:%s\n' "$sysroot/usr$path" "$path" ;;
@@ -79,6 +80,6 @@ extra=$(cache_entry extra "$key" 1 build)
 case ${1:-} in
 '') printf '%s\n' "$extra" ;;
 gdb) gdb "${@:2}" ;;
-files) files ;;
-*) die "usage: $0 [gdb ARGS...|files]" ;;
+files) files "${2:?name gdb or stress-ng}" ;;
+*) die "usage: $0 [gdb ARGS...|files PROGRAM]" ;;
 esac

@@ -22,7 +22,7 @@ checkout=$(dirname "$ci_dir")
 if [[ $RINGBAR_CACHE != /* ]]; then RINGBAR_CACHE=$PWD/$RINGBAR_CACHE; fi
 export RINGBAR_CACHE
 # Entries of the cache are named `<kind>-<key>`. `make distclean` removes these kinds only.
-cache_kinds=(sysroot kernel arm64 extra semver mutants python cargo module programs example-module example-programs)
+cache_kinds=(sysroot kernel arm64 extra semver mutants python selftests cargo module programs example-module example-programs)
 # Kinds with a new entry per change, and how many of their entries stay.
 numerous_kinds=(module programs example-module example-programs)
 numerous=10
@@ -231,7 +231,7 @@ mapfile -t rust_sources < <(sed -n '/^members = \[/,/^]/s/^ *"\(.*\)",$/\1/p' "$
 for file in "$checkout"/guest-driver/{*/uapi,mapping/offset}.rs; do
 	if [[ -f $file ]]; then rust_sources+=("${file#"$checkout/"}"); fi
 done
-rust_sources+=(Cargo.toml Cargo.lock ci/versions.env guest-driver/README.md)
+rust_sources+=(Cargo.toml Cargo.lock ci/versions.env guest-driver{,/selftests}/README.md)
 
 # Folder of the sources that a script works on, and the way to this checkout in it.
 # shellcheck disable=SC2034 # for the scripts that source this file

@@ -66,7 +66,7 @@ choose() {
 		add_layer
 		;;
 	esac
-	mapfile -t -O "${#sources[@]}" sources < <(cd "$tree" && find "$folder" -path guest-driver/uapi -prune -o "${prune[@]}" -type f ! -name '*.md' -print)
+	mapfile -t -O "${#sources[@]}" sources < <(cd "$tree" && find "$folder" \( -path guest-driver/uapi -o -path guest-driver/selftests \) -prune -o "${prune[@]}" -type f ! -name '*.md' -print)
 	output=$checkout/build/$results$kernel_suffix
 	object=$(sed -n 's/^obj-m := *\([a-z0-9_]*\)\.o$/\1/p' "$tree/$folder/Kbuild")
 	[[ -n $object ]] || die "$folder/Kbuild has no line \`obj-m := NAME.o\`, which names the module"

@@ -84,9 +84,23 @@ detector_word() {
 	if runs_leaks "${TESTS:-}"; then printf 'slab_debug=FZP\n'; else printf 'kmemleak=off\n'; fi
 }
 
-# names_languages TESTS: succeeds if the list names the program `languages`. Only such a run gets the
-# files of that program: a Python would make each other boot slower.
-names_languages() { [[ ,$1, == *,languages,* ]]; }
+# one_is_named TESTS PROGRAM...: succeeds if the list names one of the programs. Only such a run gets the files
+# of that program: a Python would make each other boot slower.
+one_is_named() {
+	local program
+	for program in "${@:2}"; do
+		if [[ ,$1, == *,"$program",* ]]; then return; fi
+	done
+	return 1
+}
+
+# files_of_programs: prints the files that the programs in TESTS bring.
+files_of_programs() {
+	if one_is_named "${TESTS:-}" languages; then "$ci_dir/languages.sh" || return; fi
+	if one_is_named "${TESTS:-}" vfio_selftests pfnmap stress_ng; then on_x86_only "a selftest of the kernel and stress-ng"; fi
+	if one_is_named "${TESTS:-}" vfio_selftests pfnmap; then "$ci_dir/selftests.sh" || return; fi
+	if one_is_named "${TESTS:-}" stress_ng; then "$ci_dir/extra.sh" files stress-ng; fi
+}
 
 # choose_examples: has the examples in EXAMPLE run, if there are any.
 choose_examples() {
@@ -193,7 +207,7 @@ vm() {
 	IFS=, read -ra files <<<"${FILES:-}"
 	for word in "${files[@]}"; do args+=("--file=$word"); done
 	if [[ ${GDB:-0} == 1 ]]; then
-		gdb=$("$ci_dir/extra.sh" files) || return
+		gdb=$("$ci_dir/extra.sh" files gdb) || return
 		while IFS= read -r word; do args+=("--file=$word"); done <<<"$gdb"
 	fi
 	"$programs/ringbar-vm-runner" "$command" "${args[@]}" "$@"
@@ -223,10 +237,12 @@ run() {
 	if [[ -n ${TESTS:-} ]]; then args+=("--tests=$TESTS"); fi
 	if [[ -n ${TIMEOUT:-} ]]; then args+=(--timeout "$TIMEOUT"); fi
 	for word in ${ARGS:-}; do args+=("--arg=$word"); done
-	if names_languages "${TESTS:-}"; then
-		files=$("$ci_dir/languages.sh")
+	files=$(files_of_programs) || return
+	if [[ -n $files ]]; then
 		while IFS= read -r word; do args+=("--file=$word"); done <<<"$files"
 	fi
+	# They map 1 GiB.
+	if one_is_named "${TESTS:-}" vfio_selftests; then for_kernel=(--memory 2G); fi
 	if [[ ${TRACE:-0} != 0 ]]; then
 		# It judges the records as soon as the guest has ended.
 		"$ci_dir/programs.sh" report || return
@@ -370,6 +386,7 @@ configuration() {
 	fi
 	run "$name" "$checkout/build/report/$name" || status=$?
 	read_by_others "$name" || status=1
+	if one_is_named "${TESTS:-}" vfio_selftests pfnmap stress_ng; then "$ci_dir/judges.sh" >/dev/null || status=1; fi
 	return "$status"
 }
 

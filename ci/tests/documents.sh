@@ -35,7 +35,7 @@ listed module_names_files_with_unsafe_code 'guest-driver/README.md, "Files", the
 	"$(cd guest-driver && sources . -path ./uapi -prune -o | xargs -0 grep -lE '^[^/]*\bunsafe (\{|impl|fn|extern)' | sed 's|^\./||' | sort)" \
 	"$(between '^`unsafe` is in' 'each block with' guest-driver/README.md | quoted)"
 listed module_names_its_files 'guest-driver/README.md, "Files"' \
-	"$(cd guest-driver && find . -mindepth 1 \( -path ./uapi -o -type d -exec test -e '{}/Kbuild' \; \) -prune -o \( -name '*.rs' -o -name '*.c' \) -printf '%P\n' | sort)" \
+	"$(cd guest-driver && find . -mindepth 1 \( -path ./uapi -o -path ./selftests -o -type d -exec test -e '{}/Kbuild' \; \) -prune -o \( -name '*.rs' -o -name '*.c' \) -printf '%P\n' | sort)" \
 	"$(between '^## Files' '^## ioctls' guest-driver/README.md | sed 's/`unsafe` is in.*//' | quoted | grep -vx 'ci/.*')"
 listed guest_rootfs_names_its_programs 'guest-rootfs/README.md, the table with the heading "program"' \
 	"$(files guest-rootfs/tests/src/bin '*' | sed 's/\.rs$//')" \

@@ -194,6 +194,16 @@ for tests in languages dma,languages; do
 	TESTS=$tests vm 0 run
 	equal "run_that_names_languages_has_its_files $tests" $'--file=copy:/copy\n--file=python:/python' "$(files)"
 done
+printf '#!/bin/sh\necho selftest:/selftest\n' >"$checkout/ci/selftests.sh"
+printf '#!/bin/sh\necho "$2":/"$2"\n' >"$checkout/ci/extra.sh"
+for tests in vfio_selftests pfnmap; do
+	TESTS=$tests vm 0 run
+	equal "run_that_names_selftests_has_their_files $tests" --file=selftest:/selftest "$(files)"
+done
+TESTS=dma,stress_ng vm 0 run
+equal run_that_names_stress_ng_has_its_files --file=stress-ng:/stress-ng "$(files)"
+TESTS=vfio_selftests vm 0 run
+equal vfio_selftests_have_room_for_their_memory 2G "$(told --memory)"
 for tests in '' dma all -languages; do
 	TESTS=$tests vm 0 run
 	equal "other_run_has_no_files '$tests'" '' "$(files)"

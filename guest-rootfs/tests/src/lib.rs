@@ -30,6 +30,7 @@ mod register;
 pub mod restart;
 pub mod rules;
 mod runner;
+pub mod selftest;
 pub mod sharing;
 pub mod signals;
 mod slot;
