@@ -58,11 +58,10 @@ pub(crate) fn run(
     let logs = Logs::create(place)?;
     screen.booting(acceleration);
     let measure = options.measure.as_deref();
-    let leave = Leave::of(
-        options.machine.interrupts,
-        acceleration,
-        options.machine.architecture,
-    );
+    // A vCPU that holds a device never pauses, and QEMU waits for all to pause when the plugin has
+    // the code translated again: at each load of the driver.
+    let has_spares = options.machine.architecture.plugs_processors() && !options.machine.coverage;
+    let leave = Leave::of(options.machine.interrupts, acceleration, has_spares);
     let hotplug = Hotplug::start(&options.machine, leave, measure, place, interrupt, screen)?;
     let haste = options.haste;
     let mut guard = Guard::start(place, options.machine.smp, Limits::new(haste))?;

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use ringbar_lies::Lie;
 use serde_json::{json, Value};
 
-use crate::architecture::Architecture;
 use crate::hold::{Hold, Next};
 use crate::machine::Acceleration;
 use crate::options::Interrupts;
@@ -23,8 +22,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// Reason for refusing to unplug a device with [`Leave::Never`].
 pub(crate) const NEVER: &str = "QEMU 11.1 aborts when a vfio-user device with MSI-X is taken out, \
-    and under KVM or on arm64 no vCPU can hold the device; run with --interrupts msi, or on x86-64 \
-    without KVM";
+    and under KVM, on arm64 or with --coverage no vCPU can hold the device; run with --interrupts \
+    msi, or on x86-64 without KVM and --coverage";
 
 /// Reason for refusing a request about a device that is not in its slot.
 const ABSENT: &str = "the device is not in its slot";
@@ -70,16 +69,12 @@ pub(crate) enum Leave {
 }
 
 impl Leave {
-    /// Returns how devices with these interrupts leave QEMU 11.1.
-    pub(crate) fn of(
-        interrupts: Interrupts,
-        acceleration: Acceleration,
-        architecture: Architecture,
-    ) -> Self {
-        let spare = architecture.plugs_processors();
+    /// Returns how devices with these interrupts leave QEMU 11.1, on a machine that does or does not
+    /// have spare vCPUs.
+    pub(crate) fn of(interrupts: Interrupts, acceleration: Acceleration, has_spares: bool) -> Self {
         match (interrupts, acceleration) {
             (Interrupts::Msi, _) => Self::Freed,
-            (Interrupts::Msix, Acceleration::Tcg) if spare => Self::Held,
+            (Interrupts::Msix, Acceleration::Tcg) if has_spares => Self::Held,
             (Interrupts::Msix, _) => Self::Never,
         }
     }

@@ -13,7 +13,7 @@ const GOOD: End = End::Status(0);
 const KILLED: End = End::Signal(9);
 
 fn slot(interrupts: Interrupts) -> (Slot, Instant) {
-    let leave = Leave::of(interrupts, Acceleration::Tcg, Architecture::X86);
+    let leave = Leave::of(interrupts, Acceleration::Tcg, true);
     let slot = Slot::new(leave, false, 0, json!({ "driver": "d" }));
     (slot, Instant::now())
 }

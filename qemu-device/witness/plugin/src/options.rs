@@ -28,8 +28,9 @@ pub(crate) struct Options {
     pub(crate) registers: Option<PathBuf>,
 }
 
-/// Addresses of Linux's modules.
-const MODULES: Range<u64> = 0xffff_ffff_c000_0000..0xffff_ffff_ff00_0000;
+/// Addresses of Linux's modules on x86-64. A kernel that can place itself at random leaves itself the
+/// first half of them (`KERNEL_IMAGE_SIZE`).
+const MODULES: Range<u64> = 0xffff_ffff_a000_0000..0xffff_ffff_ff00_0000;
 
 /// Kind of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

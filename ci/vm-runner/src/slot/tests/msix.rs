@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn msix_device_is_not_taken_out_under_kvm_and_the_reason_is_given() {
-    let leave = Leave::of(Interrupts::Msix, Acceleration::Kvm, Architecture::X86);
+    let leave = Leave::of(Interrupts::Msix, Acceleration::Kvm, true);
     let mut slot = Slot::new(leave, false, 0, json!({}));
 
     let actions = slot.request(Request::DeviceDel, Instant::now());
@@ -17,8 +17,8 @@ fn msix_device_is_not_taken_out_under_kvm_and_the_reason_is_given() {
 }
 
 #[test]
-fn msix_device_is_not_taken_out_of_a_machine_that_plugs_no_processor_in() {
-    let leave = Leave::of(Interrupts::Msix, Acceleration::Tcg, Architecture::Arm64);
+fn msix_device_is_not_taken_out_of_a_machine_without_spare_processors() {
+    let leave = Leave::of(Interrupts::Msix, Acceleration::Tcg, false);
 
     assert_eq!(leave, Leave::Never);
 }

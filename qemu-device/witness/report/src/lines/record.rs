@@ -108,6 +108,11 @@ fn parse(text: &str, table: &Table) -> Result<Reached, String> {
     if !is_loaded {
         return Err("the guest reported no place of the driver: it was not loaded".to_owned());
     }
+    if reached.pieces.is_empty() {
+        return Err(
+            "no code of the driver was executed: the plugin watched other addresses".to_owned(),
+        );
+    }
     Ok(reached)
 }
 
@@ -210,6 +215,19 @@ mod tests {
         let error = parse(&line, &table()).expect_err("refused");
 
         assert!(error.contains("last line is missing"), "{error}");
+    }
+
+    #[test]
+    fn run_that_executed_nothing_of_the_driver_is_refused() {
+        let lines = [
+            Executed::Period(period(false, 0x1000, &[(0x7000, 0x7008)])),
+            Executed::End {},
+        ];
+        let lines = lines.map(|line| line.line().expect("a line"));
+
+        let error = parse(&lines.concat(), &table()).expect_err("refused");
+
+        assert!(error.contains("watched other addresses"), "{error}");
     }
 
     #[test]
