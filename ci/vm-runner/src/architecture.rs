@@ -18,6 +18,9 @@ const NO_TIMER_CHECK: &str = "no_timer_check";
 /// device has left (D3hot), with the hot-plug interrupt off: a port that sleeps is to send a PME
 /// instead. QEMU sends none, so a device that is plugged in then would not be noticed.
 const PORTS_STAY_AWAKE: &str = "pcie_port_pm=off";
+/// Leaves the kernel's code where it is linked, as it is on x86-64 by the way in which QEMU starts that
+/// kernel. The witness looks for the driver's callers there.
+const NO_KASLR: &str = "nokaslr";
 
 /// Architecture of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -68,11 +71,11 @@ impl Architecture {
         }
     }
 
-    /// Returns words for the kernel command line without which a boot or hot plug may fail.
+    /// Returns words for the kernel command line without which a boot, hot plug or a trace may fail.
     pub(crate) fn words(self) -> &'static [&'static str] {
         match self {
             Self::X86 => &[NO_TSC_WATCHDOG, NO_TIMER_CHECK],
-            Self::Arm64 => &[PORTS_STAY_AWAKE],
+            Self::Arm64 => &[PORTS_STAY_AWAKE, NO_KASLR],
         }
     }
 

@@ -421,7 +421,7 @@ mod tests {
             "-smp 2 -device virtio-iommu-pci,bus=pcie.0,addr=0x1 -device pcie-root-port,",
             "-device pci-serial,bus=pcie.0,addr=0x2,chardev=requests ",
             "-device pci-serial,bus=pcie.0,addr=0x3,chardev=control ",
-            "-append 'console=ttyAMA0,115200 panic=-1 pcie_port_pm=off cryptomgr.notests log_buf_len=1M ringbar.tests=all'",
+            "-append 'console=ttyAMA0,115200 panic=-1 pcie_port_pm=off nokaslr cryptomgr.notests log_buf_len=1M ringbar.tests=all'",
         ] {
             assert!(line.contains(words), "{words}\n{line}");
         }
