@@ -18,8 +18,6 @@ use std::os::unix::fs::FileExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Bytes of a BAR, or of memory, that a mapping here has.
-const SIZE: usize = 4096;
 /// Offset of the command register, and its bits for memory space and bus mastering (PCI 3.0, 6.2.2).
 const COMMAND: (u64, u16) = (0x04, 1 << 1 | 1 << 2);
 /// Offset of the pointer to the first capability (PCI 3.0, 6.7).
@@ -50,7 +48,7 @@ fn interrupt_before_the_first_unmask_is_pending_and_comes_with_the_unmask() -> R
         set(&config, control, MSIX.1);
         let registers = bar(&function, REGISTER_BAR, PUBLIC_PAGE);
         let messages = bar(&function, MSIX_BAR, 0);
-        let inbox = Mapping::anonymous(SIZE).expect("there is memory");
+        let inbox = Mapping::anonymous(page_size()).expect("there is memory");
         // The memory has a page from now on.
         inbox.write(0, 0u32);
         let pending = || messages.read::<u32>(MSIX_PBA_OFFSET) & 1;
@@ -111,12 +109,12 @@ fn bar(function: &PciFunction, number: u32, offset: usize) -> Mapping {
     let path = function.folder().join(format!("resource{number}"));
     let file = OpenOptions::new().read(true).write(true).open(path);
     let file = Arc::new(file.expect("sysfs has the BAR"));
-    Mapping::new(file, offset as u64, SIZE, true).expect("it can be mapped")
+    Mapping::new(file, offset as u64, page_size(), true).expect("it can be mapped")
 }
 
 /// Returns the physical address of the beginning of a mapping.
 fn physical(memory: &Mapping) -> u64 {
-    let frames = pages::frames(memory.as_ptr() as usize, SIZE);
+    let frames = pages::frames(memory.as_ptr() as usize, page_size());
     frames[0] * page_size() as u64
 }
 
