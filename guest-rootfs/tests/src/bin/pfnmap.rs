@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 /// Size of each region: two pages of any kernel.
 const SIZE: usize = 2 * (64 << 10);
-/// Entries of a ring of completions, which have 16 bytes, of that size at least.
-const ENTRIES: u32 = 1 << 12;
+/// Entries of a ring. Those of completions have 16 bytes: two pages of a kernel on x86.
+const ENTRIES: u32 = (64 << 10) / 16;
 
 /// Makes a region with a device's file. Returns its mmap offset.
 type Make = fn(&Device) -> u64;
