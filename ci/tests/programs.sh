@@ -42,8 +42,8 @@ checkout() {
 	local folder=$place/$1
 	mkdir -p "$folder/qemu-device/server/src" "$folder/guest-rootfs/tests/src/bin"
 	cp -r "$ci" "$ci/../Cargo.toml" "$folder"
-	sed -n '/^members/,/^]/s/^ *"\(.*\)",$/\1/p' "$folder/Cargo.toml" | (cd "$folder" && xargs mkdir -p guest-driver/mapping)
-	touch "$folder/Cargo.lock" "$folder/guest-driver/"{README.md,mapping/offset.rs}
+	sed -n '/^members/,/^]/s/^ *"\(.*\)",$/\1/p' "$folder/Cargo.toml" | (cd "$folder" && xargs mkdir -p guest-driver/{mapping,selftests})
+	touch "$folder/Cargo.lock" "$folder/guest-driver/"{README.md,mapping/offset.rs,selftests/README.md}
 	touch "$folder/guest-rootfs/tests/src/bin/waiting.rs"
 	echo one >"$folder/qemu-device/server/src/main.rs"
 }
