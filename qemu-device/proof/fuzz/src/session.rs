@@ -197,15 +197,21 @@ fn commands(messages: &[Message]) -> VecDeque<Header> {
     let mut rest = stream.as_slice();
     let mut commands = VecDeque::new();
     while let Some(header) = Header::parse(rest) {
-        let Some(behind) = rest.get(header.size as usize..) else {
+        let size = header.size as usize;
+        if size < HEADER_SIZE || header.flags & TYPE_MASK > TYPE_REPLY {
             break;
-        };
-        if (header.size as usize) < HEADER_SIZE || header.flags & TYPE_MASK > TYPE_REPLY {
+        }
+        // One that is too long is refused by its header, whatever comes of it, and is the last.
+        let behind = rest.get(size..).filter(|_| size <= MAX_MESSAGE);
+        if behind.is_none() && size <= MAX_MESSAGE {
             break;
         }
         if header.flags & TYPE_MASK == TYPE_COMMAND {
             commands.push_back(header);
         }
+        let Some(behind) = behind else {
+            break;
+        };
         rest = behind;
     }
     commands
