@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use procfs::process::{all_processes, Stat};
+use procfs::process::{all_processes, Process, Stat};
 
-/// States of a process that wants a processor, or that waits for the disk: `R` and `D`.
+/// States of a thread that wants a processor, or that waits for the disk: `R` and `D`.
 const BUSY: [char; 2] = ['R', 'D'];
 
 /// Time of a child and its descendants.
@@ -51,8 +51,7 @@ impl Effort {
         };
         // Time of a process that its parent has not waited for is lost with it, so the sum may fall.
         let computed = now.processor.saturating_sub(self.last.processor);
-        let is_quiet = processes.iter().all(|stat| !BUSY.contains(&stat.state));
-        if is_quiet && computed.is_zero() {
+        if computed.is_zero() && !processes.iter().any(wants_processor) {
             self.waited = self.waited.saturating_add(now.at - self.last.at);
         }
         self.computed = self.computed.saturating_add(computed);
@@ -83,6 +82,17 @@ fn processes(root: i32) -> Vec<Stat> {
     found
 }
 
+/// Checks whether any thread of a process wants a processor. The state of the process is that of its
+/// first thread alone.
+fn wants_processor(process: &Stat) -> bool {
+    let tasks = Process::new(process.pid).and_then(|process| process.tasks());
+    let mut states = tasks
+        .into_iter()
+        .flatten()
+        .filter_map(|task| Some(task.ok()?.stat().ok()?.state));
+    states.any(|state| BUSY.contains(&state))
+}
+
 /// Returns the processor time of these processes, and of their children that have ended.
 fn processor(processes: &[Stat]) -> Duration {
     let ticks: u64 = processes.iter().map(ticks).sum();
@@ -101,6 +111,8 @@ fn ticks(stat: &Stat) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::process::{kill_process_group, Pid, Signal};
+    use std::os::unix::process::CommandExt as _;
     use std::process::{Child, Command};
     use std::thread::sleep;
 
@@ -109,8 +121,11 @@ mod tests {
 
     /// Starts a shell with a script.
     fn shell(script: &str) -> Child {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", script]).spawn().expect("a shell")
+        Command::new("/bin/sh")
+            .args(["-c", script])
+            .process_group(0)
+            .spawn()
+            .expect("a shell")
     }
 
     /// Looks until `enough`, and ends the child.
@@ -124,7 +139,8 @@ mod tests {
             assert!(matches!(child.try_wait(), Ok(None)), "the child has ended");
             sleep(LOOK);
         }
-        child.kill().expect("a child to end");
+        // With the grandchild.
+        kill_process_group(Pid::from_child(&child), Signal::KILL).expect("a group to end");
         child.wait().expect("an end");
     }
 
@@ -156,7 +172,7 @@ mod tests {
 
     #[test]
     fn time_in_which_a_process_wants_a_processor_does_not_count_as_waited() {
-        // This process runs while it looks.
+        // This process runs while it looks, and its first thread may wait for this one.
         let mut effort = Effort::begin(i32::try_from(std::process::id()).expect("a number"));
         for _ in 0..5 {
             sleep(LOOK);
