@@ -83,22 +83,26 @@ fn is_gone(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Child, Command};
+    use std::io::Read as _;
+    use std::process::{Child, Command, Stdio};
 
-    /// Starts a process, with two files more if `more`. It may have inherited some.
+    /// Starts a process that waits, with two files more if `more`. It may have inherited some.
     fn sleeper(more: bool) -> (Child, i32) {
         let files = match more {
             true => "7</dev/null 8</dev/null",
             false => "7<&- 8<&-",
         };
-        let child = Command::new("sh")
-            .args(["-c", &format!("exec {files}; exec sleep 1000")])
+        let mut child = Command::new("sh")
+            .args(["-c", &format!("exec {files}; echo ready; read line")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .expect("it starts");
         let pid = i32::try_from(child.id()).expect("a number");
-        while of(pid).expect("it runs").name != "sleep" {
-            std::thread::yield_now();
-        }
+        // While a program starts, it has the files of its libraries open, one after the other.
+        let mut ready = [0; 6];
+        let output = child.stdout.as_mut().expect("a pipe");
+        output.read_exact(&mut ready).expect("a line");
         (child, pid)
     }
 
@@ -110,7 +114,7 @@ mod tests {
 
         assert_eq!(with.files, without.files + 2);
         assert!(with.memory > 0);
-        let text = format!("sleep {} {} ", with.files, with.mappings);
+        let text = format!("sh {} {} ", with.files, with.mappings);
         assert!(with.text().starts_with(&text), "{}", with.text());
         for child in [&mut one, &mut other] {
             child.kill().expect("killed");
@@ -128,10 +132,7 @@ mod tests {
         }
 
         let left = of(pid).expect("it was not waited for");
-        assert_eq!(
-            (left.name.as_str(), left.files, left.memory),
-            ("sleep", 0, 0)
-        );
+        assert_eq!((left.name.as_str(), left.files, left.memory), ("sh", 0, 0));
 
         child.wait().expect("ended");
         let gone = of(pid).expect_err("it is gone");
