@@ -26,6 +26,7 @@ pub mod pages;
 pub mod parameter;
 mod pci;
 pub mod raw;
+pub mod regions;
 mod register;
 pub mod restart;
 pub mod rules;

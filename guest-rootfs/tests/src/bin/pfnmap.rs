@@ -5,7 +5,8 @@
 //! It opens a file by name and maps its first two pages. A shim that is linked to it
 //! (`guest-driver/selftests/open_made.c`) has it use an open file and a region of that one.
 
-use ringbar_client::{Device, MemoryKind, Part, Policy, QueueOffsets, Rights};
+use ringbar_client::{Device, QueueOffsets};
+use ringbar_tests::regions::OF_ANY_SIZE;
 use ringbar_tests::selftest::{machine, Selftest};
 use ringbar_tests::{open, run_all, Case, Skip};
 use rustix::io::{fcntl_setfd, FdFlags};
@@ -17,51 +18,18 @@ const SIZE: usize = 2 * (64 << 10);
 /// Entries of a ring. Those of completions have 16 bytes: two pages of a kernel on x86.
 const ENTRIES: u32 = (64 << 10) / 16;
 
-/// Makes a region with a device's file. Returns its mmap offset.
-type Make = fn(&Device) -> u64;
+/// A ring of a queue.
+type Ring = fn(&QueueOffsets) -> u64;
 
-/// The kinds, by their names in the driver's README.
-const KINDS: [(&str, Make); 10] = [
-    ("submission-ring", |device| queue(device).submission_ring),
-    ("completion-ring", |device| queue(device).completion_ring),
-    ("dma-buffer", |device| {
-        let buffer = device.create_buffer(SIZE, Rights::ReadWrite);
-        buffer.expect("there is memory").offset()
-    }),
-    ("device-memory/write-combining", |device| {
-        device_memory(device, Part::WriteCombining)
-    }),
-    ("device-memory/uncached", |device| {
-        device_memory(device, Part::Uncached)
-    }),
-    ("lazy-device-memory", |device| {
-        device_memory(device, Part::Lazy)
-    }),
-    ("contiguous/cached", |device| {
-        memory(device, MemoryKind::Contiguous(Policy::Cached))
-    }),
-    ("contiguous/write-combining", |device| {
-        memory(device, MemoryKind::Contiguous(Policy::WriteCombining))
-    }),
-    ("contiguous/uncached", |device| {
-        memory(device, MemoryKind::Contiguous(Policy::Uncached))
-    }),
-    ("vmalloc", |device| memory(device, MemoryKind::Vmalloc)),
+/// The kinds whose size is that of a ring, by their names in the driver's README.
+const RINGS: [(&str, Ring); 2] = [
+    ("submission-ring", |queue| queue.submission_ring),
+    ("completion-ring", |queue| queue.completion_ring),
 ];
 
-fn queue(device: &Device) -> QueueOffsets {
+fn ring(device: &Device, ring: Ring) -> u64 {
     let queue = device.start_queue(ENTRIES).expect("a queue is free");
-    QueueOffsets::from(&queue)
-}
-
-fn device_memory(device: &Device, part: Part) -> u64 {
-    let memory = device.create_device_memory(part, SIZE, Rights::ReadWrite);
-    memory.expect("there is device memory").offset()
-}
-
-fn memory(device: &Device, kind: MemoryKind) -> u64 {
-    let memory = device.create_memory(kind, SIZE);
-    memory.expect("there is memory").offset()
+    ring(&QueueOffsets::from(&queue))
 }
 
 fn main() -> ExitCode {
@@ -69,9 +37,17 @@ fn main() -> ExitCode {
     // The regions live as long as these.
     let mut devices = Vec::new();
     let mut cases = Vec::new();
-    for (kind, make) in KINDS {
+    let rings = RINGS.map(|(kind, of)| {
         let device = open();
-        let offset = make(&device);
+        let offset = ring(&device, of);
+        (kind, device, offset)
+    });
+    let others = OF_ANY_SIZE.map(|(kind, make)| {
+        let device = open();
+        let offset = make(&device, SIZE);
+        (kind, device, offset)
+    });
+    for (kind, device, offset) in rings.into_iter().chain(others) {
         let file = device.file();
         fcntl_setfd(file, FdFlags::empty()).expect("a child may inherit the file");
         let region = format!("{}:{offset}", file.as_raw_fd());

@@ -3,7 +3,8 @@
 //! Makes a region of each kind. A region lives until its file is closed.
 
 use crate::table;
-use ringbar_client::{Device, MemoryKind, Part, Policy, QueueOffsets, Rights};
+use ringbar_client::{Device, QueueOffsets};
+use ringbar_tests::regions::OF_ANY_SIZE;
 use ringbar_tests::rules::{Driver, Kind, Region};
 use ringbar_tests::{open, page_size, NODE};
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
@@ -12,14 +13,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Makes a region with a device's file. Returns its mmap offset and size.
-type Make = fn(&Device) -> (u64, usize);
+type Make = Rc<dyn Fn(&Device) -> (u64, usize)>;
+/// As [`Make`], of a kind whose size is not the caller's.
+type MakeFixed = fn(&Device) -> (u64, usize);
 
 /// Returns the driver with its kinds, as the driver's README describes them.
 pub(crate) fn driver() -> Driver {
     Driver {
         module: "ringbar",
         node: NODE,
-        kinds: KINDS.iter().map(|(name, make)| kind(name, *make)).collect(),
+        kinds: kinds().map(|(name, make)| kind(name, make)).collect(),
     }
 }
 
@@ -28,7 +31,7 @@ fn kind(name: &'static str, make: Make) -> Kind {
     let is_public = name == "public-registers";
     Kind {
         name,
-        make: Rc::new(move |read_only| region(make, read_only)),
+        make: Rc::new(move |read_only| region(&make, read_only)),
         flags: row.flags,
         policy: shown(row.policy),
         writable: row.writable,
@@ -51,7 +54,7 @@ fn shown(policy: &'static str) -> &'static str {
     }
 }
 
-fn region(make: Make, read_only: bool) -> Region {
+fn region(make: &Make, read_only: bool) -> Region {
     let device = match read_only {
         true => Device::open_read_only(NODE).expect("the node can be opened"),
         false => open(),
@@ -64,8 +67,18 @@ fn region(make: Make, read_only: bool) -> Region {
     }
 }
 
-/// The kinds, by their names in the table.
-pub(crate) const KINDS: &[(&str, Make)] = &[
+/// Returns the kinds, by their names in the table.
+pub(crate) fn kinds() -> impl Iterator<Item = (&'static str, Make)> {
+    let fixed = OF_FIXED_SIZE.map(|(name, make)| (name, Rc::new(make) as Make));
+    let any = OF_ANY_SIZE.map(|(name, make)| {
+        let size = 4 * page_size();
+        let make: Make = Rc::new(move |device| (make(device, size), size));
+        (name, make)
+    });
+    fixed.into_iter().chain(any)
+}
+
+const OF_FIXED_SIZE: [(&str, MakeFixed); 6] = [
     ("public-registers", |_| (PUBLIC_REGISTERS, page_size())),
     ("kick", |device| {
         queue(device, |offsets| offsets.kick, page_size())
@@ -90,31 +103,6 @@ pub(crate) const KINDS: &[(&str, Make)] = &[
             whole_pages(256 * 16),
         )
     }),
-    ("dma-buffer", |device| {
-        let buffer = device
-            .create_buffer(4 * page_size(), Rights::ReadWrite)
-            .unwrap();
-        (buffer.offset(), 4 * page_size())
-    }),
-    ("device-memory/write-combining", |device| {
-        device_memory(device, Part::WriteCombining)
-    }),
-    ("device-memory/uncached", |device| {
-        device_memory(device, Part::Uncached)
-    }),
-    ("lazy-device-memory", |device| {
-        device_memory(device, Part::Lazy)
-    }),
-    ("contiguous/cached", |device| {
-        memory(device, MemoryKind::Contiguous(Policy::Cached))
-    }),
-    ("contiguous/write-combining", |device| {
-        memory(device, MemoryKind::Contiguous(Policy::WriteCombining))
-    }),
-    ("contiguous/uncached", |device| {
-        memory(device, MemoryKind::Contiguous(Policy::Uncached))
-    }),
-    ("vmalloc", |device| memory(device, MemoryKind::Vmalloc)),
 ];
 
 /// Returns a size as the driver rounds it.
@@ -125,16 +113,4 @@ fn whole_pages(size: usize) -> usize {
 fn queue(device: &Device, offset: fn(QueueOffsets) -> u64, size: usize) -> (u64, usize) {
     let queue = device.start_queue(256).unwrap();
     (offset(QueueOffsets::from(&queue)), size)
-}
-
-fn device_memory(device: &Device, part: Part) -> (u64, usize) {
-    let memory = device
-        .create_device_memory(part, 4 * page_size(), Rights::ReadWrite)
-        .unwrap();
-    (memory.offset(), 4 * page_size())
-}
-
-fn memory(device: &Device, memory: MemoryKind) -> (u64, usize) {
-    let memory = device.create_memory(memory, 4 * page_size()).unwrap();
-    (memory.offset(), 4 * page_size())
 }
