@@ -19,6 +19,7 @@ use ringbar_server::host::ServedMemory;
 use ringbar_server::ringbar::Ringbar;
 use ringbar_server::shape::shape;
 use ringbar_server::{Error, Options};
+use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{self, REGISTER_BAR};
 use ringbar_spec::regs;
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, MAX_SEGMENTS};
@@ -214,8 +215,7 @@ impl Liar {
         state.earlier = state.outcome.unwrap_or(state.earlier);
         state.outcome = None;
         if state.tells(Lie::AdminRefuses) {
-            let code = state.random.u32(1..0x40);
-            state.outcome = Some(code);
+            state.outcome = Some(refusal(&mut state.random));
             return false;
         }
         let number = data
@@ -250,6 +250,19 @@ impl Liar {
             } else if late {
                 hold_back(LATE);
             }
+        }
+    }
+}
+
+/// Draws a code that a driver cannot take for "it is done already", as it does with those of a queue
+/// or window that is gone. It would use the number again, and the honest device refuse it.
+fn refusal(random: &mut fastrand::Rng) -> u32 {
+    let done =
+        [ErrorCode::QUEUE_STOPPED, ErrorCode::WINDOW_IS_CLOSED].map(|code| u32::from(code.0));
+    loop {
+        let code = random.u32(1..0x40);
+        if !done.contains(&code) {
+            return code;
         }
     }
 }

@@ -20,6 +20,7 @@ use ringbar_lies::{Lie, IDENT, ORDER, SEED, TRUTH};
 use ringbar_mapped::Mapped;
 use ringbar_server::events::Events;
 use ringbar_server::Options;
+use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids;
 use ringbar_spec::layout::{
     DEVICE_MEMORY_BAR, DEVICE_MEMORY_MIN, DOORBELL_PAGES, REGISTER_BAR, REGISTER_BAR_SIZE,
@@ -344,6 +345,26 @@ fn dropped_command_is_reported_as_done() {
     assert_eq!(outcome, 0);
     bench.submit(1);
     assert_eq!(bench.completion().unwrap().tag, TAG, "the queue runs");
+}
+
+#[test]
+fn refusal_never_says_that_it_is_done_already() {
+    let mut bench = Bench::new();
+    bench.lie(Lie::AdminRefuses);
+    for _ in 0..1000 {
+        bench
+            .device
+            .write_register(regs::QUEUE_STOP::INFO.offset, &[0; 4])
+            .unwrap();
+        let outcome = bench.register(regs::ADMIN_STATUS::INFO.offset);
+
+        let done = [
+            ErrorCode::NONE,
+            ErrorCode::QUEUE_STOPPED,
+            ErrorCode::WINDOW_IS_CLOSED,
+        ];
+        assert!(!done.contains(&ErrorCode(outcome as u16)), "{outcome}");
+    }
 }
 
 #[test]

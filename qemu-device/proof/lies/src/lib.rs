@@ -126,7 +126,7 @@ lies! {
     30 AdminUnanswered "admin-unanswered" Admin "The outcome of an admin command is never told. The server answers nothing any more.";
     31 AdminLate "admin-late" Admin "The outcome of an admin command is told after 300 ms.";
     32 AdminOther "admin-other" Admin "The outcome of an admin command is that of the command before.";
-    33 AdminRefuses "admin-refuses" Admin "An admin command is refused with a random code, and not carried out.";
+    33 AdminRefuses "admin-refuses" Admin "An admin command is refused with a random code, and not carried out. No code says that it is done already.";
     34 AdminDropped "admin-dropped" Admin "An admin command is reported as carried out, and is not.";
     35 AdminOnes "admin-ones" Admin "The outcome of an admin command is all ones.";
     36 ConfigOnes "config-ones" Config "Configuration space reads as ones, as where no device is.";
