@@ -3,8 +3,10 @@
 //! Device memory from both sides: the device reads the bytes that the process wrote, and the
 //! process reads the bytes that the device wrote.
 
-use ringbar_client::{descriptors, Part, Rights};
+use ringbar_client::{descriptors, DeviceMemory, Error, Mapping, Part, Rights};
 use ringbar_tests::{case, open, page_size, pattern_bytes, run, seed, succeed};
+use ringbar_uapi::mmap;
+use rustix::io::Errno;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -116,5 +118,29 @@ fn range_larger_than_its_part_is_refused() {
     let device = open();
     let size = device.info().unwrap().device_memory_size as usize;
     let refused = device.create_device_memory(Part::WriteCombining, size, Rights::Read);
-    assert_eq!(refused.unwrap_err().errno(), Some(rustix::io::Errno::NOSPC));
+    assert_eq!(refused.unwrap_err().errno(), Some(Errno::NOSPC));
+}
+
+/// The two kinds have different hooks: one fills pages in at once, one when they are touched.
+#[case]
+fn range_is_mapped_by_the_kind_of_its_part_alone() {
+    let device = open();
+    let range = |part| {
+        let range = device.create_device_memory(part, page_size(), Rights::Read);
+        range.expect("device memory is free")
+    };
+    let (uncached, lazy) = (range(Part::Uncached), range(Part::Lazy));
+    let map = |kind, range: &DeviceMemory| {
+        let offset = mmap::encode(kind, range.window());
+        Mapping::new(device.file().clone(), offset, page_size(), true)
+    };
+    let refused = |mapping: Result<Mapping, Error>| mapping.err().expect("a refusal").errno();
+
+    let lazy_at_once = map(mmap::KIND_DEVICE_MEMORY, &lazy);
+    let uncached_on_touch = map(mmap::KIND_LAZY_DEVICE_MEMORY, &uncached);
+
+    assert_eq!(refused(lazy_at_once), Some(Errno::PERM));
+    assert_eq!(refused(uncached_on_touch), Some(Errno::PERM));
+    map(mmap::KIND_LAZY_DEVICE_MEMORY, &lazy).expect("its own kind");
+    map(mmap::KIND_DEVICE_MEMORY, &uncached).expect("its own kind");
 }

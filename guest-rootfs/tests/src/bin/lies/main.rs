@@ -28,11 +28,7 @@ const DETECTOR: &str = "/sys/kernel/debug/kmemleak";
 
 fn main() -> ExitCode {
     let single = lies().map(|lie| Case::new(lie.name(), move || tell::tell(lie)));
-    let kept = Case::new(
-        "buffer_is_freed_after_a_reset",
-        kept::buffer_is_freed_after_a_reset,
-    );
-    let all = single.chain(removed::cases()).chain([kept]);
+    let all = single.chain(removed::cases()).chain(kept::cases());
     if detects_leaks() && !random::is_long() {
         // `leaks` looks for what these left.
         return run_all(all.collect());
