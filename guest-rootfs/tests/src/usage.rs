@@ -2,7 +2,7 @@
 
 //! The kernel's use of memory and files. Tests compare it to find leaks.
 
-use crate::{PATIENCE, SHORT};
+use crate::{page_size, PATIENCE, SHORT};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -113,8 +113,9 @@ fn at_hand() -> i64 {
     read("/proc/zoneinfo")
         .lines()
         .filter_map(|line| line.trim_start().strip_prefix("count:"))
-        .map(|count| 4 * number(Some(count)))
-        .sum()
+        .map(|count| number(Some(count)))
+        .sum::<i64>()
+        * (page_size() / 1024) as i64
 }
 
 /// Makes the slab allocator release free objects that processors hold ready.
