@@ -69,7 +69,10 @@ hotplug() {
 
 # architecture: fails if a variable asks for what only machines of x86-64 have.
 architecture() {
-	[[ $ARCH != x86-64 ]] || return 0
+	if [[ $ARCH == x86-64 ]]; then
+		[[ ${COHERENT:-1} == 1 ]] || die "COHERENT=$COHERENT: devices of x86-64 always see the caches: set ARCH=arm64 or leave COHERENT out"
+		return
+	fi
 	[[ ${ACCEL:-tcg} == tcg ]] || die "ACCEL=$ACCEL: a host on x86-64 runs the code of ARCH=$ARCH by TCG alone: leave ACCEL out"
 	[[ ${HOTPLUG:-native} == native ]] || die "HOTPLUG=$HOTPLUG: the machine of ARCH=$ARCH has a device tree and no ACPI: leave HOTPLUG out"
 	[[ ${GDB:-0} == 0 ]] || on_x86_only "gdb in the guest (GDB=$GDB)"
@@ -159,6 +162,7 @@ named "$@"
 one_of INTERRUPTS msix msi
 one_of HOTPLUG acpi native
 one_of IOMMU 0 1
+one_of COHERENT 0 1
 one_of KEXEC 0 1
 one_of IMAGE 0 1
 one_of LIES 0 1

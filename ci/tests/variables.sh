@@ -25,7 +25,7 @@ refused unknown_program_is_refused_with_the_closest 'no test program `wakeup` (d
 refused unknown_program_is_refused_with_the_list 'the programs are: all accesses ' TESTS=nonsense
 refused empty_name_of_a_program_is_refused 'no test program `' TESTS=dma,
 equal all_programs_pass '' "$(said TESTS=all)"
-for wrong in KERNEL=debg INTERRUPTS=msi-x HOTPLUG=pciehp IOMMU=2 LIES=2 BROKER=2 WATCH=yes KEXEC=yes IMAGE=yes ACCEL=kwm TRACE=yes DEVICES=5 DEVICES=0 CYCLES=-1 CYCLES=08 FULL=2 SEED=x TIMEOUT=0 GDB=2; do
+for wrong in KERNEL=debg INTERRUPTS=msi-x HOTPLUG=pciehp IOMMU=2 COHERENT=yes LIES=2 BROKER=2 WATCH=yes KEXEC=yes IMAGE=yes ACCEL=kwm TRACE=yes DEVICES=5 DEVICES=0 CYCLES=-1 CYCLES=08 FULL=2 SEED=x TIMEOUT=0 GDB=2; do
 	refused "${wrong%=*}_of_${wrong#*=}_is_refused" "$wrong: set it to" "$wrong"
 done
 equal examples_pass '' "$(said EXAMPLE=edu,sum)$(said EXAMPLE=all TRACE=0)$(said EXAMPLE=edu TESTS=edu ARGS=bytes)"
@@ -67,8 +67,9 @@ refused folder_is_refused 'is not a readable file' "FILES=$place:/x"
 for wrong in ACCEL=kvm HOTPLUG=acpi GDB=1 IMAGE=1 KEXEC=1; do
 	refused "${wrong}_is_refused_on_arm64" "$wrong" ARCH=arm64 "$wrong"
 done
+refused machine_without_coherence_is_of_arm64 "COHERENT=0: devices of x86-64 always see the caches" COHERENT=0
 refused unknown_architecture_is_refused_with_those_that_are_there 'ARCH=arm: set it to x86-64, arm64 or arm64-16k' ARCH=arm
-equal architecture_passes '' "$(said ARCH=arm64-16k IOMMU=1 HOTPLUG=native INTERRUPTS=msi)"
+equal architecture_passes '' "$(said ARCH=arm64-16k IOMMU=1 COHERENT=0 HOTPLUG=native INTERRUPTS=msi)"
 for script in bench bench-trace coverage mutants sabotage initramfs-check unplug-check; do
 	equal "${script}_refuses_another_architecture" 1 "$(ARCH=arm64 "$ci/$script.sh" device 2>&1 | grep -c 'ARCH=arm64: .* is for guests on x86-64 alone' || true)"
 done

@@ -77,6 +77,12 @@ pub(crate) enum Error {
          is the initramfs as old as this runner?"
     )]
     Sections { line: String },
+    /// QEMU wrote no device tree that can be changed.
+    #[error(
+        "QEMU wrote no device tree with `dma-coherent` to {}; qemu.log in the logs may say why; \
+         only the machine of arm64 has one: leave out --non-coherent for others", path.display()
+    )]
+    DeviceTree { path: PathBuf },
     /// A timed boot did not end as it should.
     #[error("the boot failed: {reason}; console.log in the logs may say why")]
     Boot { reason: String },

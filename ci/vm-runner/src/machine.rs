@@ -87,6 +87,8 @@ pub(crate) struct Machine {
     pub(crate) spare_processors: u32,
     pub(crate) iommu: bool,
     pub(crate) slots: SlotControl,
+    /// Device tree in place of QEMU's own.
+    pub(crate) device_tree: Option<PathBuf>,
     pub(crate) kernel: PathBuf,
     pub(crate) initrd: PathBuf,
     /// Words for the guest's init, such as `ringbar.tests=all`.
@@ -118,7 +120,7 @@ pub(crate) struct Machine {
 impl Machine {
     /// Returns QEMU's arguments.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
-        let mut line = basics(self.architecture, self.acceleration);
+        let mut line = bare(self);
         let memory = format!(
             "memory-backend-memfd,id=memory,size={},share=on",
             self.memory
@@ -128,11 +130,6 @@ impl Machine {
             &mut line,
             ["-object", &memory, "-machine", "memory-backend=memory"],
         );
-        add(&mut line, ["-m", &self.memory.to_string()]);
-        add(&mut line, ["-smp", &self.processor_numbers()]);
-        if self.iommu {
-            line.extend(self.architecture.iommu().iter().map(OsString::from));
-        }
         if self.slots == SlotControl::Native && self.architecture.has_acpi() {
             // Without that of ACPI, the firmware's tables leave the root ports to the kernel.
             add(&mut line, ["-global", NO_ACPI_HOTPLUG]);
@@ -146,6 +143,9 @@ impl Machine {
         self.serial_ports(&mut line);
         if let Some(plugin) = &self.plugin {
             line.extend(["-plugin".into(), plugin.clone()]);
+        }
+        if let Some(tree) = &self.device_tree {
+            line.extend(["-dtb".into(), tree.clone().into()]);
         }
         line.extend(["-kernel".into(), self.kernel.clone().into()]);
         line.extend(["-initrd".into(), self.initrd.clone().into()]);
@@ -289,6 +289,17 @@ pub(crate) fn probe(
     line
 }
 
+/// Returns the arguments of the machine without its devices.
+pub(crate) fn bare(machine: &Machine) -> Vec<OsString> {
+    let mut line = basics(machine.architecture, machine.acceleration);
+    add(&mut line, ["-m", &machine.memory.to_string()]);
+    add(&mut line, ["-smp", &machine.processor_numbers()]);
+    if machine.iommu {
+        line.extend(machine.architecture.iommu().iter().map(OsString::from));
+    }
+    line
+}
+
 /// Returns the arguments that every machine has.
 fn basics(architecture: Architecture, acceleration: Acceleration) -> Vec<OsString> {
     let mut line = Vec::new();
@@ -322,7 +333,7 @@ fn pipe(line: &mut Vec<OsString>, id: &str, path: &Path) {
 }
 
 /// Doubles commas. QEMU takes a single comma as the end of the value.
-fn doubled_commas(path: &Path) -> OsString {
+pub(crate) fn doubled_commas(path: &Path) -> OsString {
     match path.to_str() {
         Some(path) => path.replace(',', ",,").into(),
         None => path.into(),
@@ -361,6 +372,7 @@ mod tests {
             spare_processors: 0,
             iommu: false,
             slots: SlotControl::Acpi,
+            device_tree: None,
             kernel: "/k/vmlinux".into(),
             initrd: "/k/initrd".into(),
             task: "ringbar.tests=all".into(),
@@ -385,9 +397,9 @@ mod tests {
     #[test]
     fn plain_machine_is_as_documented() {
         let expected = "-nodefaults -no-user-config -display none -no-reboot -M q35 \
-            -accel tcg -cpu max \
+            -accel tcg -cpu max -m 512M -smp 2 \
             -object memory-backend-memfd,id=memory,size=512M,share=on \
-            -machine memory-backend=memory -m 512M -smp 2 \
+            -machine memory-backend=memory \
             -device pcie-root-port,id=port0,bus=pcie.0,addr=0x4,chassis=1,slot=1 \
             -device '{\"addr\":\"0x0\",\"bus\":\"port0\",\"driver\":\"vfio-user-pci\",\
             \"id\":\"ringbar0\",\"socket\":{\"path\":\"/t/device0.sock\",\"type\":\"unix\"},\"x-msg-timeout\":5000}' \
@@ -418,7 +430,7 @@ mod tests {
 
         for words in [
             "-M virt,gic-version=3,its=on -accel tcg -cpu neoverse-n1 ",
-            "-smp 2 -device virtio-iommu-pci,bus=pcie.0,addr=0x1 -device pcie-root-port,",
+            "-smp 2 -device virtio-iommu-pci,bus=pcie.0,addr=0x1 ",
             "-device pci-serial,bus=pcie.0,addr=0x2,chardev=requests ",
             "-device pci-serial,bus=pcie.0,addr=0x3,chardev=control ",
             "-append 'console=ttyAMA0,115200 panic=-1 pcie_port_pm=off nokaslr cryptomgr.notests log_buf_len=1M ringbar.tests=all'",
@@ -460,6 +472,16 @@ mod tests {
 
         let expected = "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off";
         assert!(text(&machine).contains(expected));
+    }
+
+    #[test]
+    fn device_tree_takes_the_place_of_the_machines_own() {
+        let machine = Machine {
+            device_tree: Some("/t/machine.dtb".into()),
+            ..machine()
+        };
+
+        assert!(text(&machine).contains(" -dtb /t/machine.dtb -kernel "));
     }
 
     #[test]

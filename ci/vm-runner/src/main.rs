@@ -23,6 +23,7 @@ mod connections;
 mod death_signal;
 mod debug;
 mod descendants;
+mod device_tree;
 mod driver;
 mod error;
 mod files;

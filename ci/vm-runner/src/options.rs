@@ -95,6 +95,9 @@ pub(crate) struct MachineOptions {
     /// Adds an IOMMU to the machine, and lets the guest's kernel use it.
     #[arg(long)]
     pub(crate) iommu: bool,
+    /// Has the machine's device tree say that devices do not see the processor's caches.
+    #[arg(long)]
+    pub(crate) non_coherent: bool,
     /// Controller by which the guest learns that a device is unplugged or plugged in.
     #[arg(long, value_enum, default_value_t = SlotControl::Acpi)]
     pub(crate) hotplug: SlotControl,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use ringbar_kernel_log::{self as kernel_log, Complaint};
 
+use crate::device_tree;
 use crate::error::Error;
 use crate::files;
 use crate::guard::Guard;
@@ -114,7 +115,7 @@ pub(crate) fn machine(
     place: &Workplace,
     task: String,
 ) -> Result<Machine, Error> {
-    Ok(Machine {
+    let mut machine = Machine {
         architecture: options.architecture,
         acceleration,
         memory: options.memory,
@@ -122,6 +123,7 @@ pub(crate) fn machine(
         spare_processors: 0,
         iommu: options.iommu,
         slots: options.hotplug,
+        device_tree: None,
         kernel: options.kernel.clone(),
         initrd: files::initramfs(&options.initrd, &options.file, place)?,
         task: task + &options.drivers(),
@@ -147,7 +149,12 @@ pub(crate) fn machine(
         control: None,
         tsc_khz: tsc::khz(),
         more: options.qemu_arg.clone(),
-    })
+    };
+    if options.non_coherent {
+        let tree = device_tree::without_coherence(options, &machine, place)?;
+        machine.device_tree = Some(tree);
+    }
+    Ok(machine)
 }
 
 /// Returns QEMU's command, and writes it to the logs.

@@ -71,10 +71,14 @@ use ringbar_spec::wake::Word;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Node of the device under test.
 pub const NODE: &str = "/dev/ringbar0";
+
+/// Property of the device tree's root: devices see the processor's caches.
+const COHERENT: &str = "/sys/firmware/devicetree/base/dma-coherent";
 
 /// Returns the node of a device. Device 0 is the one under test.
 pub fn node(device: u32) -> String {
@@ -181,6 +185,23 @@ pub fn has_iommu() -> bool {
 /// Returns whether the kernel was told to bounce all memory that a device without an IOMMU reaches.
 pub fn bounces() -> bool {
     parameter::word("swiotlb").is_some_and(|word| word == "force") && !has_iommu()
+}
+
+/// Returns whether devices see the processor's caches, as they always do on x86. Elsewhere the device
+/// tree says so.
+pub fn sees_caches() -> bool {
+    cfg!(target_arch = "x86_64") || Path::new(COHERENT).exists()
+}
+
+/// Returns why the driver refuses windows on memory of a process, if it does.
+pub fn refuses_user_windows() -> Option<&'static str> {
+    if bounces() {
+        Some("the kernel bounces all memory here (swiotlb=force)")
+    } else if !sees_caches() {
+        Some("devices do not see the processor's caches here (COHERENT=0)")
+    } else {
+        None
+    }
 }
 
 /// Returns the number of interrupts that the kernel has counted for the device under test, on all

@@ -2,11 +2,11 @@
 
 //! Makes a region of each kind. A region lives until its file is closed.
 
-use crate::table;
+use crate::table::{self, Row};
 use ringbar_client::{Device, QueueOffsets};
 use ringbar_tests::regions::OF_ANY_SIZE;
 use ringbar_tests::rules::{Driver, Kind, Region};
-use ringbar_tests::{open, page_size, NODE};
+use ringbar_tests::{open, page_size, sees_caches, NODE};
 use ringbar_uapi::mmap::PUBLIC_REGISTERS;
 use rustix::io::Errno;
 use std::rc::Rc;
@@ -33,7 +33,7 @@ fn kind(name: &'static str, make: Make) -> Kind {
         name,
         make: Rc::new(move |read_only| region(&make, read_only)),
         flags: row.flags,
-        policy: shown(row.policy),
+        policy: shown(&row),
         writable: row.writable,
         inherited: row.inherited,
         debugger: row.debugger,
@@ -47,9 +47,11 @@ fn kind(name: &'static str, make: Make) -> Kind {
 }
 
 /// Returns the name that debugfs shows. On x86 two policies have the same bits, and it shows the first.
-fn shown(policy: &'static str) -> &'static str {
-    match policy {
+/// Coherent memory is cached only if the device sees the caches.
+fn shown(row: &Row) -> &'static str {
+    match row.policy {
         "device" if cfg!(target_arch = "x86_64") => "uncached",
+        "cached" if row.flags.contains("dma") && !sees_caches() => "write-combining",
         other => other,
     }
 }

@@ -12,9 +12,9 @@ use ringbar_spec::ring::{Completion, Descriptor, Status};
 use ringbar_spec::setup::MAX_SEGMENTS;
 use ringbar_tests::debugfs::RINGBAR;
 use ringbar_tests::{
-    bounces, carry_out, case, expect_bytes, fork, has_iommu, on_debug_kernel, open, page_size,
-    parameter, pattern_bytes, pinned_by_us, pinned_pages, run, succeed, until, Case, PciFunction,
-    Skip, PATIENCE,
+    carry_out, case, expect_bytes, fork, has_iommu, on_debug_kernel, open, page_size, parameter,
+    pattern_bytes, pinned_by_us, pinned_pages, refuses_user_windows, run, succeed, until, Case,
+    PciFunction, Skip, PATIENCE,
 };
 use ringbar_uapi::ioctl::MAX_USER_WINDOW;
 use rustix::io::Errno;
@@ -38,16 +38,14 @@ fn main() -> ExitCode {
     run()
 }
 
-/// Makes a case that needs memory without a bounce buffer.
-fn unbounced(name: &'static str, body: fn()) -> Case {
-    Case::new(name, move || unless_bounced(body))
+/// Makes a case that needs memory which process and device see at the same time.
+fn shared(name: &'static str, body: fn()) -> Case {
+    Case::new(name, move || if_shared(body))
 }
 
-fn unless_bounced(body: impl FnOnce()) -> Result<(), Skip> {
-    if bounces() {
-        return Err(Skip(
-            "the kernel bounces all memory here (swiotlb=force)".into(),
-        ));
+fn if_shared(body: impl FnOnce()) -> Result<(), Skip> {
+    if let Some(reason) = refuses_user_windows() {
+        return Err(Skip(reason.into()));
     }
     body();
     assert_eq!(pinned(), 0, "pages are still pinned");
@@ -91,7 +89,7 @@ fn ends_with(queue: &mut Queue, descriptor: Descriptor, status: Status) {
     assert_eq!(Status(completion.status), status, "{descriptor:?}");
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn device_writes_just_the_bytes_of_the_window() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -119,7 +117,7 @@ fn device_writes_just_the_bytes_of_the_window() {
     }
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn copies_at_any_alignment_arrive() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -154,7 +152,7 @@ fn copies_at_any_alignment_arrive() {
     }
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn longest_copy_arrives() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -176,7 +174,7 @@ fn longest_copy_arrives() {
     writable.close().unwrap();
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn scattered_pages_are_one_window_in_their_order() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -209,7 +207,7 @@ fn memory_in_too_many_pieces_is_refused() -> Result<(), Skip> {
             "the debug kernel checks all DMA mappings at each new one, which takes too long for thousands".into(),
         ));
     }
-    unless_bounced(too_many_pieces)
+    if_shared(too_many_pieces)
 }
 
 fn too_many_pieces() {
@@ -244,7 +242,7 @@ fn too_many_pieces() {
     }
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn device_writes_to_mapped_file_reach_the_file() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -265,7 +263,7 @@ fn device_writes_to_mapped_file_reach_the_file() {
     assert!(seen == expected);
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn window_has_no_more_rights_than_asked_for() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -297,7 +295,7 @@ fn window_has_no_more_rights_than_asked_for() {
     }
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn read_only_memory_gets_no_writable_window() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -320,7 +318,7 @@ fn read_only_memory_gets_no_writable_window() {
     window.close().unwrap();
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn invalid_lengths_and_addresses_are_refused() {
     let device = open();
     let memory = RawMemory::new(page_size());
@@ -342,7 +340,7 @@ fn invalid_lengths_and_addresses_are_refused() {
     }
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn range_with_a_hole_is_refused_and_nothing_stays_pinned() {
     let device = open();
     let mut memory = RawMemory::new(600 * page_size());
@@ -359,7 +357,7 @@ fn range_with_a_hole_is_refused_and_nothing_stays_pinned() {
         .unwrap();
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn memory_mapped_by_a_driver_is_refused() {
     let device = open();
     let buffer = device
@@ -376,7 +374,7 @@ fn memory_mapped_by_a_driver_is_refused() {
     }
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn pages_count_against_the_limit_of_locked_memory() {
     let device = open();
     let memory = memory(8 * page_size());
@@ -411,7 +409,7 @@ fn pages_count_against_the_limit_of_locked_memory() {
     assert!(status.success(), "{status}");
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn bytes_count_for_the_user_until_the_window_is_closed() {
     let device = open();
     let before = RINGBAR.usage();
@@ -433,7 +431,7 @@ fn bytes_count_for_the_user_until_the_window_is_closed() {
     assert_eq!(RINGBAR.usage(), before);
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn unmapped_memory_stays_in_the_window() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -470,7 +468,7 @@ fn submit_long_copies(queue: &mut Queue, source: u16, target: u16) {
 #[case]
 fn pinned_pages_leave_the_movable_zone() -> Result<(), Skip> {
     let zone = zone::movable().ok_or(Skip("this kernel has no zone Movable".into()))?;
-    unless_bounced(|| pages_leave_the_zone(&zone))
+    if_shared(|| pages_leave_the_zone(&zone))
 }
 
 /// Pinned pages cannot be moved. Left in the zone, they would block its memory for as long as they
@@ -502,7 +500,7 @@ fn pages_leave_the_zone(zone: &Range<u64>) {
     window.close().unwrap();
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn parent_keeps_its_memory_over_a_fork() {
     let device = open();
     let mut queue = device.create_queue(4).unwrap();
@@ -536,7 +534,7 @@ fn parent_keeps_its_memory_over_a_fork() {
     window.close().unwrap();
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn window_closed_during_a_long_copy_is_not_written_afterwards() {
     let device = open();
     let mut queue = device.create_queue(64).unwrap();
@@ -579,7 +577,7 @@ fn window_closed_during_a_long_copy_is_not_written_afterwards() {
     assert_ne!(broken_off, 0);
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn killed_process_leaves_nothing_pinned() {
     for _ in 0..5 {
         let (mut ours, mut theirs) = UnixStream::pair().unwrap();
@@ -615,7 +613,7 @@ fn write_and_see(queue: &mut Queue, buffer: &Buffer) {
     );
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn reset_ends_the_window_and_pages_go_with_its_close() {
     let device = open();
     let memory = memory(page_size());
@@ -639,7 +637,7 @@ fn reset_ends_the_window_and_pages_go_with_its_close() {
     drop((queue, second, device));
 }
 
-#[case(unbounced)]
+#[case(shared)]
 fn unbind_gives_pages_back_and_takes_none_from_the_process() {
     let device = open();
     let mut queue = device.create_queue(64).unwrap();
@@ -662,10 +660,12 @@ fn unbind_gives_pages_back_and_takes_none_from_the_process() {
 }
 
 #[case]
-fn bounced_memory_is_refused() -> Result<(), Skip> {
-    if !bounces() {
+fn memory_that_process_and_device_cannot_share_is_refused() -> Result<(), Skip> {
+    if refuses_user_windows().is_none() {
         return Err(Skip(
-            "no memory is bounced here; KERNEL_ARGS=swiotlb=force has it bounced".into(),
+            "they can here; KERNEL_ARGS=swiotlb=force has the kernel bounce it, and COHERENT=0 of arm64 has the device \
+             bypass the caches"
+                .into(),
         ));
     }
     let device = open();
