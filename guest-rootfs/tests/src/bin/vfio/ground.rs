@@ -2,7 +2,7 @@
 
 //! Start of each case: the function under test, bound to `vfio-pci`.
 
-use ringbar_tests::{on_debug_kernel, PciFunction};
+use ringbar_tests::{on_debug_kernel, PciFunction, Skip};
 use ringbar_vfio::{Kind, Space, Taken, VfioDriver};
 use rustix::io::Errno;
 use rustix::system::finit_module;
@@ -19,21 +19,33 @@ const MODULES: [&str; 5] = [
     "vfio-pci",
 ];
 
+/// Folder of the driver of virtio-iommu, if it is loaded.
+const VIRTIO_IOMMU: &str = "/sys/bus/virtio/drivers/virtio_iommu";
+
 /// The function, taken from the kernel's driver. Given back when dropped.
 pub(crate) struct Ground {
     taken: Taken,
 }
 
 impl Ground {
-    /// Takes the function. Returns `None` if the machine has no IOMMU.
-    pub(crate) fn take() -> Option<Self> {
+    /// Takes the function, unless no process can drive a device on this machine.
+    pub(crate) fn take() -> Result<Self, Skip> {
         let folder = PciFunction::under_test().folder().to_owned();
-        fs::read_link(folder.join("iommu_group")).ok()?;
+        if fs::read_link(folder.join("iommu_group")).is_err() {
+            return Err(Skip("the machine has no IOMMU".into()));
+        }
+        if Path::new(VIRTIO_IOMMU).exists() {
+            return Err(Skip(
+                "Linux 7.3 refuses interrupts of a process's device behind virtio-iommu (`iommu_dma_prepare_msi`), and QEMU \
+                 11.1 refuses this device behind an SMMUv3"
+                    .into(),
+            ));
+        }
         for module in MODULES {
             load(Path::new(&format!("/lib/modules/{module}.ko")));
         }
         let taken = Taken::take(&folder).expect("vfio-pci takes the device");
-        Some(Self { taken })
+        Ok(Self { taken })
     }
 
     /// Returns the interface by which this kernel gives a device to a process.
