@@ -445,13 +445,15 @@ shell() {
 # debug: opens a shell, and lets gdb attach to the machine. gdb needs the module in build/. The
 # release has its kernel's symbols only in a package of several hundred megabytes.
 debug() {
-	on_x86_only "make debug"
-	local symbols=() file
+	local symbols=() file gdb
 	if [[ $KERNEL == debug ]]; then
 		file=$("$ci_dir/kernel-symbols.sh")
 		symbols=(--kernel-symbols "$file")
 	fi
-	shell debug --debug="${STOP:-driver}" --module "$module" "${symbols[@]}" --sources "${project:-$checkout}" --gdb "$(printf '%q' "$ci_dir/extra.sh") gdb"
+	printf -v gdb '%q gdb' "$ci_dir/extra.sh"
+	# Another terminal does not know it.
+	if [[ -n $guest_suffix ]]; then gdb="ARCH=$ARCH $gdb"; fi
+	shell debug --debug="${STOP:-driver}" --module "$module" "${symbols[@]}" --sources "${project:-$checkout}" --gdb "$gdb"
 }
 
 # Drawing a page again or reading reports changes nothing that a run needs, so they take no lock.

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use crate::error::Error;
 use crate::terminal::Terminal;
 
-/// Begin of the command that attaches gdb.
-const ATTACH: &str = "attach: gdb ";
+/// Begin of the line with the command that attaches gdb.
+const ATTACH: &str = "attach: ";
 /// Function at which gdb stops first, and its file. `ci/shell-check.sh` names it as STOP.
 const HOOK: (&str, &str) = (
     "ringbar_main::mapping::file_operations::mmap_hook<ringbar_main::device::Ringbar>",
@@ -36,7 +36,8 @@ pub(crate) fn attach(terminal: &mut Terminal, program: &[String]) -> Result<Chil
     let gdb = Command::new(program)
         .args(first)
         .arg("-batch")
-        .args(line.split_whitespace())
+        // The first word is gdb itself.
+        .args(line.split_whitespace().skip(1))
         .args(["-ex", "backtrace 1", "-ex", &format!("break {INNER}")])
         .args(["-ex", "continue", "-ex", "backtrace"])
         // Without it, the end of gdb would be the end of QEMU.

@@ -114,6 +114,14 @@ impl Architecture {
         }
     }
 
+    /// Returns Debian's name of a gdb for this architecture, on a host of x86-64.
+    pub(crate) fn gdb(self) -> &'static str {
+        match self {
+            Self::X86 => "gdb",
+            Self::Arm64 => "gdb-multiarch",
+        }
+    }
+
     /// Returns whether a device may be told to leave by ACPI.
     pub(crate) fn has_acpi(self) -> bool {
         self == Self::X86

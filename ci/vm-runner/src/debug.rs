@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use serde_json::json;
 
+use crate::architecture::Architecture;
 use crate::error::Error;
 use crate::port::Port;
 use crate::qmp::{self, Message};
@@ -90,6 +91,8 @@ pub(crate) struct Debugger {
     module: PathBuf,
     kernel: Option<PathBuf>,
     sources: PathBuf,
+    /// Name of a gdb that knows the guest's processor.
+    program: &'static str,
     gdb: Option<String>,
     monitor: Port,
     socket: PathBuf,
@@ -101,6 +104,7 @@ impl Debugger {
     /// Prepares a machine for gdb, if the options say so.
     pub(crate) fn prepare(
         options: &DebugOptions,
+        architecture: Architecture,
         place: &Workplace,
     ) -> Result<Option<Self>, Error> {
         let (Some(stop), Some(module)) = (&options.stop, &options.module) else {
@@ -115,6 +119,7 @@ impl Debugger {
                 .map(absolute)
                 .transpose()?,
             sources: absolute(&options.sources)?,
+            program: architecture.gdb(),
             gdb: options.gdb.clone(),
             monitor: Port::create(&place.hotplug_ports().monitor)?,
             socket: place.file("gdb"),
@@ -189,7 +194,7 @@ impl Debugger {
     /// Shows the command for another terminal.
     fn show_attach(&self, screen: &Screen) {
         let arguments = format!("-x {}", self.attach.display());
-        screen.say(&format!("attach: gdb {arguments}"));
+        screen.say(&format!("attach: {} {arguments}", self.program));
         if let Some(gdb) = &self.gdb {
             screen.say(&format!(
                 "        or with gdb of the release: {gdb} {arguments}"
@@ -305,7 +310,7 @@ mod tests {
             sources: place.file("."),
             gdb: None,
         };
-        let prepared = Debugger::prepare(&options, &place).expect("prepared");
+        let prepared = Debugger::prepare(&options, Architecture::Arm64, &place).expect("prepared");
         prepared.expect("a debugger").attach_commands()
     }
 

@@ -77,7 +77,7 @@ pub(crate) fn run(
     let line = Port::create(&ports.line)?;
     let window = Window::watch()?;
     let _restore = Terminal::remember();
-    let debugger = Debugger::prepare(&options.debug, place)?;
+    let debugger = Debugger::prepare(&options.debug, machine_options.architecture, place)?;
     let word = match debugger {
         Some(_) => "ringbar.debug",
         None => "ringbar.shell",
