@@ -134,7 +134,7 @@ fn range_is_mapped_by_the_kind_of_its_part_alone() {
         let offset = mmap::encode(kind, range.window());
         Mapping::new(device.file().clone(), offset, page_size(), true)
     };
-    let refused = |mapping: Result<Mapping, Error>| mapping.err().expect("a refusal").errno();
+    let refused = |mapping: Result<Mapping, Error>| mapping.expect_err("a refusal").errno();
 
     let lazy_at_once = map(mmap::KIND_DEVICE_MEMORY, &lazy);
     let uncached_on_touch = map(mmap::KIND_LAZY_DEVICE_MEMORY, &uncached);
