@@ -74,7 +74,7 @@ miri: ## protocol and rings under Miri, if a nightly compiler has it
 mutants: ## change one thing at a time in crates and driver, and see which test notices; takes hours, and goes on where it was stopped
 	@ci/mutants.sh
 test-sabotage: ## check that VM tests notice modules, a device and a server that are broken on purpose
-	@ci/stages.sh run job:sabotage
+	@ci/stages.sh run job:sabotage$(if $(arm64),-arm64)
 
 #: As CI runs it
 prepush: fmt lint test-host ## the fast part of `make test`

@@ -4,14 +4,16 @@
 # all paths and the tour notice a broken device. `witness`: the witness notices faults that no
 # program can see. `log`: every run notices a warning that the console hides. Each deliberate fault
 # must fail a run for the right reason. `hangs` does the same with programs that hang, and shows
-# that a merely slow one passes. The unbroken parts pass the same programs in `make test-vm
+# that a merely slow one passes. `arm64` and `arm64-16k`: runs of that architecture notice drivers with a fault
+# that x86 does not show. The unbroken parts pass the same programs in `make test-vm
 # KERNEL=debug`, and traced in `make test-vm`.
 set -euo pipefail
 if [[ ${1:-} == module ]]; then export KERNEL=debug; else export KERNEL=stock; fi
+if [[ ${1:-} == arm64* ]]; then export ARCH=$1; fi
 # shellcheck source=ci/lib.sh
 source "$(dirname "$0")/lib.sh"
 without_example "make test-sabotage"
-on_x86_only "make test-sabotage"
+if [[ ${1:-} != "$ARCH" ]]; then on_x86_only "sabotage.sh ${1:-}"; fi
 
 # broken WHAT FOLDER: builds that module and a guest with it.
 broken() {
@@ -22,7 +24,7 @@ broken() {
 
 # caught WHAT PROGRAMS FILE PATTERN: fails unless FILE of a run with that module contains PATTERN.
 caught() {
-	local folder=$checkout/build/sabotage/$1-debug
+	local folder=$checkout/build/sabotage/$1$kernel_suffix
 	broken "$1" "$folder"
 	fails "$1" "$2" "$3" "$4" 0 "$folder/ringbar.ko" "$folder/initramfs.cpio"
 }
@@ -166,5 +168,9 @@ device)
 witness) unseen ;;
 log) silenced ;;
 hangs) hangs ;;
-*) die "usage: $0 module|device|witness|log|hangs" ;;
+# The device finds memory of a process by its offset in a page.
+arm64-16k) caught page-of-4096 user_memory results.ktap 'not ok [0-9]+ device_writes_just_the_bytes_of_the_window' ;;
+# Windows on memory of a process need a device that sees the caches.
+arm64) COHERENT=0 caught sees-caches user_memory results.ktap 'not ok [0-9]+ memory_that_process_and_device_cannot_share_is_refused' ;;
+*) die "usage: $0 module|device|witness|log|hangs|arm64|arm64-16k" ;;
 esac

