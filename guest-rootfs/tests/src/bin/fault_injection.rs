@@ -181,6 +181,9 @@ fn require_injection() -> Result<(), Skip> {
         let file = format!("/sys/kernel/debug/{kind}/ignore-gfp-wait");
         fs::write(&file, "N").unwrap_or_else(|error| panic!("cannot write {file}: {error}"));
     }
+    // Single pages as well, such as a contiguous memory of one page.
+    let order = "/sys/kernel/debug/fail_page_alloc/min-order";
+    fs::write(order, "0").unwrap_or_else(|error| panic!("cannot write {order}: {error}"));
     Ok(())
 }
 
