@@ -133,10 +133,7 @@ impl<'a> Checked<'a> {
                     to: Some(to),
                     length: self.length,
                 };
-                Some(DescriptorOutcome::unreachable(
-                    Status::DMA_FAULT,
-                    piece.unreachable(host),
-                ))
+                Some(piece.fault(host, true))
             }
         }
     }

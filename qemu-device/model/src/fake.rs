@@ -36,6 +36,8 @@ struct State {
     record: Option<Vec<Touch>>,
     /// Number of accesses that still work; any number if `None`.
     working: Option<u64>,
+    /// A byte that cannot be copied, although it counts as reachable.
+    lost: Option<DmaAddress>,
     now: u64,
 }
 
@@ -54,6 +56,7 @@ impl FakeHost {
                 words: vec![0; REGISTER_BAR_SIZE / 4],
                 record: None,
                 working: None,
+                lost: None,
                 now: 0,
             }),
             script: RefCell::new(None),
@@ -135,6 +138,11 @@ impl FakeHost {
         self.state.borrow_mut().working = Some(accesses);
     }
 
+    /// Loses a byte as the file behind memory may: it counts as reachable, and each copy of it fails.
+    pub fn lose(&self, address: DmaAddress) {
+        self.state.borrow_mut().lost = Some(address);
+    }
+
     /// Sets the clock.
     pub fn set_time(&self, now: u64) {
         self.state.borrow_mut().now = now;
@@ -171,6 +179,7 @@ impl Host for FakeHost {
         let mut state = self.state.borrow_mut();
         // Before anything is copied: a read fails without effect.
         state.allow(from, data.len() as u64, false)?;
+        state.keep(from, data.len() as u64)?;
         state.spend()?;
         state.record(from, data.len(), false);
         state.read(from, data)
@@ -179,6 +188,7 @@ impl Host for FakeHost {
     fn write(&self, to: Location, data: &[u8]) -> Result<(), Unreachable> {
         let mut state = self.state.borrow_mut();
         state.allow(to, data.len() as u64, true)?;
+        state.keep(to, data.len() as u64)?;
         state.spend()?;
         state.record(to, data.len(), true);
         state.write(to, data)
@@ -188,6 +198,8 @@ impl Host for FakeHost {
         let mut state = self.state.borrow_mut();
         state.allow(from, length as u64, false)?;
         state.allow(to, length as u64, true)?;
+        state.keep(from, length as u64)?;
+        state.keep(to, length as u64)?;
         state.spend()?;
         state.record(from, length, false);
         state.record(to, length, true);
@@ -238,6 +250,18 @@ impl State {
             return Err(Unreachable);
         }
         Ok(())
+    }
+
+    /// Fails if one of these bytes is lost.
+    fn keep(&self, place: Location, length: u64) -> Result<(), Unreachable> {
+        match (place, self.lost) {
+            (Location::Guest(address), Some(lost))
+                if (address..address.saturating_add(length)).contains(&lost) =>
+            {
+                Err(Unreachable)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Counts an access. Fails if the test wants this one to fail.

@@ -12,19 +12,21 @@ pub type DmaAddress = u64;
 ///
 /// No method hands out references to memory, as the other side may change it at any time:
 /// everything is copied. An implementation must not block on the guest.
+///
+/// A copy fails without effect if one of its bytes cannot be [reached](Self::unreachable). It fails
+/// in the middle, with any part written, if memory that could be reached loses its bytes meanwhile.
 pub trait Host {
     /// Returns the first of `length` bytes at `address` that cannot be read, or written if `write`
     /// is set.
     fn unreachable(&self, address: DmaAddress, length: u64, write: bool) -> Option<DmaAddress>;
 
-    /// Copies bytes out of memory. Fails without effect if one of them cannot be reached.
+    /// Copies bytes out of memory.
     fn read(&self, from: Location, data: &mut [u8]) -> Result<(), Unreachable>;
 
-    /// Copies bytes to memory. Fails without effect if one of them cannot be reached.
+    /// Copies bytes to memory.
     fn write(&self, to: Location, data: &[u8]) -> Result<(), Unreachable>;
 
-    /// Copies `length` bytes from one place to another, as `memmove` does. Fails without effect if
-    /// one of them cannot be reached.
+    /// Copies `length` bytes from one place to another, as `memmove` does.
     fn copy(&self, from: Location, to: Location, length: usize) -> Result<(), Unreachable>;
 
     /// Loads a shared word of BAR 0 that the driver side writes. `offset` counts from the BAR's
@@ -78,6 +80,6 @@ pub enum Location {
     DeviceMemory(u64),
 }
 
-/// Failure to reach the memory of a DMA address.
+/// Failure to reach the memory of a DMA address, or to copy all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreachable;

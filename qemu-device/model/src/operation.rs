@@ -269,7 +269,7 @@ impl Operation {
             };
             // With a status of 1 to 8 nothing was written (data sheet 8). So all memory is looked
             // at before the first of several pieces. A single piece needs no look: `Host::copy` and
-            // `Host::write` fail without any effect.
+            // `Host::write` fail without any effect if memory cannot be reached.
             if !self.reachable && piece.length < self.length {
                 if let Some(address) = self.unreachable(context, budget) {
                     // A search that finds unreachable memory costs one more unit. Without it, a
@@ -290,19 +290,7 @@ impl Operation {
                     }
                 }
                 Ok(ended) => return ended,
-                Err(Unreachable) => {
-                    // Memory went away after the look. Once a piece was written, DMA_FAULT would be
-                    // wrong: it means that nothing was (data sheet 8).
-                    let status = if self.done == 0 {
-                        Status::DMA_FAULT
-                    } else {
-                        Status::ABORTED
-                    };
-                    return Some(DescriptorOutcome::unreachable(
-                        status,
-                        piece.unreachable(context.host),
-                    ));
-                }
+                Err(Unreachable) => return Some(piece.fault(context.host, self.done == 0)),
             }
         }
     }
@@ -427,26 +415,34 @@ impl Operation {
 }
 
 impl Piece {
-    /// Returns the first address of the piece that cannot be reached.
+    /// Returns the outcome of an operation whose piece could not be carried out; `first` if it is the
+    /// first one.
     #[cold]
-    pub(crate) fn unreachable<H: Host + ?Sized>(&self, host: &H) -> DmaAddress {
-        // The memory may be reachable again by now. The error then names the piece's own first
-        // address, as the log has to name one.
+    pub(crate) fn fault<H: Host + ?Sized>(&self, host: &H, first: bool) -> DescriptorOutcome {
         let look = |place: Option<Location>, write: bool| match place? {
             Location::Guest(address) => host.unreachable(address, self.length, write),
             Location::DeviceMemory(_) => None,
         };
+        let found = look(self.from, false).or_else(|| look(self.to, true));
+        // Memory went away after the look, or in the middle of the piece if all of it seems to be
+        // there. DMA_FAULT would be wrong if anything may be written: it means that nothing was (data
+        // sheet 8).
+        let status = match found {
+            Some(_) if first => Status::DMA_FAULT,
+            _ => Status::ABORTED,
+        };
+        DescriptorOutcome::unreachable(status, found.unwrap_or_else(|| self.address()))
+    }
+
+    /// Returns the first guest address of the piece: the log has to name one.
+    fn address(&self) -> DmaAddress {
         let own = [self.from, self.to].into_iter().flatten();
-        look(self.from, false)
-            .or_else(|| look(self.to, true))
-            .or_else(|| {
-                own.filter_map(|place| match place {
-                    Location::Guest(address) => Some(address),
-                    Location::DeviceMemory(_) => None,
-                })
-                .next()
-            })
-            .unwrap_or_default()
+        own.filter_map(|place| match place {
+            Location::Guest(address) => Some(address),
+            Location::DeviceMemory(_) => None,
+        })
+        .next()
+        .unwrap_or_default()
     }
 }
 

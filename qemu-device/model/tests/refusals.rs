@@ -446,6 +446,32 @@ fn address_that_went_away_in_the_middle_is_in_the_error_log() {
     assert_eq!(setup.driver.last_error(), error);
 }
 
+/// Asserts that a descriptor is aborted if this byte of the destination, or of the source, is lost
+/// while it is copied, and that the log has an address of the piece.
+#[track_caller]
+fn aborted_by_loss(descriptor: &Descriptor, of: impl Fn(&Setup) -> u64, logged: u64) {
+    let mut setup = Setup::new();
+    let lost = of(&setup);
+    setup.driver.host.lose(lost);
+
+    let completion = setup.ring.carry_out(&mut setup.driver, descriptor);
+
+    assert_eq!(Status(completion.status), Status::ABORTED);
+    let error = (ErrorCode::MEMORY_FAULT, 1, lost - logged);
+    assert_eq!(setup.driver.last_error(), error);
+}
+
+#[test]
+fn bytes_that_are_lost_while_one_piece_is_copied_abort_the_operation() {
+    // DMA_FAULT would mean that nothing was written.
+    let copy = copy(1, (SOURCE, 0), (DESTINATION, 0), 64);
+    aborted_by_loss(&copy, |setup| setup.source[0].address + 9, 9);
+    let fill = fill(1, 7, (DESTINATION, 8), 64);
+    aborted_by_loss(&fill, |setup| setup.destination[0].address + 60, 52);
+    let crc32c = crc32c(1, 0, (SOURCE, 0), 64);
+    aborted_by_loss(&crc32c, |setup| setup.source[0].address, 0);
+}
+
 #[test]
 fn queue_stops_when_the_completion_of_an_aborted_operation_cannot_be_written() {
     let mut setup = Setup::new();

@@ -92,7 +92,8 @@ impl GuestErrors {
                 Level::Warn,
                 format_args!(
                     "guest error {name}{queue}, value {value:#x}, after {cause}; \
-                     more of this kind at level debug"
+                     more of this kind at level debug{}",
+                    hint(error)
                 ),
             );
         } else {
@@ -110,6 +111,18 @@ impl fmt::Display for Queue {
             Some(queue) => write!(f, " on queue {queue}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Returns what the operator should know of an error that need not be the guest's.
+fn hint(error: &LoggedError) -> &'static str {
+    match (error.code, error.value) {
+        // No driver asks for that, but it is the first fault of a block of zeros.
+        (ErrorCode::BAD_ENTRIES, 0) => {
+            ". If the block that the device read is all zeros, QEMU keeps the guest's memory to \
+             itself: give its memory backend share=on"
+        }
+        _ => "",
     }
 }
 

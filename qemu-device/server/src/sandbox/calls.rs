@@ -203,6 +203,17 @@ fn always_limited(options: &Options) -> Vec<Limited> {
             "an open file, without asking its file system",
             vec![vec![is(2, libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC)]]
         ),
+        // Copies from and to memory of the client that a touch could kill the process in.
+        call!(
+            SYS_process_vm_readv,
+            "memory of this process",
+            vec![vec![is(0, process::id())]]
+        ),
+        call!(
+            SYS_process_vm_writev,
+            "memory of this process",
+            vec![vec![is(0, process::id())]]
+        ),
         call!(
             SYS_tgkill,
             "abort of this process",

@@ -118,8 +118,12 @@ impl Guest {
 
     /// Connects to a server that listens; nothing is set up yet.
     pub(crate) fn attach(socket: &Path, interrupts: InterruptKind) -> Self {
+        Self::attach_with(socket, interrupts, memory_file(SIZE))
+    }
+
+    /// Connects to a server that listens, with this file of [`SIZE`] bytes as guest memory.
+    pub(crate) fn attach_with(socket: &Path, interrupts: InterruptKind, file: File) -> Self {
         let client = Client::new(socket).unwrap();
-        let file = memory_file(SIZE);
         let shared = Mapped {
             registers: Arc::new(map(region_file(&client, 0), REGISTER_BAR_SIZE)),
             memory: Arc::new(map(&file, SIZE as usize)),
@@ -183,6 +187,11 @@ impl Guest {
         self.client
             .dma_map(0, BASE, size, self.file.as_raw_fd())
             .unwrap();
+    }
+
+    /// Returns the file of guest memory.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
     }
 
     /// Connects an eventfd to each vector, one at a time as QEMU does.

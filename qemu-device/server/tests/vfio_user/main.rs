@@ -7,6 +7,7 @@ mod common;
 mod guest;
 mod interface;
 mod memory;
+mod memory_kinds;
 mod operations;
 mod process;
 mod sandbox;

@@ -5,8 +5,19 @@
 //! The client maps files of guest memory at DMA addresses, with a vIOMMU page by page. Each file is
 //! mapped into this process once and whole. Tens of thousands of small mappings would exceed the
 //! kernel's limit. The ranges of DMA addresses refer to these mappings.
+//!
+//! | file | reached |
+//! |---|---|
+//! | in memory, without huge pages, sealed against shrinking, open for reading and writing | by loads and stores |
+//! | any other in memory or on a disk; open for reading only if the device may only read | by copies of the kernel |
+//! | on a file system that another process or machine may serve; open for reading only although the device may write; none | never |
+//!
+//! A copy of the kernel is slower, and none of its words is atomic. It fails if the file has lost the
+//! bytes, which would otherwise kill this process. A mapping that is never reached is accepted, as
+//! QEMU ends if one is refused. The log names it once, with the remedy.
 
 mod copy;
+mod piece;
 mod recent;
 
 use std::fs::File;
@@ -16,7 +27,8 @@ use ringbar_vfio_user::ranges::Ranges;
 use vm_memory::VolatileSlice;
 
 use crate::error::Error;
-use crate::files::{Backing, Files};
+use crate::files::{Backing, Files, Place, Unreached};
+use piece::{Order, Piece};
 use recent::Recent;
 
 /// Rights of the device to a range.
@@ -37,8 +49,9 @@ pub enum Access {
     Write,
 }
 
-/// Memory that the device may not reach: it is not mapped, not with this right, or came without a
-/// file. For a function, also any memory while bus mastering is off.
+/// Memory that the device may not reach: it is not mapped, not with this right, or without a file
+/// that can be reached, or its file has lost the bytes. For a function, also any memory while bus
+/// mastering is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no such memory")]
 pub struct Unreachable;
@@ -64,19 +77,17 @@ impl Rights {
 #[derive(Clone, Copy, Debug)]
 struct Mapping {
     rights: Rights,
-    /// `None` for memory that came without a file, or with one that may lose bytes; the device
-    /// cannot reach it.
-    backing: Option<Backing>,
+    backing: Result<Backing, Unreached>,
 }
 
-/// A mapped range of DMA addresses that has memory.
+/// A mapped range of DMA addresses whose memory may be touched.
 // As large as a cache line: the look-up of each access then needs no multiplication, and one line.
 #[derive(Clone, Copy, Debug)]
 #[repr(align(64))]
 struct Mapped {
     range: DmaRange,
     rights: Rights,
-    backing: Backing,
+    place: Place,
 }
 
 /// The DMA addresses that the client has mapped.
@@ -113,8 +124,8 @@ impl DmaMap {
 
     /// Maps the bytes of a file, from an offset on, at a range of DMA addresses.
     ///
-    /// A range without a file is kept but cannot be reached. The same holds for a file that may
-    /// lose bytes; the log names the first of these.
+    /// A range without a file is kept but never reached. The same holds for some files, see the
+    /// table of this module. The log names the first of each kind.
     ///
     /// # Errors
     ///
@@ -129,8 +140,8 @@ impl DmaMap {
         // Before the file: a range that is refused must not leave a mapping of it.
         self.ranges.check_new(range)?;
         let backing = match file {
-            Some((file, offset)) => self.files.back(file, offset, range)?,
-            None => None,
+            Some((file, offset)) => self.files.back(file, offset, range, rights.write)?,
+            None => Err(Unreached::NoFile),
         };
         Ok(self.ranges.insert(range, Mapping { rights, backing })?)
     }
@@ -142,7 +153,7 @@ impl DmaMap {
     /// Fails if a range would be cut. None is removed then.
     pub fn unmap(&mut self, range: DmaRange) -> Result<usize, Error> {
         let removed = self.ranges.remove(range)?;
-        for backing in removed.iter().filter_map(|mapping| mapping.backing) {
+        for backing in removed.iter().flat_map(|mapping| mapping.backing) {
             self.files.let_go(backing);
         }
         // The copies of ranges refer to files that may be gone, and would reach memory that the
@@ -178,8 +189,12 @@ impl DmaMap {
         let last = address.checked_add(steps);
         let mut next = address;
         loop {
-            let Some(Mapped { range: found, .. }) = self.find(next, access) else {
-                return Some(next);
+            let found = match self.find(next, access) {
+                Some(mapped) => mapped.range,
+                None => match self.copied(next, access) {
+                    Some((range, _)) => range,
+                    None => return Some(next),
+                },
             };
             if last.is_some_and(|last| found.last >= last) {
                 return None;
@@ -193,7 +208,8 @@ impl DmaMap {
         }
     }
 
-    /// Returns the memory at `address`, up to `length` bytes as far as one range goes.
+    /// Returns the memory at `address`, up to `length` bytes as far as one range goes. Returns `None`
+    /// if it cannot be reached, or by copies only.
     pub fn stretch(
         &self,
         address: u64,
@@ -201,12 +217,12 @@ impl DmaMap {
         access: Access,
     ) -> Option<VolatileSlice<'_>> {
         let found = self.find(address, access)?;
-        let steps = u64::try_from(length).ok()?.checked_sub(1)?;
-        let last = address.saturating_add(steps).min(found.range.last);
-        self.slice(&found, address, last.wrapping_sub(address).wrapping_add(1))
+        let (first, length) = Order::Upwards.clip(found.range, address, length)?;
+        self.slice(&found, first, length)
     }
 
     /// Returns the memory that ends with `last`, up to `length` bytes as far as one range goes.
+    /// Returns `None` if it cannot be reached, or by copies only.
     pub fn stretch_back(
         &self,
         last: u64,
@@ -214,9 +230,22 @@ impl DmaMap {
         access: Access,
     ) -> Option<VolatileSlice<'_>> {
         let found = self.find(last, access)?;
-        let steps = u64::try_from(length).ok()?.checked_sub(1)?;
-        let first = last.saturating_sub(steps).max(found.range.first);
-        self.slice(&found, first, last.wrapping_sub(first).wrapping_add(1))
+        let (first, length) = Order::Downwards.clip(found.range, last, length)?;
+        self.slice(&found, first, length)
+    }
+
+    /// Returns the memory that begins or ends with `at`, up to `length` bytes as far as one range
+    /// goes.
+    fn piece(&self, at: u64, length: usize, access: Access, order: Order) -> Option<Piece<'_>> {
+        if let Some(found) = self.find(at, access) {
+            let (first, length) = order.clip(found.range, at, length)?;
+            return self.slice(&found, first, length).map(Piece::Touched);
+        }
+        let (range, place) = self.copied(at, access)?;
+        let (first, length) = order.clip(range, at, length)?;
+        let skip = first.checked_sub(range.first)?;
+        let bytes = self.files.untouched(place, skip, length)?;
+        Some(Piece::Copied(bytes))
     }
 
     /// Returns all `length` bytes at `address` if they can be reached and are in one range.
@@ -233,7 +262,7 @@ impl DmaMap {
         self.slice(&found, address, length)
     }
 
-    /// Returns the range that holds `address`, if it can be reached and allows the access.
+    /// Returns the range that holds `address`, if it may be touched and allows the access.
     #[inline]
     fn find(&self, address: u64, access: Access) -> Option<Mapped> {
         let found = match self.recent.get(address) {
@@ -243,23 +272,42 @@ impl DmaMap {
         found.rights.allow(access).then_some(found)
     }
 
-    /// Returns the range that holds `address`, if it can be reached, from the list.
+    /// Returns the range that holds `address`, if it may be touched, from the list.
     #[cold]
     fn search(&self, address: u64) -> Option<Mapped> {
         let (range, mapping) = self.ranges.find(address)?;
+        let Ok(Backing::Touched(place)) = mapping.backing else {
+            return None;
+        };
         let mapped = Mapped {
             range,
             rights: mapping.rights,
-            backing: mapping.backing?,
+            place,
         };
         self.recent.put(address, mapped);
         Some(mapped)
+    }
+
+    /// Returns the range that holds `address`, if the kernel copies it and it allows the access.
+    #[cold]
+    fn copied(&self, address: u64, access: Access) -> Option<(DmaRange, Place)> {
+        let (range, mapping) = self.ranges.find(address)?;
+        match mapping.backing {
+            Ok(Backing::Copied(place)) => mapping.rights.allow(access).then_some((range, place)),
+            Ok(Backing::Touched(_)) => None,
+            Err(reason) => {
+                // A mapping without a file is no error before the device wants it: QEMU has none for
+                // its own ROM.
+                self.files.name(range, reason);
+                None
+            }
+        }
     }
 
     /// Returns `length` bytes from `first` on, all of them inside the range.
     #[inline]
     fn slice(&self, mapped: &Mapped, first: u64, length: u64) -> Option<VolatileSlice<'_>> {
         let skip = first.wrapping_sub(mapped.range.first);
-        self.files.slice(mapped.backing, skip, length)
+        self.files.slice(mapped.place, skip, length)
     }
 }

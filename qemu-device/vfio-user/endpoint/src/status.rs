@@ -14,6 +14,14 @@ pub(crate) struct FileId {
     inode: u64,
 }
 
+impl FileId {
+    /// Checks whether its file system is on a block device: the kernel itself serves it. All others
+    /// have a device number without a major part.
+    pub(crate) fn is_on_disk(self) -> bool {
+        self.device.0 != 0
+    }
+}
+
 /// Facts about a file from the kernel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Status {

@@ -405,39 +405,6 @@ fn file_that_grew_is_reached_to_its_new_end() {
 }
 
 #[test]
-fn file_that_may_shrink_is_accepted_and_not_reached() {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = File::from(memfd_create("unsealed", flags).unwrap());
-    ftruncate(&file, PAGE).unwrap();
-    let mut dma = DmaMap::new();
-    let mapped = map_file(&mut dma, 0, &file, 0);
-
-    ftruncate(&file, 0).unwrap();
-
-    assert!(mapped.is_ok());
-    let read = dma.read(0, &mut [0; 4]);
-    assert_eq!((read, dma.files()), (Err(Unreachable), 0));
-}
-
-#[test]
-fn file_of_huge_pages_is_accepted_and_not_reached() {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
-    let file = match memfd_create("huge", flags) {
-        Ok(file) => File::from(file),
-        Err(error) => return println!("skipped: no file of huge pages: {error}"),
-    };
-    ftruncate(&file, 1 << 30).unwrap();
-    fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
-    let mut dma = DmaMap::new();
-
-    let mapped = map_file(&mut dma, 0, &file, 0);
-
-    assert!(mapped.is_ok());
-    let read = dma.read(0, &mut [0; 4]);
-    assert_eq!((read, dma.files()), (Err(Unreachable), 0));
-}
-
-#[test]
 fn access_of_no_bytes_needs_no_memory() {
     let dma = DmaMap::new();
 
