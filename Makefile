@@ -108,6 +108,7 @@ distclean: ## remove build/ and ringbar's cache
 #? WATCH=0         1: make swap replaces the servers of a run too, as it does those of make shell
 #? IOMMU=0         1 for a virtual IOMMU
 #? COHERENT=1      0, with ARCH=arm64: the machine says that devices do not see the processor's caches
+#? MEMORY=memfd    QEMU's backend of the guest's memory: memfd, shm or file; the server reaches the last two by copies of the kernel
 #? KEXEC=0         1: the tests run with a second kernel, which the first one starts while the device copies; make test: 1 in stock-bounced
 #? TRACE=0         1: record each access to the device from probe on; boot: from power-on
 #? DEVICES=1       1 to 4; make test: 4, 2 in stock-traced, 1 in stock-64-queues

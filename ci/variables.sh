@@ -163,6 +163,7 @@ one_of INTERRUPTS msix msi
 one_of HOTPLUG acpi native
 one_of IOMMU 0 1
 one_of COHERENT 0 1
+one_of MEMORY memfd shm file
 one_of KEXEC 0 1
 one_of IMAGE 0 1
 one_of LIES 0 1

@@ -12,7 +12,7 @@
 # With EXAMPLE, these examples run in place of ringbar: `run`, `shell` and `configuration`. With AT,
 # they are those of that project.
 #
-# ARCH, KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, HOTPLUG, IOMMU (0 or 1), COHERENT, KEXEC, IMAGE, DEVICES, LIES, BROKER, WATCH, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
+# ARCH, KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, HOTPLUG, IOMMU (0 or 1), COHERENT, MEMORY, KEXEC, IMAGE, DEVICES, LIES, BROKER, WATCH, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
 # SERVER_ARGS, QEMU_ARGS, FILES, GDB and STOP are explained by `make help`.
 set -euo pipefail
 # The name of a configuration begins with its kernel.
@@ -181,6 +181,7 @@ vm() {
 	*) die "IOMMU=$IOMMU: set it to 0 or 1" ;;
 	esac
 	if [[ ${COHERENT:-1} == 0 ]]; then args+=(--non-coherent); fi
+	if [[ -n ${MEMORY:-} ]]; then args+=(--memory-backend "$MEMORY"); fi
 	words+=("ringbar.cycles=${CYCLES:-0}" "ringbar.full=${FULL:-0}")
 	if [[ ${KEXEC:-0} == 1 ]]; then
 		# The kernel starts no other.

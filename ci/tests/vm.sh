@@ -71,6 +71,9 @@ equal words_for_the_kernel_come_on_top 'swiotlb=force more' "$(grep -o 'swiotlb=
 equal kernel_that_starts_another_has_its_image '/vmlinuz:/boot/vmlinuz ringbar.kexec' \
 	"$(told --file) $(grep -o 'ringbar\.kexec' "$ARGUMENTS" | head -n 1)"
 equal kernel_starts_without_its_image vmlinux "$(basename "$(told --kernel)")"
+equal configuration_has_its_memory file "$(told --memory-backend)"
+MEMORY=memfd vm 0 configuration stock-bounced
+equal memory_is_the_callers memfd "$(told --memory-backend)"
 IMAGE=1 vm 0 configuration stock-bounced
 equal kernel_that_shall_wake_starts_by_its_image 'vmlinuz 1' "$(basename "$(told --kernel)") $(told ringbar.image)"
 vm 0 configuration stock-swapped

@@ -9,7 +9,8 @@ use std::process::Command;
 use serde_json::{json, Value};
 
 use crate::architecture::{Architecture, ExtraPort};
-use crate::options::{MemorySize, SlotControl};
+use crate::memory::{Backend, MemorySize};
+use crate::options::SlotControl;
 use crate::patience::patience;
 use crate::slot;
 
@@ -82,6 +83,7 @@ pub(crate) struct Machine {
     pub(crate) architecture: Architecture,
     pub(crate) acceleration: Acceleration,
     pub(crate) memory: MemorySize,
+    pub(crate) backend: Backend,
     pub(crate) processors: u32,
     /// Processors that can be plugged in.
     pub(crate) spare_processors: u32,
@@ -121,11 +123,9 @@ impl Machine {
     /// Returns QEMU's arguments.
     pub(crate) fn arguments(&self) -> Vec<OsString> {
         let mut line = bare(self);
-        let memory = format!(
-            "memory-backend-memfd,id=memory,size={},share=on",
-            self.memory
-        );
-        // Shared memory in a file, because the servers map it.
+        // Shared memory in a file, because the servers reach it so.
+        let logs = self.console.parent().unwrap_or(Path::new("."));
+        let memory = self.backend.object(self.memory, logs);
         add(
             &mut line,
             ["-object", &memory, "-machine", "memory-backend=memory"],
@@ -368,6 +368,7 @@ mod tests {
             architecture: Architecture::X86,
             acceleration: Acceleration::Tcg,
             memory: "512M".parse().expect("a size"),
+            backend: Backend::Memfd,
             processors: 2,
             spare_processors: 0,
             iommu: false,

@@ -43,6 +43,7 @@ mod limits;
 mod lines;
 mod machine;
 mod measure;
+mod memory;
 mod meter;
 mod options;
 mod patience;

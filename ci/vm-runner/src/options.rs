@@ -2,9 +2,7 @@
 
 //! The command line.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::RangedI64ValueParser;
@@ -14,6 +12,7 @@ use crate::architecture::Architecture;
 use crate::debug::DebugOptions;
 use crate::driver::Driver;
 use crate::files::GuestFile;
+use crate::memory::{Backend, MemorySize};
 use crate::server::Server;
 
 /// Starts the ringbar device server and QEMU, watches both, and reports the guest's results.
@@ -104,6 +103,9 @@ pub(crate) struct MachineOptions {
     /// Size of the guest's memory, in M or G.
     #[arg(long, value_name = "SIZE", default_value = "512M")]
     pub(crate) memory: MemorySize,
+    /// QEMU's backend of the guest's memory, which decides how the servers reach it.
+    #[arg(long, value_enum, default_value_t = Backend::Memfd)]
+    pub(crate) memory_backend: Backend,
     /// Number of the guest's processors, at least 2.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = processors)]
     pub(crate) smp: u32,
@@ -287,32 +289,6 @@ pub(crate) enum SlotControl {
     Native,
 }
 
-/// An amount of memory in MiB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct MemorySize(u32);
-
-impl FromStr for MemorySize {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let size = match text.strip_suffix('G') {
-            Some(number) => number.parse().ok().and_then(|n: u32| n.checked_mul(1024)),
-            None => text.strip_suffix('M').and_then(|n| n.parse().ok()),
-        };
-        match size {
-            Some(size) if size >= 128 => Ok(Self(size)),
-            Some(_) => Err("the guest needs at least 128M".to_owned()),
-            None => Err("write a number with M or G after it, as in 512M".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for MemorySize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}M", self.0)
-    }
-}
-
 /// Parses the number of devices: one under test, and one per way in which the guest's programs lose
 /// a device.
 fn devices() -> RangedI64ValueParser<u32> {
@@ -388,22 +364,6 @@ mod tests {
         let error = processors("1").expect_err("refused");
 
         assert!(error.contains("fences"), "{error}");
-    }
-
-    #[test]
-    fn memory_is_read_in_megabytes_and_gigabytes() {
-        assert_eq!("512M".parse(), Ok(MemorySize(512)));
-        assert_eq!("2G".parse(), Ok(MemorySize(2048)));
-    }
-
-    #[test]
-    fn memory_without_a_unit_is_refused() {
-        assert!("512".parse::<MemorySize>().is_err());
-    }
-
-    #[test]
-    fn memory_that_overflows_is_refused() {
-        assert!("4294967295G".parse::<MemorySize>().is_err());
     }
 
     /// Parses a command line of `run` with these options besides the necessary ones.

@@ -119,6 +119,7 @@ pub(crate) fn machine(
         architecture: options.architecture,
         acceleration,
         memory: options.memory,
+        backend: options.memory_backend,
         processors: options.smp,
         spare_processors: 0,
         iommu: options.iommu,
