@@ -53,7 +53,9 @@ pub(super) fn set(options: &Options) -> io::Result<Vec<Limit>> {
 
 /// Returns the most descriptors that a server with these options has open.
 fn files(options: &Options) -> u64 {
-    OWN_FILES + MESSAGE_FILES + MEMORY_FILES + u64::from(options.vectors())
+    // The eventfds of the vectors, and new ones for all of them in a message that arrives.
+    let eventfds = 2 * u64::from(options.vectors());
+    OWN_FILES + MESSAGE_FILES + MEMORY_FILES + eventfds
 }
 
 /// Returns the most bytes of data that a server with these options needs.

@@ -25,8 +25,8 @@ use ringbar_spec::wake::{self, Waiter, Word, Words};
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use tempfile::TempDir;
 use vfio_bindings::bindings::vfio::{
-    VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_PCI_CONFIG_REGION_INDEX,
-    VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
+    VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE,
+    VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
 };
 use vfio_user::Client;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
@@ -208,6 +208,25 @@ impl Guest {
                 .unwrap();
             self.eventfds.push(eventfd);
         }
+    }
+
+    /// Connects an eventfd to each vector, all with one message.
+    pub(crate) fn connect_interrupts_at_once(&mut self) {
+        let flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+        let index = VFIO_PCI_MSIX_IRQ_INDEX;
+        let count = self.client.get_irq_info(index).unwrap().count;
+        self.eventfds = (0..count)
+            .map(|_| File::from(eventfd(0, EventfdFlags::NONBLOCK).unwrap()))
+            .collect();
+        let fds: Vec<_> = self.eventfds.iter().map(AsRawFd::as_raw_fd).collect();
+        self.client.set_irqs(index, flags, 0, count, &fds).unwrap();
+    }
+
+    /// Has the server raise a vector.
+    pub(crate) fn raise(&mut self, vector: u32) {
+        let flags = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+        let index = VFIO_PCI_MSIX_IRQ_INDEX;
+        self.client.set_irqs(index, flags, vector, 1, &[]).unwrap();
     }
 
     /// Switches bus mastering.

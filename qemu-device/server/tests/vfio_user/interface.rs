@@ -8,7 +8,7 @@ use ringbar_server::options::InterruptKind::{Msi, Msix};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids;
 use ringbar_spec::layout::{
-    DEVICE_MEMORY_SIZE, DOORBELL_PAGES, MSIX_BAR_SIZE, REGISTER_BAR_SIZE, STATUS_PAGES,
+    DEVICE_MEMORY_SIZE, DOORBELL_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, REGISTER_BAR_SIZE, STATUS_PAGES,
 };
 use ringbar_spec::regs::{Register, KICK_ANSWER};
 use ringbar_spec::wake::Word;
@@ -183,4 +183,17 @@ fn shared_pages_are_the_same_trapped_and_mapped() {
 
     assert_eq!(guest.word(written).load(Ordering::SeqCst), 0x0403_0201);
     assert_eq!(bytes, [5, 6, 7, 8]);
+}
+
+#[test]
+fn eventfds_of_all_vectors_come_with_one_message() {
+    let mut guest = Guest::connect_with(Msix, |options| options.queues = MAX_QUEUES as u16);
+
+    guest.connect_interrupts_at_once();
+
+    // One for each queue, and one for errors.
+    for vector in 0..=MAX_QUEUES {
+        guest.raise(vector as u32);
+        assert_eq!(guest.wait_interrupt(vector), 1, "{vector}");
+    }
 }

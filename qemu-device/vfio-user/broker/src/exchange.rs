@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use log::Level;
 use ringbar_endpoint::client_log::note;
-use ringbar_vfio_user::wire::{command, MAX_FDS, MAX_MESSAGE};
+use ringbar_vfio_user::wire::{command, KERNEL_MAX_FDS, MAX_MESSAGE};
 use ringbar_vfio_user::Errno;
 
 use crate::dead;
@@ -32,7 +32,7 @@ pub const MAX_ASKED: usize = 64;
 /// messages.
 pub const MAX_WAITING: usize = 2 * MAX_MESSAGE;
 /// Descriptors in messages that wait, beyond which the client is not read.
-pub const MAX_WAITING_FDS: usize = 4 * MAX_FDS;
+pub const MAX_WAITING_FDS: usize = KERNEL_MAX_FDS;
 
 /// A client, its record, and the server of the moment.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use ringbar_endpoint::passing;
 use ringbar_vfio_user::incoming::Incoming;
-use ringbar_vfio_user::wire::{HEADER_SIZE, MAX_FDS};
+use ringbar_vfio_user::wire::{HEADER_SIZE, KERNEL_MAX_FDS};
 use ringbar_vfio_user::{Errno, Violation};
 use rustix::fs::{fcntl_getfl, statx, AtFlags, OFlags, StatxFlags};
 
@@ -110,9 +110,12 @@ impl Peer {
         stream
             .set_nonblocking(true)
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        let mut incoming = Incoming::new();
+        // The server behind knows how many its device takes.
+        incoming.accept_fds(KERNEL_MAX_FDS);
         Ok(Self {
             stream,
-            incoming: Incoming::new(),
+            incoming,
             buffer: vec![0; BUFFER],
             sent: 0,
         })
@@ -227,6 +230,6 @@ impl Left {
 impl Arrived {
     /// Checks whether the message has more descriptors than any may have.
     pub fn has_surplus_fds(&self) -> bool {
-        self.fd_count > MAX_FDS
+        self.fd_count > KERNEL_MAX_FDS
     }
 }

@@ -15,6 +15,7 @@ use landlock::{
     Access, AccessFs, AccessNet, PathBeneath, PathFd, PathFdError, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope, ABI,
 };
+use ringbar_vfio_user::wire::KERNEL_MAX_FDS;
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit};
 use rustix::thread::set_no_new_privs;
@@ -24,11 +25,13 @@ use crate::record::{MAX_EVENTFDS, MAX_FILES, MAX_INFOS};
 
 /// Standard streams, listeners, peers, and some to spare.
 const OWN_FILES: usize = 32;
-/// Most descriptors that the kernel delivers with one piece of data, for each peer.
-const MESSAGE_FILES: usize = 2 * 253;
+/// Descriptors of a message that arrives, and of one more piece of it, for each peer.
+const MESSAGE_FILES: usize = 2 * 2 * KERNEL_MAX_FDS;
+/// Descriptors of messages that wait, the last of which may come when the limit is nearly reached.
+const WAITING_FILES: usize = MAX_WAITING_FDS + KERNEL_MAX_FDS;
 /// Most descriptors.
 const FILES: usize =
-    OWN_FILES + MESSAGE_FILES + MAX_FILES + MAX_EVENTFDS + MAX_INFOS + MAX_WAITING_FDS;
+    OWN_FILES + MESSAGE_FILES + MAX_FILES + MAX_EVENTFDS + MAX_INFOS + WAITING_FILES;
 /// Most bytes of data: all messages that wait, and the largest record.
 const DATA: u64 = 256 << 20;
 

@@ -401,7 +401,7 @@ fn checked(arrived: Arrived) -> Result<crate::Message<SharedFd>, ServerFault> {
         return Err(ServerFault::Fds {
             command: header.command,
             count: arrived.fd_count,
-            limit: ringbar_vfio_user::wire::MAX_FDS,
+            limit: ringbar_vfio_user::wire::KERNEL_MAX_FDS,
         });
     }
     Ok(arrived.message)

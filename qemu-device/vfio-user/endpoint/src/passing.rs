@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use ringbar_vfio_user::wire::MAX_FDS;
+use ringbar_vfio_user::wire::KERNEL_MAX_FDS;
 use ringbar_vfio_user::Errno;
 use rustix::cmsg_space;
 use rustix::io::retry_on_intr;
@@ -17,10 +17,6 @@ use rustix::net::{
     recvmsg, sendmsg, sockopt, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
 };
-
-/// Most file descriptors that the kernel delivers with one piece of data. With less room some would
-/// be lost.
-const KERNEL_MAX_FDS: usize = 253;
 
 /// Result of one receive.
 #[derive(Debug)]
@@ -45,6 +41,7 @@ pub struct Received {
 ///
 /// Fails if the socket does, or if it does not wait and nothing is there.
 pub fn receive(socket: &UnixStream, buffer: &mut [u8]) -> Result<Received, Errno> {
+    // With less room some would be lost.
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(KERNEL_MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let message = retry_on_intr(|| {
@@ -75,14 +72,14 @@ pub fn receive(socket: &UnixStream, buffer: &mut [u8]) -> Result<Received, Errno
 ///
 /// # Errors
 ///
-/// Fails if there are more than [`MAX_FDS`] descriptors, if the socket fails, or if it does not wait
+/// Fails if there are more than [`KERNEL_MAX_FDS`] descriptors, if the socket fails, or if it does not wait
 /// and takes nothing.
 pub fn send(
     socket: &UnixStream,
     pieces: &[IoSlice<'_>],
     fds: &[BorrowedFd<'_>],
 ) -> Result<usize, Errno> {
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_FDS))];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(KERNEL_MAX_FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
         return Err(Errno::TOOBIG);

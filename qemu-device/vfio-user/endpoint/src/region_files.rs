@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use ringbar_vfio_user::wire::{Fields, MAX_FDS};
+use ringbar_vfio_user::Errno;
 
 use crate::error::Error;
 use crate::memory::SharedMemory;
@@ -141,6 +142,9 @@ impl RegionFiles {
 ///
 /// Fails if there are more than [`MAX_FDS`] files, or the server does not take them at once.
 pub fn send(socket: &UnixStream, files: &[Handed<BorrowedFd<'_>>]) -> io::Result<()> {
+    if files.len() > MAX_FDS {
+        return Err(Errno::TOOBIG.into());
+    }
     let count = u32::try_from(files.len()).map_err(io::Error::other)?;
     let mut bytes = [VERSION, count].map(u32::to_ne_bytes).concat();
     for file in files {

@@ -6,6 +6,7 @@ use std::fmt;
 
 use rustix::io::Errno;
 
+use crate::wire::{KERNEL_MAX_FDS, MAX_FDS};
 use crate::Refusal;
 
 /// A device as the protocol sees it.
@@ -227,6 +228,14 @@ pub struct SetInterrupts<Fd> {
     pub action: Action,
     /// Interrupts to which it applies.
     pub data: Data<Fd>,
+}
+
+/// Returns the most descriptors that one message to a device has: one for each interrupt of a type,
+/// as far as the kernel delivers them.
+pub(crate) fn most_fds<D: Device>(device: &D) -> usize {
+    let counts = device.interrupts().iter().map(|type_| type_.count);
+    let most = counts.max().and_then(|count| usize::try_from(count).ok());
+    most.unwrap_or(0).clamp(MAX_FDS, KERNEL_MAX_FDS)
 }
 
 /// Action on interrupts.

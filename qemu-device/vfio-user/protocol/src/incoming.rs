@@ -7,8 +7,8 @@
 
 use crate::refusal::Refusal;
 use crate::wire::{
-    to_usize, Fields, Header, HEADER_SIZE, MAX_FDS, MAX_MESSAGE, TYPE_COMMAND, TYPE_MASK,
-    TYPE_REPLY,
+    to_usize, Fields, Header, HEADER_SIZE, KERNEL_MAX_FDS, MAX_FDS, MAX_MESSAGE, TYPE_COMMAND,
+    TYPE_MASK, TYPE_REPLY,
 };
 
 /// A breach of the protocol after which later bytes cannot be understood, or must not be accepted.
@@ -36,7 +36,8 @@ pub enum Violation {
 
 /// The message that is arriving, with its file descriptors.
 ///
-/// It keeps no more than the longest message and [`MAX_FDS`] descriptors, whatever the peer sends.
+/// It keeps no more than the longest message and [`MAX_FDS`] descriptors, or as many as
+/// [`accept_fds`](Self::accept_fds) names, whatever the peer sends.
 ///
 /// ```
 /// use ringbar_vfio_user::incoming::Incoming;
@@ -63,6 +64,7 @@ pub struct Incoming<Fd> {
     /// Number of bytes of the payload that have not arrived.
     left: usize,
     fds: Vec<Fd>,
+    most_fds: usize,
     surplus_fds: bool,
 }
 
@@ -81,8 +83,14 @@ impl<Fd> Incoming<Fd> {
             payload: Vec::new(),
             left: 0,
             fds: Vec::new(),
+            most_fds: MAX_FDS,
             surplus_fds: false,
         }
+    }
+
+    /// Keeps this many descriptors of a message from now on, up to [`KERNEL_MAX_FDS`].
+    pub fn accept_fds(&mut self, most: usize) {
+        self.most_fds = most.min(KERNEL_MAX_FDS);
     }
 
     /// Empties the message for the next one.
@@ -148,7 +156,7 @@ impl<Fd> Incoming<Fd> {
     /// Keeps the descriptors that one message may have. The others are dropped, and so closed.
     pub fn take_fds(&mut self, fds: impl IntoIterator<Item = Fd>) {
         for fd in fds {
-            if self.fds.len() < MAX_FDS {
+            if self.fds.len() < self.most_fds {
                 self.fds.push(fd);
             } else {
                 // Noted, not refused here: the command that gets them is not known before its

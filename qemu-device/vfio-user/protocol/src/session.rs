@@ -20,13 +20,13 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use crate::access::{region, Access};
-use crate::device::{self, Data, Device, DmaMap, DmaRange, Interrupts, SetInterrupts};
+use crate::device::{self, most_fds, Data, Device, DmaMap, DmaRange, Interrupts, SetInterrupts};
 use crate::incoming::Incoming;
 use crate::refusal::Refusal;
 use crate::version::Proposal;
 use crate::wire::{
     command, to_usize, Builder, Fields, Header, DMA_MAP_FLAG_FILE_IO, DMA_MAP_FLAG_MMAP,
-    FLAG_ERROR, FLAG_NO_REPLY, HEADER_SIZE, MAX_FDS, MAX_MESSAGE, PAGE_SIZE, SHORTEST_WITH_FDS,
+    FLAG_ERROR, FLAG_NO_REPLY, HEADER_SIZE, MAX_MESSAGE, PAGE_SIZE, SHORTEST_WITH_FDS,
     TYPE_COMMAND, TYPE_MASK, TYPE_REPLY,
 };
 
@@ -267,7 +267,7 @@ impl<Fd> Session<Fd> {
         }
         // Before the length: descriptors of a message that is too long are refused as those of any
         // other.
-        self.check_fds(header.command)?;
+        self.check_fds(header.command, device)?;
         if self.incoming.is_too_long() {
             return Err(Refusal::TooLong {
                 size: header.size,
@@ -277,7 +277,7 @@ impl<Fd> Session<Fd> {
         // Before VERSION no other command is carried out. The client's limits are not known yet.
         let Some(limits) = self.limits else {
             return match header.command {
-                command::VERSION => self.negotiate(),
+                command::VERSION => self.negotiate(device),
                 other => Err(Refusal::NotNegotiated(other)),
             };
         };
@@ -298,10 +298,10 @@ impl<Fd> Session<Fd> {
     }
 
     /// Fails if the message has more file descriptors than its command takes.
-    fn check_fds(&self, command: u16) -> Result<(), Refusal> {
+    fn check_fds<D: Device<Fd = Fd>>(&self, command: u16, device: &D) -> Result<(), Refusal> {
         let limit = match command {
             command::DMA_MAP => 1,
-            command::DEVICE_SET_IRQS => MAX_FDS,
+            command::DEVICE_SET_IRQS => most_fds(device),
             _ => 0,
         };
         let count = self.incoming.fd_count();
@@ -312,9 +312,11 @@ impl<Fd> Session<Fd> {
     }
 
     /// Carries out VERSION.
-    fn negotiate(&mut self) -> Result<Reply, Refusal> {
+    fn negotiate<D: Device<Fd = Fd>>(&mut self, device: &D) -> Result<Reply, Refusal> {
         let proposal = Proposal::parse(self.incoming.payload())?;
-        self.outgoing.bytes(&proposal.answer());
+        let fds = most_fds(device);
+        self.outgoing.bytes(&proposal.answer(fds));
+        self.incoming.accept_fds(fds);
         self.limits = Some(proposal.limits);
         Ok(NO_FILE)
     }

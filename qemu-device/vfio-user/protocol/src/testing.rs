@@ -153,6 +153,13 @@ impl FakeDevice {
         }
     }
 
+    /// Changes the number of interrupts of type 2.
+    pub fn set_vectors(&mut self, count: u32) {
+        if let Some(type_2) = self.interrupts.get_mut(2) {
+            type_2.count = count;
+        }
+    }
+
     /// Returns the number of DMA mappings.
     pub fn mappings(&self) -> usize {
         self.files.len()

@@ -100,14 +100,20 @@ impl Proposal {
 
     /// Returns the payload of the reply: the capabilities that the client named and the server
     /// knows. It is no longer than the client's own, as QEMU reads the reply into the memory of its
-    /// request.
-    pub(crate) fn answer(&self) -> Vec<u8> {
+    /// request. The server takes up to `fds` descriptors with a message.
+    pub(crate) fn answer(&self, fds: usize) -> Vec<u8> {
         let mut payload = [MAJOR.to_ne_bytes(), MINOR.to_ne_bytes()].concat();
         let Some(named) = &self.capabilities else {
             return payload;
         };
+        // QEMU refuses a server that names more than MAX_FDS, and names as many itself. So a larger
+        // number is for clients that do the same.
+        let fds = named
+            .max_msg_fds
+            .map_or(0, |own| own.max(MAX_FDS as u64))
+            .min(fds as u64);
         let ours = [
-            ("max_msg_fds", MAX_FDS as u64, named.max_msg_fds),
+            ("max_msg_fds", fds, named.max_msg_fds),
             (
                 "max_data_xfer_size",
                 MAX_TRANSFER as u64,

@@ -15,8 +15,11 @@ pub const MAX_MESSAGE: usize = HEADER_SIZE + 16 + MAX_TRANSFER;
 /// A server may receive this many bytes at the beginning of a message. If descriptors come with
 /// them, they belong to the last message that begins there: one that ends earlier takes none.
 pub const SHORTEST_WITH_FDS: usize = HEADER_SIZE + 20;
-/// Most file descriptors of one message: QEMU's own limit.
+/// Most file descriptors of one message, but for a device with more interrupts. QEMU takes no larger
+/// limit from a server.
 pub const MAX_FDS: usize = 16;
+/// Most file descriptors of any message: the kernel delivers no more with one piece of data.
+pub const KERNEL_MAX_FDS: usize = 253;
 /// Most DMA mappings at once: QEMU's own limit.
 pub const MAX_DMA_MAPS: usize = 65_535;
 /// Smallest page of a DMA mapping.

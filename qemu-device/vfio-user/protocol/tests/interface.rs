@@ -82,6 +82,7 @@ fn functions_of_incoming_messages_keep_their_signatures() {
     let _: fn() -> Incoming<u8> = Incoming::new;
     let _: fn() -> Incoming<u8> = Incoming::default;
     let _: fn(&mut Incoming<u8>) = Incoming::clear;
+    let _: fn(&mut Incoming<u8>, usize) = Incoming::accept_fds;
     let _: fn(&Incoming<u8>) -> Option<Header> = Incoming::header;
     let _: fn(&Incoming<u8>) -> &[u8] = Incoming::payload;
     let _: fn(&mut Incoming<u8>) -> &mut Vec<u8> = Incoming::fds;
@@ -222,10 +223,11 @@ fn layout_of_messages_keeps_its_names() {
         wire::MAX_TRANSFER,
         wire::MAX_MESSAGE,
         wire::MAX_FDS,
+        wire::KERNEL_MAX_FDS,
         wire::MAX_DMA_MAPS,
         wire::PAGE_SIZE as usize,
     ];
-    assert_eq!(limits, [1 << 20, (1 << 20) + 32, 16, 65_535, 4096]);
+    assert_eq!(limits, [1 << 20, (1 << 20) + 32, 16, 253, 65_535, 4096]);
     let commands = [
         command::VERSION,
         command::DMA_MAP,

@@ -5,7 +5,7 @@
 //! QEMU 11.1.3 loses its place in the stream if an answer has a number that it does not wait for, is
 //! longer than its memory for it, or has descriptors that it did not ask for.
 
-use ringbar_vfio_user::wire::{command, HEADER_SIZE, MAX_FDS};
+use ringbar_vfio_user::wire::{command, HEADER_SIZE, KERNEL_MAX_FDS};
 
 use crate::fault::ServerFault;
 use crate::message::Message;
@@ -51,7 +51,7 @@ fn fds<Fd>(answer: &Message<Fd>) -> usize {
     match answer.header.command {
         _ if answer.is_error() => 0,
         command::DEVICE_GET_REGION_INFO => 1,
-        command::DEVICE_GET_REGION_IO_FDS => MAX_FDS,
+        command::DEVICE_GET_REGION_IO_FDS => KERNEL_MAX_FDS,
         _ => 0,
     }
 }

@@ -12,6 +12,7 @@ use ringbar_broker::Message;
 use ringbar_endpoint::passing;
 use ringbar_vfio_user::incoming::Incoming;
 use ringbar_vfio_user::testing::{region_read, version, VERSION_TEXT};
+use ringbar_vfio_user::wire::KERNEL_MAX_FDS;
 
 use crate::common::{message, ALIVE};
 use crate::PATIENCE;
@@ -106,6 +107,7 @@ pub(crate) fn send(socket: &UnixStream, message: &Message<OwnedFd>, fds: &[Borro
 /// Receives a message; `None` at the end.
 pub(crate) fn receive(socket: &UnixStream) -> Option<Message<OwnedFd>> {
     let mut incoming = Incoming::new();
+    incoming.accept_fds(KERNEL_MAX_FDS);
     let mut buffer = vec![0; 1 << 16];
     while !incoming.is_complete() {
         let wanted = incoming.wanted().min(buffer.len());

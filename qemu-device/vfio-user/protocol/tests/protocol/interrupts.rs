@@ -3,7 +3,7 @@
 //! Connecting, masking and raising interrupts.
 
 use ringbar_vfio_user::device::{Action, Data};
-use ringbar_vfio_user::testing::{set_interrupts, Call, TestSession};
+use ringbar_vfio_user::testing::{set_interrupts, version, Call, TestSession, VERSION_TEXT};
 use ringbar_vfio_user::Errno;
 
 use crate::{lengthened, outcome, outcome_of, patched, shortened};
@@ -34,6 +34,23 @@ fn eventfds_are_connected_in_order() {
         call(&set_interrupts(EVENTFD | TRIGGER, MSIX, 1, 3, &[]), 3),
         Call::Interrupts(MSIX, 1, 3, Action::Trigger, Data::Connect(vec![0, 1, 2]))
     );
+}
+
+#[test]
+fn as_many_eventfds_as_the_device_has_vectors_come_with_one_message() {
+    for (vectors, taken) in [(65, 65), (64, 64), (300, 253)] {
+        let mut test = TestSession::new();
+        test.device.set_vectors(vectors);
+        test.send(&version(VERSION_TEXT), 0).unwrap();
+
+        for fds in [taken, taken + 1] {
+            test.device.calls.clear();
+            let set = set_interrupts(EVENTFD | TRIGGER, MSIX, 0, fds.min(vectors), &[]);
+            let outcome = outcome_of(&mut test, &set, fds);
+            assert_eq!(outcome.is_some(), fds > taken, "{fds} of {vectors}");
+        }
+        assert_eq!(test.device.calls, []);
+    }
 }
 
 #[test]

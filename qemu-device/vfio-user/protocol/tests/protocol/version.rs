@@ -48,6 +48,23 @@ fn capabilities_that_were_not_proposed_are_not_in_the_reply() {
 }
 
 #[test]
+fn client_is_told_of_as_many_descriptors_as_the_device_has_interrupts_if_it_takes_more_than_qemu() {
+    for (named, told) in [(1, 16), (16, 16), (17, 17), (65, 65), (1000, 65)] {
+        let text = format!("{{\"capabilities\":{{\"max_msg_fds\":{named:5}}}}}");
+        let mut test = TestSession::new();
+        test.device.set_vectors(65);
+
+        test.send(&version(&text), 0).unwrap();
+
+        let Some(Seen::Sent(_, payload, None)) = test.seen.first() else {
+            panic!("{:?}", test.seen);
+        };
+        let answer = format!("{{\"capabilities\":{{\"max_msg_fds\":{told}}}}}\0");
+        assert_eq!(&payload[4..], answer.as_bytes());
+    }
+}
+
+#[test]
 fn reply_that_would_be_longer_than_the_request_has_fewer_capabilities() {
     let text = text_of(&version(
         r#"{"capabilities":{"max_msg_fds":8,"max_data_xfer_size":1}}"#,
