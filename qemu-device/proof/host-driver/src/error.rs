@@ -2,24 +2,15 @@
 
 //! Errors of the transport.
 
-use rustix::io::Errno;
 use std::io;
 
 /// Reason for which the server cannot be reached.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The server does not follow the protocol.
-    #[error("vfio-user: {0}")]
-    Protocol(#[from] vfio_user::Error),
-
-    /// The client cannot be connected to the server.
-    #[error("relay: {0}")]
-    Relay(#[source] io::Error),
-
-    /// The server refused a command.
-    #[error("the server refuses: {0}")]
-    RefusedByServer(Errno),
+    /// The server does not follow the protocol, or refuses a request.
+    #[error(transparent)]
+    Client(#[from] ringbar_checked_client::Error),
 
     /// A region that must be mapped has no file.
     #[error("region {0} comes without a file to map")]

@@ -10,7 +10,6 @@
 
 mod error;
 mod memory;
-mod relay;
 mod transport;
 
 pub use error::Error;

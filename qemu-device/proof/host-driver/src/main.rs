@@ -130,7 +130,9 @@ impl Served {
         let deadline = Instant::now() + START;
         loop {
             match connect(&socket) {
-                Err(Failure::Transport(Error::Relay(_))) if Instant::now() < deadline => {
+                Err(Failure::Transport(Error::Client(ringbar_checked_client::Error::Relay(_))))
+                    if Instant::now() < deadline =>
+                {
                     sleep(STEP)
                 }
                 Err(error) => return Err(error),

@@ -3,8 +3,8 @@
 //! The transport: the client of `vfio_user`, guest memory that it maps for the server, an eventfd.
 
 use crate::memory::{self, map};
-use crate::relay::Relay;
 use crate::Error;
+use ringbar_checked_client::{Client, READ_WRITE};
 use ringbar_driver_side::path::{Driver, Transport};
 use ringbar_driver_side::{Function, Registers};
 use ringbar_mapped::Mapped;
@@ -19,10 +19,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use vfio_bindings::bindings::vfio::{
-    VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_PCI_BAR0_REGION_INDEX,
-    VFIO_PCI_BAR2_REGION_INDEX, VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
+    VFIO_DMA_MAP_FLAG_READ, VFIO_DMA_MAP_FLAG_WRITE, VFIO_IRQ_SET_ACTION_TRIGGER,
+    VFIO_IRQ_SET_DATA_EVENTFD, VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_BAR2_REGION_INDEX,
+    VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX,
 };
-use vfio_user::Client;
 use vm_memory::{MmapRegion, VolatileMemory};
 
 /// Bytes of the guest's memory.
@@ -49,7 +49,6 @@ pub fn connect(socket: &Path) -> Result<HostDriver, ringbar_driver_side::Error<E
 /// A connection to the server.
 pub struct Socket {
     client: Client,
-    relay: Relay,
     /// File of the guest's memory.
     file: File,
     shared: Mapped,
@@ -59,8 +58,7 @@ pub struct Socket {
 
 impl Socket {
     fn connect(socket: &Path) -> Result<Self, Error> {
-        let relay = Relay::start(socket).map_err(Error::Relay)?;
-        let client = Client::new(relay.socket())?;
+        let client = Client::new(socket)?;
         let file = memory::file(SIZE)?;
         let registers = region(&client, VFIO_PCI_BAR0_REGION_INDEX)?;
         let mut this = Self {
@@ -74,25 +72,19 @@ impl Socket {
                 .map_err(|errno| Error::Memory(errno.into()))?
                 .into(),
             file,
-            relay,
             client,
         };
         let file = this.file.as_raw_fd();
-        this.ask(|client| client.dma_map(0, BASE, SIZE as u64, file))?;
+        this.client.dma_map(0, BASE, SIZE as u64, file)?;
         Ok(this)
     }
 
-    /// Makes a call of the client. Fails if the server refuses it, which the client itself does not
-    /// notice.
+    /// Makes a call of the client of `vfio_user`. Fails if the server refuses it.
     pub fn ask<T>(
         &mut self,
-        call: impl FnOnce(&mut Client) -> Result<T, vfio_user::Error>,
+        call: impl FnOnce(&mut vfio_user::Client) -> Result<T, vfio_user::Error>,
     ) -> Result<T, Error> {
-        let answer = call(&mut self.client)?;
-        match self.relay.refusal() {
-            Some(errno) => Err(Error::RefusedByServer(errno)),
-            None => Ok(answer),
-        }
+        Ok(self.client.ask(call)?)
     }
 
     /// Ends the connection.
@@ -117,21 +109,25 @@ impl Registers for Socket {
     type Error = Error;
 
     fn read_register(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.ask(|client| client.region_read(VFIO_PCI_BAR0_REGION_INDEX, offset as u64, bytes))
+        let region = VFIO_PCI_BAR0_REGION_INDEX;
+        Ok(self.client.region_read(region, offset as u64, bytes)?)
     }
 
     fn write_register(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.ask(|client| client.region_write(VFIO_PCI_BAR0_REGION_INDEX, offset as u64, bytes))
+        let region = VFIO_PCI_BAR0_REGION_INDEX;
+        Ok(self.client.region_write(region, offset as u64, bytes)?)
     }
 }
 
 impl Function for Socket {
     fn read_config(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Error> {
-        self.ask(|client| client.region_read(VFIO_PCI_CONFIG_REGION_INDEX, offset as u64, bytes))
+        let region = VFIO_PCI_CONFIG_REGION_INDEX;
+        Ok(self.client.region_read(region, offset as u64, bytes)?)
     }
 
     fn write_config(&mut self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
-        self.ask(|client| client.region_write(VFIO_PCI_CONFIG_REGION_INDEX, offset as u64, bytes))
+        let region = VFIO_PCI_CONFIG_REGION_INDEX;
+        Ok(self.client.region_write(region, offset as u64, bytes)?)
     }
 }
 
@@ -163,7 +159,8 @@ impl Transport for Socket {
     fn request_interrupts(&mut self) -> Result<(), Error> {
         let event = self.interrupt.as_raw_fd();
         let flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
-        self.ask(|client| client.set_irqs(VFIO_PCI_MSIX_IRQ_INDEX, flags, VECTOR, 1, &[event]))
+        let index = VFIO_PCI_MSIX_IRQ_INDEX;
+        Ok(self.client.set_irqs(index, flags, VECTOR, 1, &[event])?)
     }
 
     fn vector(&self) -> u32 {
@@ -180,14 +177,25 @@ impl Transport for Socket {
 
     fn map(&mut self, address: u64, start: u64, size: usize, rights: Rights) -> Result<(), Error> {
         let file = self.file.as_raw_fd();
-        self.relay.map_with(rights);
-        let mapped = self.ask(|client| client.dma_map(start - BASE, address, size as u64, file));
-        self.relay.map_with(Rights::ReadWrite);
-        mapped
+        self.client.map_with(flags_of(rights));
+        let mapped = self
+            .client
+            .dma_map(start - BASE, address, size as u64, file);
+        self.client.map_with(READ_WRITE);
+        Ok(mapped?)
     }
 
     fn unmap(&mut self, address: u64, size: usize) -> Result<(), Error> {
-        self.ask(|client| client.dma_unmap(address, size as u64))
+        Ok(self.client.dma_unmap(address, size as u64)?)
+    }
+}
+
+/// Returns the flags of a `DMA_MAP` with these rights.
+fn flags_of(rights: Rights) -> u32 {
+    match rights {
+        Rights::Read => VFIO_DMA_MAP_FLAG_READ,
+        Rights::Write => VFIO_DMA_MAP_FLAG_WRITE,
+        Rights::ReadWrite => READ_WRITE,
     }
 }
 

@@ -37,7 +37,9 @@ fn assert_alive(client: &mut HostDriver) {
 #[track_caller]
 fn assert_refused<T>(answer: Result<T, Error>, errno: Errno, what: &str) {
     match answer {
-        Err(Error::RefusedByServer(is)) => assert_eq!(is, errno, "{what}"),
+        Err(Error::Client(ringbar_checked_client::Error::Refused(is))) => {
+            assert_eq!(is, errno, "{what}")
+        }
         Err(error) => panic!("{what}: {error}"),
         Ok(_) => panic!("{what} is not refused"),
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use ringbar_checked_client::Client;
 use ringbar_driver_side::ring::Ring;
 use ringbar_driver_side::{admin, blocks, QueueMemory, Registers, Shared};
 use ringbar_endpoint::config_space::{COMMAND, COMMAND_BUS_MASTER};
@@ -28,7 +29,6 @@ use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_NONE,
     VFIO_PCI_CONFIG_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX,
 };
-use vfio_user::Client;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
 use crate::common::memory_file;
@@ -404,7 +404,7 @@ impl Guest {
 }
 
 impl Registers for Guest {
-    type Error = vfio_user::Error;
+    type Error = ringbar_checked_client::Error;
 
     fn read_register(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Self::Error> {
         self.client.region_read(0, offset as u64, bytes)

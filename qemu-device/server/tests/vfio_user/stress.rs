@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ringbar_checked_client::Client;
 use ringbar_driver_side::descriptors::nop;
 use ringbar_driver_side::ring::RingMemory;
 use ringbar_driver_side::{blocks, QueueMemory};
@@ -21,7 +22,6 @@ use ringbar_spec::ring::slot;
 use ringbar_spec::setup::QueueSetup;
 use ringbar_spec::wake::{self, Waiter, Word, Words};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
-use vfio_user::Client;
 
 use crate::guest::{Guest, Parts, BASE, BUFFER};
 

@@ -4,7 +4,6 @@
 //! maps memory with fewer rights than all, and notices when the server refuses. All else passes
 //! unchanged.
 
-use ringbar_test_vectors::scene::Rights;
 use rustix::io::Errno;
 use rustix::net::{
     recvmsg, sendmsg, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -39,8 +38,11 @@ const REFUSED: u32 = 1 << 5;
 /// Offsets of the flags of a `DMA_MAP`, and of the number of bytes of a `REGION_READ`.
 const MAP_FLAGS_AT: usize = HEADER + 4;
 const COUNT_AT: usize = HEADER + 12;
-/// Most descriptors of a message of this device.
-const DESCRIPTORS: usize = 4;
+/// Most descriptors that the kernel delivers with one message.
+const DESCRIPTORS: usize = 253;
+
+/// Flags of a `DMA_MAP` for all rights.
+pub const READ_WRITE: u32 = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
 
 /// The relay. Its threads end when either side hangs up.
 pub(crate) struct Relay {
@@ -51,8 +53,8 @@ pub(crate) struct Relay {
 
 /// State of both sides. The client waits for the reply to each command before it sends the next.
 struct Talk {
-    /// Rights with which memory is mapped.
-    rights: Rights,
+    /// Flags with which memory is mapped.
+    map_flags: u32,
     /// Length of the reply for which the client waits, even if the reply is a refusal.
     awaited: Option<usize>,
     /// Error number of the last command, if it was refused.
@@ -71,7 +73,7 @@ impl Relay {
         let listener = UnixListener::bind(&socket)?;
         let server = UnixStream::connect(server)?;
         let talk = Arc::new(Mutex::new(Talk {
-            rights: Rights::ReadWrite,
+            map_flags: READ_WRITE,
             awaited: None,
             refusal: None,
         }));
@@ -95,9 +97,9 @@ impl Relay {
         &self.socket
     }
 
-    /// Maps memory with these rights from now on.
-    pub(crate) fn map_with(&self, rights: Rights) {
-        lock(&self.talk).rights = rights;
+    /// Maps memory with these flags from now on.
+    pub(crate) fn map_with(&self, flags: u32) {
+        lock(&self.talk).map_flags = flags;
     }
 
     /// Takes the error number of the last command, if the server refused it.
@@ -112,14 +114,14 @@ fn lock(talk: &Mutex<Talk>) -> MutexGuard<'_, Talk> {
 }
 
 impl Talk {
-    /// Writes the rights into a `DMA_MAP`, and notes the reply for which the client waits. The
+    /// Writes the flags into a `DMA_MAP`, and notes the reply for which the client waits. The
     /// client sends a command in one piece.
     fn ask(&mut self, command: &mut [u8]) {
         let number = get(command, COMMAND_AT).map(u16::from_ne_bytes);
         if number == Some(DMA_MAP)
             && let Some(flags) = command.get_mut(MAP_FLAGS_AT..MAP_FLAGS_AT + 4)
         {
-            flags.copy_from_slice(&flags_of(self.rights).to_ne_bytes());
+            flags.copy_from_slice(&self.map_flags.to_ne_bytes());
         }
         let count = get(command, COUNT_AT).map_or(0, u32::from_ne_bytes);
         self.refusal = None;
@@ -151,15 +153,6 @@ impl Talk {
 /// Returns the bytes at an offset of a message.
 fn get<const N: usize>(message: &[u8], at: usize) -> Option<[u8; N]> {
     message.get(at..at + N)?.try_into().ok()
-}
-
-/// Returns the flags of a `DMA_MAP` with these rights.
-fn flags_of(rights: Rights) -> u32 {
-    match rights {
-        Rights::Read => VFIO_DMA_MAP_FLAG_READ,
-        Rights::Write => VFIO_DMA_MAP_FLAG_WRITE,
-        Rights::ReadWrite => VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-    }
 }
 
 /// Passes on all bytes, until one side hangs up.
