@@ -6,18 +6,29 @@
 use crate::bring_up::clear_words;
 use crate::{Error, QueueMemory, Registers, Shared};
 use ringbar_spec::error::ErrorCode;
+use ringbar_spec::ids::IDENT;
 use ringbar_spec::regs::Register;
 use ringbar_spec::setup::{QueueSetup, Segment, WindowSetup};
 use zerocopy::IntoBytes;
 
-/// Issues a command. Fails if the device refuses it.
+/// Issues a command. Fails if the device refuses it, or does not answer.
 pub fn command<R: Registers>(
     registers: &mut R,
     command: Register,
     value: u64,
 ) -> Result<(), Error<R::Error>> {
     registers.set(command, value)?;
-    match ErrorCode(registers.get(Register::ADMIN_STATUS)? as u16) {
+    let code = registers.get(Register::ADMIN_STATUS)?;
+    // A BAR that is not there may read as 0, which would be success (data sheet 5).
+    let identity = registers.get(Register::IDENT)?;
+    if identity != IDENT.into() {
+        return Err(Error::WrongDevice {
+            property: "identity",
+            found: identity,
+            wanted: IDENT.into(),
+        });
+    }
+    match ErrorCode(code as u16) {
         ErrorCode::NONE => Ok(()),
         code => Err(Error::Refused {
             command: command.info().name,

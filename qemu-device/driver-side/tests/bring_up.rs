@@ -40,6 +40,8 @@ struct Machine {
     shared: Recorded,
     ids: [u16; 2],
     memory_space: bool,
+    /// Each byte that is read where no device answers.
+    nothing: u8,
     block: u64,
 }
 
@@ -72,6 +74,7 @@ impl Machine {
             shared,
             ids: [VENDOR_ID, DEVICE_ID],
             memory_space: false,
+            nothing: 0xff,
             block,
         }
     }
@@ -135,7 +138,7 @@ impl Registers for Machine {
     fn read_register(&mut self, offset: usize, bytes: &mut [u8]) -> Result<(), Infallible> {
         self.note(Access::ReadRegister(offset));
         // No device answers where memory space is off.
-        bytes.fill(0xff);
+        bytes.fill(self.nothing);
         match self.memory_space {
             true => self.driver.read_register(offset, bytes),
             false => Ok(()),
@@ -229,6 +232,7 @@ fn steps_have_the_order_of_the_data_sheet() {
             Access::WriteMemory(machine.block),
             Access::WriteRegister(register(Register::QUEUE_START)),
             Access::ReadRegister(register(Register::ADMIN_STATUS)),
+            Access::ReadRegister(register(Register::IDENT)),
         ]
     );
 }
@@ -360,4 +364,19 @@ fn error_log_is_taken_once_with_the_newest_errors() {
     assert!(logged.iter().all(|it| it.queue == u16::MAX));
     assert!(logged.iter().all(|it| it.code != ErrorCode::NONE));
     assert_eq!(error_log::take(&mut machine).unwrap(), []);
+}
+
+#[test]
+fn command_to_a_bar_that_is_not_there_fails_whatever_is_read() {
+    for nothing in [0, 0xff] {
+        let (mut machine, _queue) = Machine::up();
+        machine.memory_space = false;
+        machine.nothing = nothing;
+
+        let stopped = admin::command(&mut machine, Register::QUEUE_STOP, 0);
+
+        let found = u64::from(u32::from_ne_bytes([nothing; 4]));
+        let silent = matches!(stopped, Err(Error::WrongDevice { found: is, .. }) if is == found);
+        assert!(silent, "{stopped:?}");
+    }
 }

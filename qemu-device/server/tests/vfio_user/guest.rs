@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use ringbar_checked_client::Client;
 use ringbar_driver_side::ring::Ring;
 use ringbar_driver_side::{admin, blocks, QueueMemory, Registers, Shared};
-use ringbar_endpoint::config_space::{COMMAND, COMMAND_BUS_MASTER};
+use ringbar_endpoint::config_space::{COMMAND, COMMAND_BUS_MASTER, COMMAND_MEMORY, INTERRUPTS};
 use ringbar_mapped::Mapped;
 use ringbar_server::options::InterruptKind;
 use ringbar_server::{Error, Options, Server};
@@ -232,7 +232,12 @@ impl Guest {
     /// Switches bus mastering.
     pub(crate) fn set_bus_master(&mut self, on: bool) {
         let command = if on { COMMAND_BUS_MASTER } else { 0 };
-        self.write_config(COMMAND, &command.to_le_bytes());
+        self.write_config(COMMAND, &(COMMAND_MEMORY | command).to_le_bytes());
+    }
+
+    /// Switches MSI-X on.
+    pub(crate) fn switch_msix_on(&mut self) {
+        self.write_config(INTERRUPTS + 2, &0x8000_u16.to_le_bytes());
     }
 
     /// Writes configuration space.

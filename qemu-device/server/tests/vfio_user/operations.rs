@@ -6,6 +6,7 @@ use ringbar_driver_side::descriptors::{copy, fill, nop, pattern};
 use ringbar_endpoint::config_space::{COMMAND, DEVICE_CONTROL, FUNCTION_RESET, POWER_CONTROL};
 use ringbar_server::options::InterruptKind::{Msi, Msix};
 use ringbar_spec::ids;
+use ringbar_spec::ids::IDENT;
 use ringbar_spec::pattern::byte;
 use ringbar_spec::regs::{Register, RESET_KEY};
 use ringbar_spec::ring::Status;
@@ -134,12 +135,28 @@ fn function_reset_stops_the_queue_and_steps_the_generation() {
 
     guest.write_config(DEVICE_CONTROL, &FUNCTION_RESET.to_le_bytes());
 
+    assert_eq!(guest.read_config(COMMAND) & 0xffff, 0);
+    guest.set_bus_master(false);
     let boot = guest.get(Register::BOOT_NUMBER);
     assert_eq!(guest.get(Register::RESET_GENERATION), boot + 1);
     assert_eq!(guest.get(Register::SCRATCH), 0);
     assert_eq!(guest.get(Register::STATUS), 1);
-    assert_eq!(guest.read_config(COMMAND) & 0xffff, 0);
     assert_eq!(guest.completion_tail(), 0);
+}
+
+#[test]
+fn registers_do_not_answer_between_function_reset_and_memory_space() {
+    let mut guest = Guest::start(Msix);
+    guest.set_bus_master(true);
+    guest.write_config(DEVICE_CONTROL, &FUNCTION_RESET.to_le_bytes());
+
+    let silent = guest.get(Register::IDENT);
+    guest.set(Register::SCRATCH, 5);
+    guest.set_bus_master(false);
+
+    assert_eq!(silent, u64::from(u32::MAX));
+    assert_eq!(guest.get(Register::IDENT), u64::from(IDENT));
+    assert_eq!(guest.get(Register::SCRATCH), 0);
 }
 
 #[test]
@@ -149,6 +166,7 @@ fn device_works_again_after_function_reset() {
     guest.write_config(DEVICE_CONTROL, &FUNCTION_RESET.to_le_bytes());
 
     guest.set_bus_master(true);
+    guest.switch_msix_on();
     guest.start_queue();
     let completion = guest.carry_out(&nop(2));
 

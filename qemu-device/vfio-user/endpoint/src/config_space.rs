@@ -22,7 +22,8 @@ const USED: usize = 256;
 pub const COMMAND: usize = 0x04;
 /// Bit of [`COMMAND`]: the device may do DMA.
 pub const COMMAND_BUS_MASTER: u16 = 1 << 2;
-const COMMAND_MEMORY: u16 = 1 << 1;
+/// Bit of [`COMMAND`]: the BARs respond.
+pub const COMMAND_MEMORY: u16 = 1 << 1;
 const COMMAND_INTX_DISABLE: u16 = 1 << 10;
 const STATUS_CAPABILITIES: u16 = 1 << 4;
 /// Offset of the first BAR; each takes four bytes.
@@ -49,6 +50,7 @@ pub const INTERRUPTS: usize = 0x90;
 /// Number of the MSI-X capability.
 const MSIX: u8 = 0x11;
 const MSIX_ENABLE: u16 = 1 << 15;
+const MSI_ENABLE: u16 = 1;
 
 /// Identity of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +127,16 @@ pub struct ConfigSpace {
     bytes: [u8; USED],
     writable: [u8; USED],
     reset: [u8; USED],
+    /// Whether the function was reset by the guest, and not switched on again since.
+    after_reset: AfterReset,
+}
+
+/// Parts that are off since a reset of the function, which QEMU takes for any write. It sends
+/// accesses of the BARs as before, and delivers interrupts.
+#[derive(Clone, Copy, Debug, Default)]
+struct AfterReset {
+    memory: bool,
+    messages: bool,
 }
 
 impl ConfigSpace {
@@ -135,6 +147,7 @@ impl ConfigSpace {
             bytes: [0; USED],
             writable: [0; USED],
             reset: [0; USED],
+            after_reset: AfterReset::default(),
         };
         space.put_header(identity);
         for bar in bars {
@@ -183,7 +196,13 @@ impl ConfigSpace {
         // The reset returns the bit to 0, so it reads as 0 and does not reset again.
         if function_reset {
             self.reset();
+            self.after_reset = AfterReset {
+                memory: true,
+                messages: true,
+            };
         }
+        self.after_reset.memory &= self.half(COMMAND) & COMMAND_MEMORY == 0;
+        self.after_reset.messages &= !self.messages_are_on();
         ConfigEffects {
             bus_master: (self.bus_master() != bus_master).then_some(self.bus_master()),
             function_reset,
@@ -193,6 +212,7 @@ impl ConfigSpace {
     /// Returns every register to its value after power-on.
     pub fn reset(&mut self) {
         self.bytes = self.reset;
+        self.after_reset = AfterReset::default();
     }
 
     /// Checks whether the device may do DMA: bus mastering is on and the device is in D0.
@@ -204,6 +224,27 @@ impl ConfigSpace {
     /// Checks whether the device has MSI-X and the guest has switched it on.
     pub(crate) fn msix_is_on(&self) -> bool {
         self.byte(INTERRUPTS) == MSIX && self.half(INTERRUPTS + 2) & MSIX_ENABLE != 0
+    }
+
+    /// Checks whether BARs answer: not between a reset of the function and the next time that the
+    /// guest switches memory space on. Before that, the client knows whether it is on.
+    pub(crate) fn bars_answer(&self) -> bool {
+        !self.after_reset.memory
+    }
+
+    /// Checks whether the function may raise interrupts: not between a reset of the function and the
+    /// next time that the guest switches its messages on.
+    pub(crate) fn may_interrupt(&self) -> bool {
+        !self.after_reset.messages
+    }
+
+    /// Checks whether the guest has switched MSI-X or MSI on.
+    fn messages_are_on(&self) -> bool {
+        let enable = match self.byte(INTERRUPTS) {
+            MSIX => MSIX_ENABLE,
+            _ => MSI_ENABLE,
+        };
+        self.half(INTERRUPTS + 2) & enable != 0
     }
 
     /// Restores the power state if the new one does not exist here.

@@ -37,6 +37,8 @@ enum Target<'a> {
     /// Pending bits of MSI-X, from this byte on.
     Pending(usize),
     Nothing,
+    /// A BAR that does not answer, as memory space is off.
+    Silence,
 }
 
 impl<F: Function> Endpoint<F> {
@@ -77,6 +79,9 @@ impl<F: Function> Endpoint<F> {
         if region == config_space::REGION {
             return Target::Config;
         }
+        if !self.config.bars_answer() {
+            return Target::Silence;
+        }
         if let Some(byte) = self.shape.pending_byte(region, offset) {
             return Target::Pending(byte);
         }
@@ -94,6 +99,7 @@ impl<F: Function> Endpoint<F> {
     fn write_config(&mut self, offset: u64, data: &[u8]) {
         let asked = self.config.write(offset, data);
         self.bus.vectors.set_msix(self.config.msix_is_on());
+        self.bus.may_interrupt = self.config.may_interrupt();
         // Bus mastering first: a reset comes with bus mastering off.
         if let Some(on) = asked.bus_master {
             self.set_bus_master(on);
@@ -132,6 +138,8 @@ impl<F: Function> Device for Endpoint<F> {
             Target::Function => self.function.read(region, offset, data, &mut self.bus),
             Target::Pending(byte) => self.bus.vectors.read_pending(byte, data),
             Target::Nothing => data.fill(0),
+            // As a root complex answers for a function that takes no memory request.
+            Target::Silence => data.fill(0xff),
         }
         self.function.note(&Trapped {
             write: false,
@@ -156,7 +164,7 @@ impl<F: Function> Device for Endpoint<F> {
                 destination.copy_from(data);
             }
             Target::Function => self.function.write(region, offset, data, &mut self.bus),
-            Target::Pending(_) | Target::Nothing => {}
+            Target::Pending(_) | Target::Nothing | Target::Silence => {}
         }
         Ok(())
     }
@@ -186,6 +194,7 @@ impl<F: Function> Device for Endpoint<F> {
     fn reset(&mut self) -> Result<(), Errno> {
         self.config.reset();
         self.bus.vectors.set_msix(false);
+        self.bus.may_interrupt = true;
         // Configuration space is at its defaults, so bus mastering is off.
         self.set_bus_master(false);
         self.function.reset(&mut self.bus);

@@ -110,6 +110,8 @@ pub struct Bus {
     pub(crate) dma: DmaMap,
     pub(crate) vectors: Vectors,
     pub(crate) master: bool,
+    /// Whether interrupts are on, as far as the client need not know it.
+    pub(crate) may_interrupt: bool,
 }
 
 impl Bus {
@@ -119,6 +121,7 @@ impl Bus {
             dma: DmaMap::new(),
             vectors,
             master: false,
+            may_interrupt: true,
         }
     }
 
@@ -138,9 +141,10 @@ impl Bus {
         self.master.then_some(&self.dma)
     }
 
-    /// Raises an interrupt. While bus mastering is off it is dropped: an MSI is a write to memory.
+    /// Raises an interrupt. While bus mastering is off it is dropped: an MSI is a write to memory. So it
+    /// is after a reset of the function, until the guest switches MSI-X or MSI on again.
     pub fn interrupt(&mut self, vector: usize) {
-        if self.master {
+        if self.master && self.may_interrupt {
             self.vectors.raise(vector);
         }
     }

@@ -8,8 +8,8 @@ use std::io::Read as _;
 use std::sync::Arc;
 
 use ringbar_endpoint::config_space::{
-    Identity, Messages, COMMAND, COMMAND_BUS_MASTER, DEVICE_CONTROL, FUNCTION_RESET, INTERRUPTS,
-    REGION,
+    Identity, Messages, COMMAND, COMMAND_BUS_MASTER, COMMAND_MEMORY, DEVICE_CONTROL,
+    FUNCTION_RESET, INTERRUPTS, REGION,
 };
 use ringbar_endpoint::function::{Bus, Function, Trapped};
 use ringbar_endpoint::memory::SharedMemory;
@@ -136,7 +136,15 @@ impl Served {
 
     fn set_bus_master(&mut self, on: bool) {
         let command = if on { COMMAND_BUS_MASTER } else { 0 };
-        self.write(REGION, COMMAND as u64, &command.to_le_bytes());
+        self.write(
+            REGION,
+            COMMAND as u64,
+            &(COMMAND_MEMORY | command).to_le_bytes(),
+        );
+    }
+
+    fn reset_function(&mut self) {
+        self.write(REGION, DEVICE_CONTROL as u64, &FUNCTION_RESET.to_le_bytes());
     }
 
     fn heard(&self) -> Vec<Heard> {
@@ -212,8 +220,9 @@ fn pending_bits_are_read_and_gone_after_a_reset() {
         assert_eq!(served.read(TABLE, 0x808), [0; 4]);
         match bus_reset {
             true => served.endpoint.reset().unwrap(),
-            false => served.write(REGION, DEVICE_CONTROL as u64, &FUNCTION_RESET.to_le_bytes()),
+            false => served.reset_function(),
         }
+        served.set_bus_master(true);
 
         assert_eq!(served.read(TABLE, 0x800), [0; 4]);
     }
@@ -270,7 +279,7 @@ fn function_hears_of_bus_mastering_before_each_reset() {
     served.set_bus_master(true);
     served.heard();
 
-    served.write(REGION, DEVICE_CONTROL as u64, &FUNCTION_RESET.to_le_bytes());
+    served.reset_function();
     assert_eq!(served.heard(), [Heard::Master(false), Heard::Reset]);
     served.set_bus_master(true);
     served.heard();
@@ -278,6 +287,54 @@ fn function_hears_of_bus_mastering_before_each_reset() {
 
     assert_eq!(served.heard(), [Heard::Master(false), Heard::Reset]);
     assert_eq!(served.read(REGION, COMMAND as u64)[0], 0);
+}
+
+#[test]
+fn bars_are_silent_from_a_function_reset_until_memory_space_is_on() {
+    let mut served = Served::new();
+    served.set_bus_master(true);
+    served.write(MEMORY, 0, b"kept");
+    // No reset: the client knows whether memory space is on.
+    served.write(REGION, COMMAND as u64, &[0, 0]);
+    assert_eq!(&served.read(MEMORY, 0), b"kept");
+    served.reset_function();
+    served.heard();
+
+    for bar in [MIXED, MEMORY, TABLE, TRAPPED] {
+        served.write(bar, 0, b"lost");
+        assert_eq!(served.read(bar, 0), [0xff; 4], "{bar}");
+    }
+    assert_eq!(served.heard(), []);
+    served.write(REGION, COMMAND as u64, &COMMAND_MEMORY.to_le_bytes());
+
+    assert_eq!(&served.read(MEMORY, 0), b"kept");
+    assert_eq!(served.read(TRAPPED, 0), [0x5a; 4]);
+}
+
+#[test]
+fn interrupts_are_dropped_from_a_function_reset_until_messages_are_on() {
+    let mut served = Served::new();
+    let interrupt = File::from(eventfd(0, EventfdFlags::NONBLOCK).unwrap());
+    let connect = SetInterrupts {
+        index: VFIO_PCI_MSIX_IRQ_INDEX,
+        start: 1,
+        count: 1,
+        action: Action::Trigger,
+        data: Data::Connect(vec![interrupt.try_clone().unwrap().into()]),
+    };
+    // QEMU takes the reset for any write, and leaves the eventfd where it is.
+    served.endpoint.set_interrupts(connect).unwrap();
+    served.reset_function();
+    served.set_bus_master(true);
+    let mut raised = |served: &mut Served| {
+        served.endpoint.run(|_, bus| bus.interrupt(1));
+        (&interrupt).read(&mut [0; 8]).is_ok()
+    };
+
+    let dropped = raised(&mut served);
+    served.write(REGION, INTERRUPTS as u64 + 2, &0x8000_u16.to_le_bytes());
+
+    assert_eq!((dropped, raised(&mut served)), (false, true));
 }
 
 #[test]

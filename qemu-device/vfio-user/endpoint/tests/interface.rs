@@ -204,11 +204,15 @@ fn functions_of_interrupts_and_configuration_space_keep_their_signatures() {
     ];
     assert!(offsets.is_sorted());
     let bits = [
+        config_space::COMMAND_MEMORY,
         config_space::COMMAND_BUS_MASTER,
         config_space::FUNCTION_RESET,
         config_space::MSI_VECTORS,
     ];
-    assert_eq!((bits, config_space::REGION), ([1 << 2, 1 << 15, 32], 7));
+    assert_eq!(
+        (bits, config_space::REGION),
+        ([1 << 1, 1 << 2, 1 << 15, 32], 7)
+    );
 }
 
 #[test]

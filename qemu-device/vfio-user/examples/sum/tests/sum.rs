@@ -9,7 +9,9 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixListener;
 use std::thread::{self, JoinHandle};
 
-use ringbar_endpoint::config_space::{COMMAND, COMMAND_BUS_MASTER, DEVICE_CONTROL, FUNCTION_RESET};
+use ringbar_endpoint::config_space::{
+    COMMAND, COMMAND_BUS_MASTER, COMMAND_MEMORY, DEVICE_CONTROL, FUNCTION_RESET,
+};
 use ringbar_endpoint::{Connection, Lost};
 use ringbar_example_sum::Sum;
 use rustix::event::{eventfd, EventfdFlags};
@@ -156,6 +158,7 @@ fn function_reset_clears_the_registers_and_bus_mastering() {
     assert_eq!(guest.add_up(BASE, 8), (1, 0));
 
     guest.put_config(DEVICE_CONTROL, FUNCTION_RESET);
+    guest.put_config(COMMAND, COMMAND_MEMORY);
 
     assert_eq!(
         [0x00, 0x04, 0x08, 0x10, 0x14].map(|at| guest.get(at)),
