@@ -6,10 +6,10 @@ set -euo pipefail
 source "$(dirname "$0")/assert.sh"
 cd "$ci/.."
 
-# assumed FILE...: prints the lines with a page of 4096 bytes. `memcpy-4096` is a name of the
+# assumed FILE...: prints the lines with a page, or three, of 4096 bytes. `memcpy-4096` is a name of the
 # benchmark, -4095 an error of a system call, and the public registers end at 0xfff with any page.
 assumed() {
-	grep -nHE '\b(409[56]|0x1000|0xfff)\b|\b(const|static) PAGE(_SIZE)?: usize|<< 12\b|>> 12\b' -- "$@" |
+	grep -nHE '\b(409[56]|12288|0x1000|0xfff)\b|\b(const|static) PAGE(_SIZE)?: usize|<< 12\b|>> 12\b' -- "$@" |
 		grep -vE 'memcpy-4096|-4095|public registers|end at 0xfff|Offset\(0xfff\)|access\("0xfff"' || true
 }
 

@@ -7,11 +7,13 @@ use ringbar_tests::{page_size, succeed};
 use ringbar_uapi::ioctl::CreateQueue;
 
 const ENTRIES: u32 = 4;
-/// Counts of an [`Estate`] in debugfs: its buffer has one page, each ring one.
-pub(crate) const COUNTS: &str = "queues 1 windows 1 buffers 1 bytes 12288";
-
 /// Mappings of a queue and a buffer.
 pub(crate) const MAPPINGS: u64 = 6;
+
+/// Returns the counts of an [`Estate`] in debugfs: its buffer has one page, each ring one.
+pub(crate) fn counts() -> String {
+    format!("queues 1 windows 1 buffers 1 bytes {}", 3 * page_size())
+}
 
 /// A queue and a buffer of a file.
 #[derive(Clone, Copy)]

@@ -3,11 +3,11 @@
 //! Programs that a process executes in its own place, or in a child's by `vfork`.
 
 use crate::all_is_freed;
-use crate::estate::{fill, Estate, COUNTS, MAPPINGS};
+use crate::estate::{counts, fill, Estate, MAPPINGS};
 use ringbar_client::{descriptors, Device, Mapping, Rights};
 use ringbar_tests::debugfs::RINGBAR;
 use ringbar_tests::{
-    arguments, bounces, case, fork, open, page_size, pinned_by_us, sharing, succeed,
+    arguments, case, fork, open, page_size, pinned_by_us, refuses_user_windows, sharing, succeed,
 };
 use ringbar_tests::{Skip, NODE};
 use std::fs;
@@ -68,8 +68,8 @@ fn file_that_exec_leaves_open_keeps_its_objects() {
 
 #[case]
 fn window_shows_the_memory_of_the_program_before_exec() -> Result<(), Skip> {
-    if bounces() {
-        return Err(Skip("the kernel bounces all memory here".into()));
+    if let Some(reason) = refuses_user_windows() {
+        return Err(Skip(reason.into()));
     }
     let status = fork::run(|| {
         let device = open();
@@ -109,7 +109,7 @@ pub(crate) fn inherit(words: &[String]) {
     assert_eq!(mapped(), Vec::<String>::new());
     assert_eq!(RINGBAR.count(), 0);
     if *window == 0 {
-        assert!(RINGBAR.usage().contains(COUNTS), "{}", RINGBAR.usage());
+        assert!(RINGBAR.usage().contains(&counts()), "{}", RINGBAR.usage());
         estate.work(&device);
     } else {
         read_through(&device, &estate, (*window).try_into().unwrap());

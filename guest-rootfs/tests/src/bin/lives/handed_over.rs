@@ -7,7 +7,9 @@ use crate::link::Link;
 use crate::{all_is_freed, refused};
 use ringbar_client::{Device, Mapping, Rights};
 use ringbar_tests::debugfs::RINGBAR;
-use ringbar_tests::{bounces, case, child, fork, open, page_size, pinned_by_us, Skip, NODE};
+use ringbar_tests::{
+    case, child, fork, open, page_size, pinned_by_us, refuses_user_windows, Skip, NODE,
+};
 use rustix::io::Errno;
 use rustix::process::{pidfd_getfd, pidfd_open, PidfdFlags, PidfdGetfdFlags};
 use rustix::process::{setrlimit, Pid, Resource, Rlimit};
@@ -83,8 +85,8 @@ fn passed_file_brings_no_rights_to_open_or_to_map_registers() {
 
 #[case]
 fn pinned_memory_counts_for_the_receiver_of_a_file() -> Result<(), Skip> {
-    if bounces() {
-        return Err(Skip("the kernel bounces all memory here".into()));
+    if let Some(reason) = refuses_user_windows() {
+        return Err(Skip(reason.into()));
     }
     in_other_hands(
         |device, _| {
@@ -138,7 +140,7 @@ fn taken_file_outlives_its_process() {
     process.kill();
     process.end();
 
-    assert_eq!(RINGBAR.usage(), only_root(crate::estate::COUNTS));
+    assert_eq!(RINGBAR.usage(), only_root(&crate::estate::counts()));
     estate.work(&device);
 
     drop(device);

@@ -418,7 +418,8 @@ fn bytes_count_for_the_user_until_the_window_is_closed() {
     let window = device
         .open_user_window(&memory, 1..2 * page_size() + 1, Rights::Read)
         .unwrap();
-    let expected = "queues 0 windows 1 buffers 0 bytes 12288\n";
+    let bytes = 3 * page_size();
+    let expected = format!("queues 0 windows 1 buffers 0 bytes {bytes}\n");
     assert_eq!(
         RINGBAR.usage(),
         format!("device {expected}user 0 {expected}")
