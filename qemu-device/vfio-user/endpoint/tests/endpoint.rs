@@ -326,7 +326,7 @@ fn interrupts_are_dropped_from_a_function_reset_until_messages_are_on() {
     served.endpoint.set_interrupts(connect).unwrap();
     served.reset_function();
     served.set_bus_master(true);
-    let mut raised = |served: &mut Served| {
+    let raised = |served: &mut Served| {
         served.endpoint.run(|_, bus| bus.interrupt(1));
         (&interrupt).read(&mut [0; 8]).is_ok()
     };
