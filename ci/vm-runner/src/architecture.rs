@@ -16,7 +16,8 @@ const NO_TSC_WATCHDOG: &str = "tsc=nowatchdog";
 const NO_TIMER_CHECK: &str = "no_timer_check";
 /// Has the root ports stay awake. Otherwise Linux, except on x86, puts a port to sleep soon after its
 /// device has left (D3hot), with the hot-plug interrupt off: a port that sleeps is to send a PME
-/// instead. QEMU sends none, so a device that is plugged in then would not be noticed.
+/// instead. QEMU's has no power management and sends none, so a device that is plugged in then would not
+/// be noticed.
 const PORTS_STAY_AWAKE: &str = "pcie_port_pm=off";
 /// Leaves the kernel's code where it is linked, as it is on x86-64 by the way in which QEMU starts that
 /// kernel. The witness looks for the driver's callers there.
