@@ -18,7 +18,12 @@ use crate::{
     interface::ids,
     mapping::{
         binding::Binding,
-        node::Node, //
+        node::Node,
+        series::{
+            pci_device_table,
+            IdInfo,
+            IrqVectorRegistration, //
+        },
     },
 };
 use kernel::{
@@ -48,12 +53,12 @@ pub(crate) struct DriverData<'bound> {
     node: Node<Ringbar>,
     binding: Binding<'bound, Ringbar>,
     handlers: Handlers<'bound>,
-    vectors: pci::IrqVectorRegistration<'bound>,
+    vectors: IrqVectorRegistration<'bound>,
     #[pin]
     device: Device<'bound>,
 }
 
-kernel::pci_device_table!(
+pci_device_table!(
     PCI_TABLE,
     <RingbarDriver as pci::Driver>::IdInfo,
     [(
@@ -72,7 +77,7 @@ impl pci::Driver for RingbarDriver {
 
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
-        _info: Option<&'bound Self::IdInfo>,
+        _info: IdInfo<'bound, Self::IdInfo>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             pdev.enable_device_mem()?;

@@ -43,15 +43,14 @@ use crate::{
             Words, //
         },
     },
-    mapping::memory::CoherentMemory, //
+    mapping::{
+        memory::CoherentMemory,
+        series::memory::*, //
+    },
 };
 use core::mem::size_of;
 use kernel::{
     error::code::ERESTARTSYS,
-    io::{
-        io_project,
-        Io, //
-    },
     page::PAGE_SIZE,
     prelude::*,
     sync::Arc, //

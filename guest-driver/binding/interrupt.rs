@@ -8,16 +8,18 @@
 
 use crate::{
     interface::layout,
+    mapping::series::{
+        allocate_vectors,
+        Flags,
+        IrqVectorRegistration,
+        ThreadedHandler,
+        ThreadedRegistration, //
+    },
     queue::wakeups::Wakeups, //
 };
 use kernel::{
     device::Bound,
-    irq::{
-        Flags,
-        IrqReturn,
-        ThreadedHandler,
-        ThreadedRegistration, //
-    },
+    irq::IrqReturn,
     pci,
     prelude::*,
     sync::Arc, //
@@ -44,12 +46,12 @@ pub(crate) type Handlers<'a> = KVec<Pin<KBox<ThreadedRegistration<'a, Announcer>
 /// # Errors
 ///
 /// `ENOSPC` if the device gets no vector.
-pub(crate) fn allocate(pdev: &pci::Device<Bound>) -> Result<pci::IrqVectorRegistration<'_>> {
+pub(crate) fn allocate(pdev: &pci::Device<Bound>) -> Result<IrqVectorRegistration<'_>> {
     let types = pci::IrqTypes::default()
         .with(pci::IrqType::MsiX)
         .with(pci::IrqType::Msi);
     // One for errors, one per queue.
-    pdev.alloc_irq_vectors(1, layout::MAX_QUEUES as u32 + 1, types)
+    allocate_vectors(pdev, 1, layout::MAX_QUEUES as u32 + 1, types)
 }
 
 /// Puts a handler on each vector.
@@ -62,7 +64,7 @@ pub(crate) fn allocate(pdev: &pci::Device<Bound>) -> Result<pci::IrqVectorRegist
 ///
 /// The handlers must be dropped, not leaked.
 pub(crate) unsafe fn attach<'a>(
-    vectors: &'a pci::IrqVectorRegistration<'a>,
+    vectors: &'a IrqVectorRegistration<'a>,
     wakeups: &Arc<Wakeups>,
 ) -> Result<Handlers<'a>> {
     let mut handlers = KVec::with_capacity(vectors.len(), GFP_KERNEL)?;

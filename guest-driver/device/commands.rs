@@ -10,30 +10,30 @@ use super::registers::{
     Registers,
     Silence, //
 };
-use crate::interface::{
-    error::ErrorCode,
-    ioctl::MAX_PARTS,
-    regs,
-    setup::{
-        QueueSetup,
-        Segment,
-        WindowSetup, //
+use crate::{
+    interface::{
+        error::ErrorCode,
+        ioctl::MAX_PARTS,
+        regs,
+        setup::{
+            QueueSetup,
+            Segment,
+            WindowSetup, //
+        },
+        wake::{
+            Word,
+            Words, //
+        },
+        SetupBlock, //
     },
-    wake::{
-        Word,
-        Words, //
-    },
-    SetupBlock, //
+    mapping::series::memory::*,
 };
 use core::mem::offset_of;
 use kernel::{
     device::Bound,
     dma::Coherent,
     error::code::ERESTARTSYS,
-    io::{
-        io_project,
-        Io, //
-    },
+    io::Io,
     pci,
     prelude::*, //
 };
@@ -71,7 +71,7 @@ impl Commands {
         words.store(Word::InterruptAt, u32::MAX);
         words.store(Word::DriverInterruptAt, u32::MAX);
         io_project!(self.block, .queue).copy_write(setup);
-        let address = self.block.dma_address() + offset_of!(SetupBlock, queue) as u64;
+        let address = dma_address(&self.block) + offset_of!(SetupBlock, queue) as u64;
         let generation = registers.settle(Silence::Restart)?;
         let start = |bar: &RegisterBar<'_>| bar.try_write_reg(regs::QUEUE_START::from(address));
         match registers.command(generation, Silence::Restart, start)? {
@@ -130,7 +130,7 @@ impl Commands {
             (self.describe_window(setup, segments)?, None)
         } else {
             let list = long_list(pdev, setup, segments)?;
-            (list.dma_address(), Some(list))
+            (dma_address(&list), Some(list))
         };
         let generation = registers.settle(Silence::Restart)?;
         let open = |bar: &RegisterBar<'_>| bar.try_write_reg(regs::WINDOW_OPEN::from(address));
@@ -183,7 +183,7 @@ impl Commands {
         for (index, segment) in segments.iter().enumerate() {
             io_project!(self.block, .segments[try: index]).copy_write(*segment);
         }
-        Ok(self.block.dma_address() + offset_of!(SetupBlock, window) as u64)
+        Ok(dma_address(&self.block) + offset_of!(SetupBlock, window) as u64)
     }
 }
 

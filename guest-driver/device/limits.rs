@@ -5,7 +5,10 @@
 //! Each object that a file owns holds a [`Charge`]. Dropping the object releases it. The limits are
 //! module parameters.
 
-use crate::module_parameters as limits;
+use crate::{
+    mapping::series::parameter,
+    module_parameters as limits, //
+};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -160,18 +163,18 @@ impl Drop for Charge {
 
 fn of_a_user() -> Amount {
     Amount {
-        queues: limits::user_queues.value().into(),
-        windows: limits::user_windows.value().into(),
-        buffers: limits::user_buffers.value().into(),
-        bytes: limits::user_bytes.value(),
+        queues: parameter(&limits::user_queues).into(),
+        windows: parameter(&limits::user_windows).into(),
+        buffers: parameter(&limits::user_buffers).into(),
+        bytes: parameter(&limits::user_bytes),
     }
 }
 
 fn of_a_device() -> Amount {
     Amount {
-        queues: limits::device_queues.value().into(),
-        windows: limits::device_windows.value().into(),
-        buffers: limits::device_buffers.value().into(),
-        bytes: limits::device_bytes.value(),
+        queues: parameter(&limits::device_queues).into(),
+        windows: parameter(&limits::device_windows).into(),
+        buffers: parameter(&limits::device_buffers).into(),
+        bytes: parameter(&limits::device_bytes),
     }
 }

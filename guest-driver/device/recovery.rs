@@ -13,6 +13,7 @@ use super::{
     Device,
     Gate, //
 };
+use crate::mapping::series::millis_ceil;
 use kernel::{
     new_delayed_work,
     prelude::*,
@@ -112,6 +113,6 @@ impl OnLoss for Arc<Recovery> {
 /// Returns the pause before a look, after an access that took so long, of at least so many
 /// milliseconds.
 fn pause(took: Delta, least: i64) -> Msecs {
-    let pause = took.as_millis_ceil().saturating_mul(SHARE).max(least);
+    let pause = millis_ceil(took).saturating_mul(SHARE).max(least);
     pause.clamp(PAUSE.into(), LONGEST_PAUSE.into()) as Msecs
 }

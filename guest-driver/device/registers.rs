@@ -38,6 +38,10 @@ use crate::{
             clear_master,
             set_master, //
         },
+        series::{
+            mb,
+            Full, //
+        },
         signals::Signals, //
     },
 };
@@ -51,15 +55,9 @@ use kernel::{
     },
     pci,
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        barrier::{
-            mb,
-            Full, //
-        },
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
     },
     time::{
         delay::fsleep,

@@ -196,7 +196,7 @@ impl Kind for DmaBuffer {
 }
 
 // Linux 7.3 has no `pci::Vendor` for QEMU's number, so `probe` compares it.
-kernel::pci_device_table!(
+pci_device_table!(
     TABLE,
     <Edu as pci::Driver>::IdInfo,
     [(pci::DeviceId::from_class(0x00ff00, 0xffffff), ())]
@@ -209,7 +209,7 @@ impl pci::Driver for Edu {
 
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
-        _info: Option<&'bound ()>,
+        _info: IdInfo<'bound, ()>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             if (pdev.vendor_id().as_raw(), pdev.device_id()) != (0x1234, 0x11e8) {

@@ -8,16 +8,13 @@
 
 use super::{
     cache,
-    memory::Contiguous, //
+    memory::Contiguous,
+    series::memory::*, //
 };
 use core::marker::PhantomData;
 use kernel::{
     bindings,
     dma::Coherent,
-    io::{
-        io_project,
-        Io, //
-    },
     page::PAGE_SIZE,
     prelude::*, //
 };

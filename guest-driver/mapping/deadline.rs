@@ -7,6 +7,7 @@
 //! the whole wait is as long as that, however often a signal comes. With the time that is left in
 //! its place, a process that uses one argument for many calls would shorten it from call to call.
 
+use super::series::millis_ceil;
 use kernel::time::{
     msecs_to_jiffies,
     ClockSource,
@@ -63,7 +64,7 @@ impl Deadline {
     /// Returns the time that is left, for a sleep. The sleep may be too short by a jiffy, and for a
     /// long time is far too short: look at [`Deadline::is_over`] afterwards.
     pub(crate) fn jiffies(&self) -> Jiffies {
-        let left = Delta::from_nanos(self.end - Monotonic::ktime_get()).as_millis_ceil();
+        let left = millis_ceil(Delta::from_nanos(self.end - Monotonic::ktime_get()));
         // The kernel takes more than `i32::MAX` milliseconds for a time without end.
         msecs_to_jiffies(left.clamp(0, i32::MAX.into()) as u32)
     }

@@ -5,12 +5,12 @@
 use super::{
     file::OpenFile,
     gate::HasDevice,
-    map::Entry, //
+    map::Entry,
+    series::ModuleMetadata, //
 };
 use kernel::{
     bindings,
     fs,
-    module::ModuleMetadata,
     prelude::*,
     sync::{
         poll::PollTable,

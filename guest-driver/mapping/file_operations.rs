@@ -10,7 +10,11 @@ use super::{
     file::OpenFile,
     map,
     mapped_file::MappedFile,
-    node::Node, //
+    node::Node,
+    series::{
+        not_supported,
+        this_module, //
+    },
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -18,7 +22,6 @@ use kernel::{
     error::to_result,
     fs::File,
     mm::virt::VmaNew,
-    module::this_module,
     prelude::*,
     sync::{
         poll::PollTable,
@@ -59,7 +62,7 @@ impl<D: Driver> FileOperations<D> {
 fn check_caller() -> Result {
     // SAFETY: Reads a field of the running task, and needs nothing.
     match unsafe { mapping_in_compat_syscall() } {
-        true => Err(EOPNOTSUPP),
+        true => Err(not_supported()),
         false => Ok(()),
     }
 }
@@ -172,5 +175,5 @@ unsafe extern "C" fn compat_ioctl(
     _number: c_uint,
     _argument: c_ulong,
 ) -> c_long {
-    EOPNOTSUPP.to_errno() as c_long
+    not_supported().to_errno() as c_long
 }

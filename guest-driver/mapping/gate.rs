@@ -6,14 +6,14 @@
 //! only, and [`Gate::close`] returns when no call is inside any more. Calls may sleep inside, so
 //! this is SRCU and not a [`kernel::revocable::Revocable`], whose readers may not.
 
+use super::series::{
+    new_srcu,
+    Srcu, //
+};
 use core::{cell::UnsafeCell, ptr::NonNull};
 use kernel::{
-    new_srcu,
     prelude::*,
-    sync::{
-        atomic::{Acquire, Atomic, Full, Release},
-        Srcu, //
-    },
+    sync::atomic::{Acquire, Atomic, Full, Release},
 };
 
 /// A type that names the device of a driver.
@@ -48,7 +48,7 @@ impl<D: HasDevice> Gate<D> {
     /// Returns a gate that is closed.
     pub(crate) fn new() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            srcu <- new_srcu!(),
+            srcu <- new_srcu(),
             used: Atomic::new(false),
             open: Atomic::new(false),
             device: UnsafeCell::new(NonNull::dangling()),

@@ -19,14 +19,12 @@ use super::{
         Region, //
     },
     operations::Operations,
+    series::MAYSHARE,
     setup::VmaSetup, //
 };
 use kernel::{
     bindings,
-    mm::virt::{
-        flags,
-        VmaNew, //
-    },
+    mm::virt::VmaNew,
     page::{
         PAGE_SHIFT,
         PAGE_SIZE, //
@@ -75,7 +73,7 @@ where
 /// region; `EOVERFLOW` if it leaves the region; `ENODEV` if the device is gone; `ENOMEM`.
 pub(super) fn map<F: MappedFile>(kinds: &[Entry<F>], file: &F, vma: &VmaNew) -> Result {
     // Not VM_SHARED: a shared mapping of a file opened read-only lacks it.
-    if vma.flags() & flags::MAYSHARE == 0 {
+    if vma.flags() & MAYSHARE == 0 {
         return Err(EINVAL);
     }
     implied_exec::take_away(vma);

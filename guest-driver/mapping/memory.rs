@@ -8,7 +8,8 @@ use super::{
         self,
         CachePolicy, //
     },
-    serial::Serial, //
+    serial::Serial,
+    series::memory::dma_address, //
 };
 use core::ops::{
     Deref,
@@ -56,6 +57,11 @@ impl CoherentMemory {
             device: device.into(),
             bytes,
         })
+    }
+
+    /// Returns its address as the device has it.
+    pub(crate) fn dma_address(&self) -> u64 {
+        dma_address(&self.bytes)
     }
 
     /// Returns the device.
@@ -215,7 +221,7 @@ impl Scattered {
     /// `ENOMEM`.
     pub(crate) fn new(size: usize) -> Result<Self> {
         Ok(Self {
-            bytes: VVec::zeroed(size, GFP_KERNEL)?,
+            bytes: VVec::from_elem(0, size, GFP_KERNEL)?,
             serial: Serial::new(),
         })
     }

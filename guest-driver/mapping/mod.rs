@@ -39,6 +39,7 @@ pub(crate) mod pci;
 pub(crate) mod pci_data;
 pub(crate) mod prelude;
 pub(crate) mod serial;
+pub(crate) mod series;
 pub(crate) mod setup;
 pub(crate) mod signals;
 pub(crate) mod turns;

@@ -6,18 +6,19 @@ use super::{
     binding::Binding,
     driver::Driver,
     file::Files,
-    node::Node, //
+    node::Node,
+    series::{
+        allocate_vectors,
+        Flags,
+        IrqVectorRegistration,
+        ThreadedHandler,
+        ThreadedRegistration, //
+    },
 };
 use core::ptr::from_ref;
 use kernel::{
     device::Bound,
-    irq::{
-        Flags,
-        IrqReturn,
-        ThreadedHandler,
-        ThreadedIrqReturn,
-        ThreadedRegistration, //
-    },
+    irq::{IrqReturn, ThreadedIrqReturn},
     pci,
     prelude::*,
     sync::Arc, //
@@ -48,7 +49,7 @@ pub(crate) struct PciData<'bound, D: PciDriver> {
     binding: Binding<'bound, D>,
     #[pin]
     handler: ThreadedRegistration<'bound, Handler<'bound, D>>,
-    vectors: pci::IrqVectorRegistration<'bound>,
+    vectors: IrqVectorRegistration<'bound>,
     device: D::Device<'bound>,
 }
 
@@ -69,7 +70,7 @@ impl<'bound, D: PciDriver> PciData<'bound, D> {
         device: D::Device<'bound>,
         files: Arc<Files<D>>,
     ) -> Result<impl PinInit<Self, Error> + 'bound> {
-        let vectors = pdev.alloc_irq_vectors(1, 1, types)?;
+        let vectors = allocate_vectors(pdev, 1, 1, types)?;
         let node = Node::register(pdev.as_ref(), files.clone())?;
         Ok(try_pin_init!(Self {
             device,

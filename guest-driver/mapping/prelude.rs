@@ -23,6 +23,7 @@ pub(crate) use super::{
     pci::{clear_master, IoRange},
     pci_data::{PciData, PciDriver},
     serial::Serial,
+    series::{pci_device_table, IdInfo},
     setup::Fork,
     turns::Turns,
 };

@@ -50,3 +50,25 @@ phys_addr_t mapping_virt_to_phys(const void *address)
 {
 	return virt_to_phys((volatile void *)address);
 }
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(7, 3, 0)
+int mapping_init_srcu(struct srcu_struct *srcu)
+{
+	return init_srcu_struct(srcu);
+}
+
+int mapping_srcu_read_lock(struct srcu_struct *srcu)
+{
+	return srcu_read_lock(srcu);
+}
+
+void mapping_srcu_read_unlock(struct srcu_struct *srcu, int index)
+{
+	srcu_read_unlock(srcu, index);
+}
+
+void mapping_mb(void)
+{
+	mb();
+}
+#endif

@@ -6,10 +6,13 @@
 //! no longer uses them.
 
 use super::pinned::Pinned;
-use crate::interface::setup::{
-    Segment,
-    RIGHT_READ,
-    RIGHT_WRITE, //
+use crate::{
+    interface::setup::{
+        Segment,
+        RIGHT_READ,
+        RIGHT_WRITE, //
+    },
+    mapping::series::not_supported, //
 };
 use kernel::{
     bindings,
@@ -98,7 +101,7 @@ impl UserMemory {
         mapped.map_err(|error| {
             // The DMA API has no error of its own for memory that would need a bounce buffer.
             if error == EIO {
-                EOPNOTSUPP
+                not_supported()
             } else {
                 error
             }

@@ -186,7 +186,7 @@ impl Kind for DmaBuffer {
     }
 }
 
-kernel::pci_device_table!(
+pci_device_table!(
     TABLE,
     <Sum as pci::Driver>::IdInfo,
     [(
@@ -202,7 +202,7 @@ impl pci::Driver for Sum {
 
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
-        _info: Option<&'bound ()>,
+        _info: IdInfo<'bound, ()>,
     ) -> impl PinInit<Self::Data<'bound>, Error> + 'bound {
         pin_init::pin_init_scope(move || {
             pdev.enable_device_mem()?;
