@@ -11,8 +11,8 @@ export RINGBAR_VARIABLES := $(foreach v,$(.VARIABLES),$(if $(filter command,$(fi
 
 # Default kernel, as in ci/lib.sh.
 KERNEL ?= stock
-# The kernel whose VM runs are meant, as in ci/stages.
-arm64 := $(filter arm64 arm64-16k,$(ARCH))
+# The kernel whose VM runs are meant, as in ci/stages, if it is another than KERNEL on x86-64.
+other := $(or $(filter arm64 arm64-16k,$(ARCH)),$(addprefix linux-,$(filter 7.2,$(LINUX))))
 
 help: ## this text
 	@ci/help.sh Makefile
@@ -25,7 +25,7 @@ trace: ## run, and record each access to the device and each action of the devic
 report: ## draw the page of the last run again, and print its path
 	@ci/vm.sh report
 test: ## everything that must hold
-	@ci/stages.sh run $(if $(arm64),vm:$(arm64),$(if $(EXAMPLE)$(AT),example,kernel):$(KERNEL))
+	@ci/stages.sh run $(if $(other),vm:$(other),$(if $(EXAMPLE)$(AT),example,kernel):$(KERNEL))
 shell: ## a terminal in the guest; exit powers it off
 	@ci/build.sh ci/vm.sh shell
 swap: ## build the server anew, and have it serve the machine of make shell from now on
@@ -55,7 +55,7 @@ package: ## the crates that others can take, as cargo would publish them: packed
 test-host: ## tests that need neither root nor QEMU
 	@ci/test-host.sh
 test-vm: ## VM tests: all configurations of the kernel, side by side
-	@ci/stages.sh run vm:$(or $(arm64),$(KERNEL))
+	@ci/stages.sh run vm:$(or $(other),$(KERNEL))
 coverage: ## lines of the driver that the VM tests reach, of both kernels, or those of TESTS; table in build/report/coverage.html
 	@ci/coverage.sh
 bench: ## measure, each figure beside another of the same machine and run; table in build/report/bench.md
@@ -95,6 +95,7 @@ distclean: ## remove build/ and ringbar's cache
 #? NAME=           name of the example that make new makes: small letters, digits and _
 #? AT=             folder of a project of your own, outside of this checkout, for make new and all that takes EXAMPLE: ../frob-project
 #? ARCH=x86-64     architecture of the guest: x86-64, arm64 (pages of 4 KiB) or arm64-16k (16 KiB); the other one is fetched once, 250 MB, and takes 5 minutes; make test: its VM runs
+#? LINUX=7.3       series of the guest's kernel: 7.3, or 7.2 of Debian's backports; fetched once, 340 MB, and takes 4 minutes; make test: its VM runs
 #? KERNEL=stock    stock, or debug: KASAN, lockdep and more; built once, 10 to 20 minutes
 #? KERNEL_ARGS=    additional words for the guest's kernel: swiotlb=force
 #? ACCEL=tcg       tcg, kvm, or auto: KVM if it really boots a guest

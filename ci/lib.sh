@@ -59,8 +59,8 @@ if [[ -n ${TMPDIR:-} && ! (-d $TMPDIR && -w $TMPDIR) ]]; then die "TMPDIR=$TMPDI
 
 # Architecture of the guest and its kernel, the kernel's name in the cache and in messages, the suffix of
 # files made for it, and that of the guest's programs.
-: "${ARCH:=x86-64}" "${KERNEL:=stock}"
-export ARCH KERNEL
+: "${ARCH:=x86-64}" "${KERNEL:=stock}" "${LINUX:=7.3}"
+export ARCH KERNEL LINUX
 # shellcheck disable=SC2034 # for the scripts that source this file
 case $ARCH,$KERNEL in
 x86-64,stock) kernel_name=stock kernel_suffix= guest_suffix= ;;
@@ -70,6 +70,13 @@ arm64,stock | arm64-16k,stock) kernel_name=${ARCH/-/_} kernel_suffix=-$ARCH gues
 *,stock | *,debug) die "ARCH=$ARCH: set it to x86-64, arm64 or arm64-16k" ;;
 *) die "KERNEL=$KERNEL: set it to stock or debug" ;;
 esac
+# shellcheck disable=SC2034 # for the scripts that source this file
+case $LINUX,$kernel_name in
+7.3,*) ;;
+7.2,stock) kernel_name=linux-7.2 kernel_suffix=-7.2 ;;
+7.2,*) die "LINUX=7.2: there is a stock kernel for x86-64 only: leave it, KERNEL=$KERNEL or ARCH=$ARCH out" ;;
+*) die "LINUX=$LINUX: set it to 7.3 or 7.2" ;;
+esac
 
 # Folder of the guest's programs in `programs`.
 # shellcheck disable=SC2034 # for the scripts that source this file
@@ -77,7 +84,7 @@ guest_programs=$programs${guest_suffix/-//}
 
 # Variables of make that change a run of tests.
 # shellcheck disable=SC2034 # for the scripts that source this file
-run_variables=(EXAMPLE ARCH KERNEL KERNEL_ARGS ACCEL INTERRUPTS HOTPLUG IOMMU COHERENT MEMORY KEXEC IMAGE DEVICES LIES BROKER WATCH TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES GDB)
+run_variables=(EXAMPLE ARCH KERNEL LINUX KERNEL_ARGS ACCEL INTERRUPTS HOTPLUG IOMMU COHERENT MEMORY KEXEC IMAGE DEVICES LIES BROKER WATCH TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES GDB)
 
 # set_locked AT: sets `locked`: the words with which cargo refuses to change Cargo.lock. Without AT it is
 # that of this checkout. That of the project AT may be older than the checkout that it uses, so there are
@@ -132,9 +139,11 @@ without_example() {
 # compiler's library has paths of its own in it, and is there too.
 show_arm64() { shown+=(--show "$1" /arm64 --show "$1/usr/aarch64-linux-gnu" /usr/aarch64-linux-gnu); }
 
-# on_x86_only WHAT: fails if the guest is to have another architecture than WHAT is made for.
+# on_x86_only WHAT: fails if the guest is to have another architecture, or another series of kernels,
+# than WHAT is made for.
 on_x86_only() {
 	[[ $ARCH == x86-64 ]] || die "ARCH=$ARCH: $1 is for guests on x86-64 alone: leave ARCH out"
+	[[ $LINUX == 7.3 ]] || die "LINUX=$LINUX: $1 is for Linux 7.3 alone: leave LINUX out"
 }
 
 # words_of TEXT: prints the words of TEXT, quoted as in a shell, each with a NUL after it. Fails if

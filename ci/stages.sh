@@ -4,7 +4,7 @@
 #
 # `stages.sh run WHAT...`: WHAT is a stage, `job:NAME`, `kernel:NAME` for the part of `make test`
 # with that kernel, `vm:NAME` for the VM runs in it, `example:NAME` for the part about EXAMPLE, or
-# `all`, which are those without another architecture. Stages that they need run as well.
+# `all`, which are those without another architecture or series of kernels. Stages that they need run as well.
 # After a failed stage, all stages run that do not need it. `stages.sh jobs` prints the jobs of
 # hosted CI as a JSON list.
 #
@@ -46,7 +46,7 @@ names_of() {
 	local name found=''
 	for name in "${names[@]}"; do
 		case $1 in
-		all) [[ ${kernel[$name]} != arm64* && ${job[$name]} != *-arm64* ]] || continue ;;
+		all) [[ ${kernel[$name]} != @(arm64|linux-)* && ${job[$name]} != *-arm64* ]] || continue ;;
 		"$name" | "job:${job[$name]}" | "kernel:${kernel[$name]}") ;;
 		"example:${kernel[$name]}") [[ ${command[$name]} == *-examples ]] || continue ;;
 		example:*) [[ $name == @(fmt|lint|module-lint|host-crates) ]] || continue ;;
@@ -105,7 +105,7 @@ where() {
 	local variable value given='' again=${command[$1]}
 	for variable in AT "${run_variables[@]}" FUZZ_TIME FUZZ_COUNT FUZZ_SEED; do
 		value=${!variable:-}
-		if [[ -n $value && $variable=$value != @(KERNEL=stock|ARCH=x86-64) ]]; then given+="$variable=${value@Q} "; fi
+		if [[ -n $value && $variable=$value != @(KERNEL=stock|ARCH=x86-64|LINUX=7.3) ]]; then given+="$variable=${value@Q} "; fi
 	done
 	# The variables must reach each part of the command.
 	if [[ -n $given && $again == *[\&\;\|]* ]]; then again="bash -c ${again@Q}"; fi

@@ -12,7 +12,7 @@
 # With EXAMPLE, these examples run in place of ringbar: `run`, `shell` and `configuration`. With AT,
 # they are those of that project.
 #
-# ARCH, KERNEL, KERNEL_ARGS, ACCEL, INTERRUPTS, HOTPLUG, IOMMU (0 or 1), COHERENT, MEMORY, KEXEC, IMAGE, DEVICES, LIES, BROKER, WATCH, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
+# ARCH, KERNEL, LINUX, KERNEL_ARGS, ACCEL, INTERRUPTS, HOTPLUG, IOMMU (0 or 1), COHERENT, MEMORY, KEXEC, IMAGE, DEVICES, LIES, BROKER, WATCH, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
 # SERVER_ARGS, QEMU_ARGS, FILES, GDB and STOP are explained by `make help`.
 set -euo pipefail
 # The name of a configuration begins with its kernel.
@@ -20,6 +20,7 @@ if [[ ${1:-} == configuration ]]; then
 	case $2 in
 	arm64-16k-*) export ARCH=arm64-16k KERNEL=stock ;;
 	arm64-*) export ARCH=arm64 KERNEL=stock ;;
+	linux-7.2-*) export ARCH=x86-64 KERNEL=stock LINUX=7.2 ;;
 	*) export ARCH=x86-64 KERNEL=${2%%-*} ;;
 	esac
 fi
@@ -222,7 +223,7 @@ hint() {
 	for variable in "${run_variables[@]}"; do
 		value=${!variable:-}
 		# shellcheck disable=SC2053 # a pattern
-		if [[ -n $value && $value != @(stock|x86-64) && $variable != $but ]]; then hint+=" $variable=${value@Q}"; fi
+		if [[ -n $value && $value != @(stock|x86-64|7.3) && $variable != $but ]]; then hint+=" $variable=${value@Q}"; fi
 	done
 	printf 'make %s%s\n' "${project:+-C ${project@Q} }$1" "${hint//\$/\$\$}"
 }
@@ -305,7 +306,7 @@ configuration_line() {
 			return
 		fi
 	done <"$ci_dir/configurations"
-	die "there is no configuration $1; there are: $(sed -n 's/^\([a-z][a-z0-9-]*\) .*/\1/p' "$ci_dir/configurations" | tr '\n' ' ')"
+	die "there is no configuration $1; there are: $(sed -n 's/^\([a-z][a-z0-9.-]*\) .*/\1/p' "$ci_dir/configurations" | tr '\n' ' ')"
 }
 
 # Programs of `run` if TESTS is not set: a tour for people, then one program per link of the chain.

@@ -53,8 +53,8 @@ listed ci_names_its_scripts 'ci/README.md, the table with the heading "script"' 
 	"$(files ci '*.sh')" \
 	"$(between '^| script' '^## Jobs' ci/README.md | grep -oE '`[a-z0-9-]+\.sh' | tr -d '`' | sort -u)"
 listed ci_names_the_configurations 'ci/README.md, "Configurations"' \
-	"$(sed -n 's/^\([a-z][a-z0-9-]*\) .*/\1/p' ci/configurations | sort)" \
-	"$(between '^## Configurations' '^`make test` runs' ci/README.md | grep -oE '`(stock|debug|arm64)-[a-z0-9-]*`' | tr -d '`' | sort)"
+	"$(sed -n 's/^\([a-z][a-z0-9.-]*\) .*/\1/p' ci/configurations | sort)" \
+	"$(between '^## Configurations' '^`make test` runs' ci/README.md | grep -oE '`(stock|debug|arm64|linux)-[a-z0-9.-]*`' | tr -d '`' | sort)"
 
 targets=$(sed -n 's/^\([a-z][a-z-]*\):.*/\1/p' Makefile)
 listed targets_that_documents_name_are_there 'documents: the Makefile has no such target' '' \

@@ -11,5 +11,5 @@ equal help_names_every_target "$targets" "$(make | sed -n 's/^  make \([a-z-]*\)
 equal hosted_ci_takes_its_jobs_from_the_stages 'ci-job ci-jobs' \
 	"$(grep -oE 'make ci-jobs?' .github/workflows/ci.yml | cut -d ' ' -f 2 | sort | tr '\n' ' ' | sed 's/ $//')"
 equal every_configuration_is_a_stage \
-	"$(sed -n 's/^\([a-z][a-z0-9-]*\) .*/\1/p' ci/configurations | sort)" \
+	"$(sed -n 's/^\([a-z][a-z0-9.-]*\) .*/\1/p' ci/configurations | sort)" \
 	"$(sed -n 's/.* ci\/vm.sh configuration //p' ci/stages | sort)"

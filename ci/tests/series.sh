@@ -29,6 +29,8 @@ done
 equal other_series_can_be_tried_by_name '0: read' "$(read_kbuild "$driver" 7.4 kernel-series=7.4)"
 equal driver_that_knows_fewer_series_is_refused_by_its_name \
 	"2: this kernel is Linux 7.2 ringbar_shared_buffer.ko is written for the Rust interface of Linux 7.3 kernel-series=7.2" "$(read_kbuild "$driver/shared_buffer" 7.2)"
+equal series_of_the_scripts_are_those_of_the_modules '7.2 7.3' \
+	"$(sed -n 's/^LINUX_SERIES=\(.*\)\.$/\1/p' "$ci"/versions.env "$ci"/linux-*.env | sort | paste -sd ' ')"
 
 half=$driver/mapping/series
 # words README: prints the names in the first column of the table.

@@ -48,8 +48,9 @@ a  x              stock      100  -  work a
 b  vm-arm64       arm64      100  -  work b
 c  vm-arm64-16k   arm64-16k  100  -  work c
 d  sabotage-arm64 -          100  -  work d
+e  -              linux-7.2  100  -  work e
 '
-equal all_is_without_another_architecture '+a -a ' "$(calls)"
+equal all_is_without_another_architecture_or_series '+a -a ' "$(calls)"
 stages vm:arm64 <<<'
 a  x  stock  100  -  work a; : ci/vm.sh
 b  y  arm64  100  -  work b; : ci/vm.sh

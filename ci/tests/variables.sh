@@ -74,6 +74,10 @@ for script in bench bench-trace coverage mutants sabotage initramfs-check unplug
 	equal "${script}_refuses_another_architecture" 1 "$(ARCH=arm64 "$ci/$script.sh" device 2>&1 | grep -c 'ARCH=arm64: .* is for guests on x86-64 alone' || true)"
 done
 
+for script in bench bench-trace coverage mutants initramfs-check unplug-check; do
+	equal "${script}_refuses_another_series" 1 "$(LINUX=7.2 "$ci/$script.sh" device 2>&1 | grep -c 'LINUX=7.2: .* is for Linux 7.3 alone' || true)"
+done
+
 misspelt() { "$ci/variables.sh" "$@" 2>&1 || true; }
 refused native_controller_needs_the_stock_kernel "HOTPLUG=native: lockdep of the debug kernel reports pciehp's own order of locks" HOTPLUG=native KERNEL=debug
 equal second_kernel_needs_the_stock_kernel 'ringbar: error: KEXEC=1: the debug kernel starts no other kernel: leave KERNEL=debug out' "$(said KEXEC=1 KERNEL=debug)"
