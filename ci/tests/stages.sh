@@ -49,8 +49,9 @@ b  vm-arm64       arm64      100  -  work b
 c  vm-arm64-16k   arm64-16k  100  -  work c
 d  sabotage-arm64 -          100  -  work d
 e  -              linux-7.2  100  -  work e
+f  arm64-short    -          100  b  work f
 '
-equal all_is_without_another_architecture_or_series '+a -a ' "$(calls)"
+equal all_has_of_another_architecture_what_is_short_and_no_other_series '+a +b +f -a -b -f' "$(LC_ALL=C sort "$CALLS" | paste -sd ' ')"
 stages vm:arm64 <<<'
 a  x  stock  100  -  work a; : ci/vm.sh
 b  y  arm64  100  -  work b; : ci/vm.sh
