@@ -18,6 +18,7 @@ use ringbar_endpoint::{config_space, Endpoint};
 use ringbar_server::events::Events;
 use ringbar_server::ringbar::{self, Ringbar};
 use ringbar_server::Options;
+use ringbar_spec::ids::IDENT;
 use ringbar_spec::layout::{
     ADMIN_PAGE, DEVICE_MEMORY_BAR, DOORBELL_PAGES, KICK_PAGES, REGISTER_BAR, STATUS_PAGES,
 };
@@ -409,6 +410,16 @@ impl World<'_> {
     /// Checks the invariants that hold at any time.
     fn check(&mut self) {
         if !self.own_words {
+            return;
+        }
+        if self.register(Register::IDENT) != IDENT {
+            // A reset of the function, and memory space has not been switched on since.
+            let mut command = [0; 2];
+            self.get(config_space::REGION, COMMAND as u64, &mut command);
+            assert_eq!(
+                u16::from_le_bytes(command) & config_space::COMMAND_MEMORY,
+                0
+            );
             return;
         }
         let status = STATUS::from_raw(self.register(Register::STATUS));
