@@ -177,6 +177,18 @@ pub fn on_debug_kernel() -> bool {
     name.release().to_bytes().ends_with(b"-ringbar-debug")
 }
 
+/// Returns whether this kernel is of a series before `major.minor`.
+pub fn kernel_is_before(major: u32, minor: u32) -> bool {
+    let name = rustix::system::uname();
+    series(&name.release().to_string_lossy()).is_some_and(|series| series < (major, minor))
+}
+
+/// Returns the first two numbers in the name of a kernel's release.
+fn series(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|at: char| !at.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 /// Returns whether devices are behind an IOMMU.
 pub fn has_iommu() -> bool {
     fs::read_dir("/sys/class/iommu").is_ok_and(|mut all| all.next().is_some())
@@ -274,4 +286,16 @@ pub fn signalled(event: &OwnedFd, timeout: Duration) -> bool {
     let mut files = [PollFd::new(event, PollFlags::IN)];
     poll(&mut files, Some(&timeout)).expect("an eventfd can be polled");
     rustix::io::read(event, &mut [0; 8]).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::series;
+
+    #[test]
+    fn series_is_the_first_two_numbers_of_a_release() {
+        assert_eq!(series("7.2.12+deb13-amd64"), Some((7, 2)));
+        assert_eq!(series("7.10-rc1"), Some((7, 10)));
+        assert_eq!(series("next-20261130"), None);
+    }
 }

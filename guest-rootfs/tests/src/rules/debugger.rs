@@ -5,6 +5,7 @@
 use super::{only_if, rules, Debugger, Driver, Kind, Outcome, Region, Rule};
 use crate::child;
 use crate::debugger::{read, read_pages, splice_pages, write, Traced};
+use crate::kernel_is_before;
 use crate::raw::{RawMapping, READ_WRITE};
 use ringbar_client::page_size;
 use rustix::io::Errno;
@@ -219,7 +220,9 @@ fn process_vm_readv_takes_no_io(_driver: &Driver, kind: &Kind) -> Outcome {
     Ok(())
 }
 
-/// The kernel looks at the page table alone, in which an IOMMU has the DMA API put counted pages.
+/// The kernel looks at the page table alone, in which an IOMMU has the DMA API put counted pages. Linux
+/// before 7.3 looks at the VMA as well, since these pages are of no file (`gup_fast_folio_allowed`), and
+/// takes none of one with VM_IO.
 fn vmsplice_takes_pages_only_where_the_kernel_counts_them(
     _driver: &Driver,
     kind: &Kind,
@@ -230,7 +233,9 @@ fn vmsplice_takes_pages_only_where_the_kernel_counts_them(
     if kind.debugger != Debugger::Refused {
         mapping.read(0);
     }
-    let expected = match kind.flags().contains(&"mm") {
+    let flags = kind.flags();
+    let refuses_io = kernel_is_before(7, 3);
+    let expected = match flags.contains(&"mm") && !(refuses_io && flags.contains(&"io")) {
         true => Ok(WORD),
         false => Err(Errno::FAULT),
     };
