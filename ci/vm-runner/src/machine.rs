@@ -125,11 +125,8 @@ impl Machine {
         let mut line = bare(self);
         // Shared memory in a file, because the servers reach it so.
         let logs = self.console.parent().unwrap_or(Path::new("."));
-        let memory = self.backend.object(self.memory, logs);
-        add(
-            &mut line,
-            ["-object", &memory, "-machine", "memory-backend=memory"],
-        );
+        line.extend(["-object".into(), self.backend.object(self.memory, logs)]);
+        add(&mut line, ["-machine", "memory-backend=memory"]);
         if self.slots == SlotControl::Native && self.architecture.has_acpi() {
             // Without that of ACPI, the firmware's tables leave the root ports to the kernel.
             add(&mut line, ["-global", NO_ACPI_HOTPLUG]);

@@ -2,11 +2,14 @@
 
 //! Size and backend of the guest's memory.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
 use clap::ValueEnum;
+
+use crate::machine::doubled_commas;
 
 /// QEMU's backend of the guest's memory. Each is a file that QEMU shares with the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,17 +24,18 @@ pub(crate) enum Backend {
 
 impl Backend {
     /// Returns the value of QEMU's `-object` for it. `folder` is that of the logs.
-    pub(crate) fn object(self, size: MemorySize, folder: &Path) -> String {
-        let kind = match self {
-            Self::Memfd => "memory-backend-memfd".to_owned(),
-            Self::Shm => "memory-backend-shm".to_owned(),
-            // Of a folder QEMU makes a file there and removes its name. A comma ends a value.
-            Self::File => format!(
-                "memory-backend-file,mem-path={}",
-                folder.display().to_string().replace(',', ",,")
-            ),
-        };
-        format!("{kind},id=memory,size={size},share=on")
+    pub(crate) fn object(self, size: MemorySize, folder: &Path) -> OsString {
+        let mut object = OsString::from(match self {
+            Self::Memfd => "memory-backend-memfd",
+            Self::Shm => "memory-backend-shm",
+            Self::File => "memory-backend-file,mem-path=",
+        });
+        if self == Self::File {
+            // Of a folder QEMU makes a file there and removes its name.
+            object.push(doubled_commas(folder));
+        }
+        object.push(format!(",id=memory,size={size},share=on"));
+        object
     }
 }
 

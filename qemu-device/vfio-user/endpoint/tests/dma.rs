@@ -2,9 +2,12 @@
 
 //! Mapping, unmapping and reaching guest memory by DMA address.
 
+mod common;
+
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
+use common::{content, range, sealed, PAGE, READ_ONLY};
 use proptest::prelude::*;
 use ringbar_endpoint::dma::{Access, DmaMap, Rights, Unreachable};
 use ringbar_endpoint::memory::SharedMemory;
@@ -12,30 +15,11 @@ use ringbar_endpoint::Error;
 use ringbar_vfio_user::device::DmaRange;
 use ringbar_vfio_user::ranges::RangeFault;
 use ringbar_vfio_user::wire::MAX_DMA_MAPS;
-use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
-
-const PAGE: u64 = 4096;
-const READ_ONLY: Rights = Rights {
-    read: true,
-    write: false,
-};
-
-/// Makes a file of `size` bytes in memory, as QEMU has for guest memory.
-fn memory_file(size: u64) -> File {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = File::from(memfd_create("test-guest", flags).unwrap());
-    ftruncate(&file, size).unwrap();
-    fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
-    file
-}
-
-fn range(address: u64, size: u64) -> DmaRange {
-    DmaRange::new(address, size).unwrap()
-}
+use rustix::fs::ftruncate;
 
 /// Makes a map with the pages of a file at the given page numbers, in the order of the file.
 fn map_of_pages(pages: &[u64]) -> (DmaMap, File) {
-    let file = memory_file(pages.len() as u64 * PAGE);
+    let file = sealed(pages.len() as u64 * PAGE);
     let mut dma = DmaMap::new();
     for (number, page) in (0..).zip(pages) {
         map_file(&mut dma, page * PAGE, &file, number * PAGE).unwrap();
@@ -56,12 +40,6 @@ fn map_file(dma: &mut DmaMap, address: u64, file: &File, offset: u64) -> Result<
 /// Maps addresses without a file.
 fn map(dma: &mut DmaMap, address: u64, size: u64) -> Result<(), Error> {
     dma.map(range(address, size), Rights::READ_WRITE, None)
-}
-
-fn content(file: &File, offset: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, offset).unwrap();
-    bytes
 }
 
 #[test]
@@ -112,7 +90,7 @@ fn failed_read_leaves_the_buffer() {
 
 #[test]
 fn read_only_mapping_is_read_and_not_written() {
-    let file = memory_file(PAGE);
+    let file = sealed(PAGE);
     file.write_all_at(b"rom", 0).unwrap();
     let mut dma = DmaMap::new();
     let theirs = Some((file.try_clone().unwrap(), 0));
@@ -156,7 +134,7 @@ fn first_address_that_cannot_be_reached_is_named() {
 
 #[test]
 fn memory_that_may_only_be_written_can_be_written() {
-    let file = memory_file(PAGE);
+    let file = sealed(PAGE);
     let mut dma = DmaMap::new();
     let rights = Rights {
         read: false,
@@ -203,7 +181,7 @@ fn neighbouring_mapping_is_accepted() {
 
 #[test]
 fn mapping_up_to_the_last_address_is_reached_to_its_last_byte() {
-    let file = memory_file(PAGE);
+    let file = sealed(PAGE);
     let mut dma = DmaMap::new();
     let last_page = u64::MAX - (PAGE - 1);
     map_file(&mut dma, last_page, &file, 0).unwrap();
@@ -227,7 +205,7 @@ fn empty_mapping_is_refused() {
 
 #[test]
 fn mapping_beyond_the_end_of_the_file_is_refused() {
-    let file = memory_file(PAGE);
+    let file = sealed(PAGE);
     let mut dma = DmaMap::new();
 
     let results = [(0, 2 * PAGE), (1, PAGE), (u64::MAX, PAGE)].map(|(offset, size)| {

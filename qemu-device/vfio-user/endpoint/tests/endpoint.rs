@@ -134,6 +134,20 @@ impl Served {
         self.endpoint.write(region, offset, data).unwrap();
     }
 
+    /// Connects vector 1 of MSI-X. Returns its eventfd, which holds what was raised.
+    fn connect(&mut self) -> File {
+        let interrupt = File::from(eventfd(0, EventfdFlags::NONBLOCK).unwrap());
+        let connect = SetInterrupts {
+            index: VFIO_PCI_MSIX_IRQ_INDEX,
+            start: 1,
+            count: 1,
+            action: Action::Trigger,
+            data: Data::Connect(vec![interrupt.try_clone().unwrap().into()]),
+        };
+        self.endpoint.set_interrupts(connect).unwrap();
+        interrupt
+    }
+
     fn set_bus_master(&mut self, on: bool) {
         let command = if on { COMMAND_BUS_MASTER } else { 0 };
         self.write(
@@ -314,16 +328,8 @@ fn bars_are_silent_from_a_function_reset_until_memory_space_is_on() {
 #[test]
 fn interrupts_are_dropped_from_a_function_reset_until_messages_are_on() {
     let mut served = Served::new();
-    let interrupt = File::from(eventfd(0, EventfdFlags::NONBLOCK).unwrap());
-    let connect = SetInterrupts {
-        index: VFIO_PCI_MSIX_IRQ_INDEX,
-        start: 1,
-        count: 1,
-        action: Action::Trigger,
-        data: Data::Connect(vec![interrupt.try_clone().unwrap().into()]),
-    };
     // QEMU takes the reset for any write, and leaves the eventfd where it is.
-    served.endpoint.set_interrupts(connect).unwrap();
+    let interrupt = served.connect();
     served.reset_function();
     served.set_bus_master(true);
     let raised = |served: &mut Served| {
@@ -349,15 +355,7 @@ fn bus_reaches_memory_and_raises_interrupts_with_bus_mastering_only() {
         file: Some((file.into(), 0)),
     };
     served.endpoint.dma_map(map).unwrap();
-    let interrupt = File::from(eventfd(0, EventfdFlags::NONBLOCK).unwrap());
-    let connect = SetInterrupts {
-        index: VFIO_PCI_MSIX_IRQ_INDEX,
-        start: 1,
-        count: 1,
-        action: Action::Trigger,
-        data: Data::Connect(vec![interrupt.try_clone().unwrap().into()]),
-    };
-    served.endpoint.set_interrupts(connect).unwrap();
+    let interrupt = served.connect();
 
     let tries = [false, true, false].map(|on| {
         served.set_bus_master(on);

@@ -2,6 +2,8 @@
 
 //! Guest memory of every kind: what the device reaches, and what a client can do to it.
 
+mod common;
+
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -9,33 +11,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use common::{content, range, sealed, unsealed, PAGE, READ_ONLY};
 use proptest::prelude::*;
 use ringbar_endpoint::dma::{Access, DmaMap, Rights, Unreachable};
 use ringbar_endpoint::memory::SharedMemory;
 use ringbar_endpoint::Error;
-use ringbar_vfio_user::device::DmaRange;
 use rustix::fs::{fcntl_add_seals, ftruncate, memfd_create, MemfdFlags, SealFlags};
-
-const PAGE: u64 = 4096;
-const READ_ONLY: Rights = Rights {
-    read: true,
-    write: false,
-};
-
-/// Makes a file in memory that can shrink.
-fn unsealed(size: u64) -> File {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let file = File::from(memfd_create("unsealed", flags).unwrap());
-    ftruncate(&file, size).unwrap();
-    file
-}
-
-/// Makes a file in memory as QEMU's `memory-backend-memfd` does.
-fn sealed(size: u64) -> File {
-    let file = unsealed(size);
-    fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
-    file
-}
 
 /// Makes a file of huge pages. Without any, the test prints that it is skipped.
 fn huge(size: u64) -> Option<File> {
@@ -59,10 +40,6 @@ fn read_only(file: &File) -> File {
     File::open(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap()
 }
 
-fn range(address: u64, size: u64) -> DmaRange {
-    DmaRange::new(address, size).unwrap()
-}
-
 /// Maps a file from its start.
 fn map(
     dma: &mut DmaMap,
@@ -80,12 +57,6 @@ fn map_of(file: &File, size: u64) -> DmaMap {
     let mut dma = DmaMap::new();
     map(&mut dma, 0, size, Rights::READ_WRITE, file).unwrap();
     dma
-}
-
-fn content(file: &File, offset: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    file.read_exact_at(&mut bytes, offset).unwrap();
-    bytes
 }
 
 /// Checks that the device reads and writes the bytes of a file.
