@@ -45,9 +45,10 @@ const REGION_INFO_SIZE: usize = size_of::<vfio_region_info>();
 const IRQ_INFO_SIZE: usize = size_of::<vfio_irq_info>();
 /// Payload of `DEVICE_SET_IRQS` without its data.
 const SET_IRQS_SIZE: usize = 20;
-// Of the two commands that take descriptors, neither is shorter.
+// Of the three commands that take descriptors, none is shorter.
 const _: () = assert!(SHORTEST_WITH_FDS == HEADER_SIZE + SET_IRQS_SIZE);
 const _: () = assert!(SHORTEST_WITH_FDS <= HEADER_SIZE + DMA_MAP_SIZE);
+const _: () = assert!(SHORTEST_WITH_FDS <= HEADER_SIZE + DMA_UNMAP_SIZE);
 /// Payload of `REGION_READ` and `REGION_WRITE` without the data.
 const ACCESS_SIZE: usize = 16;
 /// Payload of `DEVICE_FEATURE` without its data.
@@ -300,7 +301,9 @@ impl<Fd> Session<Fd> {
     /// Fails if the message has more file descriptors than its command takes.
     fn check_fds<D: Device<Fd = Fd>>(&self, command: u16, device: &D) -> Result<(), Refusal> {
         let limit = match command {
-            command::DMA_MAP => 1,
+            // SPDK's client sends the file of the mapping with DMA_UNMAP too. It is closed, as it has no
+            // meaning; a refusal would leave the memory mapped for ever.
+            command::DMA_MAP | command::DMA_UNMAP => 1,
             command::DEVICE_SET_IRQS => most_fds(device),
             _ => 0,
         };

@@ -235,6 +235,17 @@ pub(super) const CASES: &[Case] = &[
         c.accepted(dma_unmap(0, BASE, PAGE))?;
         c.accepted(dma_map(BASE, PAGE)).map(drop)
     }),
+    session(
+        "unmap-with-the-file-of-the-mapping-is-answered",
+        Strict,
+        |c| {
+            // SPDK's client sends it. Whether it is accepted is the server's choice.
+            let file = memory(PAGE)?;
+            c.accepted(dma_map(BASE, PAGE).fd(duplicate(&file)?))?;
+            c.answered(dma_unmap(0, BASE, PAGE).fd(file))?;
+            c.alive()
+        },
+    ),
     session("unmap-reply-repeats-the-request", Spec, |c| {
         c.accepted(dma_map(BASE, PAGE))?;
         let request = dma_unmap(0, BASE, PAGE);

@@ -303,8 +303,21 @@ fn unmap_with_a_short_payload_or_a_small_argsz_is_refused() {
 }
 
 #[test]
-fn unmap_with_a_file_is_refused() {
-    assert_eq!(outcome(&dma_unmap(0, 0, PAGE), 1), Some(Errno::INVAL));
+fn unmap_with_the_file_of_the_mapping_is_carried_out_and_closes_it() {
+    let mut test = mapped(&[16]);
+    let live = test.bank.live();
+    let unmap = dma_unmap(0, 16 * PAGE, PAGE);
+
+    assert_eq!(outcome_of(&mut test, &unmap, 1), None);
+
+    assert_eq!(test.device.mappings(), 0);
+    // Nor the one that the mapping had.
+    assert_eq!(test.bank.live(), live - 1);
+}
+
+#[test]
+fn unmap_with_two_files_is_refused() {
+    assert_eq!(outcome(&dma_unmap(0, 0, PAGE), 2), Some(Errno::INVAL));
 }
 
 #[test]
