@@ -57,6 +57,21 @@ impl PciFunction {
         }
     }
 
+    /// Returns the functions to which the driver is bound, in the order of their slots.
+    pub fn all_bound() -> Vec<Self> {
+        let links = fs::read_dir("/sys/bus/pci/drivers/ringbar").expect("the driver is loaded");
+        // The other entries are files of every driver.
+        let links = links.map(|link| link.expect("sysfs can be read").path());
+        let folders = links.filter(|link| link.join("vendor").exists());
+        let mut folders: Vec<PathBuf> = folders
+            .map(|link| fs::canonicalize(link).expect("sysfs can be read"))
+            .collect();
+        // The path begins with the port.
+        folders.sort();
+        let functions = folders.into_iter().map(|folder| Self { folder });
+        functions.collect()
+    }
+
     /// Opens the configuration space, also if no driver is bound.
     pub fn config(&self) -> File {
         config(&self.folder)

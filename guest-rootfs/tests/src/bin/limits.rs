@@ -5,7 +5,7 @@
 use ringbar_client::{Buffer, Device, Error, MemoryKind, Part, Policy, Rights};
 use ringbar_marks::{say, say_sections, Mark};
 use ringbar_tests::debugfs::{RINGBAR, UNUSED};
-use ringbar_tests::{case, fork, open, page_size, run, NODE};
+use ringbar_tests::{case, fork, open, page_size, run, PciFunction, NODE};
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit, Uid};
 use rustix::system::{delete_module, finit_module};
@@ -20,7 +20,17 @@ const OTHER: u32 = 65534;
 fn main() -> ExitCode {
     let ended = run();
     reload("");
+    number_by_slot();
     ended
+}
+
+/// Gives the nodes the order of the slots again, in which the runner counts devices. A load binds
+/// devices in the order in which the kernel found them, so one that was unplugged before comes last.
+fn number_by_slot() {
+    let functions = PciFunction::all_bound();
+    let unbound: Vec<_> = functions.iter().map(PciFunction::unbind).collect();
+    // Binds in order.
+    drop(unbound);
 }
 
 /// Loads the module again, with limits. `main` loads it without any at the end. The cases do not,
