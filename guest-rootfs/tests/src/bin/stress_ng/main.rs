@@ -5,6 +5,8 @@
 //!
 //! `ci/extra.sh` has the program, which is in the guest only if `TESTS` names this one.
 
+mod calls;
+
 use ringbar_tests::{
     arguments, assert_device_works, case, hammer, open, parameter, run, Skip, NODE,
 };
