@@ -322,6 +322,31 @@ fn anything_in_a_nop_but_the_tag_is_refused() {
             reserved: [0, 0, 1],
             ..right
         },
+        // Values that cancel each other out.
+        Descriptor {
+            length: 1,
+            source_window: SOURCE,
+            destination_window: SOURCE,
+            source_offset: 1,
+            destination_offset: 1,
+            operand: 1,
+            ..right
+        },
+        Descriptor {
+            source_window: SOURCE,
+            destination_window: SOURCE,
+            ..right
+        },
+        Descriptor {
+            source_offset: 1,
+            destination_offset: 1,
+            ..right
+        },
+        Descriptor {
+            destination_offset: 1,
+            operand: 1,
+            ..right
+        },
     ];
     for descriptor in wrong {
         refused(&descriptor, Status::RESERVED_FIELD);

@@ -3,7 +3,7 @@
 //! Memory of the client.
 
 use ringbar_vfio_user::device::DmaRange;
-use ringbar_vfio_user::testing::{dma_map, dma_unmap, Call, TestSession};
+use ringbar_vfio_user::testing::{dma_map, dma_unmap, Call, Seen, TestSession};
 use ringbar_vfio_user::wire::{
     Header, DMA_MAP_FLAG_FILE_IO, DMA_MAP_FLAG_MMAP, FLAG_NO_REPLY, MAX_DMA_MAPS,
 };
@@ -300,6 +300,21 @@ fn unmap_with_a_short_payload_or_a_small_argsz_is_refused() {
 
     assert_eq!(outcome(&shortened(&unmap), 0), Some(Errno::INVAL));
     assert_eq!(outcome(&patched(&unmap, 0, 23), 0), Some(Errno::INVAL));
+}
+
+#[test]
+fn refused_map_names_both_ranges() {
+    let mut test = mapped(&[16]);
+
+    outcome_of(&mut test, &dma_map(READ, 0, 15 * PAGE, 2 * PAGE), 0);
+
+    let named = test.seen.iter().find_map(|seen| match seen {
+        Seen::Refused(_, refusal) => Some(refusal.to_string()),
+        _ => None,
+    });
+    let expected =
+        "DMA addresses 0xf000 to 0x10fff overlap the mapping 0x10000 to 0x10fff: unmap it first";
+    assert_eq!(named.as_deref(), Some(expected));
 }
 
 #[test]

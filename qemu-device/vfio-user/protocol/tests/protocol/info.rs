@@ -3,12 +3,12 @@
 //! The device as described to the client.
 
 use ringbar_vfio_user::testing::{
-    interrupt_info, message, region_info, version, words, TestSession,
+    interrupt_info, message, region_info, version, words, Seen, TestSession,
 };
 use ringbar_vfio_user::wire::command;
 use ringbar_vfio_user::Errno;
 
-use crate::{outcome, patched, reply, shortened, EACH};
+use crate::{outcome, outcome_of, patched, reply, shortened, EACH};
 
 const READ: u32 = 1;
 const WRITE: u32 = 2;
@@ -193,4 +193,21 @@ fn device_feature_is_answered_as_the_kernel_does_without_it() {
     assert_eq!(outcome(&feature, 0), Some(Errno::NOTTY));
     assert_eq!(outcome(&patched(&feature, 0, 7), 0), Some(Errno::INVAL));
     assert_eq!(outcome(&shortened(&feature), 0), Some(Errno::INVAL));
+}
+
+#[test]
+fn device_feature_is_named_by_its_number_alone() {
+    let mut test = TestSession::negotiated();
+
+    outcome_of(
+        &mut test,
+        &message(command::DEVICE_FEATURE, &words(&[8, 0x1_0005])),
+        0,
+    );
+
+    let named = test.seen.iter().find_map(|seen| match seen {
+        Seen::Refused(_, refusal) => Some(refusal.to_string()),
+        _ => None,
+    });
+    assert_eq!(named.as_deref(), Some("device feature 5 is not supported"));
 }

@@ -9,6 +9,9 @@ use ringbar_vfio_user::{Errno, Violation};
 
 use crate::{outcome, reply};
 
+/// Most bytes of the text, with its NUL.
+const LIMIT: usize = 16 << 10;
+
 fn text_of(bytes: &[u8]) -> String {
     let (payload, _) = reply(&mut TestSession::new(), bytes);
     assert_eq!(payload[..4], [0; 4]);
@@ -171,6 +174,20 @@ fn text_that_is_not_utf8_is_refused() {
 fn text_nested_without_end_is_refused() {
     assert!(is_refused(&version(&"[".repeat(10_000))));
     assert!(is_refused(&version(&"{\"x\":".repeat(3_000))));
+}
+
+#[test]
+fn text_is_taken_up_to_16_kib() {
+    for (length, taken) in [
+        (LIMIT - 1, true),
+        (LIMIT, true),
+        (LIMIT + 1, false),
+        (LIMIT + 2, false),
+    ] {
+        // With the braces and the NUL.
+        let text = format!("{{{}}}", " ".repeat(length - 3));
+        assert_eq!(is_refused(&version(&text)), !taken, "{length} bytes");
+    }
 }
 
 #[test]
