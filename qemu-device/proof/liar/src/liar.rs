@@ -158,7 +158,6 @@ impl Liar {
                     let _gone = bus.write(address, &bytes);
                 }
                 Deed::Interrupt(vector) => bus.interrupt(usize::from(vector)),
-                Deed::Rest(address, bytes) => self.complete(address, &bytes, bus),
                 Deed::Storm(storm) => self.storm(storm, bus),
                 Deed::Flicker => self.flicker(),
                 Deed::Reset => {
@@ -166,16 +165,6 @@ impl Liar {
                     self.reset_by_register(&key, bus);
                 }
             }
-        }
-    }
-
-    /// Writes the second half of a completion, unless its queue was stopped: the memory of its ring
-    /// is another's then.
-    fn complete(&self, address: DmaAddress, bytes: &[u8], bus: &Bus) {
-        let queue = self.state.lock().completions_at(address, bytes.len());
-        if queue.is_some() {
-            // The guest may have taken the memory away, which is as good.
-            let _gone = bus.write(address, bytes);
         }
     }
 

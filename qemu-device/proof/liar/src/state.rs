@@ -17,8 +17,6 @@ use ringbar_spec::setup::{QueueSetup, Segment};
 pub(crate) enum Deed {
     /// Writes bytes to memory of the guest, whoever has it by then.
     Write(DmaAddress, Vec<u8>),
-    /// Writes the second half of a completion, if its ring is still one.
-    Rest(DmaAddress, Vec<u8>),
     /// Raises this vector.
     Interrupt(u16),
     /// Raises the interrupts of a storm that are due, and goes on a millisecond later.
@@ -85,6 +83,8 @@ pub(crate) struct Inner {
     pub(crate) before: BTreeMap<u32, Completion>,
     /// The last completion of each queue, as it is in the ring.
     pub(crate) shown: BTreeMap<u32, Completion>,
+    /// Second halves of completions that come with the next completion of their queue.
+    pub(crate) torn: BTreeMap<u32, Vec<(DmaAddress, Vec<u8>)>>,
     /// Outcome of the last admin command, if it is not the model's.
     pub(crate) outcome: Option<u32>,
     /// Outcome of the command before.
@@ -107,6 +107,7 @@ impl State {
             windows: BTreeMap::new(),
             before: BTreeMap::new(),
             shown: BTreeMap::new(),
+            torn: BTreeMap::new(),
             outcome: None,
             earlier: 0,
             mad: false,
@@ -177,6 +178,7 @@ impl Inner {
         self.told = 0;
         self.mad = false;
         self.outcome = None;
+        self.torn.clear();
         let deeds = std::mem::take(&mut self.deeds);
         deeds.iter().any(|(_, deed)| matches!(deed, Deed::Reset))
     }
@@ -210,12 +212,14 @@ impl Inner {
         self.windows.clear();
         self.before.clear();
         self.shown.clear();
+        self.torn.clear();
         self.outcome = None;
     }
 
     /// Forgets a queue, whose rings are the driver's again.
     pub(crate) fn forget_queue(&mut self, number: u64) {
         self.queues.retain(|queue, _| u64::from(*queue) != number);
+        self.torn.retain(|queue, _| u64::from(*queue) != number);
     }
 
     /// Returns the queue in whose completion ring these bytes lie.

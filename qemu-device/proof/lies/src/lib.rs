@@ -98,7 +98,7 @@ lies! {
     2 CompletionTwice "completion-twice" Completions "A completion repeats the one before it, in place of its own.";
     3 CompletionsSwapped "completions-swapped" Completions "Two neighbouring completions change places.";
     4 UnknownStatus "unknown-status" Completions "A completion has a status without a name.";
-    5 TornCompletion "torn-completion" Completions "A completion is in the ring with its tag alone; the other half comes 50 ms later.";
+    5 TornCompletion "torn-completion" Completions "A completion is in the ring with its tag alone; the other half comes with the next completion of its queue.";
     6 WrongResult "wrong-result" Completions "A completion has a random result.";
     7 TailAhead "tail-ahead" Words "A completion tail is up to 16 ahead of the completions.";
     8 TailBack "tail-back" Words "A completion tail is one behind the last one.";
