@@ -3,13 +3,13 @@
 //! Memory of the client.
 
 use ringbar_vfio_user::device::DmaRange;
-use ringbar_vfio_user::testing::{dma_map, dma_unmap, Call, Seen, TestSession};
+use ringbar_vfio_user::testing::{dma_map, dma_unmap, Call, TestSession};
 use ringbar_vfio_user::wire::{
     Header, DMA_MAP_FLAG_FILE_IO, DMA_MAP_FLAG_MMAP, FLAG_NO_REPLY, MAX_DMA_MAPS,
 };
 use ringbar_vfio_user::Errno;
 
-use crate::{lengthened, outcome, outcome_of, patched, reply, shortened};
+use crate::{lengthened, outcome, outcome_of, patched, reason, reply, shortened};
 
 const READ: u32 = 1;
 const READ_WRITE: u32 = 3;
@@ -308,13 +308,9 @@ fn refused_map_names_both_ranges() {
 
     outcome_of(&mut test, &dma_map(READ, 0, 15 * PAGE, 2 * PAGE), 0);
 
-    let named = test.seen.iter().find_map(|seen| match seen {
-        Seen::Refused(_, refusal) => Some(refusal.to_string()),
-        _ => None,
-    });
     let expected =
         "DMA addresses 0xf000 to 0x10fff overlap the mapping 0x10000 to 0x10fff: unmap it first";
-    assert_eq!(named.as_deref(), Some(expected));
+    assert_eq!(reason(&test), expected);
 }
 
 #[test]

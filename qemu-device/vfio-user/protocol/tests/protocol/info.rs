@@ -3,12 +3,12 @@
 //! The device as described to the client.
 
 use ringbar_vfio_user::testing::{
-    interrupt_info, message, region_info, version, words, Seen, TestSession,
+    interrupt_info, message, region_info, version, words, TestSession,
 };
 use ringbar_vfio_user::wire::command;
 use ringbar_vfio_user::Errno;
 
-use crate::{outcome, outcome_of, patched, reply, shortened, EACH};
+use crate::{outcome, outcome_of, patched, reason, reply, shortened, EACH};
 
 const READ: u32 = 1;
 const WRITE: u32 = 2;
@@ -205,9 +205,5 @@ fn device_feature_is_named_by_its_number_alone() {
         0,
     );
 
-    let named = test.seen.iter().find_map(|seen| match seen {
-        Seen::Refused(_, refusal) => Some(refusal.to_string()),
-        _ => None,
-    });
-    assert_eq!(named.as_deref(), Some("device feature 5 is not supported"));
+    assert_eq!(reason(&test), "device feature 5 is not supported");
 }

@@ -6,7 +6,7 @@ use ringbar_vfio_user::device::{Action, Data};
 use ringbar_vfio_user::testing::{set_interrupts, version, Call, TestSession, VERSION_TEXT};
 use ringbar_vfio_user::Errno;
 
-use crate::{lengthened, outcome, outcome_of, patched, shortened};
+use crate::{lengthened, outcome, outcome_of, patched, reason, shortened};
 
 const NONE: u32 = 1;
 const BOOL: u32 = 2;
@@ -165,9 +165,17 @@ fn interrupts_of_an_empty_type_are_refused() {
 
 #[test]
 fn eventfds_for_a_type_without_are_refused() {
+    let mut test = TestSession::negotiated();
     let set = set_interrupts(EVENTFD | TRIGGER, MSI, 0, 1, &[]);
 
-    assert_eq!(outcome(&set, 1), Some(Errno::INVAL));
+    assert_eq!(outcome_of(&mut test, &set, 1), Some(Errno::INVAL));
+
+    // Not for their number.
+    let flags = EVENTFD | TRIGGER;
+    assert_eq!(
+        reason(&test),
+        format!("interrupt flags {flags:#x} are not for interrupt type {MSI}")
+    );
 }
 
 #[test]

@@ -50,6 +50,14 @@ fn outcome_of(test: &mut TestSession, bytes: &[u8], fds: u32) -> Option<Errno> {
     }
 }
 
+/// Returns the reason for which the last command was refused, in words.
+fn reason(test: &TestSession) -> String {
+    match test.seen.as_slice() {
+        [_, Seen::Refused(_, refusal)] => refusal.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Returns the payload of the reply, and the number of its file.
 fn reply(test: &mut TestSession, bytes: &[u8]) -> (Vec<u8>, Option<u32>) {
     assert_eq!(outcome_of(test, bytes, 0), None);
