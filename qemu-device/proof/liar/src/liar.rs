@@ -13,7 +13,6 @@ use ringbar_endpoint::region_files::RegionFiles;
 use ringbar_endpoint::shape::{Backing, BarShape};
 use ringbar_endpoint::Endpoint;
 use ringbar_lies::{Lie, TRUTH};
-use ringbar_model::DmaAddress;
 use ringbar_server::events::Events;
 use ringbar_server::host::ServedMemory;
 use ringbar_server::ringbar::Ringbar;
