@@ -50,3 +50,55 @@ impl Recent {
         self.0.get((address >> PAGE_SHIFT) as usize % RECENT)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Place, Rights};
+    use super::*;
+    use crate::protocol::device::DmaRange;
+
+    /// Returns a range of two pages.
+    fn range(first: u64) -> Mapped {
+        Mapped {
+            range: DmaRange::new(first, 0x2000).expect("a range"),
+            rights: Rights::READ_WRITE,
+            place: Place::FIRST,
+        }
+    }
+
+    fn first(found: Option<Mapped>) -> Option<u64> {
+        found.map(|mapped| mapped.range.first)
+    }
+
+    #[test]
+    fn range_that_was_found_is_found_again_by_addresses_of_that_page() {
+        let recent = Recent::default();
+        recent.put(0x5_1010, range(0x5_1000));
+
+        let found = [0x5_1000, 0x5_1fff, 0x5_2000, 0x9_1000].map(|at| first(recent.get(at)));
+
+        assert_eq!(found, [Some(0x5_1000), Some(0x5_1000), None, None]);
+    }
+
+    #[test]
+    fn neighbouring_pages_have_entries_of_their_own() {
+        let recent = Recent::default();
+        let pages = (0..RECENT as u64).map(|page| page * 0x2000);
+        for page in pages.clone().take(RECENT / 2) {
+            recent.put(page, range(page));
+        }
+
+        for page in pages.take(RECENT / 2) {
+            assert_eq!(first(recent.get(page)), Some(page), "{page:#x}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_found_once_it_is_forgotten() {
+        let recent = Recent::default();
+        recent.put(0x5000, range(0x5000));
+        recent.forget();
+
+        assert_eq!(first(recent.get(0x5000)), None);
+    }
+}

@@ -35,6 +35,12 @@ pub(crate) struct Place {
     pub(super) offset: u64,
 }
 
+#[cfg(test)]
+impl Place {
+    /// The first byte of the first file, for tests of what keeps places.
+    pub(crate) const FIRST: Self = Self { file: 0, offset: 0 };
+}
+
 impl List {
     /// Finds or makes the mapping of `file` for one more range. Returns its index.
     pub(super) fn share(
