@@ -74,7 +74,8 @@ fn regions_are_those_of_the_data_sheet() {
     with_client(|client| {
         for index in 0..VFIO_PCI_NUM_REGIONS {
             let must = match index {
-                0 => (16 * MIB, vec![(8 * MIB, 4 * MIB), (12 * MIB, 4 * MIB)]),
+                // Doorbell and status pages.
+                0 => (16 * MIB, vec![(8 * MIB, 8 * MIB)]),
                 2 => (16 * MIB, vec![(0, 16 * MIB)]),
                 4 => (64 << 10, vec![]),
                 7 => (4096, vec![]),
