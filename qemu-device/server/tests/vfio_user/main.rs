@@ -6,6 +6,7 @@
 mod common;
 mod guest;
 mod interface;
+mod mappings;
 mod memory;
 mod memory_kinds;
 mod operations;
