@@ -54,7 +54,9 @@ kernel::module_pci_driver! {
             description: "Most buffers per device, of all users together, 0 for no limit",
         },
         device_bytes: u64 {
-            default: 256 << 20,
+            // Behind an IOMMU each page of 4096 bytes can be a mapping of the server, which takes 65,535.
+            // It would refuse more of them where nobody hears of it; this limit refuses by ENOSPC.
+            default: 240 << 20,
             description: "Most bytes per device, of all users together, 0 for no limit",
         },
     },

@@ -26,6 +26,7 @@ const LONG: &[(&str, u32)] = &[
     ("copies", 200),
     ("fault_injection", 200),
     ("limits", 100),
+    ("mapping_limit", 100),
     ("mappings", 100),
     ("removal_cycles", 400),
     ("reset", 100),

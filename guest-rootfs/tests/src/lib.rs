@@ -21,6 +21,7 @@ mod freezer;
 mod hammer;
 mod kept;
 pub mod kernel_log;
+pub mod modules;
 pub mod page_table;
 pub mod pages;
 pub mod parameter;

@@ -3,51 +3,20 @@
 //! Limits per user and for all users of a device. Each case loads the module with its own limits.
 
 use ringbar_client::{Buffer, Device, Error, MemoryKind, Part, Policy, Rights};
-use ringbar_marks::{say, say_sections, Mark};
 use ringbar_tests::debugfs::{RINGBAR, UNUSED};
-use ringbar_tests::{case, fork, open, page_size, run, PciFunction, NODE};
+use ringbar_tests::modules::{reload_driver as load, restore_driver};
+use ringbar_tests::{case, fork, open, page_size, run};
 use rustix::io::Errno;
 use rustix::process::{getrlimit, setrlimit, Resource, Rlimit, Uid};
-use rustix::system::{delete_module, finit_module};
 use rustix::thread::set_thread_res_uid;
-use std::ffi::CString;
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 
-const MODULE: &str = "/lib/modules/ringbar.ko";
 const OTHER: u32 = 65534;
+
 fn main() -> ExitCode {
     let ended = run();
-    reload("");
-    number_by_slot();
+    restore_driver();
     ended
-}
-
-/// Gives the nodes the order of the slots again, in which the runner counts devices. A load binds
-/// devices in the order in which the kernel found them, so one that was unplugged before comes last.
-fn number_by_slot() {
-    let functions = PciFunction::all_bound();
-    let unbound: Vec<_> = functions.iter().map(PciFunction::unbind).collect();
-    // Binds in order.
-    drop(unbound);
-}
-
-/// Loads the module again, with limits. `main` loads it without any at the end. The cases do not,
-/// because a load takes a third of a second of translated code.
-fn load(limits: &str) {
-    reload(limits);
-    // Lets other users open the node.
-    fs::set_permissions(NODE, Permissions::from_mode(0o666)).expect("root may");
-}
-
-fn reload(limits: &str) {
-    let limits = CString::new(limits).expect("limits are text");
-    delete_module(c"ringbar", 0).expect("the module is not in use");
-    let module = File::open(MODULE).expect("the module is where init has found it");
-    say(&Mark::Load);
-    finit_module(&module, &limits, 0).expect("the module knows the limits");
-    say_sections("ringbar");
 }
 
 #[track_caller]

@@ -2,11 +2,9 @@
 
 //! Start of each case: the function under test, bound to `vfio-pci`.
 
-use ringbar_tests::{on_debug_kernel, PciFunction, Skip};
+use ringbar_tests::{modules, on_debug_kernel, PciFunction, Skip};
 use ringbar_vfio::{Kind, Space, Taken, VfioDriver};
-use rustix::io::Errno;
-use rustix::system::finit_module;
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
 /// Modules that the stock kernel needs for this, in the order of their dependencies. The debug
@@ -42,7 +40,7 @@ impl Ground {
             ));
         }
         for module in MODULES {
-            load(Path::new(&format!("/lib/modules/{module}.ko")));
+            modules::load(module);
         }
         let taken = Taken::take(&folder).expect("vfio-pci takes the device");
         Ok(Self { taken })
@@ -71,15 +69,5 @@ impl Ground {
     /// Gives the function back. Returns the name of the driver that took it.
     pub(crate) fn give_back(self) -> String {
         self.taken.give_back().expect("a driver takes the device")
-    }
-}
-
-fn load(path: &Path) {
-    let Ok(module) = File::open(path) else {
-        return;
-    };
-    match finit_module(&module, c"", 0) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(errno) => panic!("cannot load {}: {errno}", path.display()),
     }
 }
