@@ -110,6 +110,7 @@ distclean: ## remove build/ and ringbar's cache
 #? IOMMU=0         1 for a virtual IOMMU
 #? COHERENT=1      0, with ARCH=arm64: the machine says that devices do not see the processor's caches
 #? MEMORY=memfd    QEMU's backend of the guest's memory: memfd, shm or file; the server reaches the last two by copies of the kernel
+#? MEMORY_SIZE=    size of the guest's memory: 8G; by default 512M, 2G on the debug kernel and 1G on arm64
 #? KEXEC=0         1: the tests run with a second kernel, which the first one starts while the device copies; make test: 1 in stock-bounced
 #? TRACE=0         1: record each access to the device from probe on; boot: from power-on
 #? DEVICES=1       1 to 4; make test: 4, 2 in stock-traced, 1 in stock-64-queues

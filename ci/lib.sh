@@ -84,7 +84,7 @@ guest_programs=$programs${guest_suffix/-//}
 
 # Variables of make that change a run of tests.
 # shellcheck disable=SC2034 # for the scripts that source this file
-run_variables=(EXAMPLE ARCH KERNEL LINUX KERNEL_ARGS ACCEL INTERRUPTS HOTPLUG IOMMU COHERENT MEMORY KEXEC IMAGE DEVICES LIES BROKER WATCH TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES GDB)
+run_variables=(EXAMPLE ARCH KERNEL LINUX KERNEL_ARGS ACCEL INTERRUPTS HOTPLUG IOMMU COHERENT MEMORY MEMORY_SIZE KEXEC IMAGE DEVICES LIES BROKER WATCH TRACE TESTS ARGS TIMEOUT CYCLES FULL SEED SERVER_ARGS QEMU_ARGS FILES GDB)
 
 # set_locked AT: sets `locked`: the words with which cargo refuses to change Cargo.lock. Without AT it is
 # that of this checkout. That of the project AT may be older than the checkout that it uses, so there are

@@ -164,6 +164,7 @@ one_of HOTPLUG acpi native
 one_of IOMMU 0 1
 one_of COHERENT 0 1
 one_of MEMORY memfd shm file
+[[ ${MEMORY_SIZE:-128M} =~ ^[1-9][0-9]{0,5}[MG]$ ]] || die "MEMORY_SIZE=$MEMORY_SIZE: set it to a number with M or G after it, from 128M on"
 one_of KEXEC 0 1
 one_of IMAGE 0 1
 one_of LIES 0 1

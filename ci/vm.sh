@@ -12,7 +12,7 @@
 # With EXAMPLE, these examples run in place of ringbar: `run`, `shell` and `configuration`. With AT,
 # they are those of that project.
 #
-# ARCH, KERNEL, LINUX, KERNEL_ARGS, ACCEL, INTERRUPTS, HOTPLUG, IOMMU (0 or 1), COHERENT, MEMORY, KEXEC, IMAGE, DEVICES, LIES, BROKER, WATCH, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
+# ARCH, KERNEL, LINUX, KERNEL_ARGS, ACCEL, INTERRUPTS, HOTPLUG, IOMMU (0 or 1), COHERENT, MEMORY, MEMORY_SIZE, KEXEC, IMAGE, DEVICES, LIES, BROKER, WATCH, TRACE, TESTS, ARGS, TIMEOUT, CYCLES, FULL, SEED,
 # SERVER_ARGS, QEMU_ARGS, FILES, GDB and STOP are explained by `make help`.
 set -euo pipefail
 # The name of a configuration begins with its kernel.
@@ -39,6 +39,8 @@ server=$programs/ringbar-server
 driven=()
 # Folders of a project's sources, as debug information names them.
 roots=()
+# Options of the runner that depend on the kernel, and the guest's memory if it is not the usual one.
+for_kernel=() memory_size=''
 if [[ $KERNEL == debug ]]; then
 	# Any report ends the run. The debug kernel keeps records of all memory, so the guest needs more of
 	# it.
@@ -49,19 +51,19 @@ if [[ $KERNEL == debug ]]; then
 	# The poison in freed pages shows writes of the device, which bypass the kernel. page_owner is left
 	# out: it only adds to a report the last owner of a page.
 	words+=(page_poison=1 dma_debug_entries=65536)
-	for_kernel=(--memory 2G)
+	memory_size=2G
 else
 	# Memory of processes comes from a movable zone. Pages must leave it before they are pinned for
 	# long, so the runs exercise that move.
 	words=(movablecore=64M)
 	# Soft lockups are reported after twice this time, in seconds.
 	words+=(watchdog_thresh=60)
-	for_kernel=()
 	if [[ -n $guest_suffix ]]; then
 		# The image alone takes 50 MB, and the memory for contiguous buffers (CMA) 64 MB. The files of the
 		# initramfs would fill the smaller zone.
 		words=(movablecore=256M)
-		for_kernel=(--architecture arm64 --memory 1G)
+		for_kernel=(--architecture arm64)
+		memory_size=1G
 	fi
 fi
 # QEMU holds the whole machine while it waits for a server that a test has stopped, for seconds on a busy
@@ -100,6 +102,7 @@ files_of_programs() {
 	if one_is_named "${TESTS:-}" languages; then "$ci_dir/languages.sh" || return; fi
 	if one_is_named "${TESTS:-}" vfio_selftests pfnmap stress_ng; then on_x86_only "a selftest of the kernel and stress-ng"; fi
 	if one_is_named "${TESTS:-}" vfio_selftests pfnmap; then "$ci_dir/selftests.sh" || return; fi
+	if one_is_named "${TESTS:-}" memory_hotplug; then "$ci_dir/memory-modules.sh" || return; fi
 	if one_is_named "${TESTS:-}" stress_ng; then "$ci_dir/extra.sh" files stress-ng; fi
 }
 
@@ -183,6 +186,7 @@ vm() {
 	esac
 	if [[ ${COHERENT:-1} == 0 ]]; then args+=(--non-coherent); fi
 	if [[ -n ${MEMORY:-} ]]; then args+=(--memory-backend "$MEMORY"); fi
+	if [[ -n ${MEMORY_SIZE:-$memory_size} ]]; then args+=(--memory "${MEMORY_SIZE:-$memory_size}"); fi
 	words+=("ringbar.cycles=${CYCLES:-0}" "ringbar.full=${FULL:-0}")
 	if [[ ${KEXEC:-0} == 1 ]]; then
 		# The kernel starts no other.
@@ -245,7 +249,8 @@ run() {
 		while IFS= read -r word; do args+=("--file=$word"); done <<<"$files"
 	fi
 	# They map 1 GiB.
-	if one_is_named "${TESTS:-}" vfio_selftests; then for_kernel=(--memory 2G); fi
+	if one_is_named "${TESTS:-}" vfio_selftests; then memory_size=2G; fi
+	if one_is_named "${TESTS:-}" memory_hotplug; then args+=(--spare-memory); fi
 	if [[ ${TRACE:-0} != 0 ]]; then
 		# It judges the records as soon as the guest has ended.
 		"$ci_dir/programs.sh" report || return

@@ -25,7 +25,7 @@ refused unknown_program_is_refused_with_the_closest 'no test program `wakeup` (d
 refused unknown_program_is_refused_with_the_list 'the programs are: all accesses ' TESTS=nonsense
 refused empty_name_of_a_program_is_refused 'no test program `' TESTS=dma,
 equal all_programs_pass '' "$(said TESTS=all)"
-for wrong in KERNEL=debg INTERRUPTS=msi-x HOTPLUG=pciehp IOMMU=2 COHERENT=yes MEMORY=disk LIES=2 BROKER=2 WATCH=yes KEXEC=yes IMAGE=yes ACCEL=kwm TRACE=yes DEVICES=5 DEVICES=0 CYCLES=-1 CYCLES=08 FULL=2 SEED=x TIMEOUT=0 GDB=2; do
+for wrong in KERNEL=debg INTERRUPTS=msi-x HOTPLUG=pciehp IOMMU=2 COHERENT=yes MEMORY=disk MEMORY_SIZE=8 MEMORY_SIZE=0G LIES=2 BROKER=2 WATCH=yes KEXEC=yes IMAGE=yes ACCEL=kwm TRACE=yes DEVICES=5 DEVICES=0 CYCLES=-1 CYCLES=08 FULL=2 SEED=x TIMEOUT=0 GDB=2; do
 	refused "${wrong%=*}_of_${wrong#*=}_is_refused" "$wrong: set it to" "$wrong"
 done
 equal examples_pass '' "$(said EXAMPLE=edu,sum)$(said EXAMPLE=all TRACE=0)$(said EXAMPLE=edu TESTS=edu ARGS=bytes)"

@@ -35,6 +35,7 @@ exit "$STATUS"
 END
 printf '#!/bin/sh\necho "report ${3##*/}" >>"$CALLS"\necho "$*" >"$DRAWN"\n' >"$programs/ringbar-report"
 printf '#!/bin/sh\n' | tee "$programs/"ringbar-{verdict,bench-host} "$checkout/ci/"{sysroot,programs}.sh >"$checkout/ci/kernel.sh"
+printf '#!/bin/sh\necho module:/module\n' >"$checkout/ci/memory-modules.sh"
 # Stands in for the build, which then runs the command.
 printf '#!/bin/sh\n[ $# = 0 ] || echo build >>"$CALLS"\nexport RINGBAR_HELD=%q\nexec ${1:+"$@"}\n' "$checkout" >"$checkout/ci/build.sh"
 chmod +x "$programs/"*
@@ -74,6 +75,9 @@ equal kernel_starts_without_its_image vmlinux "$(basename "$(told --kernel)")"
 equal configuration_has_its_memory file "$(told --memory-backend)"
 MEMORY=memfd vm 0 configuration stock-bounced
 equal memory_is_the_callers memfd "$(told --memory-backend)"
+MEMORY_SIZE=8G vm 0 configuration stock-bounced
+equal size_of_the_memory_is_the_callers 8G "$(told --memory)"
+equal machine_has_no_room_for_more_memory '' "$(grep -oE -- '--spare-memory' "$ARGUMENTS" || true)"
 IMAGE=1 vm 0 configuration stock-bounced
 equal kernel_that_shall_wake_starts_by_its_image 'vmlinuz 1' "$(basename "$(told --kernel)") $(told ringbar.image)"
 vm 0 configuration stock-swapped
@@ -205,6 +209,9 @@ for tests in vfio_selftests pfnmap; do
 done
 TESTS=dma,stress_ng vm 0 run
 equal run_that_names_stress_ng_has_its_files --file=stress-ng:/stress-ng "$(files)"
+TESTS=dma,memory_hotplug vm 0 run
+equal run_that_names_memory_hotplug_has_its_modules --file=module:/module "$(files)"
+equal run_that_names_memory_hotplug_has_room_for_more_memory --spare-memory "$(grep -oE -- '--spare-memory' "$ARGUMENTS")"
 TESTS=vfio_selftests vm 0 run
 equal vfio_selftests_have_room_for_their_memory 2G "$(told --memory)"
 for tests in '' dma all -languages; do

@@ -7,7 +7,7 @@
 //! QEMU's monitor or by a signal. [`slot`](crate::slot) decides which request is allowed when, and
 //! `ci/README.md` defines the protocol. On the same port the guest asks to be woken, and for errors
 //! of links ([`whole_machine`](crate::whole_machine)), for restarts of the machine
-//! ([`restart`](crate::restart)), for figures of the host ([`measure`](crate::measure)), and for what
+//! ([`restart`](crate::restart)), for more or less memory ([`spare_memory`](crate::spare_memory)), for figures of the host ([`measure`](crate::measure)), and for what
 //! the processes of the run hold ([`held`](crate::held)).
 
 use std::path::Path;
@@ -28,6 +28,7 @@ use crate::screen::Screen;
 use crate::server;
 use crate::service::{Service, Surroundings};
 use crate::slot::{self, Action, Leave, Slot};
+use crate::spare_memory::{self, SpareMemory};
 use crate::whole_machine::WholeMachine;
 use crate::workplace::Workplace;
 
@@ -45,6 +46,7 @@ pub(crate) struct Hotplug<'a> {
     requests: Port,
     machine: WholeMachine,
     restart: Restart,
+    memory: SpareMemory,
     devices: Vec<Device<'a>>,
     /// Devices that have left and that a vCPU holds in QEMU.
     held: u32,
@@ -85,6 +87,7 @@ impl<'a> Hotplug<'a> {
             requests,
             machine: WholeMachine::new(leave),
             restart: Restart::new(),
+            memory: SpareMemory::new(options.spare_memory),
             devices,
             held: 0,
         })
@@ -119,6 +122,8 @@ impl<'a> Hotplug<'a> {
             self.act(actions)?;
             let actions = self.restart.message(&message, now);
             self.act(actions)?;
+            let actions = self.memory.message(&message);
+            self.act(actions)?;
         }
         let mut ended = ended.into_iter();
         self.each(|device| match ended.next() {
@@ -141,6 +146,8 @@ impl<'a> Hotplug<'a> {
         let actions = self.machine.tick(now);
         self.act(actions)?;
         let actions = self.restart.tick(now);
+        self.act(actions)?;
+        let actions = self.memory.tick(now);
         self.act(actions)?;
         self.each(|device| device.slot.tick(now))
     }
@@ -183,7 +190,8 @@ impl<'a> Hotplug<'a> {
     /// Takes a request of the guest. Sends the answer at once, unless the request takes time.
     fn request(&mut self, line: &str, place: Place) -> Result<(), Error> {
         let busy = self.devices.iter().any(|device| device.slot.is_busy());
-        if busy || self.machine.is_busy() || self.restart.is_busy() {
+        let busy = busy || self.machine.is_busy() || self.memory.is_busy();
+        if busy || self.restart.is_busy() {
             let reason = "the runner still works on the request before this one";
             return self.requests.send(&slot::refusal(reason));
         }
@@ -208,8 +216,15 @@ impl<'a> Hotplug<'a> {
             };
             return self.act(actions);
         }
-        let devices = u32::try_from(self.devices.len()).unwrap_or(u32::MAX);
         let now = Instant::now();
+        if let Some(asked) = spare_memory::parse(line) {
+            let actions = match asked {
+                Ok(asked) => self.memory.request(asked, now),
+                Err(reason) => vec![MachineAction::Answer(slot::refusal(&reason))],
+            };
+            return self.act(actions);
+        }
+        let devices = u32::try_from(self.devices.len()).unwrap_or(u32::MAX);
         let (request, number) = match request::parse(line, devices) {
             Ok(Asked::Device(request, number)) => (request, number),
             Ok(Asked::Machine(request)) => {

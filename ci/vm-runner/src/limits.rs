@@ -28,6 +28,7 @@ const LONG: &[(&str, u32)] = &[
     ("limits", 100),
     ("mapping_limit", 100),
     ("mappings", 100),
+    ("memory_hotplug", 100),
     ("removal_cycles", 400),
     ("reset", 100),
     ("swap", 100),

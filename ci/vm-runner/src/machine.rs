@@ -13,6 +13,7 @@ use crate::memory::{Backend, MemorySize};
 use crate::options::SlotControl;
 use crate::patience::patience;
 use crate::slot;
+use crate::spare_memory;
 
 /// Skips the kernel's tests of its own cryptography. They would take a second of translated code.
 const NO_CRYPTO_TESTS: &str = "cryptomgr.notests";
@@ -84,6 +85,8 @@ pub(crate) struct Machine {
     pub(crate) acceleration: Acceleration,
     pub(crate) memory: MemorySize,
     pub(crate) backend: Backend,
+    /// Whether it has room for more memory.
+    pub(crate) spare_memory: bool,
     pub(crate) processors: u32,
     /// Processors that can be plugged in.
     pub(crate) spare_processors: u32,
@@ -130,6 +133,9 @@ impl Machine {
         if self.slots == SlotControl::Native && self.architecture.has_acpi() {
             // Without that of ACPI, the firmware's tables leave the root ports to the kernel.
             add(&mut line, ["-global", NO_ACPI_HOTPLUG]);
+        }
+        if self.spare_memory {
+            line.extend(spare_memory::arguments());
         }
         for (number, socket) in (0..).zip(&self.sockets) {
             let port = root_port(number);
@@ -289,7 +295,11 @@ pub(crate) fn probe(
 /// Returns the arguments of the machine without its devices.
 pub(crate) fn bare(machine: &Machine) -> Vec<OsString> {
     let mut line = basics(machine.architecture, machine.acceleration);
-    add(&mut line, ["-m", &machine.memory.to_string()]);
+    let memory = match machine.spare_memory {
+        true => spare_memory::sizes(machine.memory),
+        false => machine.memory.to_string(),
+    };
+    add(&mut line, ["-m", &memory]);
     add(&mut line, ["-smp", &machine.processor_numbers()]);
     if machine.iommu {
         line.extend(machine.architecture.iommu().iter().map(OsString::from));
@@ -366,6 +376,7 @@ mod tests {
             acceleration: Acceleration::Tcg,
             memory: "512M".parse().expect("a size"),
             backend: Backend::Memfd,
+            spare_memory: false,
             processors: 2,
             spare_processors: 0,
             iommu: false,
@@ -459,6 +470,23 @@ mod tests {
         assert!(line.find("intel-iommu,caching-mode=on") < line.find("pcie-root-port"));
         assert!(line.contains("kernel-irqchip=split"));
         assert!(machine.kernel_command_line().ends_with("intel_iommu=on"));
+    }
+
+    #[test]
+    fn machine_with_spare_memory_has_room_virtio_mem_and_a_balloon() {
+        let machine = Machine {
+            spare_memory: true,
+            ..machine()
+        };
+
+        let line = text(&machine);
+
+        assert!(line.contains(" -m 512M,slots=8,maxmem=4608M "), "{line}");
+        assert!(
+            line.contains(" -device virtio-mem-pci,id=spare0,"),
+            "{line}"
+        );
+        assert!(line.contains(" -device virtio-balloon-pci,"), "{line}");
     }
 
     #[test]

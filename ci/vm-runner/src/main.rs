@@ -61,6 +61,7 @@ mod service;
 mod shell;
 mod silence;
 mod slot;
+mod spare_memory;
 mod stand_in;
 mod tail;
 mod tsc;

@@ -43,6 +43,13 @@ impl Backend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MemorySize(u32);
 
+impl MemorySize {
+    /// Returns the amount in MiB.
+    pub(crate) fn mib(self) -> u32 {
+        self.0
+    }
+}
+
 impl FromStr for MemorySize {
     type Err = String;
 

@@ -106,6 +106,10 @@ pub(crate) struct MachineOptions {
     /// QEMU's backend of the guest's memory, which decides how the servers reach it.
     #[arg(long, value_enum, default_value_t = Backend::Memfd)]
     pub(crate) memory_backend: Backend,
+    /// Gives the machine a balloon and room for more memory, as DIMMs and as virtio-mem, which the guest
+    /// asks for.
+    #[arg(long)]
+    pub(crate) spare_memory: bool,
     /// Number of the guest's processors, at least 2.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = processors)]
     pub(crate) smp: u32,

@@ -5,6 +5,13 @@
 use serde::Deserialize;
 use serde_json::{json, Value};
 
+/// Events for which a guest reports a status: it was asked to eject a device, or does so by itself.
+const EJECT_REQUEST: i64 = 3;
+const OSPM_EJECT: i64 = 0x103;
+/// Statuses that are no failure: done, and still at it.
+const SUCCESS: i64 = 0;
+const IN_PROGRESS: i64 = 0x84;
+
 /// A message of QEMU.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Message {
@@ -13,12 +20,16 @@ pub(crate) enum Message {
     /// QEMU carried out the command with this number, and this is its text. Only commands of the
     /// monitor for people have one.
     Said(u64, String),
+    /// QEMU carried out the command with this number, and this is its value.
+    Number(u64, u64),
     /// QEMU carried out the command with this number, and this is its list.
     Listed(u64, Vec<Value>),
     /// The machine sleeps (ACPI S3).
     Suspended,
     /// The device with this name has left the machine.
     Deleted(String),
+    /// The guest does not let the device with this name go.
+    Kept(String),
     /// The machine was reset.
     Reset,
     /// A message without meaning for the runner.
@@ -45,6 +56,25 @@ struct Refusal {
 struct EventData {
     /// Missing if the unplugged object has no name. Other events may not have it either.
     device: Option<Value>,
+    /// Of `ACPI_DEVICE_OST`.
+    info: Option<Status>,
+}
+
+/// What the guest says of a device that it was asked to give back (`_OST` of ACPI 6.5, 6.3.5).
+#[derive(Deserialize)]
+struct Status {
+    device: Option<String>,
+    source: i64,
+    status: i64,
+}
+
+impl Status {
+    /// Returns the name of the device, if the guest keeps it.
+    fn kept(self) -> Option<String> {
+        let asked = [EJECT_REQUEST, OSPM_EJECT].contains(&self.source);
+        let fails = ![SUCCESS, IN_PROGRESS].contains(&self.status);
+        self.device.filter(|_| asked && fails)
+    }
 }
 
 /// Parses a line of QEMU.
@@ -58,12 +88,19 @@ pub(crate) fn parse(line: &str) -> Result<Message, String> {
         return Ok(match answer {
             Value::String(text) => Message::Said(id, text),
             Value::Array(items) => Message::Listed(id, items),
+            Value::Number(number) => Message::Number(id, number.as_u64().unwrap_or(u64::MAX)),
             _ => Message::Answer(id, Ok(())),
         });
     }
-    let name = parsed.data.and_then(|data| data.device);
+    let (name, status) = match parsed.data {
+        Some(data) => (data.device, data.info),
+        None => (None, None),
+    };
     match (parsed.event.as_deref(), name) {
         (Some("DEVICE_DELETED"), Some(Value::String(name))) => Ok(Message::Deleted(name)),
+        (Some("ACPI_DEVICE_OST"), _) => Ok(status
+            .and_then(Status::kept)
+            .map_or(Message::Other, Message::Kept)),
         (Some("SUSPEND"), _) => Ok(Message::Suspended),
         (Some("RESET"), _) => Ok(Message::Reset),
         _ => Ok(Message::Other),
@@ -130,6 +167,36 @@ mod tests {
             "data": {"device": "ringbar0", "path": "/machine/peripheral/ringbar0"}}"#;
 
         assert_eq!(parse(line), Ok(Message::Deleted("ringbar0".to_owned())));
+    }
+
+    /// Returns QEMU's line about a status that the guest reports of `dimm0`.
+    fn reported(source: u32, status: u32) -> Result<Message, String> {
+        parse(&format!(
+            r#"{{"event": "ACPI_DEVICE_OST", "data": {{"info": {{"device": "dimm0", "source": {source},
+            "status": {status}, "slot": "0", "slot-type": "DIMM"}}}}}}"#
+        ))
+    }
+
+    #[test]
+    fn device_that_the_guest_keeps_is_named() {
+        let kept = Ok(Message::Kept("dimm0".to_owned()));
+
+        assert_eq!(reported(3, 0x81), kept);
+        assert_eq!(reported(0x103, 1), kept);
+    }
+
+    #[test]
+    fn device_that_the_guest_takes_or_still_frees_is_not_kept() {
+        for (source, status) in [(3, 0x84), (3, 0), (1, 0x81)] {
+            assert_eq!(reported(source, status), Ok(Message::Other));
+        }
+    }
+
+    #[test]
+    fn number_is_kept() {
+        let message = parse(r#"{"return": 134217728, "id": 9}"#);
+
+        assert_eq!(message, Ok(Message::Number(9, 134_217_728)));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use ringbar_lies::Lie;
 
 use crate::restart;
+use crate::spare_memory;
 
 /// A request of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +125,7 @@ pub(crate) fn parse(line: &str, devices: u32) -> Result<Asked, String> {
     known.extend(LINK_ERRORS.map(|(known, _)| known));
     known.extend(OF_THE_MACHINE.map(|(known, _)| known));
     known.extend(restart::WORDS);
+    known.extend(spare_memory::WORDS);
     let known = known.join(", ");
     Err(format!(
         "{word:?} is not a request; the requests are {known}"
@@ -206,6 +208,14 @@ mod tests {
     fn list_of_requests_has_those_for_a_restart() {
         for word in restart::WORDS {
             assert!(restart::parse(word).is_some());
+            assert_refused("device_dl", word);
+        }
+    }
+
+    #[test]
+    fn list_of_requests_has_those_for_memory() {
+        for word in spare_memory::WORDS {
+            assert!(spare_memory::parse(word).is_some());
             assert_refused("device_dl", word);
         }
     }

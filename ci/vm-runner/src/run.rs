@@ -120,6 +120,7 @@ pub(crate) fn machine(
         acceleration,
         memory: options.memory,
         backend: options.memory_backend,
+        spare_memory: options.spare_memory,
         processors: options.smp,
         spare_processors: 0,
         iommu: options.iommu,

@@ -43,6 +43,7 @@ mod suite;
 pub mod usage;
 mod withheld;
 pub mod witness;
+pub mod workers;
 
 pub use asleep::{poller, sleeper};
 pub use bytes::expect_bytes;

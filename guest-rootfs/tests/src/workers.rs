@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Processes that use the device and begin again when it has gone.
+//! Processes that work without a pause while a test changes something, and that report that they go on.
 
-use crate::assert_gone;
-use ringbar_tests::{arguments, hammer, open, until};
+use crate::{arguments, until};
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 /// Role of such a process.
-pub(crate) const WORK: &str = "work";
+pub const WORK: &str = "work";
 /// Line of the process for some rounds.
 const DONE: &str = "done";
 /// Number of processes.
@@ -21,10 +19,9 @@ const WORKERS: usize = 4;
 const ROUNDS: u64 = 10;
 /// Lines that show that a process goes on. The rounds of the first may have been done before.
 const LINES: u64 = 2;
-/// Pause before a process begins again.
-const PAUSE: Duration = Duration::from_millis(10);
 
 /// A process, and the number of its lines. Killed when dropped.
+#[derive(Debug)]
 struct Worker {
     process: Child,
     lines: Arc<AtomicU64>,
@@ -32,12 +29,13 @@ struct Worker {
     reader: JoinHandle<()>,
 }
 
-/// The processes.
-pub(crate) struct Workers(Vec<Worker>);
+/// The processes. Each is this program in the role [`WORK`], in which it calls [`work`].
+#[derive(Debug)]
+pub struct Workers(Vec<Worker>);
 
 impl Workers {
     /// Starts the processes.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let workers = Self((0..WORKERS).map(|_| Worker::start()).collect());
         workers.go_on();
         workers
@@ -45,7 +43,7 @@ impl Workers {
 
     /// Waits until each process has done some more rounds. Fails if one of them does not.
     #[track_caller]
-    pub(crate) fn go_on(&self) {
+    pub fn go_on(&self) {
         let counts = || self.0.iter().map(Worker::lines);
         let wanted: Vec<_> = counts().map(|lines| lines + LINES).collect();
         until("all processes go on", || {
@@ -60,7 +58,7 @@ impl Workers {
 
     /// Ends the processes. Fails if a byte, a completion or an error was wrong.
     #[track_caller]
-    pub(crate) fn finish(mut self) {
+    pub fn finish(mut self) {
         for worker in &mut self.0 {
             // The end of its input.
             drop(worker.process.stdin.take());
@@ -111,8 +109,9 @@ fn count_lines(output: ChildStdout, count: &AtomicU64) {
     }
 }
 
-/// Plays the role of a process: copies and checks until its input ends.
-pub(crate) fn work() -> ExitCode {
+/// Plays the role of a process: calls `rounds` again and again until its input ends. `rounds` works
+/// until the function that it gets returns false, and calls that once per round.
+pub fn work(mut rounds: impl FnMut(&mut dyn FnMut() -> bool)) -> ExitCode {
     let enough = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&enough);
     thread::spawn(move || {
@@ -120,20 +119,15 @@ pub(crate) fn work() -> ExitCode {
         let _end = io::stdin().read(&mut [0]);
         stop.store(true, Ordering::Relaxed);
     });
-    let mut rounds = 0;
+    let mut done = 0;
     while !enough.load(Ordering::Relaxed) {
-        let another_round = || {
-            rounds += 1;
-            if u64::is_multiple_of(rounds, ROUNDS) {
+        rounds(&mut || {
+            done += 1;
+            if u64::is_multiple_of(done, ROUNDS) {
                 println!("{DONE}");
             }
             !enough.load(Ordering::Relaxed)
-        };
-        let ended = hammer(&open(), another_round);
-        if let Err(error) = ended {
-            assert_gone(&error);
-            thread::sleep(PAUSE);
-        }
+        });
     }
     ExitCode::SUCCESS
 }

@@ -5,13 +5,13 @@
 
 mod build;
 mod held;
-mod workers;
 
 use ringbar_client::{Device, Error};
 use ringbar_tests::debugfs::{RINGBAR, UNUSED};
+use ringbar_tests::workers::{self, Workers};
 use ringbar_tests::{
-    arguments, assert_device_works, nop, open, parameter, run_all, seed, sleeper, steps, until,
-    Case, Runner, Skip, PATIENCE,
+    arguments, assert_device_works, hammer, nop, open, parameter, run_all, seed, sleeper, steps,
+    until, Case, Runner, Skip, PATIENCE,
 };
 use rustix::io::Errno;
 use std::cell::RefCell;
@@ -19,7 +19,6 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
-use workers::Workers;
 
 use build::Build;
 use held::Held;
@@ -31,10 +30,12 @@ const SWAPS: (u64, u64) = (100, 4);
 const KILLS: (u64, u64) = (20, 4);
 /// Longest pause before a server goes, and before another one comes.
 const PAUSE: Duration = Duration::from_millis(1500);
+/// Pause before a process begins again after the device has gone.
+const AFTER_LOSS: Duration = Duration::from_millis(10);
 
 fn main() -> ExitCode {
     if arguments::role().is_some_and(|words| words == [workers::WORK]) {
-        return workers::work();
+        return workers::work(copy);
     }
     let runner = Rc::new(RefCell::new(None));
     let case = |(name, step): (&'static str, Step)| {
@@ -49,6 +50,14 @@ fn main() -> ExitCode {
         })
     };
     run_all(STEPS.into_iter().map(case).collect())
+}
+
+/// Copies and checks until `another_round` returns false or the device goes.
+fn copy(another_round: &mut dyn FnMut() -> bool) {
+    if let Err(error) = hammer(&open(), another_round) {
+        assert_gone(&error);
+        thread::sleep(AFTER_LOSS);
+    }
 }
 
 /// A case.
