@@ -324,17 +324,18 @@ fn anything_in_a_nop_but_the_tag_is_refused() {
         },
         // Values that cancel each other out.
         Descriptor {
-            length: 1,
+            length: SOURCE.into(),
             source_window: SOURCE,
-            destination_window: SOURCE,
-            source_offset: 1,
-            destination_offset: 1,
-            operand: 1,
             ..right
         },
         Descriptor {
             source_window: SOURCE,
             destination_window: SOURCE,
+            ..right
+        },
+        Descriptor {
+            destination_window: DESTINATION,
+            source_offset: DESTINATION.into(),
             ..right
         },
         Descriptor {

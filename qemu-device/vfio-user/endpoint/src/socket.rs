@@ -250,6 +250,21 @@ mod tests {
     }
 
     #[test]
+    fn file_stays_only_if_it_is_left_to_the_next_server() {
+        for left in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("s");
+            let mut socket = Socket::bind(&path).unwrap();
+            if left {
+                socket.leave_file();
+            }
+            drop(socket);
+
+            assert_eq!(path.exists(), left);
+        }
+    }
+
+    #[test]
     fn file_other_than_a_socket_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");

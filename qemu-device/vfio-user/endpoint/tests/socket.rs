@@ -25,7 +25,10 @@ use ringbar_vfio_user::{Device, Errno, Refusal, Violation};
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
 use rustix::fs::{memfd_create, MemfdFlags};
 use rustix::io::{fcntl_getfd, FdFlags};
-use rustix::net::{sendmsg, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::net::{
+    sendmsg, socket, AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    SocketType,
+};
 
 /// A region of 4 KiB of which half can be mapped, and four interrupts. Passes its calls on to the
 /// test.
@@ -605,4 +608,19 @@ fn unrequested_answer_changes_nothing() {
     peer.send(&region_read(0, 0, 4));
 
     assert_eq!(peer.error_of_reply(), 0);
+}
+
+#[test]
+fn socket_that_fails_is_an_error_and_no_hang_up() {
+    let unconnected = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    let (given, _received) = channel();
+    let mut device = Plain {
+        regions: Vec::new(),
+        given,
+        memory: [0; 4096],
+    };
+
+    let ended = Connection::new(unconnected.into()).serve(&mut device);
+
+    assert!(matches!(ended, Err(Lost::Socket(_))), "{ended:?}");
 }
