@@ -190,10 +190,7 @@ fn one_map_more_than_the_limit_is_refused() {
 
     assert_eq!(send(&mut test, MAX_DMA_MAPS), Some(Errno::NOSPC));
     // The log has the range and the limit.
-    let Some(Seen::Refused(_, refusal)) = test.seen.last() else {
-        panic!("{:?}", test.seen);
-    };
-    let text = refusal.to_string();
+    let text = reason(&test);
     assert!(
         text.contains("0xffff000") && text.contains("65535 mappings"),
         "{text}"
