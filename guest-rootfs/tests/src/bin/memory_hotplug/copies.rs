@@ -9,7 +9,7 @@ use ringbar_tests::{expect_bytes, open, page_size, pattern_bytes, seed, succeed}
 /// Rounds with one buffer, after which a process makes another.
 const ROUNDS: usize = 10;
 /// Pages of the longest copy.
-const PAGES: usize = 16;
+const PAGES: usize = 8;
 /// Bytes of a piece of memory that is to lie in a certain place.
 const PIECE: usize = 1 << 20;
 /// Most bytes that are taken until a piece lies there. The kernel may give others before.
