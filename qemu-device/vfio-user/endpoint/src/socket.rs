@@ -250,6 +250,20 @@ mod tests {
     }
 
     #[test]
+    fn socket_blocks_until_it_is_asked_not_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = Socket::bind(&folder.path().join("s")).unwrap();
+        let blocks = |socket: &Socket| {
+            let flags = rustix::fs::fcntl_getfl(socket).unwrap();
+            !flags.contains(rustix::fs::OFlags::NONBLOCK)
+        };
+        let before = blocks(&socket);
+        socket.set_nonblocking().unwrap();
+
+        assert_eq!([before, blocks(&socket)], [true, false]);
+    }
+
+    #[test]
     fn file_stays_only_if_it_is_left_to_the_next_server() {
         for left in [false, true] {
             let folder = tempfile::tempdir().unwrap();

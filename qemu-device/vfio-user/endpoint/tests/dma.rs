@@ -16,6 +16,7 @@ use ringbar_vfio_user::device::DmaRange;
 use ringbar_vfio_user::ranges::RangeFault;
 use ringbar_vfio_user::wire::MAX_DMA_MAPS;
 use rustix::fs::ftruncate;
+use vm_memory::VolatileSlice;
 
 /// Makes a map with the pages of a file at the given page numbers, in the order of the file.
 fn map_of_pages(pages: &[u64]) -> (DmaMap, File) {
@@ -62,6 +63,25 @@ fn access_crosses_adjacent_mappings() {
     assert_eq!(&back, b"abcd");
     assert_eq!(content(&file, 2 * PAGE - 2, 2), b"ab");
     assert_eq!(content(&file, 0, 2), b"cd");
+}
+
+#[test]
+fn memory_is_handed_out_as_far_as_one_range_goes() {
+    let (dma, _file) = map_of_pages(&[2, 1]);
+    dma.write(2 * PAGE - 2, b"abcd").unwrap();
+    let bytes = |slice: VolatileSlice<'_>| {
+        let mut bytes = vec![0; slice.len()];
+        slice.copy_to(&mut bytes[..]);
+        bytes
+    };
+
+    let upwards = dma.stretch(2 * PAGE - 2, 4, Access::Read).unwrap();
+    let downwards = dma.stretch_back(2 * PAGE + 1, 4, Access::Write).unwrap();
+
+    assert_eq!(
+        (bytes(upwards), bytes(downwards)),
+        (b"ab".to_vec(), b"cd".to_vec())
+    );
 }
 
 #[test]
