@@ -212,6 +212,7 @@ equal run_that_names_stress_ng_has_its_files --file=stress-ng:/stress-ng "$(file
 TESTS=dma,memory_hotplug vm 0 run
 equal run_that_names_memory_hotplug_has_its_modules --file=module:/module "$(files)"
 equal run_that_names_memory_hotplug_has_room_for_more_memory --spare-memory "$(grep -oE -- '--spare-memory' "$ARGUMENTS")"
+equal run_that_names_memory_hotplug_has_memory_for_its_files 1G "$(told --memory)"
 TESTS=vfio_selftests vm 0 run
 equal vfio_selftests_have_room_for_their_memory 2G "$(told --memory)"
 for tests in '' dma all -languages; do

@@ -7,8 +7,9 @@
 //! QEMU's monitor or by a signal. [`slot`](crate::slot) decides which request is allowed when, and
 //! `ci/README.md` defines the protocol. On the same port the guest asks to be woken, and for errors
 //! of links ([`whole_machine`](crate::whole_machine)), for restarts of the machine
-//! ([`restart`](crate::restart)), for more or less memory ([`spare_memory`](crate::spare_memory)), for figures of the host ([`measure`](crate::measure)), and for what
-//! the processes of the run hold ([`held`](crate::held)).
+//! ([`restart`](crate::restart)), for more or less memory ([`spare_memory`](crate::spare_memory)),
+//! for figures of the host ([`measure`](crate::measure)), and for what the processes of the run hold
+//! ([`held`](crate::held)).
 
 use std::path::Path;
 use std::time::Instant;

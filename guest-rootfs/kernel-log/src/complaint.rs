@@ -58,6 +58,9 @@ const PATTERNS: &[Pattern] = &[
     fatal("Unable to handle kernel", "kernel oops"),
     fatal("general protection fault", "kernel oops"),
     fatal("Kernel panic", "kernel panic"),
+    // The guest goes on without the files that come later in the archive, and cases that miss them are
+    // skipped.
+    fatal("Initramfs unpacking failed", "initramfs cut short"),
     bad("WARNING: possible", "", "lockdep report"),
     bad("WARNING: inconsistent lock state", "", "lockdep report"),
     bad("WARNING: bad unlock balance", "", "lockdep report"),
@@ -138,6 +141,10 @@ mod tests {
             (
                 "[    5.0] Kernel panic - not syncing: Attempted to kill init!",
                 "kernel panic",
+            ),
+            (
+                "[    2.7] Initramfs unpacking failed: write error",
+                "initramfs cut short",
             ),
             (
                 "[    5.0] WARNING: CPU: 0 PID: 7 at mm/x.c:1 f+0x1",

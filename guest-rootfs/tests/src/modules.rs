@@ -44,9 +44,9 @@ pub fn reload_driver(limits: &str) {
     fs::set_permissions(NODE, Permissions::from_mode(0o666)).expect("root may");
 }
 
-/// Loads the driver again, as it was before [`reload_driver`]. The nodes then have the order of the
-/// slots, in which the runner counts devices, and their usual rights. A load binds devices in the order in which the kernel
-/// found them, so one that was unplugged before comes last.
+/// Loads the driver again, as it was before [`reload_driver`]. The nodes then have their usual rights,
+/// and the order of the slots, in which the runner counts devices. A load binds devices in the order in
+/// which the kernel found them, so one that was unplugged before comes last.
 pub fn restore_driver() {
     reload_driver("");
     let functions = PciFunction::all_bound();

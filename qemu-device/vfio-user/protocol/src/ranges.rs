@@ -47,8 +47,14 @@ pub enum RangeFault {
         other: DmaRange,
     },
     /// There are too many mappings.
-    #[error("{MAX_DMA_MAPS} DMA mappings are the limit: unmap some first")]
-    Count,
+    #[error(
+        "DMA addresses {range} are not mapped: {MAX_DMA_MAPS} mappings are the limit, and behind an \
+         IOMMU each page can be one: unmap some first"
+    )]
+    Count {
+        /// Range to map.
+        range: DmaRange,
+    },
     /// A mapping would be cut.
     #[error("unmapping DMA addresses {range} would split the mapping {other}")]
     Split {
@@ -64,7 +70,7 @@ impl RangeFault {
     pub fn errno(self) -> Errno {
         match self {
             Self::Overlap { .. } => Errno::EXIST,
-            Self::Count => Errno::NOSPC,
+            Self::Count { .. } => Errno::NOSPC,
             Self::Split { .. } => Errno::INVAL,
         }
     }
@@ -91,7 +97,7 @@ impl<T> Ranges<T> {
         }
         // A client must not make the server allocate without bound.
         if self.len() >= MAX_DMA_MAPS {
-            return Err(RangeFault::Count);
+            return Err(RangeFault::Count { range });
         }
         Ok(())
     }

@@ -4,7 +4,6 @@
 
 use rustix::io::Errno;
 
-use crate::device::DmaRange;
 use crate::ranges::RangeFault;
 use crate::wire::command;
 
@@ -87,17 +86,6 @@ pub enum Refusal {
     /// The list of mappings does not allow it.
     #[error(transparent)]
     DmaMappings(#[from] RangeFault),
-    /// There is no mapping left for the range.
-    #[error(
-        "DMA addresses {range} are not mapped: {limit} mappings are the limit, and behind an IOMMU \
-         each page can be one. Unmap some first"
-    )]
-    DmaFull {
-        /// Range to map.
-        range: DmaRange,
-        /// Most mappings.
-        limit: usize,
-    },
     /// Unmapping everything takes address 0 and size 0.
     #[error("unmapping everything takes address and size 0, not {address:#x} and {size:#x}")]
     DmaAll {
@@ -209,7 +197,6 @@ impl Refusal {
             // The kernel returns the same for a feature that a device does not have.
             Self::Feature(_) => Errno::NOTTY,
             Self::DmaMappings(fault) => fault.errno(),
-            Self::DmaFull { .. } => RangeFault::Count.errno(),
             Self::Permission(_) => Errno::PERM,
             Self::Device(errno) => *errno,
             _ => Errno::INVAL,

@@ -22,13 +22,12 @@ use vfio_bindings::bindings::vfio::{
 use crate::access::{region, Access};
 use crate::device::{self, most_fds, Data, Device, DmaMap, DmaRange, Interrupts, SetInterrupts};
 use crate::incoming::Incoming;
-use crate::ranges::RangeFault;
 use crate::refusal::Refusal;
 use crate::version::Proposal;
 use crate::wire::{
     command, to_usize, Builder, Fields, Header, DMA_MAP_FLAG_FILE_IO, DMA_MAP_FLAG_MMAP,
-    FLAG_ERROR, FLAG_NO_REPLY, HEADER_SIZE, MAX_DMA_MAPS, MAX_MESSAGE, PAGE_SIZE,
-    SHORTEST_WITH_FDS, TYPE_COMMAND, TYPE_MASK, TYPE_REPLY,
+    FLAG_ERROR, FLAG_NO_REPLY, HEADER_SIZE, MAX_MESSAGE, PAGE_SIZE, SHORTEST_WITH_FDS,
+    TYPE_COMMAND, TYPE_MASK, TYPE_REPLY,
 };
 
 pub use crate::incoming::Violation;
@@ -353,21 +352,13 @@ impl<Fd> Session<Fd> {
         if end.is_none_or(|end| i64::try_from(end).is_err()) || !offset.is_multiple_of(PAGE_SIZE) {
             return Err(Refusal::DmaFile { offset, size });
         }
-        let mapped = device.dma_map(DmaMap {
+        device.dma_map(DmaMap {
             range,
             read: rights & VFIO_DMA_MAP_FLAG_READ != 0,
             write: rights & VFIO_DMA_MAP_FLAG_WRITE != 0,
             file: self.incoming.fds().pop().map(|file| (file, offset)),
-        });
-        match mapped {
-            Ok(()) => Ok(NO_FILE),
-            // The list of mappings knows the limit only, and the log shall have the range too.
-            Err(Refusal::DmaMappings(RangeFault::Count)) => Err(Refusal::DmaFull {
-                range,
-                limit: MAX_DMA_MAPS,
-            }),
-            Err(refusal) => Err(refusal),
-        }
+        })?;
+        Ok(NO_FILE)
     }
 
     /// Carries out DMA_UNMAP.

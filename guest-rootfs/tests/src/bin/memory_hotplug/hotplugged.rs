@@ -3,11 +3,10 @@
 //! The kernel's memory as blocks, of which some come and go.
 
 use ringbar_client::Mapping;
-use ringbar_tests::{page_size, pages, until, PATIENCE};
+use ringbar_tests::{page_size, pages, until};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 /// Folder of the blocks.
 const FOLDER: &str = "/sys/devices/system/memory";
@@ -90,23 +89,6 @@ impl Blocks {
             .into_iter()
             .filter(|frame| self.0.contains(&block(*frame)));
         inside.count()
-    }
-}
-
-/// Waits until the kernel counts a total of memory that fits.
-#[track_caller]
-pub(crate) fn until_total(what: &str, fits: impl Fn(u64) -> bool) -> u64 {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let total = total();
-        if fits(total) {
-            return total;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{what}: the kernel counts {total} MiB"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
 

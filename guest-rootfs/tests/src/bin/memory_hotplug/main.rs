@@ -10,7 +10,7 @@ mod copies;
 mod hotplugged;
 
 use copies::{copy, Memory};
-use hotplugged::{bring_online, can_grow, total, until_total, Blocks, Online};
+use hotplugged::{bring_online, can_grow, total, Blocks, Online};
 use ringbar_client::Device;
 use ringbar_tests::debugfs::RINGBAR;
 use ringbar_tests::workers::{self, Workers};
@@ -227,10 +227,12 @@ fn balloon_takes_memory_and_gives_it_back_under_copies(story: &mut Story) {
     // QEMU counts all memory that the machine has at the moment, that of the first DIMM too.
     let all = (story.base >> 20) + DIMM + story.plugged();
     story.runner.must(&format!("balloon {}", all - BALLOON));
-    until_total("the balloon takes memory", |now| now + BALLOON / 2 < before);
+    until("the balloon takes memory", || {
+        total() + BALLOON / 2 < before
+    });
     story.goes_on();
     story.runner.must(&format!("balloon {all}"));
-    until_total("the balloon gives it back", |now| now >= before);
+    until("the balloon gives it back", || total() >= before);
     story.goes_on();
 }
 

@@ -7,15 +7,12 @@
 
 mod calls;
 
+use ringbar_tests::workers::{self, Workers};
 use ringbar_tests::{
     arguments, assert_device_works, case, hammer, open, parameter, run, Skip, NODE,
 };
-use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
-use std::thread;
+use std::process::{Command, ExitCode};
 
 /// The program.
 const PROGRAM: &str = "/usr/bin/stress-ng";
@@ -23,36 +20,17 @@ const PROGRAM: &str = "/usr/bin/stress-ng";
 const STRESSORS: &str = "4";
 /// Seconds for which it runs, in full and as a rule.
 const SECONDS: (u64, u64) = (120, 10);
-/// Role of a process that copies.
-const COPY: &str = "copy";
-/// Number of these.
-const COPIERS: usize = 4;
 
 fn main() -> ExitCode {
-    if arguments::role().is_some() {
-        return copy();
+    if arguments::role().is_some_and(|words| words == [workers::WORK]) {
+        return workers::work(copy);
     }
     run()
 }
 
-/// Plays the role of a process: copies and checks until its input ends.
-fn copy() -> ExitCode {
-    let enough = Arc::new(AtomicBool::new(false));
-    let stop = Arc::clone(&enough);
-    thread::spawn(move || {
-        // An error ends the work too.
-        let _end = io::stdin().read(&mut [0]);
-        stop.store(true, Ordering::Relaxed);
-    });
-    let ended = hammer(&open(), || !enough.load(Ordering::Relaxed));
-    ended.expect("every call works");
-    ExitCode::SUCCESS
-}
-
-fn start_copying() -> Child {
-    let mut command = Command::new("/proc/self/exe");
-    command.args([arguments::AS, COPY]).stdin(Stdio::piped());
-    command.spawn().expect("the program can start itself")
+/// Copies and checks until `another_round` returns false.
+fn copy(another_round: &mut dyn FnMut() -> bool) {
+    hammer(&open(), another_round).expect("every call works");
 }
 
 #[case]
@@ -61,7 +39,7 @@ fn node_bears_stress_ng_while_processes_copy() -> Result<(), Skip> {
         let reason = format!("this guest has no {PROGRAM}: TESTS=stress_ng brings it");
         return Err(Skip(reason.into()));
     }
-    let copiers: Vec<_> = (0..COPIERS).map(|_| start_copying()).collect();
+    let workers = Workers::start();
     let seconds = parameter::count(SECONDS.0, SECONDS.1).to_string();
 
     let mut command = Command::new(PROGRAM);
@@ -73,12 +51,8 @@ fn node_bears_stress_ng_while_processes_copy() -> Result<(), Skip> {
     for line in String::from_utf8_lossy(&said).lines() {
         println!("# {line}");
     }
-    for mut copier in copiers {
-        // The end of its input.
-        drop(copier.stdin.take());
-        let status = copier.wait().expect("a child of ours");
-        assert!(status.success(), "a process that copies: {status}");
-    }
+    workers.go_on();
+    workers.finish();
     assert!(output.status.success(), "stress-ng: {}", output.status);
     assert_device_works(&open());
     Ok(())

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use ringbar_vfio_user::device::DmaRange;
-use ringbar_vfio_user::ranges::Ranges;
+use ringbar_vfio_user::ranges::{RangeFault, Ranges};
 use ringbar_vfio_user::wire::command;
 use vfio_bindings::bindings::vfio::VFIO_DMA_UNMAP_FLAG_ALL;
 
@@ -59,7 +59,7 @@ impl<Fd: Descriptor> Maps<Fd> {
             return Err(NotRecorded::Files);
         }
         match mapped_range(request).map(|range| self.ranges.check_new(range)) {
-            Some(Err(fault @ ringbar_vfio_user::ranges::RangeFault::Count)) => Err(fault.into()),
+            Some(Err(fault @ RangeFault::Count { .. })) => Err(fault.into()),
             _ => Ok(()),
         }
     }
