@@ -23,7 +23,7 @@ const PROFILE: &str = "mutants";
 const FACTOR: u32 = 5;
 
 /// Least limit, as short runs vary most.
-const LEAST: Duration = Duration::from_secs(60);
+const LEAST: Duration = Duration::from_secs(20);
 
 /// Tests that are built and run together. Most changes are noticed by the first group, and its build
 /// is a fraction of that of all.
