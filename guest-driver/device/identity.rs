@@ -9,6 +9,7 @@ use super::registers::{
 use crate::interface::{
     ids,
     layout,
+    pages,
     regs,
     ring,
     setup, //
@@ -53,11 +54,12 @@ impl Limits {
         // Ends all queues and windows of an earlier user: the device would go on to write memory
         // that the kernel has given to others since.
         registers.reset()?;
-        let queue_limits = bar.read(regs::QUEUE_LIMITS);
-        let window_limits = bar.read(regs::WINDOW_LIMITS);
+        // From the report page: no trap. The reset was answered, so the device is there.
+        let queue_limits = regs::QUEUE_LIMITS::from(bar.read32(pages::REPORTED_QUEUE_LIMITS));
+        let window_limits = regs::WINDOW_LIMITS::from(bar.read32(pages::REPORTED_WINDOW_LIMITS));
         let limits = Self {
             version,
-            opcodes: bar.try_read(regs::FEATURES)?.into_raw(),
+            opcodes: bar.try_read64(pages::REPORTED_FEATURES)?,
             // BAR 0 has pages for no more, whatever the device says.
             queues: usable(
                 pdev,
@@ -86,7 +88,7 @@ impl Limits {
             length: usable(
                 pdev,
                 "bytes of a descriptor",
-                bar.read(regs::LENGTH_LIMIT).into_raw(),
+                bar.read32(pages::REPORTED_LENGTH_LIMIT),
                 ring::MAX_LENGTH,
             ),
         };
@@ -157,12 +159,14 @@ fn usable(pdev: &pci::Device<Bound>, name: &str, told: u32, most: u32) -> u32 {
 
 /// Returns the version of the interface, if the driver knows it.
 fn check(pdev: &pci::Device<Bound>, bar: &RegisterBar<'_>) -> Result<(u16, u16)> {
-    let ident = bar.read(regs::IDENT).into_raw();
+    // IDENT and VERSION are neighbours, so one trap reads both.
+    let both = bar.try_read64(layout::PUBLIC_PAGE)?;
+    let ident = both as u32;
     if ident != ids::IDENT {
         dev_err!(pdev, "IDENT is {:#x}, not {:#x}\n", ident, ids::IDENT);
         return Err(ENODEV);
     }
-    let version = bar.read(regs::VERSION);
+    let version = regs::VERSION::from((both >> 32) as u32);
     let version = (
         u32::from(version.major()) as u16,
         u32::from(version.minor()) as u16,

@@ -45,6 +45,7 @@ use crate::{
         signals::Signals, //
     },
 };
+use core::hint::spin_loop;
 use kernel::{
     bindings,
     device::Bound,
@@ -113,6 +114,10 @@ pub(crate) trait OnLoss: Send + Sync {
 
 /// An access to a server that runs takes far less, and one to a stopped server far more.
 const SLOW: Delta = Delta::from_millis(500);
+
+/// A trap takes 20 us on an idle machine. Longer looks would keep a processor from the device, where
+/// there are few.
+const TRAP: Delta = Delta::from_micros(50);
 
 /// The device answers.
 const PRESENT: u32 = 0;
@@ -223,7 +228,8 @@ impl<'bound> Registers<'bound> {
             );
             return Err(ENODEV);
         }
-        self.note_boot()?;
+        // The register was read after the reset, so the report page is this device's.
+        self.note_boot(self.bar.read32(pages::REPORTED_BOOT_NUMBER))?;
         self.set_up(generation);
         Ok(())
     }
@@ -235,13 +241,12 @@ impl<'bound> Registers<'bound> {
         self.generation.store(generation, Relaxed);
     }
 
-    /// Reads the boot number, and logs another one than before.
+    /// Notes the boot number, and logs another one than before.
     ///
     /// # Errors
     ///
-    /// `EIO` if the device does not answer.
-    fn note_boot(&self) -> Result {
-        let boot = self.bar.read(regs::BOOT_NUMBER).into_raw();
+    /// `EIO` if it is that of a device that does not answer.
+    fn note_boot(&self, boot: u32) -> Result {
         if boot == u32::MAX {
             return Err(EIO);
         }
@@ -326,7 +331,10 @@ impl<'bound> Registers<'bound> {
                 if self.set_up_for() != generation {
                     // A new server writes the words before accesses reach it. Until then writes have
                     // no effect: a command would be lost, and the status read after it be good.
-                    if self.note_boot().is_err() {
+                    if self
+                        .note_boot(self.bar.read(regs::BOOT_NUMBER).into_raw())
+                        .is_err()
+                    {
                         return Err(self.lose());
                     }
                     self.set_up(generation);
@@ -360,8 +368,12 @@ impl<'bound> Registers<'bound> {
         if self.settle(silence)? != generation {
             return Ok(Answer::Reset);
         }
+        let before = self.bar.read32(pages::OUTCOME);
         write(&self.bar)?;
-        let code = self.bar.read(regs::ADMIN_STATUS).into_raw();
+        let code = match soon(|| self.outcome_after(before)) {
+            Some(code) => code.into(),
+            None => self.bar.read(regs::ADMIN_STATUS).into_raw(),
+        };
         if self.generation() == Some(generation) {
             // QEMU answers with all ones for a dead server. No device answers with that code.
             return if code == u32::MAX {
@@ -376,6 +388,15 @@ impl<'bound> Registers<'bound> {
             true => Err(self.lose()),
             false => Ok(Answer::Reset),
         }
+    }
+
+    /// Returns the code of the admin command after the one with this outcome, once the device has
+    /// reported it. No trap.
+    fn outcome_after(&self, before: u32) -> Option<u16> {
+        let outcome = self.bar.read32(pages::OUTCOME);
+        let code = outcome as u16;
+        // By its number: what a BAR reads that does not answer differs too.
+        (outcome == pages::next_outcome(before, code)).then_some(code)
     }
 
     /// Wakes a queue that sleeps.
@@ -475,13 +496,16 @@ impl<'bound> Registers<'bound> {
     ///
     /// `EIO` if the device is lost: it may still write memory that it was given.
     pub(crate) fn quiesce(&self) -> Result {
-        self.settle(Silence::Wait)?;
+        let before = self.settle(Silence::Wait)?;
         self.bar.write_reg(regs::RESET::from(regs::RESET_KEY));
+        let reset = soon(|| self.generation().filter(|generation| *generation != before));
         // The driver uses no register any more, so none is set up.
-        if let Some(generation) = self.generation() {
+        if let Some(generation) = reset.or_else(|| self.generation()) {
             self.generation.store(generation, Relaxed);
         }
-        self.check(Silence::Wait)?;
+        if reset.is_none() {
+            self.check(Silence::Wait)?;
+        }
         clear_master(self.pdev);
         Ok(())
     }
@@ -539,6 +563,19 @@ impl<'bound> Registers<'bound> {
             }
         }
         EIO
+    }
+}
+
+/// Looks for what a write brings about in shared memory, for as long as a trap takes. A write is on
+/// its way while the processor goes on, and a read of a register would wait for its end.
+fn soon<T>(look: impl Fn() -> Option<T>) -> Option<T> {
+    let begun = Instant::<Monotonic>::now();
+    loop {
+        let seen = look();
+        if seen.is_some() || begun.elapsed() > TRAP {
+            return seen;
+        }
+        spin_loop();
     }
 }
 

@@ -604,7 +604,7 @@ struct ringbar_public_page {
 /* Value of @ident: the bytes `RBAR`. */
 #define RINGBAR_IDENT 0x52414252U
 /* Major version of the interface in this header. The driver refuses a device with another one. */
-#define RINGBAR_VERSION_MAJOR 3
+#define RINGBAR_VERSION_MAJOR 4
 /* Minor version of the interface in this header. */
 #define RINGBAR_VERSION_MINOR 0
 

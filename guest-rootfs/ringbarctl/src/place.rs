@@ -5,6 +5,7 @@
 use crate::number;
 use ringbar_spec::layout::{
     ADMIN_PAGE, DOORBELL_PAGES, KICK_PAGES, PAGE_LENGTH, PUBLIC_PAGE, REGISTER_BAR_SIZE,
+    REPORT_PAGE,
 };
 use ringbar_spec::regs::Register;
 use std::str::FromStr;
@@ -76,9 +77,12 @@ fn why_not(offset: usize) -> &'static str {
         ADMIN_PAGE..KICK_PAGES => {
             "registers from 0x10000 on are the driver's alone; no process may map them"
         }
-        KICK_PAGES..DOORBELL_PAGES => {
+        KICK_PAGES..REPORT_PAGE => {
             "a kick page can be mapped only by the process that owns the queue; \
              `ringbarctl watch` shows how many queues there are"
+        }
+        REPORT_PAGE..DOORBELL_PAGES => {
+            "the report page is the driver's alone; no process may map it"
         }
         DOORBELL_PAGES..REGISTER_BAR_SIZE => {
             "a doorbell or status page can be mapped only by the process that owns the queue; \
@@ -132,6 +136,7 @@ mod tests {
         assert_refused("0x2000", "end at 0xfff");
         assert_refused("0x10000", "driver's alone");
         assert_refused("KICK", "owns the queue");
+        assert_refused("0x7f0000", "report page");
         assert_refused("0xc00000", "owns the queue");
         assert_refused("0x1000000", "end of BAR 0");
         assert_refused("0xffffffffffffffff", "end of BAR 0");

@@ -7,7 +7,7 @@ use crate::sysfs::SysfsDevice;
 use ringbar_client::Device;
 use ringbar_spec::layout::{
     memory_part, MemoryPart, ADMIN_PAGE, DEVICE_MEMORY_BAR, DOORBELL_PAGES, KICK_PAGES, MSIX_BAR,
-    MSIX_BAR_SIZE, PAGE_STRIDE, PUBLIC_PAGE, REGISTER_BAR, STATUS_PAGES,
+    MSIX_BAR_SIZE, PAGE_STRIDE, PUBLIC_PAGE, REGISTER_BAR, REPORT_PAGE, STATUS_PAGES,
 };
 use serde::Serialize;
 use std::fmt;
@@ -90,6 +90,10 @@ fn regions(queues: usize, memory: usize) -> Vec<Region> {
             ..register(ADMIN_PAGE, 1, "admin registers", "trapped", "no process")
         },
         register(KICK_PAGES, queues, "kick pages", "trapped", owner),
+        Region {
+            policy: None,
+            ..register(REPORT_PAGE, 1, "report page", "memory", "no process")
+        },
         register(DOORBELL_PAGES, queues, "doorbell pages", "memory", owner),
         register(
             STATUS_PAGES,

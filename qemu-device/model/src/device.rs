@@ -15,6 +15,10 @@ use crate::{ConfigError, Effects, Host, LoggedError, Vectors, MAX_VECTORS};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids::BOOT_NUMBER_MAX;
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
+use ringbar_spec::pages::{
+    next_outcome, OUTCOME, REPORTED_BOOT_NUMBER, REPORTED_FEATURES, REPORTED_LENGTH_LIMIT,
+    REPORTED_QUEUE_LIMITS, REPORTED_WINDOW_LIMITS,
+};
 use ringbar_spec::regs::{Register, NO_QUEUE, RESET_KEY};
 use ringbar_spec::wake;
 
@@ -48,12 +52,14 @@ pub struct Device {
     deadline: Option<u64>,
     scratch: Scratch,
     batch: Batch,
+    /// Outcome of the last admin command, as the report page has it.
+    reported: u32,
 }
 
 impl Device {
     /// Makes a device at power-on, with bus mastering off. The caller owns the shared words and the
-    /// device memory, has set both to 0, and calls [`Device::show_generation`] before a driver side
-    /// looks at the words.
+    /// device memory, has set both to 0, and calls [`Device::show`] before a driver side looks at the
+    /// words.
     ///
     /// # Errors
     ///
@@ -86,11 +92,25 @@ impl Device {
             deadline: None,
             scratch: Scratch::new(),
             batch: Batch::new(),
+            reported: 0,
         })
     }
 
-    /// Stores the generation of power-on where driver sides read it without a trap (data sheet 12).
-    pub fn show_generation(&self, host: &dyn Host) {
+    /// Stores limits, boot number and generation of power-on where driver sides read them without a
+    /// trap (data sheet 5 and 12).
+    pub fn show(&self, host: &dyn Host) {
+        // The generation comes last: a driver that sees it also sees the limits.
+        let limits = [
+            (Register::FEATURES, REPORTED_FEATURES),
+            (Register::QUEUE_LIMITS, REPORTED_QUEUE_LIMITS),
+            (Register::WINDOW_LIMITS, REPORTED_WINDOW_LIMITS),
+            (Register::LENGTH_LIMIT, REPORTED_LENGTH_LIMIT),
+            (Register::BOOT_NUMBER, REPORTED_BOOT_NUMBER),
+        ];
+        for (register, offset) in limits {
+            let value = self.registers.value(register, 0, 0).to_le_bytes();
+            host.write_shared(offset, value.get(..register.info().width).unwrap_or(&value));
+        }
         for queue in 0..self.config.queues {
             QueueWords::new(host, queue).show_generation(self.registers.generation());
         }
@@ -320,7 +340,7 @@ impl Device {
             Register::WINDOW_CLOSE => self.window_close(value as u32),
             _ => return Effects::default(),
         };
-        self.answer_admin(outcome)
+        self.answer_admin(outcome, host)
     }
 
     /// Wakes a queue, or remembers to. A kick of a queue that does not run does nothing (data sheet
@@ -397,17 +417,22 @@ impl Device {
         effects.interrupts
     }
 
-    /// Stores the outcome of an admin command in `ADMIN_STATUS`, and logs a refusal as well (data
-    /// sheet 9).
-    fn answer_admin(&mut self, outcome: Outcome) -> Effects {
+    /// Stores the outcome of an admin command in `ADMIN_STATUS` and in the report page, and logs a
+    /// refusal as well (data sheet 5 and 9).
+    fn answer_admin(&mut self, outcome: Outcome, host: &dyn Host) -> Effects {
         let mut effects = Effects::default();
-        self.registers.admin_status = match outcome {
+        let code = match outcome {
             Ok(()) => ErrorCode::NONE,
             Err(entry) => {
                 self.registers.log(entry, &mut effects);
                 entry.code
             }
         };
+        self.registers.admin_status = code;
+        // Last, as the driver does not wait for the end of the write. A reset leaves the word: its
+        // next value would otherwise be one that the driver has seen.
+        self.reported = next_outcome(self.reported, code.0);
+        host.store(OUTCOME, self.reported);
         effects
     }
 

@@ -56,7 +56,7 @@ impl TestDriver {
             deadline: None,
             free: FIRST_ADDRESS,
         };
-        driver.device.show_generation(&*driver.host);
+        driver.device.show(&*driver.host);
         driver.set_bus_master(true);
         driver
     }

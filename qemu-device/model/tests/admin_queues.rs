@@ -6,6 +6,7 @@ use ringbar_driver_side::descriptors::nop;
 use ringbar_model::test_driver::TestDriver;
 use ringbar_model::Config;
 use ringbar_spec::error::ErrorCode;
+use ringbar_spec::pages::OUTCOME;
 use ringbar_spec::regs::{Register, NO_QUEUE};
 use ringbar_spec::ring::{Status, MAX_ENTRIES};
 use ringbar_spec::setup::QueueSetup;
@@ -304,4 +305,25 @@ fn refused_admin_commands_raise_vector_0() {
     driver.admin(Register::QUEUE_STOP, 2);
 
     assert_eq!(driver.take_interrupts(), [0]);
+}
+
+#[test]
+fn each_admin_command_is_reported_with_its_code_and_the_next_number() {
+    let mut driver = driver();
+    let report = |driver: &mut TestDriver, register, value| {
+        driver.set(register, value);
+        driver.host.word(OUTCOME)
+    };
+
+    let first = report(&mut driver, Register::QUEUE_STOP, 0);
+    let second = report(&mut driver, Register::WINDOW_CLOSE, 1);
+    driver.reset();
+    let third = report(&mut driver, Register::QUEUE_STOP, 0);
+
+    let stopped = u32::from(ErrorCode::QUEUE_STOPPED.0);
+    let closed = u32::from(ErrorCode::WINDOW_IS_CLOSED.0);
+    assert_eq!(
+        [first, second, third],
+        [1 << 16 | stopped, 2 << 16 | closed, 3 << 16 | stopped]
+    );
 }

@@ -281,9 +281,9 @@ fn kick_page_has_nothing_around_its_registers() {
     let mut driver = driver();
 
     for (offset, width) in [
-        (0x40_0004, 4),
-        (0x40_000c, 4),
-        (0x40_0008, 8),
+        (0x3f_0004, 4),
+        (0x3f_000c, 4),
+        (0x3f_0008, 8),
         (0x40_fffc, 4),
     ] {
         assert_eq!(driver.read(offset, width), 0);
@@ -300,7 +300,7 @@ fn errors_of_a_queue_can_be_read_in_part() {
     let mut ring = driver.start_ring(0, 1, 4, 1);
     ring.carry_out(&mut driver, &fill(0, 0, (9, 0), 8));
 
-    let parts = [(0x40_0008, 1), (0x40_0008, 2), (0x40_000a, 2)];
+    let parts = [(0x3f_0008, 1), (0x3f_0008, 2), (0x3f_000a, 2)];
 
     assert_eq!(
         parts.map(|(offset, width)| driver.read(offset, width)),

@@ -104,7 +104,7 @@ fn completion_stands_beside_the_tail_when_a_fault_ends_its_step() {
         }
     });
 
-    driver.write(0x40_0000, 4, 0);
+    driver.write(0x3f_0000, 4, 0);
     driver.run();
 
     assert_eq!(driver.last_error().0, ErrorCode::BAD_TAIL);

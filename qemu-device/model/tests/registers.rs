@@ -6,6 +6,10 @@ use ringbar_model::test_driver::TestDriver;
 use ringbar_model::Config;
 use ringbar_spec::access::Access;
 use ringbar_spec::error::ErrorCode;
+use ringbar_spec::pages::{
+    REPORTED_BOOT_NUMBER, REPORTED_FEATURES, REPORTED_LENGTH_LIMIT, REPORTED_QUEUE_LIMITS,
+    REPORTED_WINDOW_LIMITS,
+};
 use ringbar_spec::regs::{Register, KICK_ANSWER, NO_QUEUE, RESET_KEY};
 use ringbar_spec::{ring, setup};
 
@@ -223,7 +227,7 @@ fn read_write_registers_keep_the_bits_that_have_a_field() {
 fn kick_answers_its_word_for_every_queue_of_the_device() {
     let mut driver = driver();
 
-    let answers = [0x40_0000, 0x41_0000, 0x42_0000, 0x43_0000].map(|offset| driver.read(offset, 4));
+    let answers = [0x3f_0000, 0x40_0000, 0x41_0000, 0x42_0000].map(|offset| driver.read(offset, 4));
 
     assert_eq!(answers, [u64::from(KICK_ANSWER); 4]);
 }
@@ -296,4 +300,22 @@ fn invalid_configurations_are_refused() {
     let made = wrong.map(|config| ringbar_model::Device::new(config).is_ok());
 
     assert_eq!(made, [false; 10]);
+}
+
+#[test]
+fn report_page_has_the_constants_of_the_registers_from_power_on() {
+    let mut driver = driver();
+    let report = [
+        (Register::QUEUE_LIMITS, REPORTED_QUEUE_LIMITS),
+        (Register::WINDOW_LIMITS, REPORTED_WINDOW_LIMITS),
+        (Register::LENGTH_LIMIT, REPORTED_LENGTH_LIMIT),
+        (Register::BOOT_NUMBER, REPORTED_BOOT_NUMBER),
+        (Register::FEATURES, REPORTED_FEATURES),
+    ];
+
+    for (register, offset) in report {
+        let reported = u64::from(driver.host.word(offset));
+        assert_eq!(reported, driver.get(register), "{register:?}");
+        assert_ne!(reported, 0, "{register:?}");
+    }
 }

@@ -12,7 +12,7 @@ use ringbar_spec::wake::Waiter;
 const DOMAIN: u32 = 1;
 const SUBMISSION_TAIL: usize = 0x80_0000;
 const COMPLETION_HEAD: usize = 0x80_0040;
-const KICK: u64 = 0x40_0000;
+const KICK: u64 = 0x3f_0000;
 /// STATUS: ready, bus mastering on, an error, no queue.
 const STOPPED_BY_ERROR: u64 = 7;
 

@@ -68,7 +68,7 @@ impl<O: Outside> Ringbar<O> {
             device_memory_size: options.device_memory as u64,
             boot_number: options.boot_number(),
         })?;
-        model.show_generation(&outside.memory().host_with(None));
+        model.show(&outside.memory().host_with(None));
         Ok(Self {
             model,
             outside,

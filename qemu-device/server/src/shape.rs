@@ -8,8 +8,8 @@ use ringbar_endpoint::config_space::{Identity, Messages};
 use ringbar_endpoint::shape::{Backing, BarShape, Shape};
 use ringbar_spec::ids::{CLASS_CODE, DEVICE_ID, REVISION_ID, VENDOR_ID};
 use ringbar_spec::layout::{
-    DEVICE_MEMORY_BAR, DOORBELL_PAGES, MSIX_BAR, MSIX_BAR_SIZE, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET,
-    REGISTER_BAR, REGISTER_BAR_SIZE,
+    DEVICE_MEMORY_BAR, MSIX_BAR, MSIX_BAR_SIZE, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET, REGISTER_BAR,
+    REGISTER_BAR_SIZE, REPORT_PAGE,
 };
 use ringbar_vfio_user::device::Area;
 
@@ -20,9 +20,10 @@ use crate::options::InterruptKind;
 pub fn shape(memory: &ServedMemory, interrupts: InterruptKind, vectors: u16) -> Shape {
     let registers = Backing::Parts(
         Arc::clone(&memory.shared_pages),
-        // One area, as doorbell and status pages are neighbours. Each more needs a slot in QEMU, and
-        // clients that expect a file per area, as SPDK's does, fail with the one file of the region.
-        vec![area(DOORBELL_PAGES, REGISTER_BAR_SIZE)],
+        // One area, as report, doorbell and status pages are neighbours. Each more needs a slot in
+        // QEMU, and clients that expect a file per area, as SPDK's does, fail with the one file of the
+        // region.
+        vec![area(REPORT_PAGE, REGISTER_BAR_SIZE)],
     );
     let device_memory = Backing::Memory(Arc::clone(&memory.device_memory));
     let mut bars = vec![

@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn array_register_is_shown_with_index() {
         assert_eq!(
-            RegisterName(0x40_0000 + 3 * 0x1_0000).to_string(),
+            RegisterName(0x3f_0000 + 3 * 0x1_0000).to_string(),
             "KICK[3]"
         );
     }

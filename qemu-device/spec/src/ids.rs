@@ -15,7 +15,7 @@ pub const CLASS_CODE: u32 = 0x08_80_00;
 /// Value of `regs::IDENT`: the bytes `RBAR`.
 pub const IDENT: u32 = u32::from_le_bytes(*b"RBAR");
 /// Major version of this interface. A driver refuses a device with another one.
-pub const VERSION_MAJOR: u16 = 3;
+pub const VERSION_MAJOR: u16 = 4;
 /// Minor version of this interface. It grows with each addition that breaks no driver.
 pub const VERSION_MINOR: u16 = 0;
 /// Largest boot number. A generation counts on from the boot number, and so does not overflow before

@@ -12,7 +12,7 @@ pub const PAGE_LENGTH: usize = 4096;
 /// Most queues that the layout has pages for.
 pub const MAX_QUEUES: usize = 64;
 
-/// Number of the BAR with registers, kick, doorbell and status pages: 32-bit, not prefetchable.
+/// Number of the BAR with registers, kick, report, doorbell and status pages: 32-bit, not prefetchable.
 pub const REGISTER_BAR: u32 = 0;
 /// Size of [`REGISTER_BAR`] in bytes.
 pub const REGISTER_BAR_SIZE: usize = 0x100_0000;
@@ -38,7 +38,9 @@ pub const PUBLIC_PAGE: usize = 0x00_0000;
 /// Page with the admin registers. Trapped. Only the driver maps it.
 pub const ADMIN_PAGE: usize = 0x01_0000;
 /// First kick page; one page per queue. Trapped.
-pub const KICK_PAGES: usize = 0x40_0000;
+pub const KICK_PAGES: usize = 0x3f_0000;
+/// Report page. Shared memory that the device side writes. Only the driver maps it.
+pub const REPORT_PAGE: usize = 0x7f_0000;
 /// First doorbell page; one page per queue. Shared memory that the driver side writes.
 pub const DOORBELL_PAGES: usize = 0x80_0000;
 /// First status page; one page per queue. Shared memory that the device side writes.

@@ -3,29 +3,38 @@
 //! Names of the data sheet for offsets of BAR 0: of registers, and of fields of the shared pages.
 //! The module needs none.
 
-use crate::layout::{DOORBELL_PAGES, MAX_QUEUES, PAGE_STRIDE, STATUS_PAGES};
-use crate::pages::{DoorbellPage, StatusPage};
+use crate::layout::{DOORBELL_PAGES, MAX_QUEUES, PAGE_STRIDE, REPORT_PAGE, STATUS_PAGES};
+use crate::pages::{DoorbellPage, ReportPage, StatusPage};
 use crate::regs::Register;
 use crate::RegisterInfo;
 use core::fmt;
 use core::mem::offset_of;
 
-/// Fields of [`DoorbellPage`] and [`StatusPage`], by offset. Each is there once per queue.
-pub static PAGE_FIELDS: [RegisterInfo; 12] = {
+/// Fields of [`ReportPage`], [`DoorbellPage`] and [`StatusPage`], by offset. Those of the last two are
+/// there once per queue.
+pub static PAGE_FIELDS: [RegisterInfo; 18] = {
     macro_rules! page_fields {
-        ($($start:ident: $page:ident { $($field:ident)* })*) => {
+        ($($start:ident: $page:ident x $count:expr, { $($field:ident)* })*) => {
             [$($(RegisterInfo {
                 name: stringify!($field),
                 offset: $start + offset_of!($page, $field),
                 width: width(|page: &$page| &page.$field),
-                count: MAX_QUEUES,
+                count: $count,
                 stride: PAGE_STRIDE,
                 fields: &[],
             },)*)*]
         };
     }
     page_fields! {
-        DOORBELL_PAGES: DoorbellPage {
+        REPORT_PAGE: ReportPage x 1, {
+            outcome
+            features
+            queue_limits
+            window_limits
+            length_limit
+            boot_number
+        }
+        DOORBELL_PAGES: DoorbellPage x MAX_QUEUES, {
             submission_tail
             submission_inline
             inline_descriptor
@@ -33,7 +42,7 @@ pub static PAGE_FIELDS: [RegisterInfo; 12] = {
             interrupt_at
             driver_interrupt_at
         }
-        STATUS_PAGES: StatusPage {
+        STATUS_PAGES: StatusPage x MAX_QUEUES, {
             completion_tail
             inline_completion
             sleeping

@@ -1,19 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The two pages of memory that a queue's sides share (data sheet 6). Shared with the kernel
-//! module.
+//! The pages of memory that both sides share: two for each queue (data sheet 6), and one for the
+//! driver (data sheet 5). Shared with the kernel module.
 //!
 //! No value of a page exists, and no reference to one: the other side changes the memory at any
 //! time. The structures are there for the offsets of their fields. Each side accesses the memory in
 //! its own way: the device with atomics, a process with volatile accesses, the driver with those
 //! for a BAR. The gaps are 0 (data sheet 2).
 
-use super::layout::{DOORBELL_PAGES, PAGE_LENGTH, PAGE_STRIDE, STATUS_PAGES};
+use super::layout::{DOORBELL_PAGES, PAGE_LENGTH, PAGE_STRIDE, REPORT_PAGE, STATUS_PAGES};
 use super::ring::{Completion, INLINE_LENGTH};
 use core::mem::{offset_of, size_of};
 
 /// Words of eight bytes in the inline copy of a descriptor.
 pub const INLINE_WORDS: usize = INLINE_LENGTH / size_of::<u64>();
+
+/// The report page, which the device side writes for the driver (data sheet 5). It saves traps: all
+/// of it can be read from registers too.
+#[repr(C)]
+pub struct ReportPage {
+    /// Outcome of the last admin command: see [`next_outcome`]. 0 before the first.
+    pub outcome: u32,
+    _gap_4: [u32; 15],
+    /// Copy of `regs::FEATURES`.
+    pub features: u64,
+    /// Copy of `regs::QUEUE_LIMITS`.
+    pub queue_limits: u32,
+    /// Copy of `regs::WINDOW_LIMITS`.
+    pub window_limits: u32,
+    /// Copy of `regs::LENGTH_LIMIT`.
+    pub length_limit: u32,
+    /// Copy of `regs::BOOT_NUMBER`.
+    pub boot_number: u32,
+    _gap_58: [u32; 1002],
+}
 
 /// A queue's doorbell page, which the driver side writes (data sheet 6).
 #[repr(C)]
@@ -58,8 +78,35 @@ pub struct StatusPage {
 }
 
 // Otherwise a gap would be missing or wrong, and the fields after it would be elsewhere.
+const _: () = assert!(size_of::<ReportPage>() == PAGE_LENGTH);
 const _: () = assert!(size_of::<DoorbellPage>() == PAGE_LENGTH);
 const _: () = assert!(size_of::<StatusPage>() == PAGE_LENGTH);
+
+/// Offset in BAR 0 of [`ReportPage::outcome`].
+pub const OUTCOME: usize = REPORT_PAGE + offset_of!(ReportPage, outcome);
+/// Offset in BAR 0 of [`ReportPage::features`].
+pub const REPORTED_FEATURES: usize = REPORT_PAGE + offset_of!(ReportPage, features);
+/// Offset in BAR 0 of [`ReportPage::queue_limits`].
+pub const REPORTED_QUEUE_LIMITS: usize = REPORT_PAGE + offset_of!(ReportPage, queue_limits);
+/// Offset in BAR 0 of [`ReportPage::window_limits`].
+pub const REPORTED_WINDOW_LIMITS: usize = REPORT_PAGE + offset_of!(ReportPage, window_limits);
+/// Offset in BAR 0 of [`ReportPage::length_limit`].
+pub const REPORTED_LENGTH_LIMIT: usize = REPORT_PAGE + offset_of!(ReportPage, length_limit);
+/// Offset in BAR 0 of [`ReportPage::boot_number`].
+pub const REPORTED_BOOT_NUMBER: usize = REPORT_PAGE + offset_of!(ReportPage, boot_number);
+
+/// Returns the [`ReportPage::outcome`] after `last`, of a command that ended with the error code
+/// `code`: its number in the upper half, the code in the lower half.
+///
+/// Numbers go from 1 to 65535 and then again from 1. So two neighbours differ, and none is 0, as a
+/// BAR reads that does not answer.
+pub const fn next_outcome(last: u32, code: u16) -> u32 {
+    let number = match last >> 16 {
+        0xffff => 1,
+        before => before + 1,
+    };
+    number << 16 | code as u32
+}
 
 /// Returns the offset in BAR 0 of a queue's [`DoorbellPage::inline_descriptor`].
 pub const fn inline_descriptor(queue: usize) -> usize {

@@ -177,18 +177,18 @@ register! {
     // One page per queue from here on.
 
     /// Wakes a queue that sleeps when anything is written. Reads return `KICK_ANSWER`.
-    pub KICK(u32)[64, stride = 0x1_0000] @ 0x40_0000 {
+    pub KICK(u32)[64, stride = 0x1_0000] @ 0x3f_0000 {
         31:0 any;
     }
 
     /// Errors of the queue since it was started. Stays at its largest value.
-    pub QUEUE_ERRORS(u32)[64, stride = 0x1_0000] @ 0x40_0008 {
+    pub QUEUE_ERRORS(u32)[64, stride = 0x1_0000] @ 0x3f_0008 {
         31:0 count;
     }
 
     /// Limits within which interrupts for completions of the queue are held back, to make them
     /// fewer. 0 when the queue is started: none is held back.
-    pub INTERRUPT_MODERATION(u32)[64, stride = 0x1_0000] @ 0x40_0010 {
+    pub INTERRUPT_MODERATION(u32)[64, stride = 0x1_0000] @ 0x3f_0010 {
         /// Longest time that an interrupt is held back; 0: none is.
         31:16 microseconds;
         /// Number of completions that ends it before; 0: any number.

@@ -5,7 +5,7 @@
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{
     DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, DOORBELL_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, PAGE_LENGTH,
-    PAGE_STRIDE, REGISTER_BAR_SIZE, STATUS_PAGES,
+    PAGE_STRIDE, REGISTER_BAR_SIZE, REPORT_PAGE, STATUS_PAGES,
 };
 use ringbar_spec::names::PAGE_FIELDS;
 use ringbar_spec::regs::{Register, KICK_ANSWER, RESET_KEY};
@@ -227,6 +227,11 @@ fn page_fields(start: usize) -> Vec<Vec<String>> {
     all.filter(|it| (start..start + PAGE_LENGTH).contains(&it.offset))
         .map(|it| row([&(it.offset - start), &it.width, &it.name]))
         .collect()
+}
+
+#[test]
+fn report_page_is_as_in_the_code() {
+    assert_table("report page", 3, page_fields(REPORT_PAGE));
 }
 
 #[test]

@@ -9,10 +9,10 @@ use ringbar_spec::access::Access;
 use ringbar_spec::layout::{
     memory_part, usable_memory, MemoryPart, ADMIN_PAGE, DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN,
     DOORBELL_PAGES, KICK_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET,
-    PAGE_LENGTH, PAGE_STRIDE, PUBLIC_PAGE, REGISTER_BAR_SIZE, STATUS_PAGES,
+    PAGE_LENGTH, PAGE_STRIDE, PUBLIC_PAGE, REGISTER_BAR_SIZE, REPORT_PAGE, STATUS_PAGES,
 };
 use ringbar_spec::names::{self, PAGE_FIELDS};
-use ringbar_spec::pages::{inline_completion, inline_descriptor};
+use ringbar_spec::pages::{inline_completion, inline_descriptor, next_outcome};
 use ringbar_spec::regs::{
     Register, ERROR_LAST, ERROR_LOG_ENTRIES, IRQ_CAUSE, IRQ_MASK, NO_QUEUE, QUEUE_LIMITS, STATUS,
     VERSION, WINDOW_LIMITS,
@@ -38,12 +38,24 @@ fn places() -> Vec<(usize, usize, &'static RegisterInfo)> {
         .collect()
 }
 
+/// Checks whether a field belongs to the page that is there once.
+fn is_in_report_page(info: &RegisterInfo) -> bool {
+    (REPORT_PAGE..DOORBELL_PAGES).contains(&info.offset)
+}
+
+#[test]
+fn outcomes_of_two_commands_differ_and_are_not_what_a_bar_reads_that_does_not_answer() {
+    let outcomes = [0, 0x1_0000, 0xfffe_0031, 0xffff_ffff].map(|last| next_outcome(last, 0x31));
+
+    assert_eq!(outcomes, [0x1_0031, 0x2_0031, 0xffff_0031, 0x1_0031]);
+}
+
 #[test]
 fn identification_is_pinned() {
     assert_eq!((ids::VENDOR_ID, ids::DEVICE_ID), (0x1af4, 0x10f0));
     assert_eq!((ids::REVISION_ID, ids::CLASS_CODE), (1, 0x088000));
     assert_eq!(ids::IDENT.to_le_bytes(), *b"RBAR");
-    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (3, 0));
+    assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (4, 0));
 }
 
 #[test]
@@ -78,9 +90,15 @@ fn offsets_are_pinned() {
             (0x1_0024, 4),
             (0x1_0100, 8),
             (0x1_0108, 8),
-            (0x40_0000, 4),
-            (0x40_0008, 4),
-            (0x40_0010, 4),
+            (0x3f_0000, 4),
+            (0x3f_0008, 4),
+            (0x3f_0010, 4),
+            (0x7f_0000, 4),
+            (0x7f_0040, 8),
+            (0x7f_0048, 4),
+            (0x7f_004c, 4),
+            (0x7f_0050, 4),
+            (0x7f_0054, 4),
             (0x80_0000, 4),
             (0x80_0004, 4),
             (0x80_0010, 40),
@@ -133,11 +151,11 @@ fn registers_have_four_or_eight_bytes() {
 #[test]
 fn registers_lie_in_the_page_of_their_access() {
     let page = |register: Register| match register.access() {
-        Access::Command => KICK_PAGES..DOORBELL_PAGES,
+        Access::Command => KICK_PAGES..REPORT_PAGE,
         Access::ReadOnly | Access::ReadWrite
             if [Register::QUEUE_ERRORS, Register::INTERRUPT_MODERATION].contains(&register) =>
         {
-            KICK_PAGES..DOORBELL_PAGES
+            KICK_PAGES..REPORT_PAGE
         }
         Access::ReadOnly | Access::ReadWrite | Access::WriteOneToClear | Access::WriteOnly => {
             PUBLIC_PAGE..ADMIN_PAGE + PAGE_LENGTH
@@ -164,21 +182,27 @@ fn no_page_of_a_kernel_shows_two_pages_of_bar_0() {
         PUBLIC_PAGE,
         ADMIN_PAGE,
         KICK_PAGES,
+        REPORT_PAGE,
         DOORBELL_PAGES,
         STATUS_PAGES,
         REGISTER_BAR_SIZE,
         MSIX_BAR_SIZE,
     ];
-    assert_eq!(groups.map(|offset| offset % PAGE_STRIDE), [0; 7]);
+    assert_eq!(groups.map(|offset| offset % PAGE_STRIDE), [0; 8]);
 }
 
 #[test]
 fn pages_of_all_queues_lie_before_the_next_group() {
-    let groups = [KICK_PAGES, DOORBELL_PAGES, STATUS_PAGES, REGISTER_BAR_SIZE];
+    let groups = [
+        (KICK_PAGES, REPORT_PAGE),
+        (DOORBELL_PAGES, STATUS_PAGES),
+        (STATUS_PAGES, REGISTER_BAR_SIZE),
+    ];
 
-    for pair in groups.windows(2) {
-        assert_eq!(pair[1] - pair[0], MAX_QUEUES * PAGE_STRIDE, "{pair:#x?}");
+    for (start, next) in groups {
+        assert_eq!(next - start, MAX_QUEUES * PAGE_STRIDE, "{start:#x}");
     }
+    assert_eq!(DOORBELL_PAGES - REPORT_PAGE, PAGE_STRIDE);
 }
 
 #[test]
@@ -205,7 +229,8 @@ fn public_page_has_no_command() {
 #[test]
 fn registers_from_the_kick_pages_on_have_a_page_for_each_queue() {
     let odd = names::all().find(|info| {
-        info.offset >= KICK_PAGES && (info.count, info.stride) != (MAX_QUEUES, PAGE_STRIDE)
+        let of_queues = info.offset >= KICK_PAGES && !is_in_report_page(info);
+        of_queues && (info.count, info.stride) != (MAX_QUEUES, PAGE_STRIDE)
     });
 
     assert_eq!(odd, None);
@@ -227,10 +252,13 @@ fn error_log_has_a_value_behind_each_entry() {
 
 #[test]
 fn words_that_change_often_have_a_cache_line_of_their_own() {
-    let lines = PAGE_FIELDS.map(|info| {
-        let first = info.offset % PAGE_STRIDE;
-        (first / 64, (first + info.width - 1) / 64)
-    });
+    let fields = PAGE_FIELDS.iter().filter(|info| !is_in_report_page(info));
+    let lines: Vec<_> = fields
+        .map(|info| {
+            let first = info.offset % PAGE_STRIDE;
+            (first / 64, (first + info.width - 1) / 64)
+        })
+        .collect();
 
     // Tails with their inline copies, and the head; then the words of sleeping and waiting; then
     // the heartbeat.
@@ -258,7 +286,11 @@ fn inline_entries_of_each_queue_are_pinned() {
 
 #[test]
 fn words_are_the_fields_of_shared_pages_with_four_bytes() {
-    let fields = PAGE_FIELDS.iter().filter(|info| info.width == 4);
+    let of_queues = |info: &&RegisterInfo| !is_in_report_page(info);
+    let fields = PAGE_FIELDS
+        .iter()
+        .filter(of_queues)
+        .filter(|info| info.width == 4);
 
     let words = Word::ALL.map(|word| word.offset(63));
 
@@ -337,7 +369,7 @@ fn locate_finds_every_byte_of_a_register_and_no_other() {
     let info = Register::QUEUE_ERRORS.info();
 
     let found = [
-        0x40_0007, 0x40_0008, 0x40_000b, 0x40_000c, 0x7f_0009, 0x80_0008,
+        0x3f_0007, 0x3f_0008, 0x3f_000b, 0x3f_000c, 0x7e_0009, 0x80_0008,
     ]
     .map(|at| info.locate(at));
 
@@ -348,12 +380,19 @@ fn locate_finds_every_byte_of_a_register_and_no_other() {
 }
 
 #[test]
+fn each_register_and_field_is_located_at_its_offset() {
+    for info in names::all() {
+        assert_eq!(info.locate(info.offset), Some((0, 0)), "{}", info.name);
+    }
+}
+
+#[test]
 fn offset_of_ends_with_the_array() {
     let info = Register::KICK.info();
 
     let offsets = [0, 63, 64, usize::MAX].map(|index| info.offset_of(index));
 
-    assert_eq!(offsets, [Some(0x40_0000), Some(0x7f_0000), None, None]);
+    assert_eq!(offsets, [Some(0x3f_0000), Some(0x7e_0000), None, None]);
 }
 
 #[test]

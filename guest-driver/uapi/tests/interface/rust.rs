@@ -268,7 +268,10 @@ pub(crate) fn definitions() -> BTreeSet<String> {
     let tables = opcodes.chain(statuses).chain(errors);
     let tables = tables.map(|(of, name)| format!("{of}::{name}"));
     let pages = ["DoorbellPage", "StatusPage"].map(|page| format!("pages::{page}"));
-    let fields = names::PAGE_FIELDS.iter().map(|field| {
+    let of_queues = names::PAGE_FIELDS
+        .iter()
+        .filter(|field| field.offset >= DOORBELL_PAGES);
+    let fields = of_queues.map(|field| {
         let page = match field.offset < STATUS_PAGES {
             true => "DoorbellPage",
             false => "StatusPage",

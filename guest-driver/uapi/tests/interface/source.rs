@@ -36,7 +36,7 @@ const MODULES_NOT_IN_C: [(&str, &str); 7] = [
 ];
 
 /// Other definitions that the header does not have, and the reason.
-const NOT_IN_C: [(&str, &[&str]); 8] = [
+const NOT_IN_C: [(&str, &[&str]); 9] = [
     (
         "a decoded mmap offset: a process gets offsets, and the driver takes them apart",
         &[
@@ -94,9 +94,28 @@ const NOT_IN_C: [(&str, &[&str]); 8] = [
             "layout::PUBLIC_PAGE",
             "layout::ADMIN_PAGE",
             "layout::KICK_PAGES",
+            "layout::REPORT_PAGE",
             "layout::DOORBELL_PAGES",
             "layout::STATUS_PAGES",
             "layout::MemoryPart",
+        ],
+    ),
+    (
+        "the report page, which is the driver's",
+        &[
+            "pages::ReportPage",
+            "pages::ReportPage.outcome",
+            "pages::ReportPage.features",
+            "pages::ReportPage.queue_limits",
+            "pages::ReportPage.window_limits",
+            "pages::ReportPage.length_limit",
+            "pages::ReportPage.boot_number",
+            "pages::OUTCOME",
+            "pages::REPORTED_FEATURES",
+            "pages::REPORTED_QUEUE_LIMITS",
+            "pages::REPORTED_WINDOW_LIMITS",
+            "pages::REPORTED_LENGTH_LIMIT",
+            "pages::REPORTED_BOOT_NUMBER",
         ],
     ),
     (

@@ -20,7 +20,8 @@ use ringbar_server::ringbar::{self, Ringbar};
 use ringbar_server::Options;
 use ringbar_spec::ids::IDENT;
 use ringbar_spec::layout::{
-    ADMIN_PAGE, DEVICE_MEMORY_BAR, DOORBELL_PAGES, KICK_PAGES, REGISTER_BAR, STATUS_PAGES,
+    ADMIN_PAGE, DEVICE_MEMORY_BAR, DOORBELL_PAGES, KICK_PAGES, REGISTER_BAR, REPORT_PAGE,
+    STATUS_PAGES,
 };
 use ringbar_spec::pages::{QUEUE_RUNNING, QUEUE_STOPPED};
 use ringbar_spec::regs::{Register, KICK, RESET_KEY, STATUS};
@@ -604,7 +605,14 @@ fn noticed(input: &mut Input<'_>, tag: u32) -> Descriptor {
 
 /// Returns a region and an offset in it, in most cases that of a register.
 fn any_place(input: &mut Input<'_>) -> (u32, u64) {
-    let page = input.one_of(&[0, ADMIN_PAGE, KICK_PAGES, DOORBELL_PAGES, STATUS_PAGES]);
+    let page = input.one_of(&[
+        0,
+        ADMIN_PAGE,
+        KICK_PAGES,
+        REPORT_PAGE,
+        DOORBELL_PAGES,
+        STATUS_PAGES,
+    ]);
     match input.byte() {
         byte @ 0..=191 => (REGISTER_BAR, page as u64 + u64::from(byte) * 4),
         192..=207 => (REGISTER_BAR, input.field()),

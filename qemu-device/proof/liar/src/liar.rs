@@ -20,9 +20,9 @@ use ringbar_server::shape::shape;
 use ringbar_server::{Error, Options};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{self, REGISTER_BAR};
-use ringbar_spec::regs;
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, MAX_SEGMENTS};
 use ringbar_spec::wake::Word;
+use ringbar_spec::{pages, regs};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use crate::outside::LyingMemory;
@@ -47,6 +47,18 @@ const LIMITS: Range<u64> = at(regs::QUEUE_LIMITS::INFO.offset)
 /// The upper half of QUEUE_LIMITS, the limit of entries.
 const ENTRIES: Range<u64> =
     at(regs::QUEUE_LIMITS::INFO.offset + 2)..at(regs::QUEUE_LIMITS::INFO.offset + 4);
+/// Limits in the report page.
+const REPORTED: [usize; 3] = [
+    pages::REPORTED_QUEUE_LIMITS,
+    pages::REPORTED_WINDOW_LIMITS,
+    pages::REPORTED_LENGTH_LIMIT,
+];
+/// Registers that hold these limits.
+const TOLD: [usize; 3] = [
+    regs::QUEUE_LIMITS::INFO.offset,
+    regs::WINDOW_LIMITS::INFO.offset,
+    regs::LENGTH_LIMIT::INFO.offset,
+];
 /// Registers of the error log.
 const ERRORS: [Range<u64>; 2] = [
     at(regs::ERROR_COUNT::INFO.offset)..at(regs::QUEUE_LIMITS::INFO.offset),
@@ -66,6 +78,8 @@ const fn at(offset: usize) -> u64 {
 /// The function: an honest device, and the lies around it.
 pub struct Liar {
     honest: Ringbar<LyingMemory>,
+    /// The limits in the report page, as the honest device has them.
+    limits: [u32; 3],
     shared_pages: Arc<SharedMemory>,
     state: State,
     vectors: u16,
@@ -92,11 +106,13 @@ impl Liar {
         let outside = LyingMemory::new(memory, state.clone(), options.vectors());
         let liar = Self {
             honest: Ringbar::new(options, outside)?,
+            limits: REPORTED.map(|offset| shared_pages.load(offset).unwrap_or_default()),
             shared_pages,
             state,
             vectors: options.vectors(),
             queues: options.queues,
         };
+        liar.show_limits(&mut liar.state.lock());
         Ok(Endpoint::new(liar, shape)?)
     }
 
@@ -119,6 +135,11 @@ impl Liar {
                     self.show_generation(0);
                 }
                 Lie::GenerationFlickers => state.later(SHARE, Deed::Flicker),
+                Lie::LimitsZero
+                | Lie::LimitsHuge
+                | Lie::LimitsOdd
+                | Lie::LimitsChange
+                | Lie::Anything => self.show_limits(&mut state),
                 Lie::InterruptStorm => state.later(SHARE, Deed::Storm(Storm::begin())),
                 _ => {}
             }
@@ -130,6 +151,7 @@ impl Liar {
         let (generation, owed) = {
             let mut state = self.state.lock();
             let owed = state.end();
+            self.show_limits(&mut state);
             (state.generation, owed)
         };
         self.show_generation(generation);
@@ -147,6 +169,22 @@ impl Liar {
         }
     }
 
+    /// Stores limits into the report page: those of the device, or lies.
+    fn show_limits(&self, state: &mut Inner) {
+        for ((offset, register), honest) in REPORTED.into_iter().zip(TOLD).zip(self.limits) {
+            let mut told = honest.to_le_bytes();
+            if state.says_anything() {
+                state.anything_in(&mut told);
+            }
+            spoil_limits(state, at(register), &mut told);
+            let stored = self.shared_pages.store(offset, u32::from_le_bytes(told));
+            debug_assert!(stored.is_some(), "no report page");
+        }
+        if state.has(Lie::LimitsChange) {
+            state.later(SHARE, Deed::Limits);
+        }
+    }
+
     /// Does what is due.
     fn act(&mut self, bus: &mut Bus) {
         let due = self.state.lock().due();
@@ -159,6 +197,7 @@ impl Liar {
                 Deed::Interrupt(vector) => bus.interrupt(usize::from(vector)),
                 Deed::Storm(storm) => self.storm(storm, bus),
                 Deed::Flicker => self.flicker(),
+                Deed::Limits => self.show_limits(&mut self.state.lock()),
                 Deed::Reset => {
                     let key = regs::RESET_KEY.to_le_bytes();
                     self.reset_by_register(&key, bus);
@@ -404,11 +443,14 @@ fn spoil_registers(state: &mut Inner, offset: u64, data: &mut [u8]) {
     if LIMITS.contains(&offset) {
         spoil_limits(state, offset, data);
     }
-    if offset == at(regs::IDENT::INFO.offset) && state.tells(Lie::IdentWrong) {
-        data.iter_mut().for_each(|byte| *byte ^= 0x20);
+    // The driver reads both at once.
+    let ident = part_of(offset, data, at(regs::IDENT::INFO.offset));
+    if !ident.is_empty() && state.tells(Lie::IdentWrong) {
+        ident.iter_mut().for_each(|byte| *byte ^= 0x20);
     }
-    if offset == at(regs::VERSION::INFO.offset) && state.tells(Lie::VersionOld) {
-        for (byte, old) in data.iter_mut().zip(OLD_VERSION.to_le_bytes()) {
+    let version = part_of(offset, data, at(regs::VERSION::INFO.offset));
+    if !version.is_empty() && state.tells(Lie::VersionOld) {
+        for (byte, old) in version.iter_mut().zip(OLD_VERSION.to_le_bytes()) {
             *byte = old;
         }
     }
@@ -416,6 +458,16 @@ fn spoil_registers(state: &mut Inner, offset: u64, data: &mut [u8]) {
     if is_error && state.tells(Lie::ErrorLogRandom) {
         state.random.fill(data);
     }
+}
+
+/// Returns the bytes of an access at `offset` that are those of a register of four bytes, if the access
+/// has its first one.
+fn part_of(offset: u64, data: &mut [u8], register: u64) -> &mut [u8] {
+    let before = register.checked_sub(offset).map(|before| before as usize);
+    let rest = before.and_then(|before| data.get_mut(before..));
+    let rest = rest.unwrap_or_default();
+    let length = rest.len().min(4);
+    rest.get_mut(..length).unwrap_or_default()
 }
 
 /// Changes the bytes of a limit.

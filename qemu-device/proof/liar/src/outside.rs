@@ -112,7 +112,11 @@ impl Host for LyingHost<'_> {
 
     fn store(&self, offset: usize, value: u32) {
         let mut state = self.state.lock();
-        if let Some(value) = spoil_word(&mut state, word_at(offset), value) {
+        let told = match offset {
+            pages::OUTCOME => spoil_outcome(&mut state, value),
+            _ => spoil_word(&mut state, word_at(offset), value),
+        };
+        if let Some(value) = told {
             self.honest.store(offset, value);
         }
     }
@@ -233,6 +237,21 @@ fn word_at(offset: usize) -> Option<Word> {
     let pages = STATUS_PAGES..STATUS_PAGES + MAX_QUEUES * PAGE_STRIDE;
     let mut words = Word::ALL.into_iter().filter(|word| !word.is_in_doorbell());
     words.find(|word| pages.contains(&offset) && word.in_page() == offset % PAGE_STRIDE)
+}
+
+/// Returns the outcome to report in place of the device's; `None` to report none. The driver then
+/// reads the register, whose lies are told by the caller.
+fn spoil_outcome(state: &mut Inner, value: u32) -> Option<u32> {
+    if state.hides_outcomes() {
+        return None;
+    }
+    if state.says_anything() {
+        return Some(state.anything(value));
+    }
+    if state.tells(Lie::ReportNumber) {
+        return Some(state.random.u32(..) & !0xffff | value & 0xffff);
+    }
+    Some(value)
 }
 
 /// Returns the value to store into a word in place of the device's; `None` to store none.

@@ -23,6 +23,8 @@ pub(crate) enum Deed {
     Storm(Storm),
     /// Stores another generation into the status pages, and goes on a millisecond later.
     Flicker,
+    /// Stores other limits into the report page, and goes on a millisecond later.
+    Limits,
     /// Carries out a write to RESET.
     Reset,
 }
@@ -134,6 +136,21 @@ impl Inner {
             self.told = self.told.saturating_add(1);
         }
         tells
+    }
+
+    /// Returns whether the report page has no outcomes: one of the lies that registers tell is told
+    /// about them.
+    pub(crate) fn hides_outcomes(&self) -> bool {
+        let of_registers = [
+            Lie::AdminUnanswered,
+            Lie::AdminLate,
+            Lie::AdminOther,
+            Lie::AdminOnes,
+            Lie::RegistersOnes,
+            Lie::RegistersZero,
+            Lie::RegistersRandom,
+        ];
+        self.mad || of_registers.into_iter().any(|lie| self.has(lie))
     }
 
     /// Returns whether the device says anything now, in place of what it means.

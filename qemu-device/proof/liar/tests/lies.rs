@@ -25,9 +25,9 @@ use ringbar_spec::ids;
 use ringbar_spec::layout::{
     DEVICE_MEMORY_BAR, DEVICE_MEMORY_MIN, DOORBELL_PAGES, REGISTER_BAR, REGISTER_BAR_SIZE,
 };
-use ringbar_spec::regs;
 use ringbar_spec::ring::Completion;
 use ringbar_spec::wake::{Word, Words};
+use ringbar_spec::{pages, regs};
 use ringbar_vfio_user::device::{Device as _, DmaMap, DmaRange};
 use ringbar_vfio_user::Errno;
 use vm_memory::{FileOffset, MmapRegion};
@@ -132,6 +132,15 @@ impl Bench {
         let mut bytes = [0; 4];
         self.device.read_register(offset, &mut bytes).unwrap();
         u32::from_le_bytes(bytes)
+    }
+
+    /// Reads IDENT and VERSION in one access.
+    fn identification(&mut self) -> (u32, u32) {
+        let mut bytes = [0; 8];
+        let offset = regs::IDENT::INFO.offset;
+        self.device.read_register(offset, &mut bytes).unwrap();
+        let both = u64::from_le_bytes(bytes);
+        (both as u32, (both >> 32) as u32)
     }
 
     /// Hands NOPs over, with tags from `TAG` on.
@@ -301,6 +310,41 @@ fn torn_completion_is_not_completed_in_the_ring_of_a_queue_that_the_driver_takes
 }
 
 #[test]
+fn limits_in_the_report_page_lie_with_the_registers_until_the_truth() {
+    let mut bench = Bench::new();
+    let offset = pages::REPORTED_QUEUE_LIMITS;
+    let honest = bench.shared.load(offset);
+    let mut told = Vec::new();
+    for order in [Lie::LimitsZero as u32, TRUTH, Lie::LimitsHuge as u32, TRUTH] {
+        bench.order(order);
+        told.push((
+            bench.shared.load(offset),
+            bench.register(regs::QUEUE_LIMITS::INFO.offset),
+        ));
+    }
+
+    let lies = [0, honest, u32::MAX, honest].map(|limits| (limits, limits));
+    assert_eq!(told, lies);
+    assert_ne!(honest, 0);
+}
+
+#[test]
+fn outcome_that_a_register_lies_about_is_not_in_the_report_page() {
+    let mut bench = Bench::new();
+    let before = bench.shared.load(pages::OUTCOME);
+    bench.lie(Lie::AdminOnes);
+    bench.stop();
+    let silent = bench.shared.load(pages::OUTCOME);
+    bench.order(TRUTH);
+    bench.stop();
+    let stopped = ErrorCode::QUEUE_STOPPED.0.into();
+
+    let after = bench.shared.load(pages::OUTCOME);
+
+    assert_eq!((silent, after & 0xffff), (before, stopped));
+}
+
+#[test]
 fn tail_that_jumps_is_no_tail() {
     let mut bench = Bench::new();
     bench.lie(Lie::TailJumps);
@@ -452,6 +496,20 @@ fn old_version_is_told_in_place_of_the_device_s() {
 
     assert_ne!(honest, 0x2_0004);
     assert_eq!(bench.register(regs::VERSION::INFO.offset), 0x2_0004);
+}
+
+#[test]
+fn identification_that_is_read_at_once_lies_in_the_part_that_the_lie_is_about() {
+    let mut bench = Bench::new();
+    let honest = bench.identification();
+    let told = [Lie::IdentWrong, Lie::VersionOld].map(|lie| {
+        bench.order(TRUTH);
+        bench.lie(lie);
+        bench.identification()
+    });
+
+    assert_eq!(told[0], (honest.0 ^ 0x2020_2020, honest.1));
+    assert_eq!(told[1], (honest.0, 0x2_0004));
 }
 
 #[test]

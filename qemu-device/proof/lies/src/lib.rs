@@ -120,7 +120,7 @@ lies! {
     24 LimitsZero "limits-zero" Registers "The limits of queues, windows and lengths are 0.";
     25 LimitsHuge "limits-huge" Registers "The limits of queues, windows and lengths are all ones.";
     26 LimitsOdd "limits-odd" Registers "The limit of entries is no power of two.";
-    27 LimitsChange "limits-change" Registers "The limits are other random numbers at each read.";
+    27 LimitsChange "limits-change" Registers "The limits are other random numbers at each read, in the report page every millisecond.";
     28 IdentWrong "ident-wrong" Registers "IDENT is another one.";
     29 ErrorLogRandom "error-log-random" Registers "The error log reads as random numbers.";
     30 AdminUnanswered "admin-unanswered" Admin "The outcome of an admin command is never told. The server answers nothing any more.";
@@ -143,7 +143,8 @@ lies! {
     47 MemoryShort "memory-short" Registers "The BAR of the device memory has half of the least size, from the next connection on.";
     48 MemoryAbsent "memory-absent" Registers "The BAR of the device memory does not exist, from the next connection on.";
     49 Anything "anything" Everything "One in four registers, halves of completions and words of status pages is another number: any, one near by, or one that is special. One in four interrupts is lost.";
-    50 VersionOld "version-old" Registers "VERSION is 2.4, of the major version before.";
+    50 VersionOld "version-old" Registers "VERSION is 2.4, of a major version before.";
+    51 ReportNumber "report-number" Admin "The outcome in the report page has a random number.";
 }
 
 impl Lie {

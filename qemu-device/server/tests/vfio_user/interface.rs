@@ -8,7 +8,7 @@ use ringbar_server::options::InterruptKind::{Msi, Msix};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids;
 use ringbar_spec::layout::{
-    DEVICE_MEMORY_SIZE, DOORBELL_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, REGISTER_BAR_SIZE,
+    DEVICE_MEMORY_SIZE, MAX_QUEUES, MSIX_BAR_SIZE, REGISTER_BAR_SIZE, REPORT_PAGE,
 };
 use ringbar_spec::regs::{Register, KICK_ANSWER};
 use ringbar_spec::wake::Word;
@@ -41,7 +41,7 @@ fn regions_are_two_bars_msix_page_and_config_space() {
 }
 
 #[test]
-fn doorbell_and_status_pages_are_one_area_to_map_and_registers_are_none() {
+fn report_doorbell_and_status_pages_are_one_area_to_map_and_registers_are_none() {
     let guest = Guest::connect(Msix);
     let areas: Vec<(u64, u64)> = guest
         .client
@@ -53,7 +53,7 @@ fn doorbell_and_status_pages_are_one_area_to_map_and_registers_are_none() {
         .collect();
 
     // One: some clients expect a file for each.
-    assert_eq!(areas, [(DOORBELL_PAGES as u64, 0x80_0000)]);
+    assert_eq!(areas, [(REPORT_PAGE as u64, 0x81_0000)]);
 }
 
 #[test]

@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn registers_have_the_names_of_the_data_sheet() {
         let names =
-            [0x0, 0x1f, 0x40_0000 + 3 * 0x1_0000].map(|offset| Place::in_bar(0, offset).name);
+            [0x0, 0x1f, 0x3f_0000 + 3 * 0x1_0000].map(|offset| Place::in_bar(0, offset).name);
 
         assert_eq!(names, ["IDENT", "SCRATCH+7", "KICK[3]"]);
     }
@@ -113,8 +113,8 @@ mod tests {
 
         assert_eq!(place(0x1f).register(), "SCRATCH");
         assert_eq!(place(0x1f).index(), None);
-        assert_eq!(place(0x40_0000 + 3 * 0x1_0000 + 1).register(), "KICK");
-        assert_eq!(place(0x40_0000 + 3 * 0x1_0000 + 1).index(), Some(3));
+        assert_eq!(place(0x3f_0000 + 3 * 0x1_0000 + 1).register(), "KICK");
+        assert_eq!(place(0x3f_0000 + 3 * 0x1_0000 + 1).index(), Some(3));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use ringbar_records::place::Space;
 use ringbar_spec::layout::{
     memory_part, MemoryPart, ADMIN_PAGE, DEVICE_MEMORY_BAR, DEVICE_MEMORY_SIZE, DOORBELL_PAGES,
-    KICK_PAGES, MSIX_BAR, PUBLIC_PAGE, REGISTER_BAR, STATUS_PAGES,
+    KICK_PAGES, MSIX_BAR, PUBLIC_PAGE, REGISTER_BAR, REPORT_PAGE, STATUS_PAGES,
 };
 use svg::node::element::{Group, Rectangle, Text, Title};
 use svg::{Document, Node};
@@ -99,6 +99,14 @@ fn parts() -> Vec<Part> {
             "kicks, checks",
             Maps("kick"),
             "wakes up",
+        ),
+        part(
+            registers(REPORT_PAGE),
+            "report page",
+            Shared,
+            "reads",
+            Nothing,
+            "writes",
         ),
         part(
             registers(DOORBELL_PAGES),

@@ -232,7 +232,7 @@ pub(crate) mod tests {
             moments: vec![
                 access("dma", 5, 0xc0_0000, false, 0),
                 access("dma", 10, 0x80_0000, true, 1),
-                access("dma", 20, 0x40_0000, true, 1),
+                access("dma", 20, 0x3f_0000, true, 1),
                 event(
                     30,
                     What::Descriptor {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use maud::{html, Markup, PreEscaped, DOCTYPE};
 use ringbar_records::place::Place;
-use ringbar_spec::layout::STATUS_PAGES;
+use ringbar_spec::layout::{DOORBELL_PAGES, STATUS_PAGES};
 use ringbar_spec::regs::Register;
 use ringbar_spec::RegisterInfo;
 use serde_json::Value;
@@ -534,6 +534,7 @@ fn access(info: &RegisterInfo) -> &'static str {
     let register = Register::ALL.iter().find(|it| it.info() == info);
     match register {
         Some(register) => register.access().name(),
+        None if info.offset < DOORBELL_PAGES => "report page",
         None if info.offset < STATUS_PAGES => "doorbell page",
         None => "status page",
     }

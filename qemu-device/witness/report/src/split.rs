@@ -15,6 +15,7 @@
 //! again.
 
 use ringbar_records::record::{Access, Hex};
+use ringbar_spec::names::NamedByte;
 
 /// Widest piece in bytes.
 const WIDEST_PIECE: u64 = 8;
@@ -56,6 +57,26 @@ pub(crate) fn pieces(access: &Access) -> Vec<Piece> {
         }
     };
     widths.into_iter().map(piece).collect()
+}
+
+/// Returns the parts of a piece of BAR 0 that are in one register or field each. Bytes from one that is
+/// in none on stay together.
+pub(crate) fn by_register(piece: Piece) -> Vec<Piece> {
+    let mut parts = Vec::new();
+    let mut done = 0;
+    while done < piece.width {
+        let offset = piece.offset.wrapping_add(done.into());
+        let left = piece.width - done;
+        let inside = NamedByte::at(offset).map(|byte| byte.info.width.saturating_sub(byte.byte));
+        let width = inside.map_or(left, |inside| left.min(inside as u32));
+        parts.push(Piece {
+            offset,
+            width,
+            value: piece.value.map(|value| cut(value, done, width)),
+        });
+        done += width;
+    }
+    parts
 }
 
 /// Returns the widths of the parts of an access in one page.
@@ -101,6 +122,23 @@ mod tests {
         };
         let pieces = pieces(&access).into_iter();
         pieces.map(|piece| (piece.offset, piece.width)).collect()
+    }
+
+    #[test]
+    fn piece_of_two_registers_has_a_part_of_each() {
+        let piece = |offset, width, value| Piece {
+            offset,
+            width,
+            value: Some(Hex(value)),
+        };
+
+        let both = by_register(piece(0, 8, 0x0004_0000_4142_4344));
+        let half = by_register(piece(2, 2, 0x4142));
+        let none = by_register(piece(0x800, 8, 1));
+
+        assert_eq!(both, [piece(0, 4, 0x4142_4344), piece(4, 4, 0x0004_0000)]);
+        assert_eq!(half, [piece(2, 2, 0x4142)]);
+        assert_eq!(none, [piece(0x800, 8, 1)]);
     }
 
     #[test]

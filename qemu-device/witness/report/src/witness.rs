@@ -12,7 +12,7 @@ use crate::balance::check_device;
 use crate::complaint::Complaint;
 use crate::readme;
 use crate::run::{Case, Happening, Moment, Phase, Run};
-use crate::split::{pieces, Piece};
+use crate::split::{by_register, pieces, Piece};
 
 /// Claim of a case that writes to any offset of its own pages on purpose.
 const SCRIBBLES: &str = "touches reserved";
@@ -259,6 +259,7 @@ fn check_phase(phase: &Phase, moments: &[&Moment]) -> Vec<String> {
             "touches" if rest == "all" => {
                 let missing = listed
                     .iter()
+                    .filter(|item| !item.optional)
                     .filter(|item| !touches(moments).any(|touch| item.allows(&touch)));
                 complaints.extend(missing.map(|item| {
                     let Listed { name, write, .. } = item;
@@ -370,8 +371,8 @@ fn touches<'a>(moments: &'a [&Moment]) -> impl Iterator<Item = Touch<'a>> {
     moments.iter().flat_map(|moment| {
         let (write, touched) = match &moment.what {
             Happening::Access(access) if in_registers(&access.place) => {
-                let pieces = pieces(access).into_iter();
-                let touched = pieces.map(|Piece { offset, value, .. }| (offset, value));
+                let parts = pieces(access).into_iter().flat_map(by_register);
+                let touched = parts.map(|Piece { offset, value, .. }| (offset, value));
                 (access.write, touched.collect())
             }
             Happening::Sum(sum) if in_registers(&sum.place) => {
@@ -395,18 +396,29 @@ struct Listed {
     write: bool,
     /// The only permitted value, if there is one.
     value: Option<u128>,
+    /// The access may be missing.
+    optional: bool,
 }
 
 impl Listed {
-    /// Parses `` `NAME` `` or `` `NAME` = 0x1 ``.
+    /// Parses `` `NAME` `` or `` `NAME` = 0x1 ``, in brackets if the access may be missing.
     fn parse(item: &'static str, write: bool) -> Option<Self> {
-        let mut parts = item.trim().split('`');
+        let item = item.trim();
+        let inside = item
+            .strip_prefix('(')
+            .and_then(|rest| rest.strip_suffix(')'));
+        let mut parts = inside.unwrap_or(item).split('`');
         let (_, name, rest) = (parts.next()?, parts.next()?, parts.next()?);
         let value = match rest.trim().strip_prefix("= 0x") {
             Some(digits) => Some(u128::from_str_radix(digits, 16).ok()?),
             None => None,
         };
-        Some(Self { name, write, value })
+        Some(Self {
+            name,
+            write,
+            value,
+            optional: inside.is_some(),
+        })
     }
 
     /// Returns whether the list permits this access.

@@ -295,7 +295,7 @@ fn flow_leads_from_the_doorbell_to_the_copy_the_interrupt_and_the_access_that_se
     let [fetched, completed] = operation(0, 3000, 5000);
     let picture = picture(&run(vec![
         at(1000, 0x80_0000, true, 1),
-        at(2000, 0x40_0000, true, 1),
+        at(2000, 0x3f_0000, true, 1),
         fetched,
         completed,
         event(6000, What::Interrupt { vector: 1 }),
