@@ -126,6 +126,7 @@ distclean: ## remove build/ and ringbar's cache
 #? ONLY=           text of file or change: make mutants runs the mutants that have it, those outside of the sample too
 #? BOOTS=15        pairs of whole boots in make bench; 0 for none
 #? PAIRS=15        pairs of runs of make bench-trace
+#? PEER=           program of libvfio-user's sample gpio-pci-idio-16, for a row of make bench beside it; ci/bench/README.md has how to build it
 #? SERVER_ARGS=    further options for ringbar-server
 #? QEMU_ARGS=      further arguments for QEMU: "-device edu"
 #? FILES=          files of this host for the guest, HOST:GUEST with commas between: a.sh:/bin/a

@@ -11,6 +11,7 @@ on_x86_only "make bench"
 
 : "${BOOTS:=15}"
 [[ $BOOTS =~ ^[0-9]+$ ]] || die "BOOTS=$BOOTS: set it to a number"
+[[ -z ${PEER:-} || -x $PEER ]] || die "PEER=$PEER: set it to the path of a program"
 # What was refused so far costs no build. That builds, holds the checkout, and calls this script again.
 if [[ ${RINGBAR_HELD:-} != "$checkout" ]]; then exec "$ci_dir/build.sh" "$0"; fi
 report=$checkout/build/report

@@ -495,11 +495,12 @@ plain)
 	vm run "$2" --report-dir "$checkout/build/report/$2" --rerun-hint "make mutants" --tests="$TESTS"
 	;;
 bench)
-	# For comparison there are QEMU's own device `edu`, a second device whose server is behind a broker, and one whose
-	# server does nothing but answer.
+	# For comparison there are QEMU's own device `edu`, a second device whose server is behind a broker, one whose
+	# server does nothing but answer, and with PEER one whose server others wrote.
 	DEVICES=2 KERNEL_ARGS="ringbar.brokered=1 ${KERNEL_ARGS:-}"
 	more=(--measure "$programs/ringbar-bench-host" --qemu-arg=-device --qemu-arg=edu --broker "$programs/ringbar-broker" --broker-from 1)
 	more+=(--own-server "$programs/ringbar-bench-floor")
+	if [[ -n ${PEER:-} ]]; then more+=(--own-server "$ci_dir/bench-peer.sh"); fi
 	TESTS=bench run bench "$checkout/build/report/bench" "make bench"
 	;;
 boot) DEVICES=$2 vm boot boot --report-dir "$checkout/build/report/bench" ;;

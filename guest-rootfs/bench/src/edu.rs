@@ -2,7 +2,7 @@
 
 //! Devices to compare with, which no driver drives. The registers of QEMU's `edu` trap into QEMU
 //! itself, which shows the cost of a device without a server. Those of the floor's trap into a
-//! server that does nothing but answer.
+//! server that does nothing but answer, and those of the peer's into a server that others wrote.
 
 use crate::Error;
 use ringbar_client::{page_size, Mapping};
@@ -16,6 +16,8 @@ struct Device {
     name: &'static str,
     vendor: &'static str,
     device: &'static str,
+    /// File of the BAR with the registers, in the device's folder of sysfs.
+    registers: &'static str,
     /// Value of the bits `mask` of the register at offset 0.
     magic: u32,
     mask: u32,
@@ -26,6 +28,7 @@ const EDU: Device = Device {
     name: "edu",
     vendor: "0x1234",
     device: "0x11e8",
+    registers: "resource0",
     magic: 0xed,
     mask: 0xff,
 };
@@ -34,8 +37,18 @@ const FLOOR: Device = Device {
     name: "floor",
     vendor: "0x1af4",
     device: "0x10f2",
+    registers: "resource0",
     magic: u32::from_le_bytes(*b"flo0"),
     mask: u32::MAX,
+};
+/// That of libvfio-user's sample `gpio-pci-idio-16`. Its registers change with each read.
+const PEER: Device = Device {
+    name: "peer",
+    vendor: "0x494f",
+    device: "0x0dc8",
+    registers: "resource2",
+    magic: 0,
+    mask: 0,
 };
 const DEVICES: &str = "/sys/bus/pci/devices";
 
@@ -49,6 +62,11 @@ pub(crate) fn map_floor() -> Result<Mapping, Error> {
     map_device(&FLOOR)
 }
 
+/// Maps the registers of the peer's device, which is there if `make bench` was called with `PEER`.
+pub(crate) fn map_peer() -> Result<Mapping, Error> {
+    map_device(&PEER)
+}
+
 /// Maps the registers of a device.
 fn map_device(device: &Device) -> Result<Mapping, Error> {
     let name = device.name;
@@ -60,7 +78,7 @@ fn map_device(device: &Device) -> Result<Mapping, Error> {
     let bar = OpenOptions::new()
         .read(true)
         .write(true)
-        .open(folder.join("resource0"));
+        .open(folder.join(device.registers));
     let bar = Arc::new(bar.map_err(failed)?);
     let registers = Mapping::new(bar, 0, page_size(), false)?;
     match registers.read::<u32>(0) & device.mask {

@@ -6,7 +6,7 @@ use crate::bench::{
     memory_file, nanoseconds, page, ram, rate, run_ahead, run_batch, Bench, Copies, KICK, SMALL,
 };
 use crate::{clock, edu, interrupt, queues, Error, Goal, LeftOut, Line, Op, Row};
-use ringbar_client::{Mapping, Part, Rights};
+use ringbar_client::{descriptors, Mapping, Part, Rights};
 use ringbar_spec::regs::IDENT;
 use ringbar_spec::ring::Completion;
 use std::hint::black_box;
@@ -56,6 +56,14 @@ impl Plan {
         } else {
             let first = below(bench)?;
             Ok((above(bench)?, first))
+        }
+    }
+
+    /// Returns the number of pairs in a round. Rows whose goal is close to what they show need more.
+    pub(crate) fn pairs_per_round(&self) -> usize {
+        match self.name {
+            "trapped-read-floor" | "trapped-read-peer" => 3,
+            _ => 1,
         }
     }
 
@@ -211,7 +219,7 @@ fn batches() -> [Plan; 5] {
 }
 
 /// Returns the rows about single round trips and trapped reads.
-fn reads() -> [Plan; 6] {
+fn reads() -> [Plan; 8] {
     let edu: (_, _, Half) = ("read of a register of `edu`", "ns", read_edu);
     let ours: (_, _, Half) = ("trapped read of IDENT", "ns", read_ours);
     let trip: (_, _, Half) = ("64-byte copy there and back", "ns", |bench| {
@@ -235,6 +243,14 @@ fn reads() -> [Plan; 6] {
             denominator: ("word there and back, two threads of the host", "ns", |bench| {
                 bench.ask("word")
             }),
+        },
+        Plan {
+            name: "session",
+            what: "open, create a queue and a buffer, copy once and close / trapped register read",
+            unit: "x",
+            goal: None,
+            numerator: ("open to close", "ns", session),
+            denominator: ours,
         },
         Plan {
             name: "trapped-read-edu",
@@ -266,6 +282,16 @@ fn reads() -> [Plan; 6] {
                 "ns",
                 |_| register_read(&edu::map_floor()?, 0),
             ),
+        },
+        Plan {
+            name: "trapped-read-peer",
+            what: "trapped register read: ours / libvfio-user's sample",
+            unit: "x",
+            goal: at_most(1.0),
+            numerator: ours,
+            denominator: ("trapped read of the sample", "ns", |_| {
+                register_read(&edu::map_peer()?, 0)
+            }),
         },
         Plan {
             name: "trapped-read-broker",
@@ -470,6 +496,19 @@ fn read_brokered(bench: &mut Bench) -> Result<f64, Error> {
 /// Measures a trapped read of `edu`.
 fn read_edu(_: &mut Bench) -> Result<f64, Error> {
     register_read(&edu::map()?, 0)
+}
+
+/// Measures all that a process does for a single copy, from opening the device to closing it.
+fn session(bench: &mut Bench) -> Result<f64, Error> {
+    let sessions = rate(|| {
+        let device = bench.open()?;
+        let mut queue = device.create_queue(ENTRIES)?;
+        let buffer = device.create_buffer(2 * SMALL, Rights::ReadWrite)?;
+        let (from, to) = ((buffer.window(), 0), (buffer.window(), SMALL as u64));
+        let copy = descriptors::copy(0, from, to, SMALL as u32);
+        run_batch(&mut queue, &copy, 1, || ())
+    })?;
+    Ok(nanoseconds(sessions))
 }
 
 /// Returns the nanoseconds per read of 4 bytes.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Rows that are measured together, one pair of each per round.
+//! Rows that are measured together, one pair or a few of each per round.
 
 use crate::plans::Pairs;
 use crate::{Bench, Line, Plan};
@@ -18,13 +18,15 @@ impl Rounds {
         Self(rows.collect())
     }
 
-    /// Measures one more pair of each row, except rows that have failed.
+    /// Measures more pairs of each row, except rows that have failed.
     pub fn measure(&mut self, bench: &mut Bench) {
         for (plan, pairs) in &mut self.0 {
-            let Ok(so_far) = pairs else { continue };
-            match plan.pair(bench, so_far.len()) {
-                Ok(pair) => so_far.push(pair),
-                Err(error) => *pairs = Err(error),
+            for _ in 0..plan.pairs_per_round() {
+                let Ok(so_far) = pairs else { break };
+                match plan.pair(bench, so_far.len()) {
+                    Ok(pair) => so_far.push(pair),
+                    Err(error) => *pairs = Err(error),
+                }
             }
         }
     }
