@@ -11,8 +11,8 @@ use ringbar_spec::layout::{
     DOORBELL_PAGES, KICK_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET,
     PAGE_LENGTH, PAGE_STRIDE, PUBLIC_PAGE, REGISTER_BAR_SIZE, REPORT_PAGE, STATUS_PAGES,
 };
-use ringbar_spec::names::{self, PAGE_FIELDS};
-use ringbar_spec::pages::{inline_completion, inline_descriptor, next_outcome};
+use ringbar_spec::names::{self, NamedByte, PAGE_FIELDS};
+use ringbar_spec::pages::{self, inline_completion, inline_descriptor, next_outcome};
 use ringbar_spec::regs::{
     Register, ERROR_LAST, ERROR_LOG_ENTRIES, IRQ_CAUSE, IRQ_MASK, NO_QUEUE, QUEUE_LIMITS, STATUS,
     VERSION, WINDOW_LIMITS,
@@ -282,6 +282,46 @@ fn fields_of_shared_pages_are_all_listed() {
 fn inline_entries_of_each_queue_are_pinned() {
     assert_eq!([0, 63].map(inline_descriptor), [0x80_0010, 0xbf_0010]);
     assert_eq!([0, 63].map(inline_completion), [0xc0_0010, 0xff_0010]);
+}
+
+#[test]
+fn places_in_the_report_page_are_pinned() {
+    let places = [
+        pages::OUTCOME,
+        pages::REPORTED_FEATURES,
+        pages::REPORTED_QUEUE_LIMITS,
+        pages::REPORTED_WINDOW_LIMITS,
+        pages::REPORTED_LENGTH_LIMIT,
+        pages::REPORTED_BOOT_NUMBER,
+    ];
+
+    let pinned = [
+        0x7f_0000, 0x7f_0040, 0x7f_0048, 0x7f_004c, 0x7f_0050, 0x7f_0054,
+    ];
+    assert_eq!(places, pinned);
+}
+
+#[test]
+fn word_lies_in_the_page_of_the_side_that_writes_it() {
+    for word in Word::ALL {
+        let group = match word.is_in_doorbell() {
+            true => DOORBELL_PAGES,
+            false => STATUS_PAGES,
+        };
+
+        let place = group + 3 * PAGE_STRIDE + word.in_page();
+
+        assert_eq!(place, word.offset(3), "{word:?}");
+    }
+}
+
+#[test]
+fn byte_is_shown_with_its_index_and_its_number_if_it_has_one() {
+    let names =
+        [0x0, 0x1, 0x41_0000, 0x41_0002].map(|at| NamedByte::at(at).map(|it| it.to_string()));
+
+    let shown = ["IDENT", "IDENT+1", "KICK[2]", "KICK[2]+2"];
+    assert_eq!(names, shown.map(|name| Some(name.to_owned())));
 }
 
 #[test]
