@@ -8,8 +8,9 @@
 use ringbar_spec::access::Access;
 use ringbar_spec::layout::{
     memory_part, usable_memory, MemoryPart, ADMIN_PAGE, DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN,
-    DOORBELL_PAGES, KICK_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, MSIX_PBA_OFFSET, MSIX_TABLE_OFFSET,
-    PAGE_LENGTH, PAGE_STRIDE, PUBLIC_PAGE, REGISTER_BAR_SIZE, REPORT_PAGE, STATUS_PAGES,
+    DEVICE_MEMORY_SIZE, DOORBELL_PAGES, KICK_PAGES, MAX_QUEUES, MSIX_BAR_SIZE, MSIX_PBA_OFFSET,
+    MSIX_TABLE_OFFSET, PAGE_LENGTH, PAGE_STRIDE, PUBLIC_PAGE, REGISTER_BAR_SIZE, REPORT_PAGE,
+    STATUS_PAGES,
 };
 use ringbar_spec::names::{self, NamedByte, PAGE_FIELDS};
 use ringbar_spec::pages::{self, inline_completion, inline_descriptor, next_outcome};
@@ -56,6 +57,13 @@ fn identification_is_pinned() {
     assert_eq!((ids::REVISION_ID, ids::CLASS_CODE), (1, 0x088000));
     assert_eq!(ids::IDENT.to_le_bytes(), *b"RBAR");
     assert_eq!((ids::VERSION_MAJOR, ids::VERSION_MINOR), (4, 0));
+}
+
+#[test]
+fn sizes_of_device_memory_are_pinned() {
+    let sizes = [DEVICE_MEMORY_MIN, DEVICE_MEMORY_SIZE, DEVICE_MEMORY_MAX];
+
+    assert_eq!(sizes, [256 << 10, 16 << 20, 1 << 30]);
 }
 
 #[test]
