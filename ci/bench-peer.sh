@@ -23,4 +23,13 @@ done
 sleep 0.1
 # The runner waits for this line.
 echo "listening on $socket" >&2
-wait "$peer"
+
+# served: checks whether a client is connected. 03 is the kernel's state SS_CONNECTED.
+served() { grep -F -- " $socket" /proc/net/unix | grep -qE '^([^ ]+ +){5}03 '; }
+
+# The sample waits for its next client when one has gone, and the runner waits for the server's end.
+until served; do
+	kill -0 "$peer" 2>/dev/null || exit 1
+	sleep 0.1
+done
+while served; do sleep 1; done

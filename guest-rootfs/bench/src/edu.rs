@@ -41,7 +41,8 @@ const FLOOR: Device = Device {
     magic: u32::from_le_bytes(*b"flo0"),
     mask: u32::MAX,
 };
-/// That of libvfio-user's sample `gpio-pci-idio-16`. Its registers change with each read.
+/// That of libvfio-user's sample `gpio-pci-idio-16`, with its ports in memory. They change with each
+/// read.
 const PEER: Device = Device {
     name: "peer",
     vendor: "0x494f",
