@@ -33,3 +33,5 @@ until served; do
 	sleep 0.1
 done
 while served; do sleep 1; done
+# One that ended by itself may have failed. The others are killed.
+kill -0 "$peer" 2>/dev/null || wait "$peer"

@@ -11,7 +11,12 @@ on_x86_only "make bench"
 
 : "${BOOTS:=15}"
 [[ $BOOTS =~ ^[0-9]+$ ]] || die "BOOTS=$BOOTS: set it to a number"
-[[ -z ${PEER:-} || -x $PEER ]] || die "PEER=$PEER: set it to the path of a program"
+if [[ -n ${PEER:-} ]]; then
+	[[ -f $PEER && -x $PEER ]] || die "PEER=$PEER: set it to the path of a program"
+	# The runner starts it from elsewhere.
+	PEER=$(realpath -- "$PEER")
+	export PEER
+fi
 # What was refused so far costs no build. That builds, holds the checkout, and calls this script again.
 if [[ ${RINGBAR_HELD:-} != "$checkout" ]]; then exec "$ci_dir/build.sh" "$0"; fi
 report=$checkout/build/report

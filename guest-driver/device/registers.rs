@@ -115,8 +115,8 @@ pub(crate) trait OnLoss: Send + Sync {
 /// An access to a server that runs takes far less, and one to a stopped server far more.
 const SLOW: Delta = Delta::from_millis(500);
 
-/// A trap takes 20 us on an idle machine. Longer looks would keep a processor from the device, where
-/// there are few.
+/// Longest look for an answer in shared memory: what a trap takes, 20 us on an idle machine, and some
+/// more. A longer look would keep a processor from the device, where there are few.
 const TRAP: Delta = Delta::from_micros(50);
 
 /// The device answers.
@@ -331,10 +331,8 @@ impl<'bound> Registers<'bound> {
                 if self.set_up_for() != generation {
                     // A new server writes the words before accesses reach it. Until then writes have
                     // no effect: a command would be lost, and the status read after it be good.
-                    if self
-                        .note_boot(self.bar.read(regs::BOOT_NUMBER).into_raw())
-                        .is_err()
-                    {
+                    let boot = self.bar.read(regs::BOOT_NUMBER).into_raw();
+                    if self.note_boot(boot).is_err() {
                         return Err(self.lose());
                     }
                     self.set_up(generation);
@@ -498,6 +496,7 @@ impl<'bound> Registers<'bound> {
     pub(crate) fn quiesce(&self) -> Result {
         let before = self.settle(Silence::Wait)?;
         self.bar.write_reg(regs::RESET::from(regs::RESET_KEY));
+        // The generation steps when nothing reaches memory any more (data sheet 12).
         let reset = soon(|| self.generation().filter(|generation| *generation != before));
         // The driver uses no register any more, so none is set up.
         if let Some(generation) = reset.or_else(|| self.generation()) {

@@ -59,7 +59,8 @@ impl Plan {
         }
     }
 
-    /// Returns the number of pairs in a round. Rows whose goal is close to what they show need more.
+    /// Returns the number of pairs in a round. Two servers that differ by a few hundredths take more
+    /// pairs to tell apart.
     pub(crate) fn pairs_per_round(&self) -> usize {
         match self.name {
             "trapped-read-floor" | "trapped-read-peer" => 3,

@@ -15,10 +15,8 @@ use crate::{ConfigError, Effects, Host, LoggedError, Vectors, MAX_VECTORS};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::ids::BOOT_NUMBER_MAX;
 use ringbar_spec::layout::{DEVICE_MEMORY_MAX, DEVICE_MEMORY_MIN, MAX_QUEUES};
-use ringbar_spec::pages::{
-    next_outcome, OUTCOME, REPORTED_BOOT_NUMBER, REPORTED_FEATURES, REPORTED_LENGTH_LIMIT,
-    REPORTED_QUEUE_LIMITS, REPORTED_WINDOW_LIMITS,
-};
+use ringbar_spec::names::REPORTED;
+use ringbar_spec::pages::{next_outcome, OUTCOME};
 use ringbar_spec::regs::{Register, NO_QUEUE, RESET_KEY};
 use ringbar_spec::wake;
 
@@ -100,14 +98,7 @@ impl Device {
     /// trap (data sheet 5 and 12).
     pub fn show(&self, host: &dyn Host) {
         // The generation comes last: a driver that sees it also sees the limits.
-        let limits = [
-            (Register::FEATURES, REPORTED_FEATURES),
-            (Register::QUEUE_LIMITS, REPORTED_QUEUE_LIMITS),
-            (Register::WINDOW_LIMITS, REPORTED_WINDOW_LIMITS),
-            (Register::LENGTH_LIMIT, REPORTED_LENGTH_LIMIT),
-            (Register::BOOT_NUMBER, REPORTED_BOOT_NUMBER),
-        ];
-        for (register, offset) in limits {
+        for (register, offset) in REPORTED {
             let value = self.registers.value(register, 0, 0).to_le_bytes();
             host.write_shared(offset, value.get(..register.info().width).unwrap_or(&value));
         }

@@ -6,10 +6,7 @@ use ringbar_model::test_driver::TestDriver;
 use ringbar_model::Config;
 use ringbar_spec::access::Access;
 use ringbar_spec::error::ErrorCode;
-use ringbar_spec::pages::{
-    REPORTED_BOOT_NUMBER, REPORTED_FEATURES, REPORTED_LENGTH_LIMIT, REPORTED_QUEUE_LIMITS,
-    REPORTED_WINDOW_LIMITS,
-};
+use ringbar_spec::names::REPORTED;
 use ringbar_spec::regs::{Register, KICK_ANSWER, NO_QUEUE, RESET_KEY};
 use ringbar_spec::{ring, setup};
 
@@ -305,15 +302,8 @@ fn invalid_configurations_are_refused() {
 #[test]
 fn report_page_has_the_constants_of_the_registers_from_power_on() {
     let mut driver = driver();
-    let report = [
-        (Register::QUEUE_LIMITS, REPORTED_QUEUE_LIMITS),
-        (Register::WINDOW_LIMITS, REPORTED_WINDOW_LIMITS),
-        (Register::LENGTH_LIMIT, REPORTED_LENGTH_LIMIT),
-        (Register::BOOT_NUMBER, REPORTED_BOOT_NUMBER),
-        (Register::FEATURES, REPORTED_FEATURES),
-    ];
 
-    for (register, offset) in report {
+    for (register, offset) in REPORTED {
         let reported = u64::from(driver.host.word(offset));
         assert_eq!(reported, driver.get(register), "{register:?}");
         assert_ne!(reported, 0, "{register:?}");

@@ -4,11 +4,23 @@
 //! The module needs none.
 
 use crate::layout::{DOORBELL_PAGES, MAX_QUEUES, PAGE_STRIDE, REPORT_PAGE, STATUS_PAGES};
-use crate::pages::{DoorbellPage, ReportPage, StatusPage};
+use crate::pages::{
+    DoorbellPage, ReportPage, StatusPage, REPORTED_BOOT_NUMBER, REPORTED_FEATURES,
+    REPORTED_LENGTH_LIMIT, REPORTED_QUEUE_LIMITS, REPORTED_WINDOW_LIMITS,
+};
 use crate::regs::Register;
 use crate::RegisterInfo;
 use core::fmt;
 use core::mem::offset_of;
+
+/// Registers that the report page repeats (data sheet 5), with the offset of the copy in BAR 0.
+pub static REPORTED: [(Register, usize); 5] = [
+    (Register::FEATURES, REPORTED_FEATURES),
+    (Register::QUEUE_LIMITS, REPORTED_QUEUE_LIMITS),
+    (Register::WINDOW_LIMITS, REPORTED_WINDOW_LIMITS),
+    (Register::LENGTH_LIMIT, REPORTED_LENGTH_LIMIT),
+    (Register::BOOT_NUMBER, REPORTED_BOOT_NUMBER),
+];
 
 /// Fields of [`ReportPage`], [`DoorbellPage`] and [`StatusPage`], by offset. Those of the last two are
 /// there once per queue.

@@ -293,6 +293,20 @@ fn inline_entries_of_each_queue_are_pinned() {
 }
 
 #[test]
+fn field_of_the_report_page_has_the_name_and_the_width_of_its_register() {
+    for (register, offset) in names::REPORTED {
+        let field = PAGE_FIELDS.iter().find(|field| field.offset == offset);
+
+        let info = register.info();
+        let wanted = (info.name.to_lowercase(), info.width);
+        assert_eq!(
+            field.map(|field| (field.name.to_owned(), field.width)),
+            Some(wanted)
+        );
+    }
+}
+
+#[test]
 fn places_in_the_report_page_are_pinned() {
     let places = [
         pages::OUTCOME,

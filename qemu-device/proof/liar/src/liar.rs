@@ -20,9 +20,10 @@ use ringbar_server::shape::shape;
 use ringbar_server::{Error, Options};
 use ringbar_spec::error::ErrorCode;
 use ringbar_spec::layout::{self, REGISTER_BAR};
+use ringbar_spec::names::REPORTED;
+use ringbar_spec::regs;
 use ringbar_spec::setup::{QueueSetup, Segment, WindowKind, WindowSetup, MAX_SEGMENTS};
 use ringbar_spec::wake::Word;
-use ringbar_spec::{pages, regs};
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 use crate::outside::LyingMemory;
@@ -47,18 +48,6 @@ const LIMITS: Range<u64> = at(regs::QUEUE_LIMITS::INFO.offset)
 /// The upper half of QUEUE_LIMITS, the limit of entries.
 const ENTRIES: Range<u64> =
     at(regs::QUEUE_LIMITS::INFO.offset + 2)..at(regs::QUEUE_LIMITS::INFO.offset + 4);
-/// Limits in the report page.
-const REPORTED: [usize; 3] = [
-    pages::REPORTED_QUEUE_LIMITS,
-    pages::REPORTED_WINDOW_LIMITS,
-    pages::REPORTED_LENGTH_LIMIT,
-];
-/// Registers that hold these limits.
-const TOLD: [usize; 3] = [
-    regs::QUEUE_LIMITS::INFO.offset,
-    regs::WINDOW_LIMITS::INFO.offset,
-    regs::LENGTH_LIMIT::INFO.offset,
-];
 /// Registers of the error log.
 const ERRORS: [Range<u64>; 2] = [
     at(regs::ERROR_COUNT::INFO.offset)..at(regs::QUEUE_LIMITS::INFO.offset),
@@ -78,8 +67,9 @@ const fn at(offset: usize) -> u64 {
 /// The function: an honest device, and the lies around it.
 pub struct Liar {
     honest: Ringbar<LyingMemory>,
-    /// The limits in the report page, as the honest device has them.
-    limits: [u32; 3],
+    /// The limits in the report page, as the honest device has them: that of the register, the place
+    /// and the value of the copy.
+    limits: Vec<(u64, usize, u32)>,
     shared_pages: Arc<SharedMemory>,
     state: State,
     vectors: u16,
@@ -106,7 +96,7 @@ impl Liar {
         let outside = LyingMemory::new(memory, state.clone(), options.vectors());
         let liar = Self {
             honest: Ringbar::new(options, outside)?,
-            limits: REPORTED.map(|offset| shared_pages.load(offset).unwrap_or_default()),
+            limits: reported_limits(&shared_pages),
             shared_pages,
             state,
             vectors: options.vectors(),
@@ -171,12 +161,12 @@ impl Liar {
 
     /// Stores limits into the report page: those of the device, or lies.
     fn show_limits(&self, state: &mut Inner) {
-        for ((offset, register), honest) in REPORTED.into_iter().zip(TOLD).zip(self.limits) {
+        for &(register, offset, honest) in &self.limits {
             let mut told = honest.to_le_bytes();
             if state.says_anything() {
                 state.anything_in(&mut told);
             }
-            spoil_limits(state, at(register), &mut told);
+            spoil_limits(state, register, &mut told);
             let stored = self.shared_pages.store(offset, u32::from_le_bytes(told));
             debug_assert!(stored.is_some(), "no report page");
         }
@@ -458,6 +448,17 @@ fn spoil_registers(state: &mut Inner, offset: u64, data: &mut [u8]) {
     if is_error && state.tells(Lie::ErrorLogRandom) {
         state.random.fill(data);
     }
+}
+
+/// Returns the limits in the report page: offset of the register, offset and value of the copy.
+fn reported_limits(shared_pages: &SharedMemory) -> Vec<(u64, usize, u32)> {
+    let limits = REPORTED
+        .iter()
+        .map(|(register, copy)| (at(register.info().offset), *copy));
+    let limits = limits.filter(|(register, _)| LIMITS.contains(register));
+    limits
+        .map(|(register, copy)| (register, copy, shared_pages.load(copy).unwrap_or_default()))
+        .collect()
 }
 
 /// Returns the bytes of an access at `offset` that are those of a register of four bytes, if the access
