@@ -37,7 +37,7 @@ impl Lying {
             self.worker
                 .with(|device| device.run(|liar, bus| liar.obey(number, bus)));
         } else if offset == u64::from(SEED) {
-            self.state.lock().random.seed(u64::from(number));
+            self.state.lock().seed(u64::from(number));
         }
     }
 

@@ -163,10 +163,12 @@ impl Liar {
     fn show_limits(&self, state: &mut Inner) {
         for &(register, offset, honest) in &self.limits {
             let mut told = honest.to_le_bytes();
-            if state.says_anything() {
-                state.anything_in(&mut told);
-            }
-            spoil_limits(state, register, &mut told);
+            state.by_the_clock(|state| {
+                if state.says_anything() {
+                    state.anything_in(&mut told);
+                }
+                spoil_limits(state, register, &mut told);
+            });
             let stored = self.shared_pages.store(offset, u32::from_le_bytes(told));
             debug_assert!(stored.is_some(), "no report page");
         }
@@ -200,7 +202,7 @@ impl Liar {
         let mut state = self.state.lock();
         for _ in 0..storm.due() {
             state.tells(Lie::InterruptStorm);
-            let vector = state.random.u16(..self.vectors.max(1));
+            let vector = state.by_the_clock(|state| state.random.u16(..self.vectors.max(1)));
             bus.interrupt(usize::from(vector));
         }
         state.later(SHARE, Deed::Storm(storm));
@@ -209,7 +211,7 @@ impl Liar {
     fn flicker(&mut self) {
         let mut state = self.state.lock();
         state.tells(Lie::GenerationFlickers);
-        let generation = state.random.u32(..);
+        let generation = state.by_the_clock(|state| state.random.u32(..));
         self.show_generation(generation);
         state.later(SHARE, Deed::Flicker);
     }

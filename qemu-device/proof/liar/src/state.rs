@@ -3,6 +3,7 @@
 //! The lies that a device tells now, and what it must know of its driver to tell them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -76,6 +77,8 @@ pub(crate) struct Inner {
     told: u32,
     /// What is random in lies.
     pub(crate) random: fastrand::Rng,
+    /// The same for lies that the clock tells, see [`Inner::by_the_clock`].
+    clocked: fastrand::Rng,
     deeds: Vec<(Instant, Deed)>,
     /// Queues that were started since the last reset.
     pub(crate) queues: BTreeMap<u32, QueueSetup>,
@@ -104,6 +107,7 @@ impl State {
             lies: lies.into_iter().collect(),
             told: 0,
             random: fastrand::Rng::with_seed(seed),
+            clocked: fastrand::Rng::with_seed(seed),
             deeds: Vec::new(),
             queues: BTreeMap::new(),
             windows: BTreeMap::new(),
@@ -127,6 +131,21 @@ impl Inner {
     /// Returns whether the device tells this lie.
     pub(crate) fn has(&self, lie: Lie) -> bool {
         self.lies.contains(&lie)
+    }
+
+    /// Has all that is random follow from a number.
+    pub(crate) fn seed(&mut self, seed: u64) {
+        self.random.seed(seed);
+        self.clocked.seed(seed);
+    }
+
+    /// Tells a lie at a time of the device's own. It takes other random numbers than the lies about
+    /// accesses do. Otherwise a seed would give those other numbers each time.
+    pub(crate) fn by_the_clock<R>(&mut self, tell: impl FnOnce(&mut Self) -> R) -> R {
+        mem::swap(&mut self.random, &mut self.clocked);
+        let told = tell(self);
+        mem::swap(&mut self.random, &mut self.clocked);
+        told
     }
 
     /// Returns whether the device tells this lie, and counts it: the caller tells it now.

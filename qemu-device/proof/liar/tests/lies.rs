@@ -394,7 +394,12 @@ fn lies_of_a_seed_are_the_same_again() {
             .write_config(SEED.into(), &seed.to_le_bytes())
             .unwrap();
         bench.lie(Lie::LimitsChange);
-        [(); 4].map(|()| bench.register(regs::QUEUE_LIMITS::INFO.offset))
+        [(); 4].map(|()| {
+            let told = bench.register(regs::QUEUE_LIMITS::INFO.offset);
+            // Meanwhile the device changes the limits in the report page, again and again.
+            thread::sleep(Duration::from_millis(3));
+            told
+        })
     };
 
     assert_eq!(lies(7), lies(7));
