@@ -32,19 +32,22 @@ seconds() {
 # make_run: does the same as `make run`, but leaves the page of the last run alone.
 make_run() { "$ci_dir/build.sh" && "$ci_dir/vm.sh" measure bench-run "make bench"; }
 
-# pair NUMBER: times one pair. The order alternates, otherwise a change over time would always
-# favour the same half.
+# pair NUMBER: times one pair of each row. The order alternates, otherwise a change over time would
+# always favour the same half.
 pair() {
-	local with without run
+	local with without again run
 	if (($1 % 2)); then
 		with=$("$ci_dir/vm.sh" boot 1)
 		without=$("$ci_dir/vm.sh" boot 0)
+		again=$("$ci_dir/vm.sh" boot 0)
 	else
+		again=$("$ci_dir/vm.sh" boot 0)
 		without=$("$ci_dir/vm.sh" boot 0)
 		with=$("$ci_dir/vm.sh" boot 1)
 	fi
 	run=$(TESTS=registers seconds make_run)
-	printf 'boot %s %s\nmake-run %s %s\n' "$with" "$without" "$run" "$without" >>"$times"
+	printf 'boot %s %s\nboot-floor %s %s\nmake-run %s %s\n' \
+		"$with" "$without" "$again" "$without" "$run" "$without" >>"$times"
 }
 
 "$ci_dir/programs.sh" report bench broker

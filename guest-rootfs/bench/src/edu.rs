@@ -2,11 +2,14 @@
 
 //! Devices to compare with, which no driver drives. The registers of QEMU's `edu` trap into QEMU
 //! itself, which shows the cost of a device without a server. Those of the floor's trap into a
-//! server that does nothing but answer, and those of the peer's into a server that others wrote.
+//! server that does nothing but answer, and its memory is polled by a thread that does nothing but
+//! return a word. Those of the peer's trap into a server that others wrote.
 
+use crate::bench::{nanoseconds, rate, LOOKS};
 use crate::Error;
 use ringbar_client::{page_size, Mapping};
 use std::fs::{self, OpenOptions};
+use std::hint::spin_loop;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -51,11 +54,44 @@ const PEER: Device = Device {
     magic: 0,
     mask: 0,
 };
+/// BAR of the floor with its words, and their offsets: the guest's, and the one that returns it.
+const WORDS: &str = "resource2";
+const THERE: usize = 0;
+const BACK: usize = 128;
+/// Word that ends the echo.
+const END: u32 = 0;
 const DEVICES: &str = "/sys/bus/pci/devices";
 
 /// Maps the registers of `edu`.
 pub(crate) fn map() -> Result<Mapping, Error> {
     map_device(&EDU)
+}
+
+/// Returns the nanoseconds for a word there and back by way of the floor's memory: from a store of the
+/// guest until the guest sees the answer.
+pub(crate) fn word_of_floor() -> Result<f64, Error> {
+    let registers = map_device(&FLOOR)?;
+    let folder = find(&FLOOR).ok_or_else(|| missing(&FLOOR))?;
+    let words = map_bar(&folder, WORDS)?;
+    // The last word of an earlier measurement, which is returned no more.
+    let mut number: u32 = words.read(THERE);
+    registers.write(0, 1u32);
+    let trips = rate(|| {
+        for _ in 0..64 {
+            number = number.wrapping_add(1).max(1);
+            words.write(THERE, number);
+            let back = (0..LOOKS).any(|_| {
+                spin_loop();
+                words.read::<u32>(BACK) == number
+            });
+            if !back {
+                return Err(Error::Missing("the floor's server returns no word".into()));
+            }
+        }
+        Ok(64)
+    });
+    words.write(THERE, END);
+    Ok(nanoseconds(trips?))
 }
 
 /// Maps the registers of the floor's device.
@@ -70,22 +106,37 @@ pub(crate) fn map_peer() -> Result<Mapping, Error> {
 
 /// Maps the registers of a device.
 fn map_device(device: &Device) -> Result<Mapping, Error> {
-    let name = device.name;
-    let folder = find(device)
-        .ok_or_else(|| Error::Missing(format!("the machine has no `{name}` device")))?;
-    let failed = |error: io::Error| Error::Missing(format!("{}: {error}", folder.display()));
+    let folder = find(device).ok_or_else(|| missing(device))?;
     // No driver has enabled the function. Without this its memory would not respond.
-    fs::write(folder.join("enable"), "1").map_err(failed)?;
+    fs::write(folder.join("enable"), "1").map_err(failed(&folder))?;
+    let registers = map_bar(&folder, device.registers)?;
+    match registers.read::<u32>(0) & device.mask {
+        magic if magic == device.magic => Ok(registers),
+        other => Err(Error::Missing(format!(
+            "`{}` returned {other:#x}",
+            device.name
+        ))),
+    }
+}
+
+/// Maps the first page of a BAR.
+fn map_bar(folder: &Path, file: &str) -> Result<Mapping, Error> {
     let bar = OpenOptions::new()
         .read(true)
         .write(true)
-        .open(folder.join(device.registers));
-    let bar = Arc::new(bar.map_err(failed)?);
-    let registers = Mapping::new(bar, 0, page_size(), false)?;
-    match registers.read::<u32>(0) & device.mask {
-        magic if magic == device.magic => Ok(registers),
-        other => Err(Error::Missing(format!("`{name}` returned {other:#x}"))),
-    }
+        .open(folder.join(file));
+    let bar = Arc::new(bar.map_err(failed(folder))?);
+    Ok(Mapping::new(bar, 0, page_size(), true)?)
+}
+
+/// Returns the error of a machine without the device.
+fn missing(device: &Device) -> Error {
+    Error::Missing(format!("the machine has no `{}` device", device.name))
+}
+
+/// Returns the error of a file of the device.
+fn failed(folder: &Path) -> impl Fn(io::Error) -> Error + '_ {
+    move |error| Error::Missing(format!("{}: {error}", folder.display()))
 }
 
 /// Returns its folder in sysfs.

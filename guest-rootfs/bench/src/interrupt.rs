@@ -9,8 +9,12 @@ use ringbar_spec::ring::{Descriptor, MAX_ENTRIES};
 use ringbar_spec::wake::Word;
 use rustix::event::{eventfd, poll, EventfdFlags, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+use rustix::time::{
+    clock_gettime, timerfd_create, timerfd_settime, ClockId, Itimerspec, TimerfdClockId,
+    TimerfdFlags, TimerfdTimerFlags,
+};
 use std::hint::spin_loop;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -67,7 +71,12 @@ fn measure(bench: &mut Bench, completions: u16) -> Result<f64, Error> {
         }
         samples.push(woken.saturating_duration_since(seen).as_nanos() as f64);
     }
-    let spread = Spread::of(&samples);
+    median(&samples)
+}
+
+/// Returns the median of the samples of a pair.
+fn median(samples: &[f64]) -> Result<f64, Error> {
+    let spread = Spread::of(samples);
     spread
         .map(|spread| spread.median)
         .ok_or_else(|| Error::Missing("no interrupts".into()))
@@ -105,16 +114,51 @@ fn submit_one(queue: &mut Queue, deadline: Instant) -> Result<(), Error> {
 
 /// Sleeps in `poll` until a completion comes. Returns the time of waking.
 fn sleep_in_poll(device: &Device) -> Result<Instant, Error> {
-    let limit = Timespec::try_from(PATIENCE).unwrap_or_default();
-    let mut files = [PollFd::new(device, PollFlags::IN)];
-    match poll(&mut files, Some(&limit)) {
+    poll_once(device).map(|()| Instant::now())
+}
+
+/// Sleeps in `poll` until the file can be read.
+fn poll_once(file: impl AsFd) -> Result<(), Error> {
+    let mut files = [PollFd::new(&file, PollFlags::IN)];
+    match poll(&mut files, Some(&timespec(PATIENCE))) {
         Ok(0) => Err(ringbar_client::Error::TimedOut.into()),
-        Ok(_) => Ok(Instant::now()),
+        Ok(_) => Ok(()),
         Err(errno) => Err(Error::System {
             action: "poll",
             errno,
         }),
     }
+}
+
+/// Returns the nanoseconds from the expiry of a timer of the guest to the return of `poll` in a
+/// sleeping thread: an interrupt that no device and no driver has a part in.
+pub(crate) fn timer_to_poll(_: &mut Bench) -> Result<f64, Error> {
+    let failed = |action| move |errno| Error::System { action, errno };
+    let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)
+        .map_err(failed("make a timer"))?;
+    let mut samples = Vec::new();
+    for _ in 0..SAMPLES {
+        let due = now() + ASLEEP;
+        let once = Itimerspec {
+            it_interval: timespec(Duration::ZERO),
+            it_value: timespec(due),
+        };
+        timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &once)
+            .map_err(failed("start a timer"))?;
+        poll_once(&timer)?;
+        samples.push(now().saturating_sub(due).as_nanos() as f64);
+    }
+    median(&samples)
+}
+
+/// Returns the time since the guest's boot, of the clock that its timers have.
+fn now() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default()
+}
+
+/// Converts a time for the kernel.
+fn timespec(time: Duration) -> Timespec {
+    Timespec::try_from(time).unwrap_or_default()
 }
 
 /// Returns the nanoseconds for a round trip of an eventfd between two threads of the guest: the

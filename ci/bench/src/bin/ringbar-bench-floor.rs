@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! The floor of a trapped read: a server that answers reads of its BAR with nothing between the
-//! receive and the send. No server can answer sooner by way of the same QEMU and socket. The rest of
-//! the protocol is that of any device.
+//! The floor of trapped reads and of shared memory: a server that answers reads of BAR 0 with nothing
+//! between the receive and the send, and that does nothing with a word in BAR 2 but return it. No
+//! server can be sooner by way of the same QEMU, socket and processors. The rest of the protocol is
+//! that of any device.
 
 use std::error::Error;
-use std::io::Write;
+use std::hint::spin_loop;
+use std::io::{self, IoSlice, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
 
 use clap::Parser;
 use ringbar_endpoint::config_space::{Identity, Messages};
 use ringbar_endpoint::function::{Bus, Function};
+use ringbar_endpoint::memory::SharedMemory;
 use ringbar_endpoint::passing;
 use ringbar_endpoint::protocol::wire::{
     command, Header, HEADER_SIZE, SHORTEST_WITH_FDS, TYPE_REPLY,
@@ -26,6 +32,16 @@ const REQUEST: usize = HEADER_SIZE + 16;
 const ANSWER: usize = REQUEST + 4;
 /// All registers. The guest's part of the benchmark knows the device by this value too.
 const VALUE: [u8; 4] = *b"flo0";
+/// Bytes of each BAR.
+const BAR: usize = 4096;
+/// Offsets in BAR 2 of the guest's word, and of the one that returns it. Each has a cache line of its
+/// own: words in one line would slow each other down. The guest's part knows them too.
+const THERE: usize = 0;
+const BACK: usize = 128;
+/// Word that ends the echo.
+const END: u32 = 0;
+/// Looks without a new word after which it ends too, some seconds.
+const LOOKS: u32 = 200_000_000;
 
 /// Serves one client.
 #[derive(Debug, Parser)]
@@ -38,19 +54,46 @@ struct Options {
     once: bool,
 }
 
-/// Registers that all have one value.
-struct Constant;
+/// Registers that all have one value, and words that are returned.
+struct Floor {
+    words: Arc<SharedMemory>,
+}
 
-impl Function for Constant {
+impl Function for Floor {
     fn read(&mut self, _bar: u32, _offset: u64, data: &mut [u8], _bus: &mut Bus) {
         for (to, from) in data.iter_mut().zip(VALUE) {
             *to = from;
         }
     }
 
-    fn write(&mut self, _bar: u32, _offset: u64, _data: &[u8], _bus: &mut Bus) {}
+    /// Starts the echo. A thread that looked for words all the time would take a processor from the
+    /// other rows.
+    fn write(&mut self, _bar: u32, _offset: u64, _data: &[u8], _bus: &mut Bus) {
+        let words = Arc::clone(&self.words);
+        thread::spawn(move || echo(&words));
+    }
 
     fn reset(&mut self, _bus: &mut Bus) {}
+}
+
+/// Returns each new word until [`END`] comes, or nothing for long.
+fn echo(words: &SharedMemory) {
+    // The guest may store its next word before this thread runs.
+    let mut seen = words.load(BACK);
+    let mut looks = 0;
+    while looks < LOOKS {
+        let word = words.load(THERE);
+        if word == seen {
+            looks += 1;
+            spin_loop();
+            continue;
+        }
+        words.store(BACK, word.unwrap_or(END));
+        if word == Some(END) {
+            return;
+        }
+        (seen, looks) = (word, 0);
+    }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -64,8 +107,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Serves the client until it is gone.
 fn serve(mut client: &UnixStream) -> Result<(), Box<dyn Error>> {
+    let words = Arc::new(SharedMemory::new("floor", BAR)?);
+    let bar = |index, backing| BarShape { index, backing };
+    let memory = Backing::Memory(Arc::clone(&words));
     let mut device = Endpoint::new(
-        Constant,
+        Floor { words },
         Shape {
             identity: Identity {
                 vendor: 0x1af4,
@@ -73,10 +119,7 @@ fn serve(mut client: &UnixStream) -> Result<(), Box<dyn Error>> {
                 class: 0xff_0000,
                 revision: 0,
             },
-            bars: vec![BarShape {
-                index: 0,
-                backing: Backing::Trapped(4096),
-            }],
+            bars: vec![bar(0, Backing::Trapped(BAR as u64)), bar(2, memory)],
             messages: Messages::Msi { vectors: 1 },
         },
     )?;
@@ -100,12 +143,19 @@ fn serve(mut client: &UnixStream) -> Result<(), Box<dyn Error>> {
         let bytes = &buffer[..received.length];
         let mut sent = Ok(());
         session.receive(bytes, received.fds, &mut device, &mut |action| {
-            if let Action::Send { bytes, .. } = action {
-                sent = client.write_all(bytes);
+            if let Action::Send { bytes, file } = action {
+                let files: Vec<_> = file.iter().map(|file| file.as_fd()).collect();
+                sent = send(client, bytes, &files);
             }
         })?;
         sent?;
     }
+}
+
+/// Sends a message with its files.
+fn send(mut client: &UnixStream, bytes: &[u8], files: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let taken = passing::send(client, &[IoSlice::new(bytes)], files)?;
+    client.write_all(&bytes[taken..])
 }
 
 /// Makes the answer out of a request to read four bytes of BAR 0. Returns false if it is another
