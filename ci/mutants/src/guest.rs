@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
 //! A change in the driver or in the client library: it is compiled, and the guest's programs use it
-//! in one boot.
+//! in one boot, and in more where some need another machine.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::place::{self, Place};
 use crate::results::Verdict;
 use crate::state::State;
 use crate::step::{End, Step};
-use crate::target::{Kind, Target};
+use crate::target::{Boot, Kind, Target, MACHINE};
 
 /// Name of the configuration in reports, and of the folder with the changed module.
 const NAME: &str = "mutant";
@@ -42,8 +42,10 @@ impl<'a> Guest<'a> {
         self.compile()
             .must("compiling without a change", self.interrupt)?;
         self.pack()?;
-        self.boot()
-            .must("running the programs without a change", self.interrupt)
+        self.boots().try_for_each(|boot| {
+            self.boot(&boot)
+                .must("running the programs without a change", self.interrupt)
+        })
     }
 
     /// Returns the file with the output of the boot.
@@ -97,17 +99,27 @@ impl<'a> Guest<'a> {
             .must("packing the guest", self.interrupt)
     }
 
-    /// Returns the step that boots and runs the programs.
-    fn boot(&self) -> Step {
-        self.place
+    /// Returns all boots, the one with most programs first.
+    fn boots(&self) -> impl Iterator<Item = Boot> {
+        let most = Boot {
+            programs: self.target.tests,
+            machine: &MACHINE,
+        };
+        std::iter::once(most).chain(self.target.more.iter().copied())
+    }
+
+    /// Returns the step that boots a machine and runs its programs.
+    fn boot(&self, boot: &Boot) -> Step {
+        let step = self
+            .place
             .script("vm.sh", self.log())
             .args(["plain", NAME])
             .args([self.initramfs()])
-            .env("TESTS", self.target.tests.join(","))
-            .env("DEVICES", "4")
-            .env("INTERRUPTS", "msix")
+            .env("TESTS", boot.programs.join(","))
             .env("CYCLES", "1")
-            .env("FULL", "0")
+            .env("FULL", "0");
+        let machine = boot.machine.iter();
+        machine.fold(step, |step, (name, value)| step.env(name, value))
     }
 }
 
@@ -125,7 +137,7 @@ impl Judge for Guest<'_> {
         fs::write(&note, sum).map_err(Error::file(&note))
     }
 
-    /// Compiles, packs and boots. The run ends at the first failed program. It has no limit: the runner
+    /// Compiles, packs and boots. A boot ends at the first failed program, and is the last one then. It has no limit: the runner
     /// ends a program that hangs, and a machine.
     fn judge(&self) -> Result<Judgement, Error> {
         if self.compile().watch(self.interrupt, |_| Ok(false))? != End::Good {
@@ -133,15 +145,20 @@ impl Judge for Guest<'_> {
         }
         self.pack()?;
         let log = self.log();
-        let look = |_| Ok(guest_log::has_failed(&place::text(&log)));
-        let end = self.boot().watch(self.interrupt, look)?;
-        match (end, guest_log::failed_case(&place::text(&log))) {
-            (End::Good, _) => Ok((Verdict::Missed, None)),
-            (_, Some(by)) => Ok((Verdict::Caught, Some(by))),
-            (End::Bad | End::Cut, None) => Err(Error::Failed {
-                what: "running the programs".to_owned(),
-                log,
-            }),
+        for boot in self.boots() {
+            let look = |_| Ok(guest_log::has_failed(&place::text(&log)));
+            let end = self.boot(&boot).watch(self.interrupt, look)?;
+            match (end, guest_log::failed_case(&place::text(&log))) {
+                (End::Good, _) => {}
+                (_, Some(by)) => return Ok((Verdict::Caught, Some(by))),
+                (End::Bad | End::Cut, None) => {
+                    return Err(Error::Failed {
+                        what: "running the programs".to_owned(),
+                        log,
+                    })
+                }
+            }
         }
+        Ok((Verdict::Missed, None))
     }
 }

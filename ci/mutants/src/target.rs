@@ -34,12 +34,23 @@ pub(crate) struct Target {
     /// Tests that must notice. On the host these are packages: its own, and those of its users that are
     /// quick. In a guest these are programs, the quick ones first.
     pub(crate) tests: &'static [&'static str],
+    /// Boots for programs that need another machine. They follow if the first boot notices nothing.
+    pub(crate) more: &'static [Boot],
     /// Folders of these tests, and of the sources. A change there may let a test notice more.
     pub(crate) folders: &'static [&'static str],
     /// Number of mutants to run.
     pub(crate) sample: usize,
     /// Percentage that must be noticed.
     pub(crate) goal: u32,
+}
+
+/// A boot of a guest.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Boot {
+    /// Its programs.
+    pub(crate) programs: &'static [&'static str],
+    /// Its machine, in variables as of `make run`.
+    pub(crate) machine: &'static [(&'static str, &'static str)],
 }
 
 /// All targets, in the order of the table.
@@ -52,6 +63,7 @@ pub(crate) const TARGETS: [Target; 6] = [
         // A build on purpose broken, the pretended guest memory, and the driver side of tests.
         excluded: &["sabotage.rs", "fake.rs", "test_driver.rs"],
         tests: &["ringbar-model", "ringbar-driver-side"],
+        more: &[],
         folders: &["qemu-device/model", "qemu-device/driver-side"],
         sample: SAMPLE,
         goal: 90,
@@ -64,6 +76,7 @@ pub(crate) const TARGETS: [Target; 6] = [
         // The peer of tests.
         excluded: &["testing.rs"],
         tests: &["ringbar-vfio-user"],
+        more: &[],
         folders: &["qemu-device/vfio-user/protocol"],
         sample: SAMPLE,
         goal: 90,
@@ -75,6 +88,7 @@ pub(crate) const TARGETS: [Target; 6] = [
         folder: "qemu-device/vfio-user/endpoint/src",
         excluded: &[],
         tests: &["ringbar-endpoint", "ringbar-example-sum"],
+        more: &[],
         folders: &[
             "qemu-device/vfio-user/endpoint",
             "qemu-device/vfio-user/examples/sum",
@@ -94,6 +108,7 @@ pub(crate) const TARGETS: [Target; 6] = [
             "ringbar-driver-side",
             "ringbar-uapi",
         ],
+        more: &[],
         folders: &[
             "qemu-device/spec",
             "qemu-device/model",
@@ -110,6 +125,7 @@ pub(crate) const TARGETS: [Target; 6] = [
         folder: "guest-rootfs/client/src",
         excluded: &[],
         tests: &CLIENT_PROGRAMS,
+        more: &[],
         folders: &["guest-rootfs", "qemu-device/driver-side"],
         sample: SAMPLE,
         goal: 90,
@@ -128,6 +144,7 @@ pub(crate) const TARGETS: [Target; 6] = [
             "mapping/series/linux_7_2/srcu.rs",
         ],
         tests: &DRIVER_PROGRAMS,
+        more: &[LOST_AND_FOUND],
         folders: &["guest-driver", "guest-rootfs", "qemu-device/spec"],
         sample: SAMPLE,
         goal: 80,
@@ -150,9 +167,18 @@ const CLIENT_PROGRAMS: [&str; 12] = [
     "windows",
 ];
 
+/// Machine of most programs.
+pub(crate) const MACHINE: [(&str, &str); 2] = [("DEVICES", "4"), ("INTERRUPTS", "msix")];
+
+/// Servers that go and come back behind the back of QEMU.
+const LOST_AND_FOUND: Boot = Boot {
+    programs: &["swap"],
+    machine: &[("DEVICES", "1"), ("INTERRUPTS", "msix"), ("BROKER", "1")],
+};
+
 /// Programs that use the driver. Left out are those that repeat for minutes, restart the machine, or
-/// need files, devices or a kernel of their own.
-const DRIVER_PROGRAMS: [&str; 29] = [
+/// need files or a kernel of their own.
+const DRIVER_PROGRAMS: [&str; 30] = [
     "registers",
     "client_examples",
     "checks",
@@ -182,6 +208,8 @@ const DRIVER_PROGRAMS: [&str; 29] = [
     "user_memory",
     "attack",
     "removal_cycles",
+    // Takes devices out and adds them, which changes their numbers.
+    "vanished_server",
 ];
 
 /// Returns the targets with this name, or all without one.
@@ -252,7 +280,8 @@ mod tests {
     fn programs_of_a_guest_are_there() {
         let folder = path("guest-rootfs/tests/src/bin");
         for target in TARGETS.iter().filter(|target| target.kind != Kind::Host) {
-            for program in target.tests {
+            let more = target.more.iter().flat_map(|boot| boot.programs);
+            for program in target.tests.iter().chain(more) {
                 let found = [program.to_string(), format!("{program}.rs")];
                 assert!(
                     found.iter().any(|name| folder.join(name).exists()),
