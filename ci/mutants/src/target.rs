@@ -144,7 +144,7 @@ pub(crate) const TARGETS: [Target; 6] = [
             "mapping/series/linux_7_2/srcu.rs",
         ],
         tests: &DRIVER_PROGRAMS,
-        more: &[LOST_AND_FOUND],
+        more: &[LOST_AND_FOUND, LIARS],
         folders: &["guest-driver", "guest-rootfs", "qemu-device/spec"],
         sample: SAMPLE,
         goal: 80,
@@ -174,6 +174,12 @@ pub(crate) const MACHINE: [(&str, &str); 2] = [("DEVICES", "4"), ("INTERRUPTS", 
 const LOST_AND_FOUND: Boot = Boot {
     programs: &["swap"],
     machine: &[("DEVICES", "1"), ("INTERRUPTS", "msix"), ("BROKER", "1")],
+};
+
+/// Servers that lie, without a broker.
+const LIARS: Boot = Boot {
+    programs: &["lies"],
+    machine: &[("DEVICES", "3"), ("INTERRUPTS", "msi"), ("LIES", "1")],
 };
 
 /// Programs that use the driver. Left out are those that repeat for minutes, restart the machine, or

@@ -11,14 +11,29 @@ use ringbar_tests::{
 };
 use std::time::{Duration, Instant};
 
-/// Time for which lies are told, in a short run and in a long one.
-const TIME: [Duration; 2] = [Duration::from_secs(30), Duration::from_secs(600)];
-/// Cycles of removal (`CYCLES`) from which on a run is a long one.
+/// Time for which lies are told, in a run of a mutant, in a short run and in a long one.
+const TIME: [Duration; 3] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(600),
+];
+/// Cycles of removal (`CYCLES`) of a run of a mutant, and those from which on a run is a long one.
+const ONCE: u64 = 1;
 const LONG: u64 = 100;
 
 /// Returns whether this is a long run.
 pub(crate) fn is_long() -> bool {
     parameter::number("ringbar.cycles").is_some_and(|cycles| cycles >= LONG)
+}
+
+/// Returns the time for which lies are told.
+fn time() -> Duration {
+    let [once, short, long] = TIME;
+    match parameter::number("ringbar.cycles") {
+        Some(ONCE) => once,
+        _ if is_long() => long,
+        _ => short,
+    }
 }
 
 /// Several lies at once.
@@ -36,7 +51,7 @@ pub(crate) fn anything() -> Result<(), Skip> {
 
 /// Uses the device again and again while it tells the lies that `choose` returns.
 fn rounds(case: &str, choose: impl Fn(&mut fastrand::Rng) -> Vec<Lie>) -> Result<(), Skip> {
-    let (begin, time) = (Instant::now(), TIME[usize::from(is_long())]);
+    let (begin, time) = (Instant::now(), time());
     let liar = Liar::find()?;
     for seed in (liar.seed..).take_while(|_| begin.elapsed() < time) {
         liar.seed(seed);
