@@ -124,7 +124,7 @@ impl Liar {
                     state.tells(lie);
                     self.show_generation(0);
                 }
-                Lie::GenerationFlickers => state.later(SHARE, Deed::Flicker),
+                Lie::GenerationFlickers => self.flicker(&mut state),
                 Lie::LimitsZero
                 | Lie::LimitsHuge
                 | Lie::LimitsOdd
@@ -188,7 +188,7 @@ impl Liar {
                 }
                 Deed::Interrupt(vector) => bus.interrupt(usize::from(vector)),
                 Deed::Storm(storm) => self.storm(storm, bus),
-                Deed::Flicker => self.flicker(),
+                Deed::Flicker => self.flicker(&mut self.state.lock()),
                 Deed::Limits => self.show_limits(&mut self.state.lock()),
                 Deed::Reset => {
                     let key = regs::RESET_KEY.to_le_bytes();
@@ -208,8 +208,9 @@ impl Liar {
         state.later(SHARE, Deed::Storm(storm));
     }
 
-    fn flicker(&mut self) {
-        let mut state = self.state.lock();
+    /// Tells another generation, at once and from now on: a driver that is quick, or a server that
+    /// waits for a processor, would otherwise find none of the lie.
+    fn flicker(&self, state: &mut Inner) {
         state.tells(Lie::GenerationFlickers);
         let generation = state.by_the_clock(|state| state.random.u32(..));
         self.show_generation(generation);

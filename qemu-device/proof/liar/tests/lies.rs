@@ -386,6 +386,16 @@ fn truth_brings_generation_and_registers_back() {
 }
 
 #[test]
+fn generation_flickers_from_the_first_moment_on() {
+    let mut bench = Bench::new();
+    let honest = bench.word(Word::Generation);
+
+    bench.lie(Lie::GenerationFlickers);
+
+    assert_ne!(bench.word(Word::Generation), honest);
+}
+
+#[test]
 fn lies_of_a_seed_are_the_same_again() {
     let lies = |seed: u32| {
         let mut bench = Bench::new();
