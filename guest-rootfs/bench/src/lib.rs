@@ -9,8 +9,10 @@
 
 mod bench;
 mod clock;
-mod edu;
+mod halves;
 mod interrupt;
+mod peers;
+mod plan;
 mod plans;
 mod queues;
 mod rounds;
@@ -19,7 +21,8 @@ mod spread;
 pub mod table;
 
 pub use bench::{Bench, Error, Outside};
-pub use plans::{plans, Plan, PAIRS};
+pub use plan::{Plan, PAIRS};
+pub use plans::plans;
 pub use rounds::Rounds;
 pub use row::{Goal, LeftOut, Line, Op, Row, Side};
 pub use spread::Spread;

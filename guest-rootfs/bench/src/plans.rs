@@ -2,106 +2,13 @@
 
 //! Rows that the guest measures, the most important ones first.
 
-use crate::bench::{
-    memory_file, nanoseconds, page, ram, rate, run_ahead, run_batch, Bench, Copies, KICK, SMALL,
+use crate::bench::{nanoseconds, SMALL};
+use crate::halves::{
+    bandwidth, executed, idle_wakeups, load_from_device, load_from_ram, mapped, read_brokered,
+    read_edu, read_file, read_mapping, read_ours, register_read, session, trapped,
 };
-use crate::{clock, edu, interrupt, queues, Error, Goal, LeftOut, Line, Op, Row};
-use ringbar_client::{descriptors, Mapping, Part, Rights};
-use ringbar_spec::regs::IDENT;
-use ringbar_spec::ring::Completion;
-use std::hint::black_box;
-use std::os::unix::fs::FileExt as _;
-use std::time::Duration;
-
-/// Pairs per row.
-pub const PAIRS: usize = 15;
-/// Longest time of a call.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Entries of a ring, with room for a batch.
-const ENTRIES: u32 = 128;
-/// Size of the area for loads and reads.
-const AREA: usize = 64 << 10;
-/// Words per check of the bounds. A check per load would be measured with it.
-const RUN: usize = 64;
-
-/// Half of a pair. It returns a figure.
-type Half = fn(&mut Bench) -> Result<f64, Error>;
-
-/// Figures of numerator and denominator, or the reason for which there are none.
-pub(crate) type Pairs = Result<Vec<(f64, f64)>, Error>;
-
-/// Definition of a row.
-pub struct Plan {
-    /// Short name, which never changes.
-    pub name: &'static str,
-    what: &'static str,
-    unit: &'static str,
-    goal: Option<Goal>,
-    numerator: (&'static str, &'static str, Half),
-    denominator: (&'static str, &'static str, Half),
-}
-
-impl Plan {
-    /// Measures pairs one after the other, and returns the row.
-    pub fn measure(&self, bench: &mut Bench, pairs: usize) -> Line {
-        self.row((0..pairs).map(|number| self.pair(bench, number)).collect())
-    }
-
-    /// Measures both halves. They alternate in order, so that neither gains from coming second.
-    pub(crate) fn pair(&self, bench: &mut Bench, number: usize) -> Result<(f64, f64), Error> {
-        let ((_, _, above), (_, _, below)) = (self.numerator, self.denominator);
-        if number.is_multiple_of(2) {
-            let first = above(bench)?;
-            Ok((first, below(bench)?))
-        } else {
-            let first = below(bench)?;
-            Ok((above(bench)?, first))
-        }
-    }
-
-    /// Returns the number of pairs in a round. Two servers that differ by a few hundredths take more
-    /// pairs to tell apart.
-    pub(crate) fn pairs_per_round(&self) -> usize {
-        match self.name {
-            "trapped-read-floor" | "trapped-read-peer" => 3,
-            _ => 1,
-        }
-    }
-
-    /// Returns the row of these pairs, or the reason for which there is none.
-    pub(crate) fn row(&self, measured: Pairs) -> Line {
-        let measured = measured.and_then(|pairs| {
-            let names = (self.name, self.what, self.unit);
-            let side = |(what, unit, _): (&'static str, &'static str, Half)| (what, unit);
-            let sides = (side(self.numerator), side(self.denominator));
-            let row = Row::new(names, self.goal, sides, &pairs);
-            row.ok_or_else(|| Error::Missing("no pairs".into()))
-        });
-        match measured {
-            Ok(row) => Line::Row(row),
-            Err(error) => Line::LeftOut(LeftOut {
-                name: self.name.to_owned(),
-                reason: error.to_string(),
-            }),
-        }
-    }
-}
-
-/// Returns a goal that is met below a value.
-const fn at_most(value: f64) -> Option<Goal> {
-    Some(Goal {
-        op: Op::AtMost,
-        value,
-    })
-}
-
-/// Returns a goal that is met above a value.
-const fn at_least(value: f64) -> Option<Goal> {
-    Some(Goal {
-        op: Op::AtLeast,
-        value,
-    })
-}
+use crate::plan::{at_least, at_most, Half, Plan};
+use crate::{clock, interrupt, peers, queues};
 
 /// Returns all rows.
 pub fn plans() -> Vec<Plan> {
@@ -128,7 +35,7 @@ pub fn plans() -> Vec<Plan> {
         unit: "x",
         goal: None,
         numerator: ("word there and back", "1/s", |_| {
-            Ok(1e9 / edu::word_of_floor()?)
+            Ok(1e9 / peers::word_of_floor()?)
         }),
         denominator: ("a trapped write with each submission", "op/s", trapped),
     });
@@ -251,7 +158,7 @@ fn reads() -> [Plan; 9] {
             unit: "x",
             goal: at_most(3.0),
             numerator: trip,
-            denominator: ("word there and back", "ns", |_| edu::word_of_floor()),
+            denominator: ("word there and back", "ns", |_| peers::word_of_floor()),
         },
         Plan {
             name: "round-trip-word",
@@ -299,7 +206,7 @@ fn reads() -> [Plan; 9] {
             denominator: (
                 "trapped read, answered in a loop",
                 "ns",
-                |_| register_read(&edu::map_floor()?, 0),
+                |_| register_read(&peers::map_floor()?, 0),
             ),
         },
         Plan {
@@ -309,7 +216,7 @@ fn reads() -> [Plan; 9] {
             goal: at_most(1.0),
             numerator: ours,
             denominator: ("trapped read of the sample", "ns", |_| {
-                register_read(&edu::map_peer()?, 0)
+                register_read(&peers::map_peer()?, 0)
             }),
         },
         Plan {
@@ -461,158 +368,10 @@ fn throughputs() -> [Plan; 4] {
     ]
 }
 
-/// Measures loads from mapped device memory.
-fn load_from_device(bench: &mut Bench) -> Result<f64, Error> {
-    let device = bench.open()?;
-    let memory = device.create_device_memory(Part::WriteCombining, AREA, Rights::Read)?;
-    loads(memory.mapping())
-}
-
-/// Measures loads from ordinary memory.
-fn load_from_ram(_: &mut Bench) -> Result<f64, Error> {
-    loads(&ram(AREA)?)
-}
-
-/// Returns the nanoseconds per load.
-fn loads(memory: &Mapping) -> Result<f64, Error> {
-    let bytes = RUN * size_of::<u64>();
-    let loads = rate(|| {
-        for offset in (0..AREA).step_by(bytes) {
-            black_box(memory.read_words::<u64, RUN>(offset));
-        }
-        Ok((AREA / size_of::<u64>()) as u64)
-    })?;
-    Ok(nanoseconds(loads))
-}
-
-/// Returns operations per second through a mapped ring, one batch at a time.
-fn mapped<const BATCH: u32>(bench: &mut Bench) -> Result<f64, Error> {
-    let device = bench.open()?;
-    let copies = Copies::new(&device, SMALL)?;
-    let mut queue = device.create_queue(ENTRIES)?;
-    rate(|| {
-        let batches = (0..64).map(|_| run_batch(&mut queue, &copies.descriptor, BATCH, || ()));
-        batches.sum()
-    })
-}
-
-/// Returns operations per second one by one, with a trapped write after each submission.
-fn trapped(bench: &mut Bench) -> Result<f64, Error> {
-    let device = bench.open()?;
-    let copies = Copies::new(&device, SMALL)?;
-    let mut queue = device.create_queue(ENTRIES)?;
-    let kick = page(&device, queue.offsets().kick, true)?;
-    rate(|| {
-        run_batch(&mut queue, &copies.descriptor, 1, || {
-            kick.write(KICK, 1u32);
-        })
-    })
-}
-
-/// Returns operations per second with one ioctl per batch.
-fn executed<const BATCH: usize>(bench: &mut Bench) -> Result<f64, Error> {
-    let device = bench.open()?;
-    let copies = Copies::new(&device, SMALL)?;
-    let mut queue = device.create_kernel_queue(ENTRIES)?;
-    let descriptors = [copies.descriptor; BATCH];
-    let mut completions = [Completion::default(); BATCH];
-    rate(|| {
-        let done = queue.execute(&descriptors, &mut completions, PATIENCE)?;
-        completions.iter().try_for_each(crate::bench::check)?;
-        Ok(done as u64)
-    })
-}
-
-/// Measures a trapped read of this device.
-fn read_ours(bench: &mut Bench) -> Result<f64, Error> {
-    let device = bench.open()?;
-    register_read(&device.map_public_registers()?, IDENT::INFO.offset)
-}
-
-/// Measures a trapped read of the device behind a broker.
-fn read_brokered(bench: &mut Bench) -> Result<f64, Error> {
-    let device = bench.open_brokered()?;
-    register_read(&device.map_public_registers()?, IDENT::INFO.offset)
-}
-
-/// Measures a trapped read of `edu`.
-fn read_edu(_: &mut Bench) -> Result<f64, Error> {
-    register_read(&edu::map()?, 0)
-}
-
-/// Measures all that a process does for a single copy, from opening the device to closing it.
-fn session(bench: &mut Bench) -> Result<f64, Error> {
-    let sessions = rate(|| {
-        let device = bench.open()?;
-        let mut queue = device.create_queue(ENTRIES)?;
-        let buffer = device.create_buffer(2 * SMALL, Rights::ReadWrite)?;
-        let (from, to) = ((buffer.window(), 0), (buffer.window(), SMALL as u64));
-        let copy = descriptors::copy(0, from, to, SMALL as u32);
-        run_batch(&mut queue, &copy, 1, || ())
-    })?;
-    Ok(nanoseconds(sessions))
-}
-
-/// Returns the nanoseconds per read of 4 bytes.
-fn register_read(registers: &Mapping, offset: usize) -> Result<f64, Error> {
-    let reads = rate(|| {
-        for _ in 0..64 {
-            black_box(registers.read::<u32>(offset));
-        }
-        Ok(64)
-    })?;
-    Ok(nanoseconds(reads))
-}
-
-/// Returns bytes per second for copies of `SIZE`, with `BATCH` in progress and as many submitted.
-fn bandwidth<const SIZE: usize, const BATCH: u32>(bench: &mut Bench) -> Result<f64, Error> {
-    let device = bench.open()?;
-    let copies = Copies::new(&device, SIZE)?;
-    let mut queue = device.create_queue(ENTRIES)?;
-    let copied = rate(|| run_ahead(&mut queue, &copies.descriptor, BATCH))?;
-    Ok(copied * SIZE as f64)
-}
-
-/// Measures a read of a mapped DMA buffer.
-fn read_mapping(bench: &mut Bench) -> Result<f64, Error> {
-    let device = bench.open()?;
-    let buffer = device.create_buffer(AREA, Rights::Read)?;
-    let mut bytes = vec![0; AREA];
-    let reads = rate(|| {
-        buffer.mapping().read_into(0, black_box(&mut bytes));
-        Ok(1)
-    })?;
-    Ok(nanoseconds(reads))
-}
-
-/// Measures a read system call on a file in memory.
-fn read_file(_: &mut Bench) -> Result<f64, Error> {
-    let file = memory_file(AREA)?;
-    let mut bytes = vec![0x5a; AREA];
-    let failed = |error| Error::Missing(format!("a file in memory: {error}"));
-    file.write_all_at(&bytes, 0).map_err(failed)?;
-    let reads = rate(|| {
-        file.read_exact_at(black_box(&mut bytes), 0)
-            .map_err(failed)?;
-        Ok(1)
-    })?;
-    Ok(nanoseconds(reads))
-}
-
-/// Returns the server's wake-ups per second while a queue is idle.
-fn idle_wakeups(bench: &mut Bench) -> Result<f64, Error> {
-    let device = bench.open()?;
-    let mut queue = device.create_queue(ENTRIES)?;
-    let nop = ringbar_spec::ring::Descriptor::default();
-    // After an operation and a pause the device sleeps again, as it does in use.
-    run_batch(&mut queue, &nop, 1, || ())?;
-    std::thread::sleep(Duration::from_millis(100));
-    bench.ask("server-wakeups")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Bench, Line};
     use std::collections::HashSet;
 
     #[test]
@@ -634,30 +393,5 @@ mod tests {
             left_out.reason.contains("/dev/no-such-node"),
             "{left_out:?}"
         );
-    }
-
-    impl Plan {
-        /// Returns a row of 6 to 2, which needs no device.
-        pub(crate) fn of_nothing(name: &'static str) -> Self {
-            Self {
-                name,
-                what: "six / two",
-                unit: "x",
-                goal: None,
-                numerator: ("six", "1", |_| Ok(6.0)),
-                denominator: ("two", "1", |_| Ok(2.0)),
-            }
-        }
-    }
-
-    #[test]
-    fn row_has_the_ratio_of_its_halves() {
-        let plan = Plan::of_nothing("ram");
-        let line = plan.measure(&mut Bench::new("/dev/null", None), 4);
-
-        let Line::Row(row) = line else {
-            panic!("{line:?}");
-        };
-        assert_eq!((row.median, row.pairs), (3.0, 4));
     }
 }

@@ -2,7 +2,7 @@
 
 //! Rows that are measured together, one pair or a few of each per round.
 
-use crate::plans::Pairs;
+use crate::plan::Pairs;
 use crate::{Bench, Line, Plan};
 
 /// Measurement of several rows.

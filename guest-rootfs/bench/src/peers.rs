@@ -63,7 +63,7 @@ const END: u32 = 0;
 const DEVICES: &str = "/sys/bus/pci/devices";
 
 /// Maps the registers of `edu`.
-pub(crate) fn map() -> Result<Mapping, Error> {
+pub(crate) fn map_edu() -> Result<Mapping, Error> {
     map_device(&EDU)
 }
 
