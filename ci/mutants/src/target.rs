@@ -184,7 +184,7 @@ const LIARS: Boot = Boot {
 
 /// Programs that use the driver. Left out are those that repeat for minutes, restart the machine, or
 /// need files or a kernel of their own.
-const DRIVER_PROGRAMS: [&str; 30] = [
+const DRIVER_PROGRAMS: [&str; 35] = [
     "registers",
     "client_examples",
     "checks",
@@ -214,6 +214,11 @@ const DRIVER_PROGRAMS: [&str; 30] = [
     "user_memory",
     "attack",
     "removal_cycles",
+    "pending",
+    "copies",
+    "link_errors",
+    "vectors",
+    "wakeups",
     // Takes devices out and adds them, which changes their numbers.
     "vanished_server",
 ];
