@@ -40,6 +40,9 @@ fn buffer_is_freed_after_a_reset() -> Result<(), Skip> {
     refuses(&liar, || buffer.close());
 
     assert!(keeps(DEVICE), "the driver has freed the buffer");
+    // Each command looks whether there is something to free.
+    assert_device_works(&device);
+    assert!(keeps(DEVICE), "a command has freed the buffer");
     is_freed_by_a_reset(&liar, &device);
     Ok(())
 }
