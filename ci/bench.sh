@@ -46,7 +46,7 @@ pair() {
 		with=$("$ci_dir/vm.sh" boot 1)
 	fi
 	run=$(TESTS=registers seconds make_run)
-	printf 'boot %s %s\nboot-floor %s %s\nmake-run %s %s\n' \
+	printf 'boot %s %s\nboot-limit %s %s\nmake-run %s %s\n' \
 		"$with" "$without" "$again" "$without" "$run" "$without" >>"$times"
 }
 

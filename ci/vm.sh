@@ -496,7 +496,7 @@ plain)
 	;;
 bench)
 	# For comparison there are QEMU's own device `edu`, a second device whose server is behind a broker, one whose
-	# server does nothing but answer, and with PEER one whose server others wrote.
+	# server does nothing but answer and return words, and with PEER one whose server others wrote.
 	DEVICES=2 KERNEL_ARGS="ringbar.brokered=1 ${KERNEL_ARGS:-}"
 	more=(--measure "$programs/ringbar-bench-host" --qemu-arg=-device --qemu-arg=edu --broker "$programs/ringbar-broker" --broker-from 1)
 	more+=(--own-server "$programs/ringbar-bench-floor")

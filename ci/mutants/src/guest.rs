@@ -137,8 +137,8 @@ impl Judge for Guest<'_> {
         fs::write(&note, sum).map_err(Error::file(&note))
     }
 
-    /// Compiles, packs and boots. A boot ends at the first failed program, and is the last one then. It has no limit: the runner
-    /// ends a program that hangs, and a machine.
+    /// Compiles, packs and boots. A boot ends at its first failed program, and no other follows. There
+    /// is no limit of time: the runner ends a program that hangs, and a machine.
     fn judge(&self) -> Result<Judgement, Error> {
         if self.compile().watch(self.interrupt, |_| Ok(false))? != End::Good {
             return Ok((Verdict::Unviable, None));

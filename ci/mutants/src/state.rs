@@ -4,6 +4,7 @@
 //! edit the checkout meanwhile.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::error::Error;
 use crate::mutant::Mutant;
@@ -22,9 +23,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Returns the sum of the target and its tests.
+    /// Returns the sum of the target and its tests: of their sources, and of what runs.
     pub(crate) fn tests(place: &Place, target: &Target) -> Result<u64, Error> {
-        sources::sum_of(&place.tree(), target.folders)
+        let sources = sources::sum_of(&place.tree(), target.folders)?;
+        let mut hasher = DefaultHasher::new();
+        (sources, target.tests, target.more).hash(&mut hasher);
+        Ok(hasher.finish())
     }
 
     /// Sums up the sources of these mutants.
@@ -55,5 +59,39 @@ impl State {
             file: self.files.get(&mutant.file).copied().unwrap_or_default(),
             tests: self.tests,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::{Boot, TARGETS};
+
+    #[test]
+    fn sum_changes_with_the_tests_that_run() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Place::take(folder.path(), &folder.path().join("work")).expect("a place");
+        let few = Target {
+            tests: &["one"],
+            more: &[],
+            folders: &[],
+            ..TARGETS[0]
+        };
+        let many = Target {
+            tests: &["one", "two"],
+            ..few
+        };
+        let elsewhere = Target {
+            more: &[Boot {
+                programs: &["two"],
+                machine: &[],
+            }],
+            ..few
+        };
+
+        let sums =
+            [few, many, elsewhere].map(|target| State::tests(&place, &target).expect("a sum"));
+
+        assert!(sums[0] != sums[1] && sums[0] != sums[2], "{sums:?}");
     }
 }

@@ -45,7 +45,7 @@ pub(crate) struct Target {
 }
 
 /// A boot of a guest.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Hash)]
 pub(crate) struct Boot {
     /// Its programs.
     pub(crate) programs: &'static [&'static str],
@@ -145,7 +145,14 @@ pub(crate) const TARGETS: [Target; 6] = [
         ],
         tests: &DRIVER_PROGRAMS,
         more: &[LOST_AND_FOUND, LIARS],
-        folders: &["guest-driver", "guest-rootfs", "qemu-device/spec"],
+        folders: &[
+            "guest-driver",
+            "guest-rootfs",
+            "qemu-device/spec",
+            "qemu-device/proof/liar",
+            "qemu-device/proof/lies",
+            "qemu-device/vfio-user/broker",
+        ],
         sample: SAMPLE,
         goal: 80,
     },

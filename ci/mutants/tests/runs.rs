@@ -11,13 +11,16 @@ use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// Folders that the parts name.
-const FOLDERS: [&str; 8] = [
+const FOLDERS: [&str; 11] = [
     "qemu-device/model/src",
     "qemu-device/driver-side",
     "qemu-device/spec",
     "qemu-device/vfio-user/protocol",
     "qemu-device/vfio-user/endpoint",
     "qemu-device/vfio-user/examples/sum",
+    "qemu-device/vfio-user/broker",
+    "qemu-device/proof/liar",
+    "qemu-device/proof/lies",
     "guest-driver/uapi",
     "guest-rootfs",
 ];

@@ -19,8 +19,10 @@ const BURST: Duration = Duration::from_millis(20);
 /// Shortest time of the warm-up before it. Meanwhile QEMU translates the code, the device wakes,
 /// and the host moves the busy threads to separate processors.
 const WARM_UP: Duration = Duration::from_millis(50);
-/// Looks at memory between two checks that the device still responds.
+/// Looks at memory between two checks that the device still responds, or of the time.
 pub(crate) const LOOKS: u32 = 1_000_000;
+/// Longest time of a call, and for a completion, a word or an interrupt.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Size of the small copies by which operations are counted.
 pub(crate) const SMALL: usize = 64;
 

@@ -3,7 +3,8 @@
 //! Halves of pairs: what the guest measures with the device, and what it compares with.
 
 use crate::bench::{
-    memory_file, nanoseconds, page, ram, rate, run_ahead, run_batch, Bench, Copies, KICK, SMALL,
+    memory_file, nanoseconds, page, ram, rate, run_ahead, run_batch, Bench, Copies, KICK, PATIENCE,
+    SMALL,
 };
 use crate::{peers, Error};
 use ringbar_client::{descriptors, Mapping, Part, Rights};
@@ -13,8 +14,6 @@ use std::hint::black_box;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-/// Longest time of a call.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Entries of a ring, with room for a batch.
 const ENTRIES: u32 = 128;
 /// Size of the area for loads and reads.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR MIT
 
-//! Latency of an interrupt: from a completion in memory to the return of `poll`.
+//! Latency of an interrupt, from a completion in memory to the return of `poll`, and of what it is
+//! compared with in the guest.
 
-use crate::bench::{check, nanoseconds, rate, Bench};
+use crate::bench::{check, nanoseconds, rate, Bench, PATIENCE};
 use crate::{Error, Spread};
 use ringbar_client::{Device, Queue};
 use ringbar_spec::ring::{Descriptor, MAX_ENTRIES};
@@ -29,8 +30,6 @@ const ENTRIES: u32 = MAX_ENTRIES;
 const HELD: u16 = 16;
 /// Longest time for which they are held back. It is so long that the number of completions ends it.
 const FOR_LONG: Duration = Duration::from_millis(60);
-/// Longest time for a completion or an interrupt.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Returns the nanoseconds from a visible completion in the status page to the return of `poll` in
 /// a sleeping thread.
@@ -131,11 +130,12 @@ fn poll_once(file: impl AsFd) -> Result<(), Error> {
 }
 
 /// Returns the nanoseconds from the expiry of a timer of the guest to the return of `poll` in a
-/// sleeping thread: an interrupt that no device and no driver has a part in.
+/// sleeping thread: an interrupt that no device and no driver has a part in. No other thread polls
+/// meanwhile.
 pub(crate) fn timer_to_poll(_: &mut Bench) -> Result<f64, Error> {
-    let failed = |action| move |errno| Error::System { action, errno };
+    let cannot = |action| move |errno| Error::System { action, errno };
     let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)
-        .map_err(failed("make a timer"))?;
+        .map_err(cannot("make a timer"))?;
     let mut samples = Vec::new();
     for _ in 0..SAMPLES {
         let due = now() + ASLEEP;
@@ -144,7 +144,7 @@ pub(crate) fn timer_to_poll(_: &mut Bench) -> Result<f64, Error> {
             it_value: timespec(due),
         };
         timerfd_settime(&timer, TimerfdTimerFlags::ABSTIME, &once)
-            .map_err(failed("start a timer"))?;
+            .map_err(cannot("start a timer"))?;
         poll_once(&timer)?;
         samples.push(now().saturating_sub(due).as_nanos() as f64);
     }

@@ -5,7 +5,7 @@
 //! server that does nothing but answer, and its memory is polled by a thread that does nothing but
 //! return a word. Those of the peer's trap into a server that others wrote.
 
-use crate::bench::{nanoseconds, rate, LOOKS};
+use crate::bench::{nanoseconds, rate, LOOKS, PATIENCE};
 use crate::Error;
 use ringbar_client::{page_size, Mapping};
 use std::fs::{self, OpenOptions};
@@ -13,6 +13,7 @@ use std::hint::spin_loop;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A device, by what its configuration space and the first register have.
 struct Device {
@@ -64,28 +65,32 @@ const DEVICES: &str = "/sys/bus/pci/devices";
 
 /// Maps the registers of `edu`.
 pub(crate) fn map_edu() -> Result<Mapping, Error> {
-    map_device(&EDU)
+    map_device(&EDU, false)
 }
 
 /// Returns the nanoseconds for a word there and back by way of the floor's memory: from a store of the
 /// guest until the guest sees the answer.
 pub(crate) fn word_of_floor() -> Result<f64, Error> {
-    let registers = map_device(&FLOOR)?;
+    let registers = map_device(&FLOOR, true)?;
     let folder = find(&FLOOR).ok_or_else(|| missing(&FLOOR))?;
-    let words = map_bar(&folder, WORDS)?;
-    // The last word of an earlier measurement, which is returned no more.
+    let words = map_bar(&folder, WORDS, true)?;
+    // END, or the last word of a process that was killed.
     let mut number: u32 = words.read(THERE);
     registers.write(0, 1u32);
     let trips = rate(|| {
         for _ in 0..64 {
             number = number.wrapping_add(1).max(1);
             words.write(THERE, number);
-            let back = (0..LOOKS).any(|_| {
+            let look = |_| {
                 spin_loop();
                 words.read::<u32>(BACK) == number
-            });
-            if !back {
-                return Err(Error::Missing("the floor's server returns no word".into()));
+            };
+            // The clock is read late, as a reading takes as long as a word there and back.
+            let mut since = None;
+            while !(0..LOOKS).any(look) {
+                if since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                    return Err(Error::Missing("the floor's server returns no word".into()));
+                }
             }
         }
         Ok(64)
@@ -96,20 +101,20 @@ pub(crate) fn word_of_floor() -> Result<f64, Error> {
 
 /// Maps the registers of the floor's device.
 pub(crate) fn map_floor() -> Result<Mapping, Error> {
-    map_device(&FLOOR)
+    map_device(&FLOOR, false)
 }
 
 /// Maps the registers of the peer's device, which is there if `make bench` was called with `PEER`.
 pub(crate) fn map_peer() -> Result<Mapping, Error> {
-    map_device(&PEER)
+    map_device(&PEER, false)
 }
 
-/// Maps the registers of a device.
-fn map_device(device: &Device) -> Result<Mapping, Error> {
+/// Maps the registers of a device, for reads alone or for writes as well.
+fn map_device(device: &Device, writable: bool) -> Result<Mapping, Error> {
     let folder = find(device).ok_or_else(|| missing(device))?;
     // No driver has enabled the function. Without this its memory would not respond.
     fs::write(folder.join("enable"), "1").map_err(failed(&folder))?;
-    let registers = map_bar(&folder, device.registers)?;
+    let registers = map_bar(&folder, device.registers, writable)?;
     match registers.read::<u32>(0) & device.mask {
         magic if magic == device.magic => Ok(registers),
         other => Err(Error::Missing(format!(
@@ -120,13 +125,13 @@ fn map_device(device: &Device) -> Result<Mapping, Error> {
 }
 
 /// Maps the first page of a BAR.
-fn map_bar(folder: &Path, file: &str) -> Result<Mapping, Error> {
+fn map_bar(folder: &Path, file: &str, writable: bool) -> Result<Mapping, Error> {
     let bar = OpenOptions::new()
         .read(true)
         .write(true)
         .open(folder.join(file));
     let bar = Arc::new(bar.map_err(failed(folder))?);
-    Ok(Mapping::new(bar, 0, page_size(), true)?)
+    Ok(Mapping::new(bar, 0, page_size(), writable)?)
 }
 
 /// Returns the error of a machine without the device.

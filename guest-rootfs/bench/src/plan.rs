@@ -25,6 +25,7 @@ pub struct Plan {
     pub(crate) goal: Option<Goal>,
     /// What is measured, its unit, and how.
     pub(crate) numerator: (&'static str, &'static str, Half),
+    /// The same of what it is divided by.
     pub(crate) denominator: (&'static str, &'static str, Half),
 }
 

@@ -78,8 +78,9 @@ impl Function for Floor {
 
 /// Returns each new word until [`END`] comes, or nothing for long.
 fn echo(words: &SharedMemory) {
-    // The guest may store its next word before this thread runs.
-    let mut seen = words.load(BACK);
+    // The guest may store its first word before this thread runs. The one that ended an earlier
+    // measurement is old.
+    let mut seen = Some(END);
     let mut looks = 0;
     while looks < LOOKS {
         let word = words.load(THERE);

@@ -124,6 +124,8 @@ impl Liar {
                     state.tells(lie);
                     self.show_generation(0);
                 }
+                // At once: a quick driver, or any while the server waits for a processor, would
+                // otherwise meet no lie.
                 Lie::GenerationFlickers => self.flicker(&mut state),
                 Lie::LimitsZero
                 | Lie::LimitsHuge
@@ -208,8 +210,7 @@ impl Liar {
         state.later(SHARE, Deed::Storm(storm));
     }
 
-    /// Tells another generation, at once and from now on: a driver that is quick, or a server that
-    /// waits for a processor, would otherwise find none of the lie.
+    /// Tells another generation, and again after a moment.
     fn flicker(&self, state: &mut Inner) {
         state.tells(Lie::GenerationFlickers);
         let generation = state.by_the_clock(|state| state.random.u32(..));
