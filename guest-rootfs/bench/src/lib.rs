@@ -9,6 +9,7 @@
 
 mod bench;
 mod clock;
+pub mod floor;
 mod halves;
 mod interrupt;
 mod peers;

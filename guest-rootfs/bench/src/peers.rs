@@ -6,6 +6,7 @@
 //! return a word. Those of the peer's trap into a server that others wrote.
 
 use crate::bench::{nanoseconds, rate, LOOKS, PATIENCE};
+use crate::floor::{self, BACK, END, THERE};
 use crate::Error;
 use ringbar_client::{page_size, Mapping};
 use std::fs::{self, OpenOptions};
@@ -18,10 +19,10 @@ use std::time::Instant;
 /// A device, by what its configuration space and the first register have.
 struct Device {
     name: &'static str,
-    vendor: &'static str,
-    device: &'static str,
-    /// File of the BAR with the registers, in the device's folder of sysfs.
-    registers: &'static str,
+    vendor: u16,
+    device: u16,
+    /// Number of the BAR with the registers.
+    registers: u32,
     /// Value of the bits `mask` of the register at offset 0.
     magic: u32,
     mask: u32,
@@ -30,37 +31,31 @@ struct Device {
 /// QEMU's device (QEMU `docs/specs/edu.rst`).
 const EDU: Device = Device {
     name: "edu",
-    vendor: "0x1234",
-    device: "0x11e8",
-    registers: "resource0",
+    vendor: 0x1234,
+    device: 0x11e8,
+    registers: 0,
     magic: 0xed,
     mask: 0xff,
 };
-/// The floor's (`ci/bench/src/bin/ringbar-bench-floor.rs`).
+/// The floor's.
 const FLOOR: Device = Device {
     name: "floor",
-    vendor: "0x1af4",
-    device: "0x10f2",
-    registers: "resource0",
-    magic: u32::from_le_bytes(*b"flo0"),
+    vendor: floor::VENDOR,
+    device: floor::DEVICE,
+    registers: 0,
+    magic: u32::from_le_bytes(floor::VALUE),
     mask: u32::MAX,
 };
 /// That of libvfio-user's sample `gpio-pci-idio-16`, with its ports in memory. They change with each
 /// read.
 const PEER: Device = Device {
     name: "peer",
-    vendor: "0x494f",
-    device: "0x0dc8",
-    registers: "resource2",
+    vendor: 0x494f,
+    device: 0x0dc8,
+    registers: 2,
     magic: 0,
     mask: 0,
 };
-/// BAR of the floor with its words, and their offsets: the guest's, and the one that returns it.
-const WORDS: &str = "resource2";
-const THERE: usize = 0;
-const BACK: usize = 128;
-/// Word that ends the echo.
-const END: u32 = 0;
 const DEVICES: &str = "/sys/bus/pci/devices";
 
 /// Maps the registers of `edu`.
@@ -73,7 +68,7 @@ pub(crate) fn map_edu() -> Result<Mapping, Error> {
 pub(crate) fn word_of_floor() -> Result<f64, Error> {
     let registers = map_device(&FLOOR, true)?;
     let folder = find(&FLOOR).ok_or_else(|| missing(&FLOOR))?;
-    let words = map_bar(&folder, WORDS, true)?;
+    let words = map_bar(&folder, floor::WORDS, true)?;
     // END, or the last word of a process that was killed.
     let mut number: u32 = words.read(THERE);
     registers.write(0, 1u32);
@@ -125,11 +120,11 @@ fn map_device(device: &Device, writable: bool) -> Result<Mapping, Error> {
 }
 
 /// Maps the first page of a BAR.
-fn map_bar(folder: &Path, file: &str, writable: bool) -> Result<Mapping, Error> {
+fn map_bar(folder: &Path, number: u32, writable: bool) -> Result<Mapping, Error> {
     let bar = OpenOptions::new()
         .read(true)
         .write(true)
-        .open(folder.join(file));
+        .open(folder.join(format!("resource{number}")));
     let bar = Arc::new(bar.map_err(failed(folder))?);
     Ok(Mapping::new(bar, 0, page_size(), writable)?)
 }
@@ -153,6 +148,9 @@ fn find(device: &Device) -> Option<PathBuf> {
 
 /// Returns whether a folder in sysfs belongs to the device.
 fn is(device: &Device, folder: &Path) -> bool {
-    let read = |file| fs::read_to_string(folder.join(file)).unwrap_or_default();
-    read("vendor").trim() == device.vendor && read("device").trim() == device.device
+    let is = |file, id| {
+        let text = fs::read_to_string(folder.join(file)).unwrap_or_default();
+        text.trim() == format!("{id:#06x}")
+    };
+    is("vendor", device.vendor) && is("device", device.device)
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::thread;
 
 use clap::Parser;
+use ringbar_bench::floor::{BACK, DEVICE, END, THERE, VALUE, VENDOR, WORDS};
 use ringbar_endpoint::config_space::{Identity, Messages};
 use ringbar_endpoint::function::{Bus, Function};
 use ringbar_endpoint::memory::SharedMemory;
@@ -30,17 +31,9 @@ use rustix::event::{poll, PollFd, PollFlags};
 /// Length of a request to read, and of the answer with four bytes.
 const REQUEST: usize = HEADER_SIZE + 16;
 const ANSWER: usize = REQUEST + 4;
-/// All registers. The guest's part of the benchmark knows the device by this value too.
-const VALUE: [u8; 4] = *b"flo0";
 /// Bytes of each BAR.
 const BAR: usize = 4096;
-/// Offsets in BAR 2 of the guest's word, and of the one that returns it. Each has a cache line of its
-/// own: words in one line would slow each other down. The guest's part knows them too.
-const THERE: usize = 0;
-const BACK: usize = 128;
-/// Word that ends the echo.
-const END: u32 = 0;
-/// Looks without a new word after which it ends too, some seconds.
+/// Looks without a new word after which the echo ends, some seconds.
 const LOOKS: u32 = 200_000_000;
 
 /// Serves one client.
@@ -115,12 +108,12 @@ fn serve(mut client: &UnixStream) -> Result<(), Box<dyn Error>> {
         Floor { words },
         Shape {
             identity: Identity {
-                vendor: 0x1af4,
-                device: 0x10f2,
+                vendor: VENDOR,
+                device: DEVICE,
                 class: 0xff_0000,
                 revision: 0,
             },
-            bars: vec![bar(0, Backing::Trapped(BAR as u64)), bar(2, memory)],
+            bars: vec![bar(0, Backing::Trapped(BAR as u64)), bar(WORDS, memory)],
             messages: Messages::Msi { vectors: 1 },
         },
     )?;
