@@ -49,7 +49,7 @@ printf '#!/bin/sh\necho %q\n' "$place/sysroot" >sysroot.sh
 printf '#!/bin/sh\nmkdir -p "$1" && echo "$LINUX" >"$1/release"\n' >linux-packages.sh
 printf '#!/bin/sh\necho "$@" >>%q\n' "$place/calls" >in-sysroot.sh
 # kernel [LINUX]: prints the entry of the cache, without its key.
-kernel() { LINUX=${1:-} RINGBAR_CACHE=$place/cache ./kernel.sh "${@:2}" 2>/dev/null | sed -E "s|^$place/cache/||; s/-[0-9a-f]{16}$//"; }
+kernel() { LINUX=${1:-} RINGBAR_CACHE=$place/cache ./kernel.sh "${@:2}" | sed -E "s|^$place/cache/||; s/-[0-9a-f]{16}$//"; }
 equal kernel_of_another_series_is_an_entry_of_its_own 'kernel-linux-7.2' "$(kernel 7.2)"
 equal named_kernel_is_of_the_pinned_series 'kernel' "$(kernel 7.2 stock)"
 equal packages_of_another_series_are_in_the_place_of_the_sysroots 'kernel-build.sh' \
