@@ -11,7 +11,7 @@ use ringbar_tests::debugfs::{RINGBAR, UNUSED};
 use ringbar_tests::workers::{self, Workers};
 use ringbar_tests::{
     arguments, assert_device_works, hammer, nop, open, parameter, run_all, seed, sleeper, steps,
-    until, Case, Runner, Skip, PATIENCE,
+    until, Case, PciFunction, Runner, Skip, PATIENCE,
 };
 use rustix::io::Errno;
 use std::cell::RefCell;
@@ -30,6 +30,8 @@ const SWAPS: (u64, u64) = (100, 4);
 const KILLS: (u64, u64) = (20, 4);
 /// Longest pause before a server goes, and before another one comes.
 const PAUSE: Duration = Duration::from_millis(1500);
+/// Time in which the driver looks at a lost device.
+const LOOKS: Duration = Duration::from_secs(1);
 /// Pause before a process begins again after the device has gone.
 const AFTER_LOSS: Duration = Duration::from_millis(10);
 
@@ -63,11 +65,12 @@ fn copy(another_round: &mut dyn FnMut() -> bool) {
 /// A case.
 type Step = fn(&mut Runner);
 
-const STEPS: [(&str, Step); 7] = steps![Step:
+const STEPS: [(&str, Step); 8] = steps![Step:
     device_of_another_server_is_one_that_was_reset,
     sleeper_is_woken_with_eio_when_the_server_is_killed,
     calls_get_eio_while_there_is_no_server,
     stopped_server_is_left_and_taken_back,
+    driver_can_be_bound_again_after_it_left_a_device_that_had_just_come_back,
     work_goes_on_after_each_swap_to_another_build,
     work_goes_on_after_each_kill,
     nothing_is_kept_in_the_end,
@@ -160,6 +163,26 @@ fn stopped_server_is_left_and_taken_back(runner: &mut Runner) {
     // The server finds that it was left, and takes the next client, which is the broker again.
     runner.must("server_cont");
     comes_back();
+}
+
+fn driver_can_be_bound_again_after_it_left_a_device_that_had_just_come_back(runner: &mut Runner) {
+    comes_back();
+    let function = PciFunction::of(0);
+    let device = open();
+    let queue = device.create_queue(4).expect("a queue is free");
+    runner.must("server_kill");
+    assert_gone(
+        &open()
+            .create_queue(4)
+            .expect_err("the device has no server"),
+    );
+    // The driver has looked and found nothing. Its next look may come after the driver has left.
+    thread::sleep(LOOKS);
+    runner.must("server_swap");
+    until("a server answers", || queue.check().is_ok());
+    // A driver that left the device as a lost one could not have it again without a new scan of the bus.
+    drop(function.unbind());
+    assert_device_works(&open());
 }
 
 /// Has servers go at random moments while processes copy, and fails if one of them is wrong or does not
