@@ -13,9 +13,9 @@ source "$(dirname "$0")/lib.sh"
 without_example "make coverage"
 on_x86_only "make coverage"
 
-# Together they have each kind of interrupts and of slots, the IOMMU, lies, lost servers, bounced
+# Together they have each kind of interrupts and of slots, the IOMMU, lies, lost and swapped servers, bounced
 # memory, many queues, and the debug kernel's faults of allocations.
-usual=(stock-msix stock-msi-iommu stock-vanished stock-bounced stock-64-queues debug-msi)
+usual=(stock-msix stock-msi-iommu stock-vanished stock-swapped stock-bounced stock-64-queues debug-msi)
 
 [[ ${TRACE:-0} == 0 ]] || die "TRACE=$TRACE: leave it out: the witness records accesses or executed code, not both"
 [[ ${ACCEL:-tcg} == tcg ]] || die "ACCEL=$ACCEL: leave it out: the plugin sees only code that QEMU translates"

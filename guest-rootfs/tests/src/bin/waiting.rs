@@ -11,6 +11,7 @@ use ringbar_tests::{
 use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
+use std::fs;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::thread::{self, JoinHandle};
@@ -18,6 +19,10 @@ use std::time::Duration;
 
 /// Time for a thread to fall asleep. The case holds also if the thread has not.
 const NAP: Duration = Duration::from_millis(50);
+/// Time of a wait in which a thread that looked each millisecond would look hundreds of times.
+const LONG: Duration = Duration::from_secs(1);
+/// More sleeps than a wait needs that nothing wakes.
+const MOST_SLEEPS: u64 = 20;
 
 fn main() -> ExitCode {
     run()
@@ -337,6 +342,45 @@ fn waiters_are_woken_when_the_queue_stops() {
         }) => {}
         other => panic!("{other:?}"),
     }
+}
+
+#[case]
+fn waiter_of_a_destroyed_queue_gets_enxio() {
+    let device = open();
+    let queue = device.create_queue(4).expect("a queue is free");
+    let in_call = waiter(&device, &queue, 1);
+    thread::sleep(NAP);
+
+    device.destroy_queue(queue.number()).expect("it is ours");
+
+    let refused = in_call
+        .join()
+        .expect("no panic")
+        .expect_err("no completion");
+    assert_eq!(refused.errno(), Some(Errno::NXIO), "{refused}");
+}
+
+/// Returns how often this thread has gone to sleep.
+fn sleeps() -> u64 {
+    let status = fs::read_to_string("/proc/thread-self/status").expect("the kernel shows it");
+    let count = status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    let count = count.expect("the kernel counts").trim();
+    count.parse().expect("a number")
+}
+
+#[case]
+fn waiter_does_not_look_again_and_again() {
+    let mut queue = open().create_queue(4).expect("a queue is free");
+    let before = sleeps();
+
+    let waited = queue.wait(1, LONG);
+
+    assert!(matches!(waited, Err(Error::TimedOut)), "{waited:?}");
+    // It may also have slept for a lock.
+    let slept = sleeps() - before;
+    assert!(slept < MOST_SLEEPS, "it went to sleep {slept} times");
 }
 
 #[case]

@@ -5,6 +5,7 @@
 use crate::kind::driver;
 use ringbar_client::{MemoryKind, Part, Policy, Rights};
 use ringbar_spec::layout::{MAX_QUEUES, REGISTER_BAR_SIZE};
+use ringbar_tests::debugfs::RINGBAR;
 use ringbar_tests::raw::RawMapping;
 use ringbar_tests::rules::Outcome;
 use ringbar_tests::usage::{self, Usage};
@@ -139,6 +140,26 @@ fn memory_is_zeroed_when_handed_out() {
 }
 
 #[case]
+fn memory_of_closed_files_is_free_again() {
+    let some = || {
+        for memory in [
+            MemoryKind::Contiguous(Policy::Cached),
+            MemoryKind::Contiguous(Policy::Uncached),
+            MemoryKind::Vmalloc,
+        ] {
+            for _ in 0..100 {
+                let made = open().create_memory(memory, 4 * page_size());
+                made.expect("there is memory").mapping().write(0, 1_u8);
+            }
+        }
+    };
+    some();
+    let before = Usage::now();
+    some();
+    usage::assert_back(&before);
+}
+
+#[case]
 fn ended_children_leave_nothing_while_the_file_is_open() {
     let device = open();
     let buffer = device
@@ -156,4 +177,18 @@ fn ended_children_leave_nothing_while_the_file_is_open() {
     let before = Usage::now();
     fork_some();
     usage::assert_back(&before);
+}
+
+#[case]
+fn mapping_stays_in_the_drivers_list_when_a_child_has_ended() {
+    let device = open();
+    let buffer = device
+        .create_buffer(page_size(), Rights::ReadWrite)
+        .expect("a buffer");
+    let before = RINGBAR.mappings();
+
+    let status = fork::run(|| buffer.mapping().read::<u8>(0) == 0);
+
+    assert!(status.success(), "{status}");
+    assert_eq!(RINGBAR.mappings(), before);
 }
