@@ -9,10 +9,10 @@ use ringbar_tests::{
     Trigger, PATIENCE, READABLE, SHORT,
 };
 use ringbar_uapi::ioctl::Wait;
-use rustix::event::PollFlags;
+use rustix::event::{eventfd, EventfdFlags, PollFlags};
 use rustix::io::Errno;
 use std::fs;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::ExitCode;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -299,6 +299,28 @@ fn removed_eventfd_is_silent() {
     submit(&mut queue, 1);
     poll_out(&mut queue);
     assert!(!signalled(&event, SHORT));
+}
+
+/// Returns the number that the kernel gives to a new eventfd: the lowest that none has.
+fn next_number() -> u64 {
+    let event = eventfd(0, EventfdFlags::empty()).expect("an eventfd");
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", event.as_raw_fd()));
+    let info = info.expect("the kernel shows it");
+    let number = info
+        .lines()
+        .find_map(|line| line.strip_prefix("eventfd-id:"));
+    let number = number.expect("eventfds have numbers").trim();
+    number.parse().expect("a number")
+}
+
+#[case]
+fn eventfd_is_given_back_with_its_queue() {
+    let before = next_number();
+
+    drop(with_event(&open()));
+
+    // The kernel clears closed files away later.
+    until("the number is free", || next_number() == before);
 }
 
 #[case]
