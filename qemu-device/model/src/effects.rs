@@ -105,3 +105,37 @@ impl fmt::Debug for Vectors {
         f.debug_set().entries(self.iter()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the set of these vectors.
+    fn set(vectors: &[u16]) -> Vectors {
+        let mut set = Vectors::NONE;
+        for vector in vectors {
+            set.insert(*vector);
+        }
+        set
+    }
+
+    #[test]
+    fn set_is_empty_without_a_vector_only() {
+        assert!(set(&[]).is_empty());
+        assert!(!set(&[0]).is_empty());
+    }
+
+    #[test]
+    fn vectors_of_errors_and_of_the_last_queue_are_the_first_and_the_last() {
+        let last = MAX_QUEUES as u16;
+
+        let vectors: Vec<u16> = set(&[last + 1, last, 0]).iter().collect();
+
+        assert_eq!(vectors, [0, last]);
+    }
+
+    #[test]
+    fn set_is_shown_as_its_vectors() {
+        assert_eq!(format!("{:?}", set(&[3, 64])), "{3, 64}");
+    }
+}
