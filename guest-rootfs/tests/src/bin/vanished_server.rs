@@ -12,6 +12,7 @@ use ringbar_uapi::ioctl::Wait;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use std::cell::RefCell;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::rc::Rc;
@@ -60,13 +61,14 @@ fn main() -> ExitCode {
 const TIMES: (u64, u64) = (20, 2);
 
 /// The steps of each time.
-const STEPS: [(&str, Step); 9] = steps![Step:
+const STEPS: [(&str, Step); 10] = steps![Step:
     sleepers_and_pollers_are_woken,
     calls_return_eio,
     mapped_pages_stay_and_report_the_lost_server,
     ringbarctl_reports_the_lost_server,
     files_can_be_closed,
     pages_of_the_process_stay_pinned,
+    kept_memory_is_counted_in_whole_pages,
     driver_can_be_unbound,
     driver_refuses_a_dead_device,
     device_comes_back_with_another_server,
@@ -259,6 +261,17 @@ fn files_can_be_closed(story: &mut Story) -> Result<(), Skip> {
 fn pages_of_the_process_stay_pinned(story: &mut Story) -> Result<(), Skip> {
     // The lost device has never reported that it no longer writes the pages.
     assert_eq!(pinned_pages() - story.pinned, USER_PAGES as i64);
+    Ok(())
+}
+
+fn kept_memory_is_counted_in_whole_pages(story: &mut Story) -> Result<(), Skip> {
+    let counts = format!("/sys/kernel/debug/ringbar{}/kept", story.way.device);
+    let counts = fs::read_to_string(counts).expect("the driver counts");
+    let bytes = counts.lines().find_map(|line| line.strip_prefix("bytes "));
+    let bytes: usize = bytes.expect(&counts).parse().expect("a number");
+    // Beside those pages there are the rings and the buffer.
+    assert!(bytes > USER_PAGES * page_size(), "{counts}");
+    assert_eq!(bytes % page_size(), 0, "{counts}");
     Ok(())
 }
 
