@@ -64,7 +64,9 @@ impl Commands {
     pub(super) fn start_queue(&self, registers: &Registers<'_>, setup: QueueSetup) -> Result<u32> {
         let queue = setup.queue;
         let words = registers.words(queue)?;
-        words.clear_doorbell()?;
+        words.clear_inline()?;
+        words.store(Word::SubmissionTail, 0);
+        words.store(Word::CompletionHead, 0);
         // As far away as can be: no process waits yet.
         words.store(Word::InterruptAt, u32::MAX);
         words.store(Word::DriverInterruptAt, u32::MAX);

@@ -54,7 +54,6 @@ use kernel::{
         register::Array,
         Io, //
     },
-    page::PAGE_SIZE,
     pci,
     prelude::*,
     sync::atomic::{
@@ -587,16 +586,17 @@ pub(crate) struct QueueWords<'a, 'bound> {
 }
 
 impl QueueWords<'_, '_> {
-    /// Clears the doorbell page. A process could read what the last owner left in it, and the device
-    /// would take the last owner's descriptor beside the submission tail for one of the next owner.
+    /// Clears the descriptor beside the submission tail. The device would take the last owner's for
+    /// one of the next owner, and a process could read it.
     ///
     /// # Errors
     ///
     /// `EINVAL` if there is no queue with this number.
-    pub(crate) fn clear_doorbell(&self) -> Result {
-        let page = layout::DOORBELL_PAGES + layout::PAGE_STRIDE * self.index;
-        for word in 0..PAGE_SIZE / size_of::<u64>() {
-            self.bar.try_write64(0, page + word * size_of::<u64>())?;
+    pub(crate) fn clear_inline(&self) -> Result {
+        self.store(Word::SubmissionInline, 0);
+        let start = pages::inline_descriptor(self.index);
+        for word in 0..pages::INLINE_WORDS {
+            self.bar.try_write64(0, start + word * size_of::<u64>())?;
         }
         Ok(())
     }

@@ -166,29 +166,6 @@ fn single_descriptor_and_its_completion_stand_beside_the_tails() {
 }
 
 #[case]
-fn doorbell_page_shows_nothing_of_its_last_owner() {
-    let start = || {
-        let device = open();
-        let queue = device.start_queue(4).expect("a queue is free");
-        let page = Mapping::new(device.file().clone(), queue.doorbell, page_size(), true);
-        (queue.queue, page.expect("a page of ours"), device)
-    };
-    let (last, page, device) = start();
-    page.write_bytes(0, &vec![0xa5; page_size()]);
-    drop((page, device));
-
-    let (next, page, _device) = start();
-
-    assert_eq!(next, last, "the number of the queue");
-    let mut expected = vec![0; page_size()];
-    // No process waits yet: the driver has set both words as far away as can be.
-    let wakes =
-        offset_of!(DoorbellPage, interrupt_at)..offset_of!(DoorbellPage, driver_interrupt_at) + 4;
-    expected[wakes].fill(0xff);
-    assert_eq!(page.read_bytes(0, page_size()), expected);
-}
-
-#[case]
 fn queue_restarts_for_the_next_file() {
     let mut queue = open().create_queue(8).unwrap();
     (0..5).for_each(|tag| queue.push(nop(tag)).unwrap());
