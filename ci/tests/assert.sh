@@ -15,7 +15,8 @@ done < <(sed -n 's/^#? \([A-Z_]*\)=.*/\1/p' "$ci/../Makefile" | grep -v '^RINGBA
 # Those that make itself exports: below another make, a make of a test prints the folders it enters.
 unset -v make_variable MAKEFLAGS MAKEOVERRIDES MAKELEVEL MAKEFILES MFLAGS GNUMAKEFLAGS MAKE_TERMOUT MAKE_TERMERR RINGBAR_VARIABLES
 
-# Scripts under test see a disk with room: those that only pretend to build must not fail on a full one.
+# Scripts under test see a disk with room, or with `free_kib_here` KiB: those that only pretend to build
+# must not fail on a full one.
 df() { printf 'Filesystem 1024-blocks Used Available\nroomy 0 0 %s\n' "${free_kib_here:-1000000000}"; }
 export -f df
 

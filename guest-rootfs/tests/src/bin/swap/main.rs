@@ -180,7 +180,7 @@ fn driver_can_be_bound_again_after_it_left_a_device_that_had_just_come_back(runn
     thread::sleep(LOOKS);
     runner.must("server_swap");
     until("a server answers", || queue.check().is_ok());
-    // A driver that left the device as a lost one could not have it again without a new scan of the bus.
+    // A driver that left it as a lost device could not have it again without a new scan of the bus.
     drop(function.unbind());
     assert_device_works(&open());
 }
