@@ -162,4 +162,15 @@ mod tests {
         let parts = [first, second].map(|span| span.to_register(0x8877_6655_4433_2211));
         assert_eq!(parts, [0x4433_2211, 0x8877_6655]);
     }
+
+    #[test]
+    fn kick_page_behind_the_last_queue_has_no_register() {
+        let second_queue = (KICK_PAGES + ringbar_spec::layout::PAGE_STRIDE) as u64;
+
+        let of_one = decode(second_queue, 4, Direction::Read, 1);
+        let of_two = decode(second_queue, 4, Direction::Read, 2);
+
+        assert_eq!(of_one.unwrap_err(), ErrorCode::RESERVED_REGISTER);
+        assert!(of_two.is_ok(), "{of_two:?}");
+    }
 }
