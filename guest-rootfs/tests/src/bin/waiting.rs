@@ -4,6 +4,7 @@
 
 use ringbar_client::{Device, Error, Queue};
 use ringbar_spec::error::ErrorCode;
+use ringbar_tests::status;
 use ringbar_tests::{
     break_ring, case, interrupts, nop, open, ready_for, run, signalled, until, with_event, Epoll,
     Trigger, PATIENCE, READABLE, SHORT,
@@ -384,11 +385,8 @@ fn waiter_of_a_destroyed_queue_gets_enxio() {
 
 /// Returns how often this thread has gone to sleep.
 fn sleeps() -> u64 {
-    let status = fs::read_to_string("/proc/thread-self/status").expect("the kernel shows it");
-    let count = status
-        .lines()
-        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    let count = count.expect("the kernel counts").trim();
+    let thread = rustix::thread::gettid().as_raw_nonzero().get();
+    let count = status::field(thread.unsigned_abs(), "voluntary_ctxt_switches:");
     count.parse().expect("a number")
 }
 
